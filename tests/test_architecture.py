@@ -1,0 +1,325 @@
+"""The arrows, sizes and habits the sources keep (`docs/directory-tour.md`), and proof that each check can fail."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LIBRARY = ROOT / "src" / "hubline"
+
+ARROWS: dict[str, str] = {
+    # layer: the layers it may import. `public` is the package itself, `from hubline import …`.
+    "errors": "",
+    "_clock": "",
+    "_tasks": "",
+    "telemetry": "errors",
+    "wire": "errors",
+    "connection": "errors wire",
+    "transports": "errors wire connection _clock _tasks telemetry",
+    "auth": "errors connection _clock _tasks telemetry",
+    "streams": "errors wire _clock _tasks telemetry",
+    "server": "errors wire connection streams auth backplanes.base _clock _tasks telemetry",
+    "backplanes": "errors wire streams _clock _tasks telemetry",
+    "client": "errors wire _clock _tasks telemetry",
+    "runs": "errors streams auth public backplanes.base _clock _tasks telemetry",
+    "rooms": "errors streams auth public backplanes.base _clock _tasks telemetry",
+    "models": "errors _clock _tasks telemetry",
+    "servers": "errors _clock _tasks",
+    "app": "errors wire connection streams auth server transports backplanes _clock _tasks telemetry",
+    "testing": "public wire _clock",
+    "contract": "public",
+    "cli": "public",
+    "public": "errors wire connection streams auth server transports backplanes client runs rooms app",
+}
+
+THIRD_PARTY: dict[str, str] = {
+    # library: the modules (with everything below them) that may import it
+    "msgspec": "wire streams server",
+    "starlette": "transports auth app",
+    "jwt": "auth.jwt",
+    "redis": "backplanes.redis backplanes.redis_envelope runs.redis_log",
+    "openai": "models.openai",
+    "xllamacpp": "models.local",
+    "opentelemetry": "telemetry",
+    "httpx": "client",
+    "websockets": "client",
+    "typer": "cli",
+    "rich": "cli",
+    "uvicorn": "cli servers",
+    "picows": "servers",
+    "pydantic": "server.pydantic",
+    "typing_extensions": "wire connection streams auth server transports app",
+}
+
+BUDGETS: dict[str, int] = {
+    # lines, docstrings included; a package that outgrows its budget is cut wrongly. Raise one on purpose only.
+    "wire": 1500,
+    "transports": 1300,
+    "server": 2300,
+    "auth": 300,
+    "streams": 250,
+    "backplanes": 600,
+    "client": 800,
+    "testing": 500,
+    "cli": 400,
+}
+
+FORBIDDEN_IN_WIRE = {"asyncio", "time", "socket", "logging", "threading", "random", "os", "datetime"}
+MODULE_LINES, FUNCTION_LINES, COMPONENT_LINES = 350, 60, 350
+
+OWN_TASKS: dict[str, str] = {
+    # file: why it makes a task itself
+    "src/hubline/_tasks.py": "the owner of every task of the library",
+}
+
+PUBLIC_ONLY = ("apps/chat/src", "examples", "tests/interop/contract_server.py")
+"""What is written like a user's program: it imports the public names of `hubline` and `hubline.testing` only."""
+
+
+def files(*folders: str, suffix: str = ".py") -> list[Path]:
+    """Every source file of ours below these folders (or the files themselves)."""
+    found: list[Path] = []
+    for folder in folders:
+        path = ROOT / folder
+        found += [path] if path.is_file() else sorted(path.rglob("*" + suffix))
+    return [path for path in found if "node_modules" not in path.parts and "dist" not in path.parts]
+
+
+def module_name(path: Path) -> str:
+    """`src/hubline/wire/json.py` → `wire.json`; the package itself → `public`."""
+    parts = path.relative_to(LIBRARY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "public"
+
+
+def imports(tree: ast.AST, package: str) -> Iterator[tuple[str, str | None, int]]:
+    """Every import as (module, name or None, line), relative ones made absolute with `package`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, None, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            base = f"{package}.{node.module}" if node.level and node.module else package if node.level else node.module
+            for alias in node.names:
+                yield str(base), alias.name, node.lineno
+
+
+def within(module: str, allowed: str) -> bool:
+    return any(module == each or module.startswith(each + ".") for each in allowed.split())
+
+
+def broken_arrows(module: str, source: str) -> list[str]:
+    """Imports that architecture §3 does not allow `module` of the library."""
+    layer = module.split(".")[0]
+    package = "hubline." + module.rpartition(".")[0] if "." in module else "hubline"
+    if layer not in ARROWS:
+        return [f"{module}: no layer {layer!r} in the table of arrows"]
+    problems = []
+    for target, name, line in imports(ast.parse(source), package):
+        top, _, rest = target.partition(".")
+        if top == "hubline":
+            inner = rest or (name if name in ARROWS or (LIBRARY / str(name)).is_dir() else "public")
+            if f"{inner}.{name}" in ARROWS[layer].split():
+                continue
+            allowed = layer == "public" or within(str(inner), f"{layer} {ARROWS[layer]}")
+        elif layer == "wire" and top in FORBIDDEN_IN_WIRE:
+            allowed = False
+        else:
+            allowed = top not in THIRD_PARTY or within(module, THIRD_PARTY[top])
+        if not allowed:
+            problems.append(f"{module}:{line} imports {target}" + (f" ({name})" if name else ""))
+    return problems
+
+
+def unknown_libraries(module: str, source: str) -> list[str]:
+    """Imports of something that is neither ours, nor the standard library's, nor in the table."""
+    known = {*THIRD_PARTY, "hubline", *sys.stdlib_module_names}
+    found = imports(ast.parse(source), "hubline")
+    return [f"{module}:{line} imports {name}" for name, _, line in found if name.split(".")[0] not in known]
+
+
+def deep_relative_imports(module: str, source: str) -> list[str]:
+    nodes = ast.walk(ast.parse(source))
+    return [f"{module}:{node.lineno}" for node in nodes if isinstance(node, ast.ImportFrom) and node.level > 1]
+
+
+def long_functions(module: str, source: str) -> list[str]:
+    return [
+        f"{module}:{node.lineno} {node.name} has {length} lines"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length := (node.end_lineno or node.lineno) - node.lineno + 1) > FUNCTION_LINES
+    ]
+
+
+def long_modules(module: str, source: str) -> list[str]:
+    length = len(source.splitlines())
+    return [f"{module} has {length} lines"] if length > MODULE_LINES else []
+
+
+def stray_tasks(module: str, source: str) -> list[str]:
+    """Calls of `create_task` or `ensure_future`, on whatever object."""
+    return [
+        f"{module}:{node.lineno}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute | ast.Name)
+        and (node.attr if isinstance(node, ast.Attribute) else node.id) in ("create_task", "ensure_future")
+    ]
+
+
+def import_time_work(module: str, source: str) -> list[str]:
+    """Statements at module level that do something when the module is imported."""
+    return [
+        f"{module}:{node.lineno}"
+        for node in ast.parse(source).body
+        if isinstance(node, ast.For | ast.While | ast.With | ast.Expr)
+        and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    ]
+
+
+def private_imports(module: str, source: str) -> list[str]:
+    """Imports from `hubline` that are no public names."""
+    problems = []
+    for target, name, line in imports(ast.parse(source), "this"):
+        if target.partition(".")[0] == "hubline" and (
+            target not in ("hubline", "hubline.testing")
+            or (name is not None and name != "testing" and name not in public_names(target))
+        ):
+            problems.append(f"{module}:{line} {target} {name}")
+    return problems
+
+
+def public_names(package: str) -> list[str]:
+    path = ROOT.joinpath("src", *package.split("."), "__init__.py")
+    for node in ast.parse(path.read_text("utf-8")).body if path.exists() else []:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return [str(name) for name in ast.literal_eval(node.value)]
+    return []
+
+
+HOSTS = "|".join(re.escape(a + b) for a, b in (("pypi", ".org"), ("python", "hosted.org"), ("npm", "js.org")))
+MACHINE = r"(?<![\w.$}])/(?:" + "|".join(("work", "root", "home/[a-z]+", "Users/[A-Za-z]+", "tmp")) + r")/"
+TRACES = re.compile(f"{HOSTS}|{MACHINE}|" + r'"resolved"\: "http')
+
+
+def traces(module: str, source: str) -> list[str]:
+    """Lines that name a package registry's host or a path of one machine."""
+    return [f"{module}:{n} {line[:120]}" for n, line in enumerate(source.splitlines(), 1) if TRACES.search(line)]
+
+
+Check = Callable[[str, str], list[str]]
+
+
+@pytest.mark.parametrize("check", [broken_arrows, unknown_libraries, deep_relative_imports, import_time_work])
+def test_the_library_keeps_the_rule(check: Check) -> None:
+    assert [problem for path in files("src") for problem in check(module_name(path), path.read_text("utf-8"))] == []
+
+
+@pytest.mark.parametrize("check", [long_modules, long_functions])
+def test_sources_are_short(check: Check) -> None:
+    ours = [path for path in files("src", "apps", "examples", "benchmarks") if "tests" not in path.parts]
+    assert [problem for path in ours for problem in check(str(path.relative_to(ROOT)), path.read_text("utf-8"))] == []
+
+
+def test_front_end_sources_are_short() -> None:
+    scripts = [*files("apps", "packages", suffix=".ts"), *files("apps", "packages", suffix=".tsx")]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in scripts}
+    assert {path: length for path, length in lengths.items() if length > COMPONENT_LINES} == {}
+
+
+def test_packages_stay_within_their_budgets() -> None:
+    lengths = dict.fromkeys(BUDGETS, 0)
+    for path in files("src"):
+        package = module_name(path).split(".")[0]
+        lengths[package] = lengths.get(package, 0) + len(path.read_text("utf-8").splitlines())
+    assert {name: lines for name, lines in lengths.items() if lines > BUDGETS.get(name, MODULE_LINES)} == {}
+
+
+def test_every_task_has_an_owner() -> None:
+    ours = [str(path.relative_to(ROOT)) for path in files("src", "apps/chat/src", "examples")]
+    assert [
+        problem for name in ours if name not in OWN_TASKS for problem in stray_tasks(name, (ROOT / name).read_text())
+    ] == []
+
+
+def test_users_programs_import_public_names_only() -> None:
+    ours = [path for path in files(*PUBLIC_ONLY) if path.exists()]
+    assert [problem for path in ours for problem in private_imports(path.name, path.read_text("utf-8"))] == []
+
+
+def test_no_file_names_a_machine_or_a_registry() -> None:
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split("\0")
+    paths = [path for name in listed if name and (path := ROOT / name).is_file()]
+    text = [path for path in paths if b"\0" not in path.read_bytes()[:4096]]
+    assert len(text) > 20
+    found = [line for path in text for line in traces(str(path.relative_to(ROOT)), path.read_text("utf-8"))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("check", "module", "source"),
+    [
+        (broken_arrows, "wire.json", "import asyncio"),
+        (broken_arrows, "wire.json", "def late():\n    import time"),
+        (broken_arrows, "wire.json", "from hubline._tasks import TaskOwner"),
+        (broken_arrows, "wire.json", "import starlette.requests"),
+        (broken_arrows, "transports.websocket", "from hubline.server.hub import Hub"),
+        (broken_arrows, "transports.websocket", "from hubline import server"),
+        (broken_arrows, "transports.websocket", "from hubline import Hub"),
+        (broken_arrows, "server.dispatcher", "from hubline.transports.outbox import Outbox"),
+        (broken_arrows, "server.dispatcher", "import hubline.transports"),
+        (broken_arrows, "server.dispatcher", "from hubline.backplanes.redis import RedisBackplane"),
+        (broken_arrows, "server.dispatcher", "import jwt"),
+        (broken_arrows, "auth.policies", "import jwt"),
+        (broken_arrows, "client.connection", "from hubline.server import hub"),
+        (broken_arrows, "cli.main", "from hubline.server.hub import Hub"),
+        (broken_arrows, "helpers", "import math"),
+        (unknown_libraries, "server.hub", "import requests"),
+        (deep_relative_imports, "server.hub", "from ..wire import json"),
+        (import_time_work, "server.hub", "register(1)"),
+        (import_time_work, "server.hub", "for x in y: pass"),
+        (long_modules, "server.hub", "x = 1\n" * 351),
+        (long_functions, "server.hub", "async def f():\n" + "    x = 1\n" * 60),
+        (stray_tasks, "server.hub", "asyncio.create_task(f())"),
+        (stray_tasks, "server.hub", "from asyncio import ensure_future\nensure_future(f())"),
+        (private_imports, "chat", "from hubline.server.hub import Hub"),
+        (private_imports, "chat", "import hubline.wire"),
+        (private_imports, "chat", "from hubline import _tasks"),
+        (traces, "README.md", "see https://" + "registry.npm" + "js.org/x"),
+        (traces, "README.md", "cd " + "/wo" + "rk/main"),
+        (traces, "package-lock.json", '"resolved": "' + 'https://mirror.example/x.tgz"'),
+    ],
+)
+def test_each_rule_can_be_broken(check: Check, module: str, source: str) -> None:
+    assert check(module, source) != []
+
+
+@pytest.mark.parametrize(
+    ("check", "module", "source"),
+    [
+        (
+            broken_arrows,
+            "wire.json",
+            "import msgspec\nfrom hubline.errors import HubError\nfrom hubline.wire import codec",
+        ),
+        (broken_arrows, "server.lifetime", "from hubline.backplanes.base import Backplane\nimport asyncio"),
+        (broken_arrows, "server.lifetime", "from hubline.backplanes import base"),
+        (broken_arrows, "auth.jwt", "import jwt"),
+        (broken_arrows, "testing.harness", "from hubline import HubApp\nfrom hubline.wire.json import JsonCodec"),
+        (
+            broken_arrows,
+            "app",
+            "from hubline.server.hub import Hub\nfrom hubline.transports.endpoint import HubEndpoint",
+        ),
+        (import_time_work, "app", '"""A docstring."""\nX = 1\n"""What X is."""'),
+        (long_functions, "app", "def f():\n" + "    x = 1\n" * 59),
+        (traces, "README.md", "the path apps/chat/work/x, ./tmp/x and https://example.com/home/page"),
+    ],
+)
+def test_what_a_rule_allows(check: Check, module: str, source: str) -> None:
+    assert check(module, source) == []
