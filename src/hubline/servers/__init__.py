@@ -1,0 +1,1 @@
+"""ASGI servers that do more for hubs than the protocol asks for."""

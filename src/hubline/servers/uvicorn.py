@@ -1,0 +1,216 @@
+"""uvicorn that lets hubs say good-bye: it drains before it closes sockets, and keeps secrets out of its log.
+
+uvicorn alone closes every WebSocket with 1012 at a signal and lets streams run into a time limit, so clients lose what
+was on its way and cannot tell a deployment from a crash (aspnetcore#25069 asks the original for the same).
+"""
+
+import asyncio
+import copy
+import errno
+import logging
+import os
+import re
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from types import FrameType
+from typing import Any
+from urllib.parse import unquote
+
+import uvicorn
+from uvicorn.config import LOGGING_CONFIG
+
+from hubline._tasks import TaskOwner
+
+DRAIN_STATE = "hubline.drain"
+"""Key of the lifespan state; the value is a list of `async` functions to run before sockets are closed."""
+
+SECRETS = {"access_token": re.compile(""), "id": re.compile(r"[\w-]{22}$", re.ASCII)}
+"""Query keys, and which of their values open a connection: any bearer token, and what looks like a connection token."""
+
+logger = logging.getLogger("hubline.server")
+_NOT_OURS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+_query_pair = re.compile(r'(?<=[?&])([^=&\s"]+)=([^&\s"]*)')
+_bearer = re.compile(r"(?i)\bbearer\s+\S+")
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that runs the application's drain functions when it is asked to stop.
+
+    The first SIGTERM or SIGINT drains: for `drain_timeout` seconds at most it goes on serving, because clients that
+    poll must be able to fetch their last messages. Then uvicorn's own shutdown runs. A second signal ends both at once.
+    Unlike uvicorn's, the process then ends with status 0 and not by the signal.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, *, drain_timeout: float = 15.0, ready: Callable[[str], None] | None = None
+    ) -> None:
+        """`ready` is called with the URL as soon as connections are accepted."""
+        super().__init__(config)
+        self.drain_timeout = drain_timeout
+        self._ready = ready
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        redact_secrets()
+        await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._ready is not None:
+            self._ready(self.url)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.drain()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note the signal. uvicorn would raise it once more at the end, which turns a clean stop into a failure."""
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+    @property
+    def url(self) -> str:
+        """Where the server listens; with port 0 this tells the port that was chosen."""
+        if self.config.uds is not None:
+            return f"unix:{self.config.uds}"
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return f"{'https' if self.config.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def drain(self) -> None:
+        """Run the drain functions of the application side by side, until they end, time is up or a second signal."""
+        functions: Sequence[Callable[[], Awaitable[None]]] = self.lifespan.state.get(DRAIN_STATE, ())
+        owner = TaskOwner("draining")
+        pending = {owner.start(_call(function)) for function in functions}
+        deadline = asyncio.get_running_loop().time() + self.drain_timeout
+        while pending and not self.force_exit:
+            if asyncio.get_running_loop().time() >= deadline:
+                logger.warning("draining took longer than %g s, closing what is left", self.drain_timeout)
+                break
+            _, pending = await asyncio.wait(pending, timeout=0.1)
+        await owner.cancel()
+
+
+def configure(
+    app: Any,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    log_level: str = "info",
+    max_size: int = 16 * 1024 * 1024,
+    **settings: Any,
+) -> uvicorn.Config:
+    """uvicorn's settings for hubs; `settings` are any others that `uvicorn.Config` takes.
+
+    `max_size` limits one WebSocket message in bytes. A client joins the hub messages that wait into one (the official
+    JavaScript client does), so it is far above the limit of one hub message, which the hub itself checks.
+    """
+    chosen: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "log_level": log_level,
+        "log_config": log_config(log_level),
+        "ws": "websockets-sansio",  # sends denial responses; `auto` takes the legacy implementation
+        "ws_max_size": max_size,
+        "ws_per_message_deflate": False,  # costs more than it saves on small messages, and rules out ready-made frames
+        "ws_ping_interval": None,  # hubs have their own pings (spec §12, statement 52)
+        "ws_ping_timeout": None,
+        "timeout_graceful_shutdown": 1,  # after draining, only responses that are not ours can still be running
+    }
+    return uvicorn.Config(app, **(chosen | settings))
+
+
+async def serve(
+    app: Any,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    drain_timeout: float = 15.0,
+    ready: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> None:
+    """Serve `app` until a signal comes, and drain it then. `settings` are those of `configure`.
+
+    Raises:
+        OSError: the address cannot be bound; nothing of the application has been started then.
+    """
+    config = configure(app, host=host, port=port, **settings)
+    sockets = bind(host, port) if config.uds is None and config.fd is None else None
+    await Server(config, drain_timeout=drain_timeout, ready=ready).serve(sockets)
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Sockets for every address of `host`, all on one port: with port 0 on the one that the first was given.
+
+    An address that this machine does not have (`::1` without IPv6) is left out, unless it is the last hope.
+
+    Raises:
+        OSError: the name is unknown, an address is in use, or none is ours.
+    """
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+    sockets: list[socket.socket] = []
+    for family, address in addresses:
+        chosen = sockets[0].getsockname()[1] if sockets else port
+        try:
+            sockets.append(_bound(family, (address[0], chosen, *address[2:])))
+        except OSError as error:
+            if error.errno in _NOT_OURS and (sockets or (family, address) != addresses[-1]):
+                continue
+            for sock in sockets:
+                sock.close()
+            raise
+    return sockets
+
+
+def _bound(family: int, address: tuple[Any, ...]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere the option lets two servers share a port
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.set_inheritable(True)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def log_config(level: str) -> dict[str, Any]:
+    """uvicorn's logging, with Hubline's loggers beside its own."""
+    config = copy.deepcopy(LOGGING_CONFIG)
+    config["loggers"]["hubline"] = {"handlers": ["default"], "level": level.upper(), "propagate": False}
+    return config
+
+
+class SecretFilter(logging.Filter):
+    """Blots out the values of `SECRETS` in what uvicorn logs about requests, and bearer tokens in its debug output."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(redacted(value) if isinstance(value, str) else value for value in record.args)
+        return True
+
+
+def redact_secrets() -> None:
+    """Have uvicorn's loggers blot out secrets; calling it again changes nothing."""
+    for name in ("uvicorn.access", "uvicorn.error"):
+        target = logging.getLogger(name)
+        if not any(isinstance(present, SecretFilter) for present in target.filters):
+            target.addFilter(SecretFilter())
+
+
+def redacted(text: str) -> str:
+    """`text` without the secrets in it. Keys are compared as the server reads them: decoded, in any case."""
+    text = _query_pair.sub(_blot, text)
+    return _bearer.sub("Bearer [redacted]", text)
+
+
+def _blot(pair: re.Match[str]) -> str:
+    secret = SECRETS.get(unquote(pair[1]).lower())
+    return f"{pair[1]}=[redacted]" if secret is not None and secret.match(unquote(pair[2])) else pair[0]
+
+
+async def _call(function: Callable[[], Awaitable[None]]) -> None:
+    await function()
