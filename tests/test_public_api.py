@@ -46,7 +46,7 @@ def member(name: str, value: object) -> str:
         prefix = "async def" if inspect.iscoroutinefunction(plain) else "def"
         return f"{prefix} {name}{signature(plain)}"
     if isinstance(value, property) or hasattr(value, "func"):
-        getter = value.fget if isinstance(value, property) else value.func  # type: ignore[attr-defined]  # cached_property
+        getter = value.fget if isinstance(value, property) else value.func
         return f"{name}{signature(getter).partition(')')[2]}"
     return name
 
@@ -58,7 +58,8 @@ def described(package: str) -> Iterator[str]:
         thing = getattr(module, name)
         if inspect.isclass(thing):
             bases = ", ".join(base.__name__ for base in thing.__bases__ if base is not object)
-            yield f"{package}.{name}: class({bases}) {'' if issubclass(thing, enum.Enum) else signature(thing)}".rstrip()
+            created = "" if issubclass(thing, enum.Enum) else " " + signature(thing)
+            yield f"{package}.{name}: class({bases}){created}"
             yield from sorted(members(thing))
         elif callable(thing) and typing.get_origin(thing) is None:
             yield f"{package}.{name}: {signature(thing)}"
