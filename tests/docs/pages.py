@@ -1,0 +1,226 @@
+"""Reads the fenced blocks of a documentation page and runs them, top to bottom, as a reader would.
+
+How a page is read:
+
+- ` ```python file=app.py ` is written to that file and imported; a name that begins with `test_` is run by pytest.
+- ` ```python ` without a file runs like a cell of a notebook: one namespace a page, `await` allowed.
+- ` ```js ` (with or without `file=`) is a whole program. Node runs it while the newest `app` of the page is served; the
+  address `http://localhost:8000` stands for that server's.
+- ` ```text output ` must be what the block before it printed.
+- ` ```sh `, ` ```csharp ` and ` ```java ` cannot all be run here: the commands, targets and names in them must exist.
+- Any other language must be one of `PLAIN`. There is no way to exempt a block of Python or JavaScript.
+"""
+
+import ast
+import asyncio
+import contextlib
+import importlib
+import io
+import re
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+import uvicorn
+
+ROOT = Path(__file__).parents[2]
+PLAIN = frozenset({"text", "json", "nginx", "ini"})
+FENCE = re.compile(r"^```(\S+)?(.*)$")
+ADDRESS = "http://localhost:8000"
+NODE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block. `attributes` are the words after the language: `file=app.py`, `output`."""
+
+    page: Path
+    line: int
+    language: str
+    attributes: dict[str, str]
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+def documents() -> list[Path]:
+    """Every page of documentation in the repository."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+    return sorted(pages)
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    found, start, info, lines = [], 0, ("", ""), list[str]()
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+        fence = FENCE.match(line)
+        if fence and not start:
+            start, info, lines = number, (fence[1] or "", fence[2] or ""), []
+        elif fence:
+            words = dict(word.partition("=")[::2] for word in info[1].split())
+            found.append(Block(page, start, info[0], words, "\n".join(lines) + "\n"))
+            start = 0
+        elif start:
+            lines.append(line)
+    assert not start, f"{page.name}:{start}: this block never ends"
+    return found
+
+
+class Page:
+    """One page being run. Use it as an async context manager: it ends what it started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.notebook = ModuleType("notebook")
+        self.modules: dict[str, ModuleType] = {}
+        self.printed = ""
+        self.files: set[str] = set()
+        self._served: tuple[Any, str] | None = None
+        self._exit = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> "Page":
+        sys.path.insert(0, str(self.folder))
+        sys.modules["notebook"] = self.notebook
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._exit.aclose()
+        sys.path.remove(str(self.folder))
+        for name in ("notebook", *self.modules):
+            sys.modules.pop(name, None)
+
+    async def run(self, block: Block) -> None:
+        """Run one block; an `AssertionError` says what is wrong with it."""
+        file = block.attributes.get("file", "")
+        if file:
+            self.files.add(file)
+            (self.folder / file).write_text(block.text, "utf-8")
+        if "output" in block.attributes:
+            assert block.text.strip() == self.printed.strip(), f"{block}: this is what was printed:\n{self.printed}"
+        elif block.language == "python" and file.startswith("test_"):
+            await self._process(block, sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", file)
+        elif block.language == "python":
+            with contextlib.redirect_stdout(io.StringIO()) as output:
+                await self._python(block, file)
+            self.printed = output.getvalue()
+        elif block.language == "js":
+            await self._javascript(block, file or "block.mjs")
+        else:
+            check(block, self)
+
+    async def _python(self, block: Block, file: str) -> None:
+        if file:
+            name = Path(file).stem
+            sys.modules.pop(name, None)
+            importlib.invalidate_caches()
+            self.modules[name] = importlib.import_module(name)
+            return
+        path = f"{block.page}"
+        tree = ast.parse("\n" * block.line + block.text, path)
+        code: CodeType = compile(tree, path, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        result = eval(code, self.notebook.__dict__)
+        if asyncio.iscoroutine(result):
+            async with asyncio.timeout(NODE_SECONDS):
+                await result
+
+    async def _javascript(self, block: Block, file: str) -> None:
+        modules = self.folder / "node_modules"
+        if not modules.exists():
+            modules.symlink_to(ROOT / "tests" / "interop" / "js" / "node_modules", target_is_directory=True)
+        text = block.text.replace(ADDRESS, await self._address(block))
+        (self.folder / file).write_text(text, "utf-8")
+        await self._process(block, "node", file)
+
+    async def _process(self, block: Block, *command: str) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=self.folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            async with asyncio.timeout(NODE_SECONDS):
+                output, errors = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        self.printed = output.decode()
+        assert process.returncode == 0, f"{block}: {self.printed}{errors.decode()}"
+
+    async def _address(self, block: Block) -> str:
+        candidates = [*reversed(self.modules.values()), self.notebook]
+        app = next((module.app for module in candidates if hasattr(module, "app")), None)
+        assert app is not None, f"{block}: no `app` on this page that could be served"
+        if self._served is None or self._served[0] is not app:
+            await self._exit.aclose()
+            self._served = (app, await self._exit.enter_async_context(served(app)))
+        return self._served[1]
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, telling when it has started (or has given up starting)."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@contextlib.asynccontextmanager
+async def served(app: Any) -> AsyncIterator[str]:
+    """Serve an ASGI application on a free port, with its lifespan; gives its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(server.serve(sockets=[listener]))
+        task.add_done_callback(lambda _: server.ready.set())
+        await server.ready.wait()
+        assert not task.done(), "the application did not start"
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+
+
+def check(block: Block, page: Page) -> None:
+    """What is left to check of a block that is not run."""
+    if block.language == "sh":
+        unknown = [line for line in block.text.splitlines() if line.strip() and not known_command(line.strip(), page)]
+        assert unknown == [], f"{block}: nothing here knows these commands: {unknown}"
+    elif block.language in ("csharp", "java"):
+        source = "\n".join(path.read_text("utf-8") for path in page.folder.glob("*.py"))
+        names = {name.replace("_", "").lower() for name in re.findall(r"(?:def|name=|send\() ?\"?(\w+)", source)}
+        called = re.findall(r"(?:Async|On|on|invoke|send|stream)(?:<[^>]*>)?\((?:[\w.]+, )?\"(\w+)\"", block.text)
+        assert called, f"{block}: no call of the hub in it"
+        assert [name for name in called if name.lower() not in names] == [], f"{block}: names the page's hub lacks"
+    else:
+        assert block.language in PLAIN, f"{block}: a language nobody checks: {block.language!r}"
+
+
+def known_command(line: str, page: Page) -> bool:
+    """Whether a command line names a program, target or file that exists."""
+    words = line.split("#")[0].split()
+    while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+        words.pop(0)
+    match words:
+        case []:
+            return True
+        case ["make", target, *_]:
+            return f"\n{target}:" in (ROOT / "Makefile").read_text("utf-8")
+        case ["git", "clone", _] | ["cd", _] | ["pip" | "npm", "install", *_] | ["curl", *_]:
+            return True
+        case ["hubline", command, *arguments] if command in ("run", "check", "--version"):
+            return not arguments or f"{arguments[0].split(':')[0]}.py" in page.files
+        case ["uvicorn" | "hypercorn", target, *_]:
+            return f"{target.split(':')[0]}.py" in page.files
+        case ["python", "-m", "pytest", *_]:
+            return True
+        case ["python" | "node", file, *_]:
+            return file in page.files or (ROOT / file).exists()
+    return False

@@ -1,0 +1,115 @@
+"""Every example in the documentation runs, every command and link in it leads somewhere."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.pages import PLAIN, ROOT, Block, Page, blocks, documents
+
+WITH_BLOCKS = [page for page in documents() if blocks(page)]
+LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
+
+
+def pages() -> list[Any]:
+    """The pages that have examples; those with JavaScript need the official client."""
+    return [
+        pytest.param(
+            page,
+            id=str(page.relative_to(ROOT)),
+            marks=[pytest.mark.interop] if any(block.language == "js" for block in blocks(page)) else [],
+        )
+        for page in WITH_BLOCKS
+    ]
+
+
+@pytest.mark.parametrize("path", pages())
+async def test_the_examples_of_the_page_run(path: Path, tmp_path: Path) -> None:
+    run = []
+    async with Page(tmp_path) as page:
+        for block in blocks(path):
+            await page.run(block)
+            run.append(block)
+    assert run == blocks(path)
+
+
+def test_there_are_examples_to_run() -> None:
+    languages = [block.language for page in WITH_BLOCKS for block in blocks(page)]
+    assert languages.count("python") > 20
+    assert languages.count("js") > 3
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    text = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
+    targets = [first or second for first, second in LINK.findall(text)]
+    local = [target for target in targets if "://" not in target and not target.startswith("mailto:")]
+    assert [target for target in local if not leads_somewhere(path, target)] == []
+
+
+def leads_somewhere(path: Path, target: str) -> bool:
+    file, _, anchor = target.partition("#")
+    goal = path.parent / file if file else path
+    if not goal.exists():
+        return False
+    return not anchor or goal.suffix != ".md" or anchor in anchors(goal)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def block(language: str, text: str, **attributes: str) -> Block:
+    return Block(Path("page.md"), 1, language, attributes, text)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        block("python", "1 / 0"),
+        block("python", "undefined_name"),
+        block("python", "await missing()"),
+        block("python", "import no_such_module", file="app.py"),
+        block("python", "def test_it():\n    assert False\n", file="test_it.py"),
+        block("text", "something else", output=""),
+        block("ruby", "puts 1"),
+        block("", "no language"),
+        block("sh", "make no-such-target"),
+        block("sh", "rm -rf build"),
+        block("sh", "uvicorn missing:app"),
+        block("csharp", 'await connection.InvokeAsync("NoSuchMethod");'),
+        block("js", "console.log(1)"),
+    ],
+    ids=lambda wrong: f"{wrong.language}-{wrong.text.split()[0]}",
+)
+async def test_a_wrong_example_is_found(wrong: Block, tmp_path: Path) -> None:
+    async with Page(tmp_path) as page:
+        with pytest.raises((AssertionError, ImportError, NameError, ZeroDivisionError)):
+            await page.run(wrong)
+
+
+async def test_cells_share_a_namespace_and_output_is_compared(tmp_path: Path) -> None:
+    async with Page(tmp_path) as page:
+        await page.run(block("python", "async def double(x): return 2 * x"))
+        await page.run(block("python", "print(await double(21))"))
+        await page.run(block("text", "42", output=""))
+    assert page.printed == "42\n"
+
+
+def test_no_language_that_could_be_run_counts_as_plain() -> None:
+    assert PLAIN.isdisjoint({"python", "py", "js", "javascript", "mjs", "ts", "typescript", "tsx", "sh", "bash"})
+
+
+@pytest.mark.parametrize("name", ["HubOptions", "TransportOptions"])
+def test_the_table_of_options_is_complete_and_right(name: str) -> None:
+    hubline = pytest.importorskip("hubline")
+    page = (ROOT / "docs" / "reference" / "options.md").read_text("utf-8")
+    section = page.split(f"## {name}")[1].split("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)`", section, flags=re.MULTILINE))
+    defaults = getattr(hubline, name)()
+    actual = {field.name: getattr(defaults, field.name) for field in dataclasses.fields(defaults)}
+    assert {key: eval(value, vars(hubline)) for key, value in rows.items()} == actual
