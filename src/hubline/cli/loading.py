@@ -18,9 +18,7 @@ def load(target: str, directory: str = ".") -> Any:
     """
     module_name, separator, attribute = target.partition(":")
     if not (module_name and separator and attribute):
-        raise ConfigurationError(
-            [f"{target!r} does not name an application: write `module:attribute`, as `chat.app:app`"]
-        )
+        raise ConfigurationError([f"{target!r} names no application: write `module:attribute`, such as `chat.app:app`"])
     path = os.path.abspath(directory)
     if path not in sys.path:
         sys.path.insert(0, path)
@@ -29,9 +27,7 @@ def load(target: str, directory: str = ".") -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
-        raise ConfigurationError(
-            [f"there is no module {error.name!r} in {path} or among the installed packages"]
-        ) from None
+        raise ConfigurationError([f"there is no module {error.name!r}, neither in {path} nor installed"]) from None
     for name in attribute.split("."):
         if not hasattr(found, name):
             raise ConfigurationError([_missing(found, name, target)])

@@ -1,0 +1,223 @@
+"""The ASGI side: calls of the real application, with a client behind them that can misbehave. No sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, quote, urlencode
+
+from hubline._tasks import TaskOwner
+from hubline.errors import HublineError
+
+Event: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Event]]
+Send: TypeAlias = Callable[[Event], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+class RefusedError(HublineError):
+    """The application answered a request of the client with an error: `status` and `text` are the HTTP answer's."""
+
+    def __init__(self, status: int, text: str) -> None:
+        self.status, self.text = status, text
+        super().__init__(f"the application refused with status {status}: {text!r}")
+
+
+class Session:
+    """One ASGI call that is running: `give` is what the client sends, `next` what the application sent."""
+
+    def __init__(self, app: ASGIApp, scope: dict[str, Any], tasks: TaskOwner) -> None:
+        self._app, self._scope = app, scope
+        self._given: asyncio.Queue[Event] = asyncio.Queue()
+        self._sent: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._reading = asyncio.Event()
+        self._reading.set()
+        self._gone: Event | None = None
+        self._mute = False
+        self._failure: Exception | None = None
+        self.task = tasks.start(self._run())
+
+    def give(self, event: Event) -> None:
+        """Let the application receive an event."""
+        if self._gone is None:
+            self._given.put_nowait(event)
+
+    def leave(self, code: int) -> None:
+        """End the session from the client's side; a WebSocket with `code`."""
+        if self._gone is None:
+            self._gone = _disconnected(self._scope["type"], code)
+            self._given.put_nowait(self._gone)
+            self._reading.set()
+            self._sent.put_nowait(None)
+
+    def stop_reading(self) -> None:
+        """Let every `send` of the application wait, as it does when the peer's buffers are full."""
+        if self._gone is None:
+            self._reading.clear()
+
+    def resume_reading(self) -> None:
+        self._reading.set()
+
+    def mute(self) -> None:
+        """Lose what the application sends from now on, without its noticing."""
+        self._mute = True
+
+    async def next(self) -> Event | None:
+        """What the application sent next; `None` when nothing more can come.
+
+        Raises:
+            RuntimeError: the application raised an exception; it is the cause.
+        """
+        event = await self._sent.get()
+        if event is None:
+            self._sent.put_nowait(None)
+            if self._failure is not None:
+                raise RuntimeError(f"the application raised {self._failure!r}") from self._failure
+        return event
+
+    async def _run(self) -> None:
+        try:
+            await self._app(self._scope, self._receive, self._send)
+        except Exception as error:
+            self._failure = error
+        finally:
+            self._sent.put_nowait(None)
+
+    async def _receive(self) -> Event:
+        if self._gone is not None and self._given.empty():
+            return self._gone
+        return await self._given.get()
+
+    async def _send(self, event: Event) -> None:
+        await self._reading.wait()
+        if self._gone is not None:
+            if self._scope["type"] == "websocket":
+                raise OSError("the client has disconnected")  # ASGI specification 2.4, "Send After Close"
+            return
+        if not self._mute:
+            self._sent.put_nowait(event)
+        if event["type"] == "websocket.close" or (
+            event["type"] == "http.response.body" and not event.get("more_body", False)
+        ):
+            self._gone = _disconnected(self._scope["type"], event.get("code", 1000))
+            self._given.put_nowait(self._gone)
+
+
+def _disconnected(kind: str, code: int) -> Event:
+    return {"type": "http.disconnect"} if kind == "http" else {"type": "websocket.disconnect", "code": code}
+
+
+@dataclass(frozen=True)
+class Response:
+    """A whole HTTP answer; names of headers are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Origin:
+    """An application and how a client talks to it: path, and what goes along with every request."""
+
+    app: ASGIApp
+    path: str
+    tasks: TaskOwner
+    root_path: str = ""
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=())
+
+    def open(
+        self, kind: str, *, method: str = "GET", path: str = "", query: Mapping[str, str] | None = None, **headers: str
+    ) -> Session:
+        """Start a WebSocket or a request; `path` is appended, and `headers` replace those of the client."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        pairs = [(name.lower(), value) for name, value in self.headers if name.lower() not in names]
+        full_path = self.root_path + self.path + path
+        scope: dict[str, Any] = {
+            "type": kind,
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "scheme": "ws" if kind == "websocket" else "http",
+            "path": full_path,
+            "raw_path": quote(full_path).encode("ascii"),
+            "root_path": self.root_path,
+            "query_string": urlencode([*self.query, *(query or {}).items()]).encode("ascii"),
+            "headers": [
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in [("host", "testserver"), *pairs, *names.items()]
+            ],
+            "client": ("testclient", 50000),
+            "server": ("testserver", 80),
+            "extensions": {"websocket.http.response": {}} if kind == "websocket" else {},
+        }
+        scope["subprotocols" if kind == "websocket" else "method"] = [] if kind == "websocket" else method
+        return Session(self.app, scope, self.tasks)
+
+    async def request(
+        self, method: str, *, path: str = "", query: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Response:
+        """A whole request with its whole answer."""
+        session = self.open("http", method=method, path=path, query=query, content_length=str(len(body)))
+        session.give({"type": "http.request", "body": body, "more_body": False})
+        return await read_response(session, await session.next())
+
+
+async def read_response(session: Session, start: Event | None) -> Response:
+    """The answer that begins with the event `start`, of a request or of a WebSocket that was denied."""
+    if start is None:
+        raise RuntimeError("the application answered nothing")
+    if start["type"] == "websocket.close":
+        return Response(403, {}, b"")
+    body = b""
+    while (event := await session.next()) is not None:
+        body += event.get("body", b"")
+        if not event.get("more_body", False):
+            break
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start.get("headers", ())}
+    return Response(start["status"], headers, body)
+
+
+def pairs_of(values: str | Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """A query string, a mapping or pairs, as pairs."""
+    if isinstance(values, str):
+        return tuple(parse_qsl(values, keep_blank_values=True))
+    return tuple(values.items() if isinstance(values, Mapping) else values)
+
+
+@asynccontextmanager
+async def running(app: ASGIApp, *, time_limit: float = 5.0) -> AsyncIterator[ASGIApp]:
+    """Run the application's lifespan; gives the application with its lifespan state.
+
+    Raises:
+        RuntimeError: starting or stopping failed, or took longer than `time_limit` seconds of real time.
+    """
+    tasks = TaskOwner("hubline.testing")
+    state: dict[str, Any] = {}
+    scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
+    session = Session(app, scope, tasks)
+
+    async def served(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        await app({**scope, "state": state.copy()}, receive, send)
+
+    try:
+        await _phase(session, "startup", time_limit)
+        try:
+            yield served
+        finally:
+            await _phase(session, "shutdown", time_limit)
+    finally:
+        await tasks.cancel()
+
+
+async def _phase(session: Session, phase: str, time_limit: float) -> None:
+    session.give({"type": f"lifespan.{phase}"})
+    try:
+        async with asyncio.timeout(time_limit):
+            event = await session.next()
+    except TimeoutError:
+        raise RuntimeError(f"the application's {phase} did not end within {time_limit:g} s of real time") from None
+    if event is None or event["type"] != f"lifespan.{phase}.complete":
+        reason = (event or {}).get("message") or "the lifespan protocol was not followed"
+        raise RuntimeError(f"the application's {phase} failed: {reason}")

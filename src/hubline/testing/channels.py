@@ -1,0 +1,218 @@
+"""The client's half of the three transports, in memory."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal, TypeAlias
+
+from hubline.errors import ConnectionClosed
+from hubline.testing.asgi import Event, Origin, RefusedError, Response, Session, read_response
+
+TransportName: TypeAlias = Literal["websocket", "sse", "long_polling"]
+
+
+class ChannelEndError(Exception):
+    """There is nothing more to receive. `code` is the WebSocket close code, 1006 without a closing handshake."""
+
+    def __init__(self, code: int | None = None) -> None:
+        self.code = code
+        super().__init__(code)
+
+
+class Channel(ABC):
+    """One connection of one transport. `open` comes first; then bytes in both directions."""
+
+    name: ClassVar[str]
+    """As in the negotiate answer."""
+    end_code: ClassVar[int | None] = None
+    """What is reported as close code when the connection ends without one."""
+
+    def __init__(self, origin: Origin, token: str | None) -> None:
+        self._origin = origin
+        self._query = {} if token is None else {"id": token}
+        self._lost = False
+        self.session: Session | None = None
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect. Raises RefusedError."""
+
+    async def send(self, data: bytes, *, binary: bool) -> None:
+        """Carry bytes to the application. What is sent on a lost connection is lost.
+
+        Raises:
+            ConnectionClosed: the application knows the connection no longer.
+        """
+        if not self._lost:
+            await self._send(data, binary)
+
+    @abstractmethod
+    async def _send(self, data: bytes, binary: bool) -> None: ...
+
+    @abstractmethod
+    async def receive(self) -> bytes:
+        """What came in one piece: a WebSocket message, an event, a poll's body. Raises ChannelEndError."""
+
+    async def close(self) -> None:
+        """Leave in good order."""
+        self._leave(1000)
+
+    def drop(self) -> None:
+        """Vanish without good-bye; the application's server notices it at once."""
+        self._leave(1006)
+
+    def half_open(self) -> None:
+        """Vanish without anybody noticing: what is sent in either direction is lost from now on."""
+        self._lost = True
+        if self.session is not None:
+            self.session.mute()
+
+    def stop_reading(self) -> None:
+        """Take nothing more: the application's next `send` waits."""
+        if self.session is not None:
+            self.session.stop_reading()
+
+    def resume_reading(self) -> None:
+        if self.session is not None:
+            self.session.resume_reading()
+
+    def _leave(self, code: int) -> None:
+        self._lost = True
+        if self.session is not None:
+            self.session.leave(code)
+
+
+class WebSocketChannel(Channel):
+    """One `websocket` call of the application."""
+
+    name = "WebSockets"
+    end_code = 1006
+
+    async def open(self) -> None:
+        self.session = self._origin.open("websocket", query=self._query)
+        self.session.give({"type": "websocket.connect"})
+        answer = await self.session.next()
+        if answer is None or answer["type"] != "websocket.accept":
+            raise _refusal(await read_response(self.session, answer))
+
+    async def _send(self, data: bytes, binary: bool) -> None:
+        assert self.session is not None
+        content: Event = {"bytes": data} if binary else {"text": data.decode()}
+        self.session.give({"type": "websocket.receive", **content})
+
+    async def receive(self) -> bytes:
+        assert self.session is not None
+        event = await self.session.next()
+        if event is None:
+            raise ChannelEndError(1006)
+        if event["type"] == "websocket.close":
+            raise ChannelEndError(event.get("code", 1000))
+        text = event.get("text")
+        return bytes(event["bytes"]) if text is None else str(text).encode()
+
+
+class _PostingChannel(Channel):
+    """A transport whose way to the server is a POST."""
+
+    async def _send(self, data: bytes, binary: bool) -> None:
+        answer = await self._origin.request("POST", query=self._query, body=data)
+        if answer.status != 200:
+            raise ConnectionClosed(f"sending was answered with {answer.status}: {answer.body.decode()!r}")
+
+
+class ServerSentEventsChannel(_PostingChannel):
+    """One long response for the way back."""
+
+    name = "ServerSentEvents"
+
+    def __init__(self, origin: Origin, token: str | None) -> None:
+        super().__init__(origin, token)
+        self._buffer = b""
+
+    async def open(self) -> None:
+        self.session = self._origin.open("http", query=self._query, accept="text/event-stream")
+        self.session.give({"type": "http.request", "body": b"", "more_body": False})
+        start = await self.session.next()
+        if start is None or start["status"] != 200:
+            raise _refusal(await read_response(self.session, start))
+
+    async def receive(self) -> bytes:
+        while (data := self._next_event()) is None:
+            assert self.session is not None
+            event = await self.session.next()
+            if event is None or (not event.get("body") and not event.get("more_body", False)):
+                raise ChannelEndError
+            self._buffer += event.get("body", b"")
+        return data
+
+    def _next_event(self) -> bytes | None:
+        """The data of the first complete event that has any; comments are skipped."""
+        while b"\r\n" in self._buffer:
+            if self._buffer.startswith(b":"):
+                self._buffer = self._buffer.partition(b"\r\n")[2]
+                continue
+            event, end, rest = self._buffer.partition(b"\r\n\r\n")
+            if not end:
+                return None
+            self._buffer = rest
+            return b"\n".join(line.removeprefix(b"data: ") for line in event.split(b"\r\n"))
+        return None
+
+
+class LongPollingChannel(_PostingChannel):
+    """A poll after the other; the next one starts when `receive` is called."""
+
+    name = "LongPolling"
+
+    def __init__(self, origin: Origin, token: str | None) -> None:
+        super().__init__(origin, token)
+        self._slow = False
+
+    async def open(self) -> None:
+        answer = await self._poll()
+        if answer.status != 200:
+            raise _refusal(answer)
+
+    async def receive(self) -> bytes:
+        while not self._lost:
+            answer = await self._poll()
+            if answer.status in (204, 404):
+                raise ChannelEndError
+            if answer.status != 200:
+                raise _refusal(answer)
+            if answer.body:
+                return answer.body
+        raise ChannelEndError
+
+    async def close(self) -> None:
+        """As the official clients: the pending poll is given up, and DELETE ends the connection."""
+        if not self._lost:
+            self._leave(1000)
+            await self._origin.request("DELETE", query=self._query)
+
+    def stop_reading(self) -> None:
+        self._slow = True
+        super().stop_reading()
+
+    def resume_reading(self) -> None:
+        self._slow = False
+        super().resume_reading()
+
+    async def _poll(self) -> Response:
+        self.session = self._origin.open("http", query=self._query)
+        if self._slow:
+            self.session.stop_reading()
+        self.session.give({"type": "http.request", "body": b"", "more_body": False})
+        start = await self.session.next()
+        if start is None and self._lost:
+            raise ChannelEndError
+        return await read_response(self.session, start)
+
+
+def _refusal(answer: Response) -> RefusedError:
+    return RefusedError(answer.status, answer.body.decode())
+
+
+CHANNELS: dict[str, type[Channel]] = {
+    "websocket": WebSocketChannel,
+    "sse": ServerSentEventsChannel,
+    "long_polling": LongPollingChannel,
+}

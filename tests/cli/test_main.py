@@ -1,0 +1,34 @@
+import sys
+from importlib.metadata import version
+
+import pytest
+from typer.testing import CliRunner
+
+from hubline.cli.commands import commands
+from hubline.cli.main import app
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    result = CliRunner().invoke(commands, ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout == f"hubline {version('hubline')}\n"
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    result = CliRunner().invoke(commands, [])
+    assert "Usage:" in result.output
+    assert "run" in result.output
+
+
+def test_a_missing_package_is_told_with_the_extra_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "hubline.cli.commands")
+    monkeypatch.setitem(sys.modules, "typer", None)
+    with pytest.raises(SystemExit, match=r"the package 'typer' is missing; install the extra `hubline\[server\]`"):
+        app()
+
+
+def test_a_missing_module_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "hubline.cli.commands")
+    monkeypatch.setitem(sys.modules, "hubline.cli.loading", None)
+    with pytest.raises(ModuleNotFoundError, match=r"hubline\.cli\.loading"):
+        app()

@@ -1,0 +1,177 @@
+"""`hubline run` as a process of its own."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.servers.raw_client import RawWebSocket
+
+APPLICATION = """
+import asyncio
+
+draining = asyncio.Event()
+
+async def drain():
+    draining.set()
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        scope["state"]["hubline.drain"] = [drain]
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+    elif scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "welcome"})
+        await draining.wait()
+        await send({"type": "websocket.send", "text": "bye"})
+        await send({"type": "websocket.close"})
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"VERSION 1"})
+
+number = 42
+"""
+
+
+class Running:
+    """A process of the command; what it logs is gathered in `log`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.log: list[str] = []
+
+    async def until(self, text: str) -> str:
+        """The first line with `text` in it."""
+        assert self.process.stdout is not None
+        while line := (await self.process.stdout.readline()).decode():
+            self.log.append(line)
+            if text in line:
+                return line
+        raise AssertionError(f"{text!r} did not come, but {''.join(self.log)}")
+
+    async def url(self) -> str:
+        line = await self.until("Hubline listens on")
+        return line.split()[3]
+
+    async def end(self) -> int:
+        assert self.process.stdout is not None
+        self.log.append((await self.process.stdout.read()).decode())
+        return await self.process.wait()
+
+
+@asynccontextmanager
+async def hubline(directory: Path, *arguments: str) -> AsyncIterator[Running]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hubline.cli.main", *arguments),
+        cwd=directory,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(60):
+            yield Running(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "application.py").write_text(APPLICATION)
+    return tmp_path
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains_and_ends_with_status_0(directory: Path, number: signal.Signals) -> None:
+    async with hubline(directory, "run", "application:app", "--port", "0") as command:
+        client = await RawWebSocket.open(await command.url(), "/hub?access_token=secret")
+        assert await client.frame() == (1, b"welcome")
+        started = asyncio.get_running_loop().time()
+        command.process.send_signal(number)
+        assert await client.messages() == ["bye", "close 1000"]
+        assert await command.end() == 0
+        assert asyncio.get_running_loop().time() - started < 5
+    assert "secret" not in "".join(command.log)
+    assert "access_token=[redacted]" in "".join(command.log)
+
+
+async def test_the_log_level_is_kept(directory: Path) -> None:
+    async with hubline(directory, "run", "application:app", "--port", "0", "--log-level", "error") as command:
+        await command.url()
+        command.process.terminate()
+        assert await command.end() == 0
+    assert len("".join(command.log).splitlines()) == 1
+
+
+async def test_a_unix_socket_can_be_listened_on(directory: Path) -> None:
+    async with hubline(directory, "run", "application:app", "--uds", "hub.sock") as command:
+        assert await command.url() == "unix:hub.sock"
+        reader, writer = await asyncio.open_unix_connection(directory / "hub.sock")
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"VERSION 1" in await reader.read()
+        writer.close()
+        command.process.terminate()
+        assert await command.end() == 0
+
+
+async def test_with_reload_a_changed_file_is_served_anew(directory: Path) -> None:
+    async with hubline(directory, "run", "application:app", "--port", "0", "--reload") as command:
+        url = await command.url()
+        path = directory / "application.py"
+        path.write_text(path.read_text().replace("VERSION 1", "VERSION 2 is longer"))
+        await command.until("Hubline listens on")
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"VERSION 2" in await reader.read()
+        writer.close()
+        command.process.terminate()
+        await command.end()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            ["application"],
+            "error: 'application' names no application: write `module:attribute`, such as `chat.app:app`",
+        ),
+        (["application:ap"], "error: 'application' has no attribute 'ap'; did you mean 'app'?"),
+        (["application:number"], "error: application:number is no ASGI application, but int"),
+        (["aplication:app"], "error: there is no module 'aplication', neither in "),
+        (["application:app", "--host", "192.0.2.1"], "error: cannot listen on 192.0.2.1:8000: Cannot assign requested"),
+        (["application:app", "--uds", "none/hub.sock"], "error: cannot listen on none/hub.sock: No such file"),
+    ],
+)
+async def test_a_mistake_is_told_in_one_line(directory: Path, arguments: list[str], text: str) -> None:
+    async with hubline(directory, "run", "--log-level", "error", *arguments) as command:
+        assert await command.end() == 1
+    assert "".join(command.log).startswith(text)
+
+
+async def test_a_port_in_use_is_told(directory: Path) -> None:
+    holder = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    port = holder.sockets[0].getsockname()[1]
+    async with holder, hubline(directory, "run", "application:app", "--port", str(port)) as command:
+        assert await command.end() == 1
+    assert "".join(command.log) == f"error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+async def test_an_application_that_does_not_start_gives_status_3(directory: Path) -> None:
+    (directory / "broken.py").write_text(
+        "async def app(scope, receive, send):\n"
+        "    await receive()\n"
+        "    await send({'type': 'lifespan.startup.failed', 'message': 'no database'})\n"
+    )
+    async with hubline(directory, "run", "broken:app", "--port", "0") as command:
+        assert await command.end() == 3
+    assert "no database" in "".join(command.log)

@@ -1,0 +1,65 @@
+"""A WebSocket client of forty lines over asyncio streams: it shows each frame as it came."""
+
+import asyncio
+from collections.abc import Iterator
+
+TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
+
+
+class RawWebSocket:
+    """One WebSocket; it answers nothing by itself, neither pings nor a close."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self.status = 0
+        self.headers: list[str] = []
+
+    @classmethod
+    async def open(cls, url: str, path: str, *extra_headers: str) -> "RawWebSocket":
+        """Connect to `http://host:port`; `status` tells whether the upgrade was accepted (101)."""
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        self = cls(*await asyncio.open_connection(host, int(port)))
+        lines = [
+            f"GET {path} HTTP/1.1",
+            f"Host: {host}:{port}",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+            *extra_headers,
+        ]
+        self._writer.write("\r\n".join([*lines, "", ""]).encode())
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
+        self.status = int(head.split(" ", 2)[1])
+        self.headers = head.lower().split("\r\n")[1:-2]
+        return self
+
+    def send(self, payload: bytes, opcode: int = TEXT) -> None:
+        """One frame of at most 64 KiB, masked with zeros."""
+        size = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+        self._writer.write(bytes([0x80 | opcode]) + size + bytes(4) + payload)
+
+    async def frame(self) -> tuple[int, bytes]:
+        """Opcode and payload of the next frame. Raises asyncio.IncompleteReadError at the end."""
+        first, second = await self._reader.readexactly(2)
+        size = second & 0x7F
+        if size >= 126:
+            size = int.from_bytes(await self._reader.readexactly(2 if size == 126 else 8), "big")
+        return first & 0x0F, await self._reader.readexactly(size)
+
+    async def messages(self) -> list[str]:
+        """The frames until the connection ends: text as it is, a close as its code."""
+        found: list[str] = []
+        try:
+            while True:
+                found += self._shown(*await self.frame())
+        except asyncio.IncompleteReadError:
+            self._writer.close()
+            return found
+
+    @staticmethod
+    def _shown(opcode: int, payload: bytes) -> Iterator[str]:
+        yield f"close {int.from_bytes(payload[:2], 'big')}" if opcode == CLOSE else payload.decode()
+
+    def close(self) -> None:
+        self._writer.close()
