@@ -1,0 +1,69 @@
+"""Hubline: real-time channels for AI chat. A hub server that speaks the SignalR protocol, for any ASGI application."""
+
+from hubline.app import ConnectionRoute, HubApp, HubContext, HubRoute
+from hubline.auth.policies import PolicyContext, authorize
+from hubline.connection import ConnectionScope, Identity, TransportConnection
+from hubline.errors import (
+    BindingError,
+    ConfigurationError,
+    ConnectionClosed,
+    HubError,
+    HublineError,
+    InvocationError,
+    KeepAliveTimeout,
+    MessageTooLarge,
+    RemoteProtocolError,
+    SendTimeout,
+    SlowConsumerError,
+)
+from hubline.server.clients import Client, HubCallerClients, HubClients
+from hubline.server.context import HubCallerContext
+from hubline.server.filters import HubFilter, InvocationContext
+from hubline.server.hub import GroupManager, Hub
+from hubline.server.injection import Depends
+from hubline.server.invocations import Cancellation
+from hubline.server.marks import hidden, hub_method
+from hubline.server.options import HubOptions
+from hubline.transports.options import Transport, TransportOptions
+from hubline.wire.codec import TransferFormat
+from hubline.wire.packet import Packet
+
+__all__ = [
+    "BindingError",
+    "Cancellation",
+    "Client",
+    "ConfigurationError",
+    "ConnectionClosed",
+    "ConnectionRoute",
+    "ConnectionScope",
+    "Depends",
+    "GroupManager",
+    "Hub",
+    "HubApp",
+    "HubCallerClients",
+    "HubCallerContext",
+    "HubClients",
+    "HubContext",
+    "HubError",
+    "HubFilter",
+    "HubOptions",
+    "HubRoute",
+    "HublineError",
+    "Identity",
+    "InvocationContext",
+    "InvocationError",
+    "KeepAliveTimeout",
+    "MessageTooLarge",
+    "Packet",
+    "PolicyContext",
+    "RemoteProtocolError",
+    "SendTimeout",
+    "SlowConsumerError",
+    "TransferFormat",
+    "Transport",
+    "TransportConnection",
+    "TransportOptions",
+    "authorize",
+    "hidden",
+    "hub_method",
+]

@@ -1,0 +1,49 @@
+"""Who owns a task. Nothing in Hubline calls `create_task` on its own: a task without an owner is a leak."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+logger = logging.getLogger("hubline")
+
+
+class TaskOwner:
+    """Keeps tasks alive, reports those that fail, and can end them all.
+
+    Unlike `asyncio.TaskGroup`, a child that fails takes nobody with it: it is logged with the owner's name.
+    """
+
+    __slots__ = ("_name", "_tasks")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def start(self, coroutine: Coroutine[Any, Any, Any], *, name: str | None = None) -> asyncio.Task[Any]:
+        """Run `coroutine` in a task of its own."""
+        task = asyncio.get_running_loop().create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def cancel(self) -> None:
+        """Cancel every task and wait until all have ended."""
+        while self._tasks:
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def join(self) -> None:
+        """Wait until no task is left."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s: a task failed: %r", self._name, error, exc_info=error)

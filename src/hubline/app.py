@@ -1,0 +1,276 @@
+"""`HubApp`: the only place that knows everything. Joins transports and hubs, and is the ASGI application."""
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias
+
+from starlette.responses import PlainTextResponse
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hubline._clock import Clock, MonotonicClock
+from hubline._tasks import TaskOwner
+from hubline.auth.policies import Policies, Policy
+from hubline.connection import ConnectionScope, Identity, TransportConnection
+from hubline.errors import ConfigurationError
+from hubline.server.clients import ClientT, HubClients
+from hubline.server.description import HubDescription, describe
+from hubline.server.filters import HubFilter
+from hubline.server.hub import GroupManager, Hub
+from hubline.server.options import HubOptions
+from hubline.server.runtime import HubRuntime
+from hubline.server.watchdog import BlockingWatchdog
+from hubline.transports.endpoint import HubEndpoint
+from hubline.transports.options import TransportOptions
+from hubline.transports.origins import Origins
+from hubline.transports.registry import ConnectionRegistry
+from hubline.wire.codec import Codec
+from hubline.wire.json import JsonCodec
+from hubline.wire.msgpack import MessagePackCodec
+
+logger = logging.getLogger("hubline.app")
+
+Authenticate: TypeAlias = Callable[[ConnectionScope], Identity | Awaitable[Identity | None] | None]
+HubFactory: TypeAlias = Callable[[], Hub[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class HubRoute:
+    """A hub at a path, with settings of its own. `hub` is a class, or a function that makes one for each call."""
+
+    hub: type[Hub[Any]] | HubFactory
+    options: HubOptions | None = None
+    transport: TransportOptions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRoute:
+    """A raw connection at a path: bytes in, bytes out, over any transport, without hub protocol.
+
+    `serve` runs once for each connection; when it returns, the connection is closed.
+    """
+
+    serve: Callable[[TransportConnection], Awaitable[None]]
+    transport: TransportOptions | None = None
+
+
+Route: TypeAlias = type[Hub[Any]] | HubFactory | HubRoute | ConnectionRoute
+
+
+class HubContext(Generic[ClientT]):
+    """A hub's clients and groups, for code outside of it: a route, a worker, a timer."""
+
+    def __init__(self, clients: HubClients[ClientT], groups: GroupManager) -> None:
+        self.clients, self.groups = clients, groups
+
+
+class HubApp:
+    """Hubs by path, as an ASGI application that any server runs and FastAPI or Starlette can mount anywhere.
+
+    Give its `lifespan` to the application it is mounted in: at shutdown it says good-bye to the clients. A hub class
+    that stands at several paths is one hub: its clients reach each other.
+
+    `authenticate` says who a request comes from, before anything else is done for it. `allowed_origins` are the web
+    pages that may connect besides those of the same origin; it sets up CORS for them. `drain_timeout` seconds are
+    given to clients to leave at shutdown. `readiness_path` answers 200, and 503 once draining has begun. An `async
+    def` method that blocks the loop for longer than `blocking_warning` seconds is named in the log.
+
+    Raises:
+        ConfigurationError: with every mistake in all hubs and settings.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[str, Route],
+        *,
+        options: HubOptions | None = None,
+        transport: TransportOptions | None = None,
+        authenticate: Authenticate | None = None,
+        policies: Mapping[str, Policy] | None = None,
+        filters: Sequence[HubFilter] = (),
+        allowed_origins: Sequence[str] = (),
+        drain_timeout: float = 10.0,
+        readiness_path: str | None = "/readyz",
+        blocking_warning: float | None = 0.1,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock or MonotonicClock()
+        self._options, self._transport = options or HubOptions(), transport or TransportOptions()
+        self._policies, self._filters = Policies(policies), tuple(filters)
+        self._authenticate_request = authenticate
+        self._origins = Origins(allowed_origins)
+        self._drain_timeout, self._readiness_path = drain_timeout, readiness_path
+        self._registry = ConnectionRegistry(self._transport, self._clock)
+        self._tasks = TaskOwner("hubline.app")
+        self._codecs: dict[str, Codec] = {codec.name: codec for codec in (JsonCodec(), MessagePackCodec())}
+        self._runtimes: dict[type[Hub[Any]], HubRuntime] = {}
+        self._descriptions: list[HubDescription] = []
+        self._handlers: dict[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {}
+        self._add_routes(routes)
+        self._watchdog = self._make_watchdog(blocking_warning)
+        self._app: ASGIApp = self._origins.cors(self._handle)
+        self._router = Router(lifespan=self.lifespan)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._router(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    @asynccontextmanager
+    async def lifespan(self, app: Any = None) -> AsyncIterator[dict[str, Any]]:
+        """Runs while the application does. Hand its state on, so that a server can drain before it closes sockets."""
+        self._registry.draining = False
+        if self._watchdog is not None:
+            self._watchdog.start()
+        try:
+            yield {"hubline.drain": [self.drain]}
+        finally:
+            await self.drain()
+            await self._registry.close()
+            await self._tasks.cancel()
+            if self._watchdog is not None:
+                self._watchdog.stop()
+
+    def context(self, hub: type[Hub[ClientT]]) -> HubContext[ClientT]:
+        """Clients and groups of a hub, to use from outside of it. Raises KeyError when the app has no such hub."""
+        runtime = self._runtimes[hub]
+        return HubContext(HubClients(runtime.lifetime, runtime.interface), runtime.lifetime)
+
+    def describe(self) -> list[HubDescription]:
+        """Every hub with its methods and what it calls on clients."""
+        return list(self._descriptions)
+
+    @property
+    def ready(self) -> bool:
+        """Whether new connections are welcome; false once draining has begun."""
+        return not self._registry.draining
+
+    async def drain(self) -> None:
+        """Refuse new connections, ask every client to reconnect elsewhere, and wait until they have left.
+
+        At most `drain_timeout` seconds; what is still connected then stays for the server to cut. Calling it again
+        does nothing more.
+        """
+        self._registry.draining = True
+        for runtime in self._runtimes.values():
+            for connection in list(runtime.lifetime.index.connections.values()):
+                connection.close(allow_reconnect=True)
+        await self._registry.drain(self._drain_timeout)
+
+    def statistics(self) -> dict[str, Any]:
+        """Counts of the moment: connections and what is queued for them, and the groups of each hub."""
+        hubs = {hub.__qualname__: runtime.lifetime.index.statistics() for hub, runtime in self._runtimes.items()}
+        return {"transports": self._registry.statistics(), "hubs": hubs}
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = _path_below_mount(scope)
+        handler = self._handlers.get(path)
+        if handler is not None:
+            if self._watchdog is not None:
+                self._watchdog.start()
+            await handler(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        elif path == self._readiness_path:
+            await PlainTextResponse("ready" if self.ready else "draining", 200 if self.ready else 503)(
+                scope, receive, send
+            )
+        else:
+            await PlainTextResponse("Not Found", 404)(scope, receive, send)
+
+    def _add_routes(self, routes: Mapping[str, Route]) -> None:
+        problems: list[str] = []
+        for path, route in routes.items():
+            if not path.startswith("/") or (path != "/" and path.endswith("/")):
+                problems.append(f"the path {path!r} must begin with a slash and not end with one")
+            try:
+                self._add_route(path.rstrip("/"), route)
+            except ConfigurationError as error:
+                problems += [f"{path}: {problem}" for problem in error.problems]
+        if problems:
+            raise ConfigurationError(list(dict.fromkeys(problems)))
+
+    def _add_route(self, path: str, route: Route) -> None:
+        if isinstance(route, ConnectionRoute):
+            endpoint = self._endpoint(route.serve, route.transport, _admit_all)
+        else:
+            route = route if isinstance(route, HubRoute) else HubRoute(route)
+            runtime = self._runtime(route)
+            endpoint = self._endpoint(runtime.serve, route.transport, runtime.authorize)
+            self._descriptions.append(describe(path or "/", runtime))
+        self._handlers[path or "/"] = endpoint.connect
+        self._handlers[f"{path}/negotiate"] = endpoint.negotiate
+
+    def _endpoint(
+        self,
+        serve: Callable[[TransportConnection], Awaitable[None]],
+        options: TransportOptions | None,
+        authorize: Callable[[ConnectionScope], Awaitable[int | None]],
+    ) -> HubEndpoint:
+        return HubEndpoint(
+            serve,
+            registry=self._registry,
+            options=options or self._transport,
+            authenticate=self._authenticate,
+            authorize=authorize,
+            origin_allowed=self._origins.admits,
+        )
+
+    def _runtime(self, route: HubRoute) -> HubRuntime:
+        hub, create = _class_and_factory(route.hub)
+        options = route.options or self._options
+        known = self._runtimes.get(hub)
+        if known is None:
+            known = self._runtimes[hub] = HubRuntime(
+                hub,
+                create,
+                codecs=[self._codecs[name] for name in options.codecs],
+                options=options,
+                filters=self._filters,
+                policies=self._policies,
+                clock=self._clock,
+                tasks=self._tasks,
+            )
+        elif known.options != options:
+            raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different options"])
+        return known
+
+    def _make_watchdog(self, limit: float | None) -> BlockingWatchdog | None:
+        functions = [(method.function, method.where) for r in self._runtimes.values() for method in r.methods.all]
+        codes = {inspect.unwrap(function).__code__: where for function, where in functions}
+        return BlockingWatchdog(limit, codes) if limit is not None else None
+
+    async def _authenticate(self, scope: ConnectionScope) -> Identity | None:
+        if self._authenticate_request is None:
+            return None
+        identity = self._authenticate_request(scope)
+        return await identity if inspect.isawaitable(identity) else identity
+
+
+def _class_and_factory(hub: type[Hub[Any]] | HubFactory) -> tuple[type[Hub[Any]], HubFactory]:
+    """The class that will be inspected. A factory is called once to learn it; nothing of that hub runs."""
+    if not isinstance(hub, type):
+        return type(hub()), hub
+    if not issubclass(hub, Hub):
+        raise ConfigurationError([f"{hub.__qualname__} does not derive from hubline.Hub"])
+    try:
+        inspect.signature(hub).bind()
+    except TypeError as error:
+        problem = f"{hub.__qualname__} needs arguments ({error}): give a factory, `lambda: {hub.__name__}(…)`"
+        raise ConfigurationError([problem]) from None
+    return hub, hub
+
+
+def _path_below_mount(scope: Scope) -> str:
+    """The path without the part that a framework has mounted us under, which ASGI keeps in front of it."""
+    path, root = scope["path"], scope.get("root_path", "").rstrip("/")
+    below = path[len(root) :] if root and (path == root or path.startswith(root + "/")) else path
+    return below.rstrip("/") or "/"
+
+
+async def _admit_all(scope: ConnectionScope) -> None:
+    return None

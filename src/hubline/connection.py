@@ -1,0 +1,112 @@
+"""The meeting point of transports and hubs: the pipe both sides agree on, and what is known about who is at its end."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+from hubline.wire.codec import TransferFormat
+from hubline.wire.packet import Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is at the other end.
+
+    `user_id` is what `clients.user(…)` goes by. `expires_at` is in seconds since the epoch; `None` never expires.
+    """
+
+    user_id: str | None
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    expires_at: float | None = None
+
+
+class ConnectionScope:
+    """Everything a hub may know about the HTTP request that opened its connection. Immutable but for `identity`."""
+
+    def __init__(self, scope: Mapping[str, Any], identity: Identity | None = None) -> None:
+        self.raw = scope
+        """The ASGI scope of the request that opened the connection (for long polling: of the first poll)."""
+        self.identity = identity
+
+    @property
+    def path(self) -> str:
+        return str(self.raw["path"])
+
+    @property
+    def client(self) -> tuple[str, int] | None:
+        """Address and port of the peer, as the ASGI server reports them."""
+        client = self.raw.get("client")
+        return (client[0], client[1]) if client else None
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The query string; of a key that comes twice, the last value."""
+        return dict(parse_qsl(self.raw.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Header values by lower-case name; several values of one name are joined with a comma."""
+        found: dict[str, str] = {}
+        for raw_name, raw_value in self.raw.get("headers", ()):
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            found[name] = f"{found[name]}, {value}" if name in found else value
+        return found
+
+
+class TransportConnection(Protocol):
+    """One connection as a hub sees it: bytes in order, in both directions.
+
+    A transport runs `serve(connection)` once. When that returns, the transport writes what is still queued and ends
+    the connection in good order; when it raises, the end tells the peer of an error (WebSocket code 1011).
+    """
+
+    @property
+    def id(self) -> str:
+        """The public id. The secret that addresses the connection over HTTP is never shown here."""
+
+    @property
+    def scope(self) -> ConnectionScope: ...
+
+    @property
+    def transfer_formats(self) -> frozenset[TransferFormat]:
+        """What the transport can carry; Server-Sent Events carry text only."""
+
+    @property
+    def has_inherent_keep_alive(self) -> bool:
+        """Whether the transport shows by itself that the peer lives (long polling), so that pings are superfluous."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection has ended: nothing more can be read or written."""
+
+    def use(self, transfer_format: TransferFormat) -> None:
+        """Fix what is written from now on; before it is called, text. Called while the handshake is processed."""
+
+    def on_heartbeat(self, callback: Callable[[float], None]) -> None:
+        """Have `callback(now)` called about once a second while the connection lives."""
+
+    async def receive(self) -> bytes:
+        """The next bytes from the peer, never empty.
+
+        Raises:
+            ConnectionClosed: there will be no more, because the peer left, `end_input()` was called, or the transport
+                gave up on it (`SlowConsumerError`, `SendTimeout`). Never `CancelledError` for one of these.
+        """
+
+    def end_input(self) -> None:
+        """Stop reading: a pending `receive()` and every later one raises `ConnectionClosed`. Writing goes on."""
+
+    def write(self, packet: Packet) -> bool:
+        """Queue a packet; never waits, never raises.
+
+        False when more than the high-water mark is queued: whoever can wait (a reply, a stream) should then `drain()`.
+        A queue that is full applies its policy, whose default ends the connection. Dropped when the connection ended.
+        """
+
+    async def drain(self) -> None:
+        """Wait until less than the low-water mark is queued, or the connection ended. Cancelling it loses nothing."""
+
+    def abort(self, error: Exception | None = None) -> None:
+        """End the connection at once; what is queued may be lost."""

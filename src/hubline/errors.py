@@ -1,0 +1,120 @@
+"""Every exception Hubline raises.
+
+HublineError
+├─ ConfigurationError        found at start-up; lists every problem
+├─ HubError                  raised by user code on purpose; its text travels to the caller
+├─ InvocationError           what a caller receives from the other side
+│   └─ BindingError          the arguments of a call do not fit the method
+├─ ConnectionClosed          the connection ended, or is about to
+│   ├─ HandshakeError        the peer's handshake was refused
+│   ├─ KeepAliveTimeout      nothing was heard from the peer for too long
+│   ├─ SlowConsumerError     the peer did not read fast enough
+│   ├─ SendTimeout           one write took too long
+│   └─ RemoteProtocolError   the peer broke the protocol
+│       └─ MessageTooLarge   a message exceeds the limit
+└─ LocalProtocolError        we broke the protocol: a bug here
+"""
+
+from collections.abc import Sequence
+
+
+class HublineError(Exception):
+    """Base of everything Hubline raises."""
+
+
+class ConfigurationError(HublineError):
+    """The application is set up wrongly. `problems` holds every mistake that was found, not only the first."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class HubError(HublineError):
+    """Raised by hub methods on purpose: its text travels to the caller, whatever `detailed_errors` says.
+
+    Peers see it under the name `HubException`, which is what the original calls it and what its clients look for.
+    """
+
+
+class InvocationError(HublineError):
+    """A call failed on the other side."""
+
+    def __init__(self, target: str, message: str) -> None:
+        self.target, self.message = target, message
+        super().__init__(f"{target}: {message}" if message else target)
+
+
+class BindingError(InvocationError):
+    """The arguments of a call do not fit the method."""
+
+    def __str__(self) -> str:
+        return f"cannot call {self.target}: {self.message}"
+
+
+class ConnectionClosed(HublineError):
+    """The connection ended.
+
+    `allow_reconnect` tells whether the peer is invited to come back (`Close.allowReconnect` on the wire).
+    """
+
+    def __init__(self, reason: str = "", *, allow_reconnect: bool = False) -> None:
+        self.reason, self.allow_reconnect = reason, allow_reconnect
+        super().__init__(reason or "the connection was closed")
+
+
+class HandshakeError(ConnectionClosed):
+    """The handshake was refused; `reason` is the text that went to the peer."""
+
+
+class KeepAliveTimeout(ConnectionClosed):
+    """Nothing was heard from the peer for `timeout` seconds.
+
+    The text is the original's (`HubConnectionContext.CheckClientTimeout`), because it reaches `on_disconnected`.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        super().__init__(
+            "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.", allow_reconnect=True
+        )
+
+
+class SlowConsumerError(ConnectionClosed):
+    """The peer did not read fast enough and its outbox filled up."""
+
+    def __init__(self, connection_id: str, *, queued: int, capacity: int) -> None:
+        self.connection_id, self.queued, self.capacity = connection_id, queued, capacity
+        super().__init__(
+            f"connection {connection_id} is too slow: {queued} bytes queued, capacity is {capacity} bytes",
+            allow_reconnect=True,
+        )
+
+
+class SendTimeout(ConnectionClosed):
+    """One write to the peer took longer than `timeout` seconds."""
+
+    def __init__(self, connection_id: str, *, timeout: float) -> None:
+        self.connection_id, self.timeout = connection_id, timeout
+        super().__init__(f"connection {connection_id} did not take a write within {timeout:g} s", allow_reconnect=True)
+
+
+class RemoteProtocolError(ConnectionClosed):
+    """The peer broke the protocol. The original invites it to reconnect, and so do we."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, allow_reconnect=True)
+
+
+class MessageTooLarge(RemoteProtocolError):
+    """A message exceeds the limit. `limit` counts bytes, framing included."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"The maximum message size of {limit}B was exceeded. The message size can be configured in AddHubOptions."
+        )
+
+
+class LocalProtocolError(HublineError):
+    """We were about to break the protocol: a bug in Hubline or in the code that drives `WireConnection`."""

@@ -1,0 +1,149 @@
+"""One call while it lives: what its hub object is given, and how the method is reached."""
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hubline.errors import InvocationError
+from hubline.server.clients import HubCallerClients
+from hubline.server.context import HubCallerContext
+from hubline.server.filters import InvocationContext
+from hubline.server.hub import GroupManager
+from hubline.server.injection import Injector
+from hubline.server.invocations import Cancellation
+from hubline.server.methods import HubMethod
+from hubline.server.recipients import Recipients
+from hubline.streams.download import in_thread
+from hubline.streams.upload import UploadStream
+from hubline.wire.messages import Invocation, StreamInvocation
+
+if TYPE_CHECKING:
+    from hubline.server.connection import HubConnectionContext
+    from hubline.server.runtime import HubRuntime
+
+
+class HubScope:
+    """What a hub object is given: its connection, and calls to clients made in its name."""
+
+    __slots__ = ("connection", "results_refused", "runtime")
+
+    def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext", *, results_refused: str = "") -> None:
+        self.runtime, self.connection, self.results_refused = runtime, connection, results_refused
+
+    @property
+    def context(self) -> HubCallerContext:
+        return self.connection.context
+
+    @property
+    def clients(self) -> HubCallerClients[Any]:
+        return HubCallerClients(self, self.runtime.interface, self.connection.id)
+
+    @property
+    def groups(self) -> GroupManager:
+        return self.runtime.lifetime
+
+    async def send(self, recipients: Recipients, message: Invocation) -> None:
+        await self.runtime.lifetime.send(recipients, message)
+
+    async def invoke(
+        self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
+    ) -> Any:
+        if self.results_refused:
+            raise InvocationError(target, self.results_refused)
+        return await self.runtime.lifetime.invoke(connection_id, target, arguments, result_type, timeout)
+
+
+class Call(HubScope):
+    """One invocation, from its arrival to its completion."""
+
+    __slots__ = (
+        "arguments",
+        "cancellation",
+        "cancelled",
+        "injector",
+        "message",
+        "method",
+        "mistake",
+        "release",
+        "started",
+        "streaming",
+        "task",
+        "uploads",
+    )
+
+    def __init__(
+        self,
+        runtime: "HubRuntime",
+        connection: "HubConnectionContext",
+        method: HubMethod,
+        message: Invocation | StreamInvocation,
+        arguments: tuple[Any, ...],
+    ) -> None:
+        super().__init__(runtime, connection)
+        self.method, self.message, self.arguments = method, message, arguments
+        self.mistake = ""
+        """Why it cannot be run the way it is called; told only to those who may call it."""
+        self.uploads: list[UploadStream[Any]] = []
+        self.cancellation = Cancellation() if method.cancellation is not None else None
+        self.injector: Injector | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.started = self.streaming = self.cancelled = False
+        self.release: Callable[[], None] | None = None
+        """Gives back the slot that the call holds among the parallel ones of its connection."""
+
+    async def invoke(
+        self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
+    ) -> Any:
+        """Ask a client. The slot is given back for good: the client may call us before it answers (spec §5.9)."""
+        self.release_slot()
+        return await super().invoke(connection_id, target, arguments, result_type, timeout)
+
+    def release_slot(self) -> None:
+        release, self.release = self.release, None
+        if release is not None:
+            release()
+
+    def cancel(self) -> None:
+        """The result is no longer wanted: ends a stream, tells a call that has a `Cancellation`.
+
+        A task that has not begun is not cancelled, because it would then never run to its answer; it sees the flag.
+        """
+        if self.cancellation is not None:
+            self.cancellation.request()
+        if self.method.is_stream and not self.cancelled:
+            self.cancelled = True
+            if self.task is not None and self.started:
+                self.task.cancel()
+
+
+async def invoke_method(context: InvocationContext) -> Any:
+    """The innermost of all filters: the user's method. For a stream, gets the iterator."""
+    call = context.hub.hubline_scope
+    assert isinstance(call, Call)
+    method = call.method
+    if method.simple:
+        positional: list[Any] = context.arguments
+        keywords: dict[str, Any] = {}
+    else:
+        values = await _all_values(call, context.arguments)
+        positional = [values[name] for name in method.order]
+        keywords = {name: values[name] for name in method.keywords}
+    if not method.is_async:
+        function = functools.partial(method.function, context.hub, *positional, **keywords)
+        return in_thread(function) if method.is_stream else await asyncio.to_thread(function)
+    result = method.function(context.hub, *positional, **keywords)
+    return await result if asyncio.iscoroutine(result) else result
+
+
+async def _all_values(call: Call, arguments: list[Any]) -> dict[str, Any]:
+    """Every parameter by name: what the caller sent, its upload streams, and what is ours to give."""
+    method = call.method
+    values = dict(zip((argument.name for argument in method.arguments), arguments, strict=True))
+    values.update(zip((name for name, _ in method.uploads), call.uploads, strict=True))
+    if method.cancellation is not None:
+        values[method.cancellation] = call.cancellation
+    for name, dependency in method.injected:
+        assert call.injector is not None
+        values[name] = await call.injector.provide(dependency)
+    return values

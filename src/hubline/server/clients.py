@@ -1,0 +1,203 @@
+"""Calling clients: whom (`HubClients`), and how (by name, or through a Protocol of the user's)."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, cast, get_type_hints
+
+from typing_extensions import TypeVar
+
+from hubline.errors import InvocationError
+from hubline.server.marks import name_of
+from hubline.server.recipients import All, Connections, Groups, Recipients, Users
+from hubline.wire.messages import Invocation
+from hubline.wire.names import pascal_case
+
+
+class Client(Protocol):
+    """A client as the server sees it when calls are made by name.
+
+    The default of `Hub[…]`. Derive your own Protocol from it to have both typed calls and these two.
+    """
+
+    async def send(self, target: str, /, *args: Any) -> None:
+        """Call `target` on every addressed client, without an answer; the name is sent as it stands.
+
+        A send to a single connection waits while much is queued for it. A send to many never waits: a client that
+        does not keep up meets its outbox policy.
+
+        Raises:
+            TypeError, ValueError: an argument has no form on the wire.
+        """
+
+    async def invoke(self, target: str, /, *args: Any, result_type: Any = Any, timeout: float | None = None) -> Any:
+        """Call `target` on one client and return its answer, read as `result_type`.
+
+        Waits at most `timeout` seconds (default `HubOptions.client_result_timeout`), kept to about a second.
+
+        Raises:
+            HubError: the client answered with an error, with nothing, with something that is not a `result_type`, or
+                not in time.
+            ConnectionClosed: there is no such connection, or it ended before the answer came.
+            InvocationError: several clients are addressed, or the call is made in `on_connected`.
+        """
+
+
+ClientT = TypeVar("ClientT", default=Client)
+
+
+class Sender(Protocol):
+    """What carries calls to clients."""
+
+    def send(self, recipients: Recipients, message: Invocation) -> Coroutine[Any, Any, None]: ...
+
+    async def invoke(
+        self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
+    ) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClientMethod:
+    """One method of a client Protocol. `has_result` makes a call a question to a single client."""
+
+    target: str
+    has_result: bool
+    result_type: Any
+
+
+class ClientInterface:
+    """The methods of a client Protocol, inspected once."""
+
+    def __init__(self, protocol: type) -> None:
+        self.protocol = protocol
+        self.by_name = Client in protocol.__mro__
+        self.methods: dict[str, ClientMethod] = {}
+        self.problems: list[str] = []
+        for name in dir(protocol):
+            function = inspect.getattr_static(protocol, name)
+            if not name.startswith("_") and inspect.isfunction(function) and function not in vars(Client).values():
+                self.methods[name] = self._inspect(name, function)
+
+    def _inspect(self, name: str, function: Callable[..., Any]) -> ClientMethod:
+        try:
+            result = get_type_hints(function).get("return", type(None))
+        except (NameError, TypeError) as error:
+            self.problems.append(f"{self.protocol.__qualname__}.{name}: cannot resolve its type hints: {error}")
+            result = type(None)
+        if not inspect.iscoroutinefunction(function):
+            self.problems.append(
+                f"{self.protocol.__qualname__}.{name} must be `async def`: calls to clients are awaited"
+            )
+        return ClientMethod(name_of(function) or pascal_case(name), result is not type(None), result)
+
+
+class TypedClients:
+    """The addressed clients behind a user's Protocol: each of its methods is a call."""
+
+    __slots__ = ("_interface", "_recipients", "_sender")
+
+    def __init__(self, sender: Sender, recipients: Recipients, interface: ClientInterface) -> None:
+        self._sender, self._recipients, self._interface = sender, recipients, interface
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = self._interface.methods.get(name)
+        if method is None:
+            if not self._interface.by_name or name.startswith("_"):
+                raise AttributeError(f"{self._interface.protocol.__qualname__} has no method {name!r}")
+            method = ClientMethod(pascal_case(name), has_result=False, result_type=None)
+        if method.has_result:
+            return lambda *args: self._ask(method.target, args, method.result_type, None)
+        return lambda *args: self._sender.send(self._recipients, Invocation(target=method.target, arguments=args))
+
+    def _ask(
+        self, target: str, args: tuple[Any, ...], result_type: Any, timeout: float | None
+    ) -> Coroutine[Any, Any, Any]:
+        recipients = self._recipients
+        if not isinstance(recipients, Connections) or len(recipients.ids) != 1:
+            raise InvocationError(
+                target, "only a single client gives a result: address it with `client(id)` or `caller`"
+            )
+        return self._sender.invoke(recipients.ids[0], target, args, result_type, timeout)
+
+
+class NamedClients(TypedClients):
+    """The same with the two verbs of `Client`, for calls by name."""
+
+    __slots__ = ()
+
+    def send(self, target: str, /, *args: Any) -> Coroutine[Any, Any, None]:
+        return self._sender.send(self._recipients, Invocation(target=target, arguments=args))
+
+    def invoke(
+        self, target: str, /, *args: Any, result_type: Any = Any, timeout: float | None = None
+    ) -> Coroutine[Any, Any, Any]:
+        return self._ask(target, args, result_type, timeout)
+
+
+class HubClients(Generic[ClientT]):
+    """Whom one can call, from anywhere."""
+
+    __slots__ = ("_interface", "_sender")
+
+    def __init__(self, sender: Sender, interface: ClientInterface) -> None:
+        self._sender, self._interface = sender, interface
+
+    def _to(self, recipients: Recipients) -> ClientT:
+        kind = NamedClients if self._interface.by_name else TypedClients
+        return cast("ClientT", kind(self._sender, recipients, self._interface))
+
+    @property
+    def all(self) -> ClientT:
+        """Every connection of the hub."""
+        return self._to(All())
+
+    def all_except(self, connection_ids: Iterable[str]) -> ClientT:
+        return self._to(All(tuple(connection_ids)))
+
+    def client(self, connection_id: str) -> ClientT:
+        """One connection; the only kind that can give a result, besides `caller`."""
+        return self._to(Connections((connection_id,)))
+
+    def clients(self, connection_ids: Iterable[str]) -> ClientT:
+        return self._to(Connections(tuple(dict.fromkeys(connection_ids))))
+
+    def group(self, name: str) -> ClientT:
+        """The members of a group. Names compare exactly, also in case."""
+        return self._to(Groups((name,)))
+
+    def groups(self, names: Iterable[str]) -> ClientT:
+        """The members of several groups; a member of two of them gets the message twice, as in the original."""
+        return self._to(Groups(tuple(names)))
+
+    def group_except(self, name: str, connection_ids: Iterable[str]) -> ClientT:
+        return self._to(Groups((name,), tuple(connection_ids)))
+
+    def user(self, user_id: str) -> ClientT:
+        """Every connection of a user."""
+        return self._to(Users((user_id,)))
+
+    def users(self, user_ids: Iterable[str]) -> ClientT:
+        return self._to(Users(tuple(dict.fromkeys(user_ids))))
+
+
+class HubCallerClients(HubClients[ClientT]):
+    """Whom a hub method can call: the caller too."""
+
+    __slots__ = ("_caller",)
+
+    def __init__(self, sender: Sender, interface: ClientInterface, caller: str) -> None:
+        super().__init__(sender, interface)
+        self._caller = caller
+
+    @property
+    def caller(self) -> ClientT:
+        """The connection that made this call."""
+        return self._to(Connections((self._caller,)))
+
+    @property
+    def others(self) -> ClientT:
+        """Everybody but the caller."""
+        return self._to(All((self._caller,)))
+
+    def others_in_group(self, name: str) -> ClientT:
+        return self._to(Groups((name,), (self._caller,)))

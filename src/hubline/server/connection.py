@@ -1,0 +1,245 @@
+"""One connection of a hub: joins the wire's state machine with a transport, and keeps the order of its life.
+
+handshake → answer → registered → `on_connected` → messages → `Close` → abort signal → `on_disconnected`
+→ upload streams fail → out of the groups. Spec §3.2, §5.6, §5.7.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from hubline.connection import TransportConnection
+from hubline.errors import ConnectionClosed, HubError, KeepAliveTimeout, RemoteProtocolError
+from hubline.server.context import HubCallerContext
+from hubline.server.dispatcher import Dispatcher
+from hubline.server.errors import error_text
+from hubline.wire.codec import Codec
+from hubline.wire.connection import Event, Failed, HandshakeAccepted, HandshakeRefused, PingDue, Side, WireConnection
+from hubline.wire.messages import (
+    CancelInvocation,
+    Close,
+    Completion,
+    Invocation,
+    Message,
+    StreamInvocation,
+    StreamItem,
+)
+from hubline.wire.packet import Packet
+
+if TYPE_CHECKING:
+    from hubline.server.runtime import HubRuntime
+
+logger = logging.getLogger("hubline.connection")
+
+
+class HubConnectionContext:
+    """A connection as the server side sees it. Its task is the one that runs `run()`."""
+
+    def __init__(self, runtime: "HubRuntime", transport: TransportConnection) -> None:
+        options = runtime.options
+        self.id = transport.id
+        self.codec: Codec
+        self.write: Callable[[Packet], bool] = transport.write
+        self.drain = transport.drain
+        self.context = HubCallerContext(transport.id, transport.scope, self.close)
+        self._runtime, self._transport = runtime, transport
+        self._wire = WireConnection(
+            Side.SERVER,
+            runtime.codecs,
+            now=runtime.clock.now(),
+            maximum_message_size=options.maximum_receive_message_size,
+            handshake_timeout=options.handshake_timeout,
+            keep_alive_interval=None if transport.has_inherent_keep_alive else options.keep_alive_interval,
+            peer_timeout=options.client_timeout,
+            transfer_formats=transport.transfer_formats,
+            detailed_errors=options.detailed_errors,
+        )
+        self._dispatcher = Dispatcher(runtime, self)
+        self._closing: Close | None = None
+        self._cause: Exception | None = None
+        self._paused: asyncio.Future[None] | None = None
+
+    @property
+    def user_id(self) -> str | None:
+        return self.context.user_id
+
+    def send(self, message: Message) -> bool:
+        """Encode and queue; False when the caller should `drain()`. Raises what encoding raises."""
+        return self.write(Packet(self.codec.encode(message)))
+
+    def close(self, *, error: str = "", allow_reconnect: bool = False, cause: Exception | None = None) -> None:
+        """Begin to end: stop reading, then everything in order. The first reason counts."""
+        if self._closing is None:
+            self._closing = Close(error=error or UNSET, allow_reconnect=allow_reconnect)
+            self._cause = cause
+            self._transport.end_input()
+            self._resume()
+
+    async def run(self) -> None:
+        """The whole life of the connection. Raises what `on_disconnected` raises, so that the transport knows."""
+        self._transport.on_heartbeat(self._tick)
+        following = await self._handshake()
+        if following is None:
+            return
+        self._runtime.lifetime.connected(self)
+        try:
+            if not await self._connected():
+                return
+            try:
+                await self._read(following)
+            finally:
+                await self._runtime.finish(self._ended())
+        finally:
+            self.write = _drop
+            self._runtime.lifetime.ending(self)
+            self._runtime.lifetime.disconnected(self)
+
+    async def _handshake(self) -> Sequence[Event] | None:
+        """Wait for the handshake and answer it; what came behind it, or None when there is no connection."""
+        try:
+            while True:
+                events = self._wire.receive(await self._transport.receive(), self._runtime.clock.now())
+                match events:
+                    case [HandshakeAccepted(codec=codec, response=response), *following]:
+                        self.codec = codec
+                        self._transport.use(codec.transfer_format)
+                        if response is not None:
+                            self.write(response)
+                        return following
+                    case [HandshakeRefused() as refused, *_]:
+                        self._refuse(refused)
+                        return None
+        except ConnectionClosed:
+            return None
+
+    def _refuse(self, refused: HandshakeRefused) -> None:
+        logger.info("connection %s: handshake refused: %s", self.id, refused.error)
+        self.write(refused.response)
+
+    async def _connected(self) -> bool:
+        try:
+            await self._runtime.on_connected(self)
+        except Exception as error:
+            logger.exception("connection %s: on_connected failed", self.id)
+            text = error_text("Connection closed with an error.", error, detailed=self._runtime.options.detailed_errors)
+            self.send(Close(error=text))
+            self._abort_signal()
+            return False
+        return True
+
+    async def _read(self, events: Sequence[Event]) -> None:
+        """The read loop. Nothing here runs user code; it pauses only when a bounded queue is full."""
+        receive, wire, now = self._transport.receive, self._wire, self._runtime.clock.now
+        try:
+            while True:
+                for event in events:
+                    if self._closing is not None:
+                        return
+                    room = self._handle(event)
+                    if room is not None:
+                        await self._pause(room)
+                events = wire.receive(await receive(), now())
+        except ConnectionClosed as error:
+            self._lost(error)
+
+    def _handle(self, event: Event) -> asyncio.Future[None] | None:
+        """One event; a future means that reading must pause until it is done."""
+        match event:
+            case Invocation() | StreamInvocation():
+                return self._dispatcher.invoke(event)
+            case StreamItem():
+                return self._dispatcher.uploads.item(event.invocation_id, event.item)
+            case Completion():
+                self._complete(event)
+            case CancelInvocation():
+                self._dispatcher.cancel(event.invocation_id)
+            case Close():
+                self.close(cause=None if event.error is UNSET else HubError(event.error))
+            case Failed(error=error):
+                self._fail(error)
+            case _:
+                pass  # pings count by arriving; acks and sequences mean nothing without stateful reconnect
+        return None
+
+    def _complete(self, message: Completion) -> None:
+        if not self._dispatcher.uploads.complete(message):
+            try:
+                self._runtime.lifetime.results.complete(self.id, message)
+            except RemoteProtocolError as error:
+                self._fail(error)
+
+    def _fail(self, error: ConnectionClosed) -> None:
+        """The peer broke a rule or fell silent. Only the first is told to it, as in the original."""
+        logger.info("connection %s: %s", self.id, error)
+        text = ""
+        if not isinstance(error, KeepAliveTimeout):
+            detailed = self._runtime.options.detailed_errors
+            text = error_text("Connection closed with an error.", error, detailed=detailed)
+        self.close(error=text, allow_reconnect=error.allow_reconnect, cause=error)
+
+    def _lost(self, error: ConnectionClosed) -> None:
+        """Input has ended: because we are closing, because the peer left, or because the transport gave up on it."""
+        if self._closing is not None:
+            return
+        unfinished = self._wire.end_of_input()
+        if unfinished is not None:
+            self._fail(unfinished)
+        elif type(error) is ConnectionClosed:
+            self.close(allow_reconnect=True)
+        else:
+            self._fail(error)
+
+    async def _pause(self, room: asyncio.Future[None]) -> None:
+        """Wait for room, or for the end. The time does not count towards the client's silence."""
+        self._paused = room
+        self._wire.pause(self._runtime.clock.now())
+        try:
+            await room
+        finally:
+            self._paused = None
+            self._wire.resume(self._runtime.clock.now())
+
+    def _resume(self) -> None:
+        if self._paused is not None and not self._paused.done():
+            self._paused.set_result(None)
+
+    def _tick(self, now: float) -> None:
+        """The heartbeat, about once a second."""
+        if self._transport.lost:
+            self._resume()
+            return
+        for event in self._wire.tick(now):
+            match event:
+                case PingDue():
+                    self.write(self._runtime.ping_packet(self.codec))
+                case HandshakeRefused():
+                    self._refuse(event)
+                    self._transport.end_input()
+                case Failed(error=error):
+                    self._fail(error)
+                case _:
+                    pass
+        self._runtime.lifetime.results.expire(self.id, now)
+
+    def _abort_signal(self) -> None:
+        self.write = _drop
+        self._runtime.lifetime.ending(self)
+        self.context.aborted.request()
+        self._dispatcher.stop()
+
+    async def _ended(self) -> None:
+        """The closing order of the original: `Close`, abort signal, `on_disconnected`, then the uploads fail."""
+        self.send(self._closing or Close(allow_reconnect=True))
+        self._abort_signal()
+        try:
+            await self._runtime.on_disconnected(self, self._cause)
+        finally:
+            self._dispatcher.uploads.fail_all(ConnectionClosed("The underlying connection was closed."))
+
+
+def _drop(packet: Packet) -> bool:
+    """Where writes go when a connection has ended: silently nowhere, as in the original."""
+    return True

@@ -1,0 +1,36 @@
+"""What hub code sees of its connection."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hubline.connection import ConnectionScope, Identity
+from hubline.server.invocations import Cancellation
+
+
+class HubCallerContext:
+    """The connection on whose behalf a hub runs. One object for the life of the connection."""
+
+    __slots__ = ("_abort", "aborted", "connection_id", "items", "scope")
+
+    def __init__(self, connection_id: str, scope: ConnectionScope, abort: Callable[[], None]) -> None:
+        self.connection_id = connection_id
+        """The public id: may be told to other clients. A reconnected client has a new one."""
+        self.scope = scope
+        """The HTTP request that opened the connection: path, query, headers, address."""
+        self.items: dict[Any, Any] = {}
+        """Yours: lives as long as the connection, and is where state goes that hub objects cannot hold."""
+        self.aborted = Cancellation()
+        """Requested when the connection has ended."""
+        self._abort = abort
+
+    @property
+    def identity(self) -> Identity | None:
+        return self.scope.identity
+
+    @property
+    def user_id(self) -> str | None:
+        return self.scope.identity.user_id if self.scope.identity is not None else None
+
+    def abort(self) -> None:
+        """End the connection, without inviting the client to come back."""
+        self._abort()

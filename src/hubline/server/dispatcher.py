@@ -1,0 +1,237 @@
+"""One message in, its effect out: finds the method, binds, authorises, runs it in a task, answers.
+
+Nothing in `Dispatcher` waits. A future that `invoke` returns means that a bounded queue is full and reading must
+pause. Pings, cancels, items and client results therefore never wait behind a running or waiting call; in the original
+they do once a second call is queued (docs/decisions).
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterable
+from typing import TYPE_CHECKING, Any
+
+from hubline.auth.policies import PolicyContext
+from hubline.errors import BindingError, HubError
+from hubline.server import errors
+from hubline.server.calls import Call
+from hubline.server.errors import error_text
+from hubline.server.filters import InvocationContext
+from hubline.server.injection import Injector
+from hubline.server.invocations import Uploads
+from hubline.server.methods import HubMethod
+from hubline.streams.download import pump
+from hubline.streams.upload import UploadStream
+from hubline.wire.messages import Completion, Invocation, StreamInvocation
+
+if TYPE_CHECKING:
+    from hubline.server.connection import HubConnectionContext
+    from hubline.server.runtime import HubRuntime
+
+logger = logging.getLogger("hubline.dispatcher")
+
+
+class Dispatcher:
+    """The calls of one connection."""
+
+    def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext") -> None:
+        self._runtime, self._connection = runtime, connection
+        self._running = 0
+        self._streaming = 0
+        self._waiting: deque[Call] = deque()
+        self._calls: dict[str, Call] = {}
+        self._room: asyncio.Future[None] | None = None
+        self.uploads = Uploads()
+
+    def invoke(self, message: Invocation | StreamInvocation) -> asyncio.Future[None] | None:
+        """Begin a call, or queue it. A future means that enough are waiting: read on when it is done."""
+        method = self._runtime.methods.find(message.target)
+        if method is None:
+            self._answer_error(message, errors.UNKNOWN_METHOD.format(message.target))
+            return None
+        try:
+            arguments = method.binder.bind(self._connection.codec, message.arguments)
+        except BindingError as error:
+            text = errors.BINDING_FAILED.format(method.name)
+            self._answer_error(message, error_text(text, error, detailed=self._runtime.options.detailed_errors))
+            return None
+        call = Call(self._runtime, self._connection, method, message, arguments)
+        call.mistake = self._mistake(method, message)
+        if not call.mistake:
+            self._register(call)
+        elif not method.requirements:
+            self._answer_error(message, call.mistake)
+            return None
+        return self._schedule(call)
+
+    def cancel(self, invocation_id: str) -> None:
+        """The client no longer wants the result. Unknown ids, and calls that cannot be cancelled, are ignored."""
+        call = self._calls.get(invocation_id)
+        if call is not None:
+            call.cancel()
+
+    def stop(self) -> None:
+        """The connection has ended: streams stop, calls with a `Cancellation` are told, the waiting never begin."""
+        self._waiting.clear()
+        for call in list(self._calls.values()):
+            call.cancel()
+
+    def _mistake(self, method: HubMethod, message: Invocation | StreamInvocation) -> str:
+        """What is wrong with the way a method is called, in the original's order of checks."""
+        streaming = type(message) is StreamInvocation
+        if method.is_stream != streaming:
+            return (errors.STREAM_AS_CALL if method.is_stream else errors.CALL_AS_STREAM).format(method.name)
+        if method.simple and not streaming and not message.stream_ids:
+            return ""
+        ids = message.stream_ids
+        base = errors.INVOCATION_FAILED.format(method.name)
+        if len(ids) != len(method.uploads):
+            return f"{base} HubException: Client sent {len(ids)} stream(s), Hub method expects {len(method.uploads)}."
+        if streaming and (other := self._calls.get(message.invocation_id)) is not None and other.method.is_stream:
+            return errors.ID_IN_USE.format(message.invocation_id)
+        if len(set(ids)) < len(ids) or any(stream_id in self.uploads for stream_id in ids):
+            return f"{base} HubException: A stream ID is already in use."
+        limit = self._runtime.options.maximum_streams
+        if (streaming or ids) and self._streaming >= limit:
+            return f"{base} HubException: A connection may have {limit} streams at once."
+        return ""
+
+    def _register(self, call: Call) -> None:
+        """Make the call known, so that items and cancels that follow at once find it, even while it waits."""
+        if call.message.invocation_id:
+            self._calls.setdefault(call.message.invocation_id, call)
+        capacity = self._runtime.options.stream_buffer_capacity
+        for stream_id, (_, kind) in zip(call.message.stream_ids, call.method.uploads, strict=True):
+            stream: UploadStream[Any] = UploadStream(self._connection.codec.reader(kind), capacity)
+            call.uploads.append(stream)
+            self.uploads.open(stream_id, stream)
+
+    def _schedule(self, call: Call) -> asyncio.Future[None] | None:
+        if call.method.is_stream or call.method.uploads:
+            self._streaming += 1
+            self._start(call)
+        elif self._running < self._runtime.options.maximum_parallel_invocations:
+            self._take_slot(call)
+        else:
+            self._waiting.append(call)
+            if len(self._waiting) > self._runtime.options.maximum_waiting_invocations:
+                self._room = asyncio.get_running_loop().create_future()
+                return self._room
+        return None
+
+    def _take_slot(self, call: Call) -> None:
+        self._running += 1
+        call.release = self._release
+        self._start(call)
+
+    def _release(self) -> None:
+        """A slot is free: the next call may begin, and there is room for another to wait."""
+        self._running -= 1
+        if self._waiting:
+            self._take_slot(self._waiting.popleft())
+            if self._room is not None and not self._room.done():
+                self._room.set_result(None)
+
+    def _start(self, call: Call) -> None:
+        call.task = self._runtime.tasks.start(self._run(call))
+
+    async def _run(self, call: Call) -> None:
+        """A call from authorisation to answer. Its task is cancelled with its stream, or when the app shuts down."""
+        call.started = True
+        try:
+            completion = await self._complete(call)
+        except asyncio.CancelledError:
+            if not call.cancelled:
+                raise
+            completion = Completion(invocation_id=call.message.invocation_id)
+        finally:
+            self._forget(call)
+        try:
+            await self._answer(call, completion)
+        finally:
+            call.release_slot()
+
+    async def _complete(self, call: Call) -> Completion:
+        """Run the call and make its completion, whatever happens."""
+        invocation_id, method = call.message.invocation_id, call.method
+        if call.cancelled:
+            return Completion(invocation_id=invocation_id)
+        try:
+            if method.requirements and not await self._admitted(call):
+                return Completion(invocation_id=invocation_id, error=errors.UNAUTHORIZED.format(method.name))
+            if call.mistake:
+                return Completion(invocation_id=invocation_id, error=call.mistake)
+            if not method.injected:
+                return await self._perform(call)
+            call.injector = Injector(self._connection.context)
+            async with call.injector.stack:
+                return await self._perform(call)
+        except Exception as error:
+            return self._failure(call, error)
+
+    async def _admitted(self, call: Call) -> bool:
+        scope = self._connection.context.scope
+        if scope.identity is None:
+            return False
+        context = PolicyContext(
+            identity=scope.identity,
+            scope=scope,
+            hub=self._runtime.hub,
+            method=call.method.name,
+            arguments=call.arguments,
+        )
+        return await self._runtime.policies.admit(call.method.requirements, context)
+
+    async def _perform(self, call: Call) -> Completion:
+        """The method itself; of a stream, every item too."""
+        runtime, method, invocation_id = self._runtime, call.method, call.message.invocation_id
+        hub = runtime.new_hub(call)
+        if method.plain and not runtime.filters:
+            result = await method.function(hub, *call.arguments)
+        else:
+            context = InvocationContext(hub, method.name, list(call.arguments), self._connection.context)
+            result = await runtime.invoke(context)
+        if not method.is_stream:
+            return Completion(invocation_id=invocation_id, result=result)
+        if not isinstance(result, AsyncIterable):
+            return Completion(invocation_id=invocation_id, error=errors.NOT_A_STREAM.format(method.name))
+        call.streaming = True
+        await pump(result, invocation_id, self._connection)
+        return Completion(invocation_id=invocation_id)
+
+    def _failure(self, call: Call, error: Exception) -> Completion:
+        method, connection_id = call.method, self._connection.id
+        if isinstance(error, HubError):
+            logger.info("connection %s: %s refused: %s", connection_id, method.where, error)
+        else:
+            logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)
+        base = errors.STREAM_FAILED if call.streaming else errors.INVOCATION_FAILED.format(method.name)
+        text = error_text(base, error, detailed=self._runtime.options.detailed_errors)
+        return Completion(invocation_id=call.message.invocation_id, error=text)
+
+    def _forget(self, call: Call) -> None:
+        """The method has ended: its id is free, and what is still uploaded to it is ignored."""
+        message = call.message
+        if self._calls.get(message.invocation_id) is call:
+            del self._calls[message.invocation_id]
+        if call.uploads:
+            for stream_id in message.stream_ids:
+                self.uploads.close(stream_id)
+        if call.method.is_stream or call.method.uploads:
+            self._streaming -= 1
+
+    async def _answer(self, call: Call, completion: Completion) -> None:
+        """Send the completion, if one is wanted; a result that has no form on the wire is an error of the call."""
+        if not completion.invocation_id:
+            return
+        try:
+            room = self._connection.send(completion)
+        except Exception as error:  # whatever an encoder raises about a user's value
+            room = self._connection.send(self._failure(call, error))
+        if not room:
+            await self._connection.drain()
+
+    def _answer_error(self, message: Invocation | StreamInvocation, text: str) -> None:
+        logger.info("connection %s: %s", self._connection.id, text)
+        if message.invocation_id:
+            self._connection.send(Completion(invocation_id=message.invocation_id, error=text))

@@ -1,0 +1,79 @@
+"""Code around calls: logging, timing, validation, rate limits. The first filter given is the outermost."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from hubline.server.context import HubCallerContext
+from hubline.server.hub import Hub
+
+Connect: TypeAlias = Callable[[], Awaitable[None]]
+Disconnect: TypeAlias = Callable[[Exception | None], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class InvocationContext:
+    """One call: what a filter sees and may change. `arguments` are bound and validated already."""
+
+    hub: Hub[Any]
+    method: str
+    """The method's name on the wire, as registered."""
+    arguments: list[Any]
+    context: HubCallerContext
+    values: dict[str, Any] = field(default_factory=dict)
+    """For filters to hand something on."""
+
+
+Invoke: TypeAlias = Callable[[InvocationContext], Awaitable[Any]]
+
+
+class HubFilter:
+    """Override what you need; call `next` to go on, once. An exception ends the call as if the method had raised it."""
+
+    async def invoke(self, call: InvocationContext, next: Invoke) -> Any:
+        """Around a method, after binding and authorisation. For a stream: around getting the iterator, not each item."""
+        return await next(call)
+
+    async def connected(self, hub: Hub[Any], next: Connect) -> None:
+        """Around `on_connected`."""
+        await next()
+
+    async def disconnected(self, hub: Hub[Any], error: Exception | None, next: Disconnect) -> None:
+        """Around `on_disconnected`."""
+        await next(error)
+
+
+def around_invoke(filters: Sequence[HubFilter], innermost: Invoke) -> Invoke:
+    """The chain of all filters around a call; made once per hub."""
+    chain = innermost
+    for item in reversed(filters):
+        chain = _link(item, chain)
+    return chain
+
+
+def _link(item: HubFilter, following: Invoke) -> Invoke:
+    return lambda call: item.invoke(call, following)
+
+
+async def run_connected(filters: Sequence[HubFilter], hub: Hub[Any]) -> None:
+    """`on_connected` with every filter around it."""
+
+    async def step(position: int) -> None:
+        if position == len(filters):
+            await hub.on_connected()
+        else:
+            await filters[position].connected(hub, lambda: step(position + 1))
+
+    await step(0)
+
+
+async def run_disconnected(filters: Sequence[HubFilter], hub: Hub[Any], error: Exception | None) -> None:
+    """`on_disconnected` with every filter around it."""
+
+    async def step(position: int, error: Exception | None) -> None:
+        if position == len(filters):
+            await hub.on_disconnected(error)
+        else:
+            await filters[position].disconnected(hub, error, lambda e: step(position + 1, e))
+
+    await step(0, error)

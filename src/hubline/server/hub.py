@@ -1,0 +1,72 @@
+"""The base class of hubs."""
+
+from typing import Any, Generic, Protocol, get_args, get_origin
+
+from hubline.server.clients import Client, ClientT, HubCallerClients
+from hubline.server.context import HubCallerContext
+
+
+class GroupManager(Protocol):
+    """Puts connections into named groups and takes them out."""
+
+    async def add(self, connection_id: str, name: str) -> None:
+        """Idempotent. An unknown connection is ignored. Membership ends with the connection."""
+
+    async def remove(self, connection_id: str, name: str) -> None: ...
+
+
+class Scope(Protocol):
+    """What a hub object is given for the one call it lives for."""
+
+    @property
+    def context(self) -> HubCallerContext: ...
+
+    @property
+    def clients(self) -> HubCallerClients[Any]: ...
+
+    @property
+    def groups(self) -> GroupManager: ...
+
+
+class Hub(Generic[ClientT]):
+    """Methods that clients call. Subclass it; every public method is callable unless marked `@hidden`.
+
+    A hub object lives for one call, so state in its fields is lost: per connection use `context.items`.
+    `Hub[ChatClient]` types the calls to clients by a Protocol of yours; plain `Hub` makes them by name.
+    """
+
+    hubline_scope: Scope
+    """Set by the dispatcher before anything of the hub runs."""
+
+    @property
+    def clients(self) -> HubCallerClients[ClientT]:
+        """Whom this call can call."""
+        return self.hubline_scope.clients
+
+    @property
+    def groups(self) -> GroupManager:
+        return self.hubline_scope.groups
+
+    @property
+    def context(self) -> HubCallerContext:
+        """The connection that made this call."""
+        return self.hubline_scope.context
+
+    async def on_connected(self) -> None:
+        """A connection has been made; nothing it sends is handled before this returns.
+
+        It can be addressed already. An exception refuses the connection for good.
+        """
+
+    async def on_disconnected(self, error: Exception | None) -> None:
+        """A connection has ended: `error` is `None` unless something went wrong. It can no longer be written to."""
+
+
+def client_protocol(hub: type[Hub[Any]]) -> type:
+    """The Protocol in `Hub[…]`, looked for along the bases; `Client` when none is named."""
+    for cls in hub.__mro__:
+        for base in getattr(cls, "__orig_bases__", ()):
+            origin, arguments = get_origin(base), get_args(base)
+            if isinstance(origin, type) and issubclass(origin, Hub) and arguments and isinstance(arguments[0], type):
+                return arguments[0]
+    return Client

@@ -1,0 +1,118 @@
+"""`Depends`: values that a call needs and no client sends. FastAPI's meaning, without its machinery."""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from hubline.connection import ConnectionScope
+from hubline.server.context import HubCallerContext
+
+
+@dataclass(frozen=True, slots=True)
+class Depends:
+    """Marks a parameter, `Annotated[T, Depends(factory)]`, whose value `factory` makes for each call.
+
+    The factory may be a function, an async function, a class, or a generator that yields the value once: what stands
+    behind the `yield` runs after the call (after the last item, for a stream) and sees the call's exception. Plain
+    functions and generators run in a worker thread. Its own parameters may be `Annotated[…, Depends(…)]`,
+    `HubCallerContext` or `ConnectionScope`. Within one call a factory runs once.
+    """
+
+    factory: Callable[..., Any]
+
+
+def depends_of(annotation: Any) -> Depends | None:
+    """The `Depends` inside an `Annotated[…]`."""
+    if get_origin(annotation) is Annotated:
+        return next((item for item in get_args(annotation)[1:] if isinstance(item, Depends)), None)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A factory with its own needs, inspected once at start-up."""
+
+    factory: Callable[..., Any]
+    needs: Mapping[str, "Dependency | type"]
+
+
+def compile_dependency(depends: Depends, problems: list[str], where: str, seen: tuple[Any, ...] = ()) -> Dependency:
+    """Inspect a factory and everything it depends on; mistakes go to `problems`."""
+    factory = depends.factory
+    needs: dict[str, Dependency | type] = {}
+    if factory in seen:
+        problems.append(f"{where}: {_name(factory)} depends on itself")
+        return Dependency(factory, needs)
+    try:
+        signature = inspect.signature(factory)
+        function = factory.__init__ if inspect.isclass(factory) else factory
+        hints = get_type_hints(function, include_extras=True)
+    except (NameError, TypeError, ValueError) as error:
+        problems.append(f"{where}: cannot inspect {_name(factory)}: {error}")
+        return Dependency(factory, needs)
+    for name, parameter in signature.parameters.items():
+        inner = depends_of(hints.get(name))
+        if inner is not None:
+            needs[name] = compile_dependency(inner, problems, where, (*seen, factory))
+        elif hints.get(name) in (HubCallerContext, ConnectionScope):
+            needs[name] = hints[name]
+        elif parameter.default is parameter.empty and parameter.kind not in (
+            parameter.VAR_POSITIONAL,
+            parameter.VAR_KEYWORD,
+        ):
+            problems.append(f"{where}: {_name(factory)} needs {name!r}, which nothing provides")
+    return Dependency(factory, needs)
+
+
+class Injector:
+    """The injected values of one call, and their clean-up."""
+
+    def __init__(self, context: HubCallerContext) -> None:
+        self._context = context
+        self._made: dict[Any, Any] = {}
+        self.stack = AsyncExitStack()
+
+    async def provide(self, dependency: Dependency) -> Any:
+        """The value, made at the first request of this call."""
+        if dependency.factory not in self._made:
+            arguments = {name: await self._need(need) for name, need in dependency.needs.items()}
+            self._made[dependency.factory] = await self._make(dependency.factory, arguments)
+        return self._made[dependency.factory]
+
+    async def _need(self, need: Dependency | type) -> Any:
+        if isinstance(need, Dependency):
+            return await self.provide(need)
+        return self._context if need is HubCallerContext else self._context.scope
+
+    async def _make(self, factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        if inspect.isasyncgenfunction(factory):
+            return await self.stack.enter_async_context(asynccontextmanager(factory)(**arguments))
+        if inspect.iscoroutinefunction(factory):
+            return await factory(**arguments)
+        if inspect.isgeneratorfunction(factory):
+            return await self.stack.enter_async_context(_in_thread(factory, arguments))
+        return await asyncio.to_thread(factory, **arguments)
+
+
+@asynccontextmanager
+async def _in_thread(factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """A plain generator as a context whose both halves run in a worker thread."""
+    manager = contextmanager(factory)(**arguments)
+    value = await asyncio.to_thread(manager.__enter__)
+    try:
+        yield value
+    except Exception as error:
+        if not await asyncio.to_thread(manager.__exit__, type(error), error, error.__traceback__):
+            raise
+    except BaseException as error:
+        await asyncio.to_thread(manager.__exit__, type(error), error, error.__traceback__)
+        raise
+    else:
+        await asyncio.to_thread(manager.__exit__, None, None, None)
+
+
+def _name(factory: Any) -> str:
+    return getattr(factory, "__qualname__", repr(factory))

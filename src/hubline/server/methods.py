@@ -1,0 +1,183 @@
+"""What clients can call: each public method of a hub, inspected once at registration."""
+
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from hubline.auth.policies import Requirement, requirements_of
+from hubline.errors import ConfigurationError
+from hubline.server.binding import Argument, Binder
+from hubline.server.hub import Hub
+from hubline.server.injection import Dependency, compile_dependency, depends_of
+from hubline.server.invocations import Cancellation
+from hubline.server.marks import is_hidden, name_of
+from hubline.wire.codec import Codec
+from hubline.wire.names import pascal_case
+
+_ASYNC_STREAMS = (AsyncIterator, AsyncIterable, AsyncGenerator)
+_STREAMS = (*_ASYNC_STREAMS, Iterator, Generator)
+
+
+def fold(name: str) -> str:
+    """The form in which names are compared: `send_message`, `SendMessage` and `sendMessage` are one."""
+    return name.replace("_", "").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class HubMethod:
+    """A callable method. `arguments` come from the caller; the other parameters from us."""
+
+    name: str
+    """As registered, which is how error texts name it."""
+    function: Callable[..., Any]
+    binder: Binder
+    arguments: tuple[Argument, ...]
+    uploads: tuple[tuple[str, Any], ...]
+    """Parameters that are upload streams, with the type of their items, in order."""
+    cancellation: str | None
+    injected: tuple[tuple[str, Dependency], ...]
+    result: Any
+    is_stream: bool
+    is_async: bool
+    """False for a plain `def`, which runs in a worker thread."""
+    requirements: tuple[Requirement, ...]
+    order: tuple[str, ...]
+    """The parameters given by position, in order, without `self`."""
+    keywords: tuple[str, ...]
+    """Injected parameters that can only be given by name."""
+
+    simple: bool
+    """Whether the bound arguments are all it takes."""
+    plain: bool
+    """Simple, `async def`, and not a stream: the common case, called directly."""
+    where: str
+    """Class and function, for the log."""
+
+
+class HubMethods:
+    """The methods of a hub class by the names clients may use.
+
+    Raises:
+        ConfigurationError: with every mistake in every signature.
+    """
+
+    def __init__(self, hub: type[Hub[Any]], codecs: tuple[Codec, ...]) -> None:
+        self.hub = hub
+        problems: list[str] = []
+        self.all: list[HubMethod] = []
+        self._folded: dict[str, HubMethod] = {}
+        for attribute, function in _public_functions(hub):
+            method = _Inspector(f"{hub.__qualname__}.{attribute}", attribute, function, problems).method(codecs)
+            if method is None:
+                continue
+            other = self._folded.setdefault(fold(method.name), method)
+            if other is not method:
+                problems.append(
+                    f"{hub.__qualname__}.{attribute}: clients cannot tell {method.name!r} from {other.name!r}; "
+                    "rename one or use @hub_method(name=…)"
+                )
+            self.all.append(method)
+        if problems:
+            raise ConfigurationError(problems)
+        self._exact = {method.name: method for method in self.all}
+
+    def find(self, target: str) -> HubMethod | None:
+        """The method a client means: exactly, else without regard to case and underscores."""
+        return self._exact.get(target) or self._folded.get(fold(target))
+
+
+def _public_functions(hub: type[Hub[Any]]) -> list[tuple[str, Callable[..., Any]]]:
+    found: list[tuple[str, Callable[..., Any]]] = []
+    for attribute in dir(hub):
+        function = inspect.getattr_static(hub, attribute)
+        if attribute.startswith("_") or attribute in Hub.__dict__ or not inspect.isfunction(function):
+            continue
+        if not is_hidden(function):
+            found.append((attribute, function))
+    return found
+
+
+class _Inspector:
+    """Works out one method; collects what is wrong with it."""
+
+    def __init__(self, where: str, attribute: str, function: Callable[..., Any], problems: list[str]) -> None:
+        self.where, self.attribute, self.function, self.problems = where, attribute, function, problems
+        self.arguments: list[Argument] = []
+        self.uploads: list[tuple[str, Any]] = []
+        self.injected: list[tuple[str, Dependency]] = []
+        self.cancellation: str | None = None
+
+    def method(self, codecs: tuple[Codec, ...]) -> HubMethod | None:
+        try:
+            hints = get_type_hints(self.function, include_extras=True)
+        except (NameError, TypeError, AttributeError) as error:
+            self.problems.append(f"{self.where}: cannot resolve its type hints: {error}")
+            return None
+        before = len(self.problems)
+        parameters = list(inspect.signature(self.function).parameters.values())[1:]
+        for parameter in parameters:
+            self._parameter(parameter, hints.get(parameter.name, Any))
+        name = name_of(self.function) or pascal_case(self.attribute)
+        binder = self._binder(name, codecs) if len(self.problems) == before else None
+        if binder is None:
+            return None
+        result = hints.get("return", Any)
+        simple = not (self.uploads or self.injected or self.cancellation)
+        is_stream = _is_stream(self.function, result)
+        return HubMethod(
+            name=name,
+            function=self.function,
+            binder=binder,
+            arguments=tuple(self.arguments),
+            uploads=tuple(self.uploads),
+            cancellation=self.cancellation,
+            injected=tuple(self.injected),
+            result=result,
+            is_stream=is_stream,
+            is_async=inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function),
+            requirements=requirements_of(self.function),
+            order=tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY),
+            keywords=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
+            simple=simple,
+            plain=simple and not is_stream and inspect.iscoroutinefunction(self.function),
+            where=self.where,
+        )
+
+    def _parameter(self, parameter: inspect.Parameter, kind: Any) -> None:
+        depends = depends_of(kind)
+        if depends is not None:
+            self.injected.append((parameter.name, compile_dependency(depends, self.problems, self.where)))
+        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY):
+            self.problems.append(f"{self.where}: clients send arguments by position, which {parameter} cannot take")
+        elif kind is Cancellation:
+            if self.cancellation is not None:
+                self.problems.append(f"{self.where}: has two Cancellation parameters")
+            self.cancellation = parameter.name
+        elif get_origin(kind) in _ASYNC_STREAMS or kind in _ASYNC_STREAMS:
+            self.uploads.append((parameter.name, (get_args(kind) or (Any,))[0]))
+        else:
+            default = msgspec.NODEFAULT if parameter.default is parameter.empty else parameter.default
+            self.arguments.append(Argument(parameter.name, kind, default))
+
+    def _binder(self, name: str, codecs: tuple[Codec, ...]) -> Binder | None:
+        try:
+            binder = Binder(name, self.arguments)
+            for codec in codecs:
+                binder.prepare(codec)
+                for _, item in self.uploads:
+                    codec.reader(item)
+        except (TypeError, RuntimeError) as error:
+            self.problems.append(f"{self.where}: {error}")
+            return None
+        return binder
+
+
+def _is_stream(function: Callable[..., Any], result: Any) -> bool:
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        return True
+    if get_origin(result) is Annotated:
+        result = get_args(result)[0]
+    return (get_origin(result) or result) in _STREAMS

@@ -1,0 +1,75 @@
+"""Settings of a hub. Durations are seconds, sizes bytes; the numbers are the original's unless marked as ours."""
+
+from dataclasses import dataclass
+
+from hubline.errors import ConfigurationError
+
+CODEC_NAMES = ("json", "messagepack")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubOptions:
+    """Settings of one hub, or of all hubs of an app. Defaults: `HubOptionsSetup` in aspnetcore, spec §6."""
+
+    handshake_timeout: float = 15.0
+    """How long a new connection may take to send its handshake."""
+
+    keep_alive_interval: float = 15.0
+    """How often a ping is sent, whatever else is sent. Checked once a second."""
+
+    client_timeout: float = 30.0
+    """Silence after which a client counts as gone; counted from its first ping on, so a client that never pings is
+    never timed out. Time during which reading is paused does not count."""
+
+    maximum_receive_message_size: int | None = 32 * 1024
+    """Size of one incoming message with its framing; `None` for no limit."""
+
+    detailed_errors: bool = False
+    """Whether callers see the texts of all exceptions. The text of a `HubError` travels in any case."""
+
+    stream_buffer_capacity: int = 10
+    """Items of an upload stream that wait for the method; past it, reading of that connection pauses."""
+
+    maximum_parallel_invocations: int = 1
+    """Calls of one connection that run at once. Streams and calls with upload streams are not counted."""
+
+    maximum_waiting_invocations: int = 32
+    """Calls of one connection that wait for their turn; past it, reading of that connection pauses. Ours."""
+
+    maximum_streams: int = 100
+    """Calls of one connection that stream at once, in either direction; past it a call fails. Ours."""
+
+    client_result_timeout: float = 30.0
+    """How long `invoke` on a client waits for the answer when the call does not say. Ours: the original has none."""
+
+    codecs: tuple[str, ...] = CODEC_NAMES
+    """What clients may speak."""
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"HubOptions.{name} must be positive, got {value!r}"
+            for name, value in self._numbers()
+            if value is not None and not value > 0
+        ]
+        if self.maximum_waiting_invocations < 0:
+            problems.append(
+                f"HubOptions.maximum_waiting_invocations must not be negative, got {self.maximum_waiting_invocations!r}"
+            )
+        unknown = [name for name in self.codecs if name not in CODEC_NAMES]
+        if unknown or not self.codecs:
+            problems.append(f"HubOptions.codecs must be some of {CODEC_NAMES}, got {self.codecs!r}")
+        if problems:
+            raise ConfigurationError(problems)
+
+    def _numbers(self) -> list[tuple[str, float | None]]:
+        names = (
+            "handshake_timeout",
+            "keep_alive_interval",
+            "client_timeout",
+            "maximum_receive_message_size",
+            "stream_buffer_capacity",
+            "maximum_parallel_invocations",
+            "maximum_streams",
+            "client_result_timeout",
+        )
+        return [(name, getattr(self, name)) for name in names]

@@ -1,0 +1,36 @@
+"""Whom a message is for: a closed union, and the only way to say it. Values only, so a backplane can carry them."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every connection of the hub but the excluded ones."""
+
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """The connections with these ids; unknown ids are nobody. Each gets the message once."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The members of these groups. A member of two of them gets the message twice, as in the original."""
+
+    names: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Every connection of these users. Ids compare exactly, also in case. Each connection gets the message once."""
+
+    ids: tuple[str, ...]
+
+
+Recipients: TypeAlias = All | Connections | Groups | Users

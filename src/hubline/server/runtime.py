@@ -1,0 +1,101 @@
+"""Everything the connections of one hub share: its methods, options, filters, lifetime. Made once, at start-up."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from hubline._clock import Clock
+from hubline._tasks import TaskOwner
+from hubline.auth.policies import Policies, PolicyContext, requirements_of
+from hubline.connection import ConnectionScope, TransportConnection
+from hubline.errors import ConfigurationError
+from hubline.server.calls import HubScope, invoke_method
+from hubline.server.clients import ClientInterface
+from hubline.server.connection import HubConnectionContext
+from hubline.server.errors import NO_RESULT_IN_ON_CONNECTED
+from hubline.server.filters import HubFilter, around_invoke, run_connected, run_disconnected
+from hubline.server.hub import Hub, client_protocol
+from hubline.server.lifetime import HubLifetime
+from hubline.server.methods import HubMethods
+from hubline.server.options import HubOptions
+from hubline.wire.codec import Codec
+from hubline.wire.messages import Ping
+from hubline.wire.packet import Packet
+
+
+class HubRuntime:
+    """One hub class at work.
+
+    Raises:
+        ConfigurationError: with every mistake in the hub, its methods, its client Protocol and its policies.
+    """
+
+    def __init__(
+        self,
+        hub: type[Hub[Any]],
+        create: Callable[[], Hub[Any]],
+        *,
+        codecs: Sequence[Codec],
+        options: HubOptions,
+        filters: Sequence[HubFilter],
+        policies: Policies,
+        clock: Clock,
+        tasks: TaskOwner,
+    ) -> None:
+        self.hub, self.create, self.options, self.clock, self.tasks = hub, create, options, clock, tasks
+        self.codecs = tuple(codecs)
+        self.filters, self.policies = tuple(filters), policies
+        self.requirements = requirements_of(hub)
+        self.interface = ClientInterface(client_protocol(hub))
+        self.methods = self._inspect()
+        self.lifetime = HubLifetime(options, clock)
+        self.invoke = around_invoke(self.filters, invoke_method)
+        self._pings = {codec.name: Packet(codec.encode(Ping())) for codec in self.codecs}
+
+    def _inspect(self) -> HubMethods:
+        problems = list(self.interface.problems)
+        try:
+            methods = HubMethods(self.hub, self.codecs)
+        except ConfigurationError as error:
+            raise ConfigurationError([*problems, *error.problems]) from None
+        for where, requirements in [
+            (self.hub.__qualname__, self.requirements),
+            *((f"{self.hub.__qualname__}.{method.name}", method.requirements) for method in methods.all),
+        ]:
+            problems += [f"{where}: there is no policy {name!r}" for name in self.policies.unknown(requirements)]
+        if problems:
+            raise ConfigurationError(problems)
+        return methods
+
+    async def serve(self, transport: TransportConnection) -> None:
+        """Run the hub for one connection: what a transport is given to run."""
+        await HubConnectionContext(self, transport).run()
+
+    async def authorize(self, scope: ConnectionScope) -> int | None:
+        """Whether a connection may enter the hub: `None`, or the HTTP status that says why not."""
+        if not self.requirements:
+            return None
+        if scope.identity is None:
+            return 401
+        context = PolicyContext(identity=scope.identity, scope=scope, hub=self.hub)
+        return None if await self.policies.admit(self.requirements, context) else 403
+
+    def ping_packet(self, codec: Codec) -> Packet:
+        return self._pings[codec.name]
+
+    async def on_connected(self, connection: HubConnectionContext) -> None:
+        scope = HubScope(self, connection, results_refused=NO_RESULT_IN_ON_CONNECTED)
+        await run_connected(self.filters, self.new_hub(scope))
+
+    async def on_disconnected(self, connection: HubConnectionContext, error: Exception | None) -> None:
+        await run_disconnected(self.filters, self.new_hub(HubScope(self, connection)), error)
+
+    def new_hub(self, scope: HubScope) -> Hub[Any]:
+        """A hub object for one call."""
+        hub = self.create()
+        hub.hubline_scope = scope
+        return hub
+
+    async def finish(self, ending: Coroutine[Any, Any, None]) -> None:
+        """Run the end of a connection to its end, also when the connection's own task is being cancelled."""
+        await asyncio.shield(self.tasks.start(ending, name="hubline: connection ends"))

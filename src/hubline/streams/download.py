@@ -1,0 +1,57 @@
+"""Server-to-client streams: an async iterator becomes stream items, never faster than the client takes them."""
+
+import asyncio
+import contextvars
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
+from typing import Any, Protocol
+
+from hubline.wire.messages import StreamItem
+
+_END = object()
+
+
+class ItemWriter(Protocol):
+    """Where items go: a connection."""
+
+    def send(self, message: StreamItem) -> bool:
+        """Queue the item; False when the caller should `drain()` before it sends more."""
+
+    async def drain(self) -> None: ...
+
+
+async def pump(items: AsyncIterable[Any], invocation_id: str, writer: ItemWriter) -> None:
+    """Send every item, waiting whenever the connection is behind. Closes the iterator however it ends.
+
+    Raises whatever the iterator raises, and what encoding an item raises.
+    """
+    iterator = aiter(items)
+    try:
+        async for item in iterator:
+            if not writer.send(StreamItem(invocation_id=invocation_id, item=item)):
+                await writer.drain()
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
+
+
+async def in_thread(start: Callable[[], Iterator[Any]]) -> AsyncIterator[Any]:
+    """Run a blocking generator in worker threads, one item at a time, so that it cannot stall the loop.
+
+    A thread can't be interrupted: when the stream is cancelled, the item being made is waited for, then dropped.
+    """
+    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+    iterator = await asyncio.to_thread(start)
+    step: asyncio.Future[Any] | None = None
+    try:
+        while True:
+            step = loop.run_in_executor(None, lambda: context.run(next, iterator, _END))
+            item = await asyncio.shield(step)
+            if item is _END:
+                return
+            yield item
+    finally:
+        if step is not None and not step.done():
+            await asyncio.wait([step])
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            await asyncio.to_thread(close)

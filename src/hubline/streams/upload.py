@@ -1,0 +1,85 @@
+"""Client-to-server streams: a bounded buffer between the read loop and the method that iterates."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Generic, TypeVar
+
+from msgspec import Raw, ValidationError
+
+from hubline.errors import HubError
+
+T = TypeVar("T")
+
+
+class UploadStream(AsyncIterator[T], Generic[T]):
+    """What a hub method iterates over. One reader; at most `capacity` items wait, plus the one that did not fit."""
+
+    __slots__ = ("_capacity", "_closed", "_ended", "_error", "_items", "_read", "_room", "_wanted")
+
+    def __init__(self, read: Callable[[Raw], T], capacity: int) -> None:
+        self._read, self._capacity = read, capacity
+        self._items: deque[T] = deque()
+        self._ended = self._closed = False
+        self._error: Exception | None = None
+        self._wanted: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+
+    def feed(self, item: Raw) -> asyncio.Future[None] | None:
+        """Take an item. A future means that the buffer is full: it is done when there is room again.
+
+        An item that does not fit the type ends the stream with an error for the method; the connection lives on.
+        """
+        if self._ended or self._closed:
+            return None
+        try:
+            self._items.append(self._read(item))
+        except ValidationError as error:
+            self.finish(HubError(f"Error trying to deserialize a stream item. {error}"))
+            return None
+        self._wake()
+        if len(self._items) <= self._capacity:
+            return None
+        self._room = asyncio.get_running_loop().create_future()
+        return self._room
+
+    def finish(self, error: Exception | None = None) -> None:
+        """No more items will come. `error` is raised to the reader behind the items that came before it."""
+        if not self._ended:
+            self._ended, self._error = True, error
+            self._wake()
+            self._release()
+
+    def close(self) -> None:
+        """The reader has gone: drop what is buffered and whatever comes later."""
+        self._closed = True
+        self._items.clear()
+        self._wake()
+        self._release()
+
+    def __aiter__(self) -> "UploadStream[T]":
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._items:
+            if self._closed:
+                raise StopAsyncIteration
+            if self._ended:
+                error, self._error = self._error, None
+                if error is not None:
+                    raise error
+                raise StopAsyncIteration
+            self._wanted = asyncio.get_running_loop().create_future()
+            await self._wanted
+        item = self._items.popleft()
+        if len(self._items) <= self._capacity:
+            self._release()
+        return item
+
+    def _wake(self) -> None:
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(None)
+
+    def _release(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
