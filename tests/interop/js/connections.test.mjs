@@ -1,7 +1,7 @@
 // How connections begin and end: negotiate, redirect, fallback, welcome, refusal, abort, reconnect.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HttpTransportType } from "@microsoft/signalr";
+import { HttpTransportType, TransferFormat } from "@microsoft/signalr";
 import { ANY, CODECS, each, fence, Inbox, Line, MATRIX, proxy, signal, Spy, Tried, unique } from "./support.mjs";
 
 const WEBSOCKETS = MATRIX.filter(({ transport }) => transport === "WebSockets");
@@ -259,6 +259,11 @@ each("long polling ends with a DELETE and asks again after an empty poll", async
   assert.equal(verbs.filter((verb) => verb === "DELETE").length, 1);
   assert.ok(verbs.filter((verb) => verb === "GET").length >= 3);
 }, MATRIX.filter(({ transport }) => transport === "LongPolling"));
+
+each("a codec that the server has not: starting fails with its text", async (line) => {
+  const protocol = { name: "xml", version: 1, transferFormat: TransferFormat.Text, parseMessages: () => [], writeMessage: () => "" };
+  await assert.rejects(line.open("/hub", { protocol }), { message: /The protocol 'xml' is not supported\./ });
+}, MATRIX.filter(({ codec }) => codec === "json"));
 
 test("MessagePack over Server-Sent Events is refused", async (t) => {
   const line = new Line(t, { transport: "ServerSentEvents", codec: "messagepack" });

@@ -5,7 +5,7 @@ export default async function* reporter(source) {
       if (data.details?.type === "suite") continue;
       const error = data.details?.error;
       const text = error ? String(error.cause?.stack ?? error.stack ?? error.message ?? error) : undefined;
-      yield `${JSON.stringify({ name: data.name, file: data.file, ok: type === "test:pass", skipped: data.skip, ms: data.details?.duration_ms, error: text })}\n`;
+      yield `${JSON.stringify({ name: data.name, ok: type === "test:pass", skipped: data.skip, ms: data.details?.duration_ms, error: text })}\n`;
     } else if (type === "test:stderr") {
       yield `${JSON.stringify({ stderr: data.message })}\n`;
     }

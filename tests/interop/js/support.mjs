@@ -38,10 +38,10 @@ export class Line {
     this.codec = codec;
   }
 
-  build(path = "/hub", { base = BASE, reconnect, user, stateful, transport = TRANSPORTS[this.transport], ...options } = {}) {
+  build(path = "/hub", { base = BASE, reconnect, user, stateful, transport = TRANSPORTS[this.transport], protocol, ...options } = {}) {
     const builder = new HubConnectionBuilder()
       .withUrl(base + path, { transport, ...(user ? { accessTokenFactory: () => user } : {}), ...options })
-      .withHubProtocol(protocolOf(this.codec))
+      .withHubProtocol(protocol ?? protocolOf(this.codec))
       .configureLogging(options.logger ?? LogLevel.None);
     if (reconnect) builder.withAutomaticReconnect(reconnect);
     if (stateful) builder.withStatefulReconnect();

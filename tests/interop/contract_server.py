@@ -1,0 +1,357 @@
+"""The contract server: one application that every client, in any language, can be tried against.
+
+    python -m tests.interop.contract_server --port 5800
+
+Written with the public API alone, like a user's program. Same paths, names, results and texts as the reference on
+ASP.NET Core. Settings by environment: DETAILED=1, PARALLEL=n, KEEPALIVE_MS, CLIENT_TIMEOUT_MS, HANDSHAKE_MS.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import jwt
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from hubline import (
+    Client,
+    ConnectionClosed,
+    ConnectionRoute,
+    ConnectionScope,
+    Hub,
+    HubApp,
+    HubError,
+    HubOptions,
+    HubRoute,
+    Identity,
+    Packet,
+    PolicyContext,
+    Transport,
+    TransportConnection,
+    TransportOptions,
+    authorize,
+    hub_method,
+)
+from tests.interop.serving import SERVERS
+
+KEY = "reference-peer-signing-key-0123456789abcdef"
+UNLIMITED = 2**31
+
+
+@dataclass
+class Person:
+    name: str
+    age: int
+    tags: list[str] | None = None
+
+
+class ReferenceClient(Client, Protocol):
+    async def receive_message(self, sender: str, text: str, /) -> None: ...
+
+    async def double(self, value: int, /) -> int: ...
+
+
+class ReferenceHub(Hub[ReferenceClient]):
+    """Every kind of method a hub can have."""
+
+    async def on_connected(self) -> None:
+        query = self.context.scope.query
+        if "welcome" in query:
+            await self.clients.caller.receive_message("System", "Welcome to the chat!")
+        if "refuse" in query:
+            raise HubError("refused")
+
+    # request and reply
+    async def echo(self, value: Any) -> Any:
+        return value
+
+    async def echo_text(self, value: str) -> str:
+        return value
+
+    async def echo_bytes(self, value: bytes) -> bytes:
+        return value
+
+    async def echo_date(self, value: datetime) -> datetime:
+        return value
+
+    async def echo_map(self, value: dict[str, int]) -> dict[str, int]:
+        return value
+
+    async def echo_person(self, person: Person) -> Person:
+        return person
+
+    async def add(self, a: int, b: int) -> int:
+        return a + b
+
+    async def null(self) -> str | None:
+        return None
+
+    def nothing(self) -> None:
+        """A plain function, so it runs in a worker thread."""
+
+    async def nothing_async(self) -> None:
+        pass
+
+    async def connection_id(self) -> str:
+        return self.context.connection_id
+
+    async def user_id(self) -> str | None:
+        return self.context.user_id
+
+    async def throw(self) -> None:
+        raise RuntimeError("secret detail")
+
+    async def throw_hub(self, message: str) -> None:
+        raise HubError(message)
+
+    async def slow(self, milliseconds: int) -> int:
+        await asyncio.sleep(milliseconds / 1000)
+        return milliseconds
+
+    async def abort(self) -> None:
+        self.context.abort()
+
+    @hub_method(name="renamed")
+    async def original(self) -> str:
+        return "renamed"
+
+    @authorize
+    async def needs_user(self) -> str:
+        return self.context.user_id or "?"
+
+    @authorize(policy="PremiumUser")
+    async def needs_premium(self) -> str:
+        return "premium"
+
+    # fan-out
+    async def send_message(self, user: str, message: str) -> None:
+        await self.clients.all.receive_message(user, message)
+
+    async def to_caller(self, message: str) -> None:
+        await self.clients.caller.receive_message("caller", message)
+
+    async def to_others(self, message: str) -> None:
+        await self.clients.others.receive_message("others", message)
+
+    async def to_client(self, connection_id: str, message: str) -> None:
+        await self.clients.client(connection_id).receive_message("client", message)
+
+    async def to_clients(self, connection_ids: list[str], message: str) -> None:
+        await self.clients.clients(connection_ids).receive_message("clients", message)
+
+    async def to_all_except(self, connection_ids: list[str], message: str) -> None:
+        await self.clients.all_except(connection_ids).receive_message("allexcept", message)
+
+    async def to_user(self, user: str, message: str) -> None:
+        await self.clients.user(user).receive_message("user", message)
+
+    async def to_users(self, users: list[str], message: str) -> None:
+        await self.clients.users(users).receive_message("users", message)
+
+    async def to_group(self, group: str, message: str) -> None:
+        await self.clients.group(group).receive_message(group, message)
+
+    async def to_groups(self, groups: list[str], message: str) -> None:
+        await self.clients.groups(groups).receive_message("groups", message)
+
+    async def to_others_in_group(self, group: str, message: str) -> None:
+        await self.clients.others_in_group(group).receive_message(group, message)
+
+    async def to_group_except(self, group: str, connection_ids: list[str], message: str) -> None:
+        await self.clients.group_except(group, connection_ids).receive_message(group, message)
+
+    async def join(self, group: str) -> None:
+        await self.groups.add(self.context.connection_id, group)
+
+    async def leave(self, group: str) -> None:
+        await self.groups.remove(self.context.connection_id, group)
+
+    async def join_other(self, connection_id: str, group: str) -> None:
+        await self.groups.add(connection_id, group)
+
+    async def ask_client(self, connection_id: str, value: int) -> int:
+        return await self.clients.client(connection_id).double(value)
+
+    # streams
+    async def count(self, n: int, delay_ms: int) -> AsyncIterator[int]:
+        for i in range(n):
+            if delay_ms > 0:
+                await asyncio.sleep(delay_ms / 1000)
+            yield i
+
+    async def count_then_throw(self, n: int) -> AsyncIterator[str]:
+        for i in range(n):
+            yield f"item {i}"
+        raise HubError("stream broke")
+
+    async def sum(self, numbers: AsyncIterator[int]) -> int:
+        return sum([number async for number in numbers])
+
+    async def shout(self, words: AsyncIterator[str]) -> AsyncIterator[str]:
+        async for word in words:
+            yield word.upper()
+
+    # load
+    async def broadcast(self, messages: int, size: int) -> None:
+        text = "x" * size
+        for _ in range(messages):
+            await self.clients.all.receive_message("alice", text)
+
+    async def tokens(self, n: int, size: int) -> AsyncIterator[str]:
+        text = "x" * size
+        for _ in range(n):
+            yield text
+
+    async def paced_tokens(self, n: int, size: int, every_ms: int) -> AsyncIterator[str]:
+        text, loop = "x" * size, asyncio.get_running_loop()
+        due = loop.time()
+        for _ in range(n):
+            due += every_ms / 1000
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            yield text
+
+
+@authorize
+class AuthorizedHub(Hub):
+    """Needs a user."""
+
+    async def user_id(self) -> str | None:
+        return self.context.user_id
+
+    @authorize(policy="PremiumUser")
+    async def ask(self, prompt: str) -> AsyncIterator[str]:
+        for word in prompt.split(" "):
+            yield word
+
+
+async def echo(connection: TransportConnection) -> None:
+    """No hub protocol: every chunk goes back as it came."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            connection.write(Packet(await connection.receive()))
+            await connection.drain()
+
+
+def authenticate(scope: ConnectionScope) -> Identity | None:
+    """Who the bearer token names; the query comes first, because browsers have no other way for WebSockets."""
+    scheme, _, token = scope.headers.get("authorization", "").partition(" ")
+    token = scope.query.get("access_token") or (token if scheme.lower() == "bearer" else "")
+    try:
+        claims = jwt.decode(token, KEY, algorithms=["HS256"])
+    except jwt.InvalidTokenError:
+        return None
+    return Identity(claims.get("sub"), claims, claims.get("exp"))
+
+
+def is_premium(context: PolicyContext) -> bool:
+    return context.identity.claims.get("tier") == "premium"
+
+
+def hub_app(environment: Mapping[str, str]) -> HubApp:
+    """The hubs, with the settings that the environment asks for. None of our own limits is below the original's."""
+    if environment.get("REDIS"):
+        sys.exit("REDIS is set, but this server has no Redis backplane yet: unset it to run alone")
+    names = {
+        "KEEPALIVE_MS": "keep_alive_interval",
+        "CLIENT_TIMEOUT_MS": "client_timeout",
+        "HANDSHAKE_MS": "handshake_timeout",
+    }
+    times = {option: int(environment[name]) / 1000 for name, option in names.items() if name in environment}
+    options = HubOptions(
+        detailed_errors=environment.get("DETAILED") == "1",
+        maximum_parallel_invocations=int(environment.get("PARALLEL", "1")),
+        maximum_streams=UNLIMITED,
+        **times,
+    )
+
+    def transport(*transports: Transport, **settings: Any) -> TransportOptions:
+        unlimited = {
+            "outbox_capacity": UNLIMITED,
+            "outbox_messages": UNLIMITED,
+            "maximum_connections": UNLIMITED,
+            "maximum_waiting": UNLIMITED,
+        }
+        return TransportOptions(transports=frozenset(transports or Transport), **unlimited, **settings)
+
+    polling, events = Transport.LONG_POLLING, Transport.SERVER_SENT_EVENTS
+    return HubApp(
+        {
+            "/hub": ReferenceHub,
+            "/hub-stateful": ReferenceHub,
+            "/hub-nows": HubRoute(ReferenceHub, transport=transport(polling, events)),
+            "/hub-lp": HubRoute(ReferenceHub, transport=transport(polling)),
+            "/hub-expiring": HubRoute(ReferenceHub, transport=transport(close_on_token_expiry=True)),
+            "/hub-auth": AuthorizedHub,
+            "/echo": ConnectionRoute(echo),
+        },
+        options=options,
+        transport=transport(),
+        authenticate=authenticate,
+        policies={"PremiumUser": is_premium},
+        allowed_origins=["*"],
+    )
+
+
+async def home(request: Request) -> Response:
+    return PlainTextResponse("contract server")
+
+
+async def token(request: Request) -> Response:
+    query = request.query_params
+    user = query.get("sub", "alice")
+    claims: dict[str, Any] = {"sub": user, "name": user, "exp": int(time.time()) + int(query.get("seconds", 3600))}
+    if "tier" in query:
+        claims["tier"] = query["tier"]
+    return PlainTextResponse(jwt.encode(claims, KEY, algorithm="HS256"))
+
+
+async def redirect(request: Request) -> Response:
+    return JSONResponse({"url": f"{request.url.scheme}://{request.url.netloc}/hub", "accessToken": "redirected"})
+
+
+def application(hubs: HubApp) -> Starlette:
+    """The hubs at the root, beside the few pages that are not hubs."""
+    anyone = Middleware(
+        CORSMiddleware, allow_origin_regex=".*", allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
+    )
+    return Starlette(
+        routes=[
+            Route("/", home),
+            Route("/token", token, middleware=[anyone]),
+            Route("/redirect/negotiate", redirect, methods=["POST", "OPTIONS"], middleware=[anyone]),
+            Mount("/", hubs),
+        ],
+        lifespan=hubs.lifespan,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The contract server on Hubline.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=5800, help="0 takes a free one")
+    parser.add_argument("--server", choices=sorted(SERVERS), default="uvicorn")
+    parser.add_argument(
+        "--no-accelerate", action="store_true", help="leave out the accelerated path, where there is one"
+    )
+    arguments = parser.parse_args()
+    hubs = hub_app(os.environ)
+    with socket.create_server((arguments.host, arguments.port), backlog=2048) as listener:
+        print(f"listening on http://{arguments.host}:{listener.getsockname()[1]}", flush=True)
+        asyncio.run(SERVERS[arguments.server](application(hubs), hubs.drain, listener))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The contract server as a process of its own, on a free port."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).parent.parent.parent
+SERVERS = ("uvicorn", "hypercorn")
+ELSEWHERE = os.environ.get("HUBLINE_CONTRACT_URL", "").rstrip("/")
+"""The address of another server that keeps the contract, such as the reference; then ours is not started."""
+
+FAULTS = re.compile(
+    r"Exception in ASGI application|Error in ASGI Framework|never retrieved|never awaited|a task failed|unclosed"
+)
+"""What no test may leave in the server's log, whatever it sends."""
+
+
+@contextmanager
+def contract_server(server: str = "uvicorn", **environment: str) -> Iterator[str]:
+    """Start it, yield its address, end it with SIGTERM and look for faults in its log."""
+    command = [sys.executable, "-m", "tests.interop.contract_server", "--port", "0", "--server", server]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        try:
+            with process.stdout:  # type: ignore[union-attr]
+                first = process.stdout.readline()  # type: ignore[union-attr]
+                assert first.startswith("listening on "), f"the server did not start:\n{_text(log)}"
+                yield first.removeprefix("listening on ").strip()
+        finally:
+            process.terminate()
+            try:
+                status = process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                status = process.wait()
+            text = _text(log)
+        assert not FAULTS.search(text), f"the server's log has faults:\n{text}"
+        assert status == 0, f"the server did not stop in good order at SIGTERM (status {status}):\n{text}"
+
+
+def _text(log: IO[str]) -> str:
+    log.seek(0)
+    return log.read()

@@ -1,0 +1,36 @@
+"""Microsoft's own .NET client: the 180 checks of the reference peer, against the contract server."""
+
+import json
+import os
+import subprocess
+import tempfile
+
+import pytest
+
+from tests.interop.running import ELSEWHERE, contract_server
+
+PEER = os.environ.get("HUBLINE_REFPEER", "")
+
+
+@pytest.mark.refpeer
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(not PEER, reason="HUBLINE_REFPEER does not name the run.sh of the reference peer")
+def test_official_dotnet_client() -> None:
+    # The peer unpacks itself, once, into the folder for temporary files.
+    environment = {"REFPEER_PARENT": tempfile.gettempdir()} | os.environ
+    if ELSEWHERE:
+        output = checks_against(ELSEWHERE, environment)
+    else:
+        with contract_server() as url:
+            output = checks_against(url, environment)
+    *lines, count = output.splitlines()
+    failed = [f"{each['check']}: {each['error']}" for each in map(json.loads, lines) if not each["ok"]]
+    assert not failed, "\n".join(failed)
+    assert count == "180 passed, 0 failed"
+
+
+def checks_against(url: str, environment: dict[str, str]) -> str:
+    command = ["bash", PEER, "client", url]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert not done.stderr, done.stderr
+    return done.stdout.strip()

@@ -1,0 +1,62 @@
+"""Microsoft's own JavaScript client, on every transport and with both codecs, against the contract server."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.running import ELSEWHERE, SERVERS, contract_server
+
+JS = Path(__file__).parent / "js"
+FEWEST = 450
+"""Fewer tests than this, and some file was not run."""
+
+
+@contextmanager
+def server_at(server: str) -> Iterator[str]:
+    if ELSEWHERE:
+        yield ELSEWHERE
+    else:
+        with contract_server(server) as url:
+            yield url
+
+
+def install() -> None:
+    """`npm ci`, where it was not done."""
+    if not (JS / "node_modules" / "@microsoft" / "signalr").is_dir():
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=JS, check=True)
+
+
+def results_against(url: str) -> list[dict[str, Any]]:
+    """Run every test file; one entry for each test, and one for each line on the error output."""
+    command = [
+        "node",
+        "--test",
+        "--test-concurrency=3",
+        "--test-reporter=./reporter.mjs",
+        *map(str, JS.glob("*.test.mjs")),
+    ]
+    environment = os.environ | {"HUBLINE_CONTRACT_URL": url}
+    done = subprocess.run(command, cwd=JS, env=environment, capture_output=True, text=True, check=False)
+    assert not done.stderr, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.interop
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("server", ["elsewhere"] if ELSEWHERE else SERVERS)
+def test_official_javascript_client(server: str) -> None:
+    install()
+    with server_at(server) as url:
+        results = results_against(url)
+    tests = [each for each in results if "name" in each]
+    failed = [f"{each['name']}\n{each['error']}" for each in tests if not each["ok"]]
+    skipped = [each["name"] for each in tests if each.get("skipped")]
+    assert not failed, f"{len(failed)} of {len(tests)} failed:\n" + "\n\n".join(failed)
+    assert skipped == []
+    assert len(tests) >= FEWEST
