@@ -1,0 +1,1 @@
+"""How bytes reach us: negotiate, WebSockets, Server-Sent Events and long polling on any ASGI server."""

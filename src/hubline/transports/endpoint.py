@@ -1,0 +1,249 @@
+"""The ASGI callables of one hub path: who is let in, which connection is meant, which transport carries it.
+
+Status codes, texts and the order of the checks are the original's (`HttpConnectionDispatcher`); behaviour §1 and §2.1.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from hubline.connection import ConnectionScope, Identity
+from hubline.transports.long_polling import LongPollingTransport
+from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.pipe import Pipe, Serve, State
+from hubline.transports.posting import take_body
+from hubline.transports.registry import ConnectionRegistry, NoRoom
+from hubline.transports.responses import NO_CACHE, answer, no_room, plain, refused
+from hubline.transports.server_sent_events import ServerSentEventsTransport
+from hubline.transports.websocket import WebSocketTransport
+
+logger = logging.getLogger("hubline.transports")
+
+Authenticate: TypeAlias = Callable[[ConnectionScope], Awaitable[Identity | None]]
+Authorize: TypeAlias = Callable[[ConnectionScope], Awaitable[int | None]]
+OriginAllowed: TypeAlias = Callable[[Mapping[str, Any]], bool]
+
+
+class Refused(Exception):
+    """A request is answered with `response` and goes no further."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
+async def anonymous(scope: ConnectionScope) -> Identity | None:
+    """Nobody is anybody."""
+    return None
+
+
+async def everybody(scope: ConnectionScope) -> int | None:
+    """All may come in."""
+    return None
+
+
+def any_origin(scope: Mapping[str, Any]) -> bool:
+    """From wherever they come."""
+    return True
+
+
+class HubEndpoint:
+    """Negotiate and the transports of one path, over a `serve(connection)` of which nothing else is known.
+
+    For every request, in this order: `origin_allowed` (403), `authenticate`, `authorize` (401 or 403, or `None` to let
+    it pass), then what the request asks for. `serve` runs once for each connection.
+    """
+
+    def __init__(
+        self,
+        serve: Serve,
+        *,
+        registry: ConnectionRegistry,
+        options: TransportOptions | None = None,
+        authenticate: Authenticate = anonymous,
+        authorize: Authorize = everybody,
+        origin_allowed: OriginAllowed = any_origin,
+    ) -> None:
+        self._serve = serve
+        self._registry = registry
+        self._options = options or TransportOptions()
+        self._authenticate = authenticate
+        self._authorize = authorize
+        self._origin_allowed = origin_allowed
+
+    async def negotiate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: `POST {hub}/negotiate`."""
+        try:
+            response = self._negotiated(await self._admit(scope))
+        except Refused as refusal:
+            response = refusal.response
+        except NoRoom:
+            response = no_room()
+        await answer(response, scope, receive, send)
+
+    async def connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: everything on `{hub}` itself, WebSocket upgrades and HTTP alike."""
+        websocket = scope["type"] == "websocket"
+        if websocket:
+            await receive()  # `websocket.connect`
+        try:
+            connection_scope = await self._admit(scope)
+            match "WEBSOCKET" if websocket else scope["method"]:
+                case "WEBSOCKET":
+                    await self._websocket(connection_scope, receive, send)
+                case "GET" if _wants_events(connection_scope):
+                    await self._server_sent_events(connection_scope, receive, send)
+                case "GET":
+                    await self._long_polling(connection_scope, scope, receive, send)
+                case "POST":
+                    await self._post(connection_scope, scope, receive, send)
+                case "DELETE":
+                    await self._delete(connection_scope, scope, receive, send)
+                case _:
+                    raise Refused(plain(405))
+        except Refused as refusal:
+            await answer(refusal.response, scope, receive, send)
+        except NoRoom:
+            await answer(no_room(), scope, receive, send)
+
+    # Who may
+
+    async def _admit(self, scope: Scope) -> ConnectionScope:
+        if not self._origin_allowed(scope):
+            raise Refused(plain(403))
+        connection_scope = ConnectionScope(scope)
+        connection_scope.identity = await self._authenticate(connection_scope)
+        status = await self._authorize(connection_scope)
+        if status is not None:
+            token_given = "authorization" in connection_scope.headers or "access_token" in connection_scope.query
+            raise Refused(refused(status, token_given=token_given))
+        return connection_scope
+
+    # What is asked for
+
+    def _negotiated(self, scope: ConnectionScope) -> Response:
+        if scope.raw["method"] != "POST":
+            raise Refused(plain(405))
+        asked = query_value(scope, "negotiateversion") or "0"
+        try:
+            version = int(asked)
+        except ValueError:
+            return _json({"error": "The client requested a non-integer protocol version."})
+        if version < self._options.minimum_protocol_version:
+            text = f"The client requested version '{version}', but the server does not support this version."
+            return _json({"error": text})
+        version = min(version, 1)
+        pipe = self._registry.negotiate(self, self._options, version=version)
+        body: dict[str, Any] = {"negotiateVersion": version, "connectionId": pipe.id}
+        if version:
+            body["connectionToken"] = pipe.token
+        body["availableTransports"] = [
+            {"transport": each.value, "transferFormats": ["Text"] if each.value[0] == "S" else ["Text", "Binary"]}
+            for each in Transport
+            if each in self._options.transports
+        ]
+        return _json(body)
+
+    async def _websocket(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
+        if query_value(scope, "id"):
+            pipe = self._find(scope)
+            self._carry(pipe, Transport.WEB_SOCKETS, scope)
+        else:
+            self._require_enabled(Transport.WEB_SOCKETS)
+            pipe = self._registry.open(self, self._options, Transport.WEB_SOCKETS, scope)
+        try:
+            await WebSocketTransport(pipe, receive, send, tasks=self._registry.tasks).run(self._serve)
+        finally:
+            self._registry.remove(pipe)
+
+    async def _server_sent_events(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
+        pipe = self._find(scope)
+        self._carry(pipe, Transport.SERVER_SENT_EVENTS, scope)
+        transport = ServerSentEventsTransport(pipe, receive, send, tasks=self._registry.tasks)
+        await transport.run(self._serve, lambda: self._registry.remove(pipe))
+
+    async def _long_polling(
+        self, connection_scope: ConnectionScope, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            pipe = self._find(connection_scope)
+            self._carry(pipe, Transport.LONG_POLLING, connection_scope)
+        except Refused as refusal:
+            refusal.response.headers.update(NO_CACHE)
+            raise
+        if not isinstance(pipe.carrier, LongPollingTransport):
+            LongPollingTransport(pipe, tasks=self._registry.tasks, done=lambda: self._registry.remove(pipe))
+        assert isinstance(pipe.carrier, LongPollingTransport)
+        await pipe.carrier.poll(self._serve, connection_scope, scope, receive, send)
+
+    async def _post(self, connection_scope: ConnectionScope, scope: Scope, receive: Receive, send: Send) -> None:
+        pipe = self._find(connection_scope)
+        if pipe.transport is Transport.WEB_SOCKETS:
+            raise Refused(plain(405, "POST requests are not allowed for WebSocket connections."))
+        self._compare_user(pipe, connection_scope)
+        response = await take_body(pipe.inbox, receive)
+        await response(scope, receive, send)
+
+    async def _delete(self, connection_scope: ConnectionScope, scope: Scope, receive: Receive, send: Send) -> None:
+        pipe = self._find(connection_scope)
+        if pipe.transport is not Transport.LONG_POLLING:
+            raise Refused(plain(400, "Cannot terminate this connection using the DELETE endpoint."))
+        pipe.leave()
+        await answer(plain(202), scope, receive, send)
+
+    # Which connection
+
+    def _find(self, scope: ConnectionScope) -> Pipe:
+        token = query_value(scope, "id")
+        if not token:
+            raise Refused(plain(400, "Connection ID required"))
+        pipe = self._registry.find(self, token)
+        if pipe is None:
+            raise Refused(plain(404, "No Connection with that ID"))
+        return pipe
+
+    def _require_enabled(self, transport: Transport) -> None:
+        if transport not in self._options.transports:
+            raise Refused(plain(404, f"{transport.value} transport not supported by this end point type"))
+
+    def _carry(self, pipe: Pipe, transport: Transport, scope: ConnectionScope) -> None:
+        """Let a transport carry the connection, if it may: the first one wins, and only polls may come again."""
+        self._require_enabled(transport)
+        if pipe.state is State.WAITING:
+            self._registry.carry(pipe, transport, scope)
+        elif pipe.transport is not transport:
+            raise Refused(plain(400, "Cannot change transports mid-connection"))
+        elif transport is not Transport.LONG_POLLING:
+            raise Refused(plain(409))
+        else:
+            self._compare_user(pipe, scope)
+            pipe.scope.identity = scope.identity
+
+    def _compare_user(self, pipe: Pipe, scope: ConnectionScope) -> None:
+        """Another user on a connection is let through and logged, as in the original: the token is the proof."""
+        if pipe.state is State.WAITING:
+            return
+        before, now = (each.user_id if each else None for each in (pipe.scope.identity, scope.identity))
+        if before != now:
+            logger.warning("connection %s: the user changed from %r to %r", pipe.id, before, now)
+
+
+def query_value(scope: ConnectionScope, name: str) -> str | None:
+    """A query parameter, its name in any case; of several values all, joined with a comma, as ASP.NET Core has it."""
+    query = scope.raw.get("query_string", b"").decode("latin-1")
+    values = [value for key, value in parse_qsl(query, keep_blank_values=True) if key.lower() == name]
+    return ",".join(values) if values else None
+
+
+def _wants_events(scope: ConnectionScope) -> bool:
+    """Whether exactly `text/event-stream` is accepted; with parameters it is another media type to the original."""
+    accepted = scope.headers.get("accept", "").split(",")
+    return any(media_type.strip().lower() == "text/event-stream" for media_type in accepted)
+
+
+def _json(body: Any) -> Response:
+    return Response(msgspec.json.encode(body), 200, {"content-type": "application/json"})

@@ -1,0 +1,98 @@
+"""What a peer has POSTed and the application has not read yet."""
+
+import asyncio
+
+from hubline.errors import ConnectionClosed
+
+
+class Inbox:
+    """A bounded stream of bytes from POST requests to the one reader of a connection.
+
+    The original's application pipe: whoever feeds it waits while more than `capacity` bytes are unread, and goes on
+    when at most half of that is left.
+    """
+
+    __slots__ = ("_ended", "_error", "_pieces", "_reader", "_room", "capacity", "feeding", "size")
+
+    def __init__(self, capacity: int) -> None:
+        self.size = 0
+        """Bytes not read yet."""
+        self.feeding = asyncio.Lock()
+        """Held by the request that feeds, so that the bytes of two requests never mix."""
+        self.capacity = capacity
+        self._pieces: list[bytes] = []
+        self._reader: asyncio.Future[None] | None = None
+        self._room: asyncio.Event | None = None
+        self._ended: ConnectionClosed | None = None
+        self._error: ConnectionClosed | None = None
+
+    async def get(self) -> bytes:
+        """Everything unread, never empty. Cancelling it loses nothing.
+
+        Raises:
+            ConnectionClosed: at once after `close()`; after `finish()` when the rest was read.
+        """
+        while True:
+            if self._error is not None:
+                raise self._error
+            if self._pieces:
+                return self._take()
+            if self._ended is not None:
+                raise self._ended
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+
+    async def feed(self, data: bytes) -> bool:
+        """Add bytes, then wait while too many are unread. False when the connection does not read any more."""
+        if self.closed:
+            return False
+        if data:
+            self._pieces.append(data)
+            self.size += len(data)
+            self._wake()
+        if self.size > self.capacity:
+            if self._room is None:
+                self._room = asyncio.Event()
+            await self._room.wait()
+        return not self.closed
+
+    @property
+    def closed(self) -> bool:
+        return self._error is not None or self._ended is not None
+
+    def finish(self, error: ConnectionClosed) -> None:
+        """No more bytes will come; those that are here are still read."""
+        if not self.closed:
+            self._ended = error
+            self._release()
+
+    def close(self, error: ConnectionClosed) -> None:
+        """Nothing is read any more."""
+        if self._error is None:
+            self._error = error
+            self._pieces.clear()
+            self.size = 0
+            self._release()
+
+    def _take(self) -> bytes:
+        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self.size = 0
+        self._make_room()
+        return data
+
+    def _release(self) -> None:
+        self._wake()
+        self._make_room()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _make_room(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None

@@ -1,0 +1,67 @@
+"""Ending one await of a task from outside, at no cost while nothing happens: no task, no timer, no second future."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Interrupted(Exception):
+    """The guarded await was ended by `Interrupt.fire()`."""
+
+
+class Interrupt:
+    """Lets others end an await that has no way to be ended: an ASGI `receive()` or `send()`.
+
+    The way of `asyncio.timeout`: cancel the waiting task, and take the cancellation back where it surfaces. A real
+    cancellation that comes at the same time wins: it is told apart by `Task.cancelling()`.
+    """
+
+    __slots__ = ("_baseline", "_cancelled", "_task", "fired")
+
+    def __init__(self) -> None:
+        self.fired = False
+        self._task: asyncio.Task[Any] | None = None
+        self._baseline = 0
+        self._cancelled = False
+
+    def fire(self) -> None:
+        """End the guarded await, or else the next one before it starts. Firing twice is firing once."""
+        self.fired = True
+        if self._task is not None and not self._cancelled:
+            self._cancelled = True
+            self._task.cancel()
+
+    async def guard(self, wait: Callable[[], Awaitable[T]]) -> T:
+        """Await `wait()`. One task at a time.
+
+        Raises:
+            Interrupted: `fire()` was called, now or before. What `wait` was about to return is lost.
+        """
+        if self.fired:
+            raise Interrupted
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self._baseline = task, task.cancelling()
+        try:
+            result = await wait()
+        except asyncio.CancelledError:
+            if self._take_back(task):
+                raise Interrupted from None
+            raise
+        except BaseException:
+            self._take_back(task)
+            raise
+        finally:
+            self._task = None
+        if self._take_back(task):  # `wait` swallowed the cancellation
+            raise Interrupted
+        return result
+
+    def _take_back(self, task: asyncio.Task[Any]) -> bool:
+        """Whether the only cancellation there was is ours, which is then no more."""
+        if not self._cancelled:
+            return False
+        self._cancelled = False
+        return task.uncancel() <= self._baseline

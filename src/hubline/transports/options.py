@@ -1,0 +1,104 @@
+"""What can be set about transports, each with its unit and its source."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, get_args
+
+from hubline.errors import ConfigurationError
+
+OutboxPolicy = Literal["close", "drop_oldest", "latest"]
+
+
+class Transport(Enum):
+    """A way to carry a connection; the values are those of the negotiate response, the order is the one offered."""
+
+    WEB_SOCKETS = "WebSockets"
+    SERVER_SENT_EVENTS = "ServerSentEvents"
+    LONG_POLLING = "LongPolling"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransportOptions:
+    """Settings of one endpoint. Durations are seconds, sizes bytes.
+
+    Where a source is named, the default is that of ASP.NET Core; the other limits are ours, which has none there.
+
+    Raises:
+        ConfigurationError: some values make no sense; every one of them is named.
+    """
+
+    transports: frozenset[Transport] = frozenset(Transport)
+    """Which transports are offered and answered. Source: `HttpConnectionDispatcherOptions.Transports`."""
+
+    minimum_protocol_version: int = 0
+    """The lowest negotiate version a client may ask for. Source: `…Options.MinimumProtocolVersion`."""
+
+    application_buffer: int = 65_536
+    """Bytes of POST bodies that wait for the application; beyond it POSTs are held until half of it is free.
+
+    Source: `HttpConnectionDispatcherOptions.ApplicationMaxBufferSize`. Unlike there, 0 does not mean "unlimited".
+    """
+
+    outbox_capacity: int = 1_048_576
+    """Bytes that may wait for one peer, those of a running write included. Ours."""
+
+    outbox_messages: int = 10_000
+    """Messages that may wait for one peer. Ours."""
+
+    outbox_policy: OutboxPolicy = "close"
+    """What a full outbox does: end the connection, drop the oldest, or keep only the newest message of each key. Ours.
+
+    Only `close` never loses a message silently; the others suit connections whose messages replace each other.
+    """
+
+    send_timeout: float = 10.0
+    """How long one write may take before the connection is ended. Source: `…Options.TransportSendTimeout`."""
+
+    poll_timeout: float = 90.0
+    """How long a poll waits before it is answered empty. Source: `LongPollingOptions.PollTimeout`."""
+
+    close_timeout: float = 5.0
+    """How long a WebSocket peer has to answer our close. Source: `WebSocketOptions.CloseTimeout`."""
+
+    disconnect_timeout: float = 15.0
+    """How long a connection may live without a transport: negotiated and never opened, or between two polls.
+
+    Source: `HttpConnectionManager`, 15 s, looked at once a second.
+    """
+
+    maximum_connections: int = 20_000
+    """Open connections; beyond it new ones are answered 503. Ours."""
+
+    maximum_waiting: int = 1_000
+    """Negotiated connections that were not opened yet; beyond it negotiate answers 503. Ours."""
+
+    close_on_token_expiry: bool = False
+    """Whether a connection ends when its identity expires. Source: `…Options.CloseOnAuthenticationExpiration`."""
+
+    def __post_init__(self) -> None:
+        if problems := list(self._problems()):
+            raise ConfigurationError(problems)
+
+    def _problems(self) -> list[str]:
+        found = []
+        if not self.transports or not all(isinstance(each, Transport) for each in self.transports):
+            found.append(f"`transports` needs at least one of {[each.name for each in Transport]}")
+        if self.minimum_protocol_version not in (0, 1):
+            found.append(f"`minimum_protocol_version` is 0 or 1, got {self.minimum_protocol_version!r}")
+        if self.outbox_policy not in get_args(OutboxPolicy):
+            found.append(f"`outbox_policy` is one of {list(get_args(OutboxPolicy))}, got {self.outbox_policy!r}")
+        for name in (
+            "application_buffer",
+            "outbox_capacity",
+            "outbox_messages",
+            "send_timeout",
+            "poll_timeout",
+            "close_timeout",
+            "disconnect_timeout",
+            "maximum_connections",
+            "maximum_waiting",
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                found.append(f"`{name}` must be greater than 0, got {value!r}")
+        return found

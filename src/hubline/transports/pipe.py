@@ -1,0 +1,214 @@
+"""One connection, whatever carries it: what `hubline.connection.TransportConnection` asks for."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Protocol, TypeAlias
+
+from hubline._clock import Clock
+from hubline.connection import ConnectionScope, TransportConnection
+from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
+from hubline.transports.inbox import Inbox
+from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.outbox import Outbox
+from hubline.wire.codec import TransferFormat
+from hubline.wire.packet import Packet
+
+logger = logging.getLogger("hubline.transports")
+
+Serve: TypeAlias = Callable[[TransportConnection], Awaitable[None]]
+
+TEXT_ONLY = frozenset({TransferFormat.TEXT})
+TEXT_AND_BINARY = frozenset(TransferFormat)
+
+
+class State(Enum):
+    """Where a connection is in its life; the original's `HttpConnectionStatus`, with its "inactive" told apart."""
+
+    WAITING = "negotiated, but nothing carries it yet"
+    ACTIVE = "carried by a request"
+    BETWEEN_POLLS = "long polling, and no poll is here"
+    ENDED = "no request reaches it any more; the application may still be finishing"
+
+
+class Input(Protocol):
+    """Where `receive()` gets its bytes from."""
+
+    async def get(self) -> bytes:
+        """The next bytes, never empty. Raises `ConnectionClosed` when there will be none."""
+
+    def close(self, error: ConnectionClosed) -> None:
+        """Make a waiting `get()` and every later one raise `error`."""
+
+
+class Carrier(Protocol):
+    """What a transport does about events of the connection it carries. Neither waits nor raises."""
+
+    def wake(self) -> None:
+        """Output is about to be queued on an empty outbox, or there will be none any more."""
+
+    def abandon(self) -> None:
+        """The connection ended: let go of whatever still waits for the peer."""
+
+
+class NoCarrier:
+    """The carrier of a connection that was negotiated and not opened yet."""
+
+    def wake(self) -> None: ...
+
+    def abandon(self) -> None: ...
+
+
+class Pipe:
+    """A connection as the registry keeps it, as its transport feeds it, and as a hub sees it."""
+
+    def __init__(self, *, connection_id: str, token: str, options: TransportOptions, clock: Clock) -> None:
+        self.id = connection_id
+        self.token = token
+        self.options = options
+        self.clock = clock
+        self.state = State.WAITING
+        self.transport: Transport | None = None
+        self.transfer_format = TransferFormat.TEXT
+        self.inbox = Inbox(options.application_buffer)
+        self.input: Input = self.inbox
+        self.outbox = Outbox(
+            capacity=options.outbox_capacity,
+            messages=options.outbox_messages,
+            policy=options.outbox_policy,
+            wake=self._wake,
+            overflow=self._overflow,
+        )
+        self.carrier: Carrier = NoCarrier()
+        self._scope: ConnectionScope | None = None
+        self._heartbeats: list[Callable[[float], None]] = []
+        self._deadline: tuple[float, Callable[[], None]] | None = None
+        self._write_seen = (0, 0.0)
+
+    # What a hub sees
+
+    @property
+    def scope(self) -> ConnectionScope:
+        assert self._scope is not None, "nobody sees a connection before a transport carries it"
+        return self._scope
+
+    @property
+    def transfer_formats(self) -> frozenset[TransferFormat]:
+        return TEXT_ONLY if self.transport is Transport.SERVER_SENT_EVENTS else TEXT_AND_BINARY
+
+    @property
+    def has_inherent_keep_alive(self) -> bool:
+        return self.transport is Transport.LONG_POLLING
+
+    @property
+    def lost(self) -> bool:
+        return self.state is State.ENDED
+
+    def use(self, transfer_format: TransferFormat) -> None:
+        self.transfer_format = transfer_format
+
+    def on_heartbeat(self, callback: Callable[[float], None]) -> None:
+        self._heartbeats.append(callback)
+
+    async def receive(self) -> bytes:
+        return await self.input.get()
+
+    def end_input(self) -> None:
+        self.input.close(ConnectionClosed())
+
+    def write(self, packet: Packet) -> bool:
+        return self.outbox.put(packet)
+
+    async def drain(self) -> None:
+        await self.outbox.drain()
+
+    def abort(self, error: Exception | None = None) -> None:
+        if self.state is State.ENDED:
+            return
+        self.state = State.ENDED
+        self._deadline = None
+        self.input.close(_as_closed(error))
+        self.outbox.close()
+        self.carrier.abandon()
+
+    # What transports do with it
+
+    def carry(self, transport: Transport, scope: ConnectionScope) -> None:
+        """A request of this transport carries the connection from now on."""
+        self.transport = transport
+        self.state = State.ACTIVE
+        self._deadline = None
+        if self._scope is None:
+            self._scope = scope
+
+    def leave(self) -> None:
+        """The peer is gone: what it sent is still read, but nothing reaches it any more."""
+        if self.state is State.ENDED:
+            return
+        self.state = State.ENDED
+        self._deadline = None
+        self.inbox.finish(ConnectionClosed())
+        self.outbox.close()
+        self.carrier.abandon()
+
+    def between_polls(self) -> None:
+        """No request carries the connection now; it ends unless one comes soon."""
+        if self.state is State.ACTIVE:
+            self.state = State.BETWEEN_POLLS
+            self.set_deadline(self.options.disconnect_timeout, self.leave)
+
+    def set_deadline(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call `action` at the first heartbeat after `seconds`, unless another deadline takes its place."""
+        self._deadline = (self.clock.now() + seconds, action)
+
+    async def serve(self, serve: Serve) -> bool:
+        """Run the application on this connection; whether it ended well."""
+        try:
+            await serve(self)
+        except ConnectionClosed:
+            return True  # a raw application that did not catch what `receive()` raises: the usual way to end a loop
+        except Exception:
+            logger.exception("connection %s: the application failed", self.id)
+            return False
+        return True
+
+    def tick(self, now: float) -> None:
+        """One heartbeat: deadlines, the time a write takes, the expiry of the identity, then the hub's own."""
+        if self._deadline is not None and now >= self._deadline[0]:
+            action = self._deadline[1]
+            self._deadline = None
+            action()
+        if self.outbox.writing:
+            self._check_write(now)
+        if self.options.close_on_token_expiry:
+            self._check_expiry()
+        if self.state is not State.ENDED:
+            for callback in self._heartbeats:
+                callback(now)
+
+    def _check_write(self, now: float) -> None:
+        number, since = self._write_seen
+        if number != self.outbox.writes:
+            self._write_seen = (self.outbox.writes, now)
+        elif now - since >= self.options.send_timeout:
+            self.abort(SendTimeout(self.id, timeout=self.options.send_timeout))
+
+    def _check_expiry(self) -> None:
+        identity = self._scope.identity if self._scope is not None else None
+        if identity is not None and identity.expires_at is not None and identity.expires_at <= time.time():
+            self.input.close(ConnectionClosed("the identity expired", allow_reconnect=True))
+
+    def _wake(self) -> None:
+        self.carrier.wake()
+
+    def _overflow(self, queued: int) -> None:
+        self.abort(SlowConsumerError(self.id, queued=queued, capacity=self.options.outbox_capacity))
+
+
+def _as_closed(error: Exception | None) -> ConnectionClosed:
+    if isinstance(error, ConnectionClosed):
+        return error
+    closed = ConnectionClosed(str(error) if error is not None else "")
+    closed.__cause__ = error
+    return closed

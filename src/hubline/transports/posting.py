@@ -1,0 +1,36 @@
+"""The body of a POST on its way into the inbox of its connection."""
+
+from starlette.responses import Response
+from starlette.types import Receive
+
+from hubline.transports.inbox import Inbox
+from hubline.transports.responses import plain
+
+
+async def take_body(inbox: Inbox, receive: Receive) -> Response:
+    """Feed the body of one request; answered when its bytes are queued, not when they are processed.
+
+    Concurrent requests take turns. A body that fits into the inbox is delivered whole or, when the client vanishes in
+    the middle, not at all; a larger one is passed on in pieces of that size, so that it is never held in one piece.
+    """
+    async with inbox.feeding:
+        held = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return plain(400)
+            held += message.get("body", b"")
+            more = message.get("more_body", False)
+            if more and len(held) <= inbox.capacity:
+                continue
+            if not await inbox.feed(bytes(held)):
+                return plain(404)
+            if not more:
+                return plain(200)
+            held.clear()
+
+
+async def disconnected(receive: Receive) -> None:
+    """Wait until the client of a GET request goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

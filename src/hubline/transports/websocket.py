@@ -1,0 +1,110 @@
+"""WebSockets over ASGI: the server's own task reads and runs the application, one more task writes.
+
+Incoming frame types and boundaries mean nothing (behaviour §2.2): payloads are one stream of bytes. Outgoing, one
+WebSocket message holds one or more whole hub messages.
+"""
+
+import logging
+from contextlib import suppress
+
+from starlette.types import Message, Receive, Send
+
+from hubline._tasks import TaskOwner
+from hubline.errors import ConnectionClosed
+from hubline.transports.interrupt import Interrupt, Interrupted
+from hubline.transports.outbox import Writer
+from hubline.transports.pipe import Pipe, Serve
+from hubline.wire.codec import TransferFormat
+
+logger = logging.getLogger("hubline.transports")
+
+NORMAL_CLOSURE = 1000
+INTERNAL_ERROR = 1011
+
+
+class WebSocketInput:
+    """What the peer sends, straight from the ASGI server: no task, no queue and no copy of ours in between."""
+
+    __slots__ = ("_error", "_interrupt", "_receive", "peer_left")
+
+    def __init__(self, receive: Receive) -> None:
+        self.peer_left = False
+        self._receive = receive
+        self._interrupt = Interrupt()
+        self._error: ConnectionClosed | None = None
+
+    async def get(self) -> bytes:
+        while self._error is None:
+            try:
+                message = await self._interrupt.guard(self._receive)
+            except Interrupted:
+                break
+            if message["type"] == "websocket.disconnect":
+                self.peer_left = True
+                self._error = ConnectionClosed()
+            elif data := message.get("bytes") or (message.get("text") or "").encode():
+                return data
+        assert self._error is not None, "only close() interrupts"
+        raise self._error
+
+    def close(self, error: ConnectionClosed) -> None:
+        if self._error is None:
+            self._error = error
+            self._interrupt.fire()
+
+
+class WebSocketTransport:
+    """Carries one connection over one WebSocket."""
+
+    def __init__(self, pipe: Pipe, receive: Receive, send: Send, *, tasks: TaskOwner) -> None:
+        self._pipe = pipe
+        self._send = send
+        self._input = WebSocketInput(receive)
+        self._closing = Interrupt()
+        self._writer = Writer(pipe.outbox, self._write, tasks=tasks, failed=self._failed)
+        pipe.input = self._input
+        pipe.carrier = self
+
+    def wake(self) -> None:
+        self._writer.wake()
+
+    def abandon(self) -> None:
+        self._writer.cancel()
+
+    async def run(self, serve: Serve) -> None:
+        """Accept, run the application, write what is left, close. Returns when the WebSocket is of no more use."""
+        try:
+            await self._send({"type": "websocket.accept"})
+            well = await self._pipe.serve(serve)
+            self._pipe.outbox.finish()
+            await self._writer.join()
+            if not self._input.peer_left:
+                await self._close(NORMAL_CLOSURE if well else INTERNAL_ERROR)
+        except OSError as error:
+            self._failed(error)
+        finally:
+            self._pipe.abort()
+
+    async def _write(self, payload: bytes) -> None:
+        message: Message = {"type": "websocket.send", "bytes": payload}
+        if self._pipe.transfer_format is TransferFormat.TEXT:
+            with suppress(UnicodeDecodeError):  # a raw application that sends bytes without saying so
+                message = {"type": "websocket.send", "text": payload.decode()}
+        await self._send(message)
+
+    async def _close(self, code: int) -> None:
+        """Send our close and give the server `close_timeout` to bring it through."""
+        self._pipe.set_deadline(self._pipe.options.close_timeout, self._closing.fire)
+        try:
+            await self._closing.guard(lambda: self._send({"type": "websocket.close", "code": code, "reason": ""}))
+        except Interrupted:
+            logger.info("connection %s: the peer did not take our close", self._pipe.id)
+        except Exception as error:  # it may have left meanwhile, and ASGI servers differ in what they raise then
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """The server could not send: the peer is gone."""
+        level = logging.DEBUG if isinstance(error, OSError) else logging.WARNING
+        logger.log(level, "connection %s: the server could not send: %r", self._pipe.id, error)
+        self._input.peer_left = True
+        self._pipe.abort()
