@@ -86,6 +86,11 @@ export class Inbox {
     return new Promise((resolve) => this.waiting.push([text, resolve]));
   }
 
+  /** The texts of all messages that came under this label, in order. */
+  textsOf(label) {
+    return this.messages.filter((message) => message[0] === label).map((message) => message[1]);
+  }
+
   /** The senders' labels of all messages with this text. */
   labels(text) {
     return this.messages.filter((message) => message[1] === text).map((message) => message[0]);
