@@ -1,0 +1,183 @@
+"""A client of hubs for tests that need every byte: one class, whatever the transport and the codec."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from tests.integration.lines import Ended, Endpoint, EventsLine, Line, PollingLine, WebSocketLine
+from tests.integration.wire_form import RS, Message, decode, encode
+
+WEB_SOCKETS, EVENTS, POLLING = "WebSockets", "ServerSentEvents", "LongPolling"
+
+
+@dataclass(frozen=True)
+class Way:
+    """A transport and a codec."""
+
+    transport: str
+    codec: str
+
+    def __str__(self) -> str:
+        return f"{self.transport}-{self.codec}"
+
+    @property
+    def binary(self) -> bool:
+        return self.codec == "messagepack"
+
+
+WAYS = [
+    Way(transport, codec)
+    for transport in (WEB_SOCKETS, EVENTS, POLLING)
+    for codec in ("json", "messagepack")
+    if (transport, codec) != (EVENTS, "messagepack")
+]
+"""Every pair that can work: Server-Sent Events carry text only."""
+
+
+class Peer:
+    """One connection to a hub. `id` is its public id, `token` the secret one; negotiated unless told otherwise."""
+
+    def __init__(self, way: Way, endpoint: Endpoint, line: Line, id: str, token: str) -> None:
+        self.way, self.endpoint, self.line, self.id, self.token = way, endpoint, line, id, token
+        self._inbox: list[Message] = []
+        self._ids = count(1)
+
+    async def send(self, *messages: Message) -> None:
+        """All of them in one payload."""
+        await self.write(b"".join(encode(self.way.codec, message) for message in messages))
+
+    async def write(self, data: bytes) -> None:
+        await self.line.send(data, binary=self.way.binary)
+
+    async def shake_hands(self) -> None:
+        await self.line.send(b'{"protocol":"%s","version":1}' % self.way.codec.encode() + RS, binary=self.way.binary)
+        data = await self.line.receive()
+        assert data.startswith(b"{}" + RS), data
+        self._take(data[3:])
+
+    async def receive(self) -> Message:
+        """The next message. Raises `Ended` when there are no more."""
+        while not self._inbox:
+            self._take(await self.line.receive())
+        return self._inbox.pop(0)
+
+    async def receive_many(self, number: int) -> list[Message]:
+        return [await self.receive() for _ in range(number)]
+
+    async def call(self, target: str, *arguments: Any) -> Message:
+        """Invoke and return the completion, which must be the next message, without its type and id."""
+        id_ = f"c{next(self._ids)}"
+        await self.send(call(id_, target, *arguments))
+        answer = await self.receive()
+        assert (answer.pop("type"), answer.pop("invocationId")) == (3, id_), answer
+        return answer
+
+    async def result(self, target: str, *arguments: Any) -> Any:
+        answer = await self.call(target, *arguments)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    async def rest(self) -> list[Message]:
+        """Every message until the server ends the connection."""
+        found = []
+        try:
+            while True:
+                found.append(await self.receive())
+        except Ended:
+            return found
+
+    async def is_alive(self) -> bool:
+        """Whether the connection answers, and with nothing before the answer."""
+        return bool(await self.result("Add", 20, 22) == 42)
+
+    def _take(self, data: bytes) -> None:
+        self._inbox += decode(self.way.codec, data)
+
+
+class Connector:
+    """Opens peers against one server, and closes them all at the end."""
+
+    def __init__(self, base: str, way: Way) -> None:
+        self.base, self.way = base, way
+        self._opened: list[tuple[Endpoint, Line]] = []
+
+    async def __call__(
+        self,
+        path: str = "/hub",
+        *,
+        query: str = "",
+        token: str | None = None,
+        way: Way | None = None,
+        shake: bool = True,
+    ) -> Peer:
+        """An open connection, its handshake done unless `shake` is false."""
+        way = way or self.way
+        endpoint = Endpoint(self.base, path, query, token)
+        ids = await endpoint.negotiate()
+        opening: dict[str, Callable[[Endpoint, str], Any]] = {
+            WEB_SOCKETS: WebSocketLine.open,
+            EVENTS: EventsLine.open,
+            POLLING: PollingLine.open,
+        }
+        line = await opening[way.transport](endpoint, ids["connectionToken"])
+        self._opened.append((endpoint, line))
+        peer = Peer(way, endpoint, line, ids["connectionId"], ids["connectionToken"])
+        if shake:
+            await peer.shake_hands()
+        return peer
+
+    async def several(self, number: int, path: str = "/hub") -> list[Peer]:
+        return [await self(path) for _ in range(number)]
+
+    async def token(self, query: str = "") -> str:
+        endpoint = Endpoint(self.base, "/token", query)
+        try:
+            response = await endpoint.http.get(endpoint.url())
+            return response.text
+        finally:
+            await endpoint.aclose()
+
+
+@asynccontextmanager
+async def connector(base: str, way: Way) -> AsyncIterator[Connector]:
+    """With a safety net in time: nothing here takes long."""
+    opener = Connector(base, way)
+    try:
+        async with asyncio.timeout(20):
+            yield opener
+    finally:
+        for endpoint, line in opener._opened:
+            await line.close()
+            await endpoint.aclose()
+
+
+def call(id_: str | None, target: str, *arguments: Any, streams: tuple[str, ...] = ()) -> Message:
+    message: Message = {"type": 1} | ({"invocationId": id_} if id_ is not None else {})
+    return (
+        message | {"target": target, "arguments": list(arguments)} | ({"streamIds": list(streams)} if streams else {})
+    )
+
+
+def stream(id_: str, target: str, *arguments: Any, streams: tuple[str, ...] = ()) -> Message:
+    return call(id_, target, *arguments, streams=streams) | {"type": 4}
+
+
+def item(id_: str, value: Any) -> Message:
+    return {"type": 2, "invocationId": id_, "item": value}
+
+
+def done(id_: str, **outcome: Any) -> Message:
+    """A completion: `result=`, `error=`, or neither."""
+    return {"type": 3, "invocationId": id_, **outcome}
+
+
+def cancel(id_: str) -> Message:
+    return {"type": 5, "invocationId": id_}
+
+
+def received(label: str, text: str) -> Message:
+    """What `ReceiveMessage` looks like when it arrives."""
+    return {"type": 1, "target": "ReceiveMessage", "arguments": [label, text]}
