@@ -1,1 +1,1 @@
-"""What the bytes mean: messages, codecs, framing, handshake, negotiation. No I/O, no clock; server and client share it."""
+"""What the bytes mean: messages, codecs, framing, handshake, negotiation. No I/O, no clock; shared by both sides."""

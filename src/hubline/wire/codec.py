@@ -1,4 +1,4 @@
-"""What a codec is. The original says "hub protocol"; we say codec, because `Protocol` already means two things in Python."""
+"""What a codec is. The original says "hub protocol"; we say codec: `Protocol` already means two things in Python."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from msgspec import Raw
 
+from hubline.errors import RemoteProtocolError
 from hubline.wire.messages import Message
 
 T = TypeVar("T")
@@ -29,8 +30,8 @@ class Splitter(Protocol):
         """
 
     @property
-    def error(self) -> Exception | None:
-        """What broke the framing: a `RemoteProtocolError`."""
+    def error(self) -> RemoteProtocolError | None:
+        """What broke the framing."""
 
     @property
     def pending(self) -> int:

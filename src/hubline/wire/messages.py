@@ -16,7 +16,9 @@ else:
 Headers: TypeAlias = dict[str, str]
 
 
-class Invocation(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel", tag_field="type", tag=1):
+class Invocation(
+    Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel", tag_field="type", tag=1
+):
     """Call `target`. With an empty `invocation_id` nobody awaits an answer and none may be given."""
 
     headers: Headers | UnsetType = UNSET
@@ -38,7 +40,9 @@ class StreamInvocation(
     stream_ids: tuple[str, ...] = ()
 
 
-class StreamItem(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel", tag_field="type", tag=2):
+class StreamItem(
+    Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel", tag_field="type", tag=2
+):
     """One item of the stream `invocation_id`, in either direction."""
 
     headers: Headers | UnsetType = UNSET
@@ -46,7 +50,9 @@ class StreamItem(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True
     item: Payload
 
 
-class Completion(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel", tag_field="type", tag=3):
+class Completion(
+    Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel", tag_field="type", tag=3
+):
     """The end of an invocation or of an upload: with a result, with an error, or with neither (the end of a stream).
 
     Hub protocol specification, "Completion Message Encoding". Never both `error` and `result`. A method without a

@@ -1,0 +1,264 @@
+"""The state of one hub connection without any I/O: bytes in, events out; messages in, packets out; time is an argument.
+
+After every `receive()` or `tick()` handle the events it returned, in order. All changes of state are in `TRANSITIONS`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from hubline.errors import (
+    ConnectionClosed,
+    HandshakeError,
+    KeepAliveTimeout,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
+from hubline.wire.codec import Codec, Splitter, TransferFormat
+from hubline.wire.framing import RECORD_SEPARATOR
+from hubline.wire.handshake import CANCELED, HandshakeRequest, HandshakeResponse, choose_codec
+from hubline.wire.messages import Close, Message, Ping
+from hubline.wire.packet import Packet
+
+
+class Side(Enum):
+    SERVER = "server"
+    CLIENT = "client"
+
+
+class State(Enum):
+    HANDSHAKE = "handshake"
+    OPEN = "open"
+    CLOSING = "closing"
+    """We have said `Close` and say nothing more; what the peer still says is heard."""
+    PEER_CLOSED = "peer closed"
+    """The peer said `Close`, broke the protocol or fell silent: it is not heard any more; our `Close` may follow."""
+    CLOSED = "closed"
+
+
+class Turn(Enum):
+    """What changes the state."""
+
+    ACCEPTED = "handshake accepted"
+    REFUSED = "handshake refused"
+    CLOSE_SENT = "close sent"
+    CLOSE_RECEIVED = "close received"
+    FAILED = "failed"
+    INPUT_ENDED = "input ended"
+
+
+TRANSITIONS: dict[tuple[State, Turn], State] = {
+    (State.HANDSHAKE, Turn.ACCEPTED): State.OPEN,
+    (State.HANDSHAKE, Turn.REFUSED): State.CLOSED,
+    (State.HANDSHAKE, Turn.INPUT_ENDED): State.CLOSED,
+    (State.OPEN, Turn.CLOSE_SENT): State.CLOSING,
+    (State.OPEN, Turn.CLOSE_RECEIVED): State.PEER_CLOSED,
+    (State.OPEN, Turn.FAILED): State.PEER_CLOSED,
+    (State.OPEN, Turn.INPUT_ENDED): State.PEER_CLOSED,
+    (State.CLOSING, Turn.CLOSE_RECEIVED): State.CLOSED,
+    (State.CLOSING, Turn.FAILED): State.CLOSED,
+    (State.CLOSING, Turn.INPUT_ENDED): State.CLOSED,
+    (State.PEER_CLOSED, Turn.CLOSE_SENT): State.CLOSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeAccepted:
+    """Both sides agree. The server writes `response` before anything else; on the client side it is empty."""
+
+    codec: Codec
+    version: int
+    response: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeRefused:
+    """No agreement: `error` says why. The server writes `response` and ends; on the client side it is empty."""
+
+    error: str
+    response: Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Always the last event: the peer broke the protocol or has been silent for too long."""
+
+    error: ConnectionClosed
+
+
+@dataclass(frozen=True, slots=True)
+class PingDue:
+    """Send a `Ping` now."""
+
+
+Event: TypeAlias = Message | HandshakeAccepted | HandshakeRefused | Failed | PingDue
+
+
+class WireConnection:
+    """One end of a hub connection. Faults of the peer are events; only our own raise (`LocalProtocolError`).
+
+    Args:
+        codecs: what the server offers; the client names the first one.
+        maximum_message_size: bytes of one message with its framing, the handshake included; `None` for no limit.
+        keep_alive_interval: seconds between pings, `None` for none. A server pings whatever else it sends; a client
+            only when it sent nothing else (spec §5.8, §11.3).
+        peer_timeout: seconds of silence after which the peer counts as gone, `None` for never. A server counts from
+            the first ping of the client on, a client from the handshake on.
+        detailed_errors: tell the peer why its handshake could not be read.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        codecs: Sequence[Codec],
+        *,
+        now: float,
+        maximum_message_size: int | None = 32768,
+        handshake_timeout: float = 15.0,
+        keep_alive_interval: float | None = 15.0,
+        peer_timeout: float | None = 30.0,
+        transfer_formats: frozenset[TransferFormat] = frozenset(TransferFormat),
+        detailed_errors: bool = False,
+    ) -> None:
+        self.side = side
+        self.state = State.HANDSHAKE
+        self.codec: Codec
+        self._codecs, self._transfer_formats, self._detailed_errors = codecs, transfer_formats, detailed_errors
+        self._maximum_message_size = maximum_message_size
+        self._keep_alive_interval, self._peer_timeout = keep_alive_interval, peer_timeout
+        self._handshake_deadline = now + handshake_timeout
+        self._handshake = bytearray()
+        self._version = 1
+        self._splitter: Splitter
+        self._last_ping = now
+        self._last_heard = now
+        self._expects_pings = side is Side.CLIENT
+
+    def handshake(self, version: int = 1) -> Packet:
+        """The client's request, the first thing it sends."""
+        self._version = version
+        return Packet(HandshakeRequest(self._codecs[0].name, version).format())
+
+    def receive(self, data: bytes, now: float) -> list[Event]:
+        """What the bytes say. They may come in any pieces, a handshake with messages behind it."""
+        if self.state is not State.OPEN and self.state is not State.CLOSING:
+            return self._receive_handshake(data, now) if self.state is State.HANDSHAKE else []
+        events: list[Event] = []
+        splitter, decode = self._splitter, self.codec.decode
+        try:
+            for payload in splitter.feed(data):
+                message = decode(payload)
+                self._last_heard = now
+                if message is None:
+                    continue
+                events.append(message)
+                if isinstance(message, Ping):
+                    self._expects_pings = True
+                elif isinstance(message, Close):
+                    self._turn(Turn.CLOSE_RECEIVED)
+                    return events
+        except RemoteProtocolError as error:
+            return [*events, self._failed(error)]
+        if splitter.error is not None:
+            events.append(self._failed(splitter.error))
+        return events
+
+    def end_of_input(self) -> ConnectionClosed | None:
+        """Nothing more will come. Returns what is wrong with that: the peer left before it was done."""
+        if self.state is State.HANDSHAKE:
+            self._turn(Turn.INPUT_ENDED)
+            return HandshakeError("The connection ended before the handshake was complete.")
+        if self.state is not State.OPEN and self.state is not State.CLOSING:
+            return None
+        self._turn(Turn.INPUT_ENDED)
+        if self._splitter.pending:
+            return RemoteProtocolError("Connection terminated while reading a message.")
+        return None
+
+    def send(self, message: Message, now: float | None = None) -> Packet:
+        """Encode a message; `now` matters only to a client, whose keep-alive it postpones.
+
+        Raises:
+            LocalProtocolError: it may not be sent in this state.
+            TypeError, ValueError, OverflowError, RecursionError: a value in it has no form on the wire.
+        """
+        last_words = isinstance(message, Close)
+        if self.state is not State.OPEN and not (self.state is State.PEER_CLOSED and last_words):
+            raise LocalProtocolError(
+                f"cannot send {type(message).__name__}: the connection is in state {self.state.name}"
+            )
+        packet = Packet(self.codec.encode(message))
+        if last_words:
+            self._turn(Turn.CLOSE_SENT)
+        if self.side is Side.CLIENT and now is not None:
+            self._last_ping = now
+        return packet
+
+    def tick(self, now: float) -> list[Event]:
+        """What time has brought about. To be called about once a second."""
+        if self.state is State.HANDSHAKE:
+            return [self._refused(CANCELED)] if now >= self._handshake_deadline else []
+        if self.state is not State.OPEN:
+            return []
+        timeout, interval = self._peer_timeout, self._keep_alive_interval
+        if timeout is not None and self._expects_pings and now - self._last_heard >= timeout:
+            return [self._failed(KeepAliveTimeout(timeout))]
+        if interval is not None and now - self._last_ping >= interval:
+            self._last_ping = now
+            return [PingDue()]
+        return []
+
+    def pause(self, now: float) -> None:
+        """Dispatching is blocked, so the peer may be unheard without being silent."""
+        self._last_heard = math.inf
+
+    def resume(self, now: float) -> None:
+        """Dispatching goes on; the peer has its whole time again."""
+        self._last_heard = now
+
+    def _receive_handshake(self, data: bytes, now: float) -> list[Event]:
+        end = data.find(RECORD_SEPARATOR)
+        size = len(self._handshake) + (len(data) if end < 0 else end + 1)
+        if self._maximum_message_size is not None and size > self._maximum_message_size:
+            return [self._refused(CANCELED)]
+        if end < 0:
+            self._handshake += data
+            return []
+        payload = bytes(self._handshake) + data[:end]
+        self._handshake.clear()
+        try:
+            accepted = self._accept(payload) if self.side is Side.SERVER else self._accepted(payload)
+        except HandshakeError as error:
+            return [self._refused(error.reason)]
+        self._turn(Turn.ACCEPTED)
+        self.codec = accepted.codec
+        self._splitter = self.codec.splitter(self._maximum_message_size)
+        self._last_ping = self._last_heard = now
+        rest = data[end + 1 :]
+        return [accepted, *self.receive(rest, now)] if rest else [accepted]
+
+    def _accept(self, payload: bytes) -> HandshakeAccepted:
+        """The server reads a request."""
+        request = HandshakeRequest.parse(payload, detailed_errors=self._detailed_errors)
+        codec = choose_codec(request, self._codecs, self._transfer_formats)
+        return HandshakeAccepted(codec, request.version, Packet(HandshakeResponse().format()))
+
+    def _accepted(self, payload: bytes) -> HandshakeAccepted:
+        """The client reads a response."""
+        response = HandshakeResponse.parse(payload)
+        if response.error:
+            raise HandshakeError(response.error)
+        return HandshakeAccepted(self._codecs[0], self._version, Packet(b""))
+
+    def _refused(self, error: str) -> HandshakeRefused:
+        self._turn(Turn.REFUSED)
+        return HandshakeRefused(error, Packet(HandshakeResponse(error).format() if self.side is Side.SERVER else b""))
+
+    def _failed(self, error: ConnectionClosed) -> Failed:
+        self._turn(Turn.FAILED)
+        return Failed(error)
+
+    def _turn(self, turn: Turn) -> None:
+        self.state = TRANSITIONS[self.state, turn]

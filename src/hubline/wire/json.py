@@ -1,0 +1,110 @@
+"""The JSON codec.
+
+Hub protocol specification, "JSON Hub Protocol Encoding". The texts of refusals are those of ASP.NET Core 10, asked from
+a running server. Where it is laxer than JSON (it ignores text behind a message), we are not.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from msgspec import UNSET, DecodeError, Raw
+from msgspec.json import Decoder, Encoder
+from msgspec.structs import replace
+
+from hubline.errors import RemoteProtocolError
+from hubline.wire.codec import Splitter, TransferFormat
+from hubline.wire.framing import RECORD_SEPARATOR, RecordSplitter
+from hubline.wire.json_faults import refuse
+from hubline.wire.messages import (
+    Ack,
+    CancelInvocation,
+    Close,
+    Completion,
+    Invocation,
+    Message,
+    Ping,
+    Sequence,
+    StreamInvocation,
+    StreamItem,
+)
+from hubline.wire.names import OutgoingNames, camel_case
+from hubline.wire.reading import read_custom, value_reader
+
+T = TypeVar("T")
+
+MAXIMUM_DEPTH = 64
+"""Nested objects and arrays, the message itself included. Source: `JsonReaderOptions.MaxDepth`; measured."""
+
+_NOT_BRACKETS = re.compile(rb'"(?:[^"\\]+|\\.)*"?|[^][{}"]+', re.DOTALL)
+"""All that gives no depth. The quote at the end is optional so that an unfinished text matches too, in linear time."""
+
+
+class JsonCodec:
+    """Messages as JSON objects, each ended by a record separator."""
+
+    name = "json"
+    transfer_format = TransferFormat.TEXT
+
+    def __init__(self) -> None:
+        self._named = OutgoingNames(camel_case, pydantic_mode="json", special={})
+        self._encode = Encoder(enc_hook=self._named.unknown, decimal_format="number").encode
+        self._decode = Decoder(Message).decode
+
+    def splitter(self, limit: int | None) -> Splitter:
+        return RecordSplitter(limit)
+
+    def encode(self, message: Message) -> bytes:
+        if isinstance(message, Completion):
+            if (result := self._named(message.result)) is not message.result:
+                message = replace(message, result=result)
+        elif isinstance(message, (Invocation, StreamInvocation)):
+            if (arguments := self._named(message.arguments)) is not message.arguments:
+                message = replace(message, arguments=arguments)
+        elif isinstance(message, StreamItem) and (item := self._named(message.item)) is not message.item:
+            message = replace(message, item=item)
+        return self._encode(message) + RECORD_SEPARATOR
+
+    def decode(self, payload: bytes) -> Message | None:
+        if len(payload) > 2 * MAXIMUM_DEPTH and payload.count(b"[") + payload.count(b"{") > MAXIMUM_DEPTH:
+            _check_depth(payload)
+        try:
+            message: Message = self._decode(payload)
+        except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+            refuse(payload, error)
+            return None
+        if isinstance(message, Invocation):
+            _check_arguments(message)
+        elif not isinstance(message, (Ping, Close, Ack, Sequence)):
+            _check(message)
+        return message
+
+    def reader(self, kind: type[T]) -> Callable[[Raw], T]:
+        return value_reader(kind, decoder=_decoder, rename=camel_case, text_keys=True)
+
+
+def _decoder(kind: Any) -> Callable[[Raw], Any]:
+    return Decoder(kind, dec_hook=read_custom).decode
+
+
+def _check_depth(payload: bytes) -> None:
+    depth = 0
+    for bracket in _NOT_BRACKETS.sub(b"", payload):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAXIMUM_DEPTH:
+            raise RemoteProtocolError("Error reading JSON.")
+
+
+def _check_arguments(message: Invocation | StreamInvocation) -> None:
+    if memoryview(message.arguments)[0] != b"["[0]:
+        raise RemoteProtocolError("Expected 'arguments' to be of type Array.")
+
+
+def _check(message: StreamInvocation | StreamItem | Completion | CancelInvocation) -> None:
+    if not message.invocation_id:
+        raise RemoteProtocolError("Missing required property 'invocationId'.")
+    if isinstance(message, Completion):
+        if message.error is not UNSET and message.result is not UNSET:
+            raise RemoteProtocolError("The 'error' and 'result' properties are mutually exclusive.")
+    elif isinstance(message, StreamInvocation):
+        _check_arguments(message)

@@ -1,0 +1,106 @@
+"""What is wrong with a JSON payload that could not be read: only looked into when decoding failed.
+
+The texts are those of ASP.NET Core 10 (`JsonHubProtocol`), asked from a running server with detailed errors.
+"""
+
+from typing import Any
+
+from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, ValidationError
+from msgspec.json import decode
+from msgspec.structs import asdict
+
+from hubline.errors import RemoteProtocolError
+
+_LARGEST_TYPE = 2**31 - 1
+_KNOWN_TYPES = range(1, 10)
+_TOKENS = {'"': "String", "[": "Array", "n": "Null", "t": "True", "f": "False"}
+
+
+class _Properties(Struct, rename="camel"):
+    """All that a message may have, still encoded, in the order in which faults are looked for."""
+
+    type: Raw | UnsetType = UNSET
+    headers: Raw | UnsetType = UNSET
+    invocation_id: Raw | UnsetType = UNSET
+    target: Raw | UnsetType = UNSET
+    arguments: Raw | UnsetType = UNSET
+    stream_ids: Raw | UnsetType = UNSET
+    item: Raw | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
+    result: Raw | UnsetType = UNSET
+    allow_reconnect: Raw | UnsetType = UNSET
+    sequence_id: Raw | UnsetType = UNSET
+
+
+_FORMS: tuple[tuple[str, Any, str], ...] = (
+    ("headers", dict[str, Any], "Expected 'headers' to be of type StartObject."),
+    ("headers", dict[str, str], "Expected headers to be of type String."),
+    ("invocation_id", str, "Expected 'invocationId' to be of type String."),
+    ("target", str, "Expected 'target' to be of type String."),
+    ("stream_ids", list[Any], "Expected 'streamIds' to be of type Array."),
+    ("stream_ids", list[str], "Expected 'streamIds' to be of type String."),
+    ("error", str, "Expected 'error' to be of type String."),
+    ("allow_reconnect", bool, "Expected 'allowReconnect' to be true or false."),
+    ("sequence_id", int, "Expected 'sequenceId' to be of type Number."),
+)
+
+_REQUIRED: dict[int, tuple[str, ...]] = {
+    1: ("target", "arguments"),
+    2: ("invocation_id", "item"),
+    3: ("invocation_id",),
+    4: ("invocation_id", "target", "arguments"),
+    5: ("invocation_id",),
+    8: ("sequence_id",),
+    9: ("sequence_id",),
+}
+
+
+def refuse(payload: bytes, cause: Exception) -> None:
+    """Return when the payload is a message of an unknown type, which is to be ignored; refuse it otherwise."""
+    properties = _properties(payload, cause)
+    kind = _type_of(properties.type, cause)
+    if kind not in _KNOWN_TYPES:
+        return
+    raws: dict[str, Raw | UnsetType] = asdict(properties)
+    for name, form, text in _FORMS:
+        if raws[name] is not UNSET and not _fits(raws[name], form):
+            raise RemoteProtocolError(text) from cause
+    for name in _REQUIRED.get(kind, ()):
+        if raws[name] is UNSET:
+            raise RemoteProtocolError(f"Missing required property '{_wire_name(name)}'.") from cause
+    raise RemoteProtocolError("Error reading JSON.") from cause
+
+
+def _properties(payload: bytes, cause: Exception) -> _Properties:
+    try:
+        return decode(payload, type=_Properties)
+    except ValidationError:
+        token = _TOKENS.get(payload.lstrip()[:1].decode(), "Number")
+        text = f"Unexpected JSON Token Type '{token}'. Expected a JSON Object."
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        text = "Error reading JSON."
+    raise RemoteProtocolError(text) from cause
+
+
+def _type_of(raw: Raw | UnsetType, cause: Exception) -> int:
+    if raw is UNSET:
+        raise RemoteProtocolError("Missing required property 'type'.") from cause
+    if not _fits(raw, int | float):
+        raise RemoteProtocolError("Expected 'type' to be of type Number.") from cause
+    kind = decode(raw)
+    if not isinstance(kind, int) or not -_LARGEST_TYPE <= kind <= _LARGEST_TYPE:
+        text = "Either the JSON value is not in a supported format, or is out of bounds for an Int32."
+        raise RemoteProtocolError(text) from cause
+    return kind
+
+
+def _fits(raw: Raw | UnsetType, form: Any) -> bool:
+    try:
+        decode(raw, type=form)  # type: ignore[arg-type]
+    except (DecodeError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _wire_name(name: str) -> str:
+    return _Properties.__struct_encode_fields__[_Properties.__struct_fields__.index(name)]

@@ -1,0 +1,103 @@
+"""The MessagePack codec.
+
+Hub protocol specification, "MessagePack Hub Protocol Encoding". The texts of refusals are those of ASP.NET Core 10
+where it has one of its own. It takes a missing list of arguments for a failed call; we take it for a broken message.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar, assert_never
+
+from msgspec import UNSET, DecodeError, Raw
+from msgspec.msgpack import Decoder, Encoder
+
+from hubline.wire.codec import Splitter, TransferFormat
+from hubline.wire.framing import VarintSplitter, frame_with_length
+from hubline.wire.messages import (
+    Ack,
+    CancelInvocation,
+    Close,
+    Completion,
+    Invocation,
+    Message,
+    Ping,
+    Sequence,
+    StreamInvocation,
+    StreamItem,
+)
+from hubline.wire.msgpack_forms import ERROR, NOTHING, RESULT, Form, refuse
+from hubline.wire.names import OutgoingNames, pascal_case
+from hubline.wire.reading import read_custom, value_reader
+
+T = TypeVar("T")
+
+
+class MessagePackCodec:
+    """Messages as MessagePack arrays, each behind its length."""
+
+    name = "messagepack"
+    transfer_format = TransferFormat.BINARY
+
+    def __init__(self) -> None:
+        self._named = OutgoingNames(pascal_case, pydantic_mode="python", special={datetime: _with_zone})
+        self._encode = Encoder(enc_hook=self._named.unknown).encode
+        self._decode = Decoder(Form).decode
+
+    def splitter(self, limit: int | None) -> Splitter:
+        return VarintSplitter(limit)
+
+    def encode(self, message: Message) -> bytes:
+        return frame_with_length(self._encode(self._form(message)))
+
+    def decode(self, payload: bytes) -> Message | None:
+        try:
+            form: Form = self._decode(payload)
+        except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+            refuse(payload, error)
+            return None
+        return form.message()
+
+    def reader(self, kind: type[T]) -> Callable[[Raw], T]:
+        return value_reader(kind, decoder=_decoder, rename=pascal_case, text_keys=False)
+
+    def _form(self, message: Message) -> tuple[Any, ...]:
+        """The items of the array; integers become as short as they can."""
+        match message:
+            case Completion():
+                return self._completion(message)
+            case StreamItem():
+                return 2, message.headers or {}, message.invocation_id, self._named(message.item)
+            case Invocation() | StreamInvocation():
+                kind = 1 if isinstance(message, Invocation) else 4
+                arguments = self._named(message.arguments)
+                identifier = message.invocation_id or None
+                return kind, message.headers or {}, identifier, message.target, arguments, message.stream_ids
+            case CancelInvocation():
+                return 5, message.headers or {}, message.invocation_id
+            case Ping():
+                return (6,)
+            case Close():
+                return 7, None if message.error is UNSET else message.error, message.allow_reconnect
+            case Ack():
+                return 8, message.sequence_id
+            case Sequence():
+                return 9, message.sequence_id
+            case _:
+                assert_never(message)
+
+    def _completion(self, message: Completion) -> tuple[Any, ...]:
+        start = 3, message.headers or {}, message.invocation_id
+        if message.error is not UNSET:
+            return *start, ERROR, message.error
+        if message.result is UNSET:
+            return *start, NOTHING
+        return *start, RESULT, self._named(message.result)
+
+
+def _decoder(kind: Any) -> Callable[[Raw], Any]:
+    return Decoder(kind, dec_hook=read_custom).decode
+
+
+def _with_zone(moment: datetime) -> datetime:
+    """MessagePack's timestamp is a point in time; a moment without a zone counts as UTC, as in MessagePack for C#."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
