@@ -159,6 +159,8 @@ class HubApp:
         for runtime in self._runtimes.values():
             for connection in list(runtime.lifetime.index.connections.values()):
                 connection.close(allow_reconnect=True)
+        for pipe in self._registry:
+            pipe.end_input()  # raw connections, and hub connections still in their handshake
         await self._registry.drain(self._drain_timeout)
 
     def statistics(self) -> dict[str, Any]:

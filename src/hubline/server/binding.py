@@ -61,7 +61,7 @@ class Binder:
 
     def _explain(self, codec: Codec, raw: Raw, text: str) -> str:
         """Name the argument by number and name, or the count in the original's words."""
-        given = len(codec.reader(list[Raw])(raw)) if bytes(raw[:1]) not in (b"", b"{", b'"') else 0
+        given = len(codec.reader(list[Raw])(raw))
         required = sum(a.default is msgspec.NODEFAULT for a in self._arguments)
         if not required <= given <= len(self._arguments):
             return f"Invocation provides {given} argument(s) but target expects {len(self._arguments)}."

@@ -123,7 +123,14 @@ class HubConnectionContext:
         try:
             await self._runtime.on_connected(self)
         except Exception as error:
-            logger.exception("connection %s: on_connected failed", self.id)
+            expected = isinstance(error, HubError)
+            logger.log(
+                logging.INFO if expected else logging.ERROR,
+                "connection %s: on_connected refused it: %s",
+                self.id,
+                error,
+                exc_info=None if expected else error,
+            )
             text = error_text("Connection closed with an error.", error, detailed=self._runtime.options.detailed_errors)
             self.send(Close(error=text))
             self._abort_signal()

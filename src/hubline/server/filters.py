@@ -31,7 +31,7 @@ class HubFilter:
     """Override what you need; call `next` to go on, once. An exception ends the call as if the method had raised it."""
 
     async def invoke(self, call: InvocationContext, next: Invoke) -> Any:
-        """Around a method, after binding and authorisation. For a stream: around getting the iterator, not each item."""
+        """Around a method, after binding and authorisation. For a stream: around getting its iterator."""
         return await next(call)
 
     async def connected(self, hub: Hub[Any], next: Connect) -> None:
