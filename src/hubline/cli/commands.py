@@ -12,6 +12,7 @@ from rich.text import Text
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import ChangeReload
 
+from hubline.cli.check import trees
 from hubline.cli.loading import load
 from hubline.errors import ConfigurationError
 from hubline.servers.uvicorn import Server, bind, configure
@@ -85,6 +86,17 @@ def run(
         ChangeReload(config, target=server.run, sockets=sockets or [config.bind_socket()]).run()
     else:
         _serve(server, sockets)
+
+
+@commands.command()
+def check(target: Target, app_dir: AppDir = ".") -> None:
+    """List the hubs of an application with their methods, or every mistake in them. Mistakes give status 1."""
+    found = trees(_loaded(target, app_dir))
+    if not found:
+        _fail(f"{target} has no hubs: there is no HubApp in it, or it is mounted where this cannot be seen")
+    console = Console(highlight=False, soft_wrap=True)
+    for tree in found:
+        console.print(tree)
 
 
 def _serve(server: Server, sockets: list[socket.socket] | None) -> None:

@@ -1,0 +1,26 @@
+"""Testing hubs: in-memory clients that go through the real application, and time that is moved by hand.
+
+clock = ManualClock()
+hubs = HubApp({"/chat": ChatHub}, clock=clock)
+async with running(hubs) as app, connect(app, "/chat") as ada, connect(app, "/chat", transport="sse") as bob:
+    await ada.invoke("SendMessage", "Ada", "hello")
+    assert await bob.expect("ReceiveMessage") == ["Ada", "hello"]
+"""
+
+from hubline.testing.asgi import RefusedError, running
+from hubline.testing.client import InMemoryClient
+from hubline.testing.clock import ManualClock, settle
+from hubline.testing.harness import connect, connect_raw
+from hubline.testing.peer import Closed, RawClient
+
+__all__ = [
+    "Closed",
+    "InMemoryClient",
+    "ManualClock",
+    "RawClient",
+    "RefusedError",
+    "connect",
+    "connect_raw",
+    "running",
+    "settle",
+]

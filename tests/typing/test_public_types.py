@@ -1,0 +1,167 @@
+"""What mypy makes of the public API: each case is a small module; comments in it say what mypy must report there."""
+
+import re
+from pathlib import Path
+
+import pytest
+from mypy import api
+
+PRELUDE = """\
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Protocol
+from hubline import (
+    Client, Depends, Hub, HubApp, HubError, HubOptions, HubRoute, Identity, PolicyContext, Transport, TransportOptions,
+    authorize, hidden, hub_method,
+)
+from hubline.testing import ManualClock, connect, running
+
+class ChatClient(Protocol):
+    async def receive_message(self, user: str, message: str) -> None: ...
+    async def double(self, number: int) -> int: ...
+
+class NamedClient(Client, Protocol):
+    async def receive_message(self, user: str, message: str) -> None: ...
+
+class ChatHub(Hub[ChatClient]):
+    async def send_message(self, user: str, message: str) -> None: ...
+"""
+
+CASES = {
+    "selectors_give_the_client_protocol": """
+class AnyHub(Hub[ChatClient]):
+    async def call(self) -> None:
+        reveal_type(self.clients.all)  # reveals: case.ChatClient
+        reveal_type(self.clients.caller)  # reveals: case.ChatClient
+        reveal_type(self.clients.group_except("g", ["id"]))  # reveals: case.ChatClient
+        reveal_type(self.clients.users(["a", "b"]))  # reveals: case.ChatClient
+        await self.clients.others.receive_message("Ada", "hi")
+""",
+    "a_wrong_call_of_a_client_is_an_error": """
+class AnyHub(Hub[ChatClient]):
+    async def call(self) -> None:
+        await self.clients.all.receive_message("Ada")  # error: call-arg
+        await self.clients.all.receive_message("Ada", 1)  # error: arg-type
+        await self.clients.all.recieve_message("Ada", "hi")  # error: attr-defined
+        await self.clients.all.send("ReceiveMessage")  # error: attr-defined
+        await self.clients.client(7).receive_message("Ada", "hi")  # error: arg-type
+""",
+    "client_results_are_typed": """
+class AnyHub(Hub[ChatClient]):
+    async def call(self) -> None:
+        reveal_type(await self.clients.caller.double(21))  # reveals: int
+        text: str = await self.clients.caller.double(21)  # error: assignment
+""",
+    "a_hub_without_protocol_calls_by_name": """
+class AnyHub(Hub):
+    async def call(self) -> None:
+        reveal_type(self.clients.all)  # reveals: hubline.server.clients.Client
+        await self.clients.all.send("ReceiveMessage", "Ada", 1)
+        reveal_type(await self.clients.caller.invoke("Double", 21, timeout=5))  # reveals: Any
+""",
+    "a_protocol_that_derives_from_client_has_both": """
+class AnyHub(Hub[NamedClient]):
+    async def call(self) -> None:
+        await self.clients.all.receive_message("Ada", "hi")
+        await self.clients.all.send("receive-message", "Ada", "hi")
+        await self.clients.all.receive_message(1, "hi")  # error: arg-type
+""",
+    "the_context_of_a_hub_is_typed": """
+class AnyHub(Hub[ChatClient]):
+    async def call(self) -> None:
+        reveal_type(self.context.connection_id)  # reveals: str
+        reveal_type(self.context.user_id)  # reveals: str | None
+        reveal_type(self.context.identity)  # reveals: hubline.connection.Identity | None
+        reveal_type(self.context.scope.query)  # reveals: dict[str, str]
+        await self.groups.add(self.context.connection_id, "room")
+        await self.groups.add("room")  # error: call-arg
+""",
+    "sending_from_outside_is_typed_by_the_hub": """
+async def outside(hubs: HubApp) -> None:
+    context = hubs.context(ChatHub)
+    reveal_type(context.clients.group("room"))  # reveals: case.ChatClient
+    await context.clients.all.receive_message("System", "hi")
+    await context.clients.all.receive_message("System")  # error: call-arg
+    context.clients.caller  # error: attr-defined
+    hubs.context(str)  # error: arg-type
+""",
+    "options_are_typed": """
+HubOptions(keep_alive_interval=10, maximum_receive_message_size=None, codecs=("json",))
+HubOptions(keep_alive_interval="10")  # error: arg-type
+HubOptions(keepalive=10)  # error: call-arg
+TransportOptions(transports=frozenset({Transport.WEB_SOCKETS}), outbox_policy="latest")
+TransportOptions(outbox_policy="newest")  # error: arg-type
+""",
+    "routes_take_classes_factories_and_settings": """
+class ServiceHub(Hub[ChatClient]):
+    def __init__(self, service: str) -> None: ...
+
+HubApp({"/chat": ChatHub, "/service": lambda: ServiceHub("s"), "/other": HubRoute(ChatHub, options=HubOptions())})
+HubApp({"/chat": "ChatHub"})  # error: dict-item
+HubApp({"/chat": ChatHub}, policies={"Premium": lambda context: context.identity.user_id == "ada"})
+""",
+    "decorators_keep_signatures": """
+class AnyHub(Hub[ChatClient]):
+    @hub_method(name="renamed")
+    @authorize(policy="PremiumUser")
+    async def ask(self, prompt: str) -> AsyncIterator[str]:
+        yield prompt
+
+    @hidden
+    def helper(self, number: int) -> str:
+        return ""
+
+    async def call(self) -> None:
+        reveal_type(self.ask("x"))  # reveals: typing.AsyncIterator[str]
+        reveal_type(self.helper(1))  # reveals: str
+        self.helper("x")  # error: arg-type
+""",
+    "the_test_client_is_typed": """
+async def test(hubs: HubApp) -> None:
+    async with running(hubs) as app, connect(app, "/chat", transport="sse", protocol="json") as client:
+        reveal_type(await client.invoke("Add", 1, 2, result_type=int))  # reveals: int
+        reveal_type(await client.invoke("Add", 1, 2))  # reveals: Any
+        reveal_type(await client.expect("ReceiveMessage"))  # reveals: list[Any]
+        reveal_type(client.connection_id)  # reveals: str | None
+    connect(hubs, "/chat", transport="websockets")  # error: arg-type
+    HubApp({"/chat": ChatHub}, clock=ManualClock())
+""",
+}
+
+_EXPECTED = re.compile(r"# (error|reveals): (.+)$")
+_FOUND = re.compile(r':(\d+): (?:error|note): (?:Revealed type is "(?P<type>.*)"|.*\[(?P<code>[a-z-]+)\])$')
+
+
+def expected(source: str) -> list[tuple[int, str]]:
+    """Line and type, or error code, of each comment."""
+    return [
+        (number, match[2])
+        for number, line in enumerate(source.splitlines(), 1)
+        if (match := _EXPECTED.search(line)) is not None
+    ]
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> str:
+    """One run of mypy over all cases."""
+    directory = tmp_path_factory.mktemp("types")
+    for name, source in CASES.items():
+        (directory / name).mkdir()
+        (directory / name / "case.py").write_text(PRELUDE + source)
+    cache = Path(pytestconfig.cache.mkdir("mypy")) if pytestconfig.cache else directory / "cache"
+    lines: list[str] = []
+    for name in CASES:
+        out, errors, _ = api.run(["--strict", f"--cache-dir={cache}", "--no-error-summary", str(directory / name)])
+        assert not errors
+        lines += out.replace("case.py", f"{name}.py").splitlines()
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_types(name: str, output: str) -> None:
+    lines = [line for line in output.splitlines() if f"{name}.py:" in line]
+    found = [
+        (int(match[1]), (match["type"] or match["code"]).replace("builtins.", ""))
+        for line in lines
+        if (match := _FOUND.search(line)) is not None
+    ]
+    assert found == expected(PRELUDE + CASES[name]), "\n".join(lines)
