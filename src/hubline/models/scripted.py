@@ -1,0 +1,44 @@
+"""A model that says what it was told to say: for tests and for demonstrations without a model."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+from hubline.models.model import Delta, Message, ModelError, StopReason, Usage
+
+Script = Sequence[str | ModelError]
+
+
+class ScriptedModel:
+    """Yields the pieces of a script; an error in the script is raised at its place.
+
+    `script` may be a function of the conversation. `pace`, if given, is called with the number of the piece before each
+    and its result awaited: a test waits there for an event of its own. `seen` holds what was asked, `closed` counts the
+    answers that have ended.
+    """
+
+    def __init__(
+        self,
+        script: Script | Callable[[Sequence[Message]], Script],
+        *,
+        name: str = "scripted",
+        pace: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        self.name = name
+        self.seen: list[tuple[Message, ...]] = []
+        self.closed = 0
+        self._script = script
+        self._pace = pace
+
+    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        self.seen.append(tuple(messages))
+        pieces = self._script(messages) if callable(self._script) else self._script
+        try:
+            for index, piece in enumerate(pieces):
+                # Always one turn of the loop, as with a real model: whoever waits may cancel between two pieces.
+                await (self._pace(index) if self._pace else asyncio.sleep(0))
+                if isinstance(piece, ModelError):
+                    raise piece
+                yield Delta(text=piece)
+            yield Delta(stop=StopReason.END, usage=Usage(len(messages), len(pieces)))
+        finally:
+            self.closed += 1

@@ -1,0 +1,51 @@
+"""The child process that runs llama.cpp."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from hubline.models.llama_process import LlamaSettings
+from hubline.models.local import CHILD
+
+
+def test_settings_are_one_line_of_json() -> None:
+    line = LlamaSettings("a b.gguf", "k", context=4096, slots=2, threads=3).dump()
+    assert line == b'{"path": "a b.gguf", "key": "k", "context": 4096, "slots": 2, "threads": 3}\n'
+
+
+@pytest.mark.model
+async def test_a_file_that_is_no_model_ends_the_child_with_an_error_on_standard_error(tmp_path: Path) -> None:
+    weights = tmp_path / "broken.gguf"
+    weights.write_bytes(b"no model at all")
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(*CHILD, stdin=pipe, stdout=pipe, stderr=pipe)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdin.write(LlamaSettings(str(weights), "k", 512, 1, 1).dump())
+    async with asyncio.timeout(60):
+        out, err = await asyncio.gather(child.stdout.read(), child.stderr.read())
+        await child.wait()
+        child.stdin.close()
+    assert (child.returncode, out) == (1, b"")
+    assert err.splitlines()[-1] == b"llama.cpp cannot load broken.gguf"
+
+
+@pytest.mark.model
+async def test_what_llama_prints_does_not_mix_with_the_answer() -> None:
+    from hubline.models import bundled_model
+
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(*CHILD, stdin=pipe, stdout=pipe, stderr=pipe)
+    assert child.stdin is not None
+    child.stdin.write(LlamaSettings(str(bundled_model()), "k", 512, 1, 1).dump())
+    async with asyncio.timeout(60):
+        assert child.stdout is not None
+        answer = json.loads(await child.stdout.readline())
+        child.stdin.close()
+        out, _ = await asyncio.gather(child.stdout.read(), child.wait())
+    assert answer["address"].startswith("http://127.0.0.1:")
+    assert out == b""
+    assert child.returncode == 0

@@ -1,0 +1,167 @@
+"""The adapter for OpenAI-compatible endpoints, against literal HTTP responses."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from hubline.models import Delta, Fault, Message, ModelError, OpenAIModel, StopReason, Usage
+from tests.models.endpoint import CHUNKED, CUT, END, HANG, Endpoint, endpoint, event, failure, piece
+
+QUESTION = [Message("system", "Be brief."), Message("user", "Why?")]
+
+
+async def answer(server: Endpoint, **options: float) -> list[Delta]:
+    model = OpenAIModel("m", base_url=server.url, api_key="secret", name="Model", **options)  # type: ignore[arg-type]
+    try:
+        async with asyncio.timeout(20):
+            return [delta async for delta in model.stream(QUESTION)]
+    finally:
+        await model.close()
+
+
+async def test_an_answer_comes_in_pieces_with_its_end_and_its_usage() -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+    last = event(
+        {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [], "usage": usage}
+    )
+    async with endpoint(
+        CHUNKED, piece(None), piece("Be"), piece("cause"), piece(None, "stop"), last, event("[DONE]"), END
+    ) as server:
+        assert await answer(server) == [
+            Delta("Be"),
+            Delta("cause"),
+            Delta(stop=StopReason.END),
+            Delta(usage=Usage(7, 2)),
+        ]
+
+
+async def test_the_request_carries_the_conversation_the_key_and_the_options() -> None:
+    async with endpoint(CHUNKED, event("[DONE]"), END) as server:
+        model = OpenAIModel(
+            "m", base_url=server.url, api_key="secret", max_tokens=5, temperature=0.5, options={"repeat_penalty": 1.1}
+        )
+        assert [delta async for delta in model.stream(QUESTION)] == []
+        await model.close()
+    headers, body = server.requests[0]
+    assert headers["authorization"] == "bearer secret"
+    assert body == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": 5,
+        "temperature": 0.5,
+        "repeat_penalty": 1.1,
+    }
+
+
+async def test_the_reason_of_an_end_by_length_is_told() -> None:
+    async with endpoint(CHUNKED, piece("Be", "length"), event("[DONE]"), END) as server:
+        assert await answer(server) == [Delta("Be", stop=StopReason.LENGTH)]
+
+
+async def test_closing_the_stream_leaves_the_endpoint() -> None:
+    async with endpoint(CHUNKED, piece("Be"), HANG) as server:
+        model = OpenAIModel("m", base_url=server.url)
+        async with asyncio.timeout(20), aclosing(model.stream(QUESTION)) as stream:
+            assert await anext(stream) == Delta("Be")
+            assert not server.left.is_set()
+            await stream.aclose()
+            await server.left.wait()
+        await model.close()
+
+
+async def test_cancelling_the_reader_leaves_the_endpoint() -> None:
+    async with endpoint(CHUNKED, piece("Be"), HANG) as server:
+        model = OpenAIModel("m", base_url=server.url)
+        first = asyncio.Event()
+
+        async def read() -> None:
+            async with aclosing(model.stream(QUESTION)) as stream:
+                async for _ in stream:
+                    first.set()
+
+        async with asyncio.timeout(20):
+            task = asyncio.ensure_future(read())
+            await first.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await server.left.wait()
+        await model.close()
+
+
+@pytest.mark.parametrize(
+    ("response", "fault", "text"),
+    [
+        (failure("401 Unauthorized", {}), Fault.REFUSED, "Model did not accept the key"),
+        (failure("403 Forbidden", {}), Fault.REFUSED, "Model did not accept the key"),
+        (failure("404 Not Found", {}), Fault.REFUSED, "Model does not exist at the endpoint that was set"),
+        (
+            failure("400 Bad Request", {"error": {"type": "exceed_context_size_error", "message": "…"}}),
+            Fault.TOO_LONG,
+            "Model cannot read a conversation of this length",
+        ),
+        (
+            failure("400 Bad Request", {"error": {"code": "context_length_exceeded", "message": "…"}}),
+            Fault.TOO_LONG,
+            "Model cannot read a conversation of this length",
+        ),
+        (failure("400 Bad Request", {"error": {"code": "x"}}), Fault.BROKEN, "Model answered with the error 400"),
+    ],
+)
+async def test_a_refusal_becomes_a_model_error_without_secrets(response: bytes, fault: Fault, text: str) -> None:
+    async with endpoint(response) as server:
+        with pytest.raises(ModelError) as raised:
+            await answer(server)
+    assert (raised.value.fault, str(raised.value), raised.value.model) == (fault, text, "Model")
+
+
+@pytest.mark.parametrize(
+    ("response", "fault"),
+    [
+        (failure("429 Too Many Requests", {}), Fault.BUSY),
+        (failure("500 Internal Server Error", {}), Fault.BROKEN),
+    ],
+)
+async def test_what_may_pass_is_tried_once_more(response: bytes, fault: Fault) -> None:
+    async with endpoint(response) as server:
+        with pytest.raises(ModelError) as raised:
+            await answer(server)
+    assert (raised.value.fault, len(server.requests)) == (fault, 2)
+
+
+async def test_an_endpoint_that_is_not_there() -> None:
+    async with endpoint() as server:
+        pass
+    with pytest.raises(ModelError, match="Model cannot be reached") as raised:
+        await answer(server)
+    assert raised.value.fault is Fault.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param([CUT], id="the connection is cut"),
+        pytest.param([event("{not json"), END], id="broken JSON"),
+        pytest.param([event({"error": {"message": "out of memory"}}), END], id="an error inside the stream"),
+    ],
+)
+async def test_an_answer_that_breaks_off_keeps_what_came(rest: list[bytes | None]) -> None:
+    async with endpoint(CHUNKED, piece("Be"), *rest) as server:
+        model = OpenAIModel("m", base_url=server.url, name="Model")
+        async with asyncio.timeout(20), aclosing(model.stream(QUESTION)) as stream:
+            assert await anext(stream) == Delta("Be")
+            with pytest.raises(ModelError, match="Model broke off its answer") as raised:
+                await anext(stream)
+        await model.close()
+    assert raised.value.fault is Fault.BROKEN
+
+
+@pytest.mark.parametrize("response", [[HANG], [CHUNKED, HANG], [CHUNKED, piece("Be"), HANG]])
+async def test_silence_has_an_end(response: list[bytes]) -> None:
+    async with endpoint(*response) as server:
+        with pytest.raises(ModelError, match="Model did not answer in time") as raised:
+            await answer(server, first_token_timeout=0.1, token_timeout=0.1)
+    assert raised.value.fault is Fault.TIMEOUT
