@@ -100,9 +100,12 @@ class Dispatcher:
         """Make the call known, so that items and cancels that follow at once find it, even while it waits."""
         if call.message.invocation_id:
             self._calls.setdefault(call.message.invocation_id, call)
-        capacity = self._runtime.options.stream_buffer_capacity
+        options = self._runtime.options
         for stream_id, (_, kind) in zip(call.message.stream_ids, call.method.uploads, strict=True):
-            stream: UploadStream[Any] = UploadStream(self._connection.codec.reader(kind), capacity)
+            read = self._connection.codec.reader(kind)
+            stream: UploadStream[Any] = UploadStream(
+                read, options.stream_buffer_capacity, detailed=options.detailed_errors
+            )
             call.uploads.append(stream)
             self.uploads.open(stream_id, stream)
 

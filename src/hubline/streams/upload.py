@@ -5,20 +5,24 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Generic, TypeVar
 
-from msgspec import Raw, ValidationError
+from msgspec import Raw
 
 from hubline.errors import HubError
 
 T = TypeVar("T")
 
+_MISFIT = "Failed to bind Stream message."
+"""The original's text; asked from a running server."""
+
 
 class UploadStream(AsyncIterator[T], Generic[T]):
     """What a hub method iterates over. One reader; at most `capacity` items wait, plus the one that did not fit."""
 
-    __slots__ = ("_capacity", "_closed", "_ended", "_error", "_items", "_read", "_room", "_wanted")
+    __slots__ = ("_capacity", "_closed", "_detailed", "_ended", "_error", "_items", "_read", "_room", "_wanted")
 
-    def __init__(self, read: Callable[[Raw], T], capacity: int) -> None:
-        self._read, self._capacity = read, capacity
+    def __init__(self, read: Callable[[Raw], T], capacity: int, *, detailed: bool = False) -> None:
+        """`detailed`: whether the error about an item that does not fit says why."""
+        self._read, self._capacity, self._detailed = read, capacity, detailed
         self._items: deque[T] = deque()
         self._ended = self._closed = False
         self._error: Exception | None = None
@@ -34,8 +38,10 @@ class UploadStream(AsyncIterator[T], Generic[T]):
             return None
         try:
             self._items.append(self._read(item))
-        except ValidationError as error:
-            self.finish(HubError(f"Error trying to deserialize a stream item. {error}"))
+        except Exception as error:  # msgspec's, or whatever a validator of the user raises
+            refusal = HubError(f"{_MISFIT} {error}" if self._detailed else _MISFIT)
+            refusal.__cause__ = error
+            self.finish(refusal)
             return None
         self._wake()
         if len(self._items) <= self._capacity:
