@@ -48,7 +48,9 @@ from hubline import (
 from tests.interop.serving import SERVERS
 
 KEY = "reference-peer-signing-key-0123456789abcdef"
-UNLIMITED = 2**31
+ENDLESS = 2**31
+LIMITS_OF_OURS = ("outbox_capacity", "outbox_messages", "maximum_connections", "maximum_waiting")
+UNLIMITED: dict[str, Any] = dict.fromkeys(LIMITS_OF_OURS, ENDLESS)
 
 
 @dataclass
@@ -269,22 +271,18 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
         "CLIENT_TIMEOUT_MS": "client_timeout",
         "HANDSHAKE_MS": "handshake_timeout",
     }
-    times = {option: int(environment[name]) / 1000 for name, option in names.items() if name in environment}
+    times: dict[str, Any] = {
+        option: int(environment[name]) / 1000 for name, option in names.items() if name in environment
+    }
     options = HubOptions(
         detailed_errors=environment.get("DETAILED") == "1",
         maximum_parallel_invocations=int(environment.get("PARALLEL", "1")),
-        maximum_streams=UNLIMITED,
+        maximum_streams=ENDLESS,
         **times,
     )
 
     def transport(*transports: Transport, **settings: Any) -> TransportOptions:
-        unlimited = {
-            "outbox_capacity": UNLIMITED,
-            "outbox_messages": UNLIMITED,
-            "maximum_connections": UNLIMITED,
-            "maximum_waiting": UNLIMITED,
-        }
-        return TransportOptions(transports=frozenset(transports or Transport), **unlimited, **settings)
+        return TransportOptions(transports=frozenset(transports or Transport), **UNLIMITED, **settings)
 
     polling, events = Transport.LONG_POLLING, Transport.SERVER_SENT_EVENTS
     return HubApp(
@@ -319,7 +317,8 @@ async def token(request: Request) -> Response:
 
 
 async def redirect(request: Request) -> Response:
-    return JSONResponse({"url": f"{request.url.scheme}://{request.url.netloc}/hub", "accessToken": "redirected"})
+    answer = {"url": f"{request.url.scheme}://{request.url.netloc}/hub", "accessToken": "redirected"}
+    return JSONResponse(answer, media_type="application/json; charset=utf-8")
 
 
 def application(hubs: HubApp) -> Starlette:

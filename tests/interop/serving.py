@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from types import FrameType
 from typing import Any, TypeAlias
 
 Drain: TypeAlias = Callable[[], Awaitable[None]]
@@ -13,6 +14,9 @@ async def serve_uvicorn(app: Any, drain: Drain, listener: socket.socket) -> None
     import uvicorn
 
     class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            self.should_exit = True  # uvicorn's own raises the signal again at the end, as if we had been killed
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             await drain()
             await super().shutdown(sockets)
