@@ -62,7 +62,8 @@ class LongPollingTransport:
     def abandon(self) -> None:
         if self._poll is not None:
             self._poll.end(Reason.ENDED)
-            self._poll.writing.fire()
+            if self._pipe.outbox.writing:
+                self._poll.writing.fire()  # its client does not read; who waits is still told 204
         if self._application is None or self._application.done():
             self._done()
 

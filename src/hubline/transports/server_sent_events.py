@@ -7,9 +7,9 @@ from starlette.types import Receive, Send
 
 from hubline._tasks import TaskOwner
 from hubline.transports.interrupt import Interrupt, Interrupted
-from hubline.transports.outbox import Writer
 from hubline.transports.pipe import Pipe, Serve
 from hubline.transports.posting import disconnected
+from hubline.transports.writer import Writer
 
 HEADERS = [
     (b"content-type", b"text/event-stream"),

@@ -12,8 +12,8 @@ from starlette.types import Message, Receive, Send
 from hubline._tasks import TaskOwner
 from hubline.errors import ConnectionClosed
 from hubline.transports.interrupt import Interrupt, Interrupted
-from hubline.transports.outbox import Writer
 from hubline.transports.pipe import Pipe, Serve
+from hubline.transports.writer import Writer
 from hubline.wire.codec import TransferFormat
 
 logger = logging.getLogger("hubline.transports")

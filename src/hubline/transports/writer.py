@@ -1,0 +1,61 @@
+"""Empties an outbox on plain ASGI, where a `send` may wait: one task for a connection."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from hubline._tasks import TaskOwner
+from hubline.transports.outbox import Outbox, joined
+
+
+class Writer:
+    """Empties an outbox into an ASGI `send`: one task for a connection, started at its first packet, then parked.
+
+    One writer for all connections is not an option: an ASGI `send` may wait, and then everybody would.
+    """
+
+    __slots__ = ("_failed", "_outbox", "_parked", "_task", "_tasks", "_write")
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        write: Callable[[bytes], Awaitable[None]],
+        *,
+        tasks: TaskOwner,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._outbox = outbox
+        self._write = write
+        self._tasks = tasks
+        self._failed = failed
+        self._task: asyncio.Task[None] | None = None
+        self._parked: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """There is something to write, or there will be nothing any more."""
+        if self._task is None:
+            if len(self._outbox) or not self._outbox.finished:
+                self._task = self._tasks.start(self._run())
+        elif self._parked is not None and not self._parked.done():
+            self._parked.set_result(None)
+
+    async def join(self) -> None:
+        """Wait until everything is written, once the outbox is finished."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                while packets := self._outbox.take():
+                    await self._write(joined(packets))
+                    self._outbox.sent()
+                if self._outbox.finished:
+                    return
+                self._parked = asyncio.get_running_loop().create_future()
+                await self._parked
+        except Exception as error:  # ASGI servers differ in what they raise when the peer is gone
+            self._failed(error)

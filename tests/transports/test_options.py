@@ -1,0 +1,44 @@
+import pytest
+
+from hubline.errors import ConfigurationError
+from hubline.transports.options import Transport, TransportOptions
+
+
+def test_the_defaults_are_those_of_the_original_where_it_has_one() -> None:
+    options = TransportOptions()
+    assert options.transports == {Transport.WEB_SOCKETS, Transport.SERVER_SENT_EVENTS, Transport.LONG_POLLING}
+    assert options.minimum_protocol_version == 0
+    assert options.application_buffer == 65_536
+    assert (options.send_timeout, options.poll_timeout) == (10, 90)
+    assert (options.close_timeout, options.disconnect_timeout) == (5, 15)
+    assert options.close_on_token_expiry is False
+
+
+def test_our_own_limits() -> None:
+    options = TransportOptions()
+    assert (options.outbox_capacity, options.outbox_messages, options.outbox_policy) == (1_048_576, 10_000, "close")
+    assert (options.maximum_connections, options.maximum_waiting) == (20_000, 1_000)
+
+
+def test_transports_are_named_and_ordered_as_in_the_negotiate_response() -> None:
+    assert [each.value for each in Transport] == ["WebSockets", "ServerSentEvents", "LongPolling"]
+
+
+def test_every_mistake_is_reported_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        TransportOptions(
+            transports=frozenset(),
+            minimum_protocol_version=2,
+            outbox_policy="drop",  # type: ignore[arg-type]
+            application_buffer=0,
+            poll_timeout=-1.0,
+            maximum_connections=True,
+        )
+    assert len(caught.value.problems) == 6
+    assert "`application_buffer` must be greater than 0, got 0" in caught.value.problems
+    assert any("'drop'" in problem for problem in caught.value.problems)
+
+
+def test_a_transport_that_is_none_is_a_mistake() -> None:
+    with pytest.raises(ConfigurationError, match="WEB_SOCKETS"):
+        TransportOptions(transports=frozenset({"WebSockets"}))  # type: ignore[arg-type]

@@ -1,0 +1,116 @@
+import time
+
+import pytest
+
+from hubline.connection import ConnectionScope, Identity, TransportConnection
+from hubline.errors import ConnectionClosed
+from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.pipe import Pipe, State
+from hubline.wire.codec import TransferFormat
+from hubline.wire.packet import Packet
+from tests.transports.conftest import Sites
+from tests.transports.driver import ManualClock, settle
+
+
+def carried(identity: Identity | None = None, **options: bool) -> Pipe:
+    pipe = Pipe(connection_id="id", token="token", options=TransportOptions(**options), clock=ManualClock())  # type: ignore[arg-type]
+    pipe.carry(Transport.LONG_POLLING, ConnectionScope({"type": "http", "path": "/hub"}, identity))
+    return pipe
+
+
+def test_it_is_what_hubs_ask_for() -> None:
+    connection: TransportConnection = carried()
+    assert connection.id == "id"
+    assert connection.scope.path == "/hub"
+    assert connection.transfer_formats == frozenset(TransferFormat)
+
+
+async def test_a_deadline_acts_once_at_the_first_heartbeat_after_it() -> None:
+    pipe = carried()
+    acted: list[str] = []
+    pipe.set_deadline(2, lambda: acted.append("first"))
+    pipe.set_deadline(3, lambda: acted.append("second"))
+    for now in (1001.0, 1002.0, 1002.9):
+        pipe.tick(now)
+    assert acted == []
+    pipe.tick(1003.5)
+    pipe.tick(1010.0)
+    assert acted == ["second"]
+
+
+async def test_heartbeats_end_with_the_connection() -> None:
+    pipe = carried()
+    ticks: list[float] = []
+    pipe.on_heartbeat(ticks.append)
+    pipe.tick(1001.0)
+    pipe.abort()
+    pipe.tick(1002.0)
+    assert ticks == [1001.0]
+    assert pipe.state is State.ENDED
+
+
+async def test_a_new_write_at_every_heartbeat_is_no_slow_write() -> None:
+    pipe = carried()
+    for second in range(30):
+        pipe.write(Packet(b"x"))
+        pipe.outbox.take()
+        pipe.tick(1000.0 + second)
+        pipe.outbox.sent()
+    assert pipe.state is State.ACTIVE
+
+
+@pytest.mark.statement(186)
+async def test_an_expired_identity_ends_the_input_with_an_invitation_to_reconnect() -> None:
+    pipe = carried(Identity("ada", expires_at=time.time() + 3600), close_on_token_expiry=True)
+    pipe.tick(1001.0)
+    await pipe.inbox.feed(b"x")
+    assert await pipe.receive() == b"x"
+    pipe.scope.identity = Identity("ada", expires_at=time.time() - 1)
+    pipe.tick(1002.0)
+    with pytest.raises(ConnectionClosed) as caught:
+        await pipe.receive()
+    assert caught.value.allow_reconnect
+
+
+@pytest.mark.parametrize("identity", [None, Identity("ada"), Identity("ada", expires_at=0)])
+async def test_without_the_option_or_an_expiry_nothing_ends(identity: Identity | None) -> None:
+    pipe = carried(identity, close_on_token_expiry=identity is None or identity.expires_at is None)
+    pipe.tick(1001.0)
+    await pipe.inbox.feed(b"x")
+    assert await pipe.receive() == b"x"
+
+
+async def test_leaving_and_aborting_twice_is_once() -> None:
+    pipe = carried()
+    await pipe.inbox.feed(b"x")
+    pipe.leave()
+    pipe.abort(ValueError("late"))
+    pipe.leave()
+    assert await pipe.receive() == b"x"
+    with pytest.raises(ConnectionClosed, match="the connection was closed"):
+        await pipe.receive()
+    assert not pipe.write(Packet(b"x"))
+    await pipe.drain()
+
+
+async def test_thousands_of_ends_by_the_transport_never_reach_the_bystander(sites: Sites) -> None:
+    """Unknown ids, wrong verbs, refused upgrades, aborted connections: an echo next to them keeps answering."""
+    site = sites()
+    bystander = site.socket()
+    await settle()
+    for number in range(200):
+        requests = [site.get("nonsense"), site.post("nonsense", b"x"), site.delete("nonsense")]
+        sockets = [site.socket("id=nonsense"), site.socket()]
+        sockets[1].leave(1006)
+        poll = site.get(await site.token())
+        for each in (*requests, poll):
+            await each.answered()
+        for socket in sockets:
+            await socket.ended()
+        bystander.say(str(number))
+        await settle()
+        assert "".join(str(each) for each in bystander.messages[-1:]) == str(number)
+    await site.clock.advance(16)
+    assert len(site.registry) == 1
+    bystander.leave()
+    await bystander.ended()

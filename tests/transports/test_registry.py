@@ -1,0 +1,206 @@
+import asyncio
+import re
+from typing import Any
+
+import pytest
+
+from hubline.connection import ConnectionScope, TransportConnection
+from hubline.errors import ConnectionClosed
+from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.pipe import Pipe
+from hubline.transports.registry import ConnectionRegistry, NoRoom
+from tests.transports.conftest import Sites
+from tests.transports.driver import ManualClock, Site, settle
+
+SCOPE = ConnectionScope({"type": "http", "path": "/hub"})
+ENDPOINT = object()
+
+
+class Fixture:
+    """A registry with small limits and a clock."""
+
+    def __init__(self, **options: Any) -> None:
+        self.clock = ManualClock()
+        self.options = TransportOptions(**options)
+        self.registry = ConnectionRegistry(self.options, self.clock)
+
+    def negotiate(self, version: int = 1) -> Pipe:
+        return self.registry.negotiate(ENDPOINT, self.options, version=version)
+
+    def open(self) -> Pipe:
+        return self.registry.open(ENDPOINT, self.options, Transport.WEB_SOCKETS, SCOPE)
+
+
+@pytest.mark.statement(9)
+async def test_ids_and_tokens_are_22_characters_of_base64url() -> None:
+    made = Fixture()
+    pipes = [made.negotiate() for _ in range(20)]
+    values = {value for pipe in pipes for value in (pipe.id, pipe.token)}
+    assert len(values) == 40
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{22}", value) for value in values)
+    await made.registry.close()
+
+
+async def test_a_connection_is_found_by_its_token_only() -> None:
+    made = Fixture()
+    pipe = made.negotiate()
+    assert made.registry.find(ENDPOINT, pipe.token) is pipe
+    assert made.registry.find(ENDPOINT, pipe.id) is None
+    await made.registry.close()
+
+
+@pytest.mark.statement(21)
+async def test_in_version_0_the_id_is_the_token() -> None:
+    made = Fixture()
+    pipe = made.negotiate(version=0)
+    assert pipe.id == pipe.token
+    opened = made.open()
+    assert opened.id == opened.token
+    made.registry.remove(opened)
+    await made.registry.close()
+
+
+async def test_a_token_of_another_endpoint_is_unknown() -> None:
+    made = Fixture()
+    pipe = made.negotiate()
+    assert made.registry.find(object(), pipe.token) is None
+    await made.registry.close()
+
+
+async def test_a_negotiated_connection_expires_after_15_seconds() -> None:
+    made = Fixture()
+    pipe = made.negotiate()
+    await made.clock.advance(14)
+    assert made.registry.find(ENDPOINT, pipe.token) is pipe
+    await made.clock.advance(1)
+    assert made.registry.find(ENDPOINT, pipe.token) is None
+    assert made.registry.statistics().waiting == 0
+    await made.registry.close()
+
+
+async def test_the_heartbeat_starts_with_the_first_connection_and_ends_with_the_last() -> None:
+    made = Fixture()
+    assert len(made.registry.tasks) == 0
+    made.negotiate()
+    made.negotiate()
+    await settle()
+    assert len(made.registry.tasks) == 1, "one for all"
+    await made.clock.advance(16)
+    assert len(made.registry.tasks) == 0
+    made.negotiate()
+    await settle()
+    assert len(made.registry.tasks) == 1
+    await made.registry.close()
+    assert len(made.registry.tasks) == 0
+
+
+async def test_too_many_waiting_and_too_many_open_are_two_limits() -> None:
+    made = Fixture(maximum_waiting=1, maximum_connections=1)
+    pipe = made.negotiate()
+    with pytest.raises(NoRoom):
+        made.negotiate()
+    made.registry.carry(pipe, Transport.WEB_SOCKETS, SCOPE)
+    for attempt in (made.negotiate, made.open):
+        with pytest.raises(NoRoom):
+            attempt()
+    assert made.registry.statistics().connections == 1
+    assert made.registry.statistics().refused == 3
+    made.registry.remove(pipe)
+    made.registry.remove(pipe)
+    assert len(made.registry) == 0
+    second = made.negotiate()
+    made.open()
+    with pytest.raises(NoRoom):
+        made.registry.carry(second, Transport.WEB_SOCKETS, SCOPE)
+    for each in made.registry:
+        made.registry.remove(each)
+    await made.registry.close()
+
+
+async def test_one_heartbeat_that_fails_takes_nobody_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    made = Fixture()
+    bad, good = made.open(), made.open()
+    ticks: list[float] = []
+
+    def fail(now: float) -> None:
+        raise ValueError("bad tick")
+
+    bad.on_heartbeat(fail)
+    good.on_heartbeat(ticks.append)
+    await made.clock.advance(2)
+    assert ticks == [1001.0, 1002.0]
+    assert "bad tick" in caplog.text
+    made.registry.remove(bad)
+    made.registry.remove(good)
+    await made.registry.close()
+
+
+async def test_draining_waits_until_everybody_has_left() -> None:
+    made = Fixture()
+    waiting, pipe = made.negotiate(), made.open()
+    draining = asyncio.ensure_future(made.registry.drain(30))
+    await made.clock.advance(5)
+    assert not draining.done()
+    assert made.registry.find(ENDPOINT, waiting.token) is None
+    with pytest.raises(NoRoom):
+        made.negotiate()
+    made.registry.remove(pipe)
+    await settle()
+    assert draining.done()
+    await made.registry.close()
+
+
+async def test_draining_gives_up_after_its_limit() -> None:
+    made = Fixture()
+    pipe = made.open()
+    draining = asyncio.ensure_future(made.registry.drain(30))
+    await made.clock.advance(30)
+    assert draining.done()
+    made.registry.remove(pipe)
+    await made.registry.close()
+
+
+async def test_cancelling_a_drain_leaves_no_task() -> None:
+    made = Fixture()
+    pipe = made.open()
+    draining = asyncio.ensure_future(made.registry.drain(30))
+    await settle()
+    draining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await draining
+    made.registry.remove(pipe)
+    await made.registry.close()
+    assert len(made.registry.tasks) == 0
+
+
+async def test_close_ends_every_connection_and_tells_the_application_to_expect_it_back(sites: Sites) -> None:
+    seen: list[ConnectionClosed] = []
+
+    async def serve(connection: TransportConnection) -> None:
+        try:
+            await connection.receive()
+        except ConnectionClosed as error:
+            seen.append(error)
+            raise
+
+    site: Site = sites(serve)
+    sockets = [site.socket(), site.socket()]
+    await site.polling()
+    await settle()
+    await site.close()
+    assert [error.allow_reconnect for error in seen] == [True] * 3
+    assert [socket.close_code for socket in sockets] == [1000, 1000]
+    assert len(site.registry) == 0
+
+
+async def test_close_does_not_wait_for_an_application_that_never_ends(sites: Sites) -> None:
+    async def serve(connection: TransportConnection) -> None:
+        await asyncio.Event().wait()
+
+    site: Site = sites(serve)
+    await site.polling()
+    closing = asyncio.ensure_future(site.registry.close())
+    await site.clock.advance(4)
+    assert not closing.done()
+    await site.clock.advance(1)
+    assert closing.done()
