@@ -1,0 +1,176 @@
+/** A chat server inside the page, for work on the looks without a backend. Not part of the build. */
+import type { Answer, Joined, Message, Person, Room, ServerCalls } from "../src/connection/contract";
+import type { HubPort, OpenPort, PortEvents } from "../src/connection/hub-port";
+import { ANSWERS, PEOPLE, ROOMS, history } from "./material";
+
+const ASSISTANT: Person = { id: "assistant", name: "Assistant", kind: "assistant", devices: 0 };
+
+interface MockRoom {
+  room: Room;
+  messages: Message[];
+  people: Person[];
+}
+
+export class MockServer {
+  reachable = true;
+  tokenDelay = 30;
+  failJoin = false;
+  joinDelay = 40;
+  readonly rooms = new Map<string, MockRoom>();
+  #me: Person = { id: "me", name: "Me", kind: "person", devices: 1 };
+  #ports = new Set<PortEvents>();
+  #stopped = new Set<string>();
+  #nextId = 0;
+
+  constructor(readonly many = 0) {
+    for (const room of ROOMS) {
+      const people = room.id === "lounge" ? [] : PEOPLE;
+      const messages = history(room.id, ASSISTANT, many);
+      this.rooms.set(room.id, { room: { ...room, lastSeq: messages.length, people: people.length }, messages, people });
+    }
+  }
+
+  readonly open: OpenPort = (events, choice): HubPort => {
+    let isOpen = false;
+    const names = { auto: "WebSockets", webSockets: "WebSockets", serverSentEvents: "Server-Sent Events", longPolling: "Long polling" } as const;
+    return {
+      get transport() {
+        return isOpen ? names[choice] : null;
+      },
+      get open() {
+        return isOpen;
+      },
+      start: async () => {
+        await pause(150);
+        if (!this.reachable) throw new Error("unreachable");
+        isOpen = true;
+        this.#ports.add({ ...events, closed: (error) => ((isOpen = false), events.closed(error)) });
+      },
+      stop: async () => {
+        isOpen = false;
+        this.#ports.clear();
+      },
+      invoke: async (method, ...args) => {
+        await pause(20);
+        if (!isOpen) throw new Error("closed");
+        return this.#answer(method, args);
+      },
+      send: async (method, ...args) => void this.#answer(method, args),
+    };
+  };
+
+  /** Cuts all connections; with `reachable = false` they cannot come back. */
+  drop(reachable = true): void {
+    this.reachable = reachable;
+    for (const port of [...this.#ports]) port.closed(new Error("dropped"));
+    this.#ports.clear();
+  }
+
+  call<K extends keyof ServerCalls>(name: K, ...args: ServerCalls[K]): void {
+    for (const port of this.#ports) port.called(name, args);
+  }
+
+  say(roomId: string, author: Person, text: string, more: Partial<Message> = {}): Message {
+    const home = this.#home(roomId);
+    const seq = home.messages.length + 1;
+    const id = `m${++this.#nextId}-${roomId}`;
+    const message: Message = { id, roomId, seq, kind: author.kind, author, text, sentAt: new Date().toISOString(), ...more };
+    home.messages.push(message);
+    home.room = { ...home.room, lastSeq: seq };
+    this.call("ReceiveMessage", message);
+    this.call("RoomsChanged", this.#list());
+    return message;
+  }
+
+  async answer(roomId: string, question: Message, which?: number, place = 0): Promise<void> {
+    const answer: Answer = {
+      state: place ? "queued" : "thinking", place, askedBy: question.author, questionId: question.id,
+      startedAt: new Date().toISOString(), endedAt: null, elapsed: 0, error: null,
+    };
+    const message = this.say(roomId, ASSISTANT, "", { answer });
+    for (let left = place; left > 0; left--) {
+      this.call("AnswerStatus", roomId, message.id, { ...answer, place: left });
+      await pause(1500);
+    }
+    this.call("AnswerStatus", roomId, message.id, { ...answer, state: "thinking", place: 0 });
+    await pause(1200);
+    const text = ANSWERS[which ?? this.#nextId % ANSWERS.length] ?? "";
+    const begin = Date.now();
+    let said = "";
+    for (const piece of text.match(/\s*\S{1,6}/g) ?? []) {
+      if (this.#stopped.has(message.id)) break;
+      this.call("AnswerDelta", roomId, message.id, [...said].length, piece);
+      said += piece;
+      message.text = said;
+      message.answer = { ...answer, state: "answering" };
+      await pause(this.tokenDelay);
+    }
+    const state = this.#stopped.has(message.id) ? "stopped" : "completed";
+    message.answer = { ...answer, state, elapsed: 1.2 + (Date.now() - begin) / 1000, endedAt: new Date().toISOString() };
+    this.call("AnswerEnded", roomId, message.id, said, message.answer);
+  }
+
+  #answer(method: string, args: unknown[]): unknown {
+    const [first, second, third] = args as [string, string, string];
+    switch (method) {
+      case "Enter":
+        this.#me = { id: "me", name: first, kind: "person", devices: 1 };
+        return { me: this.#me, rooms: this.#list(), assistant: { name: "Assistant", model: "SmolLM2-360M-Instruct", state: "ready", detail: null }, server: { version: "0.1.0", instance: "mock" } };
+      case "JoinRoom":
+        return this.#join(first, args[1] as number | null);
+      case "LoadEarlier": {
+        const older = this.#home(first).messages.filter((message) => message.seq < Number(second));
+        return pause(600).then(() => ({ messages: older.slice(-50), hasMore: older.length > 50 }));
+      }
+      case "SendMessage":
+      case "Ask": {
+        if (third === "fail") throw new Error("An unexpected error occurred. HubError: The room is read-only today.");
+        const message = this.say(first, this.#me, third, { clientMessageId: second });
+        if (method === "Ask" || third.toLowerCase().startsWith("@ai ")) {
+          const which = ANSWERS.findIndex((_, index) => third.includes(`#${index}`));
+          setTimeout(() => void this.answer(first, message, which < 0 ? undefined : which), 250);
+        }
+        return message;
+      }
+      case "StopAnswer":
+        return void this.#stopped.add(first);
+      case "RetryAnswer": {
+        const [home, old] = [...this.rooms.values()].flatMap((each) => each.messages.filter((m) => m.id === first).map((m) => [each, m] as const))[0] ?? [];
+        const question = home?.messages.find((message) => message.id === old?.answer?.questionId) ?? home?.messages[0];
+        if (home && question) void this.answer(home.room.id, question);
+        return home?.messages.at(-1);
+      }
+      case "CreateRoom": {
+        const id = `r${++this.#nextId}`;
+        this.rooms.set(id, { room: { id, name: first, topic: "", people: 1, lastSeq: 0 }, messages: [], people: [this.#me] });
+        this.call("RoomsChanged", this.#list());
+        return this.#home(id).room;
+      }
+      default:
+        return new Date().toISOString();
+    }
+  }
+
+  async #join(roomId: string, since: number | null): Promise<Joined> {
+    await pause(this.joinDelay);
+    if (this.failJoin) throw new Error("HubError: The history of this room cannot be read at the moment.");
+    const { room, messages, people } = this.#home(roomId);
+    const missed = since === null ? messages.slice(-50) : messages.filter((message) => message.seq > since);
+    const all = [...people.filter((person) => person.kind === "person"), this.#me, ASSISTANT];
+    return { room: { ...room, people: all.length - 1 }, people: all, messages: structuredClone(missed), hasMore: messages.length > 50, reset: since === null };
+  }
+
+  #list(): Room[] {
+    return [...this.rooms.values()].map((each) => each.room);
+  }
+
+  #home(roomId: string): MockRoom {
+    const home = this.rooms.get(roomId);
+    if (!home) throw new Error("HubError: There is no such room.");
+    return home;
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,21 @@
+import { useChat } from "../chat";
+import { useValue } from "../ui/store";
+import { howItEnded } from "./AnswerRow";
+
+const SPOKEN = 400;
+
+/** Tells screen readers of finished answers, once each; never of single words. */
+export function Announcer() {
+  const { finished } = useChat();
+  const message = useValue(finished);
+  return (
+    <div className="visually-hidden" aria-live="polite" aria-atomic="true">
+      {message?.answer && (
+        <span key={message.id}>
+          {message.author.name}: {message.text.slice(0, SPOKEN)}
+          {message.answer.state !== "completed" && ` ${howItEnded(message.answer)}.`}
+        </span>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,97 @@
+import { useState } from "react";
+import { useChat } from "../chat";
+import { isRunning, type Answer, type Message, type Person } from "../connection/contract";
+import { duration } from "../messages/dates";
+import { Row } from "../messages/Row";
+import { Icon } from "../ui/Icon";
+import { useValue } from "../ui/store";
+import { useNow } from "../ui/use-now";
+import styles from "./answer.module.css";
+import type { LiveAnswer } from "./answers";
+import { CopyButton } from "./CodeBlock";
+import { Markdown } from "./Markdown";
+
+/** An answer of the assistant: waiting, growing, or ended. It alone is drawn again when its text grows. */
+export function AnswerRow({ message }: { message: Message }) {
+  const chat = useChat();
+  const me = useValue(chat.me);
+  const live = useValue(chat.answers.watch(message.id));
+  if (!live) return null;
+  const { answer, text } = live;
+  const running = isRunning(answer);
+  return (
+    <Row author={message.author} sentAt={message.sentAt} note={`to ${answer.askedBy.id === me?.id ? "you" : answer.askedBy.name}`} state={answer.state}>
+      {text !== "" && (
+        <div className={`${styles.text} ${running ? styles.growing : ""}`} data-answer-text>
+          <Markdown text={text} growing={running} />
+        </div>
+      )}
+      {running && text === "" && <Waiting live={live} mine={answer.askedBy.id === me?.id} />}
+      {!running && <End id={message.id} answer={answer} text={text} />}
+    </Row>
+  );
+}
+
+/** The row of an answer the server has not made yet. */
+export function ExpectedRow({ author, since }: { author: Person; since: number }) {
+  return (
+    <Row author={author} sentAt={new Date(since).toISOString()} note="to you" state="thinking">
+      <Thinking since={since} elapsed={0} />
+    </Row>
+  );
+}
+
+function Waiting({ live: { answer, since }, mine }: { live: LiveAnswer; mine: boolean }) {
+  if (answer.state === "queued") return <div className={styles.wait}><span className={styles.dot} />{placeInLine(answer.place, mine)}</div>;
+  return <Thinking since={since} elapsed={answer.elapsed} />;
+}
+
+function Thinking({ since, elapsed }: { since: number; elapsed: number }) {
+  const now = useNow(100);
+  return (
+    <div className={styles.wait}>
+      <span className={styles.dot} />
+      <span>thinking · {duration(elapsed + Math.max(0, now - since) / 1000)}</span>
+    </div>
+  );
+}
+
+export function placeInLine(place: number, mine: boolean): string {
+  const whose = mine ? "yours" : "this one";
+  if (place <= 0) return "next in line";
+  return place === 1 ? `1 question before ${whose}` : `${place} questions before ${whose}`;
+}
+
+function End({ id, answer, text }: { id: string; answer: Answer; text: string }) {
+  const chat = useChat();
+  const [asked, setAsked] = useState(false);
+  const done = answer.state === "completed";
+  const again = () => {
+    setAsked(true);
+    void chat.again(id).finally(() => setAsked(false));
+  };
+  return (
+    <div className={styles.end}>
+      <span className={`${styles.why} ${answer.state === "failed" ? styles.failed : ""}`}>{howItEnded(answer)}</span>
+      {text !== "" && <CopyButton text={text} label="Copy answer" />}
+      <button type="button" className={done ? "" : styles.strong} onClick={again} disabled={asked}>
+        <Icon name="again" size={14} />
+        Try again
+      </button>
+    </div>
+  );
+}
+
+export function howItEnded(answer: Answer): string {
+  const time = duration(answer.elapsed);
+  switch (answer.state) {
+    case "stopped":
+      return `Stopped after ${time}`;
+    case "interrupted":
+      return answer.error ?? "Interrupted before it was finished";
+    case "failed":
+      return answer.error ?? "The assistant could not answer";
+    default:
+      return time;
+  }
+}

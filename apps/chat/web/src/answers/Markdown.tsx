@@ -1,0 +1,164 @@
+import { Lexer, type Token, type Tokens } from "marked";
+import { Fragment, memo, use, useMemo, type ReactNode } from "react";
+import { CodeBlock } from "./CodeBlock";
+import { decodeEntities, safeHref } from "./links";
+import styles from "./markdown.module.css";
+import { MentionNames, splitMentions } from "./mentions";
+import { settle } from "./settle";
+
+/**
+ * Markdown as React elements. No HTML is ever made from text, so nothing needs to be cleaned: tags are shown as
+ * they are written, images become links, and links lead only to http, https and mail addresses.
+ */
+export const Markdown = memo(function Markdown({ text, growing = false, breaks = false }: {
+  text: string;
+  /** More will come: half-written marks at the end are held back. */
+  growing?: boolean;
+  /** A line break in the text is one on the screen (messages of people). */
+  breaks?: boolean;
+}) {
+  const tokens = useMemo(() => new Lexer({ gfm: true, breaks }).lex(growing ? settle(text) : text), [text, growing, breaks]);
+  return (
+    <div className={styles.markdown}>
+      {tokens.map((token, index) => (
+        // A block never changes its place while the text grows: the index is its identity.
+        // oxlint-disable-next-line react/no-array-index-key
+        <Block key={index} token={token} />
+      ))}
+    </div>
+  );
+});
+
+/** Only the block that grows is drawn again. */
+const Block = memo(
+  function Block({ token }: { token: Token }) {
+    return block(token);
+  },
+  (before, after) => before.token.type === after.token.type && before.token.raw === after.token.raw,
+);
+
+function block(token: Token): ReactNode {
+  const known = token as Tokens.Generic;
+  switch (token.type) {
+    case "paragraph":
+      return <p>{inline(token.tokens)}</p>;
+    case "text":
+      return known.tokens ? inline(known.tokens) : decodeEntities(known.text as string);
+    case "heading":
+      return heading(token as Tokens.Heading);
+    case "code":
+      return <CodeBlock text={known.text as string} language={String(known.lang ?? "").split(/\s/)[0] ?? ""} />;
+    case "blockquote":
+      return <blockquote>{blocks(token.tokens)}</blockquote>;
+    case "list":
+      return list(token as Tokens.List);
+    case "table":
+      return table(token as Tokens.Table);
+    case "hr":
+      return <hr />;
+    case "html":
+      return <p>{token.raw.trim()}</p>;
+    case "space":
+    case "def":
+      return null;
+    default:
+      return inlineToken(token);
+  }
+}
+
+function blocks(tokens: Token[] | undefined): ReactNode {
+  return each(tokens, block);
+}
+
+function inline(tokens: Token[] | undefined): ReactNode {
+  return each(tokens, inlineToken);
+}
+
+function each(tokens: Token[] | undefined, draw: (token: Token) => ReactNode): ReactNode {
+  // oxlint-disable-next-line react/no-array-index-key
+  return tokens?.map((token, index) => <Fragment key={index}>{draw(token)}</Fragment>);
+}
+
+function inlineToken(token: Token): ReactNode {
+  const known = token as Tokens.Generic;
+  switch (token.type) {
+    case "strong":
+      return <strong>{inline(token.tokens)}</strong>;
+    case "em":
+      return <em>{inline(token.tokens)}</em>;
+    case "del":
+      return <del>{inline(token.tokens)}</del>;
+    case "codespan":
+      return <code>{known.text as string}</code>;
+    case "br":
+      return <br />;
+    case "link":
+      return <SafeLink href={known.href as string}>{inline(token.tokens)}</SafeLink>;
+    case "image":
+      return <SafeLink href={known.href as string}>{(known.text as string) || (known.href as string)}</SafeLink>;
+    case "checkbox":
+      return null;
+    case "text":
+      return known.tokens ? inline(known.tokens) : <Words text={decodeEntities(known.text as string)} />;
+    case "escape":
+      return known.text as string;
+    default:
+      return token.raw;
+  }
+}
+
+/** Text in which `@somebody` stands out. */
+function Words({ text }: { text: string }) {
+  return splitMentions(text, use(MentionNames)).map((part, index) =>
+    // oxlint-disable-next-line react/no-array-index-key
+    index % 2 === 1 ? <span key={index} className={styles.mention}>{part}</span> : part,
+  );
+}
+
+function SafeLink({ href, children }: { href: string; children: ReactNode }) {
+  const safe = safeHref(href);
+  if (!safe) return <>{children}</>;
+  return (
+    <a href={safe} target="_blank" rel="noopener noreferrer nofollow">
+      {children}
+    </a>
+  );
+}
+
+/** Headings of an answer stand below those of the page. */
+function heading(token: Tokens.Heading): ReactNode {
+  const Level = `h${Math.min(token.depth + 2, 6)}` as "h3" | "h4" | "h5" | "h6";
+  return <Level>{inline(token.tokens)}</Level>;
+}
+
+function list(token: Tokens.List): ReactNode {
+  const items = token.items.map((item, index) => (
+    // oxlint-disable-next-line react/no-array-index-key
+    <li key={index} className={item.task ? styles.task : undefined}>
+      {item.task && <input type="checkbox" checked={item.checked ?? false} readOnly disabled aria-label={item.checked ? "Done" : "To do"} />}
+      {blocks(item.tokens)}
+    </li>
+  ));
+  return token.ordered ? <ol start={token.start === "" ? 1 : token.start}>{items}</ol> : <ul>{items}</ul>;
+}
+
+function table(token: Tokens.Table): ReactNode {
+  const row = (cells: Tokens.TableCell[], Cell: "th" | "td") =>
+    // oxlint-disable-next-line react/no-array-index-key
+    cells.map((cell, index) => <Cell key={index} style={{ textAlign: cell.align ?? "left" }}>{inline(cell.tokens)}</Cell>);
+  return (
+    // The table scrolls sideways on its own: the keyboard must reach it.
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    <section className={styles.table} aria-label="Table" tabIndex={0}>
+      <table>
+        <thead>
+          <tr>{row(token.header, "th")}</tr>
+        </thead>
+        <tbody>
+          {/* oxlint-disable-next-line react/no-array-index-key */}
+          {token.rows.map((cells, index) => <tr key={index}>{row(cells, "td")}</tr>)}
+        </tbody>
+      </table>
+    </section>
+  );
+}

@@ -1,0 +1,23 @@
+/** The connection went away before the server had answered: whether it did the work is unknown. */
+export class ConnectionLost extends Error {
+  constructor(cause?: unknown) {
+    super("The connection was lost.", { cause });
+    this.name = "ConnectionLost";
+  }
+}
+
+/** The server answered with an error; the text is a sentence for people. */
+export class Refused extends Error {
+  constructor(text: string) {
+    super(text);
+    this.name = "Refused";
+  }
+}
+
+const PREFIX = /^.*?(?:HubException|HubError):\s*/s;
+
+/** The sentence inside an error: servers put "An unexpected error … HubException: " before it. */
+export function sentence(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(PREFIX, "").trim() || "Something went wrong.";
+}

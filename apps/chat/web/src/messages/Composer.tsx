@@ -1,0 +1,139 @@
+import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent } from "react";
+import { useChat } from "../chat";
+import { Icon } from "../ui/Icon";
+import { useValue } from "../ui/store";
+import styles from "./composer.module.css";
+import { candidatesFor, mentionAt, type Candidate } from "./completion";
+import { CompletionList, optionId } from "./CompletionList";
+import { isTooLong } from "./outbox";
+import { useDraft } from "./use-draft";
+import { useRunning } from "./use-running";
+
+const TYPING_EVERY = 2_000;
+
+/** Where messages and questions are written. Keyed by its room: each room has its own draft. */
+export function Composer({ roomId, roomName }: { roomId: string; roomName: string }) {
+  const chat = useChat();
+  const assistant = useValue(chat.assistant);
+  const { people } = useValue(chat.rooms.view(roomId));
+  const me = useValue(chat.me);
+  const [draft, write] = useDraft(roomId);
+  const [caret, setCaret] = useState(0);
+  const [dismissed, setDismissed] = useState(-1);
+  const [chosen, setChosen] = useState(0);
+  const input = useRef<HTMLTextAreaElement>(null);
+  const typedAt = useRef(0);
+  const running = useRunning(roomId);
+
+  useLayoutEffect(() => {
+    const area = input.current;
+    if (!area) return;
+    area.style.height = "auto";
+    area.style.height = `${area.scrollHeight}px`;
+  }, [draft.text]);
+  useEffect(() => {
+    if (matchMedia("(pointer: fine)").matches) input.current?.focus();
+  }, []);
+
+  const mention = mentionAt(draft.text, caret);
+  const others = people.filter((person) => person.id !== me?.id);
+  const candidates = mention && mention.from !== dismissed ? candidatesFor(mention.query, others, assistant) : [];
+  const active = Math.min(chosen, candidates.length - 1);
+  const empty = draft.text.trim() === "";
+  const tooLong = isTooLong(draft.text);
+  const canStop = running.id !== null && empty;
+  const name = assistant?.name ?? "the assistant";
+
+  const changed = (text: string, at: number) => {
+    write({ ...draft, text });
+    setCaret(at);
+    setChosen(0);
+    setDismissed(-1);
+    if (text && Date.now() - typedAt.current > TYPING_EVERY) {
+      typedAt.current = Date.now();
+      chat.connection.tell("Typing", roomId);
+    }
+  };
+  const send = () => {
+    if (empty || tooLong) return;
+    chat.send(roomId, draft.text.trim(), draft.ask);
+    write({ text: "", ask: draft.ask });
+    typedAt.current = 0;
+    input.current?.focus();
+  };
+  const complete = (candidate: Candidate) => {
+    if (!mention) return;
+    const before = draft.text.slice(0, mention.from) + candidate.insert;
+    changed(before + draft.text.slice(caret), before.length);
+    requestAnimationFrame(() => {
+      input.current?.focus();
+      input.current?.setSelectionRange(before.length, before.length);
+    });
+  };
+  const completionKey = (event: KeyboardEvent): boolean => {
+    const candidate = candidates[active];
+    if (!candidate || !mention) return false;
+    if (event.key === "ArrowDown") setChosen((active + 1) % candidates.length);
+    else if (event.key === "ArrowUp") setChosen((active + candidates.length - 1) % candidates.length);
+    else if (event.key === "Enter" || event.key === "Tab") complete(candidate);
+    else if (event.key === "Escape") setDismissed(mention.from);
+    else return false;
+    return true;
+  };
+  const pressed = (event: KeyboardEvent) => {
+    if (event.nativeEvent.isComposing) return;
+    if (completionKey(event)) event.preventDefault();
+    else if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      send();
+    }
+  };
+
+  return (
+    <div className={styles.wrap}>
+      {draft.ask && assistant && assistant.state !== "ready" && (
+        <p className={styles.notice}>
+          {assistant.state === "starting" ? `${name} is getting ready` : `${name} is not available`}
+          {assistant.detail && ` · ${assistant.detail}`}
+        </p>
+      )}
+      {candidates.length > 0 && <CompletionList candidates={candidates} active={active} onChoose={complete} />}
+      <div className={`${styles.box} ${draft.ask ? styles.ask : ""}`}>
+        <textarea ref={input} className={styles.input} rows={1} value={draft.text} aria-label="Message" aria-autocomplete="list"
+          aria-controls={candidates.length > 0 ? "mentions" : undefined}
+          aria-activedescendant={candidates.length > 0 ? optionId(active) : undefined}
+          placeholder={draft.ask ? `Ask ${name}…` : `Write to ${roomName}…`}
+          onChange={(event) => changed(event.target.value, event.target.selectionStart)}
+          onSelect={(event) => setCaret(event.currentTarget.selectionStart)} onKeyDown={pressed} />
+        <div className={styles.bar}>
+          <button type="button" className={styles.toggle} aria-label="Ask the assistant" aria-pressed={draft.ask}
+            title="Send to the assistant; everyone here sees the answer"
+            onClick={() => {
+              write({ ...draft, ask: !draft.ask });
+              input.current?.focus();
+            }}>
+            <Icon name="spark" size={16} />
+            Ask
+          </button>
+          <span className={`${styles.hint} ${tooLong ? styles.warn : ""}`}>
+            {tooLong ? "Too long to send: please shorten it" : hint(canStop)}
+          </span>
+          {canStop ? (
+            <button type="button" className={`${styles.send} ${styles.stop}`} aria-label="Stop" title="Stop the answer (Escape)"
+              disabled={running.stopping} onClick={running.stop}>
+              <Icon name="stop" size={20} />
+            </button>
+          ) : (
+            <button type="button" className={styles.send} aria-label="Send" title="Send (Enter)" disabled={empty || tooLong} onClick={send}>
+              <Icon name="send" size={20} />
+            </button>
+          )}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function hint(canStop: boolean): string {
+  return canStop ? "Escape stops the answer" : "Enter sends · Shift+Enter for a new line";
+}

@@ -1,0 +1,47 @@
+import type { ReactNode } from "react";
+import type { Person } from "../connection/contract";
+import { Avatar } from "../ui/Avatar";
+import { useWords } from "../ui/use-now";
+import { clockTime, exactTime, relativeTime } from "./dates";
+import styles from "./message.module.css";
+
+interface RowProps {
+  author: Person;
+  sentAt: string;
+  grouped?: boolean;
+  /** A few quiet words behind the name. */
+  note?: ReactNode;
+  state?: string | undefined;
+  children: ReactNode;
+}
+
+/** The frame all messages share: who, when, and what. */
+export function Row({ author, sentAt, grouped = false, note, state, children }: RowProps) {
+  return (
+    <article className={`${styles.row} ${grouped ? "" : styles.first}`} data-kind={author.kind} data-answer-state={state}
+      aria-label={`${author.name}, ${clockTime(sentAt)}`}>
+      <div className={styles.side}>
+        {grouped ? <span className={styles["hidden-time"]}>{clockTime(sentAt)}</span> : <Avatar person={author} />}
+      </div>
+      <div>
+        {!grouped && (
+          <div className={styles.head}>
+            <span className={styles.author}>{author.name}</span>
+            <Time iso={sentAt} />
+            {note && <span className={styles.note}>{note}</span>}
+          </div>
+        )}
+        {children}
+      </div>
+    </article>
+  );
+}
+
+function Time({ iso }: { iso: string }) {
+  const words = useWords(iso, relativeTime);
+  return (
+    <time className={styles.time} dateTime={iso} title={exactTime(iso)}>
+      {words}
+    </time>
+  );
+}

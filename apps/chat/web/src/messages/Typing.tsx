@@ -1,0 +1,18 @@
+import { useChat } from "../chat";
+import { useValue } from "../ui/store";
+import styles from "./timeline.module.css";
+
+/** Who writes at the moment; the line keeps its height when nobody does. */
+export function Typing({ roomId }: { roomId: string }) {
+  const chat = useChat();
+  const me = useValue(chat.me);
+  const { typing } = useValue(chat.rooms.view(roomId));
+  return <div className={styles.typing}>{typingLine(typing.filter((name) => name !== me?.name))}</div>;
+}
+
+export function typingLine(names: readonly string[]): string {
+  const [first, second] = names;
+  if (first === undefined) return "";
+  if (second === undefined) return `${first} is typing…`;
+  return names.length === 2 ? `${first} and ${second} are typing…` : "Several people are typing…";
+}

@@ -1,0 +1,48 @@
+import { useChat } from "../chat";
+import { ConnectionStatus } from "../connection/ConnectionStatus";
+import type { Room } from "../connection/contract";
+import { Avatar } from "../ui/Avatar";
+import { IconButton } from "../ui/buttons";
+import { Icon } from "../ui/Icon";
+import { useValue } from "../ui/store";
+import styles from "./rooms.module.css";
+
+interface Props {
+  room: Room | undefined;
+  sideOpen: boolean;
+  detailsOpen: boolean;
+  onSide(): void;
+  onDetails(): void;
+}
+
+/** Which room this is, who is here, and how the connection does. */
+export function RoomHeader({ room, sideOpen, detailsOpen, onSide, onDetails }: Props) {
+  return (
+    <header className={styles.header}>
+      {!sideOpen && <IconButton icon="menu" label="Show the sidebar" onClick={onSide} />}
+      <div className={styles.where}>
+        <h1>{room ? `# ${room.name}` : "Hubline Chat"}</h1>
+        {room?.topic && <p title={room.topic}>{room.topic}</p>}
+      </div>
+      {room && <PeopleButton roomId={room.id} open={detailsOpen} onClick={onDetails} />}
+      <ConnectionStatus />
+    </header>
+  );
+}
+
+function PeopleButton({ roomId, open, onClick }: { roomId: string; open: boolean; onClick(): void }) {
+  const chat = useChat();
+  const view = useValue(chat.rooms.view(roomId));
+  const people = view.people.filter((person) => person.kind === "person");
+  return (
+    <button type="button" className={styles.people} aria-label={`Who is here: ${people.length}`} title="Who is here" aria-expanded={open} onClick={onClick}>
+      {people.length > 0 ? (
+        <span className={styles.stack}>
+          {people.slice(0, 3).map((person) => <Avatar key={person.id} person={person} size={24} />)}
+        </span>
+      ) : null}
+      <Icon name="people" />
+      {people.length}
+    </button>
+  );
+}

@@ -1,0 +1,25 @@
+import { useEffect, useRef, type ReactNode } from "react";
+import { IconButton } from "./buttons";
+import styles from "./dialog.module.css";
+
+/** A modal dialog (the browser's own: it keeps the focus and gives it back). Escape and a click beside it close it. */
+export function Dialog({ title, onClose, children }: { title: string; onClose(): void; children: ReactNode }) {
+  const ref = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const dialog = ref.current;
+    if (dialog && !dialog.open) dialog.showModal();
+    return () => dialog?.close();
+  }, []);
+  return (
+    // The keyboard closes it by Escape; the click is for those who point.
+    // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-noninteractive-element-interactions
+    <dialog ref={ref} className={styles.dialog} aria-label={title} onClose={onClose}
+      onClick={(event) => event.target === event.currentTarget && onClose()}>
+      <div className={styles.head}>
+        <h2>{title}</h2>
+        <IconButton icon="close" label="Close" onClick={onClose} />
+      </div>
+      {children}
+    </dialog>
+  );
+}

@@ -1,0 +1,52 @@
+import { useEffect, useId, useRef, useState, type ReactNode } from "react";
+import styles from "./popover.module.css";
+
+interface Trigger {
+  "aria-expanded": boolean;
+  "aria-controls": string;
+  onClick(): void;
+}
+
+interface Props {
+  label: string;
+  side: "below" | "above";
+  trigger(props: Trigger): ReactNode;
+  children(close: () => void): ReactNode;
+}
+
+/** A small panel beside its button. Escape, a click elsewhere and leaving it by Tab close it. */
+export function Popover({ label, side, trigger, children }: Props) {
+  const [open, setOpen] = useState(false);
+  const ref = useRef<HTMLDivElement>(null);
+  const id = useId();
+  useEffect(() => {
+    if (!open) return;
+    const outside = (event: Event) => {
+      if (event.target instanceof Node && !ref.current?.contains(event.target)) setOpen(false);
+    };
+    const escape = (event: KeyboardEvent) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      setOpen(false);
+      ref.current?.querySelector<HTMLElement>("[aria-expanded]")?.focus();
+    };
+    document.addEventListener("pointerdown", outside);
+    document.addEventListener("focusin", outside);
+    document.addEventListener("keydown", escape, true);
+    return () => {
+      document.removeEventListener("pointerdown", outside);
+      document.removeEventListener("focusin", outside);
+      document.removeEventListener("keydown", escape, true);
+    };
+  }, [open]);
+  return (
+    <div className={styles.anchor} ref={ref}>
+      {trigger({ "aria-expanded": open, "aria-controls": id, onClick: () => setOpen(!open) })}
+      {open && (
+        <div id={id} role="group" aria-label={label} className={`${styles.panel} ${styles[side]}`}>
+          {children(() => setOpen(false))}
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,12 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+const backend = "http://127.0.0.1:8000";
+
+export default defineConfig({
+  base: "./",
+  plugins: [react()],
+  build: { target: "es2022", sourcemap: false },
+  server: { proxy: { "/chatHub": { target: backend, ws: true } } },
+  test: { environment: "node", include: ["tests/**/*.test.{ts,tsx}"] },
+});
