@@ -4,10 +4,12 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
+from tests.test_public_api import SERVERS
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "src" / "hubline"
@@ -31,20 +33,20 @@ ARROWS: dict[str, str] = {
     "models": "errors _clock _tasks telemetry",
     "servers": "errors _clock _tasks",
     "app": "errors wire connection streams auth server transports backplanes _clock _tasks telemetry",
-    "testing": "public wire _clock",
+    "testing": "public errors wire _clock _tasks",
     "contract": "public",
-    "cli": "public",
+    "cli": "public errors servers",
     "public": "errors wire connection streams auth server transports backplanes client runs rooms app",
 }
 
 THIRD_PARTY: dict[str, str] = {
     # library: the modules (with everything below them) that may import it
-    "msgspec": "wire streams server",
+    "msgspec": "wire streams server testing transports.endpoint",
     "starlette": "transports auth app",
     "jwt": "auth.jwt",
     "redis": "backplanes.redis backplanes.redis_envelope runs.redis_log",
     "openai": "models.openai",
-    "xllamacpp": "models.local",
+    "xllamacpp": "models.llama_process",
     "opentelemetry": "telemetry",
     "httpx": "client",
     "websockets": "client",
@@ -57,26 +59,34 @@ THIRD_PARTY: dict[str, str] = {
 }
 
 BUDGETS: dict[str, int] = {
-    # lines, docstrings included; a package that outgrows its budget is cut wrongly. Raise one on purpose only.
-    "wire": 1500,
-    "transports": 1300,
-    "server": 2300,
+    # lines, docstrings included: docs/decisions/budgets.md
+    "wire": 1700,
+    "transports": 1750,
+    "server": 2500,
     "auth": 300,
     "streams": 250,
     "backplanes": 600,
     "client": 800,
-    "testing": 500,
+    "models": 650,
+    "testing": 1150,
     "cli": 400,
 }
 
-FORBIDDEN_IN_WIRE = {"asyncio", "time", "socket", "logging", "threading", "random", "os", "datetime"}
+FORBIDDEN_IN_WIRE = {"asyncio", "time", "socket", "logging", "threading", "random", "os"}
 MODULE_LINES, FUNCTION_LINES, COMPONENT_LINES = 350, 60, 350
 
 OWN_TASKS: dict[str, str] = {
     # file: why it makes a task itself
     "src/hubline/_tasks.py": "the owner of every task of the library",
+    "apps/chat/src/hubline_chat/assistant.py": "reads an answer that is sent on meanwhile; the same function ends it",
 }
 
+PUBLIC_PACKAGES: dict[str, Sequence[str]] = {
+    "hubline": (),
+    "hubline.testing": (),
+    "hubline.models": (),
+    "hubline.servers.uvicorn": SERVERS,
+}
 PUBLIC_ONLY = ("apps/chat/src", "examples", "tests/interop/contract_server.py")
 """What is written like a user's program: it imports the public names of `hubline` and `hubline.testing` only."""
 
@@ -171,6 +181,16 @@ def stray_tasks(module: str, source: str) -> list[str]:
     ]
 
 
+def unowned_tasks(module: str, source: str) -> list[str]:
+    """The same for users' programs, which may use an `asyncio.TaskGroup`."""
+    return [
+        f"{module}:{node.lineno}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith(("ensure_future", "asyncio.create_task", "loop().create_task"))
+    ]
+
+
 def import_time_work(module: str, source: str) -> list[str]:
     """Statements at module level that do something when the module is imported."""
     return [
@@ -186,19 +206,19 @@ def private_imports(module: str, source: str) -> list[str]:
     problems = []
     for target, name, line in imports(ast.parse(source), "this"):
         if target.partition(".")[0] == "hubline" and (
-            target not in ("hubline", "hubline.testing")
-            or (name is not None and name != "testing" and name not in public_names(target))
+            target not in PUBLIC_PACKAGES
+            or (name is not None and name not in ("testing", "models", *public_names(target)))
         ):
             problems.append(f"{module}:{line} {target} {name}")
     return problems
 
 
-def public_names(package: str) -> list[str]:
+def public_names(package: str) -> Sequence[str]:
     path = ROOT.joinpath("src", *package.split("."), "__init__.py")
     for node in ast.parse(path.read_text("utf-8")).body if path.exists() else []:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             return [str(name) for name in ast.literal_eval(node.value)]
-    return []
+    return PUBLIC_PACKAGES[package]
 
 
 HOSTS = "|".join(re.escape(a + b) for a, b in (("pypi", ".org"), ("python", "hosted.org"), ("npm", "js.org")))
@@ -240,10 +260,14 @@ def test_packages_stay_within_their_budgets() -> None:
 
 
 def test_every_task_has_an_owner() -> None:
-    ours = [str(path.relative_to(ROOT)) for path in files("src", "apps/chat/src", "examples")]
-    assert [
-        problem for name in ours if name not in OWN_TASKS for problem in stray_tasks(name, (ROOT / name).read_text())
-    ] == []
+    def found(check: Check, *folders: str) -> list[str]:
+        names = [str(path.relative_to(ROOT)) for path in files(*folders)]
+        return [
+            each for name in names if name not in OWN_TASKS for each in check(name, (ROOT / name).read_text("utf-8"))
+        ]
+
+    assert found(stray_tasks, "src") == []
+    assert found(unowned_tasks, "apps/chat/src", "examples") == []
 
 
 def test_users_programs_import_public_names_only() -> None:
@@ -287,6 +311,8 @@ def test_no_file_names_a_machine_or_a_registry() -> None:
         (long_functions, "server.hub", "async def f():\n" + "    x = 1\n" * 60),
         (stray_tasks, "server.hub", "asyncio.create_task(f())"),
         (stray_tasks, "server.hub", "from asyncio import ensure_future\nensure_future(f())"),
+        (unowned_tasks, "chat", "asyncio.create_task(f())"),
+        (unowned_tasks, "chat", "asyncio.get_running_loop().create_task(f())"),
         (private_imports, "chat", "from hubline.server.hub import Hub"),
         (private_imports, "chat", "import hubline.wire"),
         (private_imports, "chat", "from hubline import _tasks"),
@@ -318,6 +344,7 @@ def test_each_rule_can_be_broken(check: Check, module: str, source: str) -> None
         ),
         (import_time_work, "app", '"""A docstring."""\nX = 1\n"""What X is."""'),
         (long_functions, "app", "def f():\n" + "    x = 1\n" * 59),
+        (unowned_tasks, "chat", "async with asyncio.TaskGroup() as tasks:\n    tasks.create_task(f())"),
         (traces, "README.md", "the path apps/chat/work/x, ./tmp/x and https://example.com/home/page"),
     ],
 )

@@ -103,7 +103,9 @@ class Page:
         if "output" in block.attributes:
             assert block.text.strip() == self.printed.strip(), f"{block}: this is what was printed:\n{self.printed}"
         elif block.language == "python" and file.startswith("test_"):
-            await self._process(block, sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", file)
+            await self._process(
+                block, sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider", file
+            )
         elif block.language == "python":
             with contextlib.redirect_stdout(io.StringIO()) as output:
                 await self._python(block, file)
@@ -196,7 +198,7 @@ def check(block: Block, page: Page) -> None:
     elif block.language in ("csharp", "java"):
         source = "\n".join(path.read_text("utf-8") for path in page.folder.glob("*.py"))
         names = {name.replace("_", "").lower() for name in re.findall(r"(?:def|name=|send\() ?\"?(\w+)", source)}
-        called = re.findall(r"(?:Async|On|on|invoke|send|stream)(?:<[^>]*>)?\((?:[\w.]+, )?\"(\w+)\"", block.text)
+        called = re.findall(r"(?:Async|\b(?:On|on|invoke|send|stream))(?:<[^>]*>)?\((?:[\w.]+, )?\"(\w+)\"", block.text)
         assert called, f"{block}: no call of the hub in it"
         assert [name for name in called if name.lower() not in names] == [], f"{block}: names the page's hub lacks"
     else:
@@ -204,23 +206,22 @@ def check(block: Block, page: Page) -> None:
 
 
 def known_command(line: str, page: Page) -> bool:
-    """Whether a command line names a program, target or file that exists."""
-    words = line.split("#")[0].split()
+    """Whether a command line names programs, targets and files that exist."""
+    return all(known_program(command.split(), page) for command in line.split("#")[0].split("&&"))
+
+
+def known_program(words: list[str], page: Page) -> bool:
     while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
-        words.pop(0)
+        words = words[1:]
+    targets = [word for word in words[1:] if ":" in word and "://" not in word and "." not in word]
+    folder = ROOT / words[words.index("--app-dir") + 1] if "--app-dir" in words else page.folder
     match words:
-        case []:
-            return True
         case ["make", target, *_]:
             return f"\n{target}:" in (ROOT / "Makefile").read_text("utf-8")
-        case ["git", "clone", _] | ["cd", _] | ["pip" | "npm", "install", *_] | ["curl", *_]:
+        case ["git", "clone", _] | ["cd", _] | ["pip" | "npm", "install", *_] | ["python", "-m", "pytest", *_]:
             return True
-        case ["hubline", command, *arguments] if command in ("run", "check", "--version"):
-            return not arguments or f"{arguments[0].split(':')[0]}.py" in page.files
-        case ["uvicorn" | "hypercorn", target, *_]:
-            return f"{target.split(':')[0]}.py" in page.files
-        case ["python", "-m", "pytest", *_]:
-            return True
-        case ["python" | "node", file, *_]:
+        case ["hubline", "run" | "check", *_] | ["uvicorn" | "hypercorn", *_]:
+            return len(targets) == 1 and (folder / f"{targets[0].split(':')[0]}.py").exists()
+        case ["python" | "node", file]:
             return file in page.files or (ROOT / file).exists()
-    return False
+    return not words

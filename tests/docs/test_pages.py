@@ -1,12 +1,14 @@
 """Every example in the documentation runs, every command and link in it leads somewhere."""
 
 import dataclasses
+import inspect
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import hubline
 from tests.docs.pages import PLAIN, ROOT, Block, Page, blocks, documents
 
 WITH_BLOCKS = [page for page in documents() if blocks(page)]
@@ -106,10 +108,32 @@ def test_no_language_that_could_be_run_counts_as_plain() -> None:
 
 @pytest.mark.parametrize("name", ["HubOptions", "TransportOptions"])
 def test_the_table_of_options_is_complete_and_right(name: str) -> None:
-    hubline = pytest.importorskip("hubline")
     page = (ROOT / "docs" / "reference" / "options.md").read_text("utf-8")
     section = page.split(f"## {name}")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)`", section, flags=re.MULTILINE))
     defaults = getattr(hubline, name)()
     actual = {field.name: getattr(defaults, field.name) for field in dataclasses.fields(defaults)}
     assert {key: eval(value, vars(hubline)) for key, value in rows.items()} == actual
+
+
+def test_the_tour_names_every_part_of_the_library_and_nothing_else() -> None:
+    tour = (ROOT / "docs" / "directory-tour.md").read_text("utf-8").split("## The library")[1].split("## Who")[0]
+    rows = "\n".join(line.split("|")[1] for line in tour.splitlines() if line.startswith("| `"))
+    named = set(re.findall(r"`([\w.]+)/?`", rows))
+    library = ROOT / "src" / "hubline"
+    packages = {path.name for path in library.iterdir() if (path / "__init__.py").exists()}
+    modules = {path.name for path in library.glob("*.py") if path.name != "__init__.py"}
+    assert named == packages | modules
+
+
+def test_the_life_of_a_message_passes_through_modules_that_exist() -> None:
+    text = (ROOT / "docs" / "life-of-a-message.md").read_text("utf-8")
+    named = set(re.findall(r"`([\w/]+\.py)`", text))
+    assert len(named) > 10
+    assert {name for name in named if not (ROOT / "src" / "hubline" / name).exists()} == set()
+
+
+def test_the_arguments_of_hub_app_are_documented() -> None:
+    page = (ROOT / "docs" / "reference" / "options.md").read_text("utf-8").split("## HubApp")[1]
+    named = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `")))
+    assert named == list(inspect.signature(hubline.HubApp).parameters)

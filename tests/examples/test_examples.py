@@ -1,0 +1,132 @@
+"""Every program in `examples/` does what it says."""
+
+import importlib
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+import pytest
+
+from hubline import InvocationError
+from hubline.testing import connect, connect_raw, running
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+Load = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
+    """Imports an example afresh, as `hubline run --app-dir examples` would."""
+    names = [path.stem for path in EXAMPLES.glob("*.py")]
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    yield importlib.import_module
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+async def words(*items: str) -> AsyncIterator[str]:
+    for item in items:
+        yield item
+
+
+async def test_chat(load: Load) -> None:
+    app = load("chat").app
+    async with connect(app, "/chatHub", query="access_token=premium-ada") as ada, connect(app, "/chatHub") as bob:
+        assert await bob.expect("ReceiveMessage") == ["System", "Welcome to the chat!"]
+        await ada.invoke("SendMessage", "Ada", "hello")
+        assert await bob.expect("ReceiveMessage") == ["Ada", "hello"]
+        assert [word async for word in ada.stream("Ask", "why?")] == ["You", "asked:", "why?"]
+        with pytest.raises(InvocationError, match="unauthorized"):
+            [word async for word in bob.stream("Ask", "why?")]
+
+
+async def test_rooms(load: Load) -> None:
+    app = load("rooms").app
+    async with connect(app, "/rooms") as ada, connect(app, "/rooms") as eve:
+        assert await ada.invoke("Join", "kitchen", "Ada") == ["Ada"]
+        async with connect(app, "/rooms") as bob:
+            assert await bob.invoke("Join", "kitchen", "Bob") == ["Ada", "Bob"]
+            assert await ada.expect("PeopleChanged") == ["kitchen", ["Ada", "Bob"]]
+            await bob.invoke("SendMessage", "kitchen", "tea?")
+            assert await ada.expect("ReceiveMessage") == ["kitchen", "Bob", "tea?"]
+        assert await ada.expect("PeopleChanged") == ["kitchen", ["Ada"]]
+        with pytest.raises(InvocationError, match="Choose a name first"):
+            await eve.invoke("Join", "kitchen", " ")
+        await eve.expect_nothing()
+
+
+async def test_streams(load: Load) -> None:
+    async with connect(load("streams").app, "/streams") as client:
+        assert [number async for number in client.stream("Count", 3)] == [0, 1, 2]
+        assert [word async for word in client.stream("Shout", words("to", "be"))] == ["TO", "BE"]
+        assert await client.invoke("Total", numbers(3)) == 6
+        assert await client.invoke("Render", 3) == 3
+
+
+async def numbers(count: int) -> AsyncIterator[int]:
+    for number in range(count):
+        yield number + 1
+
+
+async def test_from_outside(load: Load) -> None:
+    module = load("from_outside")
+    async with (
+        running(module.app) as app,
+        connect(app, "/news", query={"topic": "weather"}) as ada,
+        connect(app, "/news", query={"topic": "sport"}) as bob,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as http,
+    ):
+        response = await http.post("/publish/weather", params={"headline": "Rain"})
+        assert response.json() == {"published": "Rain"}
+        assert await ada.expect("Headline") == ["Rain"]
+        [time] = await bob.expect("Time")
+        assert time.endswith(("Z", "+00:00"))
+
+
+@pytest.mark.parametrize(("confirmed", "seen"), [(True, "notes.txt"), (False, None)])
+async def test_questions(load: Load, confirmed: bool, seen: str | None) -> None:
+    app = load("questions").app
+    async with connect(app, "/files") as ada, connect(app, "/files") as bob:
+        asked: list[str] = []
+
+        def confirm(question: str) -> bool:
+            asked.append(question)
+            return confirmed
+
+        ada.on("Confirm", confirm)
+        if seen:
+            assert await ada.invoke("Delete", "notes.txt") == "notes.txt"
+            assert await bob.expect("FileDeleted") == [seen]
+        else:
+            with pytest.raises(InvocationError, match="Nothing was deleted"):
+                await ada.invoke("Delete", "notes.txt")
+            await bob.expect_nothing()
+        assert asked == ["Delete notes.txt?"]
+
+
+async def test_injection(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "notes")
+    async with connect(load("injection").app, "/notes") as client:
+        note_id = await client.invoke("Write", {"text": "milk", "writtenAt": "2026-03-01T12:00:00Z"})
+        note = await client.invoke("Read", note_id)
+        assert note == {"text": "milk", "writtenAt": "2026-03-01T12:00:00Z", "id": note_id}
+        with pytest.raises(InvocationError):
+            await client.invoke("Write", {"text": 7})
+        assert await client.invoke("Read", "00000000-0000-0000-0000-000000000000") is None
+    assert "call ended, 1 notes" in caplog.messages
+    assert any(message.startswith("Write took") for message in caplog.messages)
+
+
+async def test_raw(load: Load) -> None:
+    async with connect_raw(load("raw").app, "/echo") as client:
+        await client.send_bytes(b"any bytes")
+        assert await client.receive_bytes() == b"any bytes"
+
+
+def test_every_example_has_a_test_and_a_line_in_the_list() -> None:
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert names == {name.removeprefix("test_") for name in globals() if name.removeprefix("test_") in names}
+    listed = (EXAMPLES / "README.md").read_text("utf-8")
+    assert [name for name in sorted(names) if f"({name}.py)" not in listed] == []
