@@ -4,7 +4,7 @@ After every `receive()` or `tick()` handle the events it returned, in order. All
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -62,6 +62,9 @@ TRANSITIONS: dict[tuple[State, Turn], State] = {
     (State.CLOSING, Turn.INPUT_ENDED): State.CLOSED,
     (State.PEER_CLOSED, Turn.CLOSE_SENT): State.CLOSED,
 }
+
+_OPEN, _CLOSING = State.OPEN, State.CLOSING
+"""Enum members cost 0.1 µs when taken from their class, which is much on the way of every message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class WireConnection:
         self._handshake = bytearray()
         self._version = 1
         self._splitter: Splitter
+        self._decode: Callable[[bytes], Message | None]
         self._last_ping = now
         self._last_heard = now
         self._expects_pings = side is Side.CLIENT
@@ -143,10 +147,10 @@ class WireConnection:
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """What the bytes say. They may come in any pieces, a handshake with messages behind it."""
-        if self.state is not State.OPEN and self.state is not State.CLOSING:
+        if self.state is not _OPEN and self.state is not _CLOSING:
             return self._receive_handshake(data, now) if self.state is State.HANDSHAKE else []
         events: list[Event] = []
-        splitter, decode = self._splitter, self.codec.decode
+        splitter, decode = self._splitter, self._decode
         try:
             for payload in splitter.feed(data):
                 message = decode(payload)
@@ -154,9 +158,9 @@ class WireConnection:
                 if message is None:
                     continue
                 events.append(message)
-                if isinstance(message, Ping):
+                if type(message) is Ping:
                     self._expects_pings = True
-                elif isinstance(message, Close):
+                elif type(message) is Close:
                     self._turn(Turn.CLOSE_RECEIVED)
                     return events
         except RemoteProtocolError as error:
@@ -170,7 +174,7 @@ class WireConnection:
         if self.state is State.HANDSHAKE:
             self._turn(Turn.INPUT_ENDED)
             return HandshakeError("The connection ended before the handshake was complete.")
-        if self.state is not State.OPEN and self.state is not State.CLOSING:
+        if self.state is not _OPEN and self.state is not _CLOSING:
             return None
         self._turn(Turn.INPUT_ENDED)
         if self._splitter.pending:
@@ -233,7 +237,7 @@ class WireConnection:
         except HandshakeError as error:
             return [self._refused(error.reason)]
         self._turn(Turn.ACCEPTED)
-        self.codec = accepted.codec
+        self.codec, self._decode = accepted.codec, accepted.codec.decode
         self._splitter = self.codec.splitter(self._maximum_message_size)
         self._last_ping = self._last_heard = now
         rest = data[end + 1 :]

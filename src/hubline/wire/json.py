@@ -18,7 +18,6 @@ from hubline.wire.framing import RECORD_SEPARATOR, RecordSplitter
 from hubline.wire.json_faults import refuse
 from hubline.wire.messages import (
     Ack,
-    CancelInvocation,
     Close,
     Completion,
     Invocation,
@@ -35,6 +34,10 @@ T = TypeVar("T")
 
 MAXIMUM_DEPTH = 64
 """Nested objects and arrays, the message itself included. Source: `JsonReaderOptions.MaxDepth`; measured."""
+
+_WITHOUT_ID = frozenset((Ping, Close, Ack, Sequence))
+
+_ARRAY = b"["[0]
 
 _NOT_BRACKETS = re.compile(rb'"(?:[^"\\]+|\\.)*"?|[^][{}"]+', re.DOTALL)
 """All that gives no depth. The quote at the end is optional so that an unfinished text matches too, in linear time."""
@@ -55,13 +58,13 @@ class JsonCodec:
         return RecordSplitter(limit)
 
     def encode(self, message: Message) -> bytes:
-        if isinstance(message, Completion):
+        if type(message) is Completion:
             if (result := self._named(message.result)) is not message.result:
                 message = replace(message, result=result)
-        elif isinstance(message, (Invocation, StreamInvocation)):
-            if (arguments := self._named(message.arguments)) is not message.arguments:
+        elif type(message) is Invocation or type(message) is StreamInvocation:
+            if (arguments := self._named.each(message.arguments)) is not message.arguments:
                 message = replace(message, arguments=arguments)
-        elif isinstance(message, StreamItem) and (item := self._named(message.item)) is not message.item:
+        elif type(message) is StreamItem and (item := self._named(message.item)) is not message.item:
             message = replace(message, item=item)
         return self._encode(message) + RECORD_SEPARATOR
 
@@ -73,9 +76,10 @@ class JsonCodec:
         except (DecodeError, UnicodeDecodeError, RecursionError) as error:
             refuse(payload, error)
             return None
-        if isinstance(message, Invocation):
-            _check_arguments(message)
-        elif not isinstance(message, (Ping, Close, Ack, Sequence)):
+        if type(message) is Invocation:
+            if memoryview(message.arguments)[0] != _ARRAY:
+                raise RemoteProtocolError("Expected 'arguments' to be of type Array.")
+        elif type(message) not in _WITHOUT_ID:
             _check(message)
         return message
 
@@ -95,16 +99,11 @@ def _check_depth(payload: bytes) -> None:
             raise RemoteProtocolError("Error reading JSON.")
 
 
-def _check_arguments(message: Invocation | StreamInvocation) -> None:
-    if memoryview(message.arguments)[0] != b"["[0]:
-        raise RemoteProtocolError("Expected 'arguments' to be of type Array.")
-
-
-def _check(message: StreamInvocation | StreamItem | Completion | CancelInvocation) -> None:
+def _check(message: Any) -> None:
     if not message.invocation_id:
         raise RemoteProtocolError("Missing required property 'invocationId'.")
-    if isinstance(message, Completion):
+    if type(message) is Completion:
         if message.error is not UNSET and message.result is not UNSET:
             raise RemoteProtocolError("The 'error' and 'result' properties are mutually exclusive.")
-    elif isinstance(message, StreamInvocation):
-        _check_arguments(message)
+    elif type(message) is StreamInvocation and memoryview(message.arguments)[0] != _ARRAY:
+        raise RemoteProtocolError("Expected 'arguments' to be of type Array.")

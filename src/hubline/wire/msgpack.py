@@ -69,7 +69,7 @@ class MessagePackCodec:
                 return 2, message.headers or {}, message.invocation_id, self._named(message.item)
             case Invocation() | StreamInvocation():
                 kind = 1 if isinstance(message, Invocation) else 4
-                arguments = self._named(message.arguments)
+                arguments = self._named.each(message.arguments)
                 identifier = message.invocation_id or None
                 return kind, message.headers or {}, identifier, message.target, arguments, message.stream_ids
             case CancelInvocation():

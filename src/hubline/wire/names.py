@@ -70,10 +70,10 @@ class OutgoingNames:
         self._pydantic_mode = pydantic_mode
         self._plain = PLAIN - special.keys()
         self._writers: dict[type, Write] = {
-            list: self._list,
-            tuple: self._list,
-            set: self._list,
-            frozenset: self._list,
+            list: self.each,
+            tuple: self.each,
+            set: self.each,
+            frozenset: self.each,
             dict: self._dict,
             **special,
         }
@@ -88,6 +88,10 @@ class OutgoingNames:
             write = self._writers[kind] = self._writer(kind)
         return write(value)
 
+    def each(self, values: Any) -> Any:
+        """The same for a list or a tuple: `values` itself unless there is something to rename."""
+        return values if self._plain.issuperset(map(type, values)) else [self(value) for value in values]
+
     def unknown(self, value: Any) -> Any:
         """The `enc_hook` of both codecs: models inside of Structs that are left alone, and subclasses of `str`."""
         if isinstance(value, str):
@@ -95,9 +99,6 @@ class OutgoingNames:
         if is_pydantic_model(type(value)):
             return self(value)
         raise TypeError(f"values of type {type(value).__qualname__} have no form on the wire")
-
-    def _list(self, values: Any) -> Any:
-        return values if self._plain.issuperset(map(type, values)) else [self(value) for value in values]
 
     def _dict(self, values: Any) -> Any:
         if self._plain.issuperset(map(type, values.values())):
