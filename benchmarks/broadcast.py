@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvloop
 
@@ -67,13 +67,11 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(
             b"GET /hub HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
         )
-        self.send(b'{"protocol":"json","version":1}\x1e')
 
     def send(self, payload: bytes) -> None:
         """One text frame of fewer than 126 bytes, masked with zeros."""
@@ -93,10 +91,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if not self.opened.done():
-            self._tail += data
-            if b"{}\x1e" in self._tail:
-                self._tail = b""
-                self.opened.set_result(None)
+            self._open(data)
             return
         if self._kept is not None:
             self._keep(data)
@@ -106,6 +101,16 @@ class Connection(asyncio.Protocol):
             self._left -= data.count(END_OF_MESSAGE)
             if self._left <= 0:
                 self.counted.set_result(None)
+
+    def _open(self, data: bytes) -> None:
+        """Upgrade, then handshake: uvicorn loses what comes in one piece with the upgrade."""
+        upgrading = b"\r\n\r\n" not in self._tail
+        self._tail += data
+        if upgrading and b"\r\n\r\n" in self._tail:
+            self.send(b'{"protocol":"json","version":1}\x1e')
+        if b"{}\x1e" in self._tail:
+            self._tail = b""
+            self.opened.set_result(None)
 
     def _keep(self, data: bytes) -> None:
         assert self._kept is not None

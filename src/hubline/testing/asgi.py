@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from hubline._tasks import TaskOwner
 from hubline.errors import HublineError
+from hubline.testing.clock import ManualClock
 
 Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
@@ -187,8 +188,10 @@ def pairs_of(values: str | Mapping[str, str] | Iterable[tuple[str, str]]) -> tup
 
 
 @asynccontextmanager
-async def running(app: ASGIApp, *, time_limit: float = 5.0) -> AsyncIterator[ASGIApp]:
+async def running(app: ASGIApp, *, clock: ManualClock | None = None, time_limit: float = 5.0) -> AsyncIterator[ASGIApp]:
     """Run the application's lifespan; gives the application with its lifespan state.
+
+    A `clock` is moved on while the application stops, so that it need not wait for clients that have vanished.
 
     Raises:
         RuntimeError: starting or stopping failed, or took longer than `time_limit` seconds of real time.
@@ -206,9 +209,17 @@ async def running(app: ASGIApp, *, time_limit: float = 5.0) -> AsyncIterator[ASG
         try:
             yield served
         finally:
+            passing = tasks.start(_pass_time(clock)) if clock is not None else None
             await _phase(session, "shutdown", time_limit)
+            if passing is not None:
+                passing.cancel()
     finally:
         await tasks.cancel()
+
+
+async def _pass_time(clock: ManualClock) -> None:
+    while True:
+        await clock.advance(1.0)
 
 
 async def _phase(session: Session, phase: str, time_limit: float) -> None:
@@ -217,7 +228,9 @@ async def _phase(session: Session, phase: str, time_limit: float) -> None:
         async with asyncio.timeout(time_limit):
             event = await session.next()
     except TimeoutError:
-        raise RuntimeError(f"the application's {phase} did not end within {time_limit:g} s of real time") from None
+        reason = f"the application's {phase} did not end within {time_limit:g} s of real time"
+        hint = "; a client that vanished may hold it: give `running` the manual clock" if phase == "shutdown" else ""
+        raise RuntimeError(reason + hint) from None
     if event is None or event["type"] != f"lifespan.{phase}.complete":
         reason = (event or {}).get("message") or "the lifespan protocol was not followed"
         raise RuntimeError(f"the application's {phase} failed: {reason}")
