@@ -51,6 +51,7 @@ def serve(settings: LlamaSettings) -> Any:
 
 def main() -> None:
     """Run until standard input ends."""
+    os.closerange(3, 1024)  # uvloop hands down what is inheritable, such as the parent's listening sockets
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # llama.cpp logs to both; whatever it prints must not mix with the answer
     settings = LlamaSettings(**json.loads(sys.stdin.readline()))

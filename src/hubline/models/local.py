@@ -99,7 +99,7 @@ class LocalModel:
 
     async def __aexit__(self, *_: object) -> None:
         await self._tasks.cancel()
-        self._change(LocalState.FAILED, f"{self.name} was closed")
+        self._change(LocalState.FAILED, f"{self.name} was closed", logging.INFO)
 
     async def ready(self) -> None:
         """Wait until questions are answered.
@@ -131,7 +131,8 @@ class LocalModel:
             why = self._errors[-1] if self._errors else "the process ended"
             self._change(LocalState.STARTING, f"starting {self.name} again: {why}")
             await asyncio.sleep(RESTART_DELAYS[failures - 1])
-        self._change(LocalState.FAILED, self._errors[-1] if self._errors else "its process ends at once")
+        why = self._errors[-1] if self._errors else "its process ends at once"
+        self._change(LocalState.FAILED, why, logging.ERROR)
 
     async def _run_once(self) -> bool:
         """One life of the child. Whether it became ready."""
@@ -205,12 +206,12 @@ class LocalModel:
             if text:
                 self._errors.append(text)
 
-    def _change(self, state: LocalState, detail: str) -> None:
+    def _change(self, state: LocalState, detail: str, level: int = logging.INFO) -> None:
         self.status = LocalStatus(state, detail)
         if state is LocalState.STARTING:
             self._settled.clear()
         else:
             self._settled.set()
-        logger.log(logging.WARNING if state is LocalState.FAILED else logging.INFO, "%s", detail)
+        logger.log(level, "%s", detail)
         if self._on_status is not None:
             self._on_status(self.status)

@@ -1,0 +1,7 @@
+"""`python -m hubline_chat`."""
+
+import sys
+
+from hubline_chat.launch import main
+
+sys.exit(main())

@@ -1,0 +1,153 @@
+"""What travels between the page and the server: the types, and what the server calls on the page.
+
+Fields travel in camelCase. `apps/chat/web/src/connection/contract.ts` is the same in TypeScript.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, Protocol
+
+Kind = Literal["person", "assistant", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who writes. `devices`: open tabs in the room this was listed for; 0 for the assistant."""
+
+    id: str
+    name: str
+    kind: Kind = "person"
+    devices: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A room in the list. `last_seq` is the number of its newest message, 0 before the first."""
+
+    id: str
+    name: str
+    topic: str
+    people: int
+    last_seq: int
+
+
+class AnswerState(StrEnum):
+    QUEUED = "queued"
+    THINKING = "thinking"
+    ANSWERING = "answering"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+RUNNING = frozenset({AnswerState.QUEUED, AnswerState.THINKING, AnswerState.ANSWERING})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How an answer of the assistant stands.
+
+    `place`: questions before it while it is queued. `elapsed`: seconds since it was begun, when this was sent; of an
+    ended answer the whole time. `error`: a sentence about what is missing, also of an answer that was cut by a limit.
+    """
+
+    state: AnswerState
+    place: int
+    asked_by: Person
+    question_id: str
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    error: str | None = None
+    elapsed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a room. `seq` numbers the messages of a room from 1; 0 marks a note that is in no history."""
+
+    id: str
+    room_id: str
+    seq: int
+    kind: Kind
+    author: Person
+    text: str
+    sent_at: datetime
+    client_message_id: str | None = None
+    answer: Answer | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this is an answer that is not at its end."""
+        return self.answer is not None and self.answer.state in RUNNING
+
+    def at(self, now: datetime) -> "Message":
+        """The same with the `elapsed` time of a running answer brought up to date."""
+        answer = self.answer
+        if answer is None or answer.started_at is None or not self.is_running:
+            return self
+        return replace(self, answer=replace(answer, elapsed=(now - answer.started_at).total_seconds()))
+
+
+@dataclass(frozen=True, slots=True)
+class Assistant:
+    name: str
+    model: str
+    state: Literal["starting", "ready", "failed"]
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`instance` changes when the server starts anew: its history is gone then."""
+
+    version: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    me: Person
+    rooms: list[Room]
+    assistant: Assistant
+    server: Server
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """`reset`: the messages are not a continuation of what the page had; `has_more`: older ones can be loaded."""
+
+    room: Room
+    people: list[Person]
+    messages: list[Message]
+    has_more: bool
+    reset: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    messages: list[Message]
+    has_more: bool
+
+
+class ChatClient(Protocol):
+    """The page, as the server calls it."""
+
+    async def receive_message(self, message: Message) -> None: ...
+
+    async def people_changed(self, room_id: str, people: list[Person]) -> None: ...
+
+    async def rooms_changed(self, rooms: list[Room]) -> None: ...
+
+    async def typing_changed(self, room_id: str, names: list[str]) -> None: ...
+
+    async def assistant_changed(self, assistant: Assistant) -> None: ...
+
+    async def answer_delta(self, room_id: str, message_id: str, offset: int, text: str) -> None:
+        """The next piece of an answer; `offset` code points of its text come before."""
+
+    async def answer_status(self, room_id: str, message_id: str, answer: Answer) -> None: ...
+
+    async def answer_ended(self, room_id: str, message_id: str, text: str, answer: Answer) -> None:
+        """An answer is at its end; `text` is all of it, right whatever came before."""

@@ -1,0 +1,115 @@
+"""Starts the chat on this machine and says how it goes: what `make chat` runs."""
+
+import errno
+import socket
+from typing import Literal
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from hubline import ConfigurationError
+from hubline.servers.uvicorn import Server, bind, configure
+from hubline_chat.app import create_app
+from hubline_chat.settings import ChatSettings
+
+PORTS = 20
+"""Ports that are tried from the one in the settings upwards."""
+DRAIN_SECONDS = 5.0
+"""Open browsers get this long to say good-bye at Ctrl+C; they take a fraction of it."""
+
+
+class Progress:
+    """What the terminal shows while the server and the model start: a line for each that is done."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status = Status("Starting", console=console)
+        self._open = {"server", "model"}
+
+    def __enter__(self) -> "Progress":
+        self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def listening(self, url: str) -> None:
+        """The page can be opened."""
+        self._done("server")
+        self._line("[green]✓[/green]", Text.assemble("Hubline Chat is open at ", (url, "bold underline")))
+        self._line(" ", Text("Open it in two windows to talk to yourself. Ctrl+C ends it.", "dim"))
+
+    def model(self, state: Literal["starting", "ready", "failed"], detail: str | None) -> None:
+        """The assistant's model is on its way, usable, or given up."""
+        text = Text(detail or "the model is an endpoint of yours")
+        if state == "starting":
+            self._open.add("model")
+            self._status.update(Text.assemble("Assistant: ", text))
+            self._status.start()
+            if not self._console.is_terminal:
+                self._line("…", Text.assemble("Assistant: ", text))
+            return
+        if "model" in self._open:
+            sign = "[green]✓[/green]" if state == "ready" else "[red]✗[/red]"
+            self._line(sign, Text.assemble("Assistant: ", text))
+        self._done("model")
+
+    def _done(self, what: str) -> None:
+        self._open.discard(what)
+        if not self._open:
+            self._status.stop()
+
+    def _line(self, sign: str, text: Text) -> None:
+        self._console.print(sign, text, soft_wrap=True)
+
+
+def main() -> int:
+    """Run until Ctrl+C or SIGTERM; the exit status."""
+    console = Console(highlight=False)
+    progress = Progress(console)
+    try:
+        settings = ChatSettings()
+        app = create_app(settings, on_model=progress.model)
+        sockets = listen(settings, console)
+    except ValidationError as error:
+        return _refuse(console, *(each["msg"].removeprefix("Value error, ") for each in error.errors()))
+    except ConfigurationError as error:
+        return _refuse(console, *error.problems)
+    except OSError as error:
+        return _refuse(console, f"cannot listen on {settings.host}: {error.strerror}")
+    if not (settings.web / "index.html").is_file():
+        console.print("[yellow]![/yellow] The page has not been built; [bold]make chat[/bold] does that.")
+    config = configure(app, host=settings.host, log_level="warning", access_log=False)
+    server = Server(config, drain_timeout=DRAIN_SECONDS, ready=progress.listening)
+    with progress:
+        server.run(sockets)
+    console.print("Stopped." if server.started else "The server could not be started.")
+    return 0 if server.started else 1
+
+
+def listen(settings: ChatSettings, console: Console) -> list[socket.socket]:
+    """Sockets on the port of the settings or, when that is in use, on the next free one.
+
+    Raises:
+        OSError: no port was free, or the address is not one of this machine.
+    """
+    port = settings.port
+    while True:
+        try:
+            sockets = bind(settings.host, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not settings.port or port + 1 >= min(settings.port + PORTS, 65536):
+                raise
+            port += 1
+            continue
+        if port != settings.port:
+            console.print(f"[yellow]![/yellow] Port {settings.port} is in use, taking {port}.")
+        return sockets
+
+
+def _refuse(console: Console, *problems: str) -> int:
+    for problem in problems:
+        console.print("[red]✗[/red]", Text(problem), soft_wrap=True)
+    return 2

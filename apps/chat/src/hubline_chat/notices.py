@@ -1,0 +1,38 @@
+"""News of which only the newest counts: sent at once, then at most so often."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Hashable
+
+logger = logging.getLogger("hubline_chat")
+
+
+class Notices:
+    """Sends what was posted, in order; of several with one key, the last one.
+
+    What is posted after a pause goes out in the next turn of the loop, hence after the reply of the hub method that
+    posted it. While more comes, everything is gathered for `interval` seconds.
+    """
+
+    def __init__(self, interval: float = 0.1) -> None:
+        self._interval = interval
+        self._pending: dict[Hashable, Callable[[], Awaitable[None]]] = {}
+        self._posted = asyncio.Event()
+
+    def post(self, key: Hashable, send: Callable[[], Awaitable[None]]) -> None:
+        """Have `send` called soon. It should look at the state of things when it runs, not when it was posted."""
+        self._pending[key] = send
+        self._posted.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            await self._posted.wait()
+            self._posted.clear()
+            pending, self._pending = self._pending, {}
+            for send in pending.values():
+                try:
+                    await send()
+                except Exception:
+                    logger.exception("a notice could not be sent")
+            await asyncio.sleep(self._interval)

@@ -1,0 +1,74 @@
+"""What the model is told: who it is, what was said, what is asked."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from hubline.models import Message as Turn
+from hubline_chat.contract import AnswerState, Message
+
+_MENTION = re.compile(r"\s*@ai[\s,:]+", re.IGNORECASE)
+_ENDED_WELL = (AnswerState.COMPLETED, AnswerState.STOPPED)
+TURN_CHARACTERS = 800
+"""Of one earlier message, so that a long one does not push all others out."""
+
+
+def question_in(text: str) -> str | None:
+    """What a message asks the assistant, or `None` when it does not address it (`@ai …`) or asks nothing."""
+    mention = _MENTION.match(text)
+    return (text[mention.end() :].strip() or None) if mention else None
+
+
+def conversation(
+    system: str, newest_first: Iterable[Message], question: str, *, budget: int, with_chatter: bool
+) -> list[Turn]:
+    """The turns for the model: as many of the earlier messages as fit into `budget` characters, then the question.
+
+    Without chatter, what people say to each other is left out, because small models lose their thread in it: then
+    there are only the questions to the assistant that it answered.
+    """
+    question = question[:budget]
+    earlier: list[Turn] = []
+    left = budget - len(question)
+    for turns in _everything(newest_first) if with_chatter else _exchanges(newest_first):
+        left -= sum(len(turn.content) for turn in turns)
+        if left < 0:
+            break
+        earlier = turns + earlier
+    return [Turn("system", system), *_merged([*earlier, Turn("user", question)])]
+
+
+def _exchanges(newest_first: Iterable[Message]) -> Iterator[list[Turn]]:
+    """Questions with their answers."""
+    answers: dict[str, str] = {}
+    for message in newest_first:
+        if _is_answer(message) and message.answer is not None:
+            answers.setdefault(message.answer.question_id, message.text)
+        elif message.id in answers:
+            asked = question_in(message.text) or message.text
+            yield [_turn("user", asked), _turn("assistant", answers[message.id])]
+
+
+def _everything(newest_first: Iterable[Message]) -> Iterator[list[Turn]]:
+    for message in newest_first:
+        if _is_answer(message):
+            yield [_turn("assistant", message.text)]
+        elif message.kind == "person":
+            yield [_turn("user", f"{message.author.name}: {message.text}")]
+
+
+def _is_answer(message: Message) -> bool:
+    return message.answer is not None and message.answer.state in _ENDED_WELL and bool(message.text)
+
+
+def _turn(role: str, text: str) -> Turn:
+    return Turn("assistant" if role == "assistant" else "user", text[:TURN_CHARACTERS])
+
+
+def _merged(turns: list[Turn]) -> list[Turn]:
+    """Neighbours of one role as one turn: the templates of many models insist on alternation."""
+    merged: list[Turn] = []
+    for turn in turns:
+        if merged and merged[-1].role == turn.role:
+            turn = Turn(turn.role, f"{merged.pop().content}\n\n{turn.content}")
+        merged.append(turn)
+    return merged

@@ -1,0 +1,290 @@
+"""Questions and answers, through the real application with a scripted model."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from apps.chat.tests.harness import Gate, Page, chat, turns
+from apps.chat.tests.test_hubs import refusal
+from hubline.models import Fault, ModelError, ScriptedModel
+from hubline_chat import answering
+
+BROKEN = ModelError("scripted", Fault.BROKEN, "broke off its answer")
+
+
+async def test_an_answer_grows_in_the_room_piece_by_piece() -> None:
+    gate = Gate()
+    async with chat(["Be", "cause ", "of 🌈", "s."], gate=gate) as under_test:
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
+        question = await ada.ask("Why?")
+        for page in (ada, bob):
+            assert await page.hear() == question
+            answer = await page.hear()
+            assert (answer["kind"], answer["author"]["kind"], answer["text"]) == ("assistant", "assistant", "")
+            assert answer["answer"]["state"] == "queued"
+            assert (answer["answer"]["askedBy"], answer["answer"]["questionId"]) == (ada.me, question["id"])
+            assert (await page.status("thinking"))["startedAt"] is not None
+        for offset, text in [(0, "Be"), (2, "cause "), (8, "of 🌈"), (12, "s.")]:
+            gate.let()
+            assert await ada.delta() == await bob.delta() == (offset, text)
+        for page in (ada, bob):
+            text, ended = await page.ended()
+            assert (text, ended["state"], ended["error"]) == ("Because of 🌈s.", "completed", None)
+            assert (ended["endedAt"] >= ended["startedAt"], ended["elapsed"] >= 0) == (True, True)
+
+
+@pytest.mark.parametrize("text", ["@ai Why?", "@AI why?", "  @ai, why?", "@ai\nwhy?"])
+async def test_a_message_to_ai_is_a_question(text: str) -> None:
+    model = ScriptedModel(["Because."])
+    async with chat(model=model) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.say(text)
+        assert (await ada.ended())[0] == "Because."
+    assert turns(model)[-1][1].lower() == "why?"
+
+
+@pytest.mark.parametrize("text", ["@aim high", "mail@ai question", "@ai", "hello @ai"])
+async def test_other_messages_are_none(text: str) -> None:
+    async with chat() as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.say(text)
+        assert (await ada.hear())["text"] == text
+        await ada.client.expect_nothing()
+
+
+async def test_a_question_sent_again_is_answered_once() -> None:
+    model = ScriptedModel(["Because."])
+    async with chat(model=model) as under_test:
+        ada = await under_test.enter("Ada")
+        question = await ada.say("@ai Why?", message_id="m1")
+        assert await ada.say("@ai Why?", message_id="m1") == question
+        await ada.ended()
+        assert len(model.seen) == 1
+
+
+async def test_questions_wait_their_turn_and_are_told_their_place() -> None:
+    gate = Gate()
+    async with chat(["Yes."], gate=gate) as under_test:
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
+        for page in (ada, bob, ada):
+            await page.ask("Really?")
+        answers = [await bob.answer() for _ in range(3)]
+        assert [each["answer"]["place"] for each in answers] == [0, 1, 2]
+        for left in (2, 1, 0):
+            gate.let()
+            assert (await bob.ended())[0] == "Yes."
+            for place in reversed(range(left)):
+                seen = await bob.status("queued", place=place) if place else await bob.status("thinking")
+                assert seen["place"] == place
+
+
+async def test_several_slots_answer_at_the_same_time() -> None:
+    gate = Gate()
+    async with chat(["Yes."], gate=gate, model_slots=2) as under_test:
+        ada = await under_test.enter("Ada")
+        for _ in range(3):
+            await ada.ask("Really?")
+        await ada.status("thinking")
+        await ada.status("thinking")
+        assert [each["answer"]["state"] for each in (await ada.join())["messages"] if each["answer"]] == [
+            "thinking",
+            "thinking",
+            "queued",
+        ]
+
+
+async def test_anyone_in_the_room_may_stop_an_answer_and_its_text_stays() -> None:
+    gate = Gate()
+    model = ScriptedModel(["Once ", "upon ", "a time"], pace=gate)
+    async with chat(model=model) as under_test:
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
+        eve = await under_test.enter("Eve", room="off-topic")
+        await ada.ask("A story!")
+        answer = await bob.answer()
+        gate.let()
+        assert await bob.delta() == (0, "Once ")
+        assert await refusal(eve, "StopAnswer", answer["id"]) == "Only people in the room can stop its answers."
+        await bob.client.invoke("StopAnswer", answer["id"])
+        assert model.closed == 1
+        for page in (ada, bob):
+            text, ended = await page.ended()
+            assert (text, ended["state"], ended["error"]) == ("Once ", "stopped", None)
+        await ada.client.invoke("StopAnswer", answer["id"])  # once more does no harm
+        kept = (await ada.join())["messages"][-1]
+        assert (kept["text"], kept["answer"]["state"]) == ("Once ", "stopped")
+
+
+async def test_who_asked_may_stop_it_from_elsewhere() -> None:
+    async with chat(gate=Gate()) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("Why?")
+        answer = await ada.answer()
+        await ada.client.invoke("LeaveRoom", "general")
+        await ada.client.invoke("StopAnswer", answer["id"])
+        assert (await ada.join())["messages"][-1]["answer"]["state"] == "stopped"
+
+
+async def test_a_waiting_question_can_be_stopped_and_those_behind_move_up() -> None:
+    model = ScriptedModel(["Yes."], pace=Gate())
+    async with chat(model=model) as under_test:
+        ada = await under_test.enter("Ada")
+        for _ in range(3):
+            await ada.ask("Really?")
+        _, second, third = [await ada.answer() for _ in range(3)]
+        await ada.status("thinking")
+        await ada.client.invoke("StopAnswer", second["id"])
+        assert (await ada.ended())[1]["state"] == "stopped"
+        assert (await ada.status("queued", place=1))["questionId"] == third["answer"]["questionId"]
+        assert len(model.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "text", "error"),
+    [
+        ([BROKEN], "", "scripted broke off its answer."),
+        (["Be", BROKEN], "Be", "scripted broke off its answer."),
+        (["Be", "cause"], "Be", "The answer took too long and was cut."),
+    ],
+)
+async def test_a_failing_model_is_told_and_the_text_stays(script: list[Any], text: str, error: str) -> None:
+    gate = Gate()
+    gate.let(2 if BROKEN in script else 1)
+    limit = 300 if BROKEN in script else 0.05
+    async with chat(script, gate=gate, answer_seconds=limit) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("Why?")
+        seen, ended = await ada.ended()
+        assert (seen, ended["state"], ended["error"]) == (text, "failed", error)
+
+
+async def test_a_model_with_a_bug_is_told_without_its_details() -> None:
+    def bug(messages: object) -> list[str]:
+        raise ValueError("secret detail")
+
+    async with chat(model=ScriptedModel(bug)) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("Why?")
+        _, ended = await ada.ended()
+        assert (ended["state"], ended["error"]) == ("failed", answering.UNEXPECTED)
+        await ada.ask("Are you still there?")
+        assert (await ada.ended())[1]["state"] == "failed"
+
+
+async def test_an_answer_can_be_tried_again() -> None:
+    scripts: list[list[Any]] = [["Be", BROKEN], ["Because."]]
+    model = ScriptedModel(lambda _: scripts[len(model.seen) - 1])
+    async with chat(model=model) as under_test:
+        ada = await under_test.enter("Ada")
+        question = await ada.ask("Why?")
+        failed = await ada.answer()
+        assert (await ada.ended())[1]["state"] == "failed"
+        again = await ada.client.invoke("RetryAnswer", failed["id"])
+        assert (again["answer"]["questionId"], again["id"] != failed["id"]) == (question["id"], True)
+        assert (await ada.ended())[0] == "Because."
+        assert await refusal(ada, "RetryAnswer", question["id"]) == "This message is no answer."
+
+
+async def test_a_question_is_not_answered_twice_at_the_same_time() -> None:
+    async with chat(gate=Gate()) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("Why?")
+        answer = await ada.answer()
+        assert await refusal(ada, "RetryAnswer", answer["id"]) == "This question is being answered."
+
+
+async def test_questions_are_limited_per_person_and_in_all() -> None:
+    async with chat(gate=Gate()) as under_test:
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
+        for _ in range(4):
+            await ada.ask("Why?")
+        too_many = "4 of your questions are open. Wait for an answer or stop one."
+        assert await refusal(ada, "Ask", "general", "x", "Why?") == too_many
+        assert await refusal(ada, "SendMessage", "general", "y", "@ai Why?") == too_many
+        assert (await bob.ask("Why?"))["seq"] == 9
+
+
+async def test_who_joins_late_gets_the_text_so_far_and_exactly_the_rest() -> None:
+    pieces = [f"{number} " for number in range(2_000)]
+    whole = "".join(pieces)
+    async with chat(pieces) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("Count!")
+        late = [await under_test.enter(f"Late {number}", room=None) for number in range(6)]
+        joined = [(page, (await page.join())["messages"][-1]["text"]) for page in late]
+        assert all(whole.startswith(text) and 0 < len(text) < len(whole) for _, text in joined)
+        for page, text in joined:
+            await follow(page, text, whole)
+
+
+async def follow(page: Page, text: str, whole: str) -> None:
+    while len(text) < len(whole):
+        offset, piece = await page.delta()
+        assert offset <= len(text), "a gap"
+        # Pieces that overtook the reply to JoinRoom are part of it: nothing is missing, and nothing is new.
+        text += piece[len(text) - offset :] if offset + len(piece) > len(text) else ""
+    assert text == whole
+
+
+async def test_the_first_words_go_out_at_once_and_a_flood_is_gathered() -> None:
+    gate = Gate()
+    async with chat(["a"] * 300, gate=gate, merge_seconds=0.05) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("Shout!")
+        gate.let(300)
+        gate.let()
+        deltas = [await ada.delta()]
+        while sum(len(text) for _, text in deltas) < 300:
+            deltas.append(await ada.delta())
+        assert deltas[0][0] == 0
+        assert len(deltas) < 20
+        assert (await ada.ended())[0] == "a" * 300
+
+
+async def test_the_model_is_told_what_was_asked_before() -> None:
+    model = ScriptedModel(lambda messages: [f"Answer {len(messages)}"])
+    async with chat(model=model, system_prompt="Be brief.") as under_test:
+        ada = await under_test.enter("Ada")
+        for text in ("@ai First?", "just talking", "@ai Second?"):
+            await ada.say(text)
+            if text.startswith("@ai"):
+                await ada.ended()
+    assert turns(model) == [
+        ("system", "Be brief."),
+        ("user", "First?"),
+        ("assistant", "Answer 2"),
+        ("user", "Second?"),
+    ]
+
+
+async def test_questions_asked_while_the_model_starts_wait_for_it() -> None:
+    async with chat(["Yes."]) as under_test:
+        ada = await under_test.enter("Ada")
+        state = under_test.chat
+        state.set_model_state("starting", "loading SmolLM2")
+        told = await ada.news("AssistantChanged", lambda assistant: assistant["state"] == "starting")
+        assert told[0]["detail"] == "loading SmolLM2"
+        await ada.ask("Really?")
+        answer = await ada.answer()
+        assert (answer["answer"]["state"], answer["answer"]["place"]) == ("queued", 0)
+        await ada.client.expect_nothing()
+        state.set_model_state("ready", None)
+        assert (await ada.ended())[0] == "Yes."
+
+
+async def test_the_end_of_the_server_interrupts_answers_and_keeps_their_text() -> None:
+    gate = Gate()
+    async with chat(["Once ", "upon"], gate=gate) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("A story!")
+        await ada.ask("Another one!")
+        gate.let()
+        assert await ada.delta() == (0, "Once ")
+        drained = asyncio.ensure_future(under_test.chat.assistant.interrupt())
+        ended = [await ada.ended() for _ in range(2)]
+        assert [(text, answer["state"], answer["error"]) for text, answer in ended] == [
+            ("Once ", "interrupted", "The server is restarting."),
+            ("", "interrupted", "The server is restarting."),
+        ]
+        await drained
+        assert await refusal(ada, "Ask", "general", "x", "Why?") == "The server is restarting. Try again in a moment."
