@@ -33,13 +33,8 @@ export function withMessage(messages: readonly Message[], message: Message): rea
   const known = messages.findIndex((each) => each.id === message.id);
   if (known >= 0) return messages.with(known, message);
   if (message.seq === 0) return [...messages, message];
-  let at = messages.length;
-  while (at > 0 && comesAfter(messages[at - 1], message)) at--;
-  return messages.toSpliced(at, 0, message);
-}
-
-function comesAfter(known: Message | undefined, message: Message): boolean {
-  return known !== undefined && known.seq > message.seq;
+  const later = messages.findIndex((each) => each.seq > message.seq);
+  return messages.toSpliced(later < 0 ? messages.length : later, 0, message);
 }
 
 /** What `JoinRoom` told, put together with what came while it was under way. */

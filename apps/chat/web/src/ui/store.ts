@@ -31,12 +31,11 @@ export class Store<T> {
 
 /** Watch a part of a store. `select` must give the same object again while nothing in it changed. */
 export function useStore<T, S>(store: Store<T>, select: (value: T) => S): S {
-  return useSyncExternalStore(
-    store.subscribe,
-    useCallback(() => select(store.value), [store, select]),
-  );
+  const read = useCallback(() => select(store.value), [store, select]);
+  return useSyncExternalStore(store.subscribe, read, read);
 }
 
 export function useValue<T>(store: Store<T>): T {
-  return useSyncExternalStore(store.subscribe, () => store.value);
+  const read = () => store.value;
+  return useSyncExternalStore(store.subscribe, read, read);
 }

@@ -1,0 +1,180 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Chat } from "../src/chat";
+import type { Joined, Message } from "../src/connection/contract";
+import { chunksOf } from "../src/messages/chunks";
+import { answeredQuestions } from "../src/messages/use-waiting";
+import { healSince, withMessage } from "../src/rooms/room-view";
+import { memoryBox } from "../src/ui/storage";
+import { ADA, answer, entered, FakeHub, message, room } from "./fake-port";
+
+let hub: FakeHub;
+let chat: Chat;
+let history: Message[];
+
+const joined = (messages: Message[], more: Partial<Joined> = {}): Joined => ({
+  room: room("r", history.length),
+  people: [ADA],
+  messages: [...messages],
+  hasMore: false,
+  reset: false,
+  ...more,
+});
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  hub = new FakeHub();
+  history = [message(1), message(2)];
+  hub.replies = {
+    Enter: () => entered([room("r", history.length), room("other")], "one"),
+    JoinRoom: (_room: string, since: number | null) => joined(since === null ? history : history.filter((each) => each.seq > since)),
+    SendMessage: (_room: string, clientMessageId: string, text: string) => {
+      const made = message(history.length + 1, { clientMessageId, text });
+      history.push(made);
+      hub.call("ReceiveMessage", made);
+      return made;
+    },
+  };
+  const box = memoryBox();
+  chat = new Chat({ openPort: hub.open, identity: box, box, schedule: (work) => work() });
+});
+
+afterEach(() => vi.useRealTimers());
+
+const settled = () => vi.advanceTimersByTimeAsync(0);
+const shown = () => chat.rooms.view("r").value.messages.map((each) => each.id);
+
+describe("Chat", () => {
+  it("enters, joins the first room and shows its history", async () => {
+    chat.signIn("Ada");
+    await settled();
+    expect(hub.calls[0]?.slice(0, 2)).toEqual(["Enter", "Ada"]);
+    expect(hub.named("JoinRoom")).toEqual([["r", null]]);
+    expect(shown()).toEqual(["m1", "m2"]);
+    expect(chat.connection.state.value.phase).toBe("live");
+  });
+
+  it("shows a sent message once, though it comes back in two ways", async () => {
+    chat.signIn("Ada");
+    await settled();
+    chat.send("r", "hello", false);
+    await settled();
+    expect(chat.outbox.entries.value).toHaveLength(0);
+    expect(shown()).toEqual(["m1", "m2", "m3"]);
+  });
+
+  it("heals after a reconnect: joins since the last message, then sends what waited", async () => {
+    chat.signIn("Ada");
+    await settled();
+    hub.drop();
+    history.push(message(3));
+    chat.send("r", "written offline", false);
+    await vi.advanceTimersByTimeAsync(2_000);
+    const order = hub.calls.map(([name]) => name).filter((name) => name !== "Ping");
+    expect(order).toEqual(["Enter", "JoinRoom", "Enter", "JoinRoom", "SendMessage"]);
+    expect(hub.named("JoinRoom")[1]).toEqual(["r", 2]);
+    expect(shown()).toEqual(["m1", "m2", "m3", "m4"]);
+  });
+
+  it("joins from before an answer that still ran, so that its end comes along", async () => {
+    history.push(answer(3, "answering", "ab"), message(4));
+    chat.signIn("Ada");
+    await settled();
+    hub.drop();
+    history[2] = answer(3, "completed", "abcd");
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(hub.named("JoinRoom")[1]).toEqual(["r", 2]);
+    expect(chat.answers.watch("m3").value).toMatchObject({ text: "abcd", answer: { state: "completed" } });
+    expect(shown()).toEqual(["m1", "m2", "m3", "m4"]);
+  });
+
+  it("joins again when a piece of an answer is missing", async () => {
+    chat.signIn("Ada");
+    await settled();
+    hub.call("ReceiveMessage", answer(3, "thinking"));
+    hub.call("AnswerDelta", "r", "m3", 0, "one ");
+    history.push(answer(3, "answering", "one two "));
+    hub.call("AnswerDelta", "r", "m3", 8, "three");
+    await settled();
+    expect(hub.named("JoinRoom")[1]).toEqual(["r", 2]);
+    expect(chat.answers.watch("m3").value?.text).toBe("one two three");
+  });
+
+  it("drops its copy when the server has started anew", async () => {
+    chat.signIn("Ada");
+    await settled();
+    hub.drop();
+    history = [message(1, { id: "fresh" })];
+    hub.replies.Enter = () => entered([room("r", 1)], "two");
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(hub.named("JoinRoom")[1]).toEqual(["r", null]);
+    expect(shown()).toEqual(["fresh"]);
+  });
+
+  it("shows what the server says when a room cannot be opened, and opens it on retry", async () => {
+    const reply = hub.replies.JoinRoom!;
+    hub.replies.JoinRoom = () => {
+      throw new Error("HubError: Closed for today.");
+    };
+    chat.signIn("Ada");
+    await settled();
+    expect(chat.rooms.view("r").value).toMatchObject({ status: "error", error: "Closed for today." });
+    hub.replies.JoinRoom = reply;
+    await chat.rooms.retry("r");
+    expect(chat.rooms.view("r").value.status).toBe("ready");
+  });
+
+  it("leaves a room when it shows another", async () => {
+    chat.signIn("Ada");
+    await settled();
+    await chat.rooms.show("other");
+    expect(hub.named("LeaveRoom")).toEqual([["r"]]);
+    expect(chat.rooms.active.value).toBe("other");
+  });
+
+  it("loads earlier messages above, without doubles", async () => {
+    history = [message(7), message(8)];
+    hub.replies.JoinRoom = () => joined(history, { hasMore: true });
+    hub.replies.LoadEarlier = () => ({ messages: [message(5), message(6), message(7)], hasMore: false });
+    chat.signIn("Ada");
+    await settled();
+    await chat.rooms.loadEarlier("r");
+    expect(hub.named("LoadEarlier")).toEqual([["r", 7]]);
+    expect(shown()).toEqual(["m5", "m6", "m7", "m8"]);
+    expect(chat.rooms.view("r").value.hasMore).toBe(false);
+  });
+
+  it("puts a failure of stopping where it can be read", async () => {
+    chat.signIn("Ada");
+    await settled();
+    hub.replies.StopAnswer = () => {
+      throw new Error("HubError: Only Grace may stop it.");
+    };
+    await chat.stop("m3");
+    expect(chat.notice.value).toBe("The answer could not be stopped: Only Grace may stop it.");
+  });
+});
+
+describe("lists of messages", () => {
+  it("keep their order, whatever comes when", () => {
+    const note = message(0, { id: "welcome" });
+    const made = [message(3), message(1), note, message(2), message(3)].reduce(withMessage, [] as readonly Message[]);
+    expect(made.map((each) => each.id)).toEqual(["m1", "m2", "m3", "welcome"]);
+  });
+
+  it("heal from before the oldest running answer", () => {
+    expect(healSince([])).toBeNull();
+    expect(healSince([message(1), message(2)])).toBe(2);
+    expect(healSince([message(1), answer(2, "queued"), answer(3, "completed"), message(4)])).toBe(1);
+  });
+
+  it("are cut at the same places when more come at either end", () => {
+    const all = Array.from({ length: 200 }, (_, index) => message(index + 1));
+    const keys = chunksOf(all.slice(60)).map((chunk) => chunk.key);
+    expect(keys).toEqual([1, 2, 3, 4]);
+    expect(chunksOf(all).map((chunk) => chunk.key)).toEqual([0, ...keys]);
+  });
+
+  it("know which questions have their answer's row", () => {
+    expect(answeredQuestions([message(1, { clientMessageId: "c" }), answer(2, "thinking"), message(3, { clientMessageId: "d" })])).toEqual(new Set(["c"]));
+  });
+});

@@ -1,0 +1,74 @@
+import type { Answer, Entered, Message, Person, Room, ServerCalls } from "../src/connection/contract";
+import type { HubPort, OpenPort, PortEvents, TransportChoice } from "../src/connection/hub-port";
+
+type Reply = (...args: never[]) => unknown;
+
+/** Ports under the test's hand: what was called is written down, and answered as `replies` says. */
+export class FakeHub {
+  readonly calls: [method: string, ...args: unknown[]][] = [];
+  readonly choices: TransportChoice[] = [];
+  replies: Record<string, Reply> = {};
+  reachable = true;
+  #current: { events: PortEvents; cut(): void } | null = null;
+
+  readonly open: OpenPort = (events, choice): HubPort => {
+    this.choices.push(choice);
+    let open = false;
+    return {
+      get transport() {
+        return open ? "WebSockets" : null;
+      },
+      get open() {
+        return open;
+      },
+      start: async () => {
+        if (!this.reachable) throw new Error("unreachable");
+        open = true;
+        this.#current = { events, cut: () => (open = false) };
+      },
+      stop: async () => {
+        open = false;
+      },
+      invoke: async (method, ...args) => {
+        this.calls.push([method, ...args]);
+        return (this.replies[method] as ((...args: unknown[]) => unknown) | undefined)?.(...args);
+      },
+      send: async (method, ...args) => void this.calls.push([method, ...args]),
+    };
+  };
+
+  drop(): void {
+    const current = this.#current;
+    this.#current = null;
+    current?.cut();
+    current?.events.closed(new Error("dropped"));
+  }
+
+  call<K extends keyof ServerCalls>(name: K, ...args: ServerCalls[K]): void {
+    this.#current?.events.called(name, args);
+  }
+
+  named(method: string): unknown[][] {
+    return this.calls.filter(([name]) => name === method).map(([, ...args]) => args);
+  }
+}
+
+export const ADA: Person = { id: "ada", name: "Ada", kind: "person", devices: 1 };
+export const AI: Person = { id: "ai", name: "Assistant", kind: "assistant", devices: 0 };
+
+export function room(id: string, lastSeq = 0): Room {
+  return { id, name: id, topic: "", people: 1, lastSeq };
+}
+
+export function entered(rooms: Room[], instance: string | null = null): Entered {
+  return { me: ADA, rooms, assistant: { name: "Assistant", model: "m", state: "ready", detail: null }, server: { version: "1", instance } };
+}
+
+export function message(seq: number, more: Partial<Message> = {}): Message {
+  return { id: `m${seq}`, roomId: "r", seq, kind: "person", author: ADA, text: `text ${seq}`, sentAt: "2026-01-01T10:00:00Z", ...more };
+}
+
+export function answer(seq: number, state: Answer["state"], text = ""): Message {
+  const details: Answer = { state, place: 0, askedBy: ADA, questionId: `m${seq - 1}`, startedAt: null, endedAt: null, elapsed: 0 };
+  return message(seq, { kind: "assistant", author: AI, text, answer: details });
+}

@@ -1,0 +1,87 @@
+import { describe, expect, it } from "vitest";
+import { Account, cleanName } from "../src/account/account";
+import { candidatesFor, mentionAt } from "../src/messages/completion";
+import { Drafts } from "../src/messages/drafts";
+import { ReadMarks, unread } from "../src/rooms/read-marks";
+import { browserBox, memoryBox } from "../src/ui/storage";
+import { ADA, AI, room } from "./fake-port";
+
+describe("Drafts", () => {
+  it("keeps one draft for each room, over a reload", () => {
+    const box = memoryBox();
+    new Drafts(box).write("a", { text: "to a", ask: true });
+    new Drafts(box).write("b", { text: "to b", ask: false });
+    expect(new Drafts(box).read("a")).toEqual({ text: "to a", ask: true });
+    expect(new Drafts(box).read("b").text).toBe("to b");
+    expect(new Drafts(box).read("c")).toEqual({ text: "", ask: false });
+  });
+
+  it("leaves nothing behind when the text is gone", () => {
+    const box = memoryBox();
+    new Drafts(box).write("a", { text: "x", ask: false });
+    new Drafts(box).write("a", { text: "", ask: false });
+    expect(box.keys("draft.")).toEqual([]);
+  });
+
+  it("survives storage that is forbidden or damaged", () => {
+    const forbidden = browserBox(() => {
+      throw new Error("SecurityError");
+    });
+    new Drafts(forbidden).write("a", { text: "x", ask: false });
+    expect(new Drafts(forbidden).read("a").text).toBe("");
+    const damaged = memoryBox();
+    damaged.write("draft.a", "{");
+    expect(new Drafts(damaged).read("a").text).toBe("");
+  });
+});
+
+describe("Account", () => {
+  it("is the same person after a reload and after signing in again", () => {
+    const box = memoryBox();
+    const first = new Account(box);
+    expect(first.identity.value).toBeNull();
+    first.signIn("  Ada   Lovelace ");
+    const key = first.identity.value?.key;
+    expect(key).toMatch(/^[0-9a-f]{48}$/);
+    expect(new Account(box).identity.value).toEqual({ name: "Ada Lovelace", key });
+    first.signOut();
+    expect(new Account(box).identity.value).toBeNull();
+    expect(new Account(box).lastName).toBe("Ada Lovelace");
+    first.signIn("Ada");
+    expect(first.identity.value?.key).toBe(key);
+  });
+
+  it("takes no empty name", () => {
+    const account = new Account(memoryBox());
+    account.signIn("   ");
+    expect(account.identity.value).toBeNull();
+    expect(cleanName("x".repeat(99))).toHaveLength(40);
+  });
+});
+
+describe("unread", () => {
+  it("counts from the mark, and anew after the server has forgotten", () => {
+    const marks = new ReadMarks(memoryBox());
+    marks.mark("r", 5);
+    expect(unread(room("r", 8), marks.marks.value)).toBe(3);
+    expect(unread(room("r", 2), marks.marks.value)).toBe(2);
+    expect(unread(room("never seen", 9), marks.marks.value)).toBe(0);
+  });
+});
+
+describe("completion of @", () => {
+  it("begins at a word and ends at the caret", () => {
+    expect(mentionAt("hi @ad", 6)).toEqual({ from: 3, query: "ad" });
+    expect(mentionAt("@", 1)).toEqual({ from: 0, query: "" });
+    expect(mentionAt("a@b", 3)).toBeNull();
+    expect(mentionAt("hi @ada ok", 10)).toBeNull();
+  });
+
+  it("knows the assistant by its name and as ai, and people by each of their names", () => {
+    const assistant = { name: "Helper", model: "", state: "ready", detail: null } as const;
+    const people = [ADA, AI, { ...ADA, id: "g", name: "Grace Hopper" }];
+    expect(candidatesFor("", people, assistant).map((each) => each.insert)).toEqual(["@ai ", "@Ada ", "@Grace Hopper "]);
+    expect(candidatesFor("ho", people, assistant).map((each) => each.name)).toEqual(["Grace Hopper"]);
+    expect(candidatesFor("AI", people, assistant).map((each) => each.name)).toEqual(["Helper"]);
+  });
+});
