@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from hubline.connection import TransportConnection
-from hubline.errors import ConnectionClosed, HubError, KeepAliveTimeout, RemoteProtocolError
+from hubline.errors import ConnectionClosed, HubError, RemoteProtocolError
 from hubline.server.context import HubCallerContext
 from hubline.server.dispatcher import Dispatcher
-from hubline.server.errors import error_text
+from hubline.server.errors import CONNECTION_FAILED, error_text
 from hubline.wire.codec import Codec
 from hubline.wire.connection import Event, Failed, HandshakeAccepted, HandshakeRefused, PingDue, Side, WireConnection
 from hubline.wire.messages import (
@@ -44,7 +44,7 @@ class HubConnectionContext:
         self.codec: Codec
         self.write: Callable[[Packet], bool] = transport.write
         self.drain = transport.drain
-        self.context = HubCallerContext(transport.id, transport.scope, self.close)
+        self.context = HubCallerContext(transport.id, transport.scope, self.abort)
         self._runtime, self._transport = runtime, transport
         self._wire = WireConnection(
             Side.SERVER,
@@ -77,6 +77,11 @@ class HubConnectionContext:
             self._cause = cause
             self._transport.end_input()
             self._resume()
+
+    def abort(self) -> None:
+        """End because hub code says so: from now on nothing but `Close` is written, as in the original."""
+        self.close()
+        self.write = _drop
 
     async def run(self) -> None:
         """The whole life of the connection. Raises what `on_disconnected` raises, so that the transport knows."""
@@ -131,7 +136,7 @@ class HubConnectionContext:
                 error,
                 exc_info=None if expected else error,
             )
-            text = error_text("Connection closed with an error.", error, detailed=self._runtime.options.detailed_errors)
+            text = error_text(CONNECTION_FAILED, error, detailed=self._runtime.options.detailed_errors)
             self.send(Close(error=text))
             self._abort_signal()
             return False
@@ -143,6 +148,8 @@ class HubConnectionContext:
         try:
             while True:
                 for event in events:
+                    if isinstance(event, Close | Failed):
+                        await self._let_calls_begin()
                     if self._closing is not None:
                         return
                     room = self._handle(event)
@@ -179,12 +186,9 @@ class HubConnectionContext:
                 self._fail(error)
 
     def _fail(self, error: ConnectionClosed) -> None:
-        """The peer broke a rule or fell silent. Only the first is told to it, as in the original."""
+        """The peer broke a rule or fell silent, and is told so."""
         logger.info("connection %s: %s", self.id, error)
-        text = ""
-        if not isinstance(error, KeepAliveTimeout):
-            detailed = self._runtime.options.detailed_errors
-            text = error_text("Connection closed with an error.", error, detailed=detailed)
+        text = error_text(CONNECTION_FAILED, error, detailed=self._runtime.options.detailed_errors)
         self.close(error=text, allow_reconnect=error.allow_reconnect, cause=error)
 
     def _lost(self, error: ConnectionClosed) -> None:
@@ -198,6 +202,12 @@ class HubConnectionContext:
             self.close(allow_reconnect=True)
         else:
             self._fail(error)
+
+    async def _let_calls_begin(self) -> None:
+        """The client's last word counts behind the calls it sent before, so each of them is still run."""
+        began = self._dispatcher.when_all_began()
+        if began is not None:
+            await self._pause(began)
 
     async def _pause(self, room: asyncio.Future[None]) -> None:
         """Wait for room, or for the end. The time does not count towards the client's silence."""
@@ -239,6 +249,7 @@ class HubConnectionContext:
 
     async def _ended(self) -> None:
         """The closing order of the original: `Close`, abort signal, `on_disconnected`, then the uploads fail."""
+        self.write = self._transport.write
         self.send(self._closing or Close(allow_reconnect=True))
         self._abort_signal()
         try:
