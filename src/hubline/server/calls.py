@@ -2,7 +2,8 @@
 
 import asyncio
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from hubline.errors import InvocationError
@@ -129,11 +130,11 @@ async def invoke_method(context: InvocationContext) -> Any:
         values = await _all_values(call, context.arguments)
         positional = [values[name] for name in method.order]
         keywords = {name: values[name] for name in method.keywords}
-    if not method.is_async:
-        function = functools.partial(method.function, context.hub, *positional, **keywords)
-        return in_thread(function) if method.is_stream else await asyncio.to_thread(function)
-    result = method.function(context.hub, *positional, **keywords)
-    return await result if asyncio.iscoroutine(result) else result
+    function = functools.partial(method.function, context.hub, *positional, **keywords)
+    result = function() if method.is_async else await asyncio.to_thread(function)
+    if inspect.iscoroutine(result):  # asyncio's own takes generators for coroutines
+        result = await result
+    return in_thread(result) if method.is_stream and isinstance(result, Iterable) else result
 
 
 async def _all_values(call: Call, arguments: list[Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
+
 from hubline.auth.policies import PolicyContext
 from hubline.errors import BindingError, HubError
 from hubline.server import errors
@@ -40,7 +42,10 @@ class Dispatcher:
         self._streaming = 0
         self._waiting: deque[Call] = deque()
         self._calls: dict[str, Call] = {}
+        """What a cancellation finds: one call an id, a stream before a plain call."""
+        self._live: set[Call] = set()
         self._room: asyncio.Future[None] | None = None
+        self._none_waiting: asyncio.Future[None] | None = None
         self.uploads = Uploads()
 
     def invoke(self, message: Invocation | StreamInvocation) -> asyncio.Future[None] | None:
@@ -51,7 +56,9 @@ class Dispatcher:
             return None
         try:
             arguments = method.binder.bind(self._connection.codec, message.arguments)
-        except BindingError as error:
+        except Exception as error:  # a `BindingError`, or whatever a validator of the user raises
+            if not isinstance(error, BindingError):
+                logger.exception("connection %s: the arguments of %s", self._connection.id, method.where)
             text = errors.BINDING_FAILED.format(method.name)
             self._answer_error(message, error_text(text, error, detailed=self._runtime.options.detailed_errors))
             return None
@@ -73,8 +80,15 @@ class Dispatcher:
     def stop(self) -> None:
         """The connection has ended: streams stop, calls with a `Cancellation` are told, the waiting never begin."""
         self._waiting.clear()
-        for call in list(self._calls.values()):
+        for call in list(self._live):
             call.cancel()
+
+    def when_all_began(self) -> asyncio.Future[None] | None:
+        """A future that is done when no call waits for its turn; None when that is so already."""
+        if not self._waiting:
+            return None
+        self._none_waiting = asyncio.get_running_loop().create_future()
+        return self._none_waiting
 
     def _mistake(self, method: HubMethod, message: Invocation | StreamInvocation) -> str:
         """What is wrong with the way a method is called, in the original's order of checks."""
@@ -98,7 +112,10 @@ class Dispatcher:
 
     def _register(self, call: Call) -> None:
         """Make the call known, so that items and cancels that follow at once find it, even while it waits."""
-        if call.message.invocation_id:
+        self._live.add(call)
+        if call.method.is_stream:
+            self._calls[call.message.invocation_id] = call
+        elif call.message.invocation_id:
             self._calls.setdefault(call.message.invocation_id, call)
         options = self._runtime.options
         for stream_id, (_, kind) in zip(call.message.stream_ids, call.method.uploads, strict=True):
@@ -134,6 +151,8 @@ class Dispatcher:
             self._take_slot(self._waiting.popleft())
             if self._room is not None and not self._room.done():
                 self._room.set_result(None)
+            if self._none_waiting is not None and not self._waiting and not self._none_waiting.done():
+                self._none_waiting.set_result(None)
 
     def _start(self, call: Call) -> None:
         call.task = self._runtime.tasks.start(self._run(call))
@@ -142,14 +161,10 @@ class Dispatcher:
         """A call from authorisation to answer. Its task is cancelled with its stream, or when the app shuts down."""
         call.started = True
         try:
-            completion = await self._complete(call)
-        except asyncio.CancelledError:
-            if not call.cancelled:
-                raise
-            completion = Completion(invocation_id=call.message.invocation_id)
-        finally:
-            self._forget(call)
-        try:
+            try:
+                completion = await self._complete(call)
+            finally:
+                self._forget(call)
             await self._answer(call, completion)
         finally:
             call.release_slot()
@@ -167,8 +182,17 @@ class Dispatcher:
             if not method.injected:
                 return await self._perform(call)
             call.injector = Injector(self._connection.context)
-            async with call.injector.stack:
-                return await self._perform(call)
+            completion = Completion(invocation_id=invocation_id, result=UNSET if method.is_stream else None)
+            async with call.injector.stack:  # which may swallow the exception of the method
+                completion = await self._perform(call)
+            return completion
+        except asyncio.CancelledError as error:
+            if call.cancelled:
+                return Completion(invocation_id=invocation_id)
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return self._failure(call, error)  # not this task but something that the method awaited was cancelled
         except Exception as error:
             return self._failure(call, error)
 
@@ -202,7 +226,7 @@ class Dispatcher:
         await pump(result, invocation_id, self._connection)
         return Completion(invocation_id=invocation_id)
 
-    def _failure(self, call: Call, error: Exception) -> Completion:
+    def _failure(self, call: Call, error: BaseException) -> Completion:
         method, connection_id = call.method, self._connection.id
         if isinstance(error, HubError):
             logger.info("connection %s: %s refused: %s", connection_id, method.where, error)
@@ -215,6 +239,7 @@ class Dispatcher:
     def _forget(self, call: Call) -> None:
         """The method has ended: its id is free, and what is still uploaded to it is ignored."""
         message = call.message
+        self._live.discard(call)
         if self._calls.get(message.invocation_id) is call:
             del self._calls[message.invocation_id]
         if call.uploads:

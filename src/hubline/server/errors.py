@@ -1,6 +1,6 @@
 """What callers are told when something fails: the original's sentences, word for word (spec §5.3)."""
 
-from hubline.errors import BindingError, HubError, MessageTooLarge, RemoteProtocolError
+from hubline.errors import BindingError, HubError, KeepAliveTimeout, RemoteProtocolError
 
 UNKNOWN_METHOD = "Failed to invoke '{0}' due to an error on the server. HubException: Method does not exist."
 BINDING_FAILED = "Failed to invoke '{0}' due to an error on the server."
@@ -11,22 +11,25 @@ INVOCATION_FAILED = "An unexpected error occurred invoking '{0}' on the server."
 STREAM_FAILED = "An error occurred on the server while streaming results."
 NOT_A_STREAM = "The value returned by the streaming method '{0}' is not a ChannelReader<> or IAsyncEnumerable<>."
 ID_IN_USE = "Invocation ID '{0}' is already in use."
+CONNECTION_FAILED = "Connection closed with an error."
 NO_RESULT_IN_ON_CONNECTED = "Client results inside OnConnectedAsync Hub methods are not allowed."
 
 
-def error_text(base: str, error: Exception, *, detailed: bool) -> str:
+def error_text(base: str, error: BaseException, *, detailed: bool) -> str:
     """`base` alone, unless the error may travel: a `HubError` always, everything else only with detailed errors."""
     if isinstance(error, HubError):
         return f"{base} HubException: {error}"
     return f"{base} {_name(error)}: {_sentence(error)}" if detailed else base
 
 
-def _name(error: Exception) -> str:
+def _name(error: BaseException) -> str:
     """The name under which clients of the original know it."""
-    if isinstance(error, BindingError | RemoteProtocolError | MessageTooLarge):
+    if isinstance(error, BindingError | RemoteProtocolError):
         return "InvalidDataException"
+    if isinstance(error, KeepAliveTimeout):
+        return "OperationCanceledException"
     return type(error).__name__
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     return error.message if isinstance(error, BindingError) else str(error)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextvars
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, Protocol
 
 from hubline.wire.messages import StreamItem
@@ -30,17 +30,18 @@ async def pump(items: AsyncIterable[Any], invocation_id: str, writer: ItemWriter
             if not writer.send(StreamItem(invocation_id=invocation_id, item=item)):
                 await writer.drain()
     finally:
-        if isinstance(iterator, AsyncGenerator):
-            await iterator.aclose()
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            await close()
 
 
-async def in_thread(start: Callable[[], Iterator[Any]]) -> AsyncIterator[Any]:
-    """Run a blocking generator in worker threads, one item at a time, so that it cannot stall the loop.
+async def in_thread(items: Iterable[Any]) -> AsyncIterator[Any]:
+    """Iterate what may block in worker threads, one item at a time, so that it cannot stall the loop.
 
     A thread can't be interrupted: when the stream is cancelled, the item being made is waited for, then dropped.
     """
     loop, context = asyncio.get_running_loop(), contextvars.copy_context()
-    iterator = await asyncio.to_thread(start)
+    iterator = iter(items)
     step: asyncio.Future[Any] | None = None
     try:
         while True:
