@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from hubline.errors import RemoteProtocolError
 from hubline.wire.codec import Splitter, TransferFormat
 from hubline.wire.framing import RECORD_SEPARATOR, RecordSplitter
-from hubline.wire.json_faults import refuse
+from hubline.wire.json_faults import refuse, repair
 from hubline.wire.messages import (
     Ack,
     Close,
@@ -74,6 +74,9 @@ class JsonCodec:
         try:
             message: Message = self._decode(payload)
         except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+            repaired = repair(payload)
+            if repaired != payload:
+                return self.decode(repaired)
             refuse(payload, error)
             return None
         if type(message) is Invocation:

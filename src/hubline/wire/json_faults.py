@@ -1,8 +1,9 @@
-"""What is wrong with a JSON payload that could not be read: only looked into when decoding failed.
+"""What is wrong with a JSON payload that could not be read, and what can be mended: only needed when decoding failed.
 
 The texts are those of ASP.NET Core 10 (`JsonHubProtocol`), asked from a running server with detailed errors.
 """
 
+import re
 from typing import Any
 
 from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, ValidationError
@@ -14,6 +15,13 @@ from hubline.errors import RemoteProtocolError
 _LARGEST_TYPE = 2**31 - 1
 _KNOWN_TYPES = range(1, 10)
 _TOKENS = {'"': "String", "[": "Array", "n": "Null", "t": "True", "f": "False"}
+
+_ESCAPES = re.compile(
+    rb"""\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}   # a pair
+    | (?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})
+    | \\.""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 class _Properties(Struct, rename="camel"):
@@ -34,7 +42,6 @@ class _Properties(Struct, rename="camel"):
 
 _FORMS: tuple[tuple[str, Any, str], ...] = (
     ("headers", dict[str, Any], "Expected 'headers' to be of type StartObject."),
-    ("headers", dict[str, str], "Expected headers to be of type String."),
     ("invocation_id", str, "Expected 'invocationId' to be of type String."),
     ("target", str, "Expected 'target' to be of type String."),
     ("stream_ids", list[Any], "Expected 'streamIds' to be of type Array."),
@@ -65,10 +72,27 @@ def refuse(payload: bytes, cause: Exception) -> None:
     for name, form, text in _FORMS:
         if raws[name] is not UNSET and not _fits(raws[name], form):
             raise RemoteProtocolError(text) from cause
+    if properties.headers is not UNSET:
+        _check_headers(decode(properties.headers), cause)
     for name in _REQUIRED.get(kind, ()):
         if raws[name] is UNSET:
             raise RemoteProtocolError(f"Missing required property '{_wire_name(name)}'.") from cause
     raise RemoteProtocolError("Error reading JSON.") from cause
+
+
+def repair(payload: bytes) -> bytes:
+    """The payload with U+FFFD for every half of a surrogate pair that stands alone.
+
+    JavaScript writes such halves when a text was cut in the middle of an emoji. msgspec takes them for broken JSON; in
+    the original the call fails and the connection stays. We let the call through, with the sign for what is lost.
+    """
+    return _ESCAPES.sub(lambda found: rb"\ufffd" if found["half"] else found[0], payload)
+
+
+def _check_headers(headers: dict[str, Any], cause: Exception) -> None:
+    for name, value in headers.items():
+        if not isinstance(value, str):
+            raise RemoteProtocolError(f"Expected header '{name}' to be of type String.") from cause
 
 
 def _properties(payload: bytes, cause: Exception) -> _Properties:

@@ -89,8 +89,10 @@ class OutgoingNames:
         return write(value)
 
     def each(self, values: Any) -> Any:
-        """The same for a list or a tuple: `values` itself unless there is something to rename."""
-        return values if self._plain.issuperset(map(type, values)) else [self(value) for value in values]
+        """The same for a list, quicker."""
+        if type(values) is Raw or self._plain.issuperset(map(type, values)):
+            return values
+        return [self(value) for value in values]
 
     def unknown(self, value: Any) -> Any:
         """The `enc_hook` of both codecs: models inside of Structs that are left alone, and subclasses of `str`."""

@@ -62,8 +62,8 @@ class NegotiateResponse(Struct, frozen=True, kw_only=True, omit_defaults=True, r
             raise ConnectionClosed("Invalid negotiation response received.") from error
         if legacy is not UNSET:
             raise ConnectionClosed(
-                "Detected a connection attempt to an ASP.NET SignalR Server. This client only supports connecting to an "
-                "ASP.NET Core SignalR Server. See https://aka.ms/signalr-core-differences for details."
+                "Detected a connection attempt to an ASP.NET SignalR Server. "
+                "This client only supports connecting to an ASP.NET Core SignalR Server."
             )
         if not response.error and not response.url:
             response._require_connection()
