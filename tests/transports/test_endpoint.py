@@ -316,6 +316,7 @@ class Guard:
     ("token", "headers", "challenge"),
     [
         ("", {}, "Bearer"),
+        ("", {"authorization": "Basic YTpi"}, "Bearer"),
         ("", {"authorization": "Bearer nonsense"}, 'Bearer error="invalid_token"'),
         ("access_token=nonsense", {}, 'Bearer error="invalid_token"'),
     ],

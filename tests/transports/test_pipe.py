@@ -38,14 +38,14 @@ async def test_a_deadline_acts_once_at_the_first_heartbeat_after_it() -> None:
     assert acted == ["second"]
 
 
-async def test_heartbeats_end_with_the_connection() -> None:
+async def test_heartbeats_go_on_after_the_end_so_that_an_application_that_does_not_read_can_notice() -> None:
     pipe = carried()
-    ticks: list[float] = []
-    pipe.on_heartbeat(ticks.append)
+    noticed: list[bool] = []
+    pipe.on_heartbeat(lambda now: noticed.append(pipe.lost))
     pipe.tick(1001.0)
     pipe.abort()
     pipe.tick(1002.0)
-    assert ticks == [1001.0]
+    assert noticed == [False, True]
     assert pipe.state is State.ENDED
 
 

@@ -1,6 +1,8 @@
 """POST bodies: behaviour §2.5."""
 
 import asyncio
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -116,9 +118,11 @@ async def test_of_a_client_that_vanishes_in_the_middle_of_a_small_upload_nothing
 
 async def test_a_vanished_upload_is_answered_400_should_anybody_listen() -> None:
     inbox = Inbox(10)
-    messages = iter([{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}])
+    messages: Iterator[dict[str, Any]] = iter(
+        [{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}]
+    )
 
-    async def receive() -> dict[str, object]:
+    async def receive() -> dict[str, Any]:
         return next(messages)
 
     assert (await take_body(inbox, receive)).status_code == 400

@@ -103,6 +103,7 @@ async def test_an_event_is_everything_that_waits(sites: Sites) -> None:
     await request.answered()
 
 
+@pytest.mark.statement(59)
 async def test_it_carries_text_only_and_does_not_show_that_the_peer_lives(sites: Sites) -> None:
     log = Log()
     site = sites(log.serve)

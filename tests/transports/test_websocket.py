@@ -112,6 +112,22 @@ async def test_the_type_of_an_incoming_frame_means_nothing(site: Site) -> None:
     await socket.ended()
 
 
+@pytest.mark.statement(45, 46)
+async def test_boundaries_of_incoming_messages_mean_nothing(sites: Sites) -> None:
+    read: list[bytes] = []
+
+    async def serve(connection: TransportConnection) -> None:
+        while True:
+            read.append(await connection.receive())
+
+    socket = await opened(sites(serve))
+    for data in ('{"type"', ":6}\x1e" + '{"type":6}\x1e', b'{"type":7}\x1e'):
+        socket.say(data)
+    socket.leave()
+    await socket.ended()
+    assert b"".join(read) == b'{"type":6}\x1e{"type":6}\x1e{"type":7}\x1e'
+
+
 @pytest.mark.statement(47)
 async def test_one_frame_holds_whole_packets_up_to_64_kib(sites: Sites) -> None:
     kept = Kept()
@@ -174,6 +190,8 @@ async def test_when_the_peer_leaves_the_application_reads_its_end_and_nothing_is
             with pytest.raises(ConnectionClosed) as caught:
                 await connection.receive()
             ended.append(caught.value)
+        assert connection.lost
+        assert not connection.write(Packet(b"too late"))
 
     socket = await opened(sites(serve))
     socket.leave(code)

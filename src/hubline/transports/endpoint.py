@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
-import msgspec
+from msgspec import UNSET
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -21,6 +21,7 @@ from hubline.transports.registry import ConnectionRegistry, NoRoom
 from hubline.transports.responses import NO_CACHE, answer, no_room, plain, refused
 from hubline.transports.server_sent_events import ServerSentEventsTransport
 from hubline.transports.websocket import WebSocketTransport
+from hubline.wire.negotiate import AvailableTransport, NegotiateResponse, choose_version
 
 logger = logging.getLogger("hubline.transports")
 
@@ -119,8 +120,8 @@ class HubEndpoint:
         connection_scope.identity = await self._authenticate(connection_scope)
         status = await self._authorize(connection_scope)
         if status is not None:
-            token_given = "authorization" in connection_scope.headers or "access_token" in connection_scope.query
-            raise Refused(refused(status, token_given=token_given))
+            bearer = connection_scope.headers.get("authorization", "").lower().startswith("bearer ")
+            raise Refused(refused(status, token_given=bearer or "access_token" in connection_scope.query))
         return connection_scope
 
     # What is asked for
@@ -128,25 +129,24 @@ class HubEndpoint:
     def _negotiated(self, scope: ConnectionScope) -> Response:
         if scope.raw["method"] != "POST":
             raise Refused(plain(405))
-        asked = query_value(scope, "negotiateversion") or "0"
-        try:
-            version = int(asked)
-        except ValueError:
-            return _json({"error": "The client requested a non-integer protocol version."})
-        if version < self._options.minimum_protocol_version:
-            text = f"The client requested version '{version}', but the server does not support this version."
-            return _json({"error": text})
-        version = min(version, 1)
+        asked = query_value(scope, "negotiateversion")
+        version = choose_version(asked, minimum=self._options.minimum_protocol_version)
+        if isinstance(version, NegotiateResponse):
+            return _json(version)
         pipe = self._registry.negotiate(self, self._options, version=version)
-        body: dict[str, Any] = {"negotiateVersion": version, "connectionId": pipe.id}
-        if version:
-            body["connectionToken"] = pipe.token
-        body["availableTransports"] = [
-            {"transport": each.value, "transferFormats": ["Text"] if each.value[0] == "S" else ["Text", "Binary"]}
+        offered = [
+            AvailableTransport.of(each.value, each.transfer_formats)
             for each in Transport
             if each in self._options.transports
         ]
-        return _json(body)
+        return _json(
+            NegotiateResponse(
+                negotiate_version=version,
+                connection_id=pipe.id,
+                connection_token=pipe.token if version > 0 else UNSET,
+                available_transports=tuple(offered),
+            )
+        )
 
     async def _websocket(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
         if query_value(scope, "id"):
@@ -245,5 +245,5 @@ def _wants_events(scope: ConnectionScope) -> bool:
     return any(media_type.strip().lower() == "text/event-stream" for media_type in accepted)
 
 
-def _json(body: Any) -> Response:
-    return Response(msgspec.json.encode(body), 200, {"content-type": "application/json"})
+def _json(body: NegotiateResponse) -> Response:
+    return Response(body.format(), 200, {"content-type": "application/json"})

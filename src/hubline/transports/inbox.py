@@ -12,15 +12,13 @@ class Inbox:
     when at most half of that is left.
     """
 
-    __slots__ = ("_ended", "_error", "_pieces", "_reader", "_room", "capacity", "feeding", "size")
+    __slots__ = ("_ended", "_error", "_reader", "_room", "_unread", "capacity", "feeding")
 
     def __init__(self, capacity: int) -> None:
-        self.size = 0
-        """Bytes not read yet."""
         self.feeding = asyncio.Lock()
         """Held by the request that feeds, so that the bytes of two requests never mix."""
         self.capacity = capacity
-        self._pieces: list[bytes] = []
+        self._unread = bytearray()  # not a list: many tiny bodies would cost far more than they weigh
         self._reader: asyncio.Future[None] | None = None
         self._room: asyncio.Event | None = None
         self._ended: ConnectionClosed | None = None
@@ -35,7 +33,7 @@ class Inbox:
         while True:
             if self._error is not None:
                 raise self._error
-            if self._pieces:
+            if self._unread:
                 return self._take()
             if self._ended is not None:
                 raise self._ended
@@ -50,14 +48,18 @@ class Inbox:
         if self.closed:
             return False
         if data:
-            self._pieces.append(data)
-            self.size += len(data)
+            self._unread += data
             self._wake()
         if self.size > self.capacity:
             if self._room is None:
                 self._room = asyncio.Event()
             await self._room.wait()
         return not self.closed
+
+    @property
+    def size(self) -> int:
+        """Bytes not read yet."""
+        return len(self._unread)
 
     @property
     def closed(self) -> bool:
@@ -73,14 +75,12 @@ class Inbox:
         """Nothing is read any more."""
         if self._error is None:
             self._error = error
-            self._pieces.clear()
-            self.size = 0
+            self._unread.clear()
             self._release()
 
     def _take(self) -> bytes:
-        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
-        self.size = 0
+        data = bytes(self._unread)
+        self._unread.clear()
         self._make_room()
         return data
 

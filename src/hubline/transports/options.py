@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Literal, get_args
 
 from hubline.errors import ConfigurationError
+from hubline.wire.codec import TransferFormat
 
 OutboxPolicy = Literal["close", "drop_oldest", "latest"]
 
@@ -15,6 +16,12 @@ class Transport(Enum):
     WEB_SOCKETS = "WebSockets"
     SERVER_SENT_EVENTS = "ServerSentEvents"
     LONG_POLLING = "LongPolling"
+
+    @property
+    def transfer_formats(self) -> frozenset[TransferFormat]:
+        """What it can carry."""
+        text_only = self is Transport.SERVER_SENT_EVENTS
+        return frozenset({TransferFormat.TEXT} if text_only else TransferFormat)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,9 +19,6 @@ logger = logging.getLogger("hubline.transports")
 
 Serve: TypeAlias = Callable[[TransportConnection], Awaitable[None]]
 
-TEXT_ONLY = frozenset({TransferFormat.TEXT})
-TEXT_AND_BINARY = frozenset(TransferFormat)
-
 
 class State(Enum):
     """Where a connection is in its life; the original's `HttpConnectionStatus`, with its "inactive" told apart."""
@@ -63,6 +60,26 @@ class NoCarrier:
 class Pipe:
     """A connection as the registry keeps it, as its transport feeds it, and as a hub sees it."""
 
+    __slots__ = (
+        "_deadline",
+        "_heartbeats",
+        "_scope",
+        "_write_seen",
+        "carrier",
+        "clock",
+        "drain",
+        "id",
+        "inbox",
+        "input",
+        "options",
+        "outbox",
+        "state",
+        "token",
+        "transfer_format",
+        "transport",
+        "write",
+    )
+
     def __init__(self, *, connection_id: str, token: str, options: TransportOptions, clock: Clock) -> None:
         self.id = connection_id
         self.token = token
@@ -80,6 +97,8 @@ class Pipe:
             wake=self._wake,
             overflow=self._overflow,
         )
+        self.write: Callable[[Packet], bool] = self.outbox.put
+        self.drain = self.outbox.drain
         self.carrier: Carrier = NoCarrier()
         self._scope: ConnectionScope | None = None
         self._heartbeats: list[Callable[[float], None]] = []
@@ -95,7 +114,7 @@ class Pipe:
 
     @property
     def transfer_formats(self) -> frozenset[TransferFormat]:
-        return TEXT_ONLY if self.transport is Transport.SERVER_SENT_EVENTS else TEXT_AND_BINARY
+        return self.transport.transfer_formats if self.transport is not None else frozenset()
 
     @property
     def has_inherent_keep_alive(self) -> bool:
@@ -116,12 +135,6 @@ class Pipe:
 
     def end_input(self) -> None:
         self.input.close(ConnectionClosed())
-
-    def write(self, packet: Packet) -> bool:
-        return self.outbox.put(packet)
-
-    async def drain(self) -> None:
-        await self.outbox.drain()
 
     def abort(self, error: Exception | None = None) -> None:
         if self.state is State.ENDED:
@@ -183,9 +196,8 @@ class Pipe:
             self._check_write(now)
         if self.options.close_on_token_expiry:
             self._check_expiry()
-        if self.state is not State.ENDED:
-            for callback in self._heartbeats:
-                callback(now)
+        for callback in self._heartbeats:  # also of a connection that ended, until the application has noticed
+            callback(now)
 
     def _check_write(self, now: float) -> None:
         number, since = self._write_seen

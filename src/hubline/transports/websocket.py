@@ -5,6 +5,7 @@ WebSocket message holds one or more whole hub messages.
 """
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.types import Message, Receive, Send
@@ -25,10 +26,10 @@ INTERNAL_ERROR = 1011
 class WebSocketInput:
     """What the peer sends, straight from the ASGI server: no task, no queue and no copy of ours in between."""
 
-    __slots__ = ("_error", "_interrupt", "_receive", "peer_left")
+    __slots__ = ("_error", "_interrupt", "_left", "_receive")
 
-    def __init__(self, receive: Receive) -> None:
-        self.peer_left = False
+    def __init__(self, receive: Receive, left: Callable[[], None]) -> None:
+        self._left = left
         self._receive = receive
         self._interrupt = Interrupt()
         self._error: ConnectionClosed | None = None
@@ -40,8 +41,8 @@ class WebSocketInput:
             except Interrupted:
                 break
             if message["type"] == "websocket.disconnect":
-                self.peer_left = True
                 self._error = ConnectionClosed()
+                self._left()
             elif data := message.get("bytes") or (message.get("text") or "").encode():
                 return data
         assert self._error is not None, "only close() interrupts"
@@ -59,10 +60,10 @@ class WebSocketTransport:
     def __init__(self, pipe: Pipe, receive: Receive, send: Send, *, tasks: TaskOwner) -> None:
         self._pipe = pipe
         self._send = send
-        self._input = WebSocketInput(receive)
+        pipe.input = WebSocketInput(receive, self._peer_left)
         self._closing = Interrupt()
+        self._peer_is_here = True
         self._writer = Writer(pipe.outbox, self._write, tasks=tasks, failed=self._failed)
-        pipe.input = self._input
         pipe.carrier = self
 
     def wake(self) -> None:
@@ -78,7 +79,7 @@ class WebSocketTransport:
             well = await self._pipe.serve(serve)
             self._pipe.outbox.finish()
             await self._writer.join()
-            if not self._input.peer_left:
+            if self._peer_is_here:
                 await self._close(NORMAL_CLOSURE if well else INTERNAL_ERROR)
         except OSError as error:
             self._failed(error)
@@ -106,5 +107,8 @@ class WebSocketTransport:
         """The server could not send: the peer is gone."""
         level = logging.DEBUG if isinstance(error, OSError) else logging.WARNING
         logger.log(level, "connection %s: the server could not send: %r", self._pipe.id, error)
-        self._input.peer_left = True
+        self._peer_left()
+
+    def _peer_left(self) -> None:
+        self._peer_is_here = False
         self._pipe.abort()
