@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+import pytest
+
 from tests.integration.lines import Ended, Endpoint, EventsLine, Line, PollingLine, WebSocketLine
 from tests.integration.wire_form import RS, Message, decode, encode
+from tests.interop.running import ELSEWHERE
 
 WEB_SOCKETS, EVENTS, POLLING = "WebSockets", "ServerSentEvents", "LongPolling"
+
+
+PATIENCE = 10.0
+"""Seconds after which a message will not come any more: a safety net, nothing waits for it to pass."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,9 @@ class Peer:
 
     async def receive(self) -> Message:
         """The next message. Raises `Ended` when there are no more."""
-        while not self._inbox:
-            self._take(await self.line.receive())
+        async with asyncio.timeout(PATIENCE):
+            while not self._inbox:
+                self._take(await self.line.receive())
         return self._inbox.pop(0)
 
     async def receive_many(self, number: int) -> list[Message]:
@@ -143,15 +151,19 @@ class Connector:
 
 @asynccontextmanager
 async def connector(base: str, way: Way) -> AsyncIterator[Connector]:
-    """With a safety net in time: nothing here takes long."""
+    """A connector; what it opened is closed at the end."""
     opener = Connector(base, way)
     try:
-        async with asyncio.timeout(20):
-            yield opener
+        yield opener
     finally:
         for endpoint, line in opener._opened:
             await line.close()
             await endpoint.aclose()
+
+
+def ours_only(reason: str) -> pytest.MarkDecorator:
+    """For what is on purpose not as in the original."""
+    return pytest.mark.skipif(bool(ELSEWHERE), reason=reason)
 
 
 def call(id_: str | None, target: str, *arguments: Any, streams: tuple[str, ...] = ()) -> Message:
