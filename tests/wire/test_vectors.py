@@ -31,10 +31,7 @@ def load(name: str) -> dict[str, Any]:
 def open_up(codec: Codec, message: Message) -> dict[str, Any]:
     """The fields of a message, with its values decoded."""
     fields = {name: value for name, value in asdict(message).items() if value is not UNSET}
-    return {
-        name: codec.reader(Any)(value) if isinstance(value, Raw) else value  # type: ignore[arg-type]
-        for name, value in fields.items()
-    }
+    return {name: codec.reader(Any)(value) if isinstance(value, Raw) else value for name, value in fields.items()}
 
 
 def read(codec: Codec, framed: bytes) -> Message:

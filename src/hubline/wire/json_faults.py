@@ -70,7 +70,7 @@ def refuse(payload: bytes, cause: Exception) -> None:
         return
     raws: dict[str, Raw | UnsetType] = asdict(properties)
     for name, form, text in _FORMS:
-        if raws[name] is not UNSET and not _fits(raws[name], form):
+        if raws[name] is not UNSET and not _fits(raws[name], form, cause):
             raise RemoteProtocolError(text) from cause
     if properties.headers is not UNSET:
         _check_headers(decode(properties.headers), cause)
@@ -109,7 +109,7 @@ def _properties(payload: bytes, cause: Exception) -> _Properties:
 def _type_of(raw: Raw | UnsetType, cause: Exception) -> int:
     if raw is UNSET:
         raise RemoteProtocolError("Missing required property 'type'.") from cause
-    if not _fits(raw, int | float):
+    if not _fits(raw, int | float, cause):
         raise RemoteProtocolError("Expected 'type' to be of type Number.") from cause
     kind = decode(raw)
     if not isinstance(kind, int) or not -_LARGEST_TYPE <= kind <= _LARGEST_TYPE:
@@ -118,11 +118,13 @@ def _type_of(raw: Raw | UnsetType, cause: Exception) -> int:
     return kind
 
 
-def _fits(raw: Raw | UnsetType, form: Any) -> bool:
+def _fits(raw: Raw | UnsetType, form: Any, cause: Exception) -> bool:
     try:
         decode(raw, type=form)  # type: ignore[arg-type]
-    except (DecodeError, UnicodeDecodeError):
+    except ValidationError:
         return False
+    except (DecodeError, UnicodeDecodeError):
+        raise RemoteProtocolError("Error reading JSON.") from cause
     return True
 
 

@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from msgspec import UNSET, Raw, Struct, UnsetType, defstruct
+from msgspec import UNSET, Raw, Struct, UnsetType, defstruct, field
 from msgspec.structs import FieldInfo, fields
 
 Write: TypeAlias = Callable[[Any], Any]
@@ -111,7 +111,7 @@ class OutgoingNames:
         if is_pydantic_model(kind):
             return lambda model: self(model.model_dump(mode=self._pydantic_mode, by_alias=True))
         if dataclasses.is_dataclass(kind):
-            return self._object_writer(kind, [(field.name, Any) for field in dataclasses.fields(kind)], omit=False)
+            return self._object_writer(kind, [(each.name, Any) for each in dataclasses.fields(kind)], omit=False)
         if issubclass(kind, Struct):
             return self._struct_writer(kind)
         for container in (dict, list, tuple, set, frozenset):
@@ -125,7 +125,7 @@ class OutgoingNames:
         config = kind.__struct_config__
         if not config.omit_defaults:
             return self._object_writer(kind, [(name, Any) for name in kind.__struct_fields__], omit=False)
-        return self._object_writer(kind, [(field.name, Any, _default(field)) for field in fields(kind)], omit=True)
+        return self._object_writer(kind, [(each.name, Any, _default(each)) for each in fields(kind)], omit=True)
 
     def _object_writer(self, kind: type, definitions: list[Any], *, omit: bool) -> Write:
         names = [definition[0] for definition in definitions]
@@ -153,9 +153,7 @@ def names_are_free(kind: type[Struct]) -> bool:
     )
 
 
-def _default(field: FieldInfo) -> Any:
-    if field.required:
+def _default(known: FieldInfo) -> Any:
+    if known.required:
         return UNSET
-    return (
-        dataclasses.field(default_factory=field.default_factory) if callable(field.default_factory) else field.default
-    )
+    return field(default_factory=known.default_factory) if callable(known.default_factory) else known.default

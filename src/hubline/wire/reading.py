@@ -76,6 +76,8 @@ class _IncomingNames:
         if not any([_is_renamed(inner) for inner in _reachable(info, {})]):
             return None
         match info:
+            case inspect.Metadata(type=inner):
+                return self.reader(inner)
             case inspect.UnionType(types=types):
                 return self._union(types)
             case inspect.DictType(value_type=inner):
@@ -128,7 +130,9 @@ class _IncomingNames:
                 return value
             found = {}
             for key, item in value.items():
-                field = exact.get(key) or (folded.get(key.lower()) if folded and isinstance(key, str) else None)
+                if not isinstance(key, str):
+                    continue
+                field = exact.get(key) or folded.get(key.lower())
                 if field is None:
                     found[key] = item
                 else:
@@ -156,6 +160,8 @@ def _is_renamed(info: inspect.Type) -> bool:
 
 
 def _is_list(info: inspect.Type) -> bool:
+    if isinstance(info, inspect.Metadata):
+        return _is_list(info.type)
     return isinstance(info, inspect.CollectionType | inspect.TupleType | inspect.NamedTupleType)
 
 
@@ -173,7 +179,7 @@ def _reachable(info: Any, seen: dict[int, inspect.Type]) -> Collection[inspect.T
             _reachable(inner, seen)
     for field in getattr(info, "fields", ()):
         _reachable(field.type, seen)
-    for slot in ("item_type", "key_type", "value_type"):
+    for slot in ("type", "item_type", "key_type", "value_type"):
         if hasattr(info, slot):
             _reachable(getattr(info, slot), seen)
     return seen.values()
