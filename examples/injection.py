@@ -41,7 +41,7 @@ async def database() -> AsyncIterator[Database]:
 
 
 class NoteHub(Hub):
-    """A call whose arguments do not fit fails with a sentence for the caller; the connection goes on."""
+    """A call whose arguments do not fit fails; the connection goes on, and the log says why."""
 
     async def write(self, note: Note, database: Annotated[Database, Depends(database)]) -> UUID:
         database.notes[note.id] = note
