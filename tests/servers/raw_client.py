@@ -1,7 +1,6 @@
 """A WebSocket client of forty lines over asyncio streams: it shows each frame as it came."""
 
 import asyncio
-from collections.abc import Iterator
 
 TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 
@@ -48,18 +47,19 @@ class RawWebSocket:
         return first & 0x0F, await self._reader.readexactly(size)
 
     async def messages(self) -> list[str]:
-        """The frames until the connection ends: text as it is, a close as its code."""
+        """The frames until the connection ends: text as it is, a close, which is answered, as its code."""
         found: list[str] = []
         try:
             while True:
-                found += self._shown(*await self.frame())
+                opcode, payload = await self.frame()
+                if opcode == CLOSE:
+                    found.append(f"close {int.from_bytes(payload[:2], 'big')}")
+                    self.send(payload, CLOSE)
+                else:
+                    found.append(payload.decode())
         except asyncio.IncompleteReadError:
             self._writer.close()
             return found
-
-    @staticmethod
-    def _shown(opcode: int, payload: bytes) -> Iterator[str]:
-        yield f"close {int.from_bytes(payload[:2], 'big')}" if opcode == CLOSE else payload.decode()
 
     def close(self) -> None:
         self._writer.close()

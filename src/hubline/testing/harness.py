@@ -5,16 +5,15 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-import msgspec
-
 from hubline._tasks import TaskOwner
 from hubline.testing.asgi import ASGIApp, Origin, RefusedError, pairs_of
 from hubline.testing.channels import CHANNELS, Channel, TransportName
 from hubline.testing.client import InMemoryClient
-from hubline.testing.peer import RawClient
+from hubline.testing.peer import RawClient, within
 from hubline.wire.codec import Codec
 from hubline.wire.json import JsonCodec
 from hubline.wire.msgpack import MessagePackCodec
+from hubline.wire.negotiate import NegotiateResponse
 
 ProtocolName: TypeAlias = Literal["json", "messagepack"]
 Pairs: TypeAlias = str | Mapping[str, str] | Iterable[tuple[str, str]]
@@ -50,7 +49,7 @@ async def connect(
     sessions = TaskOwner("hubline.testing")
     origin = Origin(app, path, sessions, root_path, pairs_of(query), pairs_of(headers))
     try:
-        channel, connection_id = await _open(origin, transport, negotiate)
+        channel, connection_id = await _open(origin, transport, negotiate, time_limit)
         client = InMemoryClient(channel, sessions, time_limit, connection_id, codec)
         try:
             await client.start()
@@ -77,7 +76,7 @@ async def connect_raw(
     sessions = TaskOwner("hubline.testing")
     origin = Origin(app, path, sessions, root_path, pairs_of(query), pairs_of(headers))
     try:
-        channel, connection_id = await _open(origin, transport, negotiate)
+        channel, connection_id = await _open(origin, transport, negotiate, time_limit)
         client = RawClient(channel, sessions, time_limit, connection_id)
         try:
             yield client
@@ -87,55 +86,44 @@ async def connect_raw(
         await sessions.cancel()
 
 
-async def _open(origin: Origin, transport: TransportName, negotiate: bool) -> tuple[Channel, str | None]:
+async def _open(
+    origin: Origin, transport: TransportName, negotiate: bool, time_limit: float
+) -> tuple[Channel, str | None]:
     """The transport, connected, and the connection's public id."""
     kind = CHANNELS[transport]
-    if not negotiate:
-        if transport != "websocket":
-            raise ValueError("only WebSockets can do without negotiation")
-        channel, connection_id = kind(origin, None), None
-    else:
-        origin, answer = await _negotiate(origin)
-        if kind.name not in [offer.transport for offer in answer.available_transports]:
+    token: str | None = None
+    connection_id: str | None = None
+    if negotiate:
+        origin, answer = await within(_negotiate(origin), time_limit, "negotiation was not answered")
+        if kind.name not in [offer.transport for offer in answer.available_transports or ()]:
             raise RefusedError(404, f"the application does not offer {kind.name}")
-        channel, connection_id = kind(origin, answer.connection_token or answer.connection_id), answer.connection_id
-    await channel.open()
+        connection_id = answer.connection_id or None
+        token = answer.connection_token or connection_id
+    elif transport != "websocket":
+        raise ValueError("only WebSockets can do without negotiation")
+    channel = kind(origin, token)
+    await within(channel.open(), time_limit, f"{kind.name} did not open")
     return channel, connection_id
 
 
-class _Offer(msgspec.Struct, rename="camel"):
-    transport: str
-
-
-class _Answer(msgspec.Struct, rename="camel"):
-    connection_id: str = ""
-    connection_token: str = ""
-    available_transports: list[_Offer] = []
-    error: str = ""
-    url: str = ""
-    access_token: str = ""
-
-
-async def _negotiate(origin: Origin) -> tuple[Origin, _Answer]:
+async def _negotiate(origin: Origin) -> tuple[Origin, NegotiateResponse]:
     """Ask for a connection, following redirects within the application."""
     for _ in range(MAXIMUM_REDIRECTS):
         response = await origin.request("POST", path="/negotiate", query={"negotiateVersion": "1"})
         if response.status != 200:
             raise RefusedError(response.status, response.body.decode())
-        answer = msgspec.json.decode(response.body, type=_Answer)
+        answer = NegotiateResponse.parse(response.body)
         if answer.error:
             raise RefusedError(response.status, answer.error)
         if not answer.url:
             return origin, answer
-        origin = _redirected(origin, answer)
+        origin = _redirected(origin, answer.url, answer.access_token or "")
     raise RefusedError(200, "Negotiate redirection limit exceeded.")
 
 
-def _redirected(origin: Origin, answer: _Answer) -> Origin:
+def _redirected(origin: Origin, url: str, access_token: str) -> Origin:
     """The place that a negotiate answer points to, with its token. The host is not looked at: there is one app."""
-    rest = answer.url.partition("://")[2] or answer.url
+    rest = url.partition("://")[2] or url
     path, _, query = f"/{rest.partition('/')[2]}".partition("?")
-    headers = origin.headers
-    if answer.access_token:
-        headers = (*headers, ("authorization", f"Bearer {answer.access_token}"))
+    headers = (*origin.headers, ("authorization", f"Bearer {access_token}")) if access_token else origin.headers
     return replace(origin, path=path, query=(*origin.query, *pairs_of(query)), headers=headers)

@@ -1,7 +1,7 @@
 """The client's end of one connection below the hub protocol: bytes, faults, and waiting that cannot hang."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -30,6 +30,20 @@ class Closed:
     def allow_reconnect(self) -> bool:
         """Whether the server invited the client to come back."""
         return self.message is not None and self.message.allow_reconnect
+
+
+async def within(
+    awaitable: Awaitable[T], time_limit: float, complaint: str, situation: Callable[[], str] = lambda: ""
+) -> T:
+    """Await at most `time_limit` seconds. Raises AssertionError, saying what did not happen, and what else is known."""
+    limit = asyncio.timeout(time_limit)
+    try:
+        async with limit:
+            return await awaitable
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise AssertionError(f"{complaint} within {time_limit:g} s of real time{situation()}") from None
 
 
 class Peer:
@@ -73,14 +87,7 @@ class Peer:
 
     async def _within(self, awaitable: Awaitable[T], complaint: str) -> T:
         """Await with the time limit; `complaint` is what did not happen."""
-        limit = asyncio.timeout(self._time_limit)
-        try:
-            async with limit:
-                return await awaitable
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise AssertionError(f"{complaint} within {self._time_limit:g} s of real time{self._situation()}") from None
+        return await within(awaitable, self._time_limit, complaint, self._situation)
 
     def _situation(self) -> str:
         return ""
