@@ -81,7 +81,7 @@ class ClientInterface:
     def _inspect(self, name: str, function: Callable[..., Any]) -> ClientMethod:
         try:
             result = get_type_hints(function).get("return", type(None))
-        except (NameError, TypeError) as error:
+        except Exception as error:  # hints that are text can fail in every way that code can
             self.problems.append(f"{self.protocol.__qualname__}.{name}: cannot resolve its type hints: {error}")
             result = type(None)
         if not inspect.iscoroutinefunction(function):

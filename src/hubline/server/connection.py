@@ -91,15 +91,13 @@ class HubConnectionContext:
             return
         self._runtime.lifetime.connected(self)
         try:
-            if not await self._connected():
-                return
-            try:
-                await self._read(following)
-            finally:
-                await self._runtime.finish(self._ended())
+            if await self._connected():
+                try:
+                    await self._read(following)
+                finally:
+                    await self._runtime.finish(self._ended())
         finally:
-            self.write = _drop
-            self._runtime.lifetime.ending(self)
+            self._abort_signal()
             self._runtime.lifetime.disconnected(self)
 
     async def _handshake(self) -> Sequence[Event] | None:
@@ -138,7 +136,6 @@ class HubConnectionContext:
             )
             text = error_text(CONNECTION_FAILED, error, detailed=self._runtime.options.detailed_errors)
             self.send(Close(error=text))
-            self._abort_signal()
             return False
         return True
 
@@ -153,7 +150,7 @@ class HubConnectionContext:
                     if self._closing is not None:
                         return
                     room = self._handle(event)
-                    if room is not None:
+                    if room is not None and not self._transport.lost:
                         await self._pause(room)
                 events = wire.receive(await receive(), now())
         except ConnectionClosed as error:

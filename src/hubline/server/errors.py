@@ -16,10 +16,15 @@ NO_RESULT_IN_ON_CONNECTED = "Client results inside OnConnectedAsync Hub methods 
 
 
 def error_text(base: str, error: BaseException, *, detailed: bool) -> str:
-    """`base` alone, unless the error may travel: a `HubError` always, everything else only with detailed errors."""
+    """`base` alone, unless the error may travel: a `HubError` always, everything else only with detailed errors.
+
+    What has no form in UTF-8 is replaced, so that an error can always be told.
+    """
     if isinstance(error, HubError):
-        return f"{base} HubException: {error}"
-    return f"{base} {_name(error)}: {_sentence(error)}" if detailed else base
+        base = f"{base} HubException: {error}"
+    elif detailed:
+        base = f"{base} {_name(error)}: {_sentence(error)}"
+    return base.encode(errors="replace").decode()
 
 
 def _name(error: BaseException) -> str:

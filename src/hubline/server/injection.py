@@ -48,9 +48,8 @@ def compile_dependency(depends: Depends, problems: list[str], where: str, seen: 
         return Dependency(factory, needs)
     try:
         signature = inspect.signature(factory)
-        function = factory.__init__ if inspect.isclass(factory) else factory
-        hints = get_type_hints(function, include_extras=True)
-    except (NameError, TypeError, ValueError) as error:
+        hints = get_type_hints(_code_of(factory), include_extras=True)
+    except Exception as error:  # hints that are text can fail in every way that code can
         problems.append(f"{where}: cannot inspect {_name(factory)}: {error}")
         return Dependency(factory, needs)
     for name, parameter in signature.parameters.items():
@@ -88,13 +87,15 @@ class Injector:
         return self._context if need is HubCallerContext else self._context.scope
 
     async def _make(self, factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-        if inspect.isasyncgenfunction(factory):
+        code = _code_of(factory)
+        if inspect.isasyncgenfunction(code):
             return await self.stack.enter_async_context(asynccontextmanager(factory)(**arguments))
-        if inspect.iscoroutinefunction(factory):
+        if inspect.iscoroutinefunction(code):
             return await factory(**arguments)
-        if inspect.isgeneratorfunction(factory):
+        if inspect.isgeneratorfunction(code):
             return await self.stack.enter_async_context(_in_thread(factory, arguments))
-        return await asyncio.to_thread(factory, **arguments)
+        value = await asyncio.to_thread(factory, **arguments)
+        return await value if inspect.iscoroutine(value) else value
 
 
 @asynccontextmanager
@@ -112,6 +113,13 @@ async def _in_thread(factory: Callable[..., Any], arguments: dict[str, Any]) -> 
         raise
     else:
         await asyncio.to_thread(manager.__exit__, None, None, None)
+
+
+def _code_of(factory: Any) -> Any:
+    """What runs when the factory is called: of a class its `__init__`, of an object its `__call__`."""
+    if inspect.isclass(factory):
+        return factory.__init__
+    return factory if inspect.isroutine(factory) else type(factory).__call__
 
 
 def _name(factory: Any) -> str:

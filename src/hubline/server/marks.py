@@ -20,7 +20,7 @@ def hub_method(*, name: str) -> Callable[[Method], Method]:
 
 
 def hidden(method: Method) -> Method:
-    """Keep a public method of a hub class from being called by clients."""
+    """Keep a public method of a hub class from being called by clients, also where a subclass overrides it."""
     setattr(method, _HIDDEN, True)
     return method
 

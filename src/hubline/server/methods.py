@@ -69,8 +69,8 @@ class HubMethods:
         problems: list[str] = []
         self.all: list[HubMethod] = []
         self._folded: dict[str, HubMethod] = {}
-        for attribute, function in _public_functions(hub):
-            method = _Inspector(f"{hub.__qualname__}.{attribute}", attribute, function, problems).method(codecs)
+        for attribute, definitions in _public_functions(hub):
+            method = _Inspector(f"{hub.__qualname__}.{attribute}", attribute, definitions, problems).method(codecs)
             if method is None:
                 continue
             other = self._folded.setdefault(fold(method.name), method)
@@ -89,22 +89,29 @@ class HubMethods:
         return self._exact.get(target) or self._folded.get(fold(target))
 
 
-def _public_functions(hub: type[Hub[Any]]) -> list[tuple[str, Callable[..., Any]]]:
-    found: list[tuple[str, Callable[..., Any]]] = []
+def _public_functions(hub: type[Hub[Any]]) -> list[tuple[str, list[Callable[..., Any]]]]:
+    """Each callable attribute with its definitions: the one that runs, then those of bases that it overrides."""
+    found: list[tuple[str, list[Callable[..., Any]]]] = []
     for attribute in dir(hub):
-        function = inspect.getattr_static(hub, attribute)
-        if attribute.startswith("_") or attribute in Hub.__dict__ or not inspect.isfunction(function):
+        if attribute.startswith("_") or attribute in Hub.__dict__:
             continue
-        if not is_hidden(function):
-            found.append((attribute, function))
+        if not inspect.isfunction(inspect.getattr_static(hub, attribute)):
+            continue
+        definitions = [cls.__dict__[attribute] for cls in hub.__mro__ if attribute in cls.__dict__]
+        if not any(map(is_hidden, definitions)):
+            found.append((attribute, definitions))
     return found
 
 
 class _Inspector:
-    """Works out one method; collects what is wrong with it."""
+    """Works out one method; collects what is wrong with it.
 
-    def __init__(self, where: str, attribute: str, function: Callable[..., Any], problems: list[str]) -> None:
-        self.where, self.attribute, self.function, self.problems = where, attribute, function, problems
+    What decorators say is inherited: an override keeps the name and the `@authorize` of what it overrides.
+    """
+
+    def __init__(self, where: str, attribute: str, definitions: list[Callable[..., Any]], problems: list[str]) -> None:
+        self.where, self.attribute, self.problems = where, attribute, problems
+        self.function, self.definitions = definitions[0], definitions
         self.arguments: list[Argument] = []
         self.uploads: list[tuple[str, Any]] = []
         self.injected: list[tuple[str, Dependency]] = []
@@ -113,14 +120,14 @@ class _Inspector:
     def method(self, codecs: tuple[Codec, ...]) -> HubMethod | None:
         try:
             hints = get_type_hints(self.function, include_extras=True)
-        except (NameError, TypeError, AttributeError) as error:
+        except Exception as error:  # hints that are text can fail in every way that code can
             self.problems.append(f"{self.where}: cannot resolve its type hints: {error}")
             return None
         before = len(self.problems)
         parameters = list(inspect.signature(self.function).parameters.values())[1:]
         for parameter in parameters:
             self._parameter(parameter, hints.get(parameter.name, Any))
-        name = name_of(self.function) or pascal_case(self.attribute)
+        name = next(filter(None, map(name_of, self.definitions)), None) or pascal_case(self.attribute)
         binder = self._binder(name, codecs) if len(self.problems) == before else None
         if binder is None:
             return None
@@ -138,7 +145,7 @@ class _Inspector:
             result=result,
             is_stream=is_stream,
             is_async=inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function),
-            requirements=requirements_of(self.function),
+            requirements=tuple(item for each in self.definitions for item in requirements_of(each)),
             order=tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY),
             keywords=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
             simple=simple,
@@ -169,7 +176,7 @@ class _Inspector:
                 binder.prepare(codec)
                 for _, item in self.uploads:
                     codec.reader(item)
-        except (TypeError, RuntimeError) as error:
+        except Exception as error:  # mostly a TypeError, but hints inside of user classes are resolved here
             self.problems.append(f"{self.where}: {error}")
             return None
         return binder
