@@ -1,0 +1,106 @@
+"""Whatever a peer sends, the server answers as documented, logs no error, and serves the next one as before."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hubline import ConnectionClosed, Hub, HubApp
+from hubline.testing import ManualClock, RefusedError, connect, connect_raw, running
+
+JSON_HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
+MESSAGEPACK_HANDSHAKE = b'{"protocol":"messagepack","version":1}\x1e'
+JSON_MESSAGES = [
+    b'{"type":1,"invocationId":"1","target":"Echo","arguments":["a"]}\x1e',
+    b'{"type":1,"invocationId":"2","target":"Total","arguments":[],"streamIds":["s"]}\x1e',
+    b'{"type":2,"invocationId":"s","item":3}\x1e{"type":3,"invocationId":"s"}\x1e',
+    b'{"type":4,"invocationId":"3","target":"Count","arguments":[3]}\x1e{"type":5,"invocationId":"3"}\x1e',
+    b'{"type":6}\x1e{"type":7,"error":"x"}\x1e{"type":8,"sequenceId":1}\x1e{"type":9,"sequenceId":1}\x1e',
+]
+MESSAGEPACK_MESSAGES = [
+    bytes.fromhex("0d960180a131a44563686f91a16190"),
+    bytes.fromhex("0f960480a133a5436f756e74910390"),
+    bytes.fromhex("0291060593058 0a133".replace(" ", "")),
+    bytes.fromhex("0694020 0a1730395038 0a17302c0".replace(" ", "")),
+]
+RARELY_WITHIN = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+OFTEN = settings(RARELY_WITHIN, max_examples=500)
+
+
+class FuzzHub(Hub):
+    async def echo(self, value: Any) -> Any:
+        return value
+
+    async def total(self, numbers: AsyncIterator[int]) -> int:
+        return sum([number async for number in numbers])
+
+    async def count(self, n: int) -> AsyncIterator[int]:
+        for number in range(min(n, 100)):
+            yield number
+
+
+@st.composite
+def mutated(draw: st.DrawFn, messages: list[bytes]) -> bytes:
+    """Valid messages, some bytes of which are replaced, removed, repeated or put in."""
+    data = bytearray(b"".join(draw(st.lists(st.sampled_from(messages), min_size=1, max_size=4))))
+    for _ in range(draw(st.integers(0, 4))):
+        place = draw(st.integers(0, len(data)))
+        data[place : place + draw(st.integers(0, 3))] = draw(st.binary(max_size=4))
+    return bytes(data)
+
+
+PAYLOADS = st.one_of(
+    st.binary(max_size=200),
+    mutated(JSON_MESSAGES),
+    mutated(MESSAGEPACK_MESSAGES),
+    st.tuples(st.just(JSON_HANDSHAKE), mutated(JSON_MESSAGES)).map(b"".join),
+    st.tuples(st.just(MESSAGEPACK_HANDSHAKE), mutated(MESSAGEPACK_MESSAGES)).map(b"".join),
+    st.tuples(st.just(MESSAGEPACK_HANDSHAKE), st.binary(max_size=200)).map(b"".join),
+)
+PIECES = st.lists(PAYLOADS, min_size=1, max_size=3)
+TRANSPORTS = st.sampled_from(["websocket", "sse", "long_polling"])
+
+
+@pytest.fixture
+def errors(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord]]:
+    """Errors of ours in the log: a peer must not be able to cause any."""
+    caplog.set_level(logging.ERROR)
+    yield caplog.records
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+async def attack(transport: Any, pieces: list[bytes]) -> None:
+    hubs = HubApp({"/hub": FuzzHub}, clock=ManualClock(), blocking_warning=None)
+    async with running(hubs) as app, connect(app, "/hub") as bystander:
+        async with connect_raw(app, "/hub", transport=transport) as attacker:
+            refusals: list[int] = []
+            try:
+                for piece in pieces:
+                    await attacker.send_bytes(piece, binary=True)
+            except ConnectionClosed:
+                pass  # ended by what came before
+            except RefusedError as refused:
+                refusals.append(refused.status)
+            assert refusals in ([], [404])
+            assert await bystander.invoke("Echo", "still here") == "still here"
+        assert await bystander.invoke("Echo", "and now") == "and now"
+    assert hubs.statistics()["hubs"]["FuzzHub"]["connections"] == 0
+
+
+@RARELY_WITHIN
+@given(transport=TRANSPORTS, pieces=PIECES)
+def test_random_and_mutated_bytes_only_cost_their_sender(
+    errors: list[logging.LogRecord], transport: str, pieces: list[bytes]
+) -> None:
+    asyncio.run(attack(transport, pieces))
+
+
+@pytest.mark.slow
+@OFTEN
+@given(transport=TRANSPORTS, pieces=PIECES)
+def test_many_random_and_mutated_bytes(errors: list[logging.LogRecord], transport: str, pieces: list[bytes]) -> None:
+    asyncio.run(attack(transport, pieces))
