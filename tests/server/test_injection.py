@@ -199,11 +199,14 @@ async def test_an_exception_of_a_factory_reaches_the_call_and_closes_what_was_ma
     def second() -> int:
         raise LookupError("no")
 
-    injector = Injector(CONTEXT)
-    with pytest.raises(LookupError):
+    async def use() -> None:
+        injector = Injector(CONTEXT)
         async with injector.stack:
             await injector.provide(compiled(first))
             await injector.provide(compiled(second))
+
+    with pytest.raises(LookupError):
+        await use()
     assert steps == ["closed"]
 
 

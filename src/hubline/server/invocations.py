@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import UNSET, Raw, ValidationError
+from msgspec import UNSET, Raw
 
 from hubline.errors import ConnectionClosed, HubError, RemoteProtocolError
 from hubline.streams.upload import UploadStream
@@ -56,7 +56,7 @@ class PendingResult:
         else:
             try:
                 self.future.set_result(self.read(message.result))
-            except ValidationError as error:
+            except Exception as error:  # msgspec's, or whatever a validator of the user raises
                 self.fail(HubError(f"Error trying to deserialize result. {error}"))
 
 

@@ -28,6 +28,8 @@ class BlockingWatchdog:
         """Watch the running loop; called again, does nothing. Ends with the loop, or at `stop()`."""
         if self._thread is None or not self._thread.is_alive():
             self._stop.clear()
+            self._asked = self._answered = 0  # a loop that ended may owe an answer
+            self._reported = False
             arguments = (asyncio.get_running_loop(), threading.get_ident())
             self._thread = threading.Thread(target=self._watch, args=arguments, name="hubline watchdog", daemon=True)
             self._thread.start()
