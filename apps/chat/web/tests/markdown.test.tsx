@@ -50,7 +50,8 @@ describe("Markdown", () => {
   it("draws the usual things", () => {
     expect(html("**b** *i* ~~d~~ `c`")).toContain("<p><strong>b</strong> <em>i</em> <del>d</del> <code>c</code></p>");
     expect(html("1. a\n2. b")).toContain("<ol start=\"1\"><li>a</li><li>b</li></ol>");
-    expect(html("# T")).toContain("<h3>T</h3>");
+    expect(html("# T")).toContain("<h2>T</h2>");
+    expect(html("### A\n# B\n#### C")).toContain("<h2>A</h2><h2>B</h2><h3>C</h3>");
     expect(html("|a|b|\n|-|:-:|\n|1|2|")).toContain('<td style="text-align:center">2</td>');
     expect(html("- [x] done")).toContain('aria-label="Done"');
     expect(html("a &amp; b &lt;c&gt; `&amp;`")).toContain("<p>a &amp; b &lt;c&gt; <code>&amp;amp;</code></p>");

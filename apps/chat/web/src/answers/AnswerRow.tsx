@@ -65,7 +65,7 @@ export function placeInLine(place: number, mine: boolean): string {
 function End({ id, answer, text }: { id: string; answer: Answer; text: string }) {
   const chat = useChat();
   const [asked, setAsked] = useState(false);
-  const done = answer.state === "completed";
+  const done = answer.state === "completed" && !answer.error;
   const again = () => {
     setAsked(true);
     void chat.again(id).finally(() => setAsked(false));
@@ -92,6 +92,6 @@ export function howItEnded(answer: Answer): string {
     case "failed":
       return answer.error ?? "The assistant could not answer";
     default:
-      return time;
+      return answer.error ? `${answer.error} · ${time}` : time;
   }
 }

@@ -18,12 +18,13 @@ export const Markdown = memo(function Markdown({ text, growing = false, breaks =
   breaks?: boolean;
 }) {
   const tokens = useMemo(() => new Lexer({ gfm: true, breaks }).lex(growing ? settle(text) : text), [text, growing, breaks]);
+  const levels = headingLevels(tokens);
   return (
     <div className={styles.markdown}>
       {tokens.map((token, index) => (
         // A block never changes its place while the text grows: the index is its identity.
         // oxlint-disable-next-line react/no-array-index-key
-        <Block key={index} token={token} />
+        <Block key={index} token={token} level={levels[index] ?? 2} />
       ))}
     </div>
   );
@@ -31,13 +32,13 @@ export const Markdown = memo(function Markdown({ text, growing = false, breaks =
 
 /** Only the block that grows is drawn again. */
 const Block = memo(
-  function Block({ token }: { token: Token }) {
-    return block(token);
+  function Block({ token, level }: { token: Token; level: number }) {
+    return block(token, level);
   },
-  (before, after) => before.token.type === after.token.type && before.token.raw === after.token.raw,
+  (before, after) => before.level === after.level && before.token.type === after.token.type && before.token.raw === after.token.raw,
 );
 
-function block(token: Token): ReactNode {
+function block(token: Token, level = 2): ReactNode {
   const known = token as Tokens.Generic;
   switch (token.type) {
     case "paragraph":
@@ -45,7 +46,7 @@ function block(token: Token): ReactNode {
     case "text":
       return known.tokens ? inline(known.tokens) : decodeEntities(known.text as string);
     case "heading":
-      return heading(token as Tokens.Heading);
+      return heading(token as Tokens.Heading, level);
     case "code":
       return <CodeBlock text={known.text as string} language={String(known.lang ?? "").split(/\s/)[0] ?? ""} />;
     case "blockquote":
@@ -67,7 +68,7 @@ function block(token: Token): ReactNode {
 }
 
 function blocks(tokens: Token[] | undefined): ReactNode {
-  return each(tokens, block);
+  return each(tokens, (token) => block(token));
 }
 
 function inline(tokens: Token[] | undefined): ReactNode {
@@ -125,10 +126,21 @@ function SafeLink({ href, children }: { href: string; children: ReactNode }) {
   );
 }
 
-/** Headings of an answer stand below those of the page. */
-function heading(token: Tokens.Heading): ReactNode {
-  const Level = `h${Math.min(token.depth + 2, 6)}` as "h3" | "h4" | "h5" | "h6";
+function heading(token: Tokens.Heading, level: number): ReactNode {
+  const Level = `h${Math.min(level, 6)}` as "h2" | "h3" | "h4" | "h5" | "h6";
   return <Level>{inline(token.tokens)}</Level>;
+}
+
+/** Headings stand below the page's own and skip no level, whatever the model thought. */
+function headingLevels(tokens: readonly Token[]): (number | undefined)[] {
+  const open: number[] = [];
+  return tokens.map((token) => {
+    if (token.type !== "heading") return undefined;
+    const { depth } = token as Tokens.Heading;
+    while ((open.at(-1) ?? 0) >= depth) open.pop();
+    open.push(depth);
+    return 1 + open.length;
+  });
 }
 
 function list(token: Tokens.List): ReactNode {
@@ -149,7 +161,7 @@ function table(token: Tokens.Table): ReactNode {
   return (
     // The table scrolls sideways on its own: the keyboard must reach it.
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <section className={styles.table} aria-label="Table" tabIndex={0}>
+    <div className={styles.table} role="group" aria-label="Table" tabIndex={0}>
       <table>
         <thead>
           <tr>{row(token.header, "th")}</tr>
@@ -159,6 +171,6 @@ function table(token: Tokens.Table): ReactNode {
           {token.rows.map((cells, index) => <tr key={index}>{row(cells, "td")}</tr>)}
         </tbody>
       </table>
-    </section>
+    </div>
   );
 }

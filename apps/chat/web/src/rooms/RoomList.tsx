@@ -60,7 +60,7 @@ export function RoomList({ onHide, onFind, onShortcuts, onChosen }: Props) {
                 <span className={styles.name}>{room.name}</span>
                 {draft && <span className={styles.draft}>draft</span>}
                 {news > 0 && <span className={styles.badge}>{news > 99 ? "99+" : news}<span className="visually-hidden"> unread</span></span>}
-                {news === 0 && room.people > 0 && <span className={styles.count}>{room.people}<span className="visually-hidden"> here</span></span>}
+                {news === 0 && room.people > 0 && <span className={styles.count}><Icon name="people" size={12} /> {room.people}<span className="visually-hidden"> here</span></span>}
               </button>
             </li>
           );

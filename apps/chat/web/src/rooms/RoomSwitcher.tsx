@@ -42,7 +42,7 @@ export function RoomSwitcher({ onClose }: { onClose(): void }) {
           // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/interactive-supports-focus
           <div key={room.id} id={`found-${room.id}`} role="option" aria-selected={index === active} className={styles.result} onClick={() => go(room)}>
             <span aria-hidden="true">#</span>
-            {room.name}
+            <span className={styles.found}>{room.name}</span>
             <small>{unread(room, marks) > 0 ? `${unread(room, marks)} unread` : room.topic}</small>
           </div>
         ))}

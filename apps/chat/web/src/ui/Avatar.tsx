@@ -7,8 +7,8 @@ export function Avatar({ person, size = 36 }: { person: Pick<Person, "id" | "nam
   const box = { width: size, height: size, fontSize: size * 0.38, "--hue": hueOf(person.id) };
   const assistant = person.kind === "assistant";
   return (
-    <span className={`${styles.avatar} ${assistant ? styles.assistant : ""}`} style={box} aria-hidden="true">
-      {assistant ? <Icon name="spark" size={size * 0.55} /> : initials(person.name)}
+    <span className={`${styles.avatar} ${assistant ? styles.assistant : ""}`} style={box} aria-hidden="true" data-initials={assistant ? "" : initials(person.name)}>
+      {assistant && <Icon name="spark" size={size * 0.55} />}
     </span>
   );
 }

@@ -10,10 +10,12 @@ export function Dialog({ title, onClose, children }: { title: string; onClose():
     if (dialog && !dialog.open) dialog.showModal();
     return () => dialog?.close();
   }, []);
+  // The event comes later than the closing: the dialog may have been opened again by then.
+  const closed = () => ref.current?.open || onClose();
   return (
     // The keyboard closes it by Escape; the click is for those who point.
     // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-noninteractive-element-interactions
-    <dialog ref={ref} className={styles.dialog} aria-label={title} onClose={onClose}
+    <dialog ref={ref} className={styles.dialog} aria-label={title} onClose={closed}
       onClick={(event) => event.target === event.currentTarget && onClose()}>
       <div className={styles.head}>
         <h2>{title}</h2>
