@@ -2,13 +2,18 @@
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
+from typer.testing import CliRunner
 
+from hubline.cli.commands import commands
+from hubline.cli.loading import load
 from tests.servers.raw_client import RawWebSocket
 
 APPLICATION = """
@@ -39,6 +44,20 @@ async def app(scope, receive, send):
 
 number = 42
 """
+
+HUBS = """
+from hubline import Hub, HubApp
+
+class ChatHub(Hub):
+    async def on_connected(self) -> None:
+        await self.clients.caller.send("Welcome")
+
+hubs = HubApp({"/chat": ChatHub})
+"""
+
+HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
+WELCOME = '{"type":1,"target":"Welcome","arguments":[]}\x1e'
+GOODBYE = '{"type":7,"allowReconnect":true}\x1e'
 
 
 class Running:
@@ -87,6 +106,7 @@ async def hubline(directory: Path, *arguments: str) -> AsyncIterator[Running]:
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     (tmp_path / "application.py").write_text(APPLICATION)
+    (tmp_path / "hubs.py").write_text(HUBS)
     return tmp_path
 
 
@@ -99,7 +119,7 @@ async def test_a_signal_drains_and_ends_with_status_0(directory: Path, number: s
         command.process.send_signal(number)
         assert await client.messages() == ["bye", "close 1000"]
         assert await command.end() == 0
-        assert asyncio.get_running_loop().time() - started < 5
+        assert asyncio.get_running_loop().time() - started < 8
     assert "secret" not in "".join(command.log)
     assert "access_token=[redacted]" in "".join(command.log)
 
@@ -138,6 +158,14 @@ async def test_with_reload_a_changed_file_is_served_anew(directory: Path) -> Non
         await command.end()
 
 
+def run(directory: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
+    """The command in this process, for mistakes that are found before anything is served."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "application", raising=False)
+    result = CliRunner().invoke(commands, ["run", "--app-dir", str(directory), *arguments])
+    return result.exit_code, result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -149,21 +177,38 @@ async def test_with_reload_a_changed_file_is_served_anew(directory: Path) -> Non
         (["application:number"], "error: application:number is no ASGI application, but int"),
         (["aplication:app"], "error: there is no module 'aplication', neither in "),
         (["application:app", "--host", "192.0.2.1"], "error: cannot listen on 192.0.2.1:8000: Cannot assign requested"),
-        (["application:app", "--uds", "none/hub.sock"], "error: cannot listen on none/hub.sock: No such file"),
     ],
 )
-async def test_a_mistake_is_told_in_one_line(directory: Path, arguments: list[str], text: str) -> None:
-    async with hubline(directory, "run", "--log-level", "error", *arguments) as command:
-        assert await command.end() == 1
-    assert "".join(command.log).startswith(text)
+def test_a_mistake_is_told_in_one_line(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], text: str
+) -> None:
+    status, output = run(directory, monkeypatch, *arguments)
+    assert status == 1
+    assert output.startswith(text)
+    assert output.count("\n") == 1
 
 
-async def test_a_port_in_use_is_told(directory: Path) -> None:
-    holder = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
-    port = holder.sockets[0].getsockname()[1]
-    async with holder, hubline(directory, "run", "application:app", "--port", str(port)) as command:
+def test_an_import_that_fails_inside_the_application_is_not_hidden(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / "importing.py").write_text("import no_such_package\n")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        load("importing:app", str(directory))
+
+
+def test_a_port_in_use_is_told(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, output = run(directory, monkeypatch, "application:app", "--port", str(port))
+    assert (status, output) == (1, f"error: cannot listen on 127.0.0.1:{port}: Address already in use\n")
+
+
+async def test_a_unix_socket_that_cannot_be_made_is_told(directory: Path) -> None:
+    arguments = ["application:app", "--uds", "none/hub.sock", "--log-level", "error"]
+    async with hubline(directory, "run", *arguments) as command:
         assert await command.end() == 1
-    assert "".join(command.log) == f"error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    assert "".join(command.log).startswith("error: cannot listen on none/hub.sock: No such file")
 
 
 async def test_an_application_that_does_not_start_gives_status_3(directory: Path) -> None:
@@ -175,3 +220,49 @@ async def test_an_application_that_does_not_start_gives_status_3(directory: Path
     async with hubline(directory, "run", "broken:app", "--port", "0") as command:
         assert await command.end() == 3
     assert "no database" in "".join(command.log)
+
+
+async def negotiated(http: httpx.AsyncClient, *, query: str = "") -> str:
+    answer = await http.post(f"/chat/negotiate?negotiateVersion=1{query}")
+    return str(answer.json()["connectionToken"])
+
+
+async def test_hubs_say_good_bye_on_every_transport_before_the_process_ends(directory: Path) -> None:
+    async with hubline(directory, "run", "hubs:hubs", "--port", "0", "--no-accelerate") as command:
+        url = await command.url()
+        async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+            websocket = await RawWebSocket.open(url, f"/chat?id={await negotiated(http)}")
+            websocket.send(HANDSHAKE)
+            greeting = b""
+            while not greeting.endswith(WELCOME.encode()):
+                greeting += (await websocket.frame())[1]
+
+            polling = await negotiated(http)
+            assert (await http.get("/chat", params={"id": polling})).status_code == 200
+            assert (await http.post("/chat", params={"id": polling}, content=HANDSHAKE)).status_code == 200
+            begun = ""
+            while not begun.endswith(WELCOME):
+                begun += (await http.get("/chat", params={"id": polling})).text
+            poll = asyncio.ensure_future(http.get("/chat", params={"id": polling}))
+
+            events = await negotiated(http)
+            async with http.stream(
+                "GET", "/chat", params={"id": events}, headers={"Accept": "text/event-stream"}
+            ) as stream:
+                lines = stream.aiter_lines()
+                await http.post("/chat", params={"id": events}, content=HANDSHAKE)
+                while WELCOME[:-1] not in await anext(lines):  # httpx takes the record separator for a line's end
+                    pass
+
+                started = asyncio.get_running_loop().time()
+                command.process.terminate()
+                assert [line async for line in lines if line] == [f"data: {GOODBYE[:-1]}"]
+            assert await websocket.messages() == [GOODBYE, "close 1000"]
+            assert (await poll).text == GOODBYE
+            assert (await http.get("/chat", params={"id": polling})).status_code == 204
+            assert await command.end() == 0
+            assert asyncio.get_running_loop().time() - started < 8
+    log = "".join(command.log)
+    assert not [token for token in (polling, events) if token in log]
+    assert "id=[redacted]" in log
+    assert "Traceback" not in log
