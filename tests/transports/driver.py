@@ -59,12 +59,14 @@ class Request:
         query: str = "",
         headers: Mapping[str, str] | None = None,
         body: bytes | None = b"",
+        *,
+        path: str = "/hub",
     ) -> None:
         """With `body=None` the body is still to come: `part()`."""
         self._scope = {
             "type": "http",
             "method": method,
-            "path": "/hub",
+            "path": path,
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
             "client": ("192.0.2.1", 4711),

@@ -233,6 +233,22 @@ async def test_the_first_transport_wins(site: Site) -> None:
     await events.answered()
 
 
+@pytest.mark.statement(41, 58)
+async def test_a_second_request_for_what_is_carried_already_is_409(site: Site) -> None:
+    token, other = await site.token(), await site.token()
+    assert (await site.post(token, b"before anything carries it").answered()).status == 200
+    socket, events = site.socket(f"id={token}"), site.events(other)
+    await settle()
+    second = await site.socket(f"id={token}").ended()
+    assert (second.sent[0]["status"], second.sent[1]["body"]) == (409, b"")
+    answer = await site.events(other).answered()
+    assert (answer.status, answer.body, without_length(answer)) == (409, b"", PLAIN)
+    socket.leave()
+    events.vanish()
+    await socket.ended()
+    await events.answered()
+
+
 @pytest.mark.statement(33)
 async def test_post_to_a_websocket_connection_is_405(site: Site) -> None:
     token = await site.token()

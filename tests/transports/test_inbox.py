@@ -44,6 +44,14 @@ async def test_feeding_waits_above_the_capacity_and_goes_on_when_it_was_read() -
     assert await feeder
 
 
+async def test_all_who_feed_too_much_go_on_together() -> None:
+    inbox = Inbox(1)
+    feeders = [asyncio.ensure_future(inbox.feed(b"xx")) for _ in range(2)]
+    await settle()
+    assert await inbox.get() == b"xxxx"
+    assert [await feeder for feeder in feeders] == [True, True]
+
+
 async def test_cancelling_a_reader_loses_nothing() -> None:
     inbox = Inbox(10)
     reader = asyncio.ensure_future(inbox.get())

@@ -165,6 +165,17 @@ async def test_a_second_poll_waits_for_the_answer_of_the_first_to_be_written(sit
     assert log.runs == 1
 
 
+async def test_a_poll_that_waits_its_turn_when_the_connection_ends_is_answered_204(site: Site) -> None:
+    token = await site.token()
+    first = site.get(token)
+    first.reads.clear()
+    second = await waiting(site, token)
+    assert (await site.delete(token).answered()).status == 202
+    first.reads.set()
+    assert (await first.answered()).status == 200
+    assert (await second.answered()).status == 204
+
+
 @pytest.mark.statement(66, 67)
 async def test_after_the_application_ended_the_rest_is_delivered_then_204_then_404(site: Site, sites: Sites) -> None:
     log = Log()

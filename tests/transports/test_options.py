@@ -2,6 +2,7 @@ import pytest
 
 from hubline.errors import ConfigurationError
 from hubline.transports.options import Transport, TransportOptions
+from hubline.wire.codec import TransferFormat
 
 
 def test_the_defaults_are_those_of_the_original_where_it_has_one() -> None:
@@ -42,3 +43,9 @@ def test_every_mistake_is_reported_at_once() -> None:
 def test_a_transport_that_is_none_is_a_mistake() -> None:
     with pytest.raises(ConfigurationError, match="WEB_SOCKETS"):
         TransportOptions(transports=frozenset({"WebSockets"}))  # type: ignore[arg-type]
+
+
+@pytest.mark.statement(12)
+def test_server_sent_events_carry_text_only() -> None:
+    assert Transport.SERVER_SENT_EVENTS.transfer_formats == {TransferFormat.TEXT}
+    assert Transport.WEB_SOCKETS.transfer_formats == Transport.LONG_POLLING.transfer_formats == set(TransferFormat)

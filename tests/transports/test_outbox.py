@@ -37,6 +37,7 @@ def test_the_consumer_is_woken_once_for_everything_that_gathers() -> None:
     probe = Probe()
     probe.put(b"a", b"b", b"c")
     assert probe.wakes == 1
+    assert len(probe.outbox) == 3
     assert probe.take() == [b"a", b"b", b"c"]
     probe.put(b"d")
     assert probe.wakes == 2

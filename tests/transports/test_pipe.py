@@ -1,9 +1,10 @@
 import time
+from collections.abc import Callable
 
 import pytest
 
 from hubline.connection import ConnectionScope, Identity, TransportConnection
-from hubline.errors import ConnectionClosed
+from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
 from hubline.transports.options import Transport, TransportOptions
 from hubline.transports.pipe import Pipe, State
 from hubline.wire.codec import TransferFormat
@@ -78,6 +79,63 @@ async def test_without_the_option_or_an_expiry_nothing_ends(identity: Identity |
     pipe.tick(1001.0)
     await pipe.inbox.feed(b"x")
     assert await pipe.receive() == b"x"
+
+
+@pytest.mark.parametrize("end", [Pipe.abort, Pipe.leave])
+async def test_a_negotiated_connection_can_end_before_anything_carries_it(end: Callable[[Pipe], None]) -> None:
+    pipe = Pipe(connection_id="id", token="token", options=TransportOptions(), clock=ManualClock())
+    assert pipe.transfer_formats == frozenset()
+    pipe.between_polls()
+    assert pipe.state is State.WAITING
+    end(pipe)
+    assert pipe.lost
+    assert not await pipe.inbox.feed(b"x")
+
+
+async def test_a_full_outbox_ends_the_connection_with_the_reason() -> None:
+    pipe = carried()
+    chunk = Packet(b"x" * 300_000)
+    assert [pipe.write(chunk) for _ in range(4)] == [False] * 4, "each is above the high-water mark"
+    with pytest.raises(SlowConsumerError, match="900000 bytes queued, capacity is 1048576"):
+        await pipe.receive()
+
+
+async def test_a_write_that_takes_too_long_ends_the_connection_with_the_reason() -> None:
+    pipe = carried()
+    pipe.write(Packet(b"x"))
+    pipe.outbox.take()
+    for now in (1001.0, 1010.9):
+        pipe.tick(now)
+        assert not pipe.lost
+    pipe.tick(1011.0)
+    with pytest.raises(SendTimeout):
+        await pipe.receive()
+
+
+async def test_what_aborts_is_what_receive_raises_as_the_end_of_a_connection() -> None:
+    pipe = carried()
+    pipe.abort(ValueError("boom"))
+    with pytest.raises(ConnectionClosed, match="boom") as caught:
+        await pipe.receive()
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("error", "well"), [(None, True), (ConnectionClosed(), True), (KeyError("secret"), False)], ids=repr
+)
+async def test_only_an_unexpected_error_of_the_application_is_a_failure(
+    error: Exception | None, well: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def serve(connection: TransportConnection) -> None:
+        connection.use(TransferFormat.BINARY)
+        connection.end_input()
+        if error is not None:
+            raise error
+
+    pipe = carried()
+    assert await pipe.serve(serve) is well
+    assert ("connection id: the application failed" in caplog.text) is not well
+    assert pipe.transfer_format is TransferFormat.BINARY
 
 
 async def test_leaving_and_aborting_twice_is_once() -> None:

@@ -10,7 +10,7 @@ from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed
 from hubline.transports.inbox import Inbox
 from hubline.transports.options import TransportOptions
-from hubline.transports.posting import take_body
+from hubline.transports.posting import disconnected, take_body
 from tests.transports.conftest import Sites
 from tests.transports.driver import settle
 
@@ -127,6 +127,18 @@ async def test_a_vanished_upload_is_answered_400_should_anybody_listen() -> None
 
     assert (await take_body(inbox, receive)).status_code == 400
     assert inbox.size == 0
+
+
+async def test_waiting_for_a_client_to_go_away_skips_its_body() -> None:
+    messages: Iterator[dict[str, Any]] = iter(
+        [{"type": "http.request"}, {"type": "http.request"}, {"type": "http.disconnect"}]
+    )
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    await disconnected(receive)
+    assert list(messages) == []
 
 
 async def test_a_body_that_is_larger_than_the_buffer_is_passed_on_as_it_comes_and_never_held_whole(
