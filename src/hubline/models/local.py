@@ -32,10 +32,12 @@ CHILD = (sys.executable, "-P", llama_process.__file__)
 
 
 class LocalState(Enum):
+    """Where a local model is in its life."""
+
     STARTING = "starting"
     READY = "ready"
     FAILED = "failed"
-    """Given up after the last of `RESTART_DELAYS`, or closed."""
+    """Given up after the last of `RESTART_DELAYS`, or closed; being closed is not reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class LocalModel:
 
     async def __aexit__(self, *_: object) -> None:
         await self._tasks.cancel()
+        self._on_status = None  # whoever closes the model knows
         self._change(LocalState.FAILED, f"{self.name} was closed", logging.INFO)
 
     async def ready(self) -> None:
