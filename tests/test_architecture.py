@@ -60,7 +60,7 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 1700,
+    "wire": 1850,
     "transports": 1750,
     "server": 2500,
     "auth": 300,

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 PLAIN = frozenset({"text", "json", "nginx", "ini"})
 FENCE = re.compile(r"^```(\S+)?(.*)$")
 ADDRESS = "http://localhost:8000"
-NODE_SECONDS = 60
+PROGRAM_SECONDS = 100
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Page:
         code: CodeType = compile(tree, path, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         result = eval(code, self.notebook.__dict__)
         if asyncio.iscoroutine(result):
-            async with asyncio.timeout(NODE_SECONDS):
+            async with asyncio.timeout(PROGRAM_SECONDS):
                 await result
 
     async def _javascript(self, block: Block, file: str) -> None:
@@ -143,7 +143,7 @@ class Page:
             *command, cwd=self.folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
         try:
-            async with asyncio.timeout(NODE_SECONDS):
+            async with asyncio.timeout(PROGRAM_SECONDS):
                 output, errors = await process.communicate()
         finally:
             if process.returncode is None:
