@@ -1,5 +1,6 @@
 """`HubApp`: the only place that knows everything. Joins transports and hubs, and is the ASGI application."""
 
+import asyncio
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -101,15 +102,15 @@ class HubApp:
         self._options, self._transport = options or HubOptions(), transport or TransportOptions()
         self._policies, self._filters = Policies(policies), tuple(filters)
         self._authenticate_request = authenticate
-        self._origins = Origins(allowed_origins)
         self._drain_timeout, self._readiness_path = drain_timeout, readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
         self._tasks = TaskOwner("hubline.app")
         self._codecs: dict[str, Codec] = {codec.name: codec for codec in (JsonCodec(), MessagePackCodec())}
         self._runtimes: dict[type[Hub[Any]], HubRuntime] = {}
         self._descriptions: list[HubDescription] = []
+        self._drained: asyncio.Task[None] | None = None
         self._handlers: dict[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {}
-        self._add_routes(routes)
+        self._origins = self._add_routes(routes, allowed_origins)
         self._watchdog = self._make_watchdog(blocking_warning)
         self._app: ASGIApp = self._origins.cors(self._handle)
         self._router = Router(lifespan=self.lifespan)
@@ -124,6 +125,7 @@ class HubApp:
     async def lifespan(self, app: Any = None) -> AsyncIterator[dict[str, Any]]:
         """Runs while the application does. Hand its state on, so that a server can drain before it closes sockets."""
         self._registry.draining = False
+        self._drained = None
         if self._watchdog is not None:
             self._watchdog.start()
         try:
@@ -153,7 +155,7 @@ class HubApp:
         """Refuse new connections, ask every client to reconnect elsewhere, and wait until they have left.
 
         At most `drain_timeout` seconds; what is still connected then stays for the server to cut. Calling it again
-        does nothing more.
+        waits for the same moment.
         """
         self._registry.draining = True
         for runtime in self._runtimes.values():
@@ -161,7 +163,9 @@ class HubApp:
                 connection.close(allow_reconnect=True)
         for pipe in self._registry:
             pipe.end_input()  # raw connections, and hub connections still in their handshake
-        await self._registry.drain(self._drain_timeout)
+        if self._drained is None:
+            self._drained = self._tasks.start(self._registry.drain(self._drain_timeout))
+        await asyncio.shield(self._drained)
 
     def statistics(self) -> dict[str, Any]:
         """Counts of the moment: connections and what is queued for them, and the groups of each hub."""
@@ -184,8 +188,13 @@ class HubApp:
         else:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
 
-    def _add_routes(self, routes: Mapping[str, Route]) -> None:
+    def _add_routes(self, routes: Mapping[str, Route], allowed_origins: Sequence[str]) -> Origins:
         problems: list[str] = []
+        origins = Origins()
+        try:
+            origins = Origins(allowed_origins)
+        except ConfigurationError as error:
+            problems += error.problems
         for path, route in routes.items():
             if not path.startswith("/") or (path != "/" and path.endswith("/")):
                 problems.append(f"the path {path!r} must begin with a slash and not end with one")
@@ -195,6 +204,7 @@ class HubApp:
                 problems += [f"{path}: {problem}" for problem in error.problems]
         if problems:
             raise ConfigurationError(list(dict.fromkeys(problems)))
+        return origins
 
     def _add_route(self, path: str, route: Route) -> None:
         if isinstance(route, ConnectionRoute):
@@ -219,7 +229,7 @@ class HubApp:
             options=options or self._transport,
             authenticate=self._authenticate,
             authorize=authorize,
-            origin_allowed=self._origins.admits,
+            origin_allowed=lambda scope: self._origins.admits(scope),
         )
 
     def _runtime(self, route: HubRoute) -> HubRuntime:
@@ -239,6 +249,8 @@ class HubApp:
             )
         elif known.options != options:
             raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different options"])
+        elif known.create is not create:
+            raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different factories"])
         return known
 
     def _make_watchdog(self, limit: float | None) -> BlockingWatchdog | None:
@@ -256,7 +268,10 @@ class HubApp:
 def _class_and_factory(hub: type[Hub[Any]] | HubFactory) -> tuple[type[Hub[Any]], HubFactory]:
     """The class that will be inspected. A factory is called once to learn it; nothing of that hub runs."""
     if not isinstance(hub, type):
-        return type(hub()), hub
+        made = hub()
+        if not isinstance(made, Hub):
+            raise ConfigurationError([f"the factory makes a {type(made).__qualname__}, not a hubline.Hub"])
+        return type(made), hub
     if not issubclass(hub, Hub):
         raise ConfigurationError([f"{hub.__qualname__} does not derive from hubline.Hub"])
     try:

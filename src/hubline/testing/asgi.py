@@ -135,7 +135,7 @@ class Origin:
         """Start a WebSocket or a request; `path` is appended, and `headers` replace those of the client."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         pairs = [(name.lower(), value) for name, value in self.headers if name.lower() not in names]
-        full_path = self.root_path + self.path + path
+        full_path = self.root_path + (self.path.removesuffix("/") if path else self.path) + path
         scope: dict[str, Any] = {
             "type": kind,
             "asgi": {"version": "3.0", "spec_version": "2.4"},

@@ -30,7 +30,7 @@ class Origins:
         if problems:
             raise ConfigurationError(problems)
         self._allowed = tuple(allowed)
-        self._pattern = re.compile("|".join(map(_regex, allowed)) or r"(?!)", re.IGNORECASE)
+        self._pattern = re.compile("|".join(map(_regex, allowed)) or r"(?!)")
 
     def admits(self, scope: Mapping[str, Any]) -> bool:
         """Whether the page that made this request may; of several `Origin` headers all must."""
@@ -38,7 +38,10 @@ class Origins:
         if not origins:
             return True
         hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
-        return all(origin.partition("://")[2].lower() in hosts or self._pattern.fullmatch(origin) for origin in origins)
+        return all(origin.partition("://")[2].lower() in hosts or self._listed(origin) for origin in origins)
+
+    def _listed(self, origin: str) -> bool:
+        return self._pattern.fullmatch(origin) is not None
 
     def cors(self, app: ASGIApp) -> ASGIApp:
         """`app` behind Starlette's CORS middleware, when another origin is allowed at all.
@@ -57,4 +60,10 @@ class Origins:
 
 
 def _regex(origin: str) -> str:
-    return ".*" if origin == "*" else re.escape(origin).replace(r"\*", r"[^/]+")
+    """Origins are compared as browsers send them: in lower case. A `*` matches labels of a host, or a port."""
+    if origin == "*":
+        return ".*"
+    host, port = re.escape(origin.lower()), r":\*"
+    if host.endswith(port):
+        host = host.removesuffix(port) + ":[0-9]+"
+    return host.replace(r"\*", r"[a-z0-9.-]+")

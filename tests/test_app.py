@@ -1,0 +1,829 @@
+"""The whole application: hubs behind the real transports, in memory and with time moved by hand."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+from hubline import (
+    Client,
+    ConfigurationError,
+    ConnectionClosed,
+    ConnectionRoute,
+    ConnectionScope,
+    Hub,
+    HubApp,
+    HubError,
+    HubFilter,
+    HubOptions,
+    HubRoute,
+    Identity,
+    InvocationError,
+    PolicyContext,
+    Transport,
+    TransportConnection,
+    TransportOptions,
+    authorize,
+)
+from hubline._tasks import TaskOwner
+from hubline.server.description import ArgumentDescription
+from hubline.testing import InMemoryClient, ManualClock, RefusedError, connect, connect_raw, running, settle
+from hubline.testing.asgi import ASGIApp, Origin, Response
+from hubline.testing.channels import TransportName
+from hubline.testing.harness import ProtocolName
+from hubline.wire.packet import Packet
+
+TRANSPORTS: list[TransportName] = ["websocket", "sse", "long_polling"]
+EVERY_WAY: list[tuple[TransportName, ProtocolName]] = [
+    ("websocket", "json"),
+    ("websocket", "messagepack"),
+    ("sse", "json"),
+    ("long_polling", "json"),
+    ("long_polling", "messagepack"),
+]
+
+
+class Chat(Hub[Client]):
+    """Notes when it ends; `ended` is per app, handed over in the class made by `chat()`."""
+
+    ended: list[Exception | None]
+    held: asyncio.Event
+
+    async def on_connected(self) -> None:
+        if "hold" in self.context.scope.query:
+            await self.held.wait()
+
+    async def on_disconnected(self, error: Exception | None) -> None:
+        self.ended.append(error)
+
+    async def send_message(self, user: str, text: str) -> None:
+        await self.clients.all.send("ReceiveMessage", user, text)
+
+    async def tell_others(self, text: str) -> None:
+        await self.clients.others.send("ReceiveMessage", self.context.user_id, text)
+
+    async def echo(self, value: Any) -> Any:
+        return value
+
+    async def ask(self, connection_id: str, value: int) -> int:
+        result: int = await self.clients.client(connection_id).invoke("Double", value, result_type=int)
+        return result
+
+    async def wait(self) -> str:
+        await self.held.wait()
+        return "done"
+
+    async def tokens(self) -> AsyncIterator[str]:
+        yield "one"
+        await self.held.wait()
+        yield "two"
+
+    async def count(self, n: int) -> AsyncIterator[int]:
+        for number in range(n):
+            yield number
+
+    async def sum(self, numbers: AsyncIterator[int]) -> int:
+        return sum([number async for number in numbers])
+
+    async def swallow(self, numbers: AsyncIterator[int]) -> None:
+        await self.held.wait()
+
+    async def fail(self) -> None:
+        raise RuntimeError("secret detail")
+
+    async def abort(self) -> None:
+        self.context.abort()
+
+    async def who(self) -> str | None:
+        return self.context.user_id
+
+    async def query(self) -> dict[str, str]:
+        return self.context.scope.query
+
+    async def join(self, name: str) -> None:
+        await self.groups.add(self.context.connection_id, name)
+
+
+def chat() -> type[Chat]:
+    class Made(Chat):
+        ended = []
+
+    Made.held = asyncio.Event()
+    return Made
+
+
+def app_of(routes: Mapping[str, Any], **settings: Any) -> tuple[HubApp, ManualClock]:
+    clock = ManualClock()
+    return HubApp(routes, clock=clock, blocking_warning=None, **settings), clock
+
+
+async def numbers(*items: int) -> AsyncIterator[int]:
+    for number in items:
+        yield number
+
+
+async def request(
+    app: ASGIApp, method: str, path: str, *, headers: Mapping[str, str] | None = None, query: str = "", root: str = ""
+) -> Response:
+    tasks = TaskOwner("request")
+    origin = Origin(app, path, tasks, root, tuple(parse_qsl(query)), tuple((headers or {}).items()))
+    try:
+        return await origin.request(method)
+    finally:
+        await tasks.cancel()
+
+
+# Every way to a hub
+
+
+@pytest.mark.parametrize(("transport", "protocol"), EVERY_WAY)
+async def test_calls_streams_uploads_results_and_broadcasts(transport: TransportName, protocol: ProtocolName) -> None:
+    hub = chat()
+    app, _ = app_of({"/chat": hub})
+    async with (
+        connect(app, "/chat", transport=transport, protocol=protocol) as ada,
+        connect(app, "/chat") as bob,
+        connect(app, "/chat", protocol="messagepack") as eve,
+    ):
+        assert await ada.invoke("Echo", {"a": [1, None, "ü"]}) == {"a": [1, None, "ü"]}
+        await ada.invoke("SendMessage", "Ada", "hello")
+        for client in (ada, bob, eve):
+            assert await client.expect("ReceiveMessage") == ["Ada", "hello"]
+        await ada.invoke("TellOthers", "hi")
+        for client in (bob, eve):
+            assert await client.expect("ReceiveMessage") == [None, "hi"]
+        await ada.expect_nothing()
+        assert [item async for item in ada.stream("Count", 3)] == [0, 1, 2]
+        assert await ada.invoke("Sum", numbers(1, 2, 3)) == 6
+        ada.on("Double", lambda value: 2 * value)
+        assert ada.connection_id is not None
+        assert await bob.invoke("Ask", ada.connection_id, 21) == 42
+        assert await ada.invoke("Ask", ada.connection_id, 4) == 8
+        with pytest.raises(InvocationError) as caught:
+            await ada.invoke("Fail")
+        assert caught.value.message == "An unexpected error occurred invoking 'Fail' on the server."
+    await settle()
+    assert hub.ended == [None] * 3
+    assert app.statistics()["hubs"] == {hub.__qualname__: {"connections": 0, "groups": 0, "users": 0}}
+
+
+@pytest.mark.statement(145, 146)
+@pytest.mark.parametrize(("transport", "protocol"), EVERY_WAY)
+async def test_an_abort_closes_without_inviting_back(transport: TransportName, protocol: ProtocolName) -> None:
+    hub = chat()
+    app, _ = app_of({"/chat": hub})
+    async with connect(app, "/chat", transport=transport, protocol=protocol) as ada:
+        with pytest.raises(ConnectionClosed):
+            await ada.invoke("Abort")
+        closed = await ada.closed()
+    assert closed.message is not None
+    assert (closed.error, closed.allow_reconnect) == (None, False)
+    assert closed.code == (1000 if transport == "websocket" else None)
+    assert hub.ended == [None]
+
+
+@pytest.mark.statement(49)
+async def test_an_exception_in_on_disconnected_is_close_code_1011() -> None:
+    class Failing(Hub):
+        async def on_disconnected(self, error: Exception | None) -> None:
+            raise RuntimeError("secret detail")
+
+        async def abort(self) -> None:
+            self.context.abort()
+
+    app, _ = app_of({"/chat": Failing})
+    async with connect(app, "/chat") as ada:
+        await ada.send("Abort")
+        assert (await ada.closed()).code == 1011
+
+
+@pytest.mark.statement(143)
+async def test_a_refused_connection_is_closed_with_1000() -> None:
+    class Refusing(Hub):
+        async def on_connected(self) -> None:
+            raise HubError("refused")
+
+    app, _ = app_of({"/chat": Refusing})
+    async with connect(app, "/chat") as ada:
+        closed = await ada.closed()
+    assert (closed.error, closed.allow_reconnect, closed.code) == (
+        "Connection closed with an error. HubException: refused",
+        False,
+        1000,
+    )
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_client_that_vanishes_in_the_middle_of_everything(transport: TransportName) -> None:
+    hub = chat()
+    app, clock = app_of({"/chat": hub})
+    async with connect(app, "/chat") as watcher:
+        async with connect(app, "/chat", transport=transport) as ada:
+            await ada.invoke("Join", "g")
+            await ada.send("Tokens")
+            await ada.send("Sum", numbers(1, 2))
+            ada.drop()
+            for _ in range(20):
+                await clock.advance(1)
+        assert hub.ended == [None]
+        assert app.statistics()["hubs"][hub.__qualname__] == {"connections": 1, "groups": 0, "users": 0}
+        assert await watcher.invoke("Echo", 1) == 1
+
+
+async def test_a_connection_that_is_lost_while_its_reading_is_paused() -> None:
+    hub = chat()
+    app, clock = app_of({"/chat": hub}, options=HubOptions(stream_buffer_capacity=1))
+    async with connect(app, "/chat") as ada:
+        await ada.send("Swallow", numbers(*range(20)))
+        await settle()
+        ada.drop()
+        for _ in range(40):  # the next ping finds out, since nobody reads
+            await clock.advance(1)
+        await settle()
+        assert len(hub.ended) == 1
+    hub.held.set()
+
+
+@pytest.mark.statement(168)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_client_that_falls_silent_is_closed_and_invited_back(transport: TransportName) -> None:
+    hub = chat()
+    app, clock = app_of({"/chat": hub})
+    async with connect(app, "/chat", transport=transport) as ada:
+        await ada.ping()
+        for _ in range(31):
+            await clock.advance(1)
+        closed = await ada.closed()
+    assert (closed.error, closed.allow_reconnect) == ("Connection closed with an error.", True)
+    assert [str(error) for error in hub.ended] == [
+        "Client hasn't sent a message/ping within the configured ClientTimeoutInterval."
+    ]
+
+
+@pytest.mark.statement(186)
+async def test_a_token_that_expires_closes_the_connection_and_invites_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    hub = chat()
+    expires = time.time() + 100
+    app, clock = app_of(
+        {"/chat": HubRoute(hub, transport=TransportOptions(close_on_token_expiry=True))},
+        authenticate=lambda scope: Identity("ada", expires_at=expires),
+    )
+    async with connect(app, "/chat") as ada:
+        await clock.advance(2)
+        assert await ada.invoke("Who") == "ada"
+        monkeypatch.setattr(time, "time", lambda: expires)
+        await clock.advance(2)
+        closed = await ada.closed()
+    assert (closed.error, closed.allow_reconnect) == (None, True)
+    assert hub.ended == [None]
+
+
+@pytest.mark.statement(73)
+async def test_the_scope_is_that_of_the_request_that_opened_the_connection() -> None:
+    app, _ = app_of({"/chat": chat()})
+    for transport in TRANSPORTS:
+        async with connect(app, "/chat", transport=transport, query="room=7&x=") as ada:
+            seen = await ada.invoke("Query")
+            assert (seen["room"], seen["x"]) == ("7", "")
+
+
+# Several hubs and paths
+
+
+async def test_a_hub_at_two_paths_is_one_hub_and_another_is_another() -> None:
+    hub, other = chat(), chat()
+    app, _ = app_of({"/a": hub, "/b": hub, "/c": other})
+    async with connect(app, "/a") as ada, connect(app, "/b") as bob, connect(app, "/c") as eve:
+        await ada.invoke("SendMessage", "Ada", "hello")
+        assert await bob.expect("ReceiveMessage") == ["Ada", "hello"]
+        await eve.expect_nothing()
+
+
+async def test_a_token_of_one_path_opens_nothing_at_another() -> None:
+    app, _ = app_of({"/a": chat(), "/b": chat()})
+    answer = await request(app, "POST", "/a/negotiate", query="negotiateVersion=1")
+    token = json.loads(answer.body)["connectionToken"]
+    assert (await request(app, "GET", "/b", query=f"id={token}")).status == 404
+
+
+@pytest.mark.statement(165)
+async def test_sending_from_outside() -> None:
+    hub = chat()
+    app, _ = app_of({"/chat": hub}, authenticate=lambda scope: Identity(scope.query.get("user", "nobody")))
+    context = app.context(hub)
+    async with connect(app, "/chat", query="user=ada") as ada, connect(app, "/chat") as bob:
+        assert ada.connection_id is not None
+        await context.clients.user("ada").send("Hello", 1)
+        assert await ada.expect("Hello") == [1]
+        await bob.expect_nothing()
+        await context.groups.add(ada.connection_id, "g")
+        await context.clients.group("g").send("Hello", 2)
+        assert await ada.expect("Hello") == [2]
+        ada.on("Double", lambda value: 2 * value)
+        assert await context.clients.client(ada.connection_id).invoke("Double", 4, result_type=int) == 8
+    with pytest.raises(KeyError):
+        app.context(chat())
+
+
+async def test_a_factory_makes_the_hub_of_each_call() -> None:
+    made: list[int] = []
+
+    class Service(Hub):
+        def __init__(self, name: str) -> None:
+            made.append(1)
+            self.name = name
+
+        async def get_name(self) -> str:
+            return self.name
+
+    app, _ = app_of({"/x": lambda: Service("injected")})
+    async with connect(app, "/x") as ada:
+        assert await ada.invoke("GetName") == "injected"
+        assert await ada.invoke("GetName") == "injected"
+    assert len(made) == 5, "once to inspect it, on_connected, two calls, on_disconnected"
+    assert app.context(Service) is not None
+
+
+async def test_filters_and_policies_of_the_app() -> None:
+    seen: list[str] = []
+
+    class Noting(HubFilter):
+        async def invoke(self, call: Any, next: Any) -> Any:
+            seen.append(call.method)
+            return await next(call)
+
+    class Guarded(Hub):
+        @authorize(policy="premium")
+        async def ask(self) -> str:
+            return "answer"
+
+    def premium(context: PolicyContext) -> bool:
+        return bool(context.identity.claims.get("tier") == "premium")
+
+    def who(scope: ConnectionScope) -> Identity | None:
+        return Identity("ada", {"tier": scope.query["tier"]}) if "tier" in scope.query else None
+
+    app, _ = app_of({"/hub": Guarded}, filters=[Noting()], policies={"premium": premium}, authenticate=who)
+    async with connect(app, "/hub", query="tier=premium") as ada, connect(app, "/hub", query="tier=free") as bob:
+        assert await ada.invoke("Ask") == "answer"
+        with pytest.raises(InvocationError, match="because user is unauthorized"):
+            await bob.invoke("Ask")
+    assert seen == ["Ask"]
+
+
+# Raw connections
+
+
+async def test_a_raw_connection_has_bytes_and_no_protocol() -> None:
+    async def echo(connection: TransportConnection) -> None:
+        while True:
+            connection.write(Packet(await connection.receive()))
+            await connection.drain()
+
+    app, _ = app_of({"/raw": ConnectionRoute(echo)})
+    for transport in TRANSPORTS:
+        async with connect_raw(app, "/raw", transport=transport) as ada:
+            await ada.send_bytes(b"anything")
+            assert await ada.receive_bytes() == b"anything"
+    assert app.describe() == []
+
+
+# Who may
+
+
+@authorize
+class ForUsers(Hub):
+    async def who(self) -> str | None:
+        return self.context.user_id
+
+
+@authorize(policy="admin")
+class ForAdmins(Hub):
+    async def who(self) -> str | None:
+        return self.context.user_id
+
+
+def by_header_or_query(scope: ConnectionScope) -> Identity | None:
+    token = scope.headers.get("authorization", "").removeprefix("Bearer ") or scope.query.get("access_token")
+    return Identity(token) if token else None
+
+
+async def later(scope: ConnectionScope) -> Identity | None:
+    return by_header_or_query(scope)
+
+
+@pytest.mark.statement(18, 185)
+@pytest.mark.parametrize("authenticate", [by_header_or_query, later])
+async def test_a_guarded_hub_lets_nobody_in_without_its_requirements(authenticate: Any) -> None:
+    app, _ = app_of(
+        {"/users": ForUsers, "/admins": ForAdmins},
+        authenticate=authenticate,
+        policies={"admin": lambda context: context.identity.user_id == "root"},
+    )
+    bearer = {"authorization": "Bearer ada"}
+    for path in ("/users", "/admins"):
+        answer = await request(app, "POST", f"{path}/negotiate")
+        assert (answer.status, answer.body) == (401, b"")
+    assert (await request(app, "POST", "/admins/negotiate", headers=bearer)).status == 403
+    assert (await request(app, "POST", "/users/negotiate", headers=bearer)).status == 200
+    for transport in TRANSPORTS:
+        async with connect(app, "/users", transport=transport, query="access_token=ada") as ada:
+            assert await ada.invoke("Who") == "ada"
+    with pytest.raises(RefusedError) as caught:
+        async with connect(app, "/users", negotiate=False):
+            pass
+    assert caught.value.status == 401
+
+
+@pytest.mark.statement(185)
+async def test_a_token_in_the_query_means_nothing_unless_the_app_looks_at_it() -> None:
+    def by_header(scope: ConnectionScope) -> Identity | None:
+        return Identity("x") if "authorization" in scope.headers else None
+
+    app, _ = app_of({"/users": ForUsers}, authenticate=by_header)
+    assert (await request(app, "POST", "/users/negotiate", query="access_token=x")).status == 401
+
+
+@pytest.mark.statement(187)
+async def test_another_user_on_a_later_poll_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    app, _ = app_of({"/users": ForUsers}, authenticate=by_header_or_query)
+    answer = await request(app, "POST", "/users/negotiate", query="negotiateVersion=1&access_token=ada")
+    token = json.loads(answer.body)["connectionToken"]
+    for user in ("ada", "bob"):
+        tasks = TaskOwner("poll")
+        origin = Origin(app, "/users", tasks, "", (("id", token), ("access_token", user)), ())
+        polling = tasks.start(origin.request("GET"))
+        await settle()
+        polling.cancel()
+        await tasks.cancel()
+    assert any("the user changed from 'ada' to 'bob'" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_only_pages_of_allowed_origins_may_connect(transport: TransportName) -> None:
+    app, _ = app_of({"/chat": chat()}, allowed_origins=["https://a.example", "https://*.b.example"])
+    for origin in ("http://testserver", "https://a.example", "https://x.b.example"):
+        async with connect(app, "/chat", transport=transport, headers={"origin": origin}) as ada:
+            assert await ada.invoke("Echo", 1) == 1
+    with pytest.raises(RefusedError) as caught:
+        async with connect(app, "/chat", transport=transport, headers={"origin": "https://evil.example"}):
+            pass
+    assert caught.value.status == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("POST", "/chat/negotiate", {}),
+        ("POST", "/chat", {}),
+        ("GET", "/chat", {}),
+        ("GET", "/chat", {"accept": "text/event-stream"}),
+        ("DELETE", "/chat", {}),
+    ],
+)
+async def test_a_foreign_page_is_refused_on_every_request(method: str, path: str, headers: dict[str, str]) -> None:
+    app, _ = app_of({"/chat": chat()})
+    answer = await request(app, method, path, headers={"origin": "https://evil.example", **headers}, query="id=x")
+    assert answer.status == 403
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_foreign_page_is_refused_on_a_websocket_without_negotiation() -> None:
+    app, _ = app_of({"/chat": chat()})
+    with pytest.raises(RefusedError) as caught:
+        async with connect(app, "/chat", negotiate=False, headers={"origin": "https://evil.example"}):
+            pass
+    assert caught.value.status == 403
+
+
+async def test_cors_answers_name_the_origin() -> None:
+    app, _ = app_of({"/chat": chat()}, allowed_origins=["*"])
+    answer = await request(app, "POST", "/chat/negotiate", headers={"origin": "https://a.example"})
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "https://a.example"
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    preflight = {
+        "origin": "https://a.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x-requested-with,x-signalr-user-agent",
+    }
+    answer = await request(app, "OPTIONS", "/chat/negotiate", headers=preflight)
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "https://a.example"
+
+
+# Mounting
+
+
+@pytest.mark.parametrize("framework", [FastAPI, Starlette])
+@pytest.mark.parametrize(
+    ("mount", "path", "root_path"),
+    [("/", "/chat", ""), ("/api", "/api/chat", ""), ("/api/v1", "/api/v1/chat", ""), ("/api", "/api/chat", "/proxy")],
+)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_mounted_anywhere(
+    framework: Any, mount: str, path: str, root_path: str, transport: TransportName
+) -> None:
+    hubs, _ = app_of({"/chat": chat()})
+    app = framework(lifespan=hubs.lifespan)
+    app.mount(mount, hubs)
+    async with running(app) as served, connect(served, path, transport=transport, root_path=root_path) as ada:
+        assert await ada.invoke("Echo", 1) == 1
+
+
+async def test_mounted_in_a_mount_and_beside_other_routes() -> None:
+    async def hello(request: Request) -> JSONResponse:
+        return JSONResponse({"hello": request.url.path})
+
+    hubs, _ = app_of({"/chat": chat()})
+    inner = Starlette(routes=[Route("/hello", hello), Mount("/hubs", hubs)])
+    app = Starlette(routes=[Mount("/outer", inner)], lifespan=hubs.lifespan)
+    async with running(app) as served:
+        async with connect(served, "/outer/hubs/chat") as ada:
+            assert await ada.invoke("Echo", 1) == 1
+        assert (await request(served, "GET", "/outer/hello")).body == b'{"hello":"/outer/hello"}'
+        assert (await request(served, "GET", "/outer/hubs/nothing")).status == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/chat"])
+async def test_alone_and_at_the_root(path: str) -> None:
+    app, _ = app_of({path: chat()})
+    async with running(app) as served, connect(served, path) as ada:
+        assert await ada.invoke("Echo", 1) == 1
+
+
+async def test_a_trailing_slash_is_forgiven_and_another_path_is_not_there() -> None:
+    app, _ = app_of({"/chat": chat()})
+    assert (await request(app, "POST", "/chat/negotiate/")).status == 200
+    for path in ("/", "/other", "/chat/other", "/chatter"):
+        answer = await request(app, "GET", path)
+        assert (answer.status, answer.body) == (404, b"Not Found")
+    with pytest.raises(RefusedError):
+        async with connect(app, "/other", negotiate=False):
+            pass
+
+
+# Start and stop
+
+
+async def test_readiness_turns_when_draining_begins() -> None:
+    app, _ = app_of({"/chat": chat()})
+    async with running(app):
+        assert app.ready
+        answer = await request(app, "GET", "/readyz")
+        assert (answer.status, answer.body) == (200, b"ready")
+        await app.drain()
+        answer = await request(app, "GET", "/readyz")
+        assert (answer.status, answer.body) == (503, b"draining")
+        assert (await request(app, "POST", "/chat/negotiate")).status == 503
+    assert not app.ready
+    async with running(app):
+        assert app.ready, "an application can be started again"
+
+
+async def test_the_readiness_path_can_be_another_or_none() -> None:
+    for path, status in [("/health", 200), (None, 404)]:
+        app, _ = app_of({"/chat": chat()}, readiness_path=path)
+        assert (await request(app, "GET", path or "/readyz")).status == status
+
+
+@pytest.mark.parametrize(("transport", "protocol"), EVERY_WAY)
+async def test_draining_invites_everybody_to_come_back_and_ends_streams(
+    transport: TransportName, protocol: ProtocolName
+) -> None:
+    hub = chat()
+    app, _ = app_of({"/chat": hub})
+    async with connect(app, "/chat", transport=transport, protocol=protocol) as ada:
+        stream = ada.stream("Tokens")
+        assert await anext(stream) == "one"
+        await ada.send("Wait")
+        draining = asyncio.create_task(app.drain())
+        closed = await ada.closed()
+        assert closed.message is not None
+        assert (closed.error, closed.allow_reconnect) == (None, True)
+        with pytest.raises(ConnectionClosed):
+            await anext(stream)
+        await asyncio.wait_for(draining, 5)
+    assert hub.ended == [None]
+    hub.held.set()
+    await settle()
+
+
+async def test_draining_has_a_time_limit_and_counts_those_in_on_connected() -> None:
+    hub = chat()
+    app, clock = app_of({"/chat": hub}, drain_timeout=10)
+    async with connect(app, "/chat", query="hold=1"):
+        draining = asyncio.create_task(app.drain())
+        await clock.advance(9)
+        assert not draining.done()
+        await clock.advance(2)
+        assert draining.done()
+        hub.held.set()
+        await settle()
+    assert hub.ended == [None]
+
+
+async def test_draining_ends_raw_connections_and_unfinished_handshakes() -> None:
+    ended: list[str] = []
+
+    async def serve(connection: TransportConnection) -> None:
+        try:
+            await connection.receive()
+        except ConnectionClosed:
+            ended.append("raw")
+
+    app, _ = app_of({"/raw": ConnectionRoute(serve), "/chat": chat()})
+    async with connect_raw(app, "/raw") as raw, connect_raw(app, "/chat") as silent:
+        await asyncio.wait_for(app.drain(), 5)
+        assert (await raw.closed()).code == 1000
+        assert (await silent.closed()).code == 1000
+    assert ended == ["raw"]
+
+
+async def test_draining_twice_waits_only_once() -> None:
+    hub = chat()
+    app, clock = app_of({"/chat": hub}, drain_timeout=10)
+    async with connect(app, "/chat", query="hold=1"):
+        first = asyncio.create_task(app.drain())
+        await clock.advance(5)
+        second = asyncio.create_task(app.drain())
+        await clock.advance(6)
+        assert first.done()
+        assert second.done()
+        await asyncio.wait_for(app.drain(), 5)
+        hub.held.set()
+        await settle()
+
+
+async def test_the_lifespan_drains_closes_and_leaves_no_task() -> None:
+    hub = chat()
+    app, clock = app_of({"/chat": hub}, drain_timeout=2)
+    before = asyncio.all_tasks()
+    clients: list[InMemoryClient] = []
+
+    async def client(served: ASGIApp) -> None:
+        async with connect(served, "/chat") as ada:
+            clients.append(ada)
+            await ada.send("Wait")
+            await ada.closed()
+
+    async with running(app) as served:
+        task = asyncio.create_task(client(served))
+        await settle()
+    await task
+    assert (await clients[0].closed()).allow_reconnect
+    await settle()
+    assert asyncio.all_tasks() - before == set()
+
+
+async def test_a_server_gets_the_drain_function_by_the_state() -> None:
+    app, _ = app_of({"/chat": chat()})
+    async with app.lifespan() as state:
+        assert state == {"hubline.drain": [app.drain]}
+
+
+# What it tells about itself
+
+
+async def test_statistics() -> None:
+    hub = chat()
+    app, _ = app_of({"/chat": hub}, authenticate=lambda scope: Identity("ada"))
+    async with connect(app, "/chat") as ada, connect(app, "/chat"):
+        await ada.invoke("Join", "g")
+        statistics = app.statistics()
+    assert statistics["hubs"] == {hub.__qualname__: {"connections": 2, "groups": 1, "users": 1}}
+    assert statistics["transports"].connections == 2
+
+
+def test_describe() -> None:
+    app, _ = app_of({"/users": ForUsers, "/chat": HubRoute(Described)})
+    users, described = app.describe()
+    assert (users.path, users.hub, [r.policy for r in users.requirements]) == ("/users", ForUsers, [None])
+    assert described.path == "/chat"
+    by_name = {method.name: method for method in described.methods}
+    method = by_name["Add"]
+    assert method.arguments == (
+        ArgumentDescription("a", int, required=True),
+        ArgumentDescription("b", int, required=False),
+    )
+    assert (method.result, method.is_stream, method.is_async) == (int, False, True)
+    assert by_name["Upload"].uploads == (("numbers", int),)
+    assert by_name["Tokens"].is_stream
+    assert not by_name["InThread"].is_async
+    assert described.client_methods == ()
+
+
+class Described(Hub):
+    async def add(self, a: int, b: int = 1) -> int:
+        return a + b
+
+    async def upload(self, numbers: AsyncIterator[int]) -> None: ...
+
+    async def tokens(self) -> AsyncIterator[str]:
+        yield "x"
+
+    def in_thread(self) -> None: ...
+
+
+# Mistakes
+
+
+class NeedsService(Hub):
+    def __init__(self, service: str) -> None:
+        self.service = service
+
+
+class Stars(Hub):
+    async def stars(self, *args: int) -> None: ...
+
+
+def test_every_mistake_is_reported_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        HubApp(
+            {
+                "no-slash": chat(),
+                "/slash/": chat(),
+                "/stars": Stars,
+                "/service": NeedsService,
+                "/no-hub": int,  # type: ignore[dict-item]
+                "/no-hub-made": lambda: 5,  # type: ignore[dict-item,return-value]
+                "/admins": ForAdmins,
+            },
+            allowed_origins=["nonsense"],
+        )
+    starts = [
+        "allowed_origins: 'nonsense' is no origin",
+        "the path 'no-slash' must begin with a slash",
+        "the path '/slash/' must begin with a slash and not end with one",
+        "/stars: Stars.stars: clients send arguments by position",
+        "/service: NeedsService needs arguments (missing a required argument: 'service'): give a factory",
+        "/no-hub: int does not derive from hubline.Hub",
+        "/no-hub-made: the factory makes a int, not a hubline.Hub",
+        "/admins: ForAdmins: there is no policy 'admin'",
+    ]
+    problems = caught.value.problems
+    assert len(problems) == len(starts)
+    for problem, start in zip(problems, starts, strict=True):
+        assert problem.startswith(start)
+
+
+def test_a_hub_at_two_paths_has_one_set_of_options_and_one_factory() -> None:
+    hub = chat()
+    with pytest.raises(ConfigurationError, match="two paths with different options"):
+        HubApp({"/a": hub, "/b": HubRoute(hub, options=HubOptions(detailed_errors=True))})
+    with pytest.raises(ConfigurationError, match="two paths with different factories"):
+        HubApp({"/a": lambda: NeedsService("a"), "/b": lambda: NeedsService("b")})
+
+    def create() -> NeedsService:
+        return NeedsService("x")
+
+    HubApp(
+        {
+            "/a": create,
+            "/b": HubRoute(create, transport=TransportOptions(transports=frozenset({Transport.WEB_SOCKETS}))),
+        }
+    )
+
+
+async def test_secrets_stay_here_and_details_travel_only_when_wanted() -> None:
+    for detailed in (False, True):
+        app, _ = app_of({"/chat": HubRoute(chat(), options=HubOptions(detailed_errors=detailed))})
+        async with connect(app, "/chat") as ada:
+            with pytest.raises(InvocationError) as caught:
+                await ada.invoke("Fail")
+            assert ("secret detail" in caught.value.message) is detailed
+
+
+async def test_a_blocking_method_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    import logging
+    import threading
+
+    warned = threading.Event()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            warned.set()
+
+    class Blocking(Hub):
+        async def block(self) -> bool:
+            return warned.wait(5)
+
+    handler = Handler()
+    logging.getLogger("hubline.watchdog").addHandler(handler)
+    try:
+        app = HubApp({"/chat": Blocking}, blocking_warning=0.02, clock=ManualClock())
+        async with running(app) as served, connect(served, "/chat") as ada:
+            assert await ada.invoke("Block") is True
+    finally:
+        logging.getLogger("hubline.watchdog").removeHandler(handler)
+    assert "Blocking.block blocks the event loop for more than 20 ms" in caplog.text

@@ -1,0 +1,140 @@
+from typing import Any
+
+import pytest
+
+from hubline.errors import ConfigurationError
+from hubline.transports.origins import Origins
+
+
+def admits(allowed: list[str], *origins: str, host: str = "app.example") -> bool:
+    headers = [(b"host", host.encode()), *((b"origin", origin.encode()) for origin in origins)]
+    return Origins(allowed).admits({"headers": headers})
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin", "admitted"),
+    [
+        ([], "https://app.example", True),
+        ([], "http://APP.example", True),
+        ([], "https://other.example", False),
+        ([], "https://app.example:8443", False),
+        ([], "null", False),
+        ([], "", False),
+        (["https://other.example"], "https://other.example", True),
+        (["https://Other.Example"], "https://other.example", True),
+        (["https://other.example"], "http://other.example", False),
+        (["https://other.example"], "https://other.example:444", False),
+        (["https://other.example"], "https://other.example.evil", False),
+        (["https://other.example"], "https://evil.example", False),
+        (["https://otherXexample"], "https://other.example", False),
+        (["https://a.example", "https://b.example"], "https://b.example", True),
+        (["https://*.example.com"], "https://a.b.example.com", True),
+        (["https://*.example.com"], "https://example.com", False),
+        (["https://*.example.com"], "https://evil.com/.example.com", False),
+        (["https://*.example.com"], "https://evil.com#.example.com", False),
+        (["https://*.example.com"], "https://evil.com@x.example.com", False),
+        (["https://*.example.com"], "https://x.example.com.evil", False),
+        (["http://localhost:*"], "http://localhost:5173", True),
+        (["http://localhost:*"], "http://localhost:80.evil.com", False),
+        (["*"], "https://anything.example", True),
+        (["*"], "null", True),
+    ],
+)
+def test_whom_the_list_admits(allowed: list[str], origin: str, admitted: bool) -> None:
+    assert admits(allowed, origin) is admitted
+
+
+def test_what_is_no_browser_names_no_origin_and_may() -> None:
+    assert admits([])
+
+
+def test_of_several_origins_all_must_be_admitted() -> None:
+    assert not admits([], "https://app.example", "https://evil.example")
+    assert admits(["https://b.example"], "https://app.example", "https://b.example")
+
+
+@pytest.mark.parametrize(
+    "origin", ["example.com", "https://a.example/", "https://a.example/path", "ftp://a", "https://"]
+)
+def test_what_is_no_origin_is_refused_with_a_hint(origin: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no origin: write `https://host`"):
+        Origins([origin])
+
+
+def test_every_mistake_is_named() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Origins(["a", "https://fine.example", "b"])
+    assert len(caught.value.problems) == 2
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+async def ask(allowed: list[str], method: str, **headers: str) -> tuple[int, dict[str, str]]:
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": "/hub",
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+    }
+    sent: list[Any] = []
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    await Origins(allowed).cors(application)(scope, None, send)  # type: ignore[arg-type]
+    return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+
+
+def test_without_other_origins_there_is_no_cors() -> None:
+    assert Origins([]).cors(application) is application
+
+
+@pytest.mark.parametrize("allowed", [["https://a.example"], ["*"], ["https://A.example"], ["https://*.example"]])
+async def test_the_origin_is_answered_with_credentials_and_never_a_star(allowed: list[str]) -> None:
+    status, headers = await ask(allowed, "GET", origin="https://a.example")
+    assert status == 200
+    assert headers["access-control-allow-origin"] == "https://a.example"
+    assert headers["access-control-allow-credentials"] == "true"
+    assert "Origin" in headers["vary"]
+
+
+async def test_another_origin_gets_no_permission() -> None:
+    _, headers = await ask(["https://a.example"], "GET", origin="https://evil.example")
+    assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_a_preflight_allows_what_official_clients_send(method: str) -> None:
+    status, headers = await ask(
+        ["https://a.example"],
+        "OPTIONS",
+        origin="https://a.example",
+        access_control_request_method=method,
+        access_control_request_headers="authorization,content-type,x-requested-with,x-signalr-user-agent",
+    )
+    assert status == 200
+    assert headers["access-control-allow-origin"] == "https://a.example"
+    assert headers["access-control-allow-credentials"] == "true"
+    assert method in headers["access-control-allow-methods"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "method", "header"),
+    [
+        ("https://evil.example", "GET", "content-type"),
+        ("https://a.example", "PUT", "content-type"),
+        ("https://a.example", "GET", "x-other"),
+    ],
+)
+async def test_a_preflight_for_anything_else_is_refused(origin: str, method: str, header: str) -> None:
+    status, _ = await ask(
+        ["https://a.example"],
+        "OPTIONS",
+        origin=origin,
+        access_control_request_method=method,
+        access_control_request_headers=header,
+    )
+    assert status == 400
