@@ -105,3 +105,8 @@ def test_every_mistake_is_told_at_once(directory: Path) -> None:
     assert all(line.startswith("error: ") for line in lines)
     for part in ("BrokenHub.first", "BrokenHub.second", "BrokenHub.send", "'b' must begin with a slash"):
         assert any(part in line for line in lines), output
+
+
+def test_an_app_without_lifespan_or_routes_has_no_hubs(directory: Path) -> None:
+    (directory / "checked_bare.py").write_text("async def app(scope, receive, send): ...\n")
+    assert check("checked_bare:app", directory)[0] == 1

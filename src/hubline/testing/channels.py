@@ -144,9 +144,9 @@ class ServerSentEventsChannel(_PostingChannel):
         return data
 
     def _next_event(self) -> bytes | None:
-        """The data of the first complete event that has any; comments are skipped."""
+        """The data of the first complete event; comments and empty lines before it are skipped."""
         while b"\r\n" in self._buffer:
-            if self._buffer.startswith(b":"):
+            if self._buffer.startswith((b":", b"\r\n")):
                 self._buffer = self._buffer.partition(b"\r\n")[2]
                 continue
             event, end, rest = self._buffer.partition(b"\r\n\r\n")
