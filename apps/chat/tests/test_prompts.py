@@ -1,0 +1,81 @@
+"""What the model is told."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from hubline.models import Message as Turn
+from hubline_chat.contract import Answer, AnswerState, Message, Person
+from hubline_chat.prompts import TURN_CHARACTERS, conversation, question_in
+
+ADA, BOB, AI = Person("1", "Ada"), Person("2", "Bob"), Person("assistant", "Assistant", "assistant")
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def said(person: Person, text: str, message_id: str = "q") -> Message:
+    return Message(message_id, "general", 1, "person", person, text, NOON)
+
+
+def answered(text: str, question_id: str = "q", state: AnswerState = AnswerState.COMPLETED) -> Message:
+    answer = Answer(state, 0, ADA, question_id)
+    return Message("a" + question_id, "general", 2, "assistant", AI, text, NOON, answer=answer)
+
+
+def told(earlier: list[Message], *, budget: int = 1000, with_chatter: bool = False) -> list[tuple[str, str]]:
+    """`earlier` in the order in which it was said."""
+    turns = conversation("Be brief.", earlier[::-1], "Now?", budget=budget, with_chatter=with_chatter)
+    assert turns[0] == Turn("system", "Be brief.")
+    return [(turn.role, turn.content) for turn in turns[1:]]
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("@ai Why?", "Why?"),
+        ("@AI: why?", "why?"),
+        (" @ai\n\nwhy?", "why?"),
+        ("@ai", None),
+        ("@ai  ", None),
+        ("@aid me", None),
+        ("why, @ai ?", None),
+        ("why?", None),
+    ],
+)
+def test_who_is_addressed(text: str, question: str | None) -> None:
+    assert question_in(text) == question
+
+
+def test_questions_come_with_their_answers_and_without_the_chatter() -> None:
+    earlier = [said(ADA, "@ai First?"), said(BOB, "hi all", "x"), answered("One."), said(BOB, "ok", "y")]
+    assert told(earlier) == [("user", "First?"), ("assistant", "One."), ("user", "Now?")]
+
+
+def test_with_chatter_everything_comes_with_names_and_in_turns() -> None:
+    earlier = [said(ADA, "hi"), said(BOB, "hello"), answered("One."), said(BOB, "ok")]
+    assert told(earlier, with_chatter=True) == [
+        ("user", "Ada: hi\n\nBob: hello"),
+        ("assistant", "One."),
+        ("user", "Bob: ok\n\nNow?"),
+    ]
+
+
+def test_answers_that_failed_or_still_run_are_left_out_and_stopped_ones_are_not() -> None:
+    running = [said(ADA, "A?", "1"), answered("half", "1", AnswerState.ANSWERING)]
+    failed = [said(ADA, "B?", "2"), answered("broken", "2", AnswerState.FAILED)]
+    stopped = [said(ADA, "C?", "3"), answered("some", "3", AnswerState.STOPPED)]
+    assert told(running + failed + stopped) == [("user", "C?"), ("assistant", "some"), ("user", "Now?")]
+
+
+def test_of_two_answers_to_one_question_the_newer_counts() -> None:
+    assert told([said(ADA, "A?"), answered("old"), answered("new")]) == [
+        ("user", "A?"),
+        ("assistant", "new"),
+        ("user", "Now?"),
+    ]
+
+
+def test_the_newest_fit_into_the_budget_and_long_ones_are_cut() -> None:
+    earlier = [said(ADA, "A?", "1"), answered("x" * 5000, "1"), said(ADA, "B?", "2"), answered("two", "2")]
+    assert told(earlier, budget=100) == [("user", "B?"), ("assistant", "two"), ("user", "Now?")]
+    assert ("assistant", "x" * TURN_CHARACTERS) in told(earlier, budget=1000)
+    assert told(earlier, budget=3) == [("user", "Now")]
