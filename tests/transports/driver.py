@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from hubline.connection import ConnectionScope, Identity, TransportConnection
+from hubline.connection import TransportConnection
 from hubline.transports.endpoint import HubEndpoint
 from hubline.transports.options import TransportOptions
 from hubline.transports.registry import ConnectionRegistry
@@ -189,18 +189,6 @@ async def echo(connection: TransportConnection) -> None:
     while True:
         connection.write(Packet(await connection.receive()))
         await connection.drain()
-
-
-async def nobody(scope: ConnectionScope) -> Identity | None:
-    return None
-
-
-async def everybody(scope: ConnectionScope) -> int | None:
-    return None
-
-
-def any_origin(scope: Mapping[str, Any]) -> bool:
-    return True
 
 
 class Site:

@@ -8,7 +8,8 @@ from hubline.connection import ConnectionScope, TransportConnection
 from hubline.errors import ConnectionClosed
 from hubline.transports.options import Transport, TransportOptions
 from hubline.transports.pipe import Pipe
-from hubline.transports.registry import ConnectionRegistry, NoRoom
+from hubline.transports.registry import ConnectionRegistry, NoRoom, RegistryStatistics
+from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites
 from tests.transports.driver import ManualClock, Site, settle
 
@@ -114,6 +115,21 @@ async def test_too_many_waiting_and_too_many_open_are_two_limits() -> None:
         made.registry.carry(second, Transport.WEB_SOCKETS, SCOPE)
     for each in made.registry:
         made.registry.remove(each)
+    await made.registry.close()
+
+
+async def test_statistics_tell_what_waits_in_both_directions() -> None:
+    made = Fixture()
+    pipes = [made.open(), made.open()]
+    for pipe in pipes:
+        pipe.write(Packet(b"to the peer"))
+    await pipes[0].inbox.feed(b"unread")
+    made.negotiate()
+    assert made.registry.statistics() == RegistryStatistics(
+        connections=2, waiting=1, refused=0, queued_bytes=22, unread_bytes=6
+    )
+    for pipe in pipes:
+        made.registry.remove(pipe)
     await made.registry.close()
 
 

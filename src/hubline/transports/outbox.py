@@ -152,7 +152,7 @@ class Outbox:
 
         What is taken counts until `sent()`. It must not be called again before that.
         """
-        self._peak = max(self._peak, self.size)
+        self._note_peak()
         queue, size = self._queue, 0
         taken: list[Packet] = []
         while queue:
@@ -174,7 +174,7 @@ class Outbox:
 
     def sent(self) -> None:
         """The last `take()` has left."""
-        self._peak = max(self._peak, self.size)
+        self._note_peak()
         self._written += self._in_flight
         self.size -= self._in_flight
         self._in_flight = 0
@@ -211,6 +211,11 @@ class Outbox:
         self._newest.clear()
         self.size = self._in_flight
         self.finish()
+
+    def _note_peak(self) -> None:
+        """Called before the size can shrink, so that `put` need not."""
+        if self.size > self._peak:
+            self._peak = self.size
 
     def statistics(self) -> OutboxStatistics:
         return OutboxStatistics(

@@ -28,9 +28,17 @@ class NoRoom(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RegistryStatistics:
+    """Counts of the moment, but for `refused`, which only grows.
+
+    `waiting` connections were negotiated and not opened yet. `queued_bytes` wait for peers, `unread_bytes` came by
+    POST and wait for applications.
+    """
+
     connections: int
     waiting: int
     refused: int
+    queued_bytes: int
+    unread_bytes: int
 
 
 def new_id() -> str:
@@ -120,7 +128,13 @@ class ConnectionRegistry:
             self._empty.set()
 
     def statistics(self) -> RegistryStatistics:
-        return RegistryStatistics(connections=len(self), waiting=self._waiting, refused=self._refused)
+        return RegistryStatistics(
+            connections=len(self),
+            waiting=self._waiting,
+            refused=self._refused,
+            queued_bytes=sum(pipe.outbox.size for pipe in self),
+            unread_bytes=sum(pipe.inbox.size for pipe in self),
+        )
 
     async def drain(self, limit: float) -> None:
         """Let nobody in any more, and wait until everybody has left, at most `limit` seconds."""

@@ -22,7 +22,8 @@ def plain(status: int, text: str = "", headers: Mapping[str, str] | None = None)
 
 
 def no_room() -> Response:
-    return plain(503, headers={"retry-after": RETRY_AFTER})
+    """Too many connections, or the server is about to stop."""
+    return plain(503, headers={"retry-after": RETRY_AFTER, **NO_CACHE})
 
 
 def refused(status: int, *, token_given: bool) -> Response:
