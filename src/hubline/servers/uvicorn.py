@@ -109,7 +109,7 @@ def configure(
         "port": port,
         "log_level": log_level,
         "log_config": log_config(log_level),
-        "ws": "websockets-sansio",  # sends denial responses; `auto` takes the legacy implementation
+        "ws": "websockets-sansio",  # what `auto` takes, but not in older versions: those take deprecated code
         "ws_max_size": max_size,
         "ws_per_message_deflate": False,  # costs more than it saves on small messages, and rules out ready-made frames
         "ws_ping_interval": None,  # hubs have their own pings (spec §12, statement 52)
