@@ -1,6 +1,7 @@
 """The JSON codec: what it writes, what it refuses, how deep it looks."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -163,6 +164,25 @@ def test_texts_are_written_unescaped() -> None:
 )
 def test_what_is_written(message: Message, written: bytes) -> None:
     assert CODEC.encode(message) == written + b"\x1e"
+
+
+@dataclass
+class Named:
+    first_name: str
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        StreamItem(invocation_id="1", item=Named("x")),
+        Completion(invocation_id="1", result=[Named("x")]),
+        Invocation(target="x", arguments=[1, Named("x")]),
+        StreamInvocation(invocation_id="1", target="x", arguments=(Named("x"),)),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_values_are_written_with_the_names_of_json(message: Message) -> None:
+    assert b'{"firstName":"x"}' in CODEC.encode(message)
 
 
 class Opaque:

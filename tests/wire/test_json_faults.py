@@ -47,6 +47,12 @@ def test_each_fault_has_the_words_of_the_original(payload: str, text: str) -> No
     assert caught.value.__cause__ is CAUSE
 
 
+def test_text_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        refuse(b'{"type":1,"target":"\xff","arguments":[]}', CAUSE)
+    assert caught.value.reason == "Error reading JSON."
+
+
 def test_only_halves_of_pairs_that_stand_alone_are_replaced() -> None:
     assert repair(rb'"\ud83d\ud83d\ude00 \\ud83d \u00e9 \ude00"') == rb'"\ufffd\ud83d\ude00 \\ud83d \u00e9 \ufffd"'
     assert repair(b"no escapes") == b"no escapes"

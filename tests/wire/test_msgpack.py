@@ -9,7 +9,18 @@ from msgspec import UNSET, Raw, ValidationError
 from hubline.errors import RemoteProtocolError
 from hubline.wire.codec import TransferFormat
 from hubline.wire.framing import VarintSplitter
-from hubline.wire.messages import Completion, Invocation, Message, StreamInvocation, StreamItem
+from hubline.wire.messages import (
+    Ack,
+    CancelInvocation,
+    Close,
+    Completion,
+    Invocation,
+    Message,
+    Ping,
+    Sequence,
+    StreamInvocation,
+    StreamItem,
+)
 from hubline.wire.msgpack import MessagePackCodec
 
 CODEC = MessagePackCodec()
@@ -51,6 +62,22 @@ def test_both_kinds_of_invocations_are_written_with_all_items() -> None:
     assert CODEC.encode(Invocation(target="m", arguments=())).hex(" ") == "08 96 01 80 c0 a1 6d 90 90"
     streaming = StreamInvocation(invocation_id="1", target="m", arguments=[300], stream_ids=("a",))
     assert CODEC.encode(streaming).hex(" ") == "0e 96 04 80 a1 31 a1 6d 91 cd 01 2c 91 a1 61"
+
+
+@pytest.mark.parametrize(
+    ("message", "written"),
+    [
+        (CancelInvocation(invocation_id="1", headers={"a": "b"}), "09 93 05 81 a1 61 a1 62 a1 31"),
+        (Ping(), "02 91 06"),
+        (Close(), "04 93 07 c0 c2"),
+        (Close(error="x", allow_reconnect=True), "05 93 07 a1 78 c3"),
+        (Ack(sequence_id=36), "03 92 08 24"),
+        (Sequence(sequence_id=19), "03 92 09 13"),
+    ],
+)
+@pytest.mark.statement(100, 101)
+def test_messages_without_values(message: Message, written: str) -> None:
+    assert CODEC.encode(message).hex(" ") == written
 
 
 def test_bytes_are_binary_and_moments_are_timestamps() -> None:

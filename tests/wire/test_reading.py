@@ -123,6 +123,7 @@ ONE = '{"firstName":"Ada"}'
         (list[Person] | Person, f"[{ONE}]", [Person("Ada")]),
         (list[Person] | Person, ONE, Person("Ada")),
         (list[int] | Person, "[1]", [1]),
+        (Annotated[list[Person], Meta(description="x")] | Person, f"[{ONE}]", [Person("Ada")]),
         (Annotated[Person, Meta(description="x")], ONE, Person("Ada")),
         (Free, f'{{"firstName":"Bob","partner":{ONE}}}', Free("Bob", Free("Ada"))),
         (Page[Person], f'{{"allItems":[{ONE}]}}', Page([Person("Ada")])),
@@ -249,6 +250,15 @@ def test_where_nothing_is_to_be_renamed_msgspec_reads_alone() -> None:
 
 class Opaque:
     pass
+
+
+class Closed(Struct, rename="kebab"):
+    some_thing: Opaque
+
+
+def test_a_type_without_a_form_inside_of_a_struct_that_is_left_alone_never_fits() -> None:
+    with pytest.raises(ValidationError, match="no form on the wire"):
+        from_json(Closed, '{"some-thing":1}')
 
 
 @pytest.mark.parametrize(

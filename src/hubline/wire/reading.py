@@ -46,7 +46,15 @@ def value_reader(
 
 def read_custom(kind: Any, value: Any) -> Any:
     """The `dec_hook` of both codecs: what msgspec itself cannot make."""
-    return value if kind is object else kind.model_validate(value)
+    if kind is object:
+        return value
+    if not is_pydantic_model(kind):
+        raise TypeError(_no_form(kind))
+    return kind.model_validate(value)
+
+
+def _no_form(kind: Any) -> str:
+    return f"values of type {kind} have no form on the wire"
 
 
 def incoming_names(kind: Any, rename: Callable[[str], str]) -> Read | None:
@@ -171,7 +179,7 @@ def _reachable(info: Any, seen: dict[int, inspect.Type]) -> Collection[inspect.T
         return ()
     seen[id(info)] = info
     if isinstance(info, inspect.CustomType) and info.cls is not object and not is_pydantic_model(info.cls):
-        raise TypeError(f"values of type {info.cls} have no form on the wire")
+        raise TypeError(_no_form(info.cls))
     if isinstance(info, inspect.StructType) and not _is_renamed(info):
         return seen.values()
     for slot in ("types", "item_types"):
