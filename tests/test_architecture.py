@@ -54,7 +54,7 @@ THIRD_PARTY: dict[str, str] = {
     "rich": "cli",
     "uvicorn": "cli servers",
     "picows": "servers",
-    "pydantic": "server.pydantic",
+    "pydantic": "",  # its models are recognised where the application has imported it
     "typing_extensions": "wire connection streams auth server transports app",
 }
 
