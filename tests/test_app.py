@@ -113,10 +113,9 @@ class Chat(Hub[Client]):
 
 
 def chat() -> type[Chat]:
-    class Made(Chat):
-        ended = []
+    class Made(Chat): ...
 
-    Made.held = asyncio.Event()
+    Made.ended, Made.held = [], asyncio.Event()
     return Made
 
 
@@ -667,7 +666,7 @@ async def test_draining_twice_waits_only_once() -> None:
 
 async def test_the_lifespan_drains_closes_and_leaves_no_task() -> None:
     hub = chat()
-    app, clock = app_of({"/chat": hub}, drain_timeout=2)
+    app, _ = app_of({"/chat": hub}, drain_timeout=2)
     before = asyncio.all_tasks()
     clients: list[InMemoryClient] = []
 

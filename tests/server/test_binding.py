@@ -13,7 +13,7 @@ import pytest
 from msgspec import Raw
 
 from hubline.errors import BindingError
-from hubline.server.binding import Argument, Binder
+from hubline.server.binding import Argument, Binder, Readers
 from hubline.wire.codec import Codec
 from tests.server.bench import CODECS
 
@@ -148,3 +148,13 @@ def test_a_type_without_form_on_the_wire_is_found_when_the_reader_is_made(kind: 
 def test_a_required_argument_behind_one_with_a_default_is_refused() -> None:
     with pytest.raises(TypeError):
         binder(Argument("a", int, default=1), Argument("b", int))
+
+
+def test_readers_are_made_once_for_each_type_and_codec(codec: Codec) -> None:
+    readers = Readers()
+    read = readers.reader(codec, list[int])
+    assert readers.reader(codec, list[int]) is read
+    assert readers.reader(codec, list[str]) is not read
+    assert read(raw(codec, [1])) == [1]
+    unhashable = Annotated[int, {}]
+    assert readers.reader(codec, unhashable)(raw(codec, 5)) == 5

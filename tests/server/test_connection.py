@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hubline import Cancellation, Client, Hub, HubError, HubFilter
+from hubline import Cancellation, Client, Hub, HubError, HubFilter, Identity
 from hubline.errors import (
     ConnectionClosed,
     KeepAliveTimeout,
@@ -761,3 +761,74 @@ async def test_acks_sequences_and_pings_mean_nothing(notes: Notes) -> None:
         ada = await hub.connect()
         ada.send({"type": 8, "sequenceId": 1}, {"type": 9, "sequenceId": 1}, {"type": 6}, {"type": 42})
         assert await ada.result("Echo", 1) == 1
+
+
+@pytest.mark.statement(187)
+async def test_the_user_of_a_connection_stays_when_its_identity_changes(notes: Notes) -> None:
+    async with life(notes) as hub:
+        ada = await hub.connect("ada")
+        connection = hub.runtime.lifetime.index.connections[ada.id]
+        ada.transport.scope.identity = Identity("bob")
+        assert connection.context.identity == Identity("bob")
+        assert (connection.user_id, connection.context.user_id) == ("ada", "ada")
+        ada.send({"type": 7})
+        await ada.ended()
+        hub.assert_nothing_left()
+
+
+@pytest.mark.statement(145)
+async def test_aborting_from_a_worker_thread() -> None:
+    class Threaded(Hub):
+        def abort(self) -> None:
+            self.context.abort()
+
+    async with bench(Threaded) as hub:
+        ada = await hub.connect()
+        ada.call("Abort")
+        assert [message for message in await ada.ended() if message["type"] == 7] == [{"type": 7}]
+
+
+# Every turn of the loop
+
+
+async def scenario(hub: Bench) -> Line:
+    """A connection with calls, a stream and an upload that is full: everything the loop does for one."""
+    ada = hub.open("ada")
+    ada.send(HANDSHAKE)
+    ada.call("Join", "g")
+    ada.call("UntilCancelled")
+    ada.call("Echo", 1)
+    ada.stream("Tokens")
+    ada.call("Read", streams=["u"])
+    for number in range(20):
+        ada.send({"type": 2, "invocationId": "u", "item": number})
+    return ada
+
+
+@pytest.mark.parametrize("how", ["cancelled", "lost", "closed", "aborted"])
+async def test_whatever_happens_in_whichever_turn_of_the_loop_the_end_runs_once(how: str) -> None:
+    for turn in range(30):
+        notes = Notes()
+        async with life(notes, stream_buffer_capacity=2) as hub:
+            ada = await scenario(hub)
+            for _ in range(turn):
+                await asyncio.sleep(0)
+            connection = hub.runtime.lifetime.index.connections.get(ada.id)
+            if how == "cancelled":
+                ada.task.cancel()
+            elif how == "lost":
+                ada.lose()
+            elif how == "closed":
+                ada.send({"type": 7})
+            elif connection is not None:
+                connection.abort()
+            await hub.tick(1)
+            for left in list(hub.runtime.lifetime.index.connections.values()):
+                left.abort()  # a Close waits behind the call that runs
+            ada.lose()
+            await ada.ended()
+            await settle()
+            connected = "on_connected" in notes.steps
+            assert notes.steps.count("on_disconnected") == connected, (how, turn, notes.steps)
+            assert notes.steps.count("aborted: True") == connected
+            hub.assert_nothing_left()

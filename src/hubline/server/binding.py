@@ -74,6 +74,23 @@ class Binder:
         return f"{reason[:1].lower()}{reason[1:]} at argument {position + 1} ({name})"
 
 
+class Readers:
+    """Functions that read a value as a type: making one takes longer than a call, so each is made once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, Any], Callable[[Raw], Any]] = {}
+
+    def reader(self, codec: Codec, kind: Any) -> Callable[[Raw], Any]:
+        key = codec.name, kind
+        try:
+            return self._known[key]
+        except KeyError:
+            read = self._known[key] = codec.reader(kind)
+            return read
+        except TypeError:  # an annotation with something unhashable in it
+            return codec.reader(kind)
+
+
 def _field(argument: Argument) -> Any:
     """The field of the struct. Defaults go through a factory, because msgspec itself takes only immutable ones."""
     if argument.default is msgspec.NODEFAULT:

@@ -46,6 +46,7 @@ class HubConnectionContext:
         self.drain = transport.drain
         self.context = HubCallerContext(transport.id, transport.scope, self.abort)
         self._runtime, self._transport = runtime, transport
+        self._loop = asyncio.get_running_loop()
         self._wire = WireConnection(
             Side.SERVER,
             runtime.codecs,
@@ -79,7 +80,16 @@ class HubConnectionContext:
             self._resume()
 
     def abort(self) -> None:
-        """End because hub code says so: from now on nothing but `Close` is written, as in the original."""
+        """End because hub code says so, in whatever thread it runs."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop.call_soon_threadsafe(self._abort)
+        else:
+            self._abort()
+
+    def _abort(self) -> None:
+        """From now on nothing but `Close` is written, as in the original."""
         self.close()
         self.write = _drop
 
@@ -109,8 +119,7 @@ class HubConnectionContext:
                     case [HandshakeAccepted(codec=codec, response=response), *following]:
                         self.codec = codec
                         self._transport.use(codec.transfer_format)
-                        if response is not None:
-                            self.write(response)
+                        self.write(response)
                         return following
                     case [HandshakeRefused() as refused, *_]:
                         self._refuse(refused)
@@ -232,10 +241,8 @@ class HubConnectionContext:
                 case HandshakeRefused():
                     self._refuse(event)
                     self._transport.end_input()
-                case Failed(error=error):
+                case Failed(error=error):  # pragma: no branch
                     self._fail(error)
-                case _:
-                    pass
         self._runtime.lifetime.results.expire(self.id, now)
 
     def _abort_signal(self) -> None:

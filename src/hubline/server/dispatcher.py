@@ -119,7 +119,7 @@ class Dispatcher:
             self._calls.setdefault(call.message.invocation_id, call)
         options = self._runtime.options
         for stream_id, (_, kind) in zip(call.message.stream_ids, call.method.uploads, strict=True):
-            read = self._connection.codec.reader(kind)
+            read = self._runtime.readers.reader(self._connection.codec, kind)
             stream: UploadStream[Any] = UploadStream(
                 read, options.stream_buffer_capacity, detailed=options.detailed_errors
             )

@@ -7,6 +7,7 @@ from typing import Any
 
 from hubline._clock import Clock
 from hubline.errors import ConnectionClosed
+from hubline.server.binding import Readers
 from hubline.server.connection import HubConnectionContext
 from hubline.server.groups import LocalIndex
 from hubline.server.invocations import ClientResults
@@ -20,7 +21,7 @@ class HubLifetime:
     """Sends to recipients, keeps groups, asks clients for results. Local: one server."""
 
     def __init__(self, options: HubOptions, clock: Clock) -> None:
-        self._options, self._clock = options, clock
+        self._options, self._clock, self._readers = options, clock, Readers()
         self.index: LocalIndex[HubConnectionContext] = LocalIndex()
         self.results = ClientResults()
 
@@ -58,7 +59,7 @@ class HubLifetime:
         if connection.context.aborted.requested:
             raise ConnectionClosed(f"Connection '{connection_id}' disconnected.")
         deadline = self._clock.now() + (self._options.client_result_timeout if timeout is None else timeout)
-        read = connection.codec.reader(result_type)
+        read = self._readers.reader(connection.codec, result_type)
         invocation_id, pending = self.results.expect(connection_id, read, deadline)
         try:
             connection.send(Invocation(invocation_id=invocation_id, target=target, arguments=arguments))

@@ -9,6 +9,7 @@ from hubline._tasks import TaskOwner
 from hubline.auth.policies import Policies, PolicyContext, requirements_of
 from hubline.connection import ConnectionScope, TransportConnection
 from hubline.errors import ConfigurationError
+from hubline.server.binding import Readers
 from hubline.server.calls import HubScope, invoke_method
 from hubline.server.clients import ClientInterface
 from hubline.server.connection import HubConnectionContext
@@ -48,6 +49,7 @@ class HubRuntime:
         self.requirements = requirements_of(hub)
         self.interface = ClientInterface(client_protocol(hub))
         self.methods = self._inspect()
+        self.readers = Readers()
         self.lifetime = HubLifetime(options, clock)
         self.invoke = around_invoke(self.filters, invoke_method)
         self._pings = {codec.name: Packet(codec.encode(Ping())) for codec in self.codecs}
