@@ -10,15 +10,14 @@ from hubline.server.invocations import Cancellation
 class HubCallerContext:
     """The connection on whose behalf a hub runs. One object for the life of the connection."""
 
-    __slots__ = ("_abort", "aborted", "connection_id", "items", "scope", "user_id")
+    __slots__ = ("_abort", "_user_id", "aborted", "connection_id", "items", "scope")
 
     def __init__(self, connection_id: str, scope: ConnectionScope, abort: Callable[[], None]) -> None:
         self.connection_id = connection_id
         """The public id: may be told to other clients. A reconnected client has a new one."""
         self.scope = scope
         """The HTTP request that opened the connection: path, query, headers, address."""
-        self.user_id = scope.identity.user_id if scope.identity is not None else None
-        """What `clients.user(…)` finds the connection by. Stays what it was at the beginning, as in the original."""
+        self._user_id = scope.identity.user_id if scope.identity is not None else None
         self.items: dict[Any, Any] = {}
         """Yours: lives as long as the connection, and is where state goes that hub objects cannot hold."""
         self.aborted = Cancellation()
@@ -29,6 +28,11 @@ class HubCallerContext:
     def identity(self) -> Identity | None:
         """Who it is now: over long polling each poll may say it anew."""
         return self.scope.identity
+
+    @property
+    def user_id(self) -> str | None:
+        """What `clients.user(…)` finds the connection by. Stays what it was at the beginning, as in the original."""
+        return self._user_id
 
     def abort(self) -> None:
         """End the connection, without inviting the client to come back. May be called from any thread."""
