@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from hubline.models import (
     ModelError,
     StopReason,
     bundled_model,
+    llama_process,
     local,
 )
 from tests.models.endpoint import CHUNKED, END, endpoint, event, piece
@@ -144,6 +146,31 @@ async def test_the_real_model_answers_in_many_pieces_and_closing_really_stops_it
         # The slot is free again: a question does not wait for the rest of the story.
         async with aclosing(model.stream([Message("user", "Say hello.")])) as stream:
             assert (await anext(stream)).text
+
+
+@pytest.mark.model
+async def test_the_real_model_is_back_after_its_process_was_killed(tmp_path: Path) -> None:
+    statuses, note = Statuses(), tmp_path / "pid"
+    program = (
+        "import os, pathlib, runpy, sys\n"
+        f"pathlib.Path({str(note)!r}).write_text(str(os.getpid()))\n"
+        f"runpy.run_path({llama_process.__file__!r}, run_name='__main__')\n"
+    )
+    command = [sys.executable, "-P", "-c", program]
+    async with LocalModel(bundled_model(), name="Small", on_status=statuses, command=command) as model:
+        async with asyncio.timeout(60), aclosing(model.stream(QUESTION)) as stream:
+            await anext(stream)
+            os.kill(int(note.read_text()), signal.SIGKILL)
+            with pytest.raises(ModelError, match="Small broke off its answer"):
+                await read_to_its_end(stream)
+        await statuses.until(LocalState.READY, times=2)
+        async with asyncio.timeout(60), aclosing(model.stream([Message("user", "Say hello.")])) as stream:
+            assert (await anext(stream)).text
+
+
+async def read_to_its_end(stream: AsyncGenerator[Delta, None]) -> None:
+    async for _ in stream:
+        pass
 
 
 async def slots_at_work(model: LocalModel) -> int:

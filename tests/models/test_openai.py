@@ -140,6 +140,14 @@ async def test_an_endpoint_that_is_not_there() -> None:
     assert raised.value.fault is Fault.UNREACHABLE
 
 
+async def test_a_model_that_was_closed_is_an_error_of_the_same_kind() -> None:
+    async with endpoint(CHUNKED, END) as server:
+        model = OpenAIModel("m", base_url=server.url, name="Model")
+        await model.close()
+        with pytest.raises(ModelError, match="Model cannot be reached"):
+            await anext(model.stream(QUESTION))
+
+
 @pytest.mark.parametrize(
     "rest",
     [

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from apps.chat.tests.harness import Gate, Page, chat, turns
+from apps.chat.tests.harness import Gate, Page, chat, settings, turns
 from apps.chat.tests.test_hubs import refusal
 from hubline.models import Fault, ModelError, ScriptedModel
 from hubline_chat import answering
+from hubline_chat.app import make_model
+from tests.models.endpoint import CHUNKED, END, endpoint, event, piece
 
 BROKEN = ModelError("scripted", Fault.BROKEN, "broke off its answer")
 
@@ -257,6 +259,21 @@ async def test_the_model_is_told_what_was_asked_before() -> None:
     ]
 
 
+async def test_any_openai_compatible_endpoint_answers() -> None:
+    async with endpoint(
+        CHUNKED, piece("\n\nBe"), piece("cause"), piece(None, "length"), event("[DONE]"), END
+    ) as server:
+        model = make_model(settings(model_url=server.url, model="m", model_key="key"), lambda *_: None)
+        async with chat(model=model) as under_test:
+            ada = await under_test.enter("Ada")
+            await ada.ask("Why?")
+            text, ended = await ada.ended()
+    assert (text, ended["state"]) == ("Because", "completed")
+    assert ended["error"] == "The answer reached its limit of length."
+    headers, body = server.requests[0]
+    assert (headers["authorization"], body["model"], body["messages"][-1]["content"]) == ("bearer key", "m", "Why?")
+
+
 async def test_questions_asked_while_the_model_starts_wait_for_it() -> None:
     async with chat(["Yes."]) as under_test:
         ada = await under_test.enter("Ada")
@@ -283,8 +300,8 @@ async def test_the_end_of_the_server_interrupts_answers_and_keeps_their_text() -
         drained = asyncio.ensure_future(under_test.chat.assistant.interrupt())
         ended = [await ada.ended() for _ in range(2)]
         assert [(text, answer["state"], answer["error"]) for text, answer in ended] == [
-            ("Once ", "interrupted", "The server is restarting."),
             ("", "interrupted", "The server is restarting."),
+            ("Once ", "interrupted", "The server is restarting."),
         ]
         await drained
         assert await refusal(ada, "Ask", "general", "x", "Why?") == "The server is restarting. Try again in a moment."

@@ -58,6 +58,8 @@ class OpenAIModel:
         await self._client.close()
 
     async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        # Here and in `_next`, every error is translated: the SDK lets those of its HTTP library (which changed from one
+        # major version to the next) and of the JSON parser pass.
         try:
             async with asyncio.timeout(self._first_token_timeout):
                 response = await self._client.chat.completions.create(
@@ -69,7 +71,7 @@ class OpenAIModel:
                     stream_options={"include_usage": True},
                     **self._request,
                 )
-        except (openai.OpenAIError, TimeoutError) as error:
+        except Exception as error:
             raise self._translate(error, begun=False) from error
         async with response:
             chunks, limit = aiter(response), self._first_token_timeout
@@ -85,8 +87,6 @@ class OpenAIModel:
         except StopAsyncIteration:
             return None
         except Exception as error:
-            # Not only OpenAIError: while a stream is read, the SDK lets errors of its HTTP library (which changed from
-            # one major version to the next) and of the JSON parser pass.
             raise self._translate(error, begun=True) from error
 
     def _translate(self, error: Exception, *, begun: bool) -> ModelError:
@@ -103,10 +103,10 @@ class OpenAIModel:
                 fault, text = Fault.TOO_LONG, "cannot read a conversation of this length"
             case openai.APIStatusError(status_code=status):
                 fault, text = Fault.BROKEN, f"answered with the error {status}"
-            case openai.APIConnectionError() if not begun:
-                fault, text = Fault.UNREACHABLE, "cannot be reached"
-            case _:
+            case _ if begun:
                 fault, text = Fault.BROKEN, "broke off its answer"
+            case _:
+                fault, text = Fault.UNREACHABLE, "cannot be reached"
         return ModelError(self.name, fault, text)
 
 

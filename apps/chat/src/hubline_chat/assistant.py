@@ -95,7 +95,7 @@ class Assistant:
     async def interrupt(self) -> None:
         """Take no more questions and end every answer, because the server goes away."""
         self._is_closing = True
-        for answering in self._open():
+        for answering in [*self._waiting, *self._running]:  # in this order no slot takes up another question
             await self._break_off(answering)
 
     async def run(self) -> None:
@@ -158,8 +158,9 @@ class Assistant:
         size = 0
         async with asyncio.timeout(self._settings.answer_seconds), aclosing(self._model.stream(turns)) as stream:
             async for delta in stream:
-                size += len(delta.text)
-                answering.add(delta.text)
+                text = delta.text if size else delta.text.lstrip()
+                size += len(text)
+                answering.add(text)
                 if delta.stop is StopReason.FILTERED:
                     answering.note = "The model's provider withheld the rest."
                 if delta.stop is StopReason.LENGTH or size > ANSWER_CHARACTERS:
