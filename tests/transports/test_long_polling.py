@@ -292,6 +292,24 @@ async def test_what_was_posted_before_delete_is_still_read(sites: Sites) -> None
     assert log.read == [b"last words"]
 
 
+async def test_a_poll_that_waits_brings_the_last_words_of_the_application_after_delete(sites: Sites) -> None:
+    """As wire/long-polling.json has it: a hub says `Close`, then the connection is unknown."""
+
+    async def serve(connection: TransportConnection) -> None:
+        with pytest.raises(ConnectionClosed):
+            await connection.receive()
+        connection.write(Packet(b"good-bye"))
+
+    site = sites(serve)
+    token = await site.polling()
+    poll = await waiting(site, token)
+    assert (await site.delete(token).answered()).status == 202
+    last = await poll.answered()
+    assert (last.status, last.body) == (200, b"good-bye")
+    assert (await site.get(token).answered()).status == 404
+    assert len(site.registry) == 0
+
+
 async def test_delete_does_not_cut_off_an_application_that_is_still_finishing(sites: Sites) -> None:
     end = asyncio.Event()
 

@@ -192,7 +192,7 @@ class HubEndpoint:
         pipe = self._find(connection_scope)
         if pipe.transport is not Transport.LONG_POLLING:
             raise Refused(plain(400, "Cannot terminate this connection using the DELETE endpoint."))
-        pipe.leave()
+        pipe.terminate()
         await answer(plain(202), scope, receive, send)
 
     # Which connection

@@ -93,6 +93,8 @@ class LongPollingTransport:
             await self._pipe.serve(serve)
         finally:
             self._pipe.outbox.finish()
+            if self._pipe.terminated and self._poll is None:
+                self._pipe.leave()
             if self._pipe.state is State.ENDED:
                 self._done()
 

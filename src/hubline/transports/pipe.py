@@ -74,6 +74,7 @@ class Pipe:
         "options",
         "outbox",
         "state",
+        "terminated",
         "token",
         "transfer_format",
         "transport",
@@ -87,6 +88,7 @@ class Pipe:
         self.clock = clock
         self.state = State.WAITING
         self.transport: Transport | None = None
+        self.terminated = False
         self.transfer_format = TransferFormat.TEXT
         self.inbox = Inbox(options.application_buffer)
         self.input: Input = self.inbox
@@ -165,9 +167,16 @@ class Pipe:
         self.outbox.close()
         self.carrier.abandon()
 
+    def terminate(self) -> None:
+        """The peer has said that it is done: what it sent is still read, and a poll that waits gets the last words."""
+        self.terminated = True
+        self.inbox.finish(ConnectionClosed())
+
     def between_polls(self) -> None:
         """No request carries the connection now; it ends unless one comes soon."""
-        if self.state is State.ACTIVE:
+        if self.terminated and self.outbox.finished:
+            self.leave()
+        elif self.state is State.ACTIVE:
             self.state = State.BETWEEN_POLLS
             self.set_deadline(self.options.disconnect_timeout, self.leave)
 
