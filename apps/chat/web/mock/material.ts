@@ -66,7 +66,7 @@ const TALK: [string, string][] = [
 
 export function history(roomId: string, assistant: Person, many: number): Message[] {
   if (roomId === "lounge") return [];
-  const start = Date.now() - 26 * 3600_000;
+  const start = Date.now() - 26 * 3600_000 - many * 7 * 60_000;
   const messages: Message[] = [];
   const add = (author: Person, text: string, more: Partial<Message> = {}) => {
     const seq = messages.length + 1;

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState, type RefObject } from "react";
 import { NameGate } from "./account/NameGate";
 import { Announcer } from "./answers/Announcer";
 import styles from "./app.module.css";
@@ -37,9 +37,14 @@ function Rooms() {
   const [details, setDetails] = useState(false);
   const side = useSide();
   const room = rooms?.find((each) => each.id === active);
-  const covered = (side.open && side.drawer) || (details && side.sheet);
+  const sheet = details && side.sheet && room !== undefined;
+  const drawer = side.open && side.drawer && !sheet;
+  const covered = sheet || drawer;
   useTitle();
   useShortcuts({ find: () => setOverlay("switcher"), list: () => setOverlay("shortcuts"), step: (by) => step(by) });
+  const zones = useRef<HTMLDivElement>(null);
+  useFocusOver(zones, drawer, "nav button", "main header button");
+  useFocusOver(zones, sheet, "aside button", "main header [aria-expanded]");
   useEscape(covered, () => (details ? setDetails(false) : side.set(false)));
 
   function step(by: number): void {
@@ -50,10 +55,10 @@ function Rooms() {
   }
 
   return (
-    <div className={styles.app}>
+    <div className={styles.app} ref={zones}>
       {side.open && (
         <>
-          <div className={styles.side}>
+          <div className={styles.side} inert={sheet}>
             <RoomList onHide={() => side.set(false)} onFind={() => setOverlay("switcher")} onShortcuts={() => setOverlay("shortcuts")}
               onChosen={() => side.drawer && side.set(false)} />
           </div>
@@ -102,11 +107,21 @@ function useTitle(): void {
   }, [rooms, active, marks]);
 }
 
+/** While a zone lies over the conversation its first button has the focus; afterwards the one that opened it. */
+function useFocusOver(zones: RefObject<HTMLElement | null>, over: boolean, inside: string, opener: string): void {
+  useEffect(() => {
+    const page = zones.current;
+    if (!over || !page) return;
+    page.querySelector<HTMLElement>(inside)?.focus();
+    return () => page.querySelector<HTMLElement>(opener)?.focus();
+  }, [zones, over, inside, opener]);
+}
+
 function useEscape(when: boolean, close: () => void): void {
   useEffect(() => {
     if (!when) return;
     const pressed = (event: KeyboardEvent) => {
-      if (event.key !== "Escape" || event.defaultPrevented) return;
+      if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
       event.preventDefault();
       close();
     };

@@ -64,8 +64,10 @@ describe("unread", () => {
     const marks = new ReadMarks(memoryBox());
     marks.mark("r", 5);
     expect(unread(room("r", 8), marks.marks.value)).toBe(3);
+    marks.begin([room("r", 2), room("first seen", 9)]);
     expect(unread(room("r", 2), marks.marks.value)).toBe(2);
-    expect(unread(room("never seen", 9), marks.marks.value)).toBe(0);
+    expect(unread(room("first seen", 9), marks.marks.value)).toBe(0);
+    expect(unread(room("first seen", 10), marks.marks.value)).toBe(1);
   });
 });
 

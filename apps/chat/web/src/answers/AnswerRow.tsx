@@ -92,6 +92,6 @@ export function howItEnded(answer: Answer): string {
     case "failed":
       return answer.error ?? "The assistant could not answer";
     default:
-      return answer.error ? `${answer.error} · ${time}` : time;
+      return answer.error ? `${time} · ${answer.error}` : time;
   }
 }

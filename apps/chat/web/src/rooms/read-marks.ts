@@ -18,18 +18,24 @@ export class ReadMarks {
     return this.marks.value[roomId] ?? 0;
   }
 
+  /** Rooms seen for the first time begin as read; where the server has forgotten its history, all is new. */
+  begin(rooms: readonly Room[]): void {
+    for (const { id, lastSeq } of rooms) {
+      const mark = this.marks.value[id];
+      if (mark === undefined) this.mark(id, lastSeq);
+      else if (mark > lastSeq) this.mark(id, 0);
+    }
+  }
+
   mark(roomId: string, seq: number): void {
-    if (seq === this.read(roomId)) return;
+    if (seq === this.marks.value[roomId]) return;
     this.marks.update((marks) => ({ ...marks, [roomId]: seq }));
     this.#box.write("read", JSON.stringify(this.marks.value));
   }
 }
 
-/** A room never opened has nothing unread; a mark from before a restart of the server counts as nothing read. */
 export function unread(room: Room, marks: Marks): number {
-  const mark = marks[room.id];
-  if (mark === undefined) return 0;
-  return mark > room.lastSeq ? room.lastSeq : room.lastSeq - mark;
+  return Math.max(0, room.lastSeq - (marks[room.id] ?? room.lastSeq));
 }
 
 function isMarks(value: unknown): value is Marks {

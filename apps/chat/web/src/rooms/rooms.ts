@@ -39,6 +39,7 @@ export class Rooms {
   /** After (re)connecting: the list is new, the open room is joined again and healed. */
   async restore(rooms: readonly Room[], wanted: string | null): Promise<void> {
     this.list.set(rooms);
+    this.marks.begin(rooms);
     const candidates = [this.active.value, wanted, this.#box.read("last-room"), rooms[0]?.id ?? null];
     const roomId = candidates.find((id) => this.room(id)) ?? null;
     if (roomId !== this.active.value && roomId !== null) this.#open(roomId);

@@ -2,12 +2,13 @@ import { useEffect, useRef, type ReactNode } from "react";
 import { IconButton } from "./buttons";
 import styles from "./dialog.module.css";
 
-/** A modal dialog (the browser's own: it keeps the focus and gives it back). Escape and a click beside it close it. */
+/** A modal dialog (the browser's own: it keeps the focus and gives it back; a field has it first). Escape and a click beside it close it. */
 export function Dialog({ title, onClose, children }: { title: string; onClose(): void; children: ReactNode }) {
   const ref = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = ref.current;
     if (dialog && !dialog.open) dialog.showModal();
+    dialog?.querySelector("input")?.focus();
     return () => dialog?.close();
   }, []);
   // The event comes later than the closing: the dialog may have been opened again by then.
