@@ -242,7 +242,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     if options.serve:
-        hubs = HubApp({"/hub": BroadcastHub}, transport=TransportOptions(maximum_waiting=100_000))
+        hubs = HubApp(
+            {"/hub": BroadcastHub},
+            transport=TransportOptions(maximum_connections=100_000),
+            blocking_warning=None,  # a burst is meant to fill the loop
+        )
         uvloop.run(
             serve(hubs, "127.0.0.1", 0, log_level="warning", access_log=False, ready=lambda url: print(url, flush=True))
         )

@@ -1,7 +1,6 @@
 """What mypy makes of the public API: each case is a small module; comments in it say what mypy must report there."""
 
 import re
-from pathlib import Path
 
 import pytest
 from mypy import api
@@ -147,7 +146,7 @@ def output(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
     for name, source in CASES.items():
         (directory / name).mkdir()
         (directory / name / "case.py").write_text(PRELUDE + source)
-    cache = Path(pytestconfig.cache.mkdir("mypy")) if pytestconfig.cache else directory / "cache"
+    cache = pytestconfig.cache.mkdir("mypy")
     lines: list[str] = []
     for name in CASES:
         out, errors, _ = api.run(["--strict", f"--cache-dir={cache}", "--no-error-summary", str(directory / name)])
