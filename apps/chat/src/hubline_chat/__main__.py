@@ -2,6 +2,10 @@
 
 import sys
 
-from hubline_chat.launch import main
+try:
+    from hubline_chat.launch import main
 
-sys.exit(main())
+    status = main()
+except KeyboardInterrupt:  # while everything was still being loaded
+    status = 130
+sys.exit(status)
