@@ -343,3 +343,11 @@ async def test_a_client_that_stops_reading_gets_everything_once_it_reads_on(clie
         await client.send("SendMessage", "Ada", str(number))
     client.resume_reading()
     assert [await client.expect("ReceiveMessage") for _ in range(3)] == [["Ada", "0"], ["Ada", "1"], ["Ada", "2"]]
+
+
+async def test_closing_a_stream_of_a_connection_that_has_ended_is_harmless(client: InMemoryClient) -> None:
+    stream = client.stream("Endless")
+    await anext(stream)
+    await client.send("Leave")
+    await client.closed()
+    await stream.aclose()

@@ -70,8 +70,8 @@ class InMemoryClient(Peer):
             InvocationError: the method failed; the message is the text that travelled.
             ConnectionClosed: the connection ended first.
         """
-        call = await self._call(Invocation, target, args)
-        answer = await self._within(call.get(), f"{target} was not answered")
+        _, answers = await self._call(Invocation, target, args)
+        answer = await self._within(answers.get(), f"{target} was not answered")
         if isinstance(answer, StreamItem):
             raise InvocationError(target, "the server sent a stream item for a call that is no stream")
         return self._result(target, answer, result_type)
@@ -88,16 +88,15 @@ class InMemoryClient(Peer):
         Raises:
             InvocationError, ConnectionClosed: as `invoke`, behind the items that came before.
         """
-        call = await self._call(StreamInvocation, target, args)
-        invocation_id = next(reversed(self._calls))
+        invocation_id, answers = await self._call(StreamInvocation, target, args)
         read = self._codec.reader(item_type)
         answer: StreamItem | Completion | None = None
         try:
-            while isinstance(answer := await self._within(call.get(), f"{target} sent no item"), StreamItem):
+            while isinstance(answer := await self._within(answers.get(), f"{target} sent no item"), StreamItem):
                 yield read(answer.item)
         except GeneratorExit:
             self._calls.pop(invocation_id, None)
-            if not self._ended.done():
+            with contextlib.suppress(ConnectionClosed):
                 await self._write(CancelInvocation(invocation_id=invocation_id))
             raise
         self._result(target, answer, Any)
@@ -121,13 +120,14 @@ class InMemoryClient(Peer):
         a method still does after a `send` is not covered if it waits for something: use `invoke` there.
         """
         await self.fence()
-        assert not self._waiting, f"the server called what was not expected{self._situation()}"
+        if self._waiting:
+            raise AssertionError(f"the server called what was not expected{self._situation()}")
 
     async def fence(self) -> None:
         """Wait until everything that the server has written up to now is here."""
         await settle()
-        call = await self._call(StreamInvocation, FENCE, ())
-        if await self._within(call.get(), "the server answered nothing") is None:
+        _, answers = await self._call(StreamInvocation, FENCE, ())
+        if await self._within(answers.get(), "the server answered nothing") is None:
             raise self._gone("the connection ended")
 
     async def ping(self) -> None:
@@ -175,14 +175,15 @@ class InMemoryClient(Peer):
 
     async def _call(
         self, kind: type[Invocation] | type[StreamInvocation], target: str, args: tuple[Any, ...]
-    ) -> asyncio.Queue[StreamItem | Completion | None]:
+    ) -> tuple[str, asyncio.Queue[StreamItem | Completion | None]]:
+        """Start a call: its id, and where its answers will be; `None` there is the end of the connection."""
         values, uploads = self._uploads(args)
         invocation_id = str(next(self._ids))
         queue = self._calls[invocation_id] = asyncio.Queue()
         message = kind(invocation_id=invocation_id, target=target, arguments=values, stream_ids=tuple(uploads))
         await self._write(message)
         self._start_uploads(uploads)
-        return queue
+        return invocation_id, queue
 
     def _result(self, target: str, answer: Completion | None, kind: Any) -> Any:
         if answer is None:
