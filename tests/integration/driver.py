@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -108,9 +108,8 @@ class Peer:
 class Connector:
     """Opens peers against one server, and closes them all at the end."""
 
-    def __init__(self, base: str, way: Way) -> None:
-        self.base, self.way = base, way
-        self._opened: list[tuple[Endpoint, Line]] = []
+    def __init__(self, base: str, way: Way, closing: AsyncExitStack) -> None:
+        self.base, self.way, self._closing = base, way, closing
 
     async def __call__(
         self,
@@ -123,7 +122,7 @@ class Connector:
     ) -> Peer:
         """An open connection, its handshake done unless `shake` is false."""
         way = way or self.way
-        endpoint = Endpoint(self.base, path, query, token)
+        endpoint = await self._closing.enter_async_context(Endpoint(self.base, path, query, token))
         ids = await endpoint.negotiate()
         opening: dict[str, Callable[[Endpoint, str], Any]] = {
             WEB_SOCKETS: WebSocketLine.open,
@@ -131,7 +130,7 @@ class Connector:
             POLLING: PollingLine.open,
         }
         line = await opening[way.transport](endpoint, ids["connectionToken"])
-        self._opened.append((endpoint, line))
+        self._closing.push_async_callback(line.close)
         peer = Peer(way, endpoint, line, ids["connectionId"], ids["connectionToken"])
         if shake:
             await peer.shake_hands()
@@ -141,24 +140,15 @@ class Connector:
         return [await self(path) for _ in range(number)]
 
     async def token(self, query: str = "") -> str:
-        endpoint = Endpoint(self.base, "/token", query)
-        try:
-            response = await endpoint.http.get(endpoint.url())
-            return response.text
-        finally:
-            await endpoint.aclose()
+        async with Endpoint(self.base, "/token", query) as endpoint:
+            return (await endpoint.http.get(endpoint.url())).text
 
 
 @asynccontextmanager
 async def connector(base: str, way: Way) -> AsyncIterator[Connector]:
     """A connector; what it opened is closed at the end."""
-    opener = Connector(base, way)
-    try:
-        yield opener
-    finally:
-        for endpoint, line in opener._opened:
-            await line.close()
-            await endpoint.aclose()
+    async with AsyncExitStack() as closing:
+        yield Connector(base, way, closing)
 
 
 def ours_only(reason: str) -> pytest.MarkDecorator:

@@ -59,12 +59,28 @@ class Endpoint:
         settings: dict[str, Any] = {"compression": None, "max_size": None, "ping_interval": None, "proxy": None}
         return connect(url, additional_headers=self.headers | headers, close_timeout=2, **settings)
 
-    async def aclose(self) -> None:
+    async def __aenter__(self) -> "Endpoint":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         await self.http.aclose()
 
 
 def client(base: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=base, timeout=30, trust_env=False, verify=False)
+
+
+async def poll(endpoint: Endpoint, id: str) -> "asyncio.Future[httpx.Response]":
+    """Begin a poll; returns when the request has been sent."""
+    sent = asyncio.Event()
+
+    async def trace(event: str, info: Any) -> None:
+        if event == "http11.send_request_body.complete":
+            sent.set()
+
+    response = asyncio.ensure_future(endpoint.http.get(endpoint.url(id=id), extensions={"trace": trace}))
+    await sent.wait()
+    return response
 
 
 class WebSocketLine:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.integration.driver import EVENTS, POLLING, WEB_SOCKETS, Connector, Way, connector
-from tests.integration.lines import HEADERS_OF_EVENTS, Ended, Endpoint, EventsLine, WebSocketLine, client
+from tests.integration.lines import HEADERS_OF_EVENTS, Ended, Endpoint, EventsLine, WebSocketLine, client, poll
 from tests.integration.wire_form import RS, decode, split
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -199,56 +199,32 @@ def joined(body: bytes) -> bytes:
 @pytest.mark.statement(62, 63, 66, 67, 69, 70, 72)
 @pytest.mark.parametrize("transcript", transcripts("long-polling"))
 async def test_long_polling(server: str, transcript: dict[str, Any]) -> None:
-    async with client(server) as http:
-        endpoint = Endpoint(server)
-        polls = Polls(http, f"/hub?id={(await endpoint.negotiate())['connectionToken']}")
-        await endpoint.aclose()
+    async with Endpoint(server) as endpoint:
+        token = (await endpoint.negotiate())["connectionToken"]
+        pending = await poll(endpoint, token)
         for step in transcript["exchanged"]:
             if step["from"] == "client":
-                response = await http.post(polls.url, content=payload(step))
+                response = await endpoint.request("POST", token, payload(step))
             elif step["on"] == "POST":
                 compare(response, step)
             elif step["on"] == "DELETE":
-                await http.post(polls.url, content=b"")  # so that the poll before it has surely arrived
-                compare(await http.delete(polls.url), step)
-            elif "text" in step or "hex" in step:
-                await polls.compare(step, payload(step))
+                await endpoint.request("POST", token)  # a round trip, so that the poll before it has surely arrived
+                compare(await endpoint.request("DELETE", token), step)
+            elif "body" in step:
+                compare(await pending, step)
             else:
-                compare(await polls.pending, step)
-                return
-            if step.get("on") == "poll":
-                await polls.start()
+                await compare_polls(await pending, endpoint, token, step)
+                pending = await poll(endpoint, token)
 
 
-class Polls:
-    """Polls of one connection, of which one is always under way when something is sent."""
-
-    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
-        self.http, self.url = http, url
-        self.pending = asyncio.ensure_future(http.get(url))
-
-    async def start(self) -> None:
-        """Returns when the request has been sent."""
-        sent = asyncio.Event()
-
-        async def trace(event: str, info: Any) -> None:
-            if event == "http11.send_request_body.complete":
-                sent.set()
-
-        self.pending = asyncio.ensure_future(self.http.get(self.url, extensions={"trace": trace}))
-        await sent.wait()
-
-    async def compare(self, step: dict[str, Any], wanted: bytes) -> None:
-        """One poll, or several when the server did not join as many messages as the original did."""
-        response = await self.pending
-        got = response.content
-        while True:
-            compare_head(response, step)
-            if len(got) >= len(wanted):
-                break
-            response = await self.http.get(self.url)
-            got += response.content
-        assert got == wanted
+async def compare_polls(response: httpx.Response, endpoint: Endpoint, token: str, step: dict[str, Any]) -> None:
+    """One poll, or several when the server did not join as many messages as the original did."""
+    wanted, got = payload(step), response.content
+    compare_head(response, step | {"headers": step["headers"] | {"content-length": str(len(got))}})
+    while len(got) < len(wanted):
+        response = await endpoint.request("GET", token)
+        got += response.content
+    assert (response.status_code, got) == (200, wanted)
 
 
 APART = ("negotiate with stateful reconnect", "preflight")
@@ -262,9 +238,8 @@ async def test_http(server: str, transcript: dict[str, Any]) -> None:
     path = request["path"]
     async with client(server) as http:
         if used := ID.search(path):
-            endpoint = Endpoint(server, path.partition("?")[0])
-            path = path.replace(used[0], (await endpoint.negotiate())["connectionToken"])
-            await endpoint.aclose()
+            async with Endpoint(server, path.partition("?")[0]) as endpoint:
+                path = path.replace(used[0], (await endpoint.negotiate())["connectionToken"])
         response = await http.request(request["method"], path, headers=request["headers"], content=request.get("body"))
     compare(response, wanted | {"body": wanted["body"].replace("http://127.0.0.1:5800", server)})
 
