@@ -125,3 +125,23 @@ def test_values_that_are_broken_inside_fail_when_they_are_read_and_not_before() 
         CODEC.reader(list[str])(message.arguments)
     with pytest.raises(ValidationError, match="the value is malformed"):
         CODEC.reader(list[Any])(Raw(bytes.fromhex("91 81 80 01")))
+
+
+def remaining_depth() -> int:
+    def dive(depth: int) -> int:
+        try:
+            return dive(depth + 1)
+        except RecursionError:
+            return depth
+
+    return dive(0)
+
+
+def test_refused_depth_costs_nothing_of_pythons_own() -> None:
+    before = remaining_depth()
+    for _ in range(5):
+        with pytest.raises(RemoteProtocolError):
+            CODEC.decode(bytes.fromhex("950180c0a141") + b"\x91" * 50_000)
+        with pytest.raises(ValidationError):
+            CODEC.reader(list[Any])(Raw(b"\x91" * 50_000))
+    assert remaining_depth() == before
