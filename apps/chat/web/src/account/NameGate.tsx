@@ -24,7 +24,6 @@ export function NameGate() {
         <p>Rooms for people, and an assistant whose answers everybody sees grow word by word.</p>
         <label htmlFor="name">Your name</label>
         {/* The one field of this screen. */}
-        {/* oxlint-disable-next-line jsx-a11y/no-autofocus */}
         <input id="name" autoFocus autoComplete="nickname" maxLength={NAME_LIMIT} value={name} placeholder="Ada"
           aria-describedby={refusal ? "refusal" : undefined} onChange={(event) => setName(event.target.value)} />
         {refusal && <p id="refusal" role="alert" className={styles.refusal}>{refusal}</p>}

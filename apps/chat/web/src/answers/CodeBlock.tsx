@@ -16,10 +16,8 @@ export const CodeBlock = memo(function CodeBlock({ text, language }: { text: str
         <CopyButton text={text} label="Copy code" />
       </div>
       {/* It scrolls sideways on its own: the keyboard must reach it. */}
-      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <pre tabIndex={0} role="group" aria-label={`Code${language ? ` in ${language}` : ""}`}>
         <code>
-          {/* oxlint-disable-next-line react/no-array-index-key */}
           {spans ? spans.map((span, index) => <span key={index} className={span.look ? styles[span.look] : undefined}>{span.text}</span>) : text}
         </code>
       </pre>

@@ -23,7 +23,6 @@ export const Markdown = memo(function Markdown({ text, growing = false, breaks =
     <div className={styles.markdown}>
       {tokens.map((token, index) => (
         // A block never changes its place while the text grows: the index is its identity.
-        // oxlint-disable-next-line react/no-array-index-key
         <Block key={index} token={token} level={levels[index] ?? 2} />
       ))}
     </div>
@@ -76,7 +75,6 @@ function inline(tokens: Token[] | undefined): ReactNode {
 }
 
 function each(tokens: Token[] | undefined, draw: (token: Token) => ReactNode): ReactNode {
-  // oxlint-disable-next-line react/no-array-index-key
   return tokens?.map((token, index) => <Fragment key={index}>{draw(token)}</Fragment>);
 }
 
@@ -111,7 +109,6 @@ function inlineToken(token: Token): ReactNode {
 /** Text in which `@somebody` stands out. */
 function Words({ text }: { text: string }) {
   return splitMentions(text, use(MentionNames)).map((part, index) =>
-    // oxlint-disable-next-line react/no-array-index-key
     index % 2 === 1 ? <span key={index} className={styles.mention}>{part}</span> : part,
   );
 }
@@ -145,7 +142,6 @@ function headingLevels(tokens: readonly Token[]): (number | undefined)[] {
 
 function list(token: Tokens.List): ReactNode {
   const items = token.items.map((item, index) => (
-    // oxlint-disable-next-line react/no-array-index-key
     <li key={index} className={item.task ? styles.task : undefined}>
       {item.task && <input type="checkbox" checked={item.checked ?? false} readOnly disabled aria-label={item.checked ? "Done" : "To do"} />}
       {blocks(item.tokens)}
@@ -156,18 +152,15 @@ function list(token: Tokens.List): ReactNode {
 
 function table(token: Tokens.Table): ReactNode {
   const row = (cells: Tokens.TableCell[], Cell: "th" | "td") =>
-    // oxlint-disable-next-line react/no-array-index-key
     cells.map((cell, index) => <Cell key={index} style={{ textAlign: cell.align ?? "left" }}>{inline(cell.tokens)}</Cell>);
   return (
     // The table scrolls sideways on its own: the keyboard must reach it.
-    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <div className={styles.table} role="group" aria-label="Table" tabIndex={0}>
       <table>
         <thead>
           <tr>{row(token.header, "th")}</tr>
         </thead>
         <tbody>
-          {/* oxlint-disable-next-line react/no-array-index-key */}
           {token.rows.map((cells, index) => <tr key={index}>{row(cells, "td")}</tr>)}
         </tbody>
       </table>

@@ -13,7 +13,6 @@ export function CompletionList({ candidates, active, onChoose }: Props) {
   return (
     <div className={styles.list} id="mentions" role="listbox" aria-label="People and assistant">
       {candidates.map((candidate, index) => (
-        // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/interactive-supports-focus
         <div key={candidate.id} id={optionId(index)} role="option" aria-selected={index === active} className={styles.option}
           onMouseDown={(event) => event.preventDefault()} onClick={() => onChoose(candidate)}>
           <Avatar person={candidate} size={24} />

@@ -35,7 +35,6 @@ export function Timeline({ roomId }: { roomId: string }) {
   return (
     <div className={styles.frame}>
       {/* The answers' end is announced elsewhere: a log that speaks would read every word as it comes. */}
-      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <div className={styles.scroller} ref={scroller} role="log" aria-label="Conversation" aria-live="off" aria-busy={view.status === "loading"} tabIndex={0}>
         <div className={styles.content} ref={content}>
           <MentionNames value={names}>

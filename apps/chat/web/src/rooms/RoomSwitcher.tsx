@@ -39,7 +39,6 @@ export function RoomSwitcher({ onClose }: { onClose(): void }) {
       <div id="found-rooms" role="listbox" aria-label="Found rooms" className={styles.results}>
         {found.map((room, index) => (
           // The keys are handled by the search field, which keeps the focus.
-          // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/interactive-supports-focus
           <div key={room.id} id={`found-${room.id}`} role="option" aria-selected={index === active} className={styles.result} onClick={() => go(room)}>
             <span aria-hidden="true">#</span>
             <span className={styles.found}>{room.name}</span>

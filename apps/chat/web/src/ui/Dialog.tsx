@@ -15,7 +15,6 @@ export function Dialog({ title, onClose, children }: { title: string; onClose():
   const closed = () => ref.current?.open || onClose();
   return (
     // The keyboard closes it by Escape; the click is for those who point.
-    // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-noninteractive-element-interactions
     <dialog ref={ref} className={styles.dialog} aria-label={title} onClose={closed}
       onClick={(event) => event.target === event.currentTarget && onClose()}>
       <div className={styles.head}>
