@@ -21,7 +21,9 @@ ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-backgroun
 START_SECONDS = 60
 
 
-@pytest.fixture(scope="session")
+# Playwright's synchronous interface keeps an event loop running in this thread, where no asynchronous test could run
+# then: so everything ends with the module, not with the session.
+@pytest.fixture(scope="module")
 def chromium() -> str:
     """Chromium's program. Without it the tests are skipped; where nothing may be missing that is a failure."""
     found = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -30,7 +32,7 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server() -> Iterator[int]:
     """`python -m hubline_chat` on a free port, with nothing set: the local model answers."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HUBLINE_CHAT", "OPENAI"))}
@@ -80,7 +82,7 @@ def proxy(server: int) -> Iterator[CuttableProxy]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
