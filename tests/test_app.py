@@ -296,6 +296,23 @@ async def test_the_scope_is_that_of_the_request_that_opened_the_connection() -> 
             assert (seen["room"], seen["x"]) == ("7", "")
 
 
+async def test_a_poller_that_says_close_and_then_deletes_leaves_nothing() -> None:
+    """What the official .NET client does: Close by POST, the answer by a poll, then DELETE."""
+    app, _ = app_of({"/chat": chat()})
+    answer = await request(app, "POST", "/chat/negotiate", query="negotiateVersion=1")
+    tasks = TaskOwner("polls")
+    origin = Origin(app, "/chat", tasks, "", (("id", json.loads(answer.body)["connectionToken"]),), ())
+    assert (await origin.request("GET")).body == b""
+    await origin.request("POST", body=b'{"protocol":"json","version":1}\x1e{"type":7}\x1e')
+    await settle()
+    assert (await origin.request("GET")).body == b'{}\x1e{"type":7}\x1e'
+    assert (await origin.request("DELETE")).status == 202
+    await settle()
+    assert app.statistics()["transports"].connections == 0
+    await asyncio.wait_for(app.drain(), 5)
+    await tasks.cancel()
+
+
 # Several hubs and paths
 
 

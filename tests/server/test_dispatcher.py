@@ -617,18 +617,19 @@ async def test_a_call_with_a_cancellation_is_told_and_answers() -> None:
         assert ada.take() == [completion(number, "stopped")]
 
 
-async def test_a_waiting_call_can_be_cancelled() -> None:
+async def test_a_waiting_call_that_is_cancelled_never_runs() -> None:
     gate = Gate()
     async with bench(Both, create=lambda: Both(gate)) as hub:
         ada = await hub.connect()
         ada.call("Wait", "a")
-        second = ada.call("Cancellable")
+        second, third = ada.call("Cancellable"), ada.call("Wait", "c")
         await settle()
-        ada.send({"type": 5, "invocationId": second})
+        for number in (second, third):
+            ada.send({"type": 5, "invocationId": number})
         await settle()
         gate.at("a").set()
-        await settle()
-        assert ada.take() == [completion("1", "a"), completion(second, "stopped")]
+        assert await ada.took(3) == [completion("1", "a"), done(second), done(third)]
+        assert gate.steps == ["a begins", "a ends"]
 
 
 async def test_a_stream_with_a_cancellation_is_told_too() -> None:

@@ -108,11 +108,12 @@ class Call(HubScope):
     def cancel(self) -> None:
         """The result is no longer wanted: ends a stream, tells a call that has a `Cancellation`.
 
-        A task that has not begun is not cancelled, because it would then never run to its answer; it sees the flag.
+        A call that still waits for its turn never runs. A task that has not begun is not cancelled, because it would
+        then never come to its answer; it sees the flag.
         """
         if self.cancellation is not None:
             self.cancellation.request()
-        if self.method.is_stream and not self.cancelled:
+        if (self.method.is_stream or self.task is None) and not self.cancelled:
             self.cancelled = True
             if self.task is not None and self.started:
                 self.task.cancel()

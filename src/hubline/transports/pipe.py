@@ -171,6 +171,8 @@ class Pipe:
         """The peer has said that it is done: what it sent is still read, and a poll that waits gets the last words."""
         self.terminated = True
         self.inbox.finish(ConnectionClosed())
+        if self.state is State.BETWEEN_POLLS and self.outbox.finished:
+            self.leave()  # the application has ended and its last words were fetched: no poll will come
 
     def between_polls(self) -> None:
         """No request carries the connection now; it ends unless one comes soon."""
