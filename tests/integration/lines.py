@@ -164,7 +164,7 @@ class PollingLine:
     """Long polling: `receive` asks until a poll brings something."""
 
     def __init__(self, endpoint: Endpoint, id: str) -> None:
-        self._endpoint, self._id = endpoint, id
+        self._endpoint, self._id, self._ended = endpoint, id, False
 
     @classmethod
     async def open(cls, endpoint: Endpoint, id: str) -> "PollingLine":
@@ -184,11 +184,13 @@ class PollingLine:
         return data
 
     async def close(self) -> None:
-        assert (await self._endpoint.request("DELETE", self._id)).status_code in (202, 404)
+        if not self._ended:
+            assert (await self._endpoint.request("DELETE", self._id)).status_code in (202, 404)
 
     async def _poll(self) -> bytes:
         response = await self._endpoint.request("GET", self._id)
         if response.status_code in (204, 404):
+            self._ended = True
             raise Ended(response.status_code)
         assert response.status_code == 200, response.text
         return response.content

@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from tests.integration.driver import WAYS, WEB_SOCKETS, Connector, Way, call, cancel, connector, done, received, stream
 from tests.integration.lines import Ended
 from tests.integration.wire_form import RS, Message
-from tests.interop.running import ELSEWHERE, contract_server
+from tests.interop.running import ELSEWHERE, SERVERS, contract_server
 
 MALFORMED = "An unexpected error occurred during connection handshake."
 CANCELED = "Handshake was canceled."
@@ -136,7 +137,7 @@ ours = [
 ]
 
 
-@pytest.mark.statement(80, 84, 166, 167, 168, 169)
+@pytest.mark.statement(80, 84, 166, 167, 168)
 class TestTimes:
     pytestmark = ours
 
@@ -201,3 +202,21 @@ class TestSettings:
         await peer.send(call("1", "Slow", 200), call("2", "Slow", 100), call("3", "Slow", 1), call("4", "Add", 1, 2))
         order = [each["invocationId"] for each in await peer.receive_many(4)]
         assert order == ["2", "3", "4", "1"]
+
+
+@pytest.mark.skipif(bool(ELSEWHERE), reason="ends the server")
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in SERVERS])
+async def test_a_server_that_is_told_to_stop_invites_its_clients_to_come_back(name: str) -> None:
+    """Whatever they are doing, and it waits for those that poll; `contract_server` looks at its status and log."""
+    with ExitStack() as stack:
+        url = stack.enter_context(contract_server(name))
+        async with connector(url, WAYS[0]) as connect:
+            peers = [await connect(way=way) for way in WAYS]
+            for peer in peers:
+                await peer.send(call("1", "Slow", 60_000), stream("2", "Count", 1_000_000, 50))
+                await peer.receive()
+            stopped = asyncio.ensure_future(asyncio.to_thread(stack.close))
+            for peer in peers:
+                found = [message for message in await peer.rest() if message["type"] != 2]
+                assert found == [{"type": 7, "allowReconnect": True}], peer.way
+            await stopped

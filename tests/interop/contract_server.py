@@ -208,22 +208,20 @@ class ReferenceHub(Hub[ReferenceClient]):
 
     # load
     async def broadcast(self, messages: int, size: int) -> None:
-        text = "x" * size
         for _ in range(messages):
-            await self.clients.all.receive_message("alice", text)
+            await self.clients.all.receive_message("alice", "x" * size)
 
     async def tokens(self, n: int, size: int) -> AsyncIterator[str]:
-        text = "x" * size
         for _ in range(n):
-            yield text
+            yield "x" * size
 
     async def paced_tokens(self, n: int, size: int, every_ms: int) -> AsyncIterator[str]:
-        text, loop = "x" * size, asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         due = loop.time()
         for _ in range(n):
             due += every_ms / 1000
             await asyncio.sleep(max(0.0, due - loop.time()))
-            yield text
+            yield "x" * size
 
 
 @authorize

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { collect, each, Line, MATRIX, signal, token, unique } from "./support.mjs";
 
+// statement 18
 each("an authorised hub refuses strangers", async (line) => {
   await assert.rejects(line.open("/hub-auth"), /401/);
   await assert.rejects(line.open("/hub-auth", { user: "nonsense" }), /401/);
@@ -32,6 +33,7 @@ each("a policy admits who meets it", async (line) => {
   assert.deepEqual(await collect(c.stream("Ask", "to be or not")), { items: ["to", "be", "or", "not"], error: undefined });
 });
 
+// statement 115, 164
 each("authorised methods of an open hub", async (line) => {
   const [stranger, bob, premium] = await Promise.all([
     line.open(),
@@ -58,6 +60,7 @@ each("an unreadable token on an open hub makes a stranger", async (line) => {
   assert.equal(await c.invoke("UserId"), null);
 });
 
+// statement 186
 test("a token that expires ends its connection, which may come back with another", { timeout: 30_000 }, async (t) => {
   await Promise.all(
     MATRIX.map(async (pair) => {

@@ -8,6 +8,7 @@ each("add", async (line) => {
   assert.equal(await c.invoke("Add", 40, 2), 42);
 });
 
+// statement 110
 each("method names ignore case", async (line) => {
   const c = await line.open();
   assert.equal(await c.invoke("aDD", 40, 2), 42);
@@ -82,6 +83,7 @@ each("without a token there is no user", async (line) => {
   assert.equal(await c.invoke("UserId"), null);
 });
 
+// statement 111, 112, 116, 117
 each("error texts", async (line) => {
   const c = await line.open();
   const fails = (call, message) => assert.rejects(call, { message });
@@ -114,6 +116,7 @@ each("fifty concurrent calls", async (line) => {
   assert.deepEqual(sums, Array.from({ length: 50 }, (_, i) => 2 * i));
 });
 
+// statement 120
 each("calls of one connection run one after the other", async (line) => {
   const c = await line.open();
   const order = [];

@@ -23,6 +23,7 @@ each("a query of the hub's address stays with the connection", async (line) => {
   assert.equal(await c.invoke("Add", 1, 2), 3);
 });
 
+// statement 142
 each("a welcome comes before the first answer", async (line) => {
   const c = line.build("/hub?welcome=1");
   const events = [];
@@ -39,6 +40,7 @@ each("only who connects is welcomed", async (line) => {
   assert.deepEqual(inbox.labels("Welcome to the chat!"), []);
 });
 
+// statement 143, 201
 each("refused by on_connected: the client is told why and does not come back", async (line) => {
   const c = line.build("/hub?refuse=1", { reconnect: INSTANTLY });
   const closed = signal();
@@ -48,6 +50,7 @@ each("refused by on_connected: the client is told why and does not come back", a
   assert.match(error.message, /Connection closed with an error\. HubException: refused/);
 });
 
+// statement 201
 each("aborted by the server: closed without an error and without a reconnect", async (line) => {
   const c = line.build("/hub", { reconnect: INSTANTLY });
   const closed = signal();
@@ -84,6 +87,7 @@ each("stopping is clean, and one can start again", async (line) => {
   assert.equal(closings, 2);
 });
 
+// statement 149, 203, 204
 each("a broken line: reconnects under a new id, without its groups", async (line, t) => {
   const wire = await proxy(t);
   const [[other, otherInbox]] = await line.openWithInboxes(1);
@@ -111,6 +115,7 @@ each("a broken line: reconnects under a new id, without its groups", async (line
   assert.deepEqual(inbox.labels(text), []);
 });
 
+// statement 203
 each("while it reconnects, calls are refused, and it goes on trying", async (line, t) => {
   const wire = await proxy(t);
   const c = line.build("/hub", { base: wire.base, reconnect: INSTANTLY });
@@ -141,6 +146,7 @@ each("a client that gives up is told so", async (line, t) => {
   assert.equal(c.state, "Disconnected");
 });
 
+// statement 205
 each("stop while it reconnects ends it once", async (line, t) => {
   const wire = await proxy(t);
   const c = line.build("/hub", { base: wire.base, reconnect: [0, 60_000] });
@@ -157,6 +163,7 @@ each("stop while it reconnects ends it once", async (line, t) => {
   assert.equal(c.state, "Disconnected");
 });
 
+// statement 168
 each("closed by the server with permission: reconnects", async (line) => {
   const c = line.build("/hub", { reconnect: INSTANTLY });
   const [lost, found] = [signal(), signal()];
@@ -169,12 +176,18 @@ each("closed by the server with permission: reconnects", async (line) => {
   assert.equal(await c.invoke("Add", 1, 2), 3);
 });
 
+// statement 22
 each("a redirect is followed, with its token", async (line) => {
   const httpClient = new Spy();
   const c = await line.open("/redirect", { httpClient });
   assert.deepEqual(httpClient.negotiations.map(({ path, authorization }) => [path, authorization]), [["/redirect/negotiate", undefined], ["/hub/negotiate", "Bearer redirected"]]);
   assert.equal(await c.invoke("Add", 1, 2), 3);
   assert.equal(await c.invoke("UserId"), null);
+});
+
+// statement 24
+each("an error of the negotiation is told", async (line) => {
+  await assert.rejects(line.open("/hub?negotiateVersion=x"), { message: /The client requested a non-integer protocol version\./ });
 });
 
 each("where there is no hub", async (line) => {
@@ -198,6 +211,7 @@ each("several pings do no harm", async (line) => {
   assert.equal(items.length, 40);
 });
 
+// statement 39
 each("negotiation skipped", async (line) => {
   const httpClient = new Spy();
   const c = await line.open("/hub", { skipNegotiation: true, httpClient });
@@ -234,6 +248,7 @@ each("a hub with long polling only", async (line) => {
   assert.equal(await c.invoke("Add", 1, 2), 3);
 }, WEBSOCKETS);
 
+// statement 198
 each("a transport that fails to start: negotiates again and takes the next", async (line) => {
   class Broken {
     constructor() {
@@ -252,6 +267,7 @@ each("a transport that the hub has not", async (line) => {
   await assert.rejects(line.open("/hub-nows", { transport: HttpTransportType.WebSockets }), /'WebSockets' is not supported by the server|Unable to connect/);
 }, WEBSOCKETS);
 
+// statement 210
 each("long polling ends with a DELETE and asks again after an empty poll", async (line) => {
   const httpClient = new Spy();
   const c = await line.open("/hub", { httpClient });
@@ -262,6 +278,7 @@ each("long polling ends with a DELETE and asks again after an empty poll", async
   assert.ok(verbs.filter((verb) => verb === "GET").length >= 3);
 }, MATRIX.filter(({ transport }) => transport === "LongPolling"));
 
+// statement 85
 each("a codec that the server has not: starting fails with its text", async (line) => {
   const protocol = { name: "xml", version: 1, transferFormat: TransferFormat.Text, parseMessages: () => [], writeMessage: () => "" };
   await assert.rejects(line.open("/hub", { protocol }), { message: /The protocol 'xml' is not supported\./ });

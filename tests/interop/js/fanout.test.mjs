@@ -67,6 +67,7 @@ each("to a group except some", async (line) => {
   assert.deepEqual(await labelsAfter(line, 3, "ToGroupExcept", (ids) => [group, [ids[1]]], join), [[group], [], [group]]);
 });
 
+// statement 151
 each("to two groups: twice for a member of both", async (line) => {
   const [one, two] = [unique("g"), unique("g")];
   const join = async (all) => {
@@ -108,6 +109,7 @@ each("someone else puts a connection into a group", async (line) => {
   assert.deepEqual(await labelsAfter(line, 1, "ToGroup", () => [unique("empty")], nobody), [[]]);
 });
 
+// statement 153
 each("to a user: all connections of the user, nobody else", async (line) => {
   const [carol, dave] = [unique("Carol"), unique("dave")];
   const tokens = [undefined, await token(`?sub=${carol}`), await token(`?sub=${carol}`), await token(`?sub=${dave}`), await token(`?sub=${carol.toLowerCase()}`)];
@@ -145,6 +147,7 @@ each("a broadcast arrives whole and in order", async (line) => {
   assert.ok(otherInbox.messages.filter(([, text]) => text === "x".repeat(50)).length >= 100);
 });
 
+// statement 158
 each("a client answers what another asked", async (line) => {
   const [asker, asked] = [await line.open(), line.build()];
   asked.on("Double", async (value) => value * 2);
@@ -172,6 +175,7 @@ each("an asked client that fails", async (line) => {
   assert.equal(await asked.invoke("Add", 1, 2), 3);
 });
 
+// statement 206
 each("an asked client without a handler", async (line) => {
   const [asker, asked] = [await line.open(), await line.open()];
   await assert.rejects(asker.invoke("AskClient", asked.connectionId, 21), { message: "An unexpected error occurred invoking 'AskClient' on the server. HubException: Client didn't provide a result." });
@@ -201,6 +205,7 @@ each("an asked client that leaves", async (line) => {
   assert.equal(await asker.invoke("Add", 1, 2), 3);
 });
 
+// statement 154
 test("clients of every transport and codec hear each other", { timeout: 20_000 }, async (t) => {
   const pairs = [["WebSockets", "json"], ["WebSockets", "messagepack"], ["ServerSentEvents", "json"], ["LongPolling", "json"], ["LongPolling", "messagepack"]];
   const lines = pairs.map(([transport, codec]) => new Line(t, { transport, codec }));

@@ -42,6 +42,7 @@ each("paced items arrive one by one", async (line) => {
   assert.ok(gaps.slice(1).filter((gap) => gap > 5).length >= 3, `they came together: ${gaps}`);
 });
 
+// statement 128
 each("a stream that fails gives its items first", async (line) => {
   const c = await line.open();
   const { items, error } = await collect(c.stream("CountThenThrow", 3));
@@ -58,6 +59,7 @@ each("errors of streams", async (line) => {
   assert.equal(await messageOf("Add", 1, 2), "The client attempted to invoke the non-streaming 'Add' method with a streaming invocation.");
 });
 
+// statement 125, 207
 each("a cancelled stream ends on the server too", async (line) => {
   const c = await line.open();
   const items = [];
@@ -91,6 +93,7 @@ each("streams do not wait for each other, nor calls for them", async (line) => {
   assert.deepEqual(await slow, { items: upTo(30), error: undefined });
 });
 
+// statement 130
 each("an upload", async (line) => {
   const c = await line.open();
   const numbers = new Subject();
