@@ -702,6 +702,51 @@ async def test_the_lifespan_drains_closes_and_leaves_no_task() -> None:
     assert asyncio.all_tasks() - before == set()
 
 
+async def test_an_on_disconnected_that_never_returns_does_not_hold_the_shutdown_for_ever() -> None:
+    cancelled: list[str] = []
+
+    class Hanging(Hub):
+        async def on_disconnected(self, error: Exception | None) -> None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append("on_disconnected")
+                raise
+
+    app, clock = app_of({"/chat": Hanging}, drain_timeout=10)
+
+    async def stop() -> None:
+        async with app.lifespan():
+            started.set()
+            await go.wait()
+
+    started, go = asyncio.Event(), asyncio.Event()
+    stopping = asyncio.create_task(stop())
+    await started.wait()
+    async with connect(app, "/chat") as ada:
+        go.set()
+        for _ in range(17):  # 10 s of draining, then 5 s that the registry gives to applications
+            await clock.advance(1)
+        await asyncio.wait_for(stopping, 5)
+        assert (await ada.closed()).allow_reconnect
+    assert cancelled == ["on_disconnected"]
+
+
+async def test_the_size_limit_is_that_of_the_hub() -> None:
+    app, _ = app_of(
+        {
+            "/small": HubRoute(chat(), options=HubOptions(maximum_receive_message_size=100)),
+            "/unlimited": HubRoute(chat(), options=HubOptions(maximum_receive_message_size=None)),
+        }
+    )
+    async with connect(app, "/small") as ada, connect(app, "/unlimited") as bob:
+        assert len(await bob.invoke("Echo", "x" * 100_000)) == 100_000
+        assert await ada.invoke("Echo", "x") == "x"
+        await ada.send("Echo", "x" * 100)
+        closed = await ada.closed()
+    assert (closed.error, closed.allow_reconnect) == ("Connection closed with an error.", True)
+
+
 async def test_a_server_gets_the_drain_function_by_the_state() -> None:
     app, _ = app_of({"/chat": chat()})
     async with app.lifespan() as state:
@@ -834,6 +879,10 @@ async def test_a_blocking_method_is_named(caplog: pytest.LogCaptureFixture) -> N
         async def block(self) -> bool:
             return warned.wait(5)
 
+        async def on_disconnected(self, error: Exception | None) -> None:
+            warned.clear()
+            warned.wait(5)
+
     handler = Handler()
     logging.getLogger("hubline.watchdog").addHandler(handler)
     try:
@@ -843,3 +892,4 @@ async def test_a_blocking_method_is_named(caplog: pytest.LogCaptureFixture) -> N
     finally:
         logging.getLogger("hubline.watchdog").removeHandler(handler)
     assert "Blocking.block blocks the event loop for more than 20 ms" in caplog.text
+    assert "Blocking.on_disconnected blocks the event loop" in caplog.text

@@ -254,7 +254,12 @@ class HubApp:
         return known
 
     def _make_watchdog(self, limit: float | None) -> BlockingWatchdog | None:
-        functions = [(method.function, method.where) for r in self._runtimes.values() for method in r.methods.all]
+        runtimes = self._runtimes.values()
+        functions = [(method.function, method.where) for runtime in runtimes for method in runtime.methods.all]
+        for hub in self._runtimes:
+            functions += [
+                (end, f"{hub.__qualname__}.{end.__name__}") for end in (hub.on_connected, hub.on_disconnected)
+            ]
         codes = {inspect.unwrap(function).__code__: where for function, where in functions}
         return BlockingWatchdog(limit, codes) if limit is not None else None
 

@@ -281,6 +281,26 @@ async def test_reading_pauses_when_too_many_calls_wait_and_goes_on_when_one_begi
         assert ada.take() == [completion("2", "b"), completion("3", "c"), completion("4", "d")]
 
 
+async def test_by_default_one_call_runs_and_thirty_two_wait() -> None:
+    gate = Gate()
+    async with bench(Calls, create=lambda: Calls(gate)) as hub:
+        ada = await hub.connect()
+        for number in range(33):
+            ada.call("Wait", str(number))
+        ada.call("NoSuch")
+        await settle()
+        assert [answer["invocationId"] for answer in ada.take()] == ["34"]
+        ada.call("Wait", "too many")
+        ada.call("NoSuch")
+        await settle()
+        assert ada.take() == []
+        for number in range(33):
+            gate.at(str(number)).set()
+        gate.at("too many").set()
+        answers = await ada.took(35)
+        assert [answer["result"] for answer in answers if "result" in answer][-2:] == ["32", "too many"]
+
+
 async def test_a_client_is_not_silent_while_its_reading_is_paused() -> None:
     gate = Gate()
     async with bench(Calls, create=lambda: Calls(gate), maximum_waiting_invocations=1) as hub:
@@ -1093,6 +1113,31 @@ async def test_what_is_injected_into_a_stream_lives_until_the_stream_ends() -> N
         assert STEPS == ["open", "last", "close"]
 
 
+async def test_cancelling_a_stream_cleans_up_behind_its_generator() -> None:
+    class Endless(Hub):
+        async def tokens(self, session: Annotated[str, Depends(session)]) -> AsyncIterator[str]:
+            try:
+                while True:
+                    yield session
+                    await asyncio.Event().wait()
+            finally:
+                STEPS.append("stream closes")
+
+    async with bench(Endless) as hub:
+        ada, bob = await hub.connect(), await hub.connect()
+        for line in (ada, bob):
+            line.stream("Tokens")
+        await settle()
+        ada.send({"type": 5, "invocationId": "1"})
+        await settle()
+        assert ada.take() == [item("1", "session"), done("1")]
+        assert STEPS == ["open", "open", "stream closes", "close"]
+        bob.lose()
+        await bob.ended()
+        await settle()
+        assert STEPS[4:] == ["stream closes", "close"]
+
+
 async def test_clean_up_sees_the_exception_of_the_call() -> None:
     async with bench(Injected) as hub:
         ada = await hub.connect()
@@ -1218,6 +1263,25 @@ async def test_a_client_answers_its_caller_while_more_calls_run(codec: str) -> N
         assert answer == (completion("1", 42) if codec == "json" else [3, {}, "1", 3, 42])
         assert await ada.result("Add", 1, 2) == 3
         assert len(hub.runtime.lifetime.results) == 0
+
+
+async def test_an_answer_of_the_client_does_not_wait_behind_calls() -> None:
+    gate = Gate()
+
+    class Busy(Asker):
+        async def wait(self, name: str) -> None:
+            await self.gate(name)
+
+    async with bench(Busy, create=lambda: Busy(gate)) as hub:
+        ada = await hub.connect()
+        ada.call("AskMe", 21)
+        ada.call("Wait", "a")
+        ada.call("Wait", "b")
+        asked = await question(ada)
+        assert gate.steps == ["a begins"]
+        ada.send(completion(asked, 42))
+        await settle()
+        assert ada.take() == [completion("1", 42)]
 
 
 async def test_slots_are_counted_right_after_a_client_result() -> None:

@@ -260,6 +260,6 @@ class Dispatcher:
             await self._connection.drain()
 
     def _answer_error(self, message: Invocation | StreamInvocation, text: str) -> None:
-        logger.info("connection %s: %s", self._connection.id, text)
+        logger.info("connection %s: %r", self._connection.id, text)
         if message.invocation_id:
             self._connection.send(Completion(invocation_id=message.invocation_id, error=text))

@@ -71,7 +71,7 @@ class LocalIndex(Generic[MemberT]):
             case All(excluded=()):
                 return self.connections.values()
             case All(excluded=excluded):
-                return _without(self.connections, excluded)
+                return _without(self.connections, frozenset(excluded))
             case Connections(ids=ids):
                 return [self.connections[i] for i in ids if i in self.connections]
             case Groups(names=(name,), excluded=()):
@@ -79,15 +79,16 @@ class LocalIndex(Generic[MemberT]):
             case Groups(names=names, excluded=excluded):
                 if len(names) > 1 and "" in names:
                     raise HubError("Cannot send to an empty group name.")
-                return (member for name in names for member in _without(self._groups.get(name, {}), excluded))
-            case Users(ids=ids):
+                banned = frozenset(excluded)
+                return (member for name in names for member in _without(self._groups.get(name, {}), banned))
+            case Users(ids=ids):  # pragma: no branch
                 return [member for user in ids for member in self._users.get(user, {}).values()]
 
     def statistics(self) -> dict[str, int]:
         return {"connections": len(self.connections), "groups": len(self._groups), "users": len(self._users)}
 
 
-def _without(members: dict[str, MemberT], excluded: tuple[str, ...]) -> Iterator[MemberT]:
+def _without(members: dict[str, MemberT], excluded: frozenset[str]) -> Iterator[MemberT]:
     return (member for key, member in members.items() if key not in excluded)
 
 
