@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,17 @@ def main() -> None:
     try:
         server = serve(settings)
     except ImportError:
-        sys.exit("the package `xllamacpp`, which runs llama.cpp, is not installed")
+        _give_up("the package `xllamacpp`, which runs llama.cpp, is not installed")
     except RuntimeError:
-        sys.exit(f"llama.cpp cannot load {os.path.basename(settings.path)}")
+        _give_up(f"llama.cpp cannot load {os.path.basename(settings.path)}")
     answers.write(json.dumps({"address": str(server.listening_address)}) + "\n")
     answers.flush()
     threading.Event().wait()
+
+
+def _give_up(why: str) -> NoReturn:
+    print(why, file=sys.stderr, flush=True)  # noqa: T201 - the last line of standard error is what the parent reports
+    os._exit(1)  # Python's orderly exit would abort: the thread below holds the lock of standard input
 
 
 def _leave_with_parent() -> None:
