@@ -23,7 +23,7 @@ export function ConnectionStatus() {
         <div className={`${styles.status} ${looks(state)}`}>
           <span role="status" aria-label="Connection" className={styles.text}>
             <span className={styles.dot} />
-            <span className={styles.word}>{WORDS[state.phase]}</span>
+            <span className={styles.word}>{WORDS[state.phase]}</span>{" "}
             {state.transport && <span className={styles.detail}>· {state.transport}</span>}
           </span>
           <button type="button" className={styles.cover} aria-label="Diagnostics" title="Connection details" {...props} />
