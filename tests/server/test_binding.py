@@ -133,6 +133,24 @@ def test_an_error_that_says_no_place_is_told_as_it_is(codec: Codec) -> None:
     assert "1 validation error for Model" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("name", "malformed"),
+    [
+        ("json", b'["\xff"]'),
+        ("json", b'["\\ud800"]'),
+        ("json", b"[tru]"),
+        ("json", b'["\x01"]'),
+        ("messagepack", b"\x91\xa1\xff"),
+        ("messagepack", b"\x91\xc1"),
+        ("messagepack", b"\x92\xa1x"),
+        ("messagepack", b"\x91\xdd\xff\xff\xff\xff"),
+    ],
+)
+def test_malformed_values_are_a_binding_error_too(name: str, malformed: bytes) -> None:
+    with pytest.raises(BindingError):
+        binder(Argument("text", str)).bind(CODECS[name], Raw(malformed))
+
+
 def test_defaults_may_be_anything_and_stay_the_same_object(codec: Codec) -> None:
     default = {"a": [1]}
     (value,) = binder(Argument("value", dict[str, Any], default=default)).bind(codec, raw(codec, []))

@@ -58,6 +58,16 @@ async def test_the_item_that_does_not_fit_gives_a_future_that_is_done_when_one_w
     assert await anext(upload) == 2
 
 
+async def test_what_comes_in_spite_of_a_full_buffer_is_kept_and_room_is_made_only_below_the_limit() -> None:
+    upload = stream(capacity=2)
+    room = feed(upload, 1, 2, 3, 4)
+    assert room is not None
+    assert await anext(upload) == 1
+    assert not room.done()
+    assert await anext(upload) == 2
+    assert room.done()
+
+
 @pytest.mark.statement(131)
 async def test_an_error_is_raised_behind_the_items_and_once() -> None:
     upload = stream()

@@ -61,7 +61,10 @@ class Binder:
 
     def _explain(self, codec: Codec, raw: Raw, text: str) -> str:
         """Name the argument by number and name, or the count in the original's words."""
-        given = len(codec.reader(list[Raw])(raw))
+        try:
+            given = len(codec.reader(list[Raw])(raw))
+        except ValidationError:  # not even a list: malformed in a way that shows only now
+            return text
         required = sum(a.default is msgspec.NODEFAULT for a in self._arguments)
         if not required <= given <= len(self._arguments):
             return f"Invocation provides {given} argument(s) but target expects {len(self._arguments)}."
