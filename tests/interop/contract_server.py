@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -45,9 +44,14 @@ from hubline import (
     authorize,
     hub_method,
 )
-from tests.interop.serving import SERVERS
+from tests.interop.serving import SERVERS, listen, serve
 
 KEY = "reference-peer-signing-key-0123456789abcdef"
+TIMES = [
+    ("KEEPALIVE_MS", "keep_alive_interval"),
+    ("CLIENT_TIMEOUT_MS", "client_timeout"),
+    ("HANDSHAKE_MS", "handshake_timeout"),
+]
 ENDLESS = 2**31
 LIMITS_OF_OURS = ("outbox_capacity", "outbox_messages", "maximum_connections", "maximum_waiting")
 UNLIMITED: dict[str, Any] = dict.fromkeys(LIMITS_OF_OURS, ENDLESS)
@@ -104,8 +108,7 @@ class ReferenceHub(Hub[ReferenceClient]):
     def nothing(self) -> None:
         """A plain function, so it runs in a worker thread."""
 
-    async def nothing_async(self) -> None:
-        pass
+    async def nothing_async(self) -> None: ...
 
     async def connection_id(self) -> str:
         return self.context.connection_id
@@ -264,14 +267,7 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
     """The hubs, with the settings that the environment asks for. None of our own limits is below the original's."""
     if environment.get("REDIS"):
         sys.exit("REDIS is set, but this server has no Redis backplane yet: unset it to run alone")
-    names = {
-        "KEEPALIVE_MS": "keep_alive_interval",
-        "CLIENT_TIMEOUT_MS": "client_timeout",
-        "HANDSHAKE_MS": "handshake_timeout",
-    }
-    times: dict[str, Any] = {
-        option: int(environment[name]) / 1000 for name, option in names.items() if name in environment
-    }
+    times: dict[str, Any] = {option: int(environment[name]) / 1000 for name, option in TIMES if name in environment}
     options = HubOptions(
         detailed_errors=environment.get("DETAILED") == "1",
         maximum_parallel_invocations=int(environment.get("PARALLEL", "1")),
@@ -345,9 +341,9 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     hubs = hub_app(os.environ)
-    with socket.create_server((arguments.host, arguments.port), backlog=2048) as listener:
+    with listen(arguments.host, arguments.port) as listener:
         print(f"listening on http://{arguments.host}:{listener.getsockname()[1]}", flush=True)
-        asyncio.run(SERVERS[arguments.server](application(hubs), hubs.drain, listener))
+        serve(arguments.server, application(hubs), hubs.drain, listener)
 
 
 if __name__ == "__main__":

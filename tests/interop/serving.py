@@ -3,11 +3,13 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, TypeAlias
 
-Drain: TypeAlias = Callable[[], Awaitable[None]]
+import uvloop
+
+Drain: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 async def serve_uvicorn(app: Any, drain: Drain, listener: socket.socket) -> None:
@@ -54,3 +56,19 @@ async def serve_hypercorn(app: Any, drain: Drain, listener: socket.socket) -> No
 
 
 SERVERS = {"uvicorn": serve_uvicorn, "hypercorn": serve_hypercorn}
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. It says that it is TCP: only then asyncio turns Nagle's algorithm off for what it accepts."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(2048)
+    return listener
+
+
+def serve(server: str, app: Any, drain: Drain, listener: socket.socket) -> None:
+    """Until a signal comes: uvicorn on uvloop, its usual companion, and others on asyncio's own loop."""
+    loop_factory = uvloop.new_event_loop if server == "uvicorn" else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(SERVERS[server](app, drain, listener))

@@ -23,23 +23,18 @@ each("a thousand items at full speed", async (line) => {
   assert.ok(items.every((item) => item === "x".repeat(64)));
 });
 
-each("paced items arrive one by one", async (line) => {
+each("paced items arrive while the stream goes on", async (line) => {
   const c = await line.open();
-  const gaps = [];
-  let last = performance.now();
-  await new Promise((resolve, reject) =>
-    c.stream("PacedTokens", 6, 3, 40).subscribe({
-      next(item) {
-        assert.equal(item, "xxx");
-        gaps.push(performance.now() - last);
-        last = performance.now();
-      },
-      error: reject,
-      complete: resolve,
-    }),
-  );
-  assert.equal(gaps.length, 6);
-  assert.ok(gaps.slice(1).filter((gap) => gap > 5).length >= 3, `they came together: ${gaps}`);
+  const third = signal();
+  let count = 0;
+  const next = (item) => {
+    assert.equal(item, "xxx");
+    if (++count === 3) third.resolve();
+  };
+  const subscription = c.stream("PacedTokens", 1_000_000, 3, 20).subscribe({ next, error: third.reject, complete: third.reject });
+  await third.promise;
+  subscription.dispose();
+  assert.deepEqual(await collect(c.stream("PacedTokens", 3, 2, 5)), { items: ["xx", "xx", "xx"], error: undefined });
 });
 
 // statement 128
@@ -107,9 +102,9 @@ each("a long upload, much longer than the buffer", async (line) => {
   const c = await line.open();
   const numbers = new Subject();
   const sum = c.invoke("Sum", numbers);
-  for (const n of upTo(500)) numbers.next(n);
+  for (const n of upTo(200)) numbers.next(n);
   numbers.complete();
-  assert.equal(await sum, 124_750);
+  assert.equal(await sum, 19_900);
 });
 
 each("an empty upload", async (line) => {
