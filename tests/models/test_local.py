@@ -85,21 +85,25 @@ async def test_questions_wait_until_the_model_is_loaded(tmp_path: Path) -> None:
 async def test_a_child_that_dies_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "RESTART_DELAYS", (0.0,))
     statuses = Statuses()
-    dies = f"{READ_SETTINGS} print(json.dumps({{'address': 'http://127.0.0.1:9'}}), flush=True); sys.exit('no memory')"
+    dies = f"{READ_SETTINGS} print(json.dumps({{'address': 'http://127.0.0.1:9'}}), flush=True); sys.exit(1)"
     async with LocalModel(Path("Small.gguf"), on_status=statuses, command=child(dies)):
         await statuses.until(LocalState.READY, times=3)
-    assert LocalStatus(LocalState.STARTING, "starting Small again: no memory") in statuses.seen
+    assert LocalStatus(LocalState.STARTING, "starting Small again: its process ended") in statuses.seen
 
 
-async def test_a_model_that_cannot_be_loaded_is_given_up_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_model_that_cannot_be_loaded_is_given_up_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(local, "RESTART_DELAYS", (0.0, 0.0))
     statuses = Statuses()
-    async with LocalModel(Path("Small.gguf"), on_status=statuses, command=child("exit('bad magic')")) as model:
+    refuses = "import sys; print('{\"error\": \"bad magic\"}', flush=True); sys.exit('what llama.cpp says')"
+    async with LocalModel(Path("Small.gguf"), on_status=statuses, command=child(refuses)) as model:
         assert (await statuses.until(LocalState.FAILED)).detail == "bad magic"
         with pytest.raises(ModelError, match="Small is not running: bad magic") as raised:
             await anext(model.stream(QUESTION))
     assert raised.value.fault is Fault.UNREACHABLE
     assert [status.detail for status in statuses.seen].count("loading Small (0 MB)") == 3
+    assert "llama.cpp: what llama.cpp says" in caplog.text
 
 
 async def test_a_child_that_cannot_be_started_is_an_error_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
 """The child process of `hubline.models.local`: llama.cpp's own HTTP server around one GGUF file.
 
 Started by its file, so it imports nothing of the library. The first line of standard input is a JSON object
-(`LlamaSettings`); standard output carries one JSON object when the model is loaded, and nothing else. The process lives
-until its standard input ends, which happens when its parent closes it *or dies in any way*, SIGKILL included: the
-kernel closes the pipe.
+(`LlamaSettings`); standard output carries one JSON object, the `address` of the server when the model is loaded or an
+`error`, and nothing else. The process lives until its standard input ends, which happens when its parent closes it *or
+dies in any way*, SIGKILL included: the kernel closes the pipe.
 """
 
 import json
@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from dataclasses import asdict, dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +61,20 @@ def main() -> None:
     try:
         server = serve(settings)
     except ImportError:
-        _give_up("the package `xllamacpp`, which runs llama.cpp, is not installed")
+        _give_up(answers, "the package `xllamacpp`, which runs llama.cpp, is not installed")
     except RuntimeError:
-        _give_up(f"llama.cpp cannot load {os.path.basename(settings.path)}")
-    answers.write(json.dumps({"address": str(server.listening_address)}) + "\n")
-    answers.flush()
+        _give_up(answers, f"llama.cpp cannot load {os.path.basename(settings.path)}")
+    _tell(answers, address=str(server.listening_address))
     threading.Event().wait()
 
 
-def _give_up(why: str) -> NoReturn:
-    print(why, file=sys.stderr, flush=True)  # noqa: T201 - the last line of standard error is what the parent reports
+def _tell(answers: TextIO, **answer: str) -> None:
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()
+
+
+def _give_up(answers: TextIO, why: str) -> NoReturn:
+    _tell(answers, error=why)
     os._exit(1)  # Python's orderly exit would abort: the thread below holds the lock of standard input
 
 

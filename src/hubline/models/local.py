@@ -7,7 +7,6 @@ import logging
 import os
 import secrets
 import sys
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -93,7 +92,7 @@ class LocalModel:
         self._model: OpenAIModel | None = None
         self._settled = asyncio.Event()
         self._tasks = TaskOwner(f"local model {self.name}")
-        self._errors: deque[str] = deque(maxlen=20)
+        self._reason = ""
 
     async def __aenter__(self) -> Self:
         self._tasks.start(self._supervise())
@@ -131,15 +130,13 @@ class LocalModel:
             failures = 1 if was_ready else failures + 1
             if failures > len(RESTART_DELAYS):
                 break
-            why = self._errors[-1] if self._errors else "the process ended"
-            self._change(LocalState.STARTING, f"starting {self.name} again: {why}")
+            self._change(LocalState.STARTING, f"starting {self.name} again: {self._reason}")
             await asyncio.sleep(RESTART_DELAYS[failures - 1])
-        why = self._errors[-1] if self._errors else "its process ends at once"
-        self._change(LocalState.FAILED, why, logging.ERROR)
+        self._change(LocalState.FAILED, self._reason, logging.ERROR)
 
     async def _run_once(self) -> bool:
         """One life of the child. Whether it became ready."""
-        self._errors.clear()
+        self._reason = "its process ended"
         try:
             child = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -149,7 +146,7 @@ class LocalModel:
                 start_new_session=True,  # Ctrl+C in the terminal is for the parent, which then ends the child in order
             )
         except OSError as error:
-            self._errors.append(str(error))
+            self._reason = str(error)
             return False
         log = self._tasks.start(self._read_log(child))
         try:
@@ -177,12 +174,15 @@ class LocalModel:
                 await child.stdin.drain()
                 line = await child.stdout.readline()
         except TimeoutError:
-            self._errors.append(f"it was not loaded after {LOAD_TIMEOUT:.0f} s")
+            self._reason = f"it was not loaded after {LOAD_TIMEOUT:.0f} s"
             child.kill()
             return None
         except ConnectionError:
             return None
-        return str(json.loads(line)["address"]) if line else None
+        answer: dict[str, str] = json.loads(line) if line else {}
+        if "error" in answer:
+            self._reason = answer["error"]
+        return answer.get("address")
 
     async def _serve(self, child: asyncio.subprocess.Process, address: str) -> None:
         self._model = OpenAIModel(
@@ -204,10 +204,8 @@ class LocalModel:
     async def _read_log(self, child: asyncio.subprocess.Process) -> None:
         assert child.stderr is not None
         while line := await child.stderr.readline():
-            text = line.decode(errors="replace").strip()
-            logger.debug("llama.cpp: %s", text)
-            if text:
-                self._errors.append(text)
+            if text := line.decode(errors="replace").strip():
+                logger.warning("llama.cpp: %s", text)
 
     def _change(self, state: LocalState, detail: str, level: int = logging.INFO) -> None:
         self.status = LocalStatus(state, detail)
