@@ -50,6 +50,7 @@ def server() -> Iterator[int]:
         (int(found[1]) for line in _lines(program, told) if (found := re.search(r":(\d+)$", line.strip()))), None
     )
     if port is None:
+        program.communicate()
         pytest.fail("the chat did not start:\n" + "".join(told))
     drained = threading.Thread(target=program.stdout.read, daemon=True)
     drained.start()
