@@ -171,7 +171,7 @@ async def test_calls_streams_uploads_results_and_broadcasts(transport: Transport
         assert caught.value.message == "An unexpected error occurred invoking 'Fail' on the server."
     await settle()
     assert hub.ended == [None] * 3
-    assert app.statistics()["hubs"] == {hub.__qualname__: {"connections": 0, "groups": 0, "users": 0}}
+    assert app.statistics()["hubs"] == {f"{__name__}.{hub.__qualname__}": {"connections": 0, "groups": 0, "users": 0}}
 
 
 @pytest.mark.statement(145, 146)
@@ -233,7 +233,7 @@ async def test_a_client_that_vanishes_in_the_middle_of_everything(transport: Tra
             for _ in range(20):
                 await clock.advance(1)
         assert hub.ended == [None]
-        assert app.statistics()["hubs"][hub.__qualname__] == {"connections": 1, "groups": 0, "users": 0}
+        assert app.statistics()["hubs"][f"{__name__}.{hub.__qualname__}"] == {"connections": 1, "groups": 0, "users": 0}
         assert await watcher.invoke("Echo", 1) == 1
 
 
@@ -368,6 +368,38 @@ async def test_a_factory_makes_the_hub_of_each_call() -> None:
         assert await ada.invoke("GetName") == "injected"
     assert len(made) == 5, "once to inspect it, on_connected, two calls, on_disconnected"
     assert app.context(Service) is not None
+
+
+@pytest.mark.statement(156)
+async def test_filters_of_the_app_stand_around_those_of_a_hub() -> None:
+    seen: list[str] = []
+
+    class Noting(HubFilter):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def invoke(self, call: Any, next: Any) -> Any:
+            seen.append(f"{self.name} {call.method} {call.arguments}")
+            result = await next(call)
+            seen.append(f"{self.name} {result}")
+            return result
+
+    class Echo(Hub):
+        async def echo(self, value: int) -> int:
+            return value
+
+    class Plain(Hub):
+        async def echo(self, value: int) -> int:
+            return value
+
+    routes = {"/echo": HubRoute(Echo, filters=(Noting("inner"),)), "/plain": Plain}
+    app, _ = app_of(routes, filters=[Noting("outer")])
+    async with connect(app, "/echo") as ada, connect(app, "/plain") as bob:
+        assert await ada.invoke("Echo", 1) == 1
+        assert seen == ["outer Echo [1]", "inner Echo [1]", "inner 1", "outer 1"]
+        seen.clear()
+        assert await bob.invoke("Echo", 2) == 2
+        assert seen == ["outer Echo [2]", "outer 2"]
 
 
 async def test_filters_and_policies_of_the_app() -> None:
@@ -762,7 +794,7 @@ async def test_statistics() -> None:
     async with connect(app, "/chat") as ada, connect(app, "/chat"):
         await ada.invoke("Join", "g")
         statistics = app.statistics()
-    assert statistics["hubs"] == {hub.__qualname__: {"connections": 2, "groups": 1, "users": 1}}
+    assert statistics["hubs"] == {f"{__name__}.{hub.__qualname__}": {"connections": 2, "groups": 1, "users": 1}}
     assert statistics["transports"].connections == 2
 
 

@@ -32,17 +32,18 @@ ARROWS: dict[str, str] = {
     "rooms": "errors streams auth public backplanes.base _clock _tasks telemetry",
     "models": "errors _clock _tasks telemetry",
     "servers": "errors _clock _tasks",
-    "app": "errors wire connection streams auth server transports backplanes _clock _tasks telemetry",
+    "routes": "errors connection server transports",
+    "app": "errors wire connection streams auth server transports backplanes routes _clock _tasks telemetry",
     "testing": "public errors wire _clock _tasks",
     "contract": "public",
     "cli": "public errors servers",
-    "public": "errors wire connection streams auth server transports backplanes client runs rooms app",
+    "public": "errors wire connection streams auth server transports backplanes client runs rooms routes app",
 }
 
 THIRD_PARTY: dict[str, str] = {
     # library: the modules (with everything below them) that may import it
     "msgspec": "wire streams server testing transports.endpoint",
-    "starlette": "transports auth app",
+    "starlette": "transports auth app routes",
     "jwt": "auth.jwt",
     "redis": "backplanes.redis backplanes.redis_envelope runs.redis_log",
     "openai": "models.openai",

@@ -1,6 +1,6 @@
 """Hubline: real-time channels for AI chat. A hub server that speaks the SignalR protocol, for any ASGI application."""
 
-from hubline.app import ConnectionRoute, HubApp, HubContext, HubRoute
+from hubline.app import HubApp, HubContext
 from hubline.auth.policies import PolicyContext, authorize
 from hubline.connection import ConnectionScope, Identity, TransportConnection
 from hubline.errors import (
@@ -16,6 +16,7 @@ from hubline.errors import (
     SendTimeout,
     SlowConsumerError,
 )
+from hubline.routes import ConnectionRoute, HubRoute
 from hubline.server.clients import Client, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
 from hubline.server.filters import HubFilter, InvocationContext

@@ -5,7 +5,6 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias
 
 from starlette.responses import PlainTextResponse
@@ -17,6 +16,7 @@ from hubline._tasks import TaskOwner
 from hubline.auth.policies import Policies, Policy
 from hubline.connection import ConnectionScope, Identity, TransportConnection
 from hubline.errors import ConfigurationError
+from hubline.routes import ConnectionRoute, HubRoute, Route, class_and_factory, path_below_mount
 from hubline.server.clients import ClientT, HubClients
 from hubline.server.description import HubDescription, describe
 from hubline.server.filters import HubFilter
@@ -35,30 +35,6 @@ from hubline.wire.msgpack import MessagePackCodec
 logger = logging.getLogger("hubline.app")
 
 Authenticate: TypeAlias = Callable[[ConnectionScope], Identity | Awaitable[Identity | None] | None]
-HubFactory: TypeAlias = Callable[[], Hub[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class HubRoute:
-    """A hub at a path, with settings of its own. `hub` is a class, or a function that makes one for each call."""
-
-    hub: type[Hub[Any]] | HubFactory
-    options: HubOptions | None = None
-    transport: TransportOptions | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionRoute:
-    """A raw connection at a path: bytes in, bytes out, over any transport, without hub protocol.
-
-    `serve` runs once for each connection; when it returns, the connection is closed.
-    """
-
-    serve: Callable[[TransportConnection], Awaitable[None]]
-    transport: TransportOptions | None = None
-
-
-Route: TypeAlias = type[Hub[Any]] | HubFactory | HubRoute | ConnectionRoute
 
 
 class HubContext(Generic[ClientT]):
@@ -169,11 +145,14 @@ class HubApp:
 
     def statistics(self) -> dict[str, Any]:
         """Counts of the moment: connections and what is queued for them, and the groups of each hub."""
-        hubs = {hub.__qualname__: runtime.lifetime.index.statistics() for hub, runtime in self._runtimes.items()}
+        hubs = {
+            f"{hub.__module__}.{hub.__qualname__}": runtime.lifetime.index.statistics()
+            for hub, runtime in self._runtimes.items()
+        }
         return {"transports": self._registry.statistics(), "hubs": hubs}
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = _path_below_mount(scope)
+        path = path_below_mount(scope)
         handler = self._handlers.get(path)
         if handler is not None:
             if self._watchdog is not None:
@@ -233,7 +212,7 @@ class HubApp:
         )
 
     def _runtime(self, route: HubRoute) -> HubRuntime:
-        hub, create = _class_and_factory(route.hub)
+        hub, create = class_and_factory(route.hub)
         options = route.options or self._options
         known = self._runtimes.get(hub)
         if known is None:
@@ -242,15 +221,16 @@ class HubApp:
                 create,
                 codecs=[self._codecs[name] for name in options.codecs],
                 options=options,
-                filters=self._filters,
+                filters=(*self._filters, *route.filters),
                 policies=self._policies,
                 clock=self._clock,
                 tasks=self._tasks,
             )
-        elif known.options != options:
-            raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different options"])
-        elif known.create is not create:
-            raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different factories"])
+            return known
+        ours, theirs = (options, create, (*self._filters, *route.filters)), (known.options, known.create, known.filters)
+        for what, one, other in zip(("options", "factories", "filters"), ours, theirs, strict=True):
+            if one != other:
+                raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different {what}"])
         return known
 
     def _make_watchdog(self, limit: float | None) -> BlockingWatchdog | None:
@@ -268,30 +248,6 @@ class HubApp:
             return None
         identity = self._authenticate_request(scope)
         return await identity if inspect.isawaitable(identity) else identity
-
-
-def _class_and_factory(hub: type[Hub[Any]] | HubFactory) -> tuple[type[Hub[Any]], HubFactory]:
-    """The class that will be inspected. A factory is called once to learn it; nothing of that hub runs."""
-    if not isinstance(hub, type):
-        made = hub()
-        if not isinstance(made, Hub):
-            raise ConfigurationError([f"the factory makes a {type(made).__qualname__}, not a hubline.Hub"])
-        return type(made), hub
-    if not issubclass(hub, Hub):
-        raise ConfigurationError([f"{hub.__qualname__} does not derive from hubline.Hub"])
-    try:
-        inspect.signature(hub).bind()
-    except TypeError as error:
-        problem = f"{hub.__qualname__} needs arguments ({error}): give a factory, `lambda: {hub.__name__}(…)`"
-        raise ConfigurationError([problem]) from None
-    return hub, hub
-
-
-def _path_below_mount(scope: Scope) -> str:
-    """The path without the part that a framework has mounted us under, which ASGI keeps in front of it."""
-    path, root = scope["path"], scope.get("root_path", "").rstrip("/")
-    below = path[len(root) :] if root and (path == root or path.startswith(root + "/")) else path
-    return below.rstrip("/") or "/"
 
 
 async def _admit_all(scope: ConnectionScope) -> None:

@@ -359,6 +359,8 @@ async def test_a_client_that_closes_and_leaves_while_its_calls_wait(notes: Notes
         ada.send({"type": 7})
         await settle()
         ada.lose()
+        await hub.tick(29)
+        assert not ada.task.done()
         await hub.tick(1)
         assert ada.task.done()
         assert notes.errors == [None]
@@ -472,7 +474,7 @@ async def test_uploads_fail_when_the_connection_is_lost(notes: Notes) -> None:
         hub.assert_nothing_left()
 
 
-async def test_calls_run_on_after_the_end_and_those_that_wait_do_not_begin(notes: Notes) -> None:
+async def test_calls_that_were_sent_before_the_line_was_cut_still_run(notes: Notes) -> None:
     held = notes.hold("a")
     async with life(notes) as hub:
         ada = await hub.connect()
@@ -480,8 +482,24 @@ async def test_calls_run_on_after_the_end_and_those_that_wait_do_not_begin(notes
         ada.call("Wait", "b")
         await settle()
         ada.lose()
+        await settle()
+        assert not ada.task.done()
+        held.set()
         await ada.ended()
-        assert len(hub.tasks) == 1
+        assert notes.steps == ["on_connected", "a", "b", "aborted: True", "on_disconnected"]
+        hub.assert_nothing_left()
+
+
+async def test_calls_that_wait_behind_one_that_does_not_end_are_given_up_with_the_client(notes: Notes) -> None:
+    held = notes.hold("a")
+    async with life(notes) as hub:
+        ada = await hub.connect()
+        ada.call("Wait", "a")
+        ada.call("Wait", "b")
+        await settle()
+        ada.lose()
+        await hub.tick(30)
+        await ada.ended()
         held.set()
         await settle()
         assert notes.steps == ["on_connected", "a", "aborted: True", "on_disconnected"]

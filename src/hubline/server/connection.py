@@ -62,6 +62,8 @@ class HubConnectionContext:
         self._closing: Close | None = None
         self._cause: Exception | None = None
         self._paused: asyncio.Future[None] | None = None
+        self._patience: float | None = None
+        """Until when calls that were sent before the client's last word may still begin."""
 
     @property
     def user_id(self) -> str | None:
@@ -163,6 +165,9 @@ class HubConnectionContext:
                         await self._pause(room)
                 events = wire.receive(await receive(), now())
         except ConnectionClosed as error:
+            if self._closing is None:
+                self._abort_signal()
+                await self._let_calls_begin()
             self._lost(error)
 
     def _handle(self, event: Event) -> asyncio.Future[None] | None:
@@ -210,9 +215,10 @@ class HubConnectionContext:
             self._fail(error)
 
     async def _let_calls_begin(self) -> None:
-        """The client's last word counts behind the calls it sent before, so each of them is still run."""
+        """What a client sent before it left is still run, for as long as a silent client would be borne with."""
         began = self._dispatcher.when_all_began()
         if began is not None:
+            self._patience = self._runtime.clock.now() + self._runtime.options.client_timeout
             await self._pause(began)
 
     async def _pause(self, room: asyncio.Future[None]) -> None:
@@ -231,8 +237,10 @@ class HubConnectionContext:
 
     def _tick(self, now: float) -> None:
         """The heartbeat, about once a second."""
-        if self._transport.lost:
+        out_of_patience = self._patience is not None and now >= self._patience
+        if out_of_patience or (self._patience is None and self._transport.lost):
             self._resume()
+        if self._transport.lost:
             return
         for event in self._wire.tick(now):
             match event:
@@ -249,13 +257,14 @@ class HubConnectionContext:
         self.write = _drop
         self._runtime.lifetime.ending(self)
         self.context.aborted.request()
-        self._dispatcher.stop()
+        self._dispatcher.signal()
 
     async def _ended(self) -> None:
         """The closing order of the original: `Close`, abort signal, `on_disconnected`, then the uploads fail."""
         self.write = self._transport.write
         self.send(self._closing or Close(allow_reconnect=True))
         self._abort_signal()
+        self._dispatcher.stop()
         try:
             await self._runtime.on_disconnected(self, self._cause)
         finally:

@@ -77,11 +77,16 @@ class Dispatcher:
         if call is not None:
             call.cancel()
 
-    def stop(self) -> None:
-        """The connection has ended: streams stop, calls with a `Cancellation` are told, the waiting never begin."""
-        self._waiting.clear()
+    def signal(self) -> None:
+        """The connection has ended: streams stop, and calls that run with a `Cancellation` are told."""
         for call in list(self._live):
-            call.cancel()
+            if call.task is not None:
+                call.cancel()
+
+    def stop(self) -> None:
+        """Nobody waits any longer: calls that have not begun never will."""
+        self._waiting.clear()
+        self._live = {call for call in self._live if call.task is not None}
 
     def when_all_began(self) -> asyncio.Future[None] | None:
         """A future that is done when no call waits for its turn; None when that is so already."""
