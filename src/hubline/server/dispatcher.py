@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 
 from hubline.auth.policies import PolicyContext
-from hubline.errors import BindingError, HubError
+from hubline.errors import BindingError, ConnectionClosed, HubError
 from hubline.server import errors
 from hubline.server.calls import Call
 from hubline.server.errors import error_text
@@ -233,8 +233,8 @@ class Dispatcher:
 
     def _failure(self, call: Call, error: BaseException) -> Completion:
         method, connection_id = call.method, self._connection.id
-        if isinstance(error, HubError):
-            logger.info("connection %s: %s refused: %s", connection_id, method.where, error)
+        if isinstance(error, HubError | ConnectionClosed):  # said on purpose, or a peer went away meanwhile
+            logger.info("connection %s: %s: %s", connection_id, method.where, error)
         else:
             logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)
         base = errors.STREAM_FAILED if call.streaming else errors.INVOCATION_FAILED.format(method.name)

@@ -76,7 +76,7 @@ class HubMethods:
             other = self._folded.setdefault(fold(method.name), method)
             if other is not method:
                 problems.append(
-                    f"{hub.__qualname__}.{attribute}: clients cannot tell {method.name!r} from {other.name!r}; "
+                    f"{method.where}: clients cannot tell {method.name!r} from {other.name!r} ({other.where}); "
                     "rename one or use @hub_method(name=…)"
                 )
             self.all.append(method)
