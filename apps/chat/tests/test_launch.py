@@ -35,7 +35,7 @@ def test_an_address_of_another_machine_is_an_error() -> None:
 
 def test_progress_without_a_terminal_is_one_line_for_each_step() -> None:
     terminal, out = console()
-    with Progress(terminal) as progress:
+    with Progress(terminal, ChatSettings()) as progress:
         progress.listening("http://127.0.0.1:8000")
         progress.model("starting", "loading SmolLM2")
         progress.model("ready", "SmolLM2 is ready")
@@ -49,6 +49,28 @@ def test_progress_without_a_terminal_is_one_line_for_each_step() -> None:
         "… Assistant: starting SmolLM2 again: killed",
         "✗ Assistant: no memory",
     ]
+
+
+def test_an_endpoint_is_named_and_not_praised_before_it_was_asked() -> None:
+    terminal, out = console()
+    with Progress(terminal, ChatSettings(model_url="http://127.0.0.1:11434/v1", model="llama3.2")) as progress:
+        progress.model("ready", None)
+    assert "llama3.2 at http://127.0.0.1:11434/v1, which the first question will try" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("HUBLINE_CHAT_PORT", "99999", "✗ HUBLINE_CHAT_PORT is '99999': input should be less than or equal to 65535"),
+        ("HUBLINE_CHAT_MODEL_SLOTS", "many", "✗ HUBLINE_CHAT_MODEL_SLOTS is 'many': input should be a valid integer"),
+    ],
+)
+def test_a_wrong_setting_is_told_by_the_name_under_which_it_is_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert main() == 2
+    assert capsys.readouterr().out.startswith(said)
 
 
 def test_wrong_settings_are_told_without_a_traceback(

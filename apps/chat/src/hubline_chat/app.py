@@ -78,7 +78,8 @@ def make_model(settings: ChatSettings, model_is: ModelState) -> ChatModel:
     try:
         path = Path(settings.model) if settings.model is not None else bundled_model()
     except FileNotFoundError as error:
-        raise ConfigurationError([f"there is no local model: {error}"]) from error
+        way_out = "`make chat` installs it; or name an endpoint by HUBLINE_CHAT_MODEL_URL and HUBLINE_CHAT_MODEL"
+        raise ConfigurationError([f"there is no local model: {error}. {way_out}"]) from error
 
     def changed(status: LocalStatus) -> None:
         model_is(status.state.value, status.detail)

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Literal
 
 from hubline import HubError
-from hubline.models import ChatModel, StopReason
+from hubline.models import ChatModel, ModelError, StopReason
 from hubline_chat import contract
 from hubline_chat.answering import RESTARTING, Answering, PageOf
 from hubline_chat.contract import Answer, AnswerState, Message, Person
@@ -140,7 +140,7 @@ class Assistant:
             await asyncio.wait([task], timeout=CLEAN_UP_SECONDS)
             self._running.remove(answering)
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                logger.warning("an answer failed: %r", error, exc_info=error)
+                _log(error)
             await answering.end()
             await self._move_up()
 
@@ -171,3 +171,12 @@ class Assistant:
     async def _move_up(self) -> None:
         for index, answering in enumerate(list(self._waiting)):
             await answering.move(len(self._running) + index)
+
+
+def _log(error: BaseException) -> None:
+    """What a model gives as its reason fits into a line; anything else may be a mistake of ours: with its traceback."""
+    if isinstance(error, ModelError):
+        reason = f" ({error.__cause__})" if error.__cause__ is not None else ""
+        logger.warning("an answer failed: %s%s", error, reason)
+    else:
+        logger.warning("an answer failed: %r", error, exc_info=error)

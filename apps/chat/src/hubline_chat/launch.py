@@ -5,6 +5,7 @@ import socket
 from typing import Literal
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
@@ -23,8 +24,9 @@ DRAIN_SECONDS = 5.0
 class Progress:
     """What the terminal shows while the server and the model start: a line for each that is done."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, settings: ChatSettings) -> None:
         self._console = console
+        self._endpoint = f"{settings.model} at {settings.model_url}, which the first question will try"
         self._status = Status("Starting", console=console)
         self._open = {"server", "model"}
 
@@ -43,7 +45,7 @@ class Progress:
 
     def model(self, state: Literal["starting", "ready", "failed"], detail: str | None) -> None:
         """The assistant's model is on its way, usable, or given up."""
-        text = Text(detail or "the model is an endpoint of yours")
+        text = Text(detail or self._endpoint)
         if state == "starting":
             self._open.add("model")
             self._status.update(Text.assemble("Assistant: ", text))
@@ -68,13 +70,13 @@ class Progress:
 def main() -> int:
     """Run until Ctrl+C or SIGTERM; the exit status."""
     console = Console(highlight=False)
-    progress = Progress(console)
     try:
         settings = ChatSettings()
+        progress = Progress(console, settings)
         app = create_app(settings, on_model=progress.model)
         sockets = listen(settings, console)
     except ValidationError as error:
-        return _refuse(console, *(each["msg"].removeprefix("Value error, ") for each in error.errors()))
+        return _refuse(console, *(problem(each) for each in error.errors()))
     except ConfigurationError as error:
         return _refuse(console, *error.problems)
     except OSError as error:
@@ -107,6 +109,15 @@ def listen(settings: ChatSettings, console: Console) -> list[socket.socket]:
         if port != settings.port:
             console.print(f"[yellow]![/yellow] Port {settings.port} is in use, taking {port}.")
         return sockets
+
+
+def problem(error: ErrorDetails) -> str:
+    """What is wrong with a setting, under the name by which it is set."""
+    reason = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return reason
+    name = str(error["loc"][0]).upper().removeprefix("HUBLINE_CHAT_")
+    return f"HUBLINE_CHAT_{name} is {error['input']!r}: {reason[:1].lower()}{reason[1:]}"
 
 
 def _refuse(console: Console, *problems: str) -> int:

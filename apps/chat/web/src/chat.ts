@@ -125,11 +125,17 @@ export class Chat {
     if (!identity) return;
     const entered = await this.connection.invoke<Entered>("Enter", identity.name, identity.key);
     const instance = entered.server.instance ?? null;
-    if (this.#instance !== null && instance !== this.#instance) this.rooms.forget();
+    if (this.#instance !== null && instance !== this.#instance) this.#forgetTheOldServer();
     this.#instance = instance;
     this.me.set(entered.me);
     this.assistant.set(entered.assistant);
     await this.rooms.restore(entered.rooms, this.#wantedRoom());
+  }
+
+  #forgetTheOldServer(): void {
+    this.rooms.forget();
+    this.outbox.expectNothing();
+    this.notice.set("The server was started anew. What was said before is gone, and what you had not sent is kept.");
   }
 
   readonly #handlers: { [K in keyof ServerCalls]: (...args: ServerCalls[K]) => void } = {

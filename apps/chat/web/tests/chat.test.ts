@@ -99,15 +99,20 @@ describe("Chat", () => {
     expect(chat.answers.watch("m3").value?.text).toBe("one two three");
   });
 
-  it("drops its copy when the server has started anew", async () => {
+  it("drops its copy when the server has started anew, waits for no answer of the old one, and says so", async () => {
     chat.signIn("Ada");
     await settled();
+    chat.send("r", "@ai why?", false);
+    await settled();
+    expect(chat.outbox.expected.value).toHaveLength(1);
     hub.drop();
     history = [message(1, { id: "fresh" })];
     hub.replies.Enter = () => entered([room("r", 1)], "two");
     await vi.advanceTimersByTimeAsync(2_000);
     expect(hub.named("JoinRoom")[1]).toEqual(["r", null]);
     expect(shown()).toEqual(["fresh"]);
+    expect(chat.outbox.expected.value).toHaveLength(0);
+    expect(chat.notice.value).toContain("started anew");
   });
 
   it("shows what the server says when a room cannot be opened, and opens it on retry", async () => {

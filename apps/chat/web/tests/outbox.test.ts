@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { ConnectionLost, Refused } from "../src/connection/errors";
-import { isTooLong, Outbox, type Unsent } from "../src/messages/outbox";
+import { excess, Outbox, type Unsent } from "../src/messages/outbox";
 import { memoryBox, type Box } from "../src/ui/storage";
 import { message } from "./fake-port";
 
@@ -121,11 +121,12 @@ describe("Outbox", () => {
   });
 });
 
-describe("isTooLong", () => {
-  it("counts bytes as they travel", () => {
-    expect(isTooLong("a".repeat(27_000))).toBe(false);
-    expect(isTooLong("a".repeat(29_000))).toBe(true);
-    expect(isTooLong("😀".repeat(8_000))).toBe(true);
-    expect(isTooLong('"'.repeat(15_000))).toBe(true);
+describe("excess", () => {
+  it("counts what is over the server's limit, in code points and without the space around", () => {
+    expect(excess("a".repeat(4_000))).toBe(0);
+    expect(excess("a".repeat(10_000))).toBe(6_000);
+    expect(excess("😀".repeat(4_000))).toBe(0);
+    expect(excess("😀".repeat(4_001))).toBe(1);
+    expect(excess(`  ${"a".repeat(4_000)}\n\n`)).toBe(0);
   });
 });

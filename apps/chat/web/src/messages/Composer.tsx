@@ -5,7 +5,7 @@ import { useValue } from "../ui/store";
 import styles from "./composer.module.css";
 import { candidatesFor, mentionAt, type Candidate } from "./completion";
 import { CompletionList, optionId } from "./CompletionList";
-import { isTooLong } from "./outbox";
+import { CHARACTERS_LIMIT, excess } from "./outbox";
 import { useDraft } from "./use-draft";
 import { useRunning } from "./use-running";
 
@@ -40,7 +40,8 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
   const candidates = mention && mention.from !== dismissed ? candidatesFor(mention.query, others, assistant) : [];
   const active = Math.min(chosen, candidates.length - 1);
   const empty = draft.text.trim() === "";
-  const tooLong = isTooLong(draft.text);
+  const over = excess(draft.text);
+  const tooLong = over > 0;
   const canStop = running.id !== null && empty;
   const name = assistant?.name ?? "the assistant";
 
@@ -116,7 +117,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
             Ask
           </button>
           <span className={`${styles.hint} ${tooLong ? styles.warn : ""}`}>
-            {tooLong ? "Too long to send: please shorten it" : hint(canStop)}
+            {tooLong ? tooMany(over) : hint(canStop)}
           </span>
           {canStop ? (
             <button type="button" className={`${styles.send} ${styles.stop}`} aria-label="Stop" title="Stop the answer (Escape)"
@@ -132,6 +133,11 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
       </div>
     </div>
   );
+}
+
+function tooMany(over: number): string {
+  const count = (number: number) => number.toLocaleString("en");
+  return `${count(over)} too many: ${count(CHARACTERS_LIMIT)} characters can be sent`;
 }
 
 function hint(canStop: boolean): string {

@@ -29,8 +29,8 @@ export interface OutboxHooks {
   sent(message: Message): void;
 }
 
-/** The largest message we send: the server takes 32 KiB with its envelope, and closes the connection above. */
-const BYTES_LIMIT = 28_000;
+/** The longest message the server takes, in characters as it counts them: code points. */
+export const CHARACTERS_LIMIT = 4_000;
 const EXPECT_LIMIT = 20_000;
 const MENTION = /^@ai\s/i;
 
@@ -86,6 +86,11 @@ export class Outbox {
     return entry;
   }
 
+  /** No answer will come to what was asked before: the server that knew of it is no more. */
+  expectNothing(): void {
+    this.expected.set([]);
+  }
+
   #next(): Unsent | undefined {
     return this.#hooks.ready() ? this.entries.value.find((entry) => entry.state === "waiting") : undefined;
   }
@@ -121,8 +126,10 @@ export class Outbox {
   }
 }
 
-export function isTooLong(text: string): boolean {
-  return text.length > BYTES_LIMIT / 4 && new TextEncoder().encode(JSON.stringify(text)).length > BYTES_LIMIT;
+/** By how many characters a message is longer than the server takes; 0 when it may go. */
+export function excess(text: string): number {
+  const trimmed = text.trim();
+  return trimmed.length <= CHARACTERS_LIMIT ? 0 : Math.max(0, [...trimmed].length - CHARACTERS_LIMIT);
 }
 
 function without<T extends { clientMessageId: string }>(all: readonly T[], clientMessageId: string): readonly T[] {

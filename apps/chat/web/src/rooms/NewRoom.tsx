@@ -5,7 +5,8 @@ import { Button } from "../ui/buttons";
 import { Dialog } from "../ui/Dialog";
 import styles from "./rooms.module.css";
 
-const NAME_LIMIT = 60;
+/** As long as the server lets it be. */
+const NAME_LIMIT = 40;
 
 export function NewRoom({ onClose, onMade }: { onClose(): void; onMade(roomId: string): void }) {
   const chat = useChat();
