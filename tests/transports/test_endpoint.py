@@ -11,7 +11,7 @@ from hubline.connection import ConnectionScope, Identity, TransportConnection
 from hubline.transports.endpoint import HubEndpoint
 from hubline.transports.options import Transport, TransportOptions
 from tests.transports.conftest import Sites
-from tests.transports.driver import ManualClock, Request, Site, settle
+from tests.transports.driver import ManualClock, Request, Site, Socket, settle
 
 PLAIN = {"content-type": "text/plain"}
 NO_CACHE = {
@@ -31,6 +31,17 @@ def without_length(request: Request) -> dict[str, str]:
 
 
 # Negotiate
+
+
+@pytest.mark.statement(14)
+@pytest.mark.parametrize("can_deny", [True, False])
+async def test_an_upgrade_to_negotiate_is_turned_down(site: Site, can_deny: bool) -> None:
+    socket = await Socket(site.endpoint.negotiate, can_deny=can_deny).ended()
+    if can_deny:
+        assert (socket.sent[0]["type"], socket.sent[0]["status"]) == ("websocket.http.response.start", 405)
+    else:
+        assert socket.sent == [{"type": "websocket.close", "code": 1000, "reason": ""}]
+    assert len(site.registry) == 0
 
 
 @pytest.mark.statement(1, 10, 11, 12, 16)

@@ -86,6 +86,7 @@ def test_a_refusal_says_nothing_but_the_error() -> None:
         ("+1", 1),
         ("-0", 0),
         ("0000000000001", 1),
+        pytest.param("0" * 10_000 + "1", 1, id="more zeros than int() takes digits"),
         ("2147483647", 1),
     ],
 )

@@ -77,7 +77,9 @@ class HubEndpoint:
         self._origin_allowed = origin_allowed
 
     async def negotiate(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI: `POST {hub}/negotiate`."""
+        """ASGI: `POST {hub}/negotiate`; any other request, an upgrade too, is answered 405."""
+        if scope["type"] == "websocket":
+            await receive()  # `websocket.connect`
         try:
             response = self._negotiated(await self._admit(scope))
         except Refused as refusal:
@@ -127,7 +129,7 @@ class HubEndpoint:
     # What is asked for
 
     def _negotiated(self, scope: ConnectionScope) -> Response:
-        if scope.raw["method"] != "POST":
+        if scope.raw.get("method") != "POST":  # a WebSocket has none
             raise Refused(plain(405))
         asked = query_value(scope, "negotiateversion")
         version = choose_version(asked, minimum=self._options.minimum_protocol_version)
