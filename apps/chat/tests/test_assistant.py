@@ -305,3 +305,13 @@ async def test_the_end_of_the_server_interrupts_answers_and_keeps_their_text() -
         ]
         await drained
         assert await refusal(ada, "Ask", "general", "x", "Why?") == "The server is restarting. Try again in a moment."
+
+
+async def test_a_model_that_fails_costs_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with chat(model=ScriptedModel(["Be", BROKEN])) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("Why?")
+        assert (await ada.ended())[1]["state"] == "failed"
+    [told] = [record for record in caplog.records if "an answer failed" in record.message]
+    assert told.message == f"an answer failed: {BROKEN}"
+    assert told.exc_info is None
