@@ -7,6 +7,7 @@ from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import JOINED_WRITE
+from hubline.transports.websocket import PIECE
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites
@@ -44,6 +45,47 @@ async def test_an_upgrade_without_an_id_runs_the_application(site: Site) -> None
     socket.leave()
     await socket.ended()
     assert len(site.registry) == 0
+
+
+async def test_a_large_message_comes_in_pieces_between_which_others_have_their_turn(sites: Sites) -> None:
+    pieces: list[bytes] = []
+    seen: list[int] = []
+
+    async def serve(connection: TransportConnection) -> None:
+        while True:
+            pieces.append(await connection.receive())
+
+    async def bystander() -> None:
+        while len(pieces) < 4:
+            seen.append(len(pieces))
+            await asyncio.sleep(0)
+
+    socket = await opened(sites(serve))
+    message = bytes(range(256)) * 800
+    socket.say(message)
+    socket.say("next")
+    await bystander()
+    await settle()
+    assert [len(piece) for piece in pieces] == [PIECE, PIECE, PIECE, len(message) - 3 * PIECE, 4]
+    assert b"".join(pieces) == message + b"next"
+    assert {1, 2, 3} <= set(seen)
+    socket.leave()
+    await socket.ended()
+
+
+async def test_the_rest_of_a_large_message_is_dropped_when_reading_is_stopped(sites: Sites) -> None:
+    pieces: list[bytes] = []
+
+    async def serve(connection: TransportConnection) -> None:
+        pieces.append(await connection.receive())
+        connection.end_input()
+        pieces.append(await connection.receive())
+
+    socket = await opened(sites(serve))
+    socket.say(b"x" * (PIECE + 1))
+    await socket.ended()
+    assert [len(piece) for piece in pieces] == [PIECE]
+    assert socket.close_code == 1000
 
 
 async def test_an_upgrade_with_a_token_uses_the_negotiated_connection(sites: Sites) -> None:

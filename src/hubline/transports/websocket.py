@@ -4,6 +4,7 @@ Incoming frame types and boundaries mean nothing (behaviour §2.2): payloads are
 WebSocket message holds one or more whole hub messages.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,20 +23,34 @@ logger = logging.getLogger("hubline.transports")
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
 
+PIECE = 65_536
+"""Bytes of one WebSocket message that are handed on at once. Ours: a message of 16 MiB may hold a million hub messages,
+and reading them all in one go would keep everybody else waiting for seconds."""
+
+_NOTHING = memoryview(b"")
+
 
 class WebSocketInput:
-    """What the peer sends, straight from the ASGI server: no task, no queue and no copy of ours in between."""
+    """What the peer sends, straight from the ASGI server: no task, no queue and no copy of ours in between.
 
-    __slots__ = ("_error", "_interrupt", "_left", "_receive")
+    Only a message larger than `PIECE` is cut up; between its pieces others have their turn.
+    """
+
+    __slots__ = ("_error", "_interrupt", "_left", "_receive", "_rest")
 
     def __init__(self, receive: Receive, left: Callable[[], None]) -> None:
         self._left = left
         self._receive = receive
         self._interrupt = Interrupt()
         self._error: ConnectionClosed | None = None
+        self._rest = _NOTHING
 
     async def get(self) -> bytes:
+        if self._rest:
+            await asyncio.sleep(0)
         while self._error is None:
+            if self._rest:
+                return self._piece()
             try:
                 message = await self._interrupt.guard(self._receive)
             except Interrupted:
@@ -44,7 +59,9 @@ class WebSocketInput:
                 self._error = ConnectionClosed()
                 self._left()
             elif data := message.get("bytes") or (message.get("text") or "").encode():
-                return data
+                if len(data) <= PIECE:
+                    return data
+                self._rest = memoryview(data)
         assert self._error is not None, "only close() interrupts"
         raise self._error
 
@@ -52,6 +69,10 @@ class WebSocketInput:
         if self._error is None:
             self._error = error
             self._interrupt.fire()
+
+    def _piece(self) -> bytes:
+        piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
+        return bytes(piece)
 
 
 class WebSocketTransport:
