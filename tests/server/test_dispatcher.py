@@ -973,6 +973,53 @@ async def test_who_may_call_is_told_how_to() -> None:
         assert ada.take() == [completion("3", 4)]
 
 
+async def test_streams_past_the_limit_ask_the_policy_one_after_the_other() -> None:
+    asked: list[str | None] = []
+    answered = asyncio.Event()
+
+    async def slow(context: PolicyContext) -> bool:
+        asked.append(context.method)
+        await answered.wait()
+        return True
+
+    class Watched(Hub):
+        @authorize(policy="slow")
+        async def tokens(self) -> AsyncIterator[int]:
+            yield 1
+
+    async with bench(Watched, policies={"slow": slow}, maximum_streams=2) as hub:
+        ada = await hub.connect("ada")
+        for _ in range(20):
+            ada.stream("Tokens")
+        await settle()
+        assert len(asked) == 3, "two streams, and one of those that will be refused"
+        answered.set()
+        await settle()
+        answers = ada.take()
+        text = FAILED.format("Tokens") + " HubException: A connection may have 2 streams at once."
+        assert [answer["error"] for answer in answers if "error" in answer] == [text] * 18
+        ada.stream("Tokens")
+        await settle()
+        assert ada.take() == [item("21", 1), done("21")]
+
+
+async def test_what_a_peer_says_stands_short_and_on_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    words = "\nforged line" + "x" * 5000
+    async with bench(Calls, create=lambda: Calls(Gate())) as hub:
+        ada = await hub.connect()
+        await ada.result(words)
+        await ada.result("Refuse", words)
+        ada.send({"type": 1, "target": "Add", "arguments": [], "headers": {words: 1}})
+        await ada.ended()
+        bob = hub.open()
+        bob.send({"protocol": words, "version": 1})
+        await bob.ended()
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 4
+    assert all(len(line) < 300 and "\n" not in line and "forged" in line for line in lines)
+
+
 @pytest.mark.statement(164)
 async def test_policies_see_the_arguments_and_the_user_of_the_moment() -> None:
     async with bench(Guarded, create=lambda: Guarded(Gate()), policies=POLICIES) as hub:

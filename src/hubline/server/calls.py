@@ -100,6 +100,11 @@ class Call(HubScope):
         self.release_slot()
         return await super().invoke(connection_id, target, arguments, result_type, timeout)
 
+    @property
+    def streams(self) -> bool:
+        """Whether it runs besides the parallel calls. A mistaken one does not: its refusal waits for its turn."""
+        return not self.mistake and bool(self.method.is_stream or self.method.uploads)
+
     def release_slot(self) -> None:
         release, self.release = self.release, None
         if release is not None:

@@ -130,7 +130,7 @@ class HubConnectionContext:
             return None
 
     def _refuse(self, refused: HandshakeRefused) -> None:
-        logger.info("connection %s: handshake refused: %s", self.id, refused.error)
+        logger.info("connection %s: handshake refused: %.200r", self.id, refused.error)
         self.write(refused.response)
 
     async def _connected(self) -> bool:
@@ -198,7 +198,7 @@ class HubConnectionContext:
 
     def _fail(self, error: ConnectionClosed) -> None:
         """The peer broke a rule or fell silent, and is told so."""
-        logger.info("connection %s: %s", self.id, error)
+        logger.info("connection %s: %.200r", self.id, str(error))  # may quote the peer: short, and on one line
         text = error_text(CONNECTION_FAILED, error, detailed=self._runtime.options.detailed_errors)
         self.close(error=text, allow_reconnect=error.allow_reconnect, cause=error)
 

@@ -132,7 +132,7 @@ class Dispatcher:
             self.uploads.open(stream_id, stream)
 
     def _schedule(self, call: Call) -> asyncio.Future[None] | None:
-        if call.method.is_stream or call.method.uploads:
+        if call.streams:
             self._streaming += 1
             self._start(call)
         elif self._running < self._runtime.options.maximum_parallel_invocations:
@@ -234,7 +234,7 @@ class Dispatcher:
     def _failure(self, call: Call, error: BaseException) -> Completion:
         method, connection_id = call.method, self._connection.id
         if isinstance(error, HubError | ConnectionClosed):  # said on purpose, or a peer went away meanwhile
-            logger.info("connection %s: %s: %s", connection_id, method.where, error)
+            logger.info("connection %s: %s: %.200r", connection_id, method.where, str(error))
         else:
             logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)
         base = errors.STREAM_FAILED if call.streaming else errors.INVOCATION_FAILED.format(method.name)
@@ -250,7 +250,7 @@ class Dispatcher:
         if call.uploads:
             for stream_id in message.stream_ids:
                 self.uploads.close(stream_id)
-        if call.method.is_stream or call.method.uploads:
+        if call.streams:
             self._streaming -= 1
 
     async def _answer(self, call: Call, completion: Completion) -> None:
@@ -265,6 +265,6 @@ class Dispatcher:
             await self._connection.drain()
 
     def _answer_error(self, message: Invocation | StreamInvocation, text: str) -> None:
-        logger.info("connection %s: %r", self._connection.id, text)
+        logger.info("connection %s: %.200r", self._connection.id, text)  # the peer's words: short, and on one line
         if message.invocation_id:
             self._connection.send(Completion(invocation_id=message.invocation_id, error=text))
