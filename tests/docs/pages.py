@@ -218,6 +218,8 @@ def known_program(words: list[str], page: Page) -> bool:
     match words:
         case ["make", target, *_]:
             return f"\n{target}:" in (ROOT / "Makefile").read_text("utf-8")
+        case ["python3", "-m", "venv", ".venv"] | ["source", ".venv/bin/activate"]:
+            return True
         case ["git", "clone", _] | ["cd", _] | ["pip" | "npm", "install", *_] | ["python", "-m", "pytest", *_]:
             return True
         case ["hubline", "run" | "check", *_] | ["uvicorn" | "hypercorn", *_]:

@@ -82,3 +82,9 @@ def test_without_any_model_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "bundled_model", missing)
     with pytest.raises(ConfigurationError, match="there is no local model: the package is not installed"):
         make_model(ChatSettings(), lambda *_: None)
+
+
+def test_every_setting_has_its_row_in_the_readme() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    missing = [name for name in ChatSettings.model_fields if f"| `HUBLINE_CHAT_{name.upper()}` |" not in readme]
+    assert missing == []
