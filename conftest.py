@@ -24,8 +24,11 @@ def _interop() -> str | None:
 
 
 def _browser() -> str | None:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    return None if found else "Chromium is missing: on Debian, apt-get install chromium"
+    if not (os.environ.get("CHROMIUM") or shutil.which("chromium")):
+        return "Chromium is missing: on Debian, apt-get install chromium; or name it in CHROMIUM"
+    if not (ROOT / "apps" / "chat" / "web" / "dist" / "index.html").is_file():
+        return "the chat's page has not been built, for which Node.js is needed: make test does that"
+    return None
 
 
 def _model() -> str | None:
