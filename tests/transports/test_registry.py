@@ -133,6 +133,26 @@ async def test_statistics_tell_what_waits_in_both_directions() -> None:
     await made.registry.close()
 
 
+async def test_others_have_their_turn_while_many_connections_are_looked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hubline.transports.registry.BEAT_STRIDE", 2)
+    made = Fixture()
+    seen: list[str] = []
+
+    def tick(now: float) -> None:
+        seen.append("tick")
+        if seen == ["tick"]:
+            asyncio.get_running_loop().call_soon(seen.append, "another")
+
+    pipes = [made.open() for _ in range(5)]
+    for pipe in pipes:
+        pipe.on_heartbeat(tick)
+    await made.clock.advance(1)
+    assert seen == ["tick", "tick", "another", "tick", "tick", "tick"]
+    for pipe in pipes:
+        made.registry.remove(pipe)
+    await made.registry.close()
+
+
 async def test_one_heartbeat_that_fails_takes_nobody_with_it(caplog: pytest.LogCaptureFixture) -> None:
     made = Fixture()
     bad, good = made.open(), made.open()

@@ -237,10 +237,10 @@ class HubConnectionContext:
 
     def _tick(self, now: float) -> None:
         """The heartbeat, about once a second."""
-        out_of_patience = self._patience is not None and now >= self._patience
-        if out_of_patience or (self._patience is None and self._transport.lost):
+        lost = self._transport.lost
+        if lost if self._patience is None else now >= self._patience:
             self._resume()
-        if self._transport.lost:
+        if lost:
             return
         for event in self._wire.tick(now):
             match event:

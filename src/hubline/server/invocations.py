@@ -105,7 +105,9 @@ class ClientResults:
 
     def expire(self, connection_id: str, now: float) -> None:
         """Fail what has waited too long for this connection. Called by its heartbeat: kept to about a second."""
-        for invocation_id in tuple(self._asked.get(connection_id, ())):
+        if connection_id not in self._asked:
+            return
+        for invocation_id in tuple(self._asked[connection_id]):
             pending = self._pending[invocation_id]
             if now >= pending.deadline:
                 self.forget(invocation_id)

@@ -18,6 +18,9 @@ logger = logging.getLogger("hubline.transports")
 HEARTBEAT = 1.0
 """Seconds. Source: `HttpConnectionManager`'s heartbeat."""
 
+BEAT_STRIDE = 1_000
+"""Connections looked after in one go: about 2 ms, after which others have their turn. Ours."""
+
 CLOSE_LIMIT = 5.0
 """Seconds that `close()` gives everybody together. Source: `HttpConnectionManager.CloseConnections`."""
 
@@ -179,8 +182,10 @@ class ConnectionRegistry:
         while self._pipes:
             await self._clock.sleep(HEARTBEAT)
             now = self._clock.now()
-            for pipe in self:
+            for number, pipe in enumerate(self, 1):
                 try:
                     pipe.tick(now)
                 except Exception:
                     logger.exception("connection %s: the heartbeat failed", pipe.id)
+                if number % BEAT_STRIDE == 0:
+                    await asyncio.sleep(0)

@@ -50,7 +50,8 @@ class WebSocketInput:
             await asyncio.sleep(0)
         while self._error is None:
             if self._rest:
-                return self._piece()
+                piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
+                return bytes(piece)
             try:
                 message = await self._interrupt.guard(self._receive)
             except Interrupted:
@@ -69,10 +70,6 @@ class WebSocketInput:
         if self._error is None:
             self._error = error
             self._interrupt.fire()
-
-    def _piece(self) -> bytes:
-        piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
-        return bytes(piece)
 
 
 class WebSocketTransport:

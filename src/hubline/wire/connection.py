@@ -202,10 +202,9 @@ class WireConnection:
 
     def tick(self, now: float) -> list[Event]:
         """What time has brought about. To be called about once a second."""
-        if self.state is State.HANDSHAKE:
-            return [self._refused(CANCELED)] if now >= self._handshake_deadline else []
-        if self.state is not State.OPEN:
-            return []
+        if self.state is not _OPEN:
+            late = self.state is State.HANDSHAKE and now >= self._handshake_deadline
+            return [self._refused(CANCELED)] if late else []
         timeout, interval = self._peer_timeout, self._keep_alive_interval
         if timeout is not None and self._expects_pings and now - self._last_heard >= timeout:
             return [self._failed(KeepAliveTimeout(timeout))]
