@@ -34,8 +34,9 @@ def test_a_class_inherits_what_its_bases_require() -> None:
 
 def test_unknown_policies_are_named() -> None:
     policies = Policies({"A": lambda context: True})
-    assert policies.unknown([Requirement(), Requirement("A"), Requirement("B"), Requirement("C")]) == ["B", "C"]
-    assert Policies().unknown([Requirement("A")]) == ["A"]
+    requirements = [Requirement(), Requirement("A"), Requirement("B"), Requirement("C")]
+    assert policies.problems("Hub", requirements) == ["Hub: there is no policy 'B'", "Hub: there is no policy 'C'"]
+    assert Policies().problems("Hub.ask", [Requirement("A")]) == ["Hub.ask: there is no policy 'A'"]
 
 
 async def test_every_policy_must_admit_and_the_first_refusal_ends_it() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import pytest
 
 from hubline import Cancellation, ConfigurationError, Depends, Hub, authorize, hidden, hub_method
-from hubline.auth.policies import Requirement
+from hubline.auth.policies import Policies, Requirement
 from hubline.server.methods import HubMethods
 from tests.server.bench import CODECS
 
@@ -13,7 +13,7 @@ ALL = tuple(CODECS.values())
 
 
 def inspect(hub: type[Hub[Any]]) -> HubMethods:
-    return HubMethods(hub, ALL)
+    return HubMethods(hub, ALL, Policies({"Premium": lambda context: True}))
 
 
 def value() -> int:

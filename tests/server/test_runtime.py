@@ -39,6 +39,7 @@ class Faulty(Hub[FaultyClient]):
 
 
 class Broken(Hub[FaultyClient]):
+    @authorize(policy="missing")
     async def stars(self, *args: int) -> None: ...
 
 
@@ -48,11 +49,11 @@ def test_mistakes_of_methods_clients_and_policies_are_found_together() -> None:
     assert caught.value.problems == (
         "FaultyClient.not_async must be `async def`: calls to clients are awaited",
         "Faulty: there is no policy 'of the hub'",
-        "Faulty.Guarded: there is no policy 'of the method'",
+        "Faulty.guarded: there is no policy 'of the method'",
     )
     with pytest.raises(ConfigurationError) as caught:
         runtime(Broken)
-    assert len(caught.value.problems) == 2
+    assert len(caught.value.problems) == 3, "a wrong signature hides neither its policy nor the client's mistakes"
 
 
 class Open(Hub): ...

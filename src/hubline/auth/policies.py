@@ -69,9 +69,10 @@ class Policies:
     def __init__(self, policies: Mapping[str, Policy] | None = None) -> None:
         self._policies = dict(policies or {})
 
-    def unknown(self, requirements: Sequence[Requirement]) -> list[str]:
-        """Names that no policy has, for the report at start-up."""
-        return [r.policy for r in requirements if r.policy is not None and r.policy not in self._policies]
+    def problems(self, where: str, requirements: Sequence[Requirement]) -> list[str]:
+        """Policies that `@authorize` names at a hub or method and that do not exist, for the report at start-up."""
+        names = [requirement.policy for requirement in requirements if requirement.policy is not None]
+        return [f"{where}: there is no policy {name!r}" for name in names if name not in self._policies]
 
     async def admit(self, requirements: Sequence[Requirement], context: PolicyContext) -> bool:
         """Whether every requirement is met. A policy that raises refuses, and its error reaches the caller of this."""

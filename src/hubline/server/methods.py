@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from hubline.auth.policies import Requirement, requirements_of
+from hubline.auth.policies import Policies, Requirement, requirements_of
 from hubline.errors import ConfigurationError
 from hubline.server.binding import Argument, Binder
 from hubline.server.hub import Hub
@@ -61,16 +61,18 @@ class HubMethods:
     """The methods of a hub class by the names clients may use.
 
     Raises:
-        ConfigurationError: with every mistake in every signature.
+        ConfigurationError: with every mistake in every signature, and every policy that does not exist.
     """
 
-    def __init__(self, hub: type[Hub[Any]], codecs: tuple[Codec, ...]) -> None:
+    def __init__(self, hub: type[Hub[Any]], codecs: tuple[Codec, ...], policies: Policies) -> None:
         self.hub = hub
-        problems: list[str] = []
+        problems = policies.problems(hub.__qualname__, requirements_of(hub))
         self.all: list[HubMethod] = []
         self._folded: dict[str, HubMethod] = {}
         for attribute, definitions in _public_functions(hub):
-            method = _Inspector(f"{hub.__qualname__}.{attribute}", attribute, definitions, problems).method(codecs)
+            where = f"{hub.__qualname__}.{attribute}"
+            problems += policies.problems(where, _requirements(definitions))
+            method = _Inspector(where, attribute, definitions, problems).method(codecs)
             if method is None:
                 continue
             other = self._folded.setdefault(fold(method.name), method)
@@ -101,6 +103,10 @@ def _public_functions(hub: type[Hub[Any]]) -> list[tuple[str, list[Callable[...,
         if not any(map(is_hidden, definitions)):
             found.append((attribute, definitions))
     return found
+
+
+def _requirements(definitions: list[Callable[..., Any]]) -> tuple[Requirement, ...]:
+    return tuple(item for each in definitions for item in requirements_of(each))
 
 
 class _Inspector:
@@ -145,7 +151,7 @@ class _Inspector:
             result=result,
             is_stream=is_stream,
             is_async=inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function),
-            requirements=tuple(item for each in self.definitions for item in requirements_of(each)),
+            requirements=_requirements(self.definitions),
             order=tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY),
             keywords=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
             simple=simple,

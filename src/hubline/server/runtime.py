@@ -55,18 +55,12 @@ class HubRuntime:
         self._pings = {codec.name: Packet(codec.encode(Ping())) for codec in self.codecs}
 
     def _inspect(self) -> HubMethods:
-        problems = list(self.interface.problems)
         try:
-            methods = HubMethods(self.hub, self.codecs)
+            methods = HubMethods(self.hub, self.codecs, self.policies)
         except ConfigurationError as error:
-            raise ConfigurationError([*problems, *error.problems]) from None
-        for where, requirements in [
-            (self.hub.__qualname__, self.requirements),
-            *((f"{self.hub.__qualname__}.{method.name}", method.requirements) for method in methods.all),
-        ]:
-            problems += [f"{where}: there is no policy {name!r}" for name in self.policies.unknown(requirements)]
-        if problems:
-            raise ConfigurationError(problems)
+            raise ConfigurationError([*self.interface.problems, *error.problems]) from None
+        if self.interface.problems:
+            raise ConfigurationError(self.interface.problems)
         return methods
 
     async def serve(self, transport: TransportConnection) -> None:
