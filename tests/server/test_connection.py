@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -795,15 +796,33 @@ async def test_the_user_of_a_connection_stays_when_its_identity_changes(notes: N
 
 
 @pytest.mark.statement(145)
-async def test_aborting_from_a_worker_thread() -> None:
+@pytest.mark.parametrize("target", ["Abort", "AbortFromALoopOfItsOwn"])
+async def test_aborting_from_a_worker_thread(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    main = threading.current_thread()
+    threads: list[threading.Thread] = []
+
     class Threaded(Hub):
         def abort(self) -> None:
             self.context.abort()
 
+        def abort_from_a_loop_of_its_own(self) -> None:
+            async def abort() -> None:
+                self.context.abort()
+
+            asyncio.run(abort())
+
     async with bench(Threaded) as hub:
         ada = await hub.connect()
-        ada.call("Abort")
+        end_input = ada.transport.end_input
+
+        def noted() -> None:
+            threads.append(threading.current_thread())
+            end_input()
+
+        monkeypatch.setattr(ada.transport, "end_input", noted)
+        ada.call(target)
         assert [message for message in await ada.ended() if message["type"] == 7] == [{"type": 7}]
+        assert threads == [main]
 
 
 # Every turn of the loop

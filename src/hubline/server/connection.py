@@ -84,11 +84,13 @@ class HubConnectionContext:
     def abort(self) -> None:
         """End because hub code says so, in whatever thread it runs."""
         try:
-            asyncio.get_running_loop()
+            here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
-            self._loop.call_soon_threadsafe(self._abort)
-        else:
+            here = False
+        if here:
             self._abort()
+        else:
+            self._loop.call_soon_threadsafe(self._abort)
 
     def _abort(self) -> None:
         """From now on nothing but `Close` is written, as in the original."""
