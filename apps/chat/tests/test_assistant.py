@@ -8,6 +8,7 @@ import pytest
 from apps.chat.tests.harness import Gate, Page, chat, settings, turns
 from apps.chat.tests.test_hubs import refusal
 from hubline.models import Fault, ModelError, ScriptedModel
+from hubline.testing import settle
 from hubline_chat import answering
 from hubline_chat.app import make_model
 from tests.models.endpoint import CHUNKED, END, endpoint, event, piece
@@ -315,3 +316,21 @@ async def test_a_model_that_fails_costs_one_line_in_the_log(caplog: pytest.LogCa
     [told] = [record for record in caplog.records if "an answer failed" in record.message]
     assert told.message == f"an answer failed: {BROKEN}"
     assert told.exc_info is None
+
+
+async def test_a_question_whose_model_was_lost_before_the_first_word_waits_for_it_and_is_answered() -> None:
+    lives = iter([[ModelError("scripted", Fault.UNREACHABLE, "cannot be reached")], ["Because."]])
+    gate = Gate()
+    model = ScriptedModel(lambda _: next(lives), pace=gate)
+    async with chat(model=model) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("Why?")
+        await ada.status("thinking")
+        under_test.chat.set_model_state("starting", "starting scripted again: its process ended")
+        gate.let()
+        await settle()
+        assert (model.closed, len(model.seen)) == (1, 1)
+        under_test.chat.set_model_state("ready", None)
+        gate.let()
+        text, answer = await ada.ended()
+        assert (text, answer["state"], len(model.seen)) == ("Because.", "completed", 2)

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Literal
 
 from hubline import HubError
-from hubline.models import ChatModel, ModelError, StopReason
+from hubline.models import ChatModel, Delta, ModelError, StopReason
+from hubline.models import Message as Turn
 from hubline_chat import contract
 from hubline_chat.answering import RESTARTING, Answering, PageOf
 from hubline_chat.contract import Answer, AnswerState, Message, Person
@@ -156,7 +158,7 @@ class Assistant:
             with_chatter=not self._settings.is_local,
         )
         size = 0
-        async with asyncio.timeout(self._settings.answer_seconds), aclosing(self._model.stream(turns)) as stream:
+        async with asyncio.timeout(self._settings.answer_seconds), aclosing(self._stream(turns)) as stream:
             async for delta in stream:
                 text = delta.text if size else delta.text.lstrip()
                 size += len(text)
@@ -167,6 +169,23 @@ class Assistant:
                     answering.note = "The answer reached its limit of length."
                 if size > ANSWER_CHARACTERS:
                     break
+
+    async def _stream(self, turns: Sequence[Turn]) -> AsyncGenerator[Delta, None]:
+        """What the model says. One whose process was lost before the first word is asked once more, when it is back."""
+        has_begun = False
+        try:
+            async with aclosing(self._model.stream(turns)) as stream:
+                async for delta in stream:
+                    has_begun = True
+                    yield delta
+            return
+        except ModelError:
+            if has_begun or self._usable.is_set():
+                raise
+        await self._usable.wait()
+        async with aclosing(self._model.stream(turns)) as stream:
+            async for delta in stream:
+                yield delta
 
     async def _move_up(self) -> None:
         for index, answering in enumerate(list(self._waiting)):
