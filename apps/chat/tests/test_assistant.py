@@ -334,3 +334,11 @@ async def test_a_question_whose_model_was_lost_before_the_first_word_waits_for_i
         gate.let()
         text, answer = await ada.ended()
         assert (text, answer["state"], len(model.seen)) == ("Because.", "completed", 2)
+
+
+async def test_an_answer_without_a_word_says_so() -> None:
+    async with chat([" \n"]) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("Why?")
+        text, answer = await ada.ended()
+        assert (text, answer["state"], answer["error"]) == ("", "completed", "The model said nothing.")

@@ -169,6 +169,8 @@ class Assistant:
                     answering.note = "The answer reached its limit of length."
                 if size > ANSWER_CHARACTERS:
                     break
+        if size == 0:
+            answering.note = answering.note or "The model said nothing."
 
     async def _stream(self, turns: Sequence[Turn]) -> AsyncGenerator[Delta, None]:
         """What the model says. One whose process was lost before the first word is asked once more, when it is back."""
