@@ -346,7 +346,7 @@ def test_each_rule_can_be_broken(check: Check, module: str, source: str) -> None
         (import_time_work, "app", '"""A docstring."""\nX = 1\n"""What X is."""'),
         (long_functions, "app", "def f():\n" + "    x = 1\n" * 59),
         (unowned_tasks, "chat", "async with asyncio.TaskGroup() as tasks:\n    tasks.create_task(f())"),
-        (traces, "README.md", "the path apps/chat/work/x, ./tmp/x and https://example.com/home/page"),
+        (traces, "README.md", "the path ./tmp/x and https://example.com/home/page"),
     ],
 )
 def test_what_a_rule_allows(check: Check, module: str, source: str) -> None:
