@@ -5,6 +5,8 @@ import re
 import pytest
 from mypy import api
 
+pytestmark = pytest.mark.xdist_group("mypy")
+
 PRELUDE = """\
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Protocol
@@ -140,13 +142,13 @@ def expected(source: str) -> list[tuple[int, str]]:
 
 
 @pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> str:
-    """One run of mypy over all cases."""
+def output(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One run of mypy over all cases, with a cache of its own: two processes must not share mypy's database."""
     directory = tmp_path_factory.mktemp("types")
     for name, source in CASES.items():
         (directory / name).mkdir()
         (directory / name / "case.py").write_text(PRELUDE + source)
-    cache = pytestconfig.cache.mkdir("mypy")
+    cache = tmp_path_factory.mktemp("mypy")
     lines: list[str] = []
     for name in CASES:
         out, errors, _ = api.run(["--strict", f"--cache-dir={cache}", "--no-error-summary", str(directory / name)])
