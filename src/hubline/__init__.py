@@ -19,7 +19,7 @@ from hubline.errors import (
 from hubline.routes import ConnectionRoute, HubRoute
 from hubline.server.clients import Client, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
-from hubline.server.filters import HubFilter, InvocationContext
+from hubline.server.filters import HubFilter, InvocationContext, filtered
 from hubline.server.hub import GroupManager, Hub
 from hubline.server.injection import Depends
 from hubline.server.invocations import Cancellation
@@ -65,6 +65,7 @@ __all__ = [
     "TransportConnection",
     "TransportOptions",
     "authorize",
+    "filtered",
     "hidden",
     "hub_method",
 ]

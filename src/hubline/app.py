@@ -227,7 +227,10 @@ class HubApp:
                 tasks=self._tasks,
             )
             return known
-        ours, theirs = (options, create, (*self._filters, *route.filters)), (known.options, known.create, known.filters)
+        ours, theirs = (
+            (options, create, (*self._filters, *route.filters)),
+            (known.options, known.create, known.outer_filters),
+        )
         for what, one, other in zip(("options", "factories", "filters"), ours, theirs, strict=True):
             if one != other:
                 raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different {what}"])

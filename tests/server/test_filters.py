@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hubline import Depends, Hub, HubError, HubFilter, InvocationContext
+from hubline import ConfigurationError, Depends, Hub, HubError, HubFilter, InvocationContext, filtered
 from hubline.testing import settle
 from tests.server.bench import bench, completion, done, item
 
@@ -147,3 +147,116 @@ async def test_a_filter_reaches_the_connection_through_the_call() -> None:
         assert ada.take() == [{"type": 1, "target": "Seen", "arguments": []}, completion("1", 3)]
     assert seen == [("c1", True, "Plain")]
     assert Depends(int).factory is int
+
+
+async def test_filters_of_a_hub_and_of_a_method_stand_inside_those_of_the_app() -> None:
+    @filtered(Noting("hub 1"), Noting("hub 2"))
+    class Decorated(Plain):
+        @filtered(Noting("method 1"))
+        @filtered(Noting("method 2"))
+        async def twice(self, a: int) -> int:
+            return 2 * a
+
+    async with bench(Decorated, filters=[Noting("app")]) as hub:
+        ada = await hub.connect()
+        assert await ada.result("twice", 1) == 2
+        order = ["app", "hub 1", "hub 2", "method 1", "method 2"]
+        assert [step.partition(" before")[0] for step in STEPS if "before" in step] == order
+        STEPS.clear()
+        assert await ada.result("add", 1, 2) == 3
+        assert [step.partition(" before")[0] for step in STEPS if "before" in str(step)] == order[:3]
+
+
+async def test_what_is_written_at_a_base_class_and_an_overridden_method_stands_outside() -> None:
+    @filtered(Noting("base"))
+    class Base(Hub):
+        @filtered(Noting("overridden"))
+        async def act(self) -> int:
+            return 1
+
+    @filtered(Noting("derived"))
+    class Derived(Base):
+        @filtered(Noting("override"))
+        async def act(self) -> int:
+            return await super().act() + 1
+
+    for kind, result, names in [
+        (Derived, 2, ["base", "derived", "overridden", "override"]),
+        (Base, 1, ["base", "overridden"]),
+    ]:
+        STEPS.clear()
+        async with bench(kind) as hub:
+            ada = await hub.connect()
+            assert await ada.result("act") == result
+        assert [step.partition(" before")[0] for step in STEPS if "before" in step] == names
+
+
+async def test_filters_of_a_hub_see_connections_and_those_of_a_method_see_calls_only() -> None:
+    class Watching(HubFilter):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def connected(self, hub: Hub[Any], next: Any) -> None:
+            STEPS.append(f"{self.name} connected")
+            await next()
+
+        async def disconnected(self, hub: Hub[Any], error: Exception | None, next: Any) -> None:
+            STEPS.append(f"{self.name} disconnected")
+            await next(error)
+
+    @filtered(Watching("hub"))
+    class Watched(Hub):
+        @filtered(Watching("method"))
+        async def act(self) -> None: ...
+
+    async with bench(Watched) as hub:
+        ada = await hub.connect()
+        assert await ada.result("act") is None
+        ada.lose()
+        await ada.ended()
+    assert STEPS == ["hub connected", "hub disconnected"]
+
+
+async def test_a_method_without_filters_is_called_directly_beside_one_that_has_some() -> None:
+    class Mixed(Hub):
+        async def free(self) -> None: ...
+
+        @filtered(HubFilter())
+        async def guarded(self) -> None: ...
+
+        @filtered(Refusing(HubError("not now")))
+        async def count(self) -> Any:
+            STEPS.append("ran")
+            yield 1
+
+    async with bench(Mixed) as hub:
+        plain = {method.name: method.plain for method in hub.runtime.methods.all}
+        assert plain == {"Free": True, "Guarded": False, "Count": False}
+        ada = await hub.connect()
+        assert await ada.result("guarded") is None
+        ada.stream("count")
+        await settle()
+        text = "An unexpected error occurred invoking 'Count' on the server. HubException: not now"
+        assert ada.take() == [completion("2", error=text)]
+    assert STEPS == []
+
+
+async def test_a_filter_sees_the_time_of_the_application() -> None:
+    class Timing(HubFilter):
+        async def invoke(self, call: InvocationContext, next: Any) -> Any:
+            STEPS.append(call.clock.now())
+            return await next(call)
+
+    async with bench(Plain, filters=[Timing()]) as hub:
+        ada = await hub.connect()
+        await ada.result("add", 1, 2)
+        await hub.clock.advance(5)
+        await ada.result("add", 1, 2)
+    assert [step for step in STEPS if step != "method"] == [0.0, 5.0]
+
+
+def test_what_is_no_filter_is_refused_where_it_is_written() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        filtered(HubFilter(), HubFilter, "x")  # type: ignore[arg-type]
+    assert len(caught.value.problems) == 2
+    assert caught.value.problems[1] == "@filtered: 'x' is no HubFilter object"

@@ -221,8 +221,10 @@ class Dispatcher:
         if method.plain and not runtime.filters:
             result = await method.function(hub, *call.arguments)
         else:
-            context = InvocationContext(hub, method.name, list(call.arguments), self._connection.context)
-            result = await runtime.invoke(context)
+            context = InvocationContext(
+                hub, method.name, list(call.arguments), self._connection.context, clock=runtime.clock
+            )
+            result = await runtime.chains[method.name](context)
         if not method.is_stream:
             return Completion(invocation_id=invocation_id, result=result)
         if not isinstance(result, AsyncIterable):

@@ -2,13 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
+from hubline._clock import Clock, MonotonicClock
+from hubline.errors import ConfigurationError
 from hubline.server.context import HubCallerContext
 from hubline.server.hub import Hub
 
 Connect: TypeAlias = Callable[[], Awaitable[None]]
 Disconnect: TypeAlias = Callable[[Exception | None], Awaitable[None]]
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_MARK = "__hubline_filters__"
 
 
 @dataclass(slots=True)
@@ -22,6 +27,8 @@ class InvocationContext:
     context: HubCallerContext
     values: dict[str, Any] = field(default_factory=dict)
     """For filters to hand something on."""
+    clock: Clock = field(default_factory=MonotonicClock)
+    """The application's, so that a test can move the time that a filter sees."""
 
 
 Invoke: TypeAlias = Callable[[InvocationContext], Awaitable[Any]]
@@ -43,8 +50,35 @@ class HubFilter:
         await next(error)
 
 
+def filtered(*filters: HubFilter) -> Callable[[Decorated], Decorated]:
+    """Put filters around a hub or a method of one, the first outermost; several `@filtered` nest as they are written.
+
+    Those of a hub stand inside those of the app and the route, and those of a method inside those of its hub. Both
+    are inherited: those of a base class, or of the method that is overridden, stand outside. Around a method only
+    `invoke` is called.
+
+    Raises:
+        ConfigurationError: something given is no `HubFilter` object.
+    """
+    given: tuple[object, ...] = filters
+    problems = [f"@filtered: {item!r} is no HubFilter object" for item in given if not isinstance(item, HubFilter)]
+    if problems:
+        raise ConfigurationError(problems)
+
+    def mark(target: Decorated) -> Decorated:
+        setattr(target, _MARK, (*filters, *target.__dict__.get(_MARK, ())))
+        return target
+
+    return mark
+
+
+def filters_of(*definitions: Any) -> tuple[HubFilter, ...]:
+    """What `@filtered` put around a class, or a function with those it overrides: the most derived comes first."""
+    return tuple(item for each in reversed(definitions) for item in each.__dict__.get(_MARK, ()))
+
+
 def around_invoke(filters: Sequence[HubFilter], innermost: Invoke) -> Invoke:
-    """The chain of all filters around a call; made once per hub."""
+    """The chain of all filters around a call; made once for each method that has some."""
     chain = innermost
     for item in reversed(filters):
         chain = _link(item, chain)

@@ -10,6 +10,7 @@ import msgspec
 from hubline.auth.policies import Policies, Requirement, requirements_of
 from hubline.errors import ConfigurationError
 from hubline.server.binding import Argument, Binder
+from hubline.server.filters import HubFilter, filters_of
 from hubline.server.hub import Hub
 from hubline.server.injection import Dependency, compile_dependency, depends_of
 from hubline.server.invocations import Cancellation
@@ -44,6 +45,8 @@ class HubMethod:
     is_async: bool
     """False for a plain `def`, which runs in a worker thread."""
     requirements: tuple[Requirement, ...]
+    filters: tuple[HubFilter, ...]
+    """Its own, the outermost first; those of the hub and the app stand around them."""
     order: tuple[str, ...]
     """The parameters given by position, in order, without `self`."""
     keywords: tuple[str, ...]
@@ -52,7 +55,7 @@ class HubMethod:
     simple: bool
     """Whether the bound arguments are all it takes."""
     plain: bool
-    """Simple, `async def`, and not a stream: the common case, called directly."""
+    """Simple, `async def`, not a stream and without filters of its own: the common case, called directly."""
     where: str
     """Class and function, for the log."""
 
@@ -112,7 +115,7 @@ def _requirements(definitions: list[Callable[..., Any]]) -> tuple[Requirement, .
 class _Inspector:
     """Works out one method; collects what is wrong with it.
 
-    What decorators say is inherited: an override keeps the name and the `@authorize` of what it overrides.
+    What decorators say is inherited: an override keeps the name, the `@authorize` and the filters of what it overrides.
     """
 
     def __init__(self, where: str, attribute: str, definitions: list[Callable[..., Any]], problems: list[str]) -> None:
@@ -140,6 +143,7 @@ class _Inspector:
         result = hints.get("return", Any)
         simple = not (self.uploads or self.injected or self.cancellation)
         is_stream = _is_stream(self.function, result)
+        filters = filters_of(*self.definitions)
         return HubMethod(
             name=name,
             function=self.function,
@@ -152,10 +156,11 @@ class _Inspector:
             is_stream=is_stream,
             is_async=inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function),
             requirements=_requirements(self.definitions),
+            filters=filters,
             order=tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY),
             keywords=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
             simple=simple,
-            plain=simple and not is_stream and inspect.iscoroutinefunction(self.function),
+            plain=simple and not filters and not is_stream and inspect.iscoroutinefunction(self.function),
             where=self.where,
         )
 

@@ -14,7 +14,7 @@ from hubline.server.calls import HubScope, invoke_method
 from hubline.server.clients import ClientInterface
 from hubline.server.connection import HubConnectionContext
 from hubline.server.errors import NO_RESULT_IN_ON_CONNECTED
-from hubline.server.filters import HubFilter, around_invoke, run_connected, run_disconnected
+from hubline.server.filters import HubFilter, Invoke, around_invoke, filters_of, run_connected, run_disconnected
 from hubline.server.hub import Hub, client_protocol
 from hubline.server.lifetime import HubLifetime
 from hubline.server.methods import HubMethods
@@ -45,13 +45,18 @@ class HubRuntime:
     ) -> None:
         self.hub, self.create, self.options, self.clock, self.tasks = hub, create, options, clock, tasks
         self.codecs = tuple(codecs)
-        self.filters, self.policies = tuple(filters), policies
+        self.outer_filters, self.policies = tuple(filters), policies
+        self.filters = (*self.outer_filters, *filters_of(*hub.__mro__))
+        """Those given, and inside them the hub's own."""
         self.requirements = requirements_of(hub)
         self.interface = ClientInterface(client_protocol(hub))
         self.methods = self._inspect()
         self.readers = Readers()
         self.lifetime = HubLifetime(options, clock)
-        self.invoke = around_invoke(self.filters, invoke_method)
+        self.chains: dict[str, Invoke] = {
+            method.name: around_invoke((*self.filters, *method.filters), invoke_method) for method in self.methods.all
+        }
+        """Each method with every filter around it, by its name."""
         self._pings = {codec.name: Packet(codec.encode(Ping())) for codec in self.codecs}
 
     def _inspect(self) -> HubMethods:
