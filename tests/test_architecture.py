@@ -31,10 +31,11 @@ ARROWS: dict[str, str] = {
     "runs": "errors streams auth public backplanes.base _clock _tasks telemetry",
     "rooms": "errors streams auth public backplanes.base _clock _tasks telemetry",
     "models": "errors _clock _tasks telemetry",
+    "limits": "public errors",
     "servers": "errors _clock _tasks",
     "routes": "errors connection server transports",
     "app": "errors wire connection streams auth server transports backplanes routes _clock _tasks telemetry",
-    "testing": "public errors wire _clock _tasks",
+    "testing": "public errors limits wire _clock _tasks",
     "contract": "public",
     "cli": "public errors servers",
     "public": "errors wire connection streams auth server transports backplanes client runs rooms routes app",
@@ -48,6 +49,7 @@ THIRD_PARTY: dict[str, str] = {
     "redis": "backplanes.redis backplanes.redis_envelope runs.redis_log",
     "openai": "models.openai",
     "xllamacpp": "models.llama_process",
+    "pyrate_limiter": "limits.rates",
     "opentelemetry": "telemetry",
     "httpx": "client",
     "websockets": "client",
@@ -69,6 +71,7 @@ BUDGETS: dict[str, int] = {
     "backplanes": 600,
     "client": 800,
     "models": 650,
+    "limits": 350,
     "testing": 1150,
     "cli": 400,
 }
@@ -86,6 +89,7 @@ PUBLIC_PACKAGES: dict[str, Sequence[str]] = {
     "hubline": (),
     "hubline.testing": (),
     "hubline.models": (),
+    "hubline.limits": (),
     "hubline.servers.uvicorn": SERVERS,
 }
 PUBLIC_ONLY = ("apps/chat/src", "examples", "tests/interop/contract_server.py")
@@ -208,7 +212,7 @@ def private_imports(module: str, source: str) -> list[str]:
     for target, name, line in imports(ast.parse(source), "this"):
         if target.partition(".")[0] == "hubline" and (
             target not in PUBLIC_PACKAGES
-            or (name is not None and name not in ("testing", "models", *public_names(target)))
+            or (name is not None and name not in ("testing", "models", "limits", *public_names(target)))
         ):
             problems.append(f"{module}:{line} {target} {name}")
     return problems

@@ -1,4 +1,6 @@
-from hubline.connection import ConnectionScope, Identity
+import pytest
+
+from hubline.connection import ConnectionScope, Identity, network_of
 
 
 def test_a_scope_shows_the_request() -> None:
@@ -23,3 +25,30 @@ def test_a_scope_without_client_query_and_headers() -> None:
     assert scope.query == {}
     assert scope.headers == {}
     assert scope.identity == Identity(user_id="ada", claims={}, expires_at=None)
+
+
+def test_the_address_is_the_peers_unless_whoever_made_the_scope_knows_better() -> None:
+    peer = {"path": "/", "client": ("10.0.0.1", 4711)}
+    assert ConnectionScope(peer).address == "10.0.0.1"
+    behind_a_proxy = ConnectionScope(peer, address="192.0.2.7")
+    assert (behind_a_proxy.address, behind_a_proxy.client) == ("192.0.2.7", ("10.0.0.1", 4711))
+    assert behind_a_proxy.network == "192.0.2.7"
+    unknown = ConnectionScope({"path": "/"})
+    assert (unknown.address, unknown.network) == (None, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:DB8:0:0:ffff:ffff:ffff:ffff", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("testclient", "testclient"),
+        (None, "unknown"),
+    ],
+)
+def test_what_limits_per_address_count_by(address: str | None, network: str) -> None:
+    assert network_of(address) == network

@@ -11,6 +11,8 @@ from hubline.errors import (
     KeepAliveTimeout,
     LocalProtocolError,
     MessageTooLarge,
+    QuotaExceeded,
+    RateLimitExceeded,
     RemoteProtocolError,
     SendTimeout,
     SlowConsumerError,
@@ -27,6 +29,9 @@ def test_a_configuration_error_holds_every_problem() -> None:
     ("error", "text"),
     [
         (HubError("no"), "no"),
+        (RateLimitExceeded(0.001), "too many calls: try again in 1 s"),
+        (RateLimitExceeded(2.001), "too many calls: try again in 3 s"),
+        (QuotaExceeded("questions", 1), "1 question at once may be asked: wait until one is answered"),
         (InvocationError("Add", "it failed"), "Add: it failed"),
         (InvocationError("Add", ""), "Add"),
         (BindingError("Add", "expected `int`"), "cannot call Add: expected `int`"),

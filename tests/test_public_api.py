@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("hubline", "hubline.testing", "hubline.models", "hubline.servers.uvicorn")
+PACKAGES = ("hubline", "hubline.testing", "hubline.models", "hubline.limits", "hubline.servers.uvicorn")
 SERVERS = ("Server", "bind", "configure", "serve")
 """What of `hubline.servers.uvicorn` an application may use to serve itself; the module has no `__all__`."""
 
@@ -34,7 +34,8 @@ def signature(thing: object) -> str:
         return ""
     parameters = [parameter.replace(default=stable(parameter.default)) for parameter in found.parameters.values()]
     text = str(found.replace(parameters=parameters))
-    return re.sub(r"\b(?:hubline|typing|collections|pathlib|asyncio|msgspec|socket)(?:\.\w+)*\.(\w+)", r"\1", text)
+    modules = "hubline|typing|collections|pathlib|asyncio|contextlib|datetime|msgspec|socket"
+    return re.sub(rf"\b(?:{modules})(?:\.\w+)*\.(\w+)", r"\1", text)
 
 
 def stable(default: object) -> object:

@@ -1,5 +1,6 @@
 """The meeting point of transports and hubs: the pipe both sides agree on, and what is known about who is at its end."""
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,10 +26,17 @@ class Identity:
 class ConnectionScope:
     """Everything a hub may know about the HTTP request that opened its connection. Immutable but for `identity`."""
 
-    def __init__(self, scope: Mapping[str, Any], identity: Identity | None = None) -> None:
+    def __init__(
+        self, scope: Mapping[str, Any], identity: Identity | None = None, *, address: str | None = None
+    ) -> None:
         self.raw = scope
         """The ASGI scope of the request that opened the connection (for long polling: of the first poll)."""
         self.identity = identity
+        self.address = address or (self.client[0] if self.client else None)
+        """The client's address, as far as it can be trusted: `HubApp(trusted_proxies=…)` says whose word counts.
+
+        `None` when nothing is known, as behind a Unix socket that is no trusted proxy.
+        """
 
     @property
     def path(self) -> str:
@@ -36,9 +44,17 @@ class ConnectionScope:
 
     @property
     def client(self) -> tuple[str, int] | None:
-        """Address and port of the peer, as the ASGI server reports them."""
+        """Address and port of the peer, as the ASGI server reports them: behind a proxy, the proxy's."""
         client = self.raw.get("client")
         return (client[0], client[1]) if client else None
+
+    @property
+    def network(self) -> str:
+        """What limits per address count by: the address, of IPv6 its /64, because one household has all of that.
+
+        Clients without an address share one: `"unknown"`.
+        """
+        return network_of(self.address)
 
     @cached_property
     def query(self) -> dict[str, str]:
@@ -53,6 +69,21 @@ class ConnectionScope:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
             found[name] = f"{found[name]}, {value}" if name in found else value
         return found
+
+
+def network_of(address: str | None) -> str:
+    """See `ConnectionScope.network`. What is no IP address stands for itself."""
+    if address is None:
+        return "unknown"
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return f"{ipaddress.IPv6Address(int(parsed) >> 64 << 64)}/64"
 
 
 class TransportConnection(Protocol):

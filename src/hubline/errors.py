@@ -3,6 +3,8 @@
 HublineError
 ├─ ConfigurationError        found at start-up; lists every problem
 ├─ HubError                  raised by user code on purpose; its text travels to the caller
+│   ├─ RateLimitExceeded     a caller calls too often
+│   └─ QuotaExceeded         a user has had what the tier allows
 ├─ InvocationError           what a caller receives from the other side
 │   └─ BindingError          the arguments of a call do not fit the method
 ├─ ConnectionClosed          the connection ended, or is about to
@@ -15,7 +17,12 @@ HublineError
 └─ LocalProtocolError        we broke the protocol: a bug here
 """
 
+import math
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+QuotaKind: TypeAlias = Literal["tokens", "questions"]
 
 
 class HublineError(Exception):
@@ -35,6 +42,30 @@ class HubError(HublineError):
 
     Peers see it under the name `HubException`, which is what the original calls it and what its clients look for.
     """
+
+
+class RateLimitExceeded(HubError):
+    """A caller calls more often than a `RateLimit` allows: it may try again after `retry_after` seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"too many calls: try again in {max(1, math.ceil(retry_after))} s")
+
+
+class QuotaExceeded(HubError):
+    """A user has had what the tier allows: `limit` tokens of this day, or `limit` questions at once.
+
+    `resets_at` is when there are tokens again; `None` for questions, which end when they end.
+    """
+
+    def __init__(self, kind: QuotaKind, limit: int, resets_at: datetime | None = None) -> None:
+        self.kind, self.limit, self.resets_at = kind, limit, resets_at
+        if resets_at is not None:
+            sentence = f"the {limit:,} tokens of today are used up: there will be more at {resets_at:%H:%M} UTC"
+        else:
+            number = "1 question" if limit == 1 else f"{limit:,} questions"
+            sentence = f"{number} at once may be asked: wait until one is answered"
+        super().__init__(sentence)
 
 
 class InvocationError(HublineError):

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Protocol
 from hubline import (
     Client, Depends, Hub, HubApp, HubError, HubOptions, HubRoute, Identity, PolicyContext, Transport, TransportOptions,
-    authorize, hidden, hub_method,
+    authorize, filtered, hidden, hub_method,
 )
+from hubline.limits import Quotas, RateLimit, Tier, UsageStore
 from hubline.testing import ManualClock, connect, running
 
 class ChatClient(Protocol):
@@ -51,6 +52,20 @@ class AnyHub(Hub[ChatClient]):
     async def call(self) -> None:
         reveal_type(await self.clients.caller.double(21))  # reveals: int
         text: str = await self.clients.caller.double(21)  # error: assignment
+""",
+    "limits_keep_the_type_of_what_they_stand_at": """
+@filtered(RateLimit("20/second", per="user"))
+class AnyHub(Hub[ChatClient]):
+    @filtered(RateLimit("5/minute", per="address", burst=2, close_after=10))
+    async def ask(self, prompt: str) -> int:
+        return len(prompt)
+
+async def check(store: UsageStore) -> None:
+    reveal_type(await AnyHub().ask("x"))  # reveals: int
+    async with Quotas(store).question("ada", Tier("free", tokens_per_day=1)) as question:
+        await question.spend("x")  # error: arg-type
+    RateLimit("5/minute", per="planet")  # error: arg-type
+    filtered(RateLimit)  # error: arg-type
 """,
     "a_hub_without_protocol_calls_by_name": """
 class AnyHub(Hub):

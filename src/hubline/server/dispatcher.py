@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 
 from hubline.auth.policies import PolicyContext
-from hubline.errors import BindingError, ConnectionClosed, HubError
+from hubline.errors import BindingError, ConnectionClosed, HubError, RateLimitExceeded
 from hubline.server import errors
 from hubline.server.calls import Call
 from hubline.server.errors import error_text
@@ -235,7 +235,9 @@ class Dispatcher:
 
     def _failure(self, call: Call, error: BaseException) -> Completion:
         method, connection_id = call.method, self._connection.id
-        if isinstance(error, HubError | ConnectionClosed):  # said on purpose, or a peer went away meanwhile
+        if isinstance(error, RateLimitExceeded):  # so many that they must not fill the log
+            logger.debug("connection %s: %s: %s", connection_id, method.where, error)
+        elif isinstance(error, HubError | ConnectionClosed):  # said on purpose, or a peer went away meanwhile
             logger.info("connection %s: %s: %.200r", connection_id, method.where, str(error))
         else:
             logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)

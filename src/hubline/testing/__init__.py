@@ -10,6 +10,7 @@ async with running(hubs) as app, connect(app, "/chat") as ada, connect(app, "/ch
 from hubline.testing.asgi import RefusedError, running
 from hubline.testing.client import InMemoryClient
 from hubline.testing.clock import ManualClock, settle
+from hubline.testing.conformance import UsageStoreSuite
 from hubline.testing.harness import connect, connect_raw
 from hubline.testing.peer import Closed, RawClient
 
@@ -19,6 +20,7 @@ __all__ = [
     "ManualClock",
     "RawClient",
     "RefusedError",
+    "UsageStoreSuite",
     "connect",
     "connect_raw",
     "running",

@@ -1,0 +1,31 @@
+"""How much anyone may take: rates of calls, and what a user's tier allows a day.
+
+`RateLimit` is imported when it is first asked for, because it needs the extra `limits`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hubline.errors import QuotaExceeded, RateLimitExceeded
+from hubline.limits.quotas import Left, MemoryUsage, Question, Quotas, Tier, UsageStore
+
+if TYPE_CHECKING:
+    from hubline.limits.rates import RateLimit
+
+__all__ = [
+    "Left",
+    "MemoryUsage",
+    "Question",
+    "QuotaExceeded",
+    "Quotas",
+    "RateLimit",
+    "RateLimitExceeded",
+    "Tier",
+    "UsageStore",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RateLimit":
+        return import_module("hubline.limits.rates").RateLimit
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,203 @@
+"""Tiers over a store, at midnight and under concurrency."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+
+from hubline import ConfigurationError, HubError
+from hubline.limits import Left, MemoryUsage, QuotaExceeded, Quotas, Tier, UsageStore
+from hubline.testing import UsageStoreSuite
+
+FREE = Tier("free", model="small", tokens_per_day=100, questions_at_once=1)
+UNLIMITED = Tier("staff")
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 11, 26, tzinfo=UTC)
+
+
+class Fixture:
+    """Quotas over memory, at a time that tests set."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+        self.store = MemoryUsage()
+        self.quotas = Quotas(self.store, now=lambda: self.now)
+
+
+class TestMemoryUsage(UsageStoreSuite):
+    def store(self) -> AbstractAsyncContextManager[UsageStore]:
+        @asynccontextmanager
+        async def store() -> AsyncIterator[UsageStore]:
+            yield MemoryUsage()
+
+        return store()
+
+
+async def test_memory_keeps_two_days() -> None:
+    store = MemoryUsage()
+    days = [date(2026, 11, day) for day in (1, 2, 3)]
+    for day in days:
+        await store.add("ada", day, 7)
+    assert [await store.used("ada", day) for day in days] == [0, 7, 7]
+
+
+async def test_exactly_the_tokens_of_the_day_may_be_spent_and_one_more_is_refused_but_counted() -> None:
+    made = Fixture()
+    async with made.quotas.question("ada", FREE) as question:
+        await question.spend(60)
+        assert await made.quotas.left("ada", FREE) == Left(40, MIDNIGHT)
+        await question.spend(40)
+        assert await made.quotas.left("ada", FREE) == Left(0, MIDNIGHT)
+        with pytest.raises(QuotaExceeded) as caught:
+            await question.spend(1)
+    error = caught.value
+    assert (error.kind, error.limit, error.resets_at) == ("tokens", 100, MIDNIGHT)
+    assert str(error) == "the 100 tokens of today are used up: there will be more at 00:00 UTC"
+    assert isinstance(error, HubError), "its text travels to the caller"
+    assert await made.store.used("ada", NOON.date()) == 101
+    assert await made.quotas.left("ada", FREE) == Left(0, MIDNIGHT)
+
+
+async def test_no_question_begins_without_a_token_left_and_others_are_not_affected() -> None:
+    made = Fixture()
+    await made.quotas.spend("ada", FREE, 100)
+    with pytest.raises(QuotaExceeded, match="used up"):
+        async with made.quotas.question("ada", FREE):
+            pytest.fail("a question began")
+    async with made.quotas.question("bob", FREE) as question:
+        await question.spend(100)
+    async with made.quotas.question("ada", UNLIMITED) as question:
+        await question.spend(1)
+
+
+async def test_a_new_day_begins_at_midnight_utc_also_in_the_middle_of_an_answer() -> None:
+    made = Fixture(datetime(2026, 11, 26, 0, 59, tzinfo=timezone(timedelta(hours=1))))
+    async with made.quotas.question("ada", FREE) as question:
+        await question.spend(100)
+        assert await made.quotas.left("ada", FREE) == Left(0, MIDNIGHT)
+        made.now = MIDNIGHT
+        await question.spend(1)
+    assert await made.quotas.left("ada", FREE) == Left(99, MIDNIGHT + timedelta(days=1))
+
+
+async def test_as_many_questions_at_once_as_the_tier_says() -> None:
+    made = Fixture()
+    two = Tier("two", questions_at_once=2)
+    async with made.quotas.question("ada", two), made.quotas.question("ada", two):
+        with pytest.raises(QuotaExceeded) as caught:
+            async with made.quotas.question("ada", two):
+                pytest.fail("a question began")
+        async with made.quotas.question("bob", two):
+            pass
+    assert (caught.value.kind, caught.value.limit, caught.value.resets_at) == ("questions", 2, None)
+    assert str(caught.value) == "2 questions at once may be asked: wait until one is answered"
+    assert str(QuotaExceeded("questions", 1)).startswith("1 question at once")
+    async with made.quotas.question("ada", two), made.quotas.question("ada", two):
+        pass
+
+
+async def test_a_question_that_fails_or_is_cancelled_frees_its_place() -> None:
+    made = Fixture()
+    with pytest.raises(ZeroDivisionError):
+        async with made.quotas.question("ada", FREE):
+            raise ZeroDivisionError
+    begun = asyncio.Event()
+
+    async def ask() -> None:
+        async with made.quotas.question("ada", FREE):
+            begun.set()
+            await asyncio.Event().wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(ask())
+        await begun.wait()
+        asking.cancel()
+    async with made.quotas.question("ada", FREE):
+        pass
+
+
+async def test_a_question_that_waits_for_the_store_already_counts() -> None:
+    class Slow(MemoryUsage):
+        answer = asyncio.Event()
+
+        async def used(self, user_id: str, day: date) -> int:
+            await self.answer.wait()
+            return await super().used(user_id, day)
+
+    store = Slow()
+    quotas = Quotas(store, now=lambda: NOON)
+    refused = []
+
+    async def ask() -> None:
+        try:
+            async with quotas.question("ada", FREE):
+                pass
+        except QuotaExceeded as error:
+            refused.append(error.kind)
+        store.answer.set()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(ask())
+        tasks.create_task(ask())
+    assert refused == ["questions"]
+
+
+async def test_tokens_spent_at_once_are_never_lost() -> None:
+    made = Fixture()
+    many = Tier("many", tokens_per_day=50)
+
+    async def answer(refusals: list[QuotaExceeded]) -> None:
+        async with made.quotas.question("ada", many) as question:
+            for _ in range(30):
+                try:
+                    await question.spend(1)
+                except QuotaExceeded as error:
+                    refusals.append(error)
+                await asyncio.sleep(0)
+
+    refusals: list[QuotaExceeded] = []
+    await asyncio.gather(answer(refusals), answer(refusals))
+    assert len(refusals) == 10
+    assert await made.store.used("ada", NOON.date()) == 60
+
+
+async def test_without_limits_tokens_are_counted_all_the_same() -> None:
+    made = Fixture()
+    async with made.quotas.question("ada", UNLIMITED) as question, made.quotas.question("ada", UNLIMITED):
+        await question.spend(1_000_000)
+    assert await made.quotas.left("ada", UNLIMITED) == Left(None, MIDNIGHT)
+    assert await made.store.used("ada", NOON.date()) == 1_000_000
+
+
+async def test_a_tier_of_nothing_admits_no_question() -> None:
+    made = Fixture()
+    for nothing, kind in [
+        (Tier("guest", tokens_per_day=0), "tokens"),
+        (Tier("guest", questions_at_once=0), "questions"),
+    ]:
+        with pytest.raises(QuotaExceeded) as caught:
+            async with made.quotas.question("ada", nothing):
+                pytest.fail("a question began")
+        assert caught.value.kind == kind
+
+
+async def test_tokens_cannot_be_given_back() -> None:
+    with pytest.raises(ValueError, match="not given back: got -1"):
+        await Fixture().quotas.spend("ada", FREE, -1)
+
+
+def test_negative_limits_are_mistakes() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Tier("broken", tokens_per_day=-1, questions_at_once=-2)
+    assert caught.value.problems == (
+        "Tier 'broken': `tokens_per_day` must not be negative, got -1",
+        "Tier 'broken': `questions_at_once` must not be negative, got -2",
+    )
+
+
+def test_by_default_a_day_is_the_day_it_is() -> None:
+    today = datetime.now(UTC).date()
+    left = asyncio.run(Quotas(MemoryUsage()).left("ada", UNLIMITED))
+    assert left.resets_at.date() - today in (timedelta(days=1), timedelta(days=2))
