@@ -64,7 +64,7 @@ THIRD_PARTY: dict[str, str] = {
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 1850,
-    "transports": 1750,
+    "transports": 2000,
     "server": 2500,
     "auth": 300,
     "streams": 250,
@@ -72,7 +72,7 @@ BUDGETS: dict[str, int] = {
     "client": 800,
     "models": 650,
     "limits": 350,
-    "testing": 1150,
+    "testing": 1200,
     "cli": 400,
 }
 

@@ -24,6 +24,7 @@ from hubline.server.hub import GroupManager, Hub
 from hubline.server.options import HubOptions
 from hubline.server.runtime import HubRuntime
 from hubline.server.watchdog import BlockingWatchdog
+from hubline.transports.addresses import Addresses
 from hubline.transports.endpoint import HubEndpoint
 from hubline.transports.options import TransportOptions
 from hubline.transports.origins import Origins
@@ -51,7 +52,8 @@ class HubApp:
     that stands at several paths is one hub: its clients reach each other.
 
     `authenticate` says who a request comes from, before anything else is done for it. `allowed_origins` are the web
-    pages that may connect besides those of the same origin; it sets up CORS for them. `drain_timeout` seconds are
+    pages that may connect besides those of the same origin; it sets up CORS for them. `trusted_proxies` are the
+    addresses and networks whose `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are
     given to clients to leave at shutdown. `readiness_path` answers 200, and 503 once draining has begun. An `async
     def` method that blocks the loop for longer than `blocking_warning` seconds is named in the log.
 
@@ -69,6 +71,7 @@ class HubApp:
         policies: Mapping[str, Policy] | None = None,
         filters: Sequence[HubFilter] = (),
         allowed_origins: Sequence[str] = (),
+        trusted_proxies: Sequence[str] = (),
         drain_timeout: float = 10.0,
         readiness_path: str | None = "/readyz",
         blocking_warning: float | None = 0.1,
@@ -86,7 +89,8 @@ class HubApp:
         self._descriptions: list[HubDescription] = []
         self._drained: asyncio.Task[None] | None = None
         self._handlers: dict[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {}
-        self._origins = self._add_routes(routes, allowed_origins)
+        self._origins, self._addresses = Origins(), Addresses()
+        self._add_routes(routes, allowed_origins, trusted_proxies)
         self._watchdog = self._make_watchdog(blocking_warning)
         self._app: ASGIApp = self._origins.cors(self._handle)
         self._router = Router(lifespan=self.lifespan)
@@ -167,11 +171,16 @@ class HubApp:
         else:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
 
-    def _add_routes(self, routes: Mapping[str, Route], allowed_origins: Sequence[str]) -> Origins:
+    def _add_routes(
+        self, routes: Mapping[str, Route], allowed_origins: Sequence[str], trusted_proxies: Sequence[str]
+    ) -> None:
         problems: list[str] = []
-        origins = Origins()
         try:
-            origins = Origins(allowed_origins)
+            self._origins = Origins(allowed_origins)
+        except ConfigurationError as error:
+            problems += error.problems
+        try:
+            self._addresses = Addresses(trusted_proxies)
         except ConfigurationError as error:
             problems += error.problems
         for path, route in routes.items():
@@ -183,7 +192,6 @@ class HubApp:
                 problems += [f"{path}: {problem}" for problem in error.problems]
         if problems:
             raise ConfigurationError(list(dict.fromkeys(problems)))
-        return origins
 
     def _add_route(self, path: str, route: Route) -> None:
         if isinstance(route, ConnectionRoute):
@@ -208,7 +216,8 @@ class HubApp:
             options=options or self._transport,
             authenticate=self._authenticate,
             authorize=authorize,
-            origin_allowed=lambda scope: self._origins.admits(scope),
+            origin_allowed=self._origins.admits,
+            addresses=self._addresses,
         )
 
     def _runtime(self, route: HubRoute) -> HubRuntime:

@@ -32,7 +32,7 @@ class ConnectionScope:
         self.raw = scope
         """The ASGI scope of the request that opened the connection (for long polling: of the first poll)."""
         self.identity = identity
-        self.address = address or (self.client[0] if self.client else None)
+        self.address = address or (self.client[0] if self.client else None) or None
         """The client's address, as far as it can be trusted: `HubApp(trusted_proxies=…)` says whose word counts.
 
         `None` when nothing is known, as behind a Unix socket that is no trusted proxy.

@@ -18,9 +18,14 @@ class RawWebSocket:
         """Connect to `http://host:port`; `status` tells whether the upgrade was accepted (101)."""
         host, _, port = url.removeprefix("http://").rpartition(":")
         self = cls(*await asyncio.open_connection(host, int(port)))
+        await self.upgrade(f"{host}:{port}", path, *extra_headers)
+        return self
+
+    async def upgrade(self, host: str, path: str, *extra_headers: str) -> None:
+        """Ask for the upgrade, on a connection that is open already."""
         lines = [
             f"GET {path} HTTP/1.1",
-            f"Host: {host}:{port}",
+            f"Host: {host}",
             "Connection: Upgrade",
             "Upgrade: websocket",
             "Sec-WebSocket-Version: 13",
@@ -31,7 +36,6 @@ class RawWebSocket:
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
         self.status = int(head.split(" ", 2)[1])
         self.headers = head.lower().split("\r\n")[1:-2]
-        return self
 
     def send(self, payload: bytes, opcode: int = TEXT) -> None:
         """One frame of at most 64 KiB, masked with zeros."""

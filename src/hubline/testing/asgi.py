@@ -128,6 +128,7 @@ class Origin:
     root_path: str = ""
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = field(default=())
+    address: str = "testclient"
 
     def open(
         self, kind: str, *, method: str = "GET", path: str = "", query: Mapping[str, str] | None = None, **headers: str
@@ -149,7 +150,7 @@ class Origin:
                 (name.encode("latin-1"), value.encode("latin-1"))
                 for name, value in [("host", "testserver"), *pairs, *names.items()]
             ],
-            "client": ("testclient", 50000),
+            "client": (self.address, 50000),
             "server": ("testserver", 80),
             "extensions": {"websocket.http.response": {}} if kind == "websocket" else {},
         }

@@ -33,12 +33,14 @@ async def connect(
     headers: Pairs = (),
     negotiate: bool = True,
     root_path: str = "",
+    address: str = "testclient",
     time_limit: float = 5.0,
 ) -> AsyncIterator[InMemoryClient]:
     """A hub client that is connected while the block runs, through the real application but without sockets.
 
     `path` is the whole path, as in a browser's address, without `root_path`: that is what a proxy in front has cut
-    off. `query` and `headers` go along with every request. The application's lifespan is not run: use `running`.
+    off. `query` and `headers` go along with every request, which comes from `address`. The application's lifespan is
+    not run: use `running`.
     Every wait of the client fails after `time_limit` seconds of real time, so a test cannot hang.
 
     Raises:
@@ -47,7 +49,7 @@ async def connect(
     """
     codec: Codec = JsonCodec() if protocol == "json" else MessagePackCodec()
     sessions = TaskOwner("hubline.testing")
-    origin = Origin(app, path, sessions, root_path, pairs_of(query), pairs_of(headers))
+    origin = Origin(app, path, sessions, root_path, pairs_of(query), pairs_of(headers), address)
     try:
         channel, connection_id = await _open(origin, transport, negotiate, time_limit)
         client = InMemoryClient(channel, sessions, time_limit, connection_id, codec)
@@ -70,11 +72,12 @@ async def connect_raw(
     headers: Pairs = (),
     negotiate: bool = True,
     root_path: str = "",
+    address: str = "testclient",
     time_limit: float = 5.0,
 ) -> AsyncIterator[RawClient]:
     """The same without hub protocol: no handshake, no messages, only bytes."""
     sessions = TaskOwner("hubline.testing")
-    origin = Origin(app, path, sessions, root_path, pairs_of(query), pairs_of(headers))
+    origin = Origin(app, path, sessions, root_path, pairs_of(query), pairs_of(headers), address)
     try:
         channel, connection_id = await _open(origin, transport, negotiate, time_limit)
         client = RawClient(channel, sessions, time_limit, connection_id)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hubline.connection import ConnectionScope, Identity
+from hubline.transports.addresses import Addresses
 from hubline.transports.long_polling import LongPollingTransport
 from hubline.transports.options import Transport, TransportOptions
 from hubline.transports.pipe import Pipe, Serve, State
@@ -68,6 +69,7 @@ class HubEndpoint:
         authenticate: Authenticate = anonymous,
         authorize: Authorize = everybody,
         origin_allowed: OriginAllowed = any_origin,
+        addresses: Addresses | None = None,
     ) -> None:
         self._serve = serve
         self._registry = registry
@@ -75,6 +77,7 @@ class HubEndpoint:
         self._authenticate = authenticate
         self._authorize = authorize
         self._origin_allowed = origin_allowed
+        self._addresses = addresses or Addresses()
 
     async def negotiate(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI: `POST {hub}/negotiate`; any other request, an upgrade too, is answered 405."""
@@ -118,7 +121,7 @@ class HubEndpoint:
     async def _admit(self, scope: Scope) -> ConnectionScope:
         if not self._origin_allowed(scope):
             raise Refused(plain(403))
-        connection_scope = ConnectionScope(scope)
+        connection_scope = ConnectionScope(scope, address=self._addresses.of(scope))
         connection_scope.identity = await self._authenticate(connection_scope)
         status = await self._authorize(connection_scope)
         if status is not None:
