@@ -61,6 +61,7 @@ class Request:
         body: bytes | None = b"",
         *,
         path: str = "/hub",
+        address: str = "192.0.2.1",
     ) -> None:
         """With `body=None` the body is still to come: `part()`."""
         self._scope = {
@@ -69,7 +70,7 @@ class Request:
             "path": path,
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
-            "client": ("192.0.2.1", 4711),
+            "client": (address, 4711),
         }
         self._app = app
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -136,13 +137,14 @@ class Socket:
         headers: Mapping[str, str] | None = None,
         *,
         can_deny: bool = True,
+        address: str = "192.0.2.1",
     ) -> None:
         self._scope = {
             "type": "websocket",
             "path": "/hub",
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
-            "client": ("192.0.2.1", 4711),
+            "client": (address, 4711),
             "extensions": {"websocket.http.response": {}} if can_deny else {},
         }
         self._app = app
@@ -203,16 +205,16 @@ class Site:
     def negotiation(self, query: str = "negotiateVersion=1", method: str = "POST", **more: Any) -> Request:
         return Request(self.endpoint.negotiate, method, query, **more)
 
-    async def token(self) -> str:
+    async def token(self, **more: Any) -> str:
         """A token from negotiate."""
-        return str(json.loads((await self.negotiation().answered()).body)["connectionToken"])
+        return str(json.loads((await self.negotiation(**more).answered()).body)["connectionToken"])
 
     def get(self, token: str, **more: Any) -> Request:
         return Request(self.endpoint.connect, "GET", f"id={token}", **more)
 
-    def events(self, token: str) -> Request:
+    def events(self, token: str, **more: Any) -> Request:
         """A request for Server-Sent Events."""
-        return Request(self.endpoint.connect, "GET", f"id={token}", {"accept": "text/event-stream"})
+        return Request(self.endpoint.connect, "GET", f"id={token}", {"accept": "text/event-stream"}, **more)
 
     def post(self, token: str, body: bytes | None, **more: Any) -> Request:
         return Request(self.endpoint.connect, "POST", f"id={token}", body=body, **more)

@@ -19,6 +19,8 @@ def test_our_own_limits() -> None:
     options = TransportOptions()
     assert (options.outbox_capacity, options.outbox_messages, options.outbox_policy) == (1_048_576, 10_000, "close")
     assert (options.maximum_connections, options.maximum_waiting) == (20_000, 1_000)
+    assert (options.connections_per_user, options.connections_per_address) == (None, None)
+    assert options.waiting_per_address == 100
 
 
 def test_transports_are_named_and_ordered_as_in_the_negotiate_response() -> None:
@@ -34,8 +36,10 @@ def test_every_mistake_is_reported_at_once() -> None:
             application_buffer=0,
             poll_timeout=-1.0,
             maximum_connections=True,
+            connections_per_user=0,
+            waiting_per_address=-1,
         )
-    assert len(caught.value.problems) == 6
+    assert len(caught.value.problems) == 8
     assert "`application_buffer` must be greater than 0, got 0" in caught.value.problems
     assert any("'drop'" in problem for problem in caught.value.problems)
 
@@ -49,3 +53,7 @@ def test_a_transport_that_is_none_is_a_mistake() -> None:
 def test_server_sent_events_carry_text_only() -> None:
     assert Transport.SERVER_SENT_EVENTS.transfer_formats == {TransferFormat.TEXT}
     assert Transport.WEB_SOCKETS.transfer_formats == Transport.LONG_POLLING.transfer_formats == set(TransferFormat)
+
+
+def test_none_lifts_a_cap() -> None:
+    assert TransportOptions(waiting_per_address=None).waiting_per_address is None

@@ -1,14 +1,16 @@
 import asyncio
+import json
 import re
 from typing import Any
 
 import pytest
 
-from hubline.connection import ConnectionScope, TransportConnection
+from hubline.connection import ConnectionScope, Identity, TransportConnection
 from hubline.errors import ConnectionClosed
+from hubline.transports.caps import NoRoom
 from hubline.transports.options import Transport, TransportOptions
 from hubline.transports.pipe import Pipe
-from hubline.transports.registry import ConnectionRegistry, NoRoom, RegistryStatistics
+from hubline.transports.registry import ConnectionRegistry, RegistryStatistics
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites
 from tests.transports.driver import ManualClock, Site, settle
@@ -26,7 +28,7 @@ class Fixture:
         self.registry = ConnectionRegistry(self.options, self.clock)
 
     def negotiate(self, version: int = 1) -> Pipe:
-        return self.registry.negotiate(ENDPOINT, self.options, version=version)
+        return self.registry.negotiate(ENDPOINT, self.options, SCOPE, version=version)
 
     def open(self) -> Pipe:
         return self.registry.open(ENDPOINT, self.options, Transport.WEB_SOCKETS, SCOPE)
@@ -116,6 +118,72 @@ async def test_too_many_waiting_and_too_many_open_are_two_limits() -> None:
     for each in made.registry:
         made.registry.remove(each)
     await made.registry.close()
+
+
+async def test_a_flood_of_refusals_is_one_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    made = Fixture(maximum_connections=1, waiting_per_address=1)
+    pipe = made.open()
+    for _ in range(1000):
+        with pytest.raises(NoRoom):
+            made.open()
+    assert caplog.messages == [
+        "a connection was refused: the limit of 1 open connections is reached; "
+        "1 refused since the start, others are not logged for 60 s"
+    ]
+    await made.clock.advance(60)
+    made.registry.remove(pipe)
+    made.negotiate()
+    with pytest.raises(NoRoom):
+        made.negotiate()
+    assert caplog.messages[1:] == [
+        "a connection was refused: the address 'unknown' is at the limit of 1 waiting connections; "
+        "1001 refused since the start, others are not logged for 60 s"
+    ]
+    made.registry.draining = True
+    await made.clock.advance(60)
+    with pytest.raises(NoRoom):
+        made.open()
+    assert len(caplog.messages) == 2, "that a server which stops takes nobody is no news"
+    await made.registry.close()
+
+
+async def test_caps_are_given_back_in_every_phase_of_thousands_of_connections(sites: Sites) -> None:
+    async def identify(scope: ConnectionScope) -> Identity:
+        return Identity(scope.query["user"])
+
+    options = TransportOptions(connections_per_user=6, connections_per_address=20, maximum_waiting=10_000)
+    site: Site = sites(options=options, authenticate=identify)
+    caps = site.registry.caps
+    for turn in range(250):
+        who = {"address": f"2001:db8:0:{turn % 50}::{turn}"}
+        query = f"negotiateVersion=1&user=u{turn % 40}"
+        refused = await site.negotiation("negotiateVersion=x&user=u", **who).answered()
+        assert refused.status == 200, "answered with an error in the body, and never a connection"
+        await site.negotiation(query, **who).answered()  # never opened
+        tokens = [str(json.loads((await site.negotiation(query, **who).answered()).body)["connectionToken"])]
+        tokens.append(str(json.loads((await site.negotiation(query, **who).answered()).body)["connectionToken"]))
+        tokens.append(str(json.loads((await site.negotiation(query, **who).answered()).body)["connectionToken"]))
+        user = f"&user=u{turn % 40}"
+        direct = site.socket(f"user=u{turn % 40}", **who)
+        negotiated = site.socket(f"id={tokens[0]}{user}", **who)
+        events = site.events(tokens[1] + user, **who)
+        await site.get(tokens[2] + user, **who).answered()
+        poll = site.get(tokens[2] + user, **who)
+        await settle()
+        assert site.registry.statistics().connections == 4
+        for socket in (direct, negotiated):
+            socket.leave(1006)
+        events.vanish()
+        if turn % 2:
+            poll.vanish()
+            assert (await site.delete(tokens[2] + user).answered()).status == 202
+        else:
+            poll.vanish()
+            await site.clock.advance(16)
+        await settle()
+    await site.clock.advance(16)
+    assert site.registry.statistics().connections == site.registry.statistics().waiting == 0
+    assert len(caps) == 0
 
 
 async def test_statistics_tell_what_waits_in_both_directions() -> None:

@@ -14,11 +14,12 @@ from starlette.types import Receive, Scope, Send
 
 from hubline.connection import ConnectionScope, Identity
 from hubline.transports.addresses import Addresses
+from hubline.transports.caps import NoRoom
 from hubline.transports.long_polling import LongPollingTransport
 from hubline.transports.options import Transport, TransportOptions
 from hubline.transports.pipe import Pipe, Serve, State
 from hubline.transports.posting import take_body
-from hubline.transports.registry import ConnectionRegistry, NoRoom
+from hubline.transports.registry import ConnectionRegistry
 from hubline.transports.responses import NO_CACHE, answer, no_room, plain, refused
 from hubline.transports.server_sent_events import ServerSentEventsTransport
 from hubline.transports.websocket import WebSocketTransport
@@ -87,8 +88,8 @@ class HubEndpoint:
             response = self._negotiated(await self._admit(scope))
         except Refused as refusal:
             response = refusal.response
-        except NoRoom:
-            response = no_room()
+        except NoRoom as refusal:
+            response = no_room(refusal.status)
         await answer(response, scope, receive, send)
 
     async def connect(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,8 +114,8 @@ class HubEndpoint:
                     raise Refused(plain(405))
         except Refused as refusal:
             await answer(refusal.response, scope, receive, send)
-        except NoRoom:
-            await answer(no_room(), scope, receive, send)
+        except NoRoom as refusal:
+            await answer(no_room(refusal.status), scope, receive, send)
 
     # Who may
 
@@ -138,7 +139,7 @@ class HubEndpoint:
         version = choose_version(asked, minimum=self._options.minimum_protocol_version)
         if isinstance(version, NegotiateResponse):
             return _json(version)
-        pipe = self._registry.negotiate(self, self._options, version=version)
+        pipe = self._registry.negotiate(self, self._options, scope, version=version)
         offered = [
             AvailableTransport.of(each.value, each.transfer_formats)
             for each in Transport

@@ -79,6 +79,21 @@ class TransportOptions:
     maximum_waiting: int = 1_000
     """Negotiated connections that were not opened yet; beyond it negotiate answers 503. Ours."""
 
+    connections_per_user: int | None = None
+    """Open connections of one user id; beyond it new ones are answered 429. Ours.
+
+    `None` is no cap: how many tabs and devices a user has is known to the application only.
+    """
+
+    connections_per_address: int | None = None
+    """Open connections from one address, of IPv6 from its /64; beyond it new ones are answered 429. Ours.
+
+    `None` is no cap: a whole company may come from one address, and all do while a proxy in front is not trusted.
+    """
+
+    waiting_per_address: int | None = 100
+    """Of `maximum_waiting`, those that one address may take; beyond it negotiate answers 429. Ours."""
+
     close_on_token_expiry: bool = False
     """Whether a connection ends when its identity expires. Source: `…Options.CloseOnAuthenticationExpiration`."""
 
@@ -94,6 +109,7 @@ class TransportOptions:
             found.append(f"`minimum_protocol_version` is 0 or 1, got {self.minimum_protocol_version!r}")
         if self.outbox_policy not in get_args(OutboxPolicy):
             found.append(f"`outbox_policy` is one of {list(get_args(OutboxPolicy))}, got {self.outbox_policy!r}")
+        optional = ("connections_per_user", "connections_per_address", "waiting_per_address")
         for name in (
             "application_buffer",
             "outbox_capacity",
@@ -104,6 +120,7 @@ class TransportOptions:
             "disconnect_timeout",
             "maximum_connections",
             "maximum_waiting",
+            *(name for name in optional if getattr(self, name) is not None),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:

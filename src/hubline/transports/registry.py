@@ -4,12 +4,14 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner
 from hubline.connection import ConnectionScope
 from hubline.errors import ConnectionClosed
+from hubline.transports.caps import Caps, NoRoom, Place
 from hubline.transports.options import Transport, TransportOptions
 from hubline.transports.pipe import Pipe, State
 
@@ -25,8 +27,8 @@ CLOSE_LIMIT = 5.0
 """Seconds that `close()` gives everybody together. Source: `HttpConnectionManager.CloseConnections`."""
 
 
-class NoRoom(Exception):
-    """No connection can be added now, because of a limit or because the server is draining."""
+REFUSALS_LOGGED_EVERY = 60.0
+"""Seconds. A flood of refused connections must not become a flood of lines. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,15 @@ class RegistryStatistics:
     unread_bytes: int
 
 
+@dataclass(slots=True)
+class Entry:
+    """A connection, the endpoint that made it, and what it takes of the caps."""
+
+    endpoint: object
+    pipe: Pipe
+    place: Place = field(default_factory=list)
+
+
 def new_id() -> str:
     """16 random bytes as 22 characters of unpadded base64url, as the original's ids and tokens."""
     return secrets.token_urlsafe(16)
@@ -52,7 +63,8 @@ def new_id() -> str:
 class ConnectionRegistry:
     """Finds connections by token; nothing is ever looked up by public id.
 
-    `maximum_connections` and `maximum_waiting` of the options given here hold for all endpoints together.
+    `maximum_connections`, `maximum_waiting` and the caps per user and address of the options given here hold for all
+    endpoints together.
     """
 
     def __init__(self, options: TransportOptions, clock: Clock) -> None:
@@ -62,14 +74,16 @@ class ConnectionRegistry:
         """Owns the heartbeat, the writers, and what the application does on SSE and long polling."""
         self._options = options
         self._clock = clock
-        self._pipes: dict[str, tuple[object, Pipe]] = {}
+        self._pipes: dict[str, Entry] = {}
+        self.caps = Caps(options)
         self._waiting = 0
         self._refused = 0
+        self._refusal_logged = float("-inf")
         self._heartbeat: asyncio.Task[None] | None = None
         self._empty: asyncio.Event = asyncio.Event()
 
     def __iter__(self) -> Iterator[Pipe]:
-        return iter([pipe for _, pipe in self._pipes.values()])
+        return iter([entry.pipe for entry in self._pipes.values()])
 
     def __len__(self) -> int:
         """Connections that a transport carries, or that the application has not finished with."""
@@ -80,16 +94,18 @@ class ConnectionRegistry:
         if self._heartbeat is None or self._heartbeat.done():
             self._heartbeat = self.tasks.start(self._beat(), name="hubline heartbeat")
 
-    def negotiate(self, endpoint: object, options: TransportOptions, *, version: int) -> Pipe:
+    def negotiate(self, endpoint: object, options: TransportOptions, scope: ConnectionScope, *, version: int) -> Pipe:
         """A connection that waits for its transport. In version 0 its id is also its token.
 
         Raises:
             NoRoom: too many wait or are open, or the server is draining.
         """
-        self._admit()
-        if self._waiting >= self._options.maximum_waiting:
-            self._refuse()
-        pipe = self._add(endpoint, options, version=version)
+        with self._refusals():
+            self._admit()
+            if self._waiting >= self._options.maximum_waiting:
+                raise NoRoom(f"the limit of {self._waiting:,} waiting connections is reached")
+            place = self.caps.wait(scope)
+        pipe = self._add(endpoint, options, place, version=version)
         self._waiting += 1
         pipe.set_deadline(options.disconnect_timeout, lambda: self.remove(pipe))
         return pipe
@@ -100,8 +116,10 @@ class ConnectionRegistry:
         Raises:
             NoRoom: too many are open, or the server is draining.
         """
-        self._admit()
-        pipe = self._add(endpoint, options, version=0)
+        with self._refusals():
+            self._admit()
+            place = self.caps.open(scope)
+        pipe = self._add(endpoint, options, place, version=0)
         pipe.carry(transport, scope)
         return pipe
 
@@ -111,19 +129,28 @@ class ConnectionRegistry:
         Raises:
             NoRoom: too many are open, or the server is draining.
         """
-        self._admit()
+        with self._refusals():
+            self._admit()
+            place = self.caps.open(scope)
+        entry = self._pipes[pipe.token]
+        self.caps.leave(entry.place)
+        entry.place = place
         self._waiting -= 1
         pipe.carry(transport, scope)
 
     def find(self, endpoint: object, token: str) -> Pipe | None:
         """The connection with this token, if it was made by this endpoint and has not ended."""
-        owner, pipe = self._pipes.get(token, (None, None))
-        return pipe if pipe is not None and owner is endpoint and pipe.state is not State.ENDED else None
+        entry = self._pipes.get(token)
+        if entry is None or entry.endpoint is not endpoint or entry.pipe.state is State.ENDED:
+            return None
+        return entry.pipe
 
     def remove(self, pipe: Pipe) -> None:
         """Forget a connection. Once is enough, twice does no harm."""
-        if self._pipes.pop(pipe.token, None) is None:
+        entry = self._pipes.pop(pipe.token, None)
+        if entry is None:
             return
+        self.caps.leave(entry.place)
         if pipe.transport is None:
             self._waiting -= 1
         pipe.abort()
@@ -163,20 +190,32 @@ class ConnectionRegistry:
         await self.tasks.cancel()
 
     def _admit(self) -> None:
-        if self.draining or len(self) >= self._options.maximum_connections:
-            self._refuse()
+        if self.draining:
+            raise NoRoom("the server is draining")
+        if len(self) >= self._options.maximum_connections:
+            raise NoRoom(f"the limit of {len(self):,} open connections is reached")
 
-    def _add(self, endpoint: object, options: TransportOptions, *, version: int) -> Pipe:
+    def _add(self, endpoint: object, options: TransportOptions, place: Place, *, version: int) -> Pipe:
         connection_id = new_id()
         token = new_id() if version > 0 else connection_id
         pipe = Pipe(connection_id=connection_id, token=token, options=options, clock=self._clock)
-        self._pipes[token] = (endpoint, pipe)
+        self._pipes[token] = Entry(endpoint, pipe, place)
         self.start()
         return pipe
 
-    def _refuse(self) -> None:
-        self._refused += 1
-        raise NoRoom
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Count and log the refusals of a block, of a flood one line a minute; while draining they are no news."""
+        try:
+            yield
+        except NoRoom as refusal:
+            self._refused += 1
+            now = self._clock.now()
+            if not self.draining and now - self._refusal_logged >= REFUSALS_LOGGED_EVERY:
+                self._refusal_logged = now
+                text = "a connection was refused: %s; %d refused since the start, others are not logged for %g s"
+                logger.warning(text, refusal, self._refused, REFUSALS_LOGGED_EVERY)
+            raise
 
     async def _beat(self) -> None:
         while self._pipes:

@@ -13,7 +13,7 @@ NO_CACHE = {
 """On every answer of a poll, errors too. Source: `HttpConnectionDispatcher.AddNoCacheHeaders`."""
 
 RETRY_AFTER = "5"
-"""Seconds, with 503. Ours: a waiting connection expires within 15 s, a restart rarely takes longer."""
+"""Seconds, with 429 and 503. Ours: a waiting connection expires within 15 s, a restart rarely takes longer."""
 
 
 def plain(status: int, text: str = "", headers: Mapping[str, str] | None = None) -> Response:
@@ -21,9 +21,9 @@ def plain(status: int, text: str = "", headers: Mapping[str, str] | None = None)
     return Response(text, status, {"content-type": "text/plain", **(headers or {})})
 
 
-def no_room() -> Response:
-    """Too many connections, or the server is about to stop."""
-    return plain(503, headers={"retry-after": RETRY_AFTER, **NO_CACHE})
+def no_room(status: int) -> Response:
+    """503: too many connections, or the server is about to stop. 429: too many of this user or this address."""
+    return plain(status, headers={"retry-after": RETRY_AFTER, **NO_CACHE})
 
 
 def refused(status: int, *, token_given: bool) -> Response:

@@ -1,0 +1,87 @@
+"""How many connections one user or one address may have, and how many of them may wait to be opened."""
+
+from collections import Counter
+from typing import TypeAlias
+
+from hubline.connection import ConnectionScope
+from hubline.transports.options import TransportOptions
+
+Place: TypeAlias = list[tuple["Counter[str]", str]]
+"""What one connection takes of the caps: counters, each with the key that it is counted under."""
+
+
+class NoRoom(Exception):
+    """No connection can be added now; `status` is the HTTP answer. The text is for the log."""
+
+    status = 503
+
+
+class TooMany(NoRoom):
+    """A user or an address has as many connections as it may. Others are let in."""
+
+    status = 429
+
+    def __init__(self, whose: str, key: str, limit: int, what: str) -> None:
+        self.whose, self.key, self.limit = whose, key, limit
+        super().__init__(f"the {whose} {key[:100]!r} is at the limit of {limit:,} {what} connections")
+
+
+class Caps:
+    """Counts places by user and by address; who holds none is not remembered. Nothing here walks over connections.
+
+    Clients without identity have no cap per user. An address is counted as `ConnectionScope.network` says.
+    """
+
+    def __init__(self, options: TransportOptions) -> None:
+        self._options = options
+        self._users: Counter[str] = Counter()
+        self._networks: Counter[str] = Counter()
+        self._waiting: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        """How many entries the tables have."""
+        return len(self._users) + len(self._networks) + len(self._waiting)
+
+    def wait(self, scope: ConnectionScope) -> Place:
+        """A place for a connection that is negotiated and not opened yet. Raises `TooMany`."""
+        self._check(scope)
+        limit = self._options.waiting_per_address
+        if limit is None:
+            return []
+        if self._waiting[scope.network] >= limit:
+            raise TooMany("address", scope.network, limit, "waiting")
+        return _taken([(self._waiting, scope.network)])
+
+    def open(self, scope: ConnectionScope) -> Place:
+        """A place for a connection that is open. Raises `TooMany`."""
+        self._check(scope)
+        return _taken([(counter, key) for _, counter, key, _ in self._capped(scope)])
+
+    def leave(self, place: Place) -> None:
+        """Give a place back."""
+        for counter, key in place:
+            counter[key] -= 1
+            if not counter[key]:
+                del counter[key]
+        place.clear()
+
+    def _check(self, scope: ConnectionScope) -> None:
+        for whose, counter, key, limit in self._capped(scope):
+            if counter[key] >= limit:
+                raise TooMany(whose, key, limit, "open")
+
+    def _capped(self, scope: ConnectionScope) -> list[tuple[str, "Counter[str]", str, int]]:
+        """The caps that count open connections, as far as they are set and apply."""
+        found = []
+        user = scope.identity.user_id if scope.identity is not None else None
+        if self._options.connections_per_user is not None and user is not None:
+            found.append(("user", self._users, user, self._options.connections_per_user))
+        if self._options.connections_per_address is not None:
+            found.append(("address", self._networks, scope.network, self._options.connections_per_address))
+        return found
+
+
+def _taken(place: Place) -> Place:
+    for counter, key in place:
+        counter[key] += 1
+    return place
