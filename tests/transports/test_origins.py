@@ -6,9 +6,10 @@ from hubline.errors import ConfigurationError
 from hubline.transports.origins import Origins
 
 
-def admits(allowed: list[str], *origins: str, host: str = "app.example") -> bool:
-    headers = [(b"host", host.encode()), *((b"origin", origin.encode()) for origin in origins)]
-    return Origins(allowed).admits({"headers": headers})
+def admits(allowed: list[str], *origins: str, host: str = "app.example", scheme: str = "http") -> bool:
+    headers = [(b"host", each.encode()) for each in host.split()]
+    headers += [(b"origin", origin.encode("latin-1")) for origin in origins]
+    return Origins(allowed).admits({"headers": headers, "scheme": scheme})
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,22 @@ def admits(allowed: list[str], *origins: str, host: str = "app.example") -> bool
         (["https://*.example.com"], "https://evil.com#.example.com", False),
         (["https://*.example.com"], "https://evil.com@x.example.com", False),
         (["https://*.example.com"], "https://x.example.com.evil", False),
+        (["https://*.example.com"], "https://evil-example.com", False),
+        (["https://*.example.com"], "https://evil.com\\.example.com", False),
+        (["https://*.example.com"], "https://evil.com:80.example.com", False),
+        (["https://*.example.com"], "https://x.example.com:8443", False),
+        (["https://*.example.com"], "https://x.example.com.", False),
+        (["https://*.example.com"], "http://x.example.com", False),
+        (["https://*.example.com"], "https://x.example.com\n", False),
+        (["https://pr-*.example.com"], "https://pr-7.example.com", True),
+        (["https://pr-*.example.com"], "https://7.example.com", False),
+        (["https://other.example:443"], "https://other.example", True),
+        (["http://other.example:80"], "http://other.example", True),
+        (["http://other.example:443"], "http://other.example", False),
+        (["http://[::1]:5173"], "http://[::1]:5173", True),
+        (["https://*"], "https://anything.example", True),
+        (["https://*"], "null", False),
+        (["http://localhost:*"], "http://localhost", True),
         (["http://localhost:*"], "http://localhost:5173", True),
         (["http://localhost:*"], "http://localhost:80.evil.com", False),
         (["*"], "https://anything.example", True),
@@ -42,6 +59,63 @@ def admits(allowed: list[str], *origins: str, host: str = "app.example") -> bool
 )
 def test_whom_the_list_admits(allowed: list[str], origin: str, admitted: bool) -> None:
     assert admits(allowed, origin) is admitted
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "own"),
+    [
+        ("https://app.example", "APP.example", True),
+        ("https://app.example", "app.example:443", True),
+        ("https://app.example:443", "app.example", True),
+        ("http://app.example", "app.example:80", True),
+        ("http://app.example", "app.example:443", False),
+        ("https://app.example", "app.example:80", False),
+        ("https://app.example:8443", "app.example:8443", True),
+        ("https://app.example:8443", "app.example", False),
+        ("http://[::1]:8000", "[::1]:8000", True),
+        ("http://[2001:DB8::1]", "[2001:db8::1]", True),
+        ("http://[::1]", "[::2]", False),
+        ("https://app.example.", "app.example.", True),
+        ("https://app.example.", "app.example", False),
+        ("https://app.example@evil.example", "app.example", False),
+        ("https://evil.example@app.example", "app.example", False),
+        ("https://app.example.evil.example", "app.example", False),
+        ("https://app.example/", "app.example", False),
+        ("https://app.example ", "app.example", False),
+        ("ftp://app.example", "app.example", False),
+        ("chrome-extension://app.example", "app.example", False),
+        ("app.example", "app.example", False),
+        ("https://\xe4pp.example", "\xe4pp.example", False),
+        ("null", "null", False),
+        ("null", "", False),
+        ("https://", "", False),
+        ("https://app.example", "", False),
+        ("https://app.example", "app.example evil.example", False),
+        ("https://app.example", "evil.example@app.example", False),
+    ],
+)
+def test_the_servers_own_origin_is_its_host_with_the_port(origin: str, host: str, own: bool) -> None:
+    assert admits([], origin, host=host) is own
+
+
+@pytest.mark.parametrize(
+    ("origin", "scheme", "own"),
+    [
+        ("https://app.example", "https", True),
+        ("https://app.example", "wss", True),
+        ("http://app.example", "https", False),
+        ("http://app.example", "wss", False),
+        ("http://app.example", "http", True),
+        ("http://app.example", "ws", True),
+        ("https://app.example", "http", True),
+        ("https://app.example", "ws", True),
+    ],
+)
+def test_a_page_that_anybody_on_the_line_can_change_is_not_a_secure_servers_own(
+    origin: str, scheme: str, own: bool
+) -> None:
+    assert admits([], origin, scheme=scheme) is own
+    assert admits([origin], origin, scheme=scheme), "unless it is listed"
 
 
 def test_what_is_no_browser_names_no_origin_and_may() -> None:
@@ -54,10 +128,31 @@ def test_of_several_origins_all_must_be_admitted() -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["example.com", "https://a.example/", "https://a.example/path", "ftp://a", "https://"]
+    "origin",
+    [
+        "example.com",
+        "https://a.example/",
+        "https://a.example/path",
+        "ftp://a",
+        "https://",
+        "https://user@a.example",
+        "https://a.example:port",
+        "https://a.example:1:2",
+        "https://b\u00fccher.example",
+        "null",
+    ],
 )
 def test_what_is_no_origin_is_refused_with_a_hint(origin: str) -> None:
     with pytest.raises(ConfigurationError, match="is no origin: write `https://host`"):
+        Origins([origin])
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://*example.com", "https://example.*", "https://*-a.example", "https://*.", "https://a.*", "https://**"],
+)
+def test_a_pattern_that_admits_hosts_of_others_is_refused_with_a_hint(origin: str) -> None:
+    with pytest.raises(ConfigurationError, match="would admit hosts of others: behind a `\\*` write a dot"):
         Origins([origin])
 
 

@@ -9,6 +9,13 @@ from starlette.types import ASGIApp
 
 from hubline.errors import ConfigurationError
 
+_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
+"""What browsers send (RFC 6454, section 7), but for `null`."""
+
+_PATTERN = re.compile(r"(https?)://([a-z0-9._*-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}|\*))?", re.IGNORECASE)
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
 _HEADERS = ("authorization", "content-type", "x-requested-with", "x-signalr-user-agent")
 """What official clients send (spec §1.6)."""
 
@@ -18,16 +25,15 @@ class Origins:
 
     A pattern is an origin with `*` in place of a part of the host name or the port (`https://*.example.com`), or `*`
     alone for every page. WebSockets are not covered by CORS, so the server has to check (cross-site hijacking).
+
+    The server's own origin is its `Host` header with the scheme of the request. Where that is `http`, a page of
+    `https` is let in too: a proxy may have ended TLS without telling. Where it is `https`, a page of `http` is not,
+    because whoever sits on the line can write into it.
     """
 
     def __init__(self, allowed: Sequence[str] = ()) -> None:
         """Raises ConfigurationError when one of them is no origin."""
-        problems = [
-            f"allowed_origins: {origin!r} is no origin: write `https://host` or `https://host:port`, without a path"
-            for origin in allowed
-            if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin)
-        ]
-        if problems:
+        if problems := [problem for origin in allowed if origin != "*" and (problem := _problem(origin))]:
             raise ConfigurationError(problems)
         self._allowed = tuple(allowed)
         self._pattern = re.compile("|".join(map(_regex, allowed)) or r"(?!)")
@@ -37,11 +43,7 @@ class Origins:
         origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
         if not origins:
             return True
-        hosts = [value.decode("latin-1").lower() for name, value in scope["headers"] if name == b"host"]
-        return all(origin.partition("://")[2].lower() in hosts or self._listed(origin) for origin in origins)
-
-    def _listed(self, origin: str) -> bool:
-        return self._pattern.fullmatch(origin) is not None
+        return all(self._pattern.fullmatch(origin) or _is_own(origin, scope) for origin in origins)
 
     def cors(self, app: ASGIApp) -> ASGIApp:
         """`app` behind Starlette's CORS middleware, when another origin is allowed at all.
@@ -59,11 +61,43 @@ class Origins:
         )
 
 
+def _is_own(origin: str, scope: Mapping[str, Any]) -> bool:
+    """Whether a page of this origin came from the server itself."""
+    found = _ORIGIN.fullmatch(origin)
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    if found is None or len(hosts) != 1:
+        return False
+    scheme, host, port = found.groups()
+    scheme = scheme.lower()
+    if scope.get("scheme") in ("https", "wss") and scheme == "http":
+        return False
+    own = _ORIGIN.fullmatch(f"{scheme}://{hosts[0]}")
+    default = _DEFAULT_PORTS[scheme]
+    return own is not None and (own[2].lower(), own[3] or default) == (host.lower(), port or default)
+
+
+def _problem(origin: str) -> str:
+    """What is wrong with an allowed origin, if anything."""
+    found = _PATTERN.fullmatch(origin)
+    if found is None:
+        return f"allowed_origins: {origin!r} is no origin: write `https://host` or `https://host:port`, without a path"
+    if found[2] != "*" and not re.fullmatch(r"[^*]*|.*\*\.[^*.][^*]*", found[2]):
+        return (
+            f"allowed_origins: {origin!r} would admit hosts of others: behind a `*` write a dot and the rest of the "
+            "host, as `https://*.example.com`"
+        )
+    return ""
+
+
 def _regex(origin: str) -> str:
-    """Origins are compared as browsers send them: in lower case. A `*` matches labels of a host, or a port."""
+    """Origins are compared as browsers send them: in lower case, without the scheme's own port.
+
+    A `*` matches labels of a host, or a port.
+    """
     if origin == "*":
         return ".*"
-    host, port = re.escape(origin.lower()), r":\*"
-    if host.endswith(port):
-        host = host.removesuffix(port) + ":[0-9]+"
-    return host.replace(r"\*", r"[a-z0-9.-]+")
+    scheme, _, rest = origin.lower().partition("://")
+    rest = re.escape(rest.removesuffix(f":{_DEFAULT_PORTS[scheme]}"))
+    if rest.endswith(r":\*"):
+        rest = rest.removesuffix(r":\*") + "(?::[0-9]+)?"
+    return f"{scheme}://" + rest.replace(r"\*", r"[a-z0-9.-]+")
