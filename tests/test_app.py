@@ -537,6 +537,7 @@ async def test_only_pages_of_allowed_origins_may_connect(transport: TransportNam
         ("GET", "/chat", {}),
         ("GET", "/chat", {"accept": "text/event-stream"}),
         ("DELETE", "/chat", {}),
+        ("OPTIONS", "/chat/negotiate", {"access-control-request-method": "POST"}),
     ],
 )
 async def test_a_foreign_page_is_refused_on_every_request(method: str, path: str, headers: dict[str, str]) -> None:

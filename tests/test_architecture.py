@@ -64,7 +64,7 @@ THIRD_PARTY: dict[str, str] = {
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 1850,
-    "transports": 2000,
+    "transports": 2100,
     "server": 2500,
     "auth": 300,
     "streams": 250,

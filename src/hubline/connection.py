@@ -48,7 +48,7 @@ class ConnectionScope:
         client = self.raw.get("client")
         return (client[0], client[1]) if client else None
 
-    @property
+    @cached_property
     def network(self) -> str:
         """What limits per address count by: the address, of IPv6 its /64, because one household has all of that.
 

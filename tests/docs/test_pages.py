@@ -116,6 +116,28 @@ def test_the_table_of_options_is_complete_and_right(name: str) -> None:
     assert {key: eval(value, vars(hubline)) for key, value in rows.items()} == actual
 
 
+def test_the_table_of_limits_is_complete_and_right_and_its_tests_exist() -> None:
+    page = (ROOT / "docs" / "guides" / "limits.md").read_text("utf-8").split("## How often")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if "::test_" in line]
+    named = set()
+    for what, default, _, option, test in rows:
+        file, _, name = test.strip("`").partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text("utf-8"), test
+        if option != "fixed":
+            kind, _, field = option.strip("`").partition(".")
+            named.add(option.strip("`"))
+            actual = getattr(getattr(hubline, kind)(), field)
+            assert "`" not in default or eval(default.split("`")[1]) == actual, what
+    every = {
+        f"{kind}.{field.name}"
+        for kind in ("HubOptions", "TransportOptions")
+        for field in dataclasses.fields(getattr(hubline, kind))
+        if type(field.default) in (int, float) and field.name != "minimum_protocol_version"
+    }
+    caps = {"connections_per_user", "connections_per_address"}
+    assert named == every | {f"TransportOptions.{name}" for name in (*caps, "outbox_policy")}
+
+
 def test_the_tour_names_every_part_of_the_library_and_nothing_else() -> None:
     tour = (ROOT / "docs" / "directory-tour.md").read_text("utf-8").split("## The library")[1].split("## Who")[0]
     rows = "\n".join(line.split("|")[1] for line in tour.splitlines() if line.startswith("| `"))

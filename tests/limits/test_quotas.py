@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
@@ -27,12 +27,9 @@ class Fixture:
 
 
 class TestMemoryUsage(UsageStoreSuite):
-    def store(self) -> AbstractAsyncContextManager[UsageStore]:
-        @asynccontextmanager
-        async def store() -> AsyncIterator[UsageStore]:
-            yield MemoryUsage()
-
-        return store()
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[UsageStore]:
+        yield MemoryUsage()
 
 
 async def test_memory_keeps_two_days() -> None:

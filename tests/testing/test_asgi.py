@@ -38,6 +38,18 @@ async def test_a_request_carries_method_path_query_headers_and_body() -> None:
     )
 
 
+async def test_a_host_and_an_address_of_the_clients_own_replace_the_usual_ones() -> None:
+    async def show(request: Request) -> JSONResponse:
+        assert request.client is not None
+        return JSONResponse([request.headers.getlist("host"), request.client.host])
+
+    app, tasks = Starlette(routes=[Route("/", show)]), TaskOwner("test")
+    usual = await Origin(app, "/", tasks).request("GET")
+    assert usual.body == b'[["testserver"],"testclient"]'
+    own = await Origin(app, "/", tasks, headers=(("Host", "app.example"),), address="192.0.2.1").request("GET")
+    assert own.body == b'[["app.example"],"192.0.2.1"]'
+
+
 async def test_an_exception_of_the_application_is_the_cause_of_the_error() -> None:
     async def broken(scope: Any, receive: Receive, send: Send) -> None:
         raise KeyError("boom")

@@ -225,7 +225,7 @@ async def test_a_preflight_allows_what_official_clients_send(method: str) -> Non
     ],
 )
 async def test_a_preflight_for_anything_else_is_refused(origin: str, method: str, header: str) -> None:
-    status, _ = await ask(
+    status, headers = await ask(
         ["https://a.example"],
         "OPTIONS",
         origin=origin,
@@ -233,3 +233,5 @@ async def test_a_preflight_for_anything_else_is_refused(origin: str, method: str
         access_control_request_headers=header,
     )
     assert status == 400
+    assert headers.get("access-control-allow-origin") == (None if "evil" in origin else origin)
+    assert headers["vary"] == "Origin"

@@ -186,6 +186,49 @@ async def test_caps_are_given_back_in_every_phase_of_thousands_of_connections(si
     assert len(caps) == 0
 
 
+async def test_20000_connections_are_open_and_the_next_is_answered_503(sites: Sites) -> None:
+    site: Site = sites()
+    bystander = site.socket()
+    token = await site.token()
+    await settle()
+    registry = site.registry
+    pipes = [registry.open(site.endpoint, site.options, Transport.WEB_SOCKETS, SCOPE) for _ in range(19_998)]
+    last = site.socket()
+    await settle()
+    assert last.sent == [{"type": "websocket.accept"}]
+    assert registry.statistics().connections == 20_000
+    assert (await site.negotiation().answered()).status == 503
+    assert (await site.socket().ended()).sent[0]["status"] == 503
+    assert (await site.get(token).answered()).status == 503
+    for socket in (bystander, last):
+        socket.say("hello")
+    await settle()
+    assert bystander.messages == last.messages == ["hello"]
+    for pipe in pipes:
+        registry.remove(pipe)
+    assert (await site.negotiation().answered()).status == 200
+    for socket in (bystander, last):
+        socket.leave()
+
+
+async def test_1000_negotiations_wait_and_the_next_is_answered_503_until_they_expire(sites: Sites) -> None:
+    site: Site = sites()
+    bystander = site.socket()
+    tokens = [await site.token(address=f"192.0.2.{number % 10}") for number in range(1_000)]
+    refused = await site.negotiation(address="198.51.100.1").answered()
+    assert (refused.status, refused.headers["retry-after"]) == (503, "5")
+    bystander.say("hello")
+    await settle()
+    assert bystander.messages == ["hello"]
+    opened = site.socket(f"id={tokens[0]}")
+    await settle()
+    assert (await site.negotiation(address="198.51.100.1").answered()).status == 200
+    await site.clock.advance(15)
+    assert site.registry.statistics().waiting == 0
+    for socket in (bystander, opened):
+        socket.leave()
+
+
 async def test_statistics_tell_what_waits_in_both_directions() -> None:
     made = Fixture()
     pipes = [made.open(), made.open()]

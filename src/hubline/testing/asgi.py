@@ -136,6 +136,7 @@ class Origin:
         """Start a WebSocket or a request; `path` is appended, and `headers` replace those of the client."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         pairs = [(name.lower(), value) for name, value in self.headers if name.lower() not in names]
+        host = [] if any(name == "host" for name, _ in pairs) else [("host", "testserver")]
         full_path = self.root_path + (self.path.removesuffix("/") if path else self.path) + path
         scope: dict[str, Any] = {
             "type": kind,
@@ -147,8 +148,7 @@ class Origin:
             "root_path": self.root_path,
             "query_string": urlencode([*self.query, *(query or {}).items()]).encode("ascii"),
             "headers": [
-                (name.encode("latin-1"), value.encode("latin-1"))
-                for name, value in [("host", "testserver"), *pairs, *names.items()]
+                (name.encode("latin-1"), value.encode("latin-1")) for name, value in [*host, *pairs, *names.items()]
             ],
             "client": (self.address, 50000),
             "server": ("testserver", 80),
