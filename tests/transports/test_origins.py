@@ -234,4 +234,4 @@ async def test_a_preflight_for_anything_else_is_refused(origin: str, method: str
     )
     assert status == 400
     assert headers.get("access-control-allow-origin") == (None if "evil" in origin else origin)
-    assert headers["vary"] == "Origin"
+    assert headers["vary"].startswith("Origin")
