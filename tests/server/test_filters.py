@@ -255,6 +255,24 @@ async def test_a_filter_sees_the_time_of_the_application() -> None:
     assert [step for step in STEPS if step != "method"] == [0.0, 5.0]
 
 
+async def test_filters_at_the_ends_of_a_connection_are_refused_because_they_would_do_nothing() -> None:
+    class Misplaced(Hub):
+        @filtered(HubFilter())
+        async def on_connected(self) -> None: ...
+
+        @filtered(HubFilter())
+        async def on_disconnected(self, error: Exception | None) -> None: ...
+
+    with pytest.raises(ConfigurationError) as caught:
+        async with bench(Misplaced):
+            pass
+    assert [problem.split(":")[0].rpartition(".")[2] for problem in caught.value.problems] == [
+        "on_connected",
+        "on_disconnected",
+    ]
+    assert "does nothing here: write it at the hub" in caught.value.problems[0]
+
+
 def test_what_is_no_filter_is_refused_where_it_is_written() -> None:
     with pytest.raises(ConfigurationError) as caught:
         filtered(HubFilter(), HubFilter, "x")  # type: ignore[arg-type]

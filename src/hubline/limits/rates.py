@@ -20,7 +20,7 @@ logger = logging.getLogger("hubline.limits")
 Per: TypeAlias = Literal["connection", "user", "address"]
 
 MAXIMUM_CALLERS = 100_000
-"""Users or addresses that one `RateLimit` remembers, the latest to call: about 35 MB. Ours.
+"""Users or addresses that one `RateLimit` remembers, the latest to call: about 30 MB. Ours.
 
 Who is forgotten too early has a full bucket again, so more than this many callers at once gain that, and nothing else.
 """

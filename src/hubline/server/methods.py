@@ -70,6 +70,12 @@ class HubMethods:
     def __init__(self, hub: type[Hub[Any]], codecs: tuple[Codec, ...], policies: Policies) -> None:
         self.hub = hub
         problems = policies.problems(hub.__qualname__, requirements_of(hub))
+        problems += [
+            f"{hub.__qualname__}.{end.__name__}: @filtered does nothing here: write it at the hub, with a filter that "
+            "has `connected` or `disconnected`"
+            for end in (hub.on_connected, hub.on_disconnected)
+            if filters_of(end)
+        ]
         self.all: list[HubMethod] = []
         self._folded: dict[str, HubMethod] = {}
         for attribute, definitions in _public_functions(hub):

@@ -5,7 +5,7 @@ import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner
@@ -52,7 +52,7 @@ class Entry:
 
     endpoint: object
     pipe: Pipe
-    place: Place = field(default_factory=list)
+    place: Place
 
 
 def new_id() -> str:
@@ -72,10 +72,11 @@ class ConnectionRegistry:
         """Set when the server is about to stop: nothing new is let in, what is open goes on."""
         self.tasks = TaskOwner("hubline.transports")
         """Owns the heartbeat, the writers, and what the application does on SSE and long polling."""
+        self.caps = Caps(options)
+        """Who has how many. Every place is given back by `remove`."""
         self._options = options
         self._clock = clock
         self._pipes: dict[str, Entry] = {}
-        self.caps = Caps(options)
         self._waiting = 0
         self._refused = 0
         self._refusal_logged = float("-inf")
