@@ -7,6 +7,6 @@ export default defineConfig({
   base: "./",
   plugins: [react()],
   build: { target: "es2022", sourcemap: false },
-  server: { proxy: { "/chatHub": { target: backend, ws: true } } },
+  server: { proxy: { "/api": backend, "/chatHub": { target: backend, ws: true } } },
   test: { environment: "node", include: ["tests/**/*.test.{ts,tsx}"] },
 });

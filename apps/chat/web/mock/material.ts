@@ -12,7 +12,10 @@ export const ROOMS = [
   { id: "python", name: "Python", topic: "asyncio, typing and the odd snake" },
   { id: "random", name: "Random", topic: "" },
   { id: "lounge", name: "Quiet lounge", topic: "Nobody has said anything here yet" },
+  { id: "secret", name: "Launch plans", topic: "Before the announcement" },
 ];
+
+export const MEMBERS = PEOPLE.slice(0, 3).map(({ id, name }, index) => ({ id, name, isOwner: index === 0 }));
 
 export const ANSWERS = [
   `Quantum physics describes how **very small things** behave.
@@ -80,10 +83,15 @@ export function history(roomId: string, assistant: Person, many: number): Messag
   for (const [id, text] of TALK) add(PEOPLE.find((each) => each.id === id) ?? PEOPLE[0]!, text);
   const askedBy = PEOPLE[0]!;
   const questionId = messages.at(-1)?.id ?? "";
-  const answer = { place: 0, askedBy, questionId, startedAt: null, endedAt: null, elapsed: 3.4 };
+  const answer = { place: 0, askedBy, questionId, startedAt: null, endedAt: null, elapsed: 3.4, model: "standard" as const };
   add(assistant, ANSWERS[1] ?? "", { answer: { ...answer, state: "completed" } });
   add(PEOPLE[2]!, "@ai explain quantum physics");
   add(assistant, ANSWERS[0] ?? "", { answer: { ...answer, askedBy: PEOPLE[2]!, questionId: messages.at(-1)?.id ?? "", state: "stopped" } });
   add(assistant, "", { answer: { ...answer, questionId: "x", state: "failed", error: "The model did not answer in time." } });
+  add(PEOPLE[2]!, "@ai and what is an open line?");
+  const limited = "The 20,000 tokens of today were used up here. There are new ones at 02:00.";
+  add(assistant, "An open line is a connection that stays open while words arrive one by one, so that nobody", {
+    answer: { ...answer, askedBy: PEOPLE[2]!, questionId: messages.at(-1)?.id ?? "", model: "premium", state: "limited", error: limited },
+  });
   return messages;
 }

@@ -1,7 +1,9 @@
 /** A chat server inside the page, for work on the looks without a backend. Not part of the build. */
-import type { Answer, Joined, Message, Person, Room, ServerCalls } from "../src/connection/contract";
+import type { Answer, Budget, Joined, Me, Message, Model, Person, Room, ServerCalls } from "../src/connection/contract";
 import type { HubPort, OpenPort, PortEvents } from "../src/connection/hub-port";
-import { ANSWERS, PEOPLE, ROOMS, history } from "./material";
+import { SignedOut } from "../src/connection/errors";
+import type { MockAccounts } from "./accounts";
+import { ANSWERS, MEMBERS, PEOPLE, ROOMS, history } from "./material";
 
 const ASSISTANT: Person = { id: "assistant", name: "Assistant", kind: "assistant", devices: 0 };
 
@@ -17,13 +19,16 @@ export class MockServer {
   failJoin = false;
   joinDelay = 40;
   readonly rooms = new Map<string, MockRoom>();
-  #me: Person = { id: "me", name: "Me", kind: "person", devices: 1 };
+  budget: Budget = { tokensPerDay: 20_000, left: 12_400, resetsAt: new Date(Date.now() + 7 * 3600_000).toISOString(), questionsAtOnce: 2 };
   #ports = new Set<PortEvents>();
   #stopped = new Set<string>();
   #nextId = 0;
 
-  constructor(readonly many = 0) {
-    for (const room of ROOMS) {
+  constructor(readonly accounts: MockAccounts, readonly many = 0) {
+    accounts.changed = (user) => user.id === accounts.user?.id && this.call("AccountChanged", this.#me);
+    for (const plain of ROOMS) {
+      const isPrivate = plain.id === "secret";
+      const room = { ...plain, isPrivate, members: isPrivate ? MEMBERS : [] };
       const people = room.id === "lounge" ? [] : PEOPLE;
       const messages = history(room.id, ASSISTANT, many);
       this.rooms.set(room.id, { room: { ...room, lastSeq: messages.length, people: people.length }, messages, people });
@@ -43,6 +48,7 @@ export class MockServer {
       start: async () => {
         await pause(150);
         if (!this.reachable) throw new Error("unreachable");
+        if (!this.accounts.user) throw new SignedOut();
         isOpen = true;
         this.#ports.add({ ...events, closed: (error) => ((isOpen = false), events.closed(error)) });
       },
@@ -66,6 +72,23 @@ export class MockServer {
     this.#ports.clear();
   }
 
+  /** Uses up the day's tokens, or gives some back. */
+  spend(left: number): void {
+    this.budget = { ...this.budget, left };
+    this.call("BudgetChanged", this.budget);
+  }
+
+  /** Ends the session, as when it was ended elsewhere. */
+  expire(): void {
+    this.accounts.user = null;
+    this.drop();
+  }
+
+  get #me(): Me {
+    const user = this.accounts.user;
+    return { id: "nobody", name: "Nobody", role: "guest", tier: "guest", ...user, kind: "person", devices: 1 };
+  }
+
   call<K extends keyof ServerCalls>(name: K, ...args: ServerCalls[K]): void {
     for (const port of this.#ports) port.called(name, args);
   }
@@ -82,10 +105,10 @@ export class MockServer {
     return message;
   }
 
-  async answer(roomId: string, question: Message, which?: number, place = 0): Promise<void> {
+  async answer(roomId: string, question: Message, which?: number, model: Model = "standard", place = 0): Promise<void> {
     const answer: Answer = {
       state: place ? "queued" : "thinking", place, askedBy: question.author, questionId: question.id,
-      startedAt: new Date().toISOString(), endedAt: null, elapsed: 0, error: null,
+      startedAt: new Date().toISOString(), endedAt: null, elapsed: 0, error: null, model,
     };
     const message = this.say(roomId, ASSISTANT, "", { answer });
     for (let left = place; left > 0; left--) {
@@ -114,8 +137,7 @@ export class MockServer {
     const [first, second, third] = args as [string, string, string];
     switch (method) {
       case "Enter":
-        this.#me = { id: "me", name: first, kind: "person", devices: 1 };
-        return { me: this.#me, rooms: this.#list(), assistant: { name: "Assistant", model: "SmolLM2-360M-Instruct", state: "ready", detail: null }, server: { version: "0.1.0", instance: "mock" } };
+        return { me: this.#me, rooms: this.#list(), budget: this.budget, assistant: { name: "Assistant", model: "SmolLM2 135M", premiumModel: null, state: "ready", detail: null }, server: { version: "0.1.0", instance: "mock" } };
       case "JoinRoom":
         return this.#join(first, args[1] as number | null);
       case "LoadEarlier": {
@@ -128,7 +150,7 @@ export class MockServer {
         const message = this.say(first, this.#me, third, { clientMessageId: second });
         if (method === "Ask" || third.toLowerCase().startsWith("@ai ")) {
           const which = ANSWERS.findIndex((_, index) => third.includes(`#${index}`));
-          setTimeout(() => void this.answer(first, message, which < 0 ? undefined : which), 250);
+          setTimeout(() => void this.answer(first, message, which < 0 ? undefined : which, args[3] as Model), 250);
         }
         return message;
       }
@@ -142,10 +164,18 @@ export class MockServer {
       }
       case "CreateRoom": {
         const id = `r${++this.#nextId}`;
-        this.rooms.set(id, { room: { id, name: first, topic: "", people: 1, lastSeq: 0 }, messages: [], people: [this.#me] });
+        const isPrivate = args[1] === true;
+        const members = isPrivate ? [{ id: this.#me.id, name: this.#me.name, isOwner: true }] : [];
+        this.rooms.set(id, { room: { id, name: first, topic: "", people: 1, lastSeq: 0, isPrivate, members }, messages: [], people: [this.#me] });
         this.call("RoomsChanged", this.#list());
         return this.#home(id).room;
       }
+      case "FindPeople":
+        return pause(200).then(() => PEOPLE.filter((person) => person.name.toLowerCase().startsWith(first.toLowerCase())));
+      case "AddMember":
+        return this.#addMember(first, second);
+      case "RemoveMember":
+        return this.#removeMember(first, second);
       default:
         return new Date().toISOString();
     }
@@ -158,6 +188,30 @@ export class MockServer {
     const missed = since === null ? messages.slice(-50) : messages.filter((message) => message.seq > since);
     const all = [...people.filter((person) => person.kind === "person"), this.#me, ASSISTANT];
     return { room: { ...room, people: all.length - 1 }, people: all, messages: structuredClone(missed), hasMore: messages.length > 50, reset: since === null };
+  }
+
+  #addMember(roomId: string, name: string): Room {
+    const person = PEOPLE.find((each) => each.name.toLowerCase() === name.toLowerCase());
+    if (!person) throw new Error(`HubError: There is nobody named ${name}.`);
+    const { room } = this.#home(roomId);
+    return this.#setMembers(roomId, [...room.members, { id: person.id, name: person.name, isOwner: false }]);
+  }
+
+  #removeMember(roomId: string, personId: string): Room {
+    const { room } = this.#home(roomId);
+    const changed = this.#setMembers(roomId, room.members.filter((member) => member.id !== personId));
+    if (personId === this.#me.id) {
+      this.rooms.delete(roomId);
+      this.call("RoomGone", roomId, `You have left ${room.name}.`);
+    }
+    return changed;
+  }
+
+  #setMembers(roomId: string, members: Room["members"]): Room {
+    const home = this.#home(roomId);
+    home.room = { ...home.room, members };
+    this.call("RoomsChanged", this.#list());
+    return home.room;
   }
 
   #list(): Room[] {

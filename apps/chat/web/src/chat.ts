@@ -1,23 +1,26 @@
 import { createContext, use } from "react";
-import { Account, randomId } from "./account/account";
-import { ThemeChoice } from "./account/theme";
+import type { User } from "./account/api";
 import { Answers, onFrame, type Schedule } from "./answers/answers";
 import { Connection } from "./connection/connection";
-import type { Assistant, Entered, Message, Person, ServerCalls } from "./connection/contract";
-import { sentence } from "./connection/errors";
+import type { Assistant, Budget, Entered, Me, Message, Model, ServerCalls } from "./connection/contract";
+import { ConnectionLost, sentence } from "./connection/errors";
 import type { OpenPort, TransportChoice } from "./connection/hub-port";
 import { Drafts } from "./messages/drafts";
 import { Outbox, type Unsent } from "./messages/outbox";
 import { Rooms } from "./rooms/rooms";
+import { randomId } from "./ui/ids";
 import type { Box } from "./ui/storage";
 import { Store } from "./ui/store";
 
 export interface ChatParts {
+  user: User;
   openPort: OpenPort;
-  /** Who the person is. */
-  identity: Box;
-  /** Drafts, unsent messages, settings. */
+  /** This person's drafts, unsent messages and marks. */
   box: Box;
+  /** The server does not let us in any more; null: the session has ended. */
+  turnedAway(reason: string | null): void;
+  /** The server takes us for another person: somebody else has signed in meanwhile. */
+  somebodyElse(): void;
   /** The room the address asks for. */
   wantedRoom?: () => string | null;
   schedule?: Schedule;
@@ -25,32 +28,41 @@ export interface ChatParts {
 
 const CHOICES: readonly TransportChoice[] = ["auto", "webSockets", "serverSentEvents", "longPolling"];
 
-/** The whole page without its looks: all stores, joined together. */
+/** One sentence for the person: something went wrong (`problem`), or is just so (`news`). */
+export interface Notice {
+  text: string;
+  tone: "problem" | "news";
+}
+
+/** One person's chat without its looks: all stores, joined together. */
 export class Chat {
-  readonly account: Account;
-  readonly theme: ThemeChoice;
+  readonly user: User;
   readonly connection: Connection;
   readonly answers: Answers;
   readonly rooms: Rooms;
   readonly outbox: Outbox;
   readonly drafts: Drafts;
-  readonly me = new Store<Person | null>(null);
+  readonly me: Store<Me>;
+  /** Null until the server has told it. */
+  readonly budget = new Store<Budget | null>(null);
   readonly assistant = new Store<Assistant | null>(null);
-  /** One sentence about something that did not work, until it is closed. */
-  readonly notice = new Store<string | null>(null);
+  /** Shown until it is closed, or for a while. */
+  readonly notice = new Store<Notice | null>(null);
   /** For the live region: an answer that has just ended. */
   readonly finished = new Store<Message | null>(null);
   /** A message taken back: its text returns to the composer. */
   readonly handBack = new Store<Unsent | null>(null);
   readonly #box: Box;
   readonly #wantedRoom: () => string | null;
+  readonly #somebodyElse: () => void;
   #instance: string | null = null;
 
-  constructor({ openPort, identity, box, wantedRoom = () => null, schedule = onFrame }: ChatParts) {
+  constructor({ user, openPort, box, turnedAway, somebodyElse, wantedRoom = () => null, schedule = onFrame }: ChatParts) {
+    this.user = user;
+    this.me = new Store<Me>({ ...user, kind: "person", devices: 1 });
     this.#box = box;
     this.#wantedRoom = wantedRoom;
-    this.account = new Account(identity);
-    this.theme = new ThemeChoice(box);
+    this.#somebodyElse = somebodyElse;
     this.drafts = new Drafts(box);
     this.connection = new Connection(openPort, CHOICES.find((choice) => choice === box.read("transport")) ?? "auto");
     this.answers = new Answers(
@@ -68,31 +80,21 @@ export class Chat {
     this.outbox = new Outbox(box, {
       ready: () => this.connection.state.value.phase === "live",
       send: (entry) =>
-        this.connection.invoke<Message>(entry.ask ? "Ask" : "SendMessage", entry.roomId, entry.clientMessageId, entry.text),
+        entry.ask
+          ? this.connection.invoke<Message>("Ask", entry.roomId, entry.clientMessageId, entry.text, entry.model)
+          : this.connection.invoke<Message>("SendMessage", entry.roomId, entry.clientMessageId, entry.text),
       sent: (message) => this.rooms.take(message),
     });
     this.connection.hooks = {
       greet: () => this.#greet(),
       live: () => void this.outbox.flush(),
       called: (name, args) => this.#called(name, args),
+      turnedAway,
     };
-    if (this.account.identity.value) this.connection.open();
   }
 
-  signIn(name: string): void {
-    this.account.signIn(name);
-    if (this.account.identity.value) this.connection.open();
-  }
-
-  signOut(): void {
-    this.connection.close();
-    this.account.signOut();
-    this.rooms.forget();
-    this.me.set(null);
-  }
-
-  send(roomId: string, text: string, ask: boolean): void {
-    this.outbox.add(roomId, randomId(), text, ask);
+  send(roomId: string, text: string, ask: boolean, model: Model = "standard"): void {
+    this.outbox.add(roomId, randomId(), text, ask, model);
   }
 
   chooseTransport(choice: TransportChoice): void {
@@ -116,31 +118,28 @@ export class Chat {
     try {
       await work();
     } catch (error) {
-      this.notice.set(`${what}: ${sentence(error)}`);
+      this.notice.set({ text: `${what}: ${sentence(error)}`, tone: "problem" });
     }
   }
 
   async #greet(): Promise<void> {
-    const identity = this.account.identity.value;
-    if (!identity) return;
-    const entered = await this.connection.invoke<Entered>("Enter", identity.name, identity.key);
+    const entered = await this.connection.invoke<Entered>("Enter");
+    if (entered.me.id !== this.user.id) {
+      this.#somebodyElse();
+      throw new ConnectionLost("somebody else has signed in");
+    }
     const instance = entered.server.instance ?? null;
-    if (this.#instance !== null && instance !== this.#instance) this.#forgetTheOldServer();
+    if (instance !== this.#instance) this.outbox.expectNothing();
     this.#instance = instance;
     this.me.set(entered.me);
+    this.budget.set(entered.budget);
     this.assistant.set(entered.assistant);
     await this.rooms.restore(entered.rooms, this.#wantedRoom());
   }
 
-  #forgetTheOldServer(): void {
-    this.rooms.forget();
-    this.outbox.expectNothing();
-    this.notice.set("The server was started anew. What was said before is gone, and what you had not sent is kept.");
-  }
-
   readonly #handlers: { [K in keyof ServerCalls]: (...args: ServerCalls[K]) => void } = {
     ReceiveMessage: (message) => {
-      if (message.clientMessageId && message.author.id === this.me.value?.id) this.outbox.delivered(message.clientMessageId);
+      if (message.clientMessageId && message.author.id === this.me.value.id) this.outbox.delivered(message.clientMessageId);
       this.rooms.take(message);
     },
     PeopleChanged: (roomId, people) => this.rooms.setPeople(roomId, people),
@@ -150,6 +149,12 @@ export class Chat {
     AnswerDelta: (roomId, messageId, offset, text) => this.answers.delta(roomId, messageId, offset, text),
     AnswerStatus: (roomId, messageId, answer) => this.answers.status(roomId, messageId, answer),
     AnswerEnded: (roomId, messageId, text, answer) => this.answers.ended(roomId, messageId, text, answer),
+    BudgetChanged: (budget) => this.budget.set(budget),
+    AccountChanged: (me) => this.me.set(me),
+    RoomGone: (roomId, text) => {
+      this.rooms.gone(roomId);
+      this.notice.set({ text, tone: "news" });
+    },
   };
 
   #called<K extends keyof ServerCalls>(name: K, args: ServerCalls[K]): void {

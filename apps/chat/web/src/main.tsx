@@ -1,36 +1,60 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { Api, type Fetch } from "./account/api";
+import { seatOf } from "./account/seat";
+import { Session } from "./account/session";
+import { siblings } from "./account/siblings";
 import { App } from "./App";
-import { Chat, ChatContext } from "./chat";
+import type { Chat } from "./chat";
 import type { OpenPort } from "./connection/hub-port";
 import { signalrPort } from "./connection/signalr-port";
 import { watchBrowser } from "./connection/watch-browser";
+import { Page, PageContext } from "./page";
 import { followAddress, roomInAddress } from "./rooms/route";
 import "./ui/base.css";
 import { browserBox } from "./ui/storage";
 
 const HUB = "/chatHub";
 
+interface Server {
+  fetch?: Fetch;
+  openPort?: OpenPort;
+}
+
 /** In development `?mock` puts a server made up inside the page in the place of the real one. */
-async function openPort(query: URLSearchParams): Promise<OpenPort> {
-  if (import.meta.env.DEV && query.has("mock")) return (await import("../mock/browser")).mockPort(query);
-  return signalrPort(HUB);
+async function server(query: URLSearchParams): Promise<Server> {
+  return import.meta.env.DEV && query.has("mock") ? (await import("../mock/browser")).mockServer(query) : {};
+}
+
+/** What goes on between a chat and the browser, as long as it is the window's chat. */
+function attend(chat: Chat): () => void {
+  const ends = [followAddress(chat.rooms), watchBrowser(chat.connection)];
+  return () => ends.forEach((end) => end());
 }
 
 async function main(): Promise<void> {
   const query = new URLSearchParams(location.search);
   const box = browserBox(() => localStorage);
-  const identity = query.has("guest") ? browserBox(() => sessionStorage) : box;
-  const chat = new Chat({ openPort: await openPort(query), identity, box, wantedRoom: roomInAddress });
-  followAddress(chat.rooms);
-  watchBrowser(chat.connection);
+  const tab = browserBox(() => sessionStorage);
+  const seat = seatOf(query.has("guest"), tab);
+  const { fetch, openPort } = await server(query);
+  const api = new Api(seat, fetch);
+  const people = seat === null ? box : tab;
+  const session = new Session(api, people, siblings(seat));
+  const page = new Page({ api, session, openPort: openPort ?? signalrPort(HUB, () => api.token()), box, people, wantedRoom: roomInAddress });
+  let leave = () => {};
+  page.chat.subscribe(() => {
+    leave();
+    leave = page.chat.value ? attend(page.chat.value) : () => {};
+  });
+  void session.check();
   const root = document.getElementById("root");
   if (!root) throw new Error("The page has no #root.");
   createRoot(root).render(
     <StrictMode>
-      <ChatContext value={chat}>
+      <PageContext value={page}>
         <App />
-      </ChatContext>
+      </PageContext>
     </StrictMode>,
   );
 }

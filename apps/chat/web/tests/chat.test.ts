@@ -5,11 +5,13 @@ import { chunksOf } from "../src/messages/chunks";
 import { answeredQuestions } from "../src/messages/use-waiting";
 import { healSince, withMessage } from "../src/rooms/room-view";
 import { memoryBox } from "../src/ui/storage";
-import { ADA, answer, entered, FakeHub, message, room } from "./fake-port";
+import { ADA, answer, BUDGET, entered, FakeHub, ME, message, room, USER } from "./fake-port";
 
 let hub: FakeHub;
 let chat: Chat;
 let history: Message[];
+let turnedAway: (string | null)[];
+let strangers: number;
 
 const joined = (messages: Message[], more: Partial<Joined> = {}): Joined => ({
   room: room("r", history.length),
@@ -34,8 +36,12 @@ beforeEach(() => {
       return made;
     },
   };
-  const box = memoryBox();
-  chat = new Chat({ openPort: hub.open, identity: box, box, schedule: (work) => work() });
+  turnedAway = [];
+  strangers = 0;
+  chat = new Chat({
+    user: USER, openPort: hub.open, box: memoryBox(), schedule: (work) => work(),
+    turnedAway: (reason) => turnedAway.push(reason), somebodyElse: () => void strangers++,
+  });
 });
 
 afterEach(() => vi.useRealTimers());
@@ -45,16 +51,16 @@ const shown = () => chat.rooms.view("r").value.messages.map((each) => each.id);
 
 describe("Chat", () => {
   it("enters, joins the first room and shows its history", async () => {
-    chat.signIn("Ada");
+    chat.connection.open();
     await settled();
-    expect(hub.calls[0]?.slice(0, 2)).toEqual(["Enter", "Ada"]);
+    expect(hub.calls[0]).toEqual(["Enter"]);
     expect(hub.named("JoinRoom")).toEqual([["r", null]]);
     expect(shown()).toEqual(["m1", "m2"]);
     expect(chat.connection.state.value.phase).toBe("live");
   });
 
   it("shows a sent message once, though it comes back in two ways", async () => {
-    chat.signIn("Ada");
+    chat.connection.open();
     await settled();
     chat.send("r", "hello", false);
     await settled();
@@ -63,7 +69,7 @@ describe("Chat", () => {
   });
 
   it("heals after a reconnect: joins since the last message, then sends what waited", async () => {
-    chat.signIn("Ada");
+    chat.connection.open();
     await settled();
     hub.drop();
     history.push(message(3));
@@ -77,7 +83,7 @@ describe("Chat", () => {
 
   it("joins from before an answer that still ran, so that its end comes along", async () => {
     history.push(answer(3, "answering", "ab"), message(4));
-    chat.signIn("Ada");
+    chat.connection.open();
     await settled();
     hub.drop();
     history[2] = answer(3, "completed", "abcd");
@@ -88,7 +94,7 @@ describe("Chat", () => {
   });
 
   it("joins again when a piece of an answer is missing", async () => {
-    chat.signIn("Ada");
+    chat.connection.open();
     await settled();
     hub.call("ReceiveMessage", answer(3, "thinking"));
     hub.call("AnswerDelta", "r", "m3", 0, "one ");
@@ -99,20 +105,83 @@ describe("Chat", () => {
     expect(chat.answers.watch("m3").value?.text).toBe("one two three");
   });
 
-  it("drops its copy when the server has started anew, waits for no answer of the old one, and says so", async () => {
-    chat.signIn("Ada");
+  it("waits for no answer of a server that has started anew, and goes on with what it has", async () => {
+    chat.connection.open();
     await settled();
     chat.send("r", "@ai why?", false);
     await settled();
     expect(chat.outbox.expected.value).toHaveLength(1);
     hub.drop();
-    history = [message(1, { id: "fresh" })];
-    hub.replies.Enter = () => entered([room("r", 1)], "two");
+    hub.replies.Enter = () => entered([room("r", history.length)], "two");
     await vi.advanceTimersByTimeAsync(2_000);
-    expect(hub.named("JoinRoom")[1]).toEqual(["r", null]);
-    expect(shown()).toEqual(["fresh"]);
+    expect(hub.named("JoinRoom")[1]).toEqual(["r", 3]);
+    expect(shown()).toEqual(["m1", "m2", "m3"]);
     expect(chat.outbox.expected.value).toHaveLength(0);
-    expect(chat.notice.value).toContain("started anew");
+  });
+
+  it("takes the server's copy when it has forgotten what was said", async () => {
+    chat.connection.open();
+    await settled();
+    hub.drop();
+    history = [message(1, { id: "fresh" })];
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(shown()).toEqual(["fresh"]);
+  });
+
+  it("sends a question to the model that was chosen", async () => {
+    hub.replies.Ask = (_room: string, clientMessageId: string) => message(3, { clientMessageId });
+    chat.connection.open();
+    await settled();
+    chat.send("r", "why?", true, "premium");
+    await settled();
+    expect(hub.named("Ask")).toEqual([["r", expect.any(String), "why?", "premium"]]);
+  });
+
+  it("learns of a new budget, tier and role while it is open", async () => {
+    chat.connection.open();
+    await settled();
+    expect(chat.budget.value).toEqual(BUDGET);
+    hub.call("BudgetChanged", { ...BUDGET, left: 3 });
+    hub.call("AccountChanged", { ...ME, tier: "premium" });
+    expect(chat.budget.value?.left).toBe(3);
+    expect(chat.me.value.tier).toBe("premium");
+  });
+
+  it("moves on from a room that is gone, and says why", async () => {
+    chat.connection.open();
+    await settled();
+    hub.call("RoomGone", "r", "Grace has removed you from r.");
+    await settled();
+    expect(chat.rooms.active.value).toBe("other");
+    expect(chat.rooms.list.value?.map((each) => each.id)).toEqual(["other"]);
+    expect(shown()).toEqual([]);
+    expect(chat.notice.value).toEqual({ text: "Grace has removed you from r.", tone: "news" });
+    hub.call("RoomGone", "other", "Deleted.");
+    expect(chat.rooms.active.value).toBeNull();
+  });
+
+  it("gives nothing of mine to the server when it takes us for somebody else", async () => {
+    hub.replies.Enter = () => ({ ...entered([room("r", 2)]), me: { ...ME, id: "grace" } });
+    chat.connection.open();
+    chat.send("r", "mine", false);
+    await settled();
+    expect(strangers).toBe(1);
+    expect(hub.named("JoinRoom")).toEqual([]);
+    expect(hub.named("SendMessage")).toEqual([]);
+  });
+
+  it("keeps what is unsent when the session ends, and sends it once when the same person is back", async () => {
+    chat.connection.open();
+    await settled();
+    hub.endSession();
+    expect(turnedAway).toEqual([null]);
+    chat.send("r", "typed at the last moment", false);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(hub.named("SendMessage")).toEqual([]);
+    chat.connection.open();
+    await settled();
+    expect(hub.named("SendMessage")).toHaveLength(1);
+    expect(shown()).toEqual(["m1", "m2", "m3"]);
   });
 
   it("shows what the server says when a room cannot be opened, and opens it on retry", async () => {
@@ -120,7 +189,7 @@ describe("Chat", () => {
     hub.replies.JoinRoom = () => {
       throw new Error("HubError: Closed for today.");
     };
-    chat.signIn("Ada");
+    chat.connection.open();
     await settled();
     expect(chat.rooms.view("r").value).toMatchObject({ status: "error", error: "Closed for today." });
     hub.replies.JoinRoom = reply;
@@ -129,7 +198,7 @@ describe("Chat", () => {
   });
 
   it("leaves a room when it shows another", async () => {
-    chat.signIn("Ada");
+    chat.connection.open();
     await settled();
     await chat.rooms.show("other");
     expect(hub.named("LeaveRoom")).toEqual([["r"]]);
@@ -140,7 +209,7 @@ describe("Chat", () => {
     history = [message(7), message(8)];
     hub.replies.JoinRoom = () => joined(history, { hasMore: true });
     hub.replies.LoadEarlier = () => ({ messages: [message(5), message(6), message(7)], hasMore: false });
-    chat.signIn("Ada");
+    chat.connection.open();
     await settled();
     await chat.rooms.loadEarlier("r");
     expect(hub.named("LoadEarlier")).toEqual([["r", 7]]);
@@ -149,13 +218,13 @@ describe("Chat", () => {
   });
 
   it("puts a failure of stopping where it can be read", async () => {
-    chat.signIn("Ada");
+    chat.connection.open();
     await settled();
     hub.replies.StopAnswer = () => {
       throw new Error("HubError: Only Grace may stop it.");
     };
     await chat.stop("m3");
-    expect(chat.notice.value).toBe("The answer could not be stopped: Only Grace may stop it.");
+    expect(chat.notice.value).toEqual({ text: "The answer could not be stopped: Only Grace may stop it.", tone: "problem" });
   });
 });
 

@@ -8,6 +8,7 @@ let hub: FakeHub;
 let connection: Connection;
 let greetings: number;
 let lives: number;
+let turnedAway: (string | null)[];
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -15,7 +16,10 @@ beforeEach(() => {
   connection = new Connection(hub.open);
   greetings = 0;
   lives = 0;
-  connection.hooks = { greet: async () => void greetings++, live: () => void lives++, called: () => undefined };
+  turnedAway = [];
+  connection.hooks = {
+    greet: async () => void greetings++, live: () => void lives++, called: () => undefined, turnedAway: (reason) => turnedAway.push(reason),
+  };
 });
 
 afterEach(() => vi.useRealTimers());
@@ -80,14 +84,32 @@ describe("Connection", () => {
     expect(phase()).toBe("live");
   });
 
-  it("signs out with the server's sentence when it does not let us in", async () => {
+  it("gives up with the server's sentence when it does not let us in", async () => {
     connection.hooks = { ...connection.hooks!, greet: async () => Promise.reject(new Refused("That name is taken.")) };
     connection.open();
     await settled();
     expect(phase()).toBe("signed-out");
-    expect(connection.state.value.refusal).toBe("That name is taken.");
+    expect(turnedAway).toEqual(["That name is taken."]);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(hub.choices).toHaveLength(1);
+  });
+
+  it.each([
+    ["no session to start with", () => ((hub.sessionOver = true), hub.drop())],
+    ["no new token for an open connection", () => hub.endSession()],
+  ])("is signed out, and stays so, when there is %s", async (_, end) => {
+    connection.open();
+    await settled();
+    end();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(phase()).toBe("signed-out");
+    expect(turnedAway).toEqual([null]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(hub.choices.length).toBeLessThanOrEqual(2);
+    hub.sessionOver = false;
+    connection.open();
+    await settled();
+    expect(phase()).toBe("live");
   });
 
   it("changes the transport at once", async () => {

@@ -1,4 +1,6 @@
-import type { Answer, Entered, Message, Person, Room, ServerCalls } from "../src/connection/contract";
+import type { User } from "../src/account/api";
+import type { Answer, Budget, Entered, Me, Message, Person, Room, ServerCalls } from "../src/connection/contract";
+import { SignedOut } from "../src/connection/errors";
 import type { HubPort, OpenPort, PortEvents, TransportChoice } from "../src/connection/hub-port";
 
 type Reply = (...args: never[]) => unknown;
@@ -9,6 +11,7 @@ export class FakeHub {
   readonly choices: TransportChoice[] = [];
   replies: Record<string, Reply> = {};
   reachable = true;
+  sessionOver = false;
   #current: { events: PortEvents; cut(): void } | null = null;
 
   readonly open: OpenPort = (events, choice): HubPort => {
@@ -23,6 +26,7 @@ export class FakeHub {
       },
       start: async () => {
         if (!this.reachable) throw new Error("unreachable");
+        if (this.sessionOver) throw new SignedOut();
         open = true;
         this.#current = { events, cut: () => (open = false) };
       },
@@ -48,20 +52,31 @@ export class FakeHub {
     this.#current?.events.called(name, args);
   }
 
+  /** A new token was asked for and refused. */
+  endSession(): void {
+    this.#current?.events.signedOut();
+  }
+
   named(method: string): unknown[][] {
     return this.calls.filter(([name]) => name === method).map(([, ...args]) => args);
   }
 }
 
 export const ADA: Person = { id: "ada", name: "Ada", kind: "person", devices: 1 };
+export const USER: User = { id: "ada", name: "Ada", role: "member", tier: "free" };
+export const ME: Me = { ...ADA, role: "member", tier: "free" };
+export const BUDGET: Budget = { tokensPerDay: 20_000, left: 12_400, resetsAt: "2026-01-02T00:00:00Z", questionsAtOnce: 2 };
 export const AI: Person = { id: "ai", name: "Assistant", kind: "assistant", devices: 0 };
 
 export function room(id: string, lastSeq = 0): Room {
-  return { id, name: id, topic: "", people: 1, lastSeq };
+  return { id, name: id, topic: "", people: 1, lastSeq, isPrivate: false, members: [] };
 }
 
 export function entered(rooms: Room[], instance: string | null = null): Entered {
-  return { me: ADA, rooms, assistant: { name: "Assistant", model: "m", state: "ready", detail: null }, server: { version: "1", instance } };
+  return {
+    me: ME, rooms, budget: BUDGET, server: { version: "1", instance },
+    assistant: { name: "Assistant", model: "m", state: "ready", detail: null, premiumModel: null },
+  };
 }
 
 export function message(seq: number, more: Partial<Message> = {}): Message {
@@ -69,6 +84,6 @@ export function message(seq: number, more: Partial<Message> = {}): Message {
 }
 
 export function answer(seq: number, state: Answer["state"], text = ""): Message {
-  const details: Answer = { state, place: 0, askedBy: ADA, questionId: `m${seq - 1}`, startedAt: null, endedAt: null, elapsed: 0 };
+  const details: Answer = { state, place: 0, askedBy: ADA, questionId: `m${seq - 1}`, startedAt: null, endedAt: null, elapsed: 0, model: "standard" };
   return message(seq, { kind: "assistant", author: AI, text, answer: details });
 }

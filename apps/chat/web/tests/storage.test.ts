@@ -1,25 +1,24 @@
 import { describe, expect, it } from "vitest";
-import { Account, cleanName } from "../src/account/account";
 import { candidatesFor, mentionAt } from "../src/messages/completion";
 import { Drafts } from "../src/messages/drafts";
 import { ReadMarks, unread } from "../src/rooms/read-marks";
-import { browserBox, memoryBox } from "../src/ui/storage";
+import { browserBox, memoryBox, partOf } from "../src/ui/storage";
 import { ADA, AI, room } from "./fake-port";
 
 describe("Drafts", () => {
   it("keeps one draft for each room, over a reload", () => {
     const box = memoryBox();
-    new Drafts(box).write("a", { text: "to a", ask: true });
-    new Drafts(box).write("b", { text: "to b", ask: false });
-    expect(new Drafts(box).read("a")).toEqual({ text: "to a", ask: true });
+    new Drafts(box).write("a", { text: "to a", ask: true, model: "premium" });
+    new Drafts(box).write("b", { text: "to b", ask: false, model: "standard" });
+    expect(new Drafts(box).read("a")).toEqual({ text: "to a", ask: true, model: "premium" });
     expect(new Drafts(box).read("b").text).toBe("to b");
-    expect(new Drafts(box).read("c")).toEqual({ text: "", ask: false });
+    expect(new Drafts(box).read("c")).toEqual({ text: "", ask: false, model: "standard" });
   });
 
   it("leaves nothing behind when the text is gone", () => {
     const box = memoryBox();
-    new Drafts(box).write("a", { text: "x", ask: false });
-    new Drafts(box).write("a", { text: "", ask: false });
+    new Drafts(box).write("a", { text: "x", ask: false, model: "standard" });
+    new Drafts(box).write("a", { text: "", ask: false, model: "standard" });
     expect(box.keys("draft.")).toEqual([]);
   });
 
@@ -27,7 +26,7 @@ describe("Drafts", () => {
     const forbidden = browserBox(() => {
       throw new Error("SecurityError");
     });
-    new Drafts(forbidden).write("a", { text: "x", ask: false });
+    new Drafts(forbidden).write("a", { text: "x", ask: false, model: "standard" });
     expect(new Drafts(forbidden).read("a").text).toBe("");
     const damaged = memoryBox();
     damaged.write("draft.a", "{");
@@ -35,27 +34,15 @@ describe("Drafts", () => {
   });
 });
 
-describe("Account", () => {
-  it("is the same person after a reload and after signing in again", () => {
-    const box = memoryBox();
-    const first = new Account(box);
-    expect(first.identity.value).toBeNull();
-    first.signIn("  Ada   Lovelace ");
-    const key = first.identity.value?.key;
-    expect(key).toMatch(/^[0-9a-f]{48}$/);
-    expect(new Account(box).identity.value).toEqual({ name: "Ada Lovelace", key });
-    first.signOut();
-    expect(new Account(box).identity.value).toBeNull();
-    expect(new Account(box).lastName).toBe("Ada Lovelace");
-    first.signIn("Ada");
-    expect(first.identity.value?.key).toBe(key);
-  });
-
-  it("takes no empty name", () => {
-    const account = new Account(memoryBox());
-    account.signIn("   ");
-    expect(account.identity.value).toBeNull();
-    expect(cleanName("x".repeat(99))).toHaveLength(40);
+describe("partOf", () => {
+  it("keeps what belongs to one person from another", () => {
+    const all = memoryBox();
+    const [ada, grace] = [partOf(all, "of.ada."), partOf(all, "of.grace.")];
+    new Drafts(ada).write("r", { text: "Ada's", ask: false, model: "standard" });
+    expect(new Drafts(grace).read("r").text).toBe("");
+    expect(grace.keys("")).toEqual([]);
+    expect(ada.keys("draft.")).toEqual(["draft.r"]);
+    expect(new Drafts(partOf(all, "of.ada.")).read("r").text).toBe("Ada's");
   });
 });
 
@@ -80,7 +67,7 @@ describe("completion of @", () => {
   });
 
   it("knows the assistant by its name and as ai, and people by each of their names", () => {
-    const assistant = { name: "Helper", model: "", state: "ready", detail: null } as const;
+    const assistant = { name: "Helper", model: "", state: "ready", detail: null, premiumModel: null } as const;
     const people = [ADA, AI, { ...ADA, id: "g", name: "Grace Hopper" }];
     expect(candidatesFor("", people, assistant).map((each) => each.insert)).toEqual(["@ai ", "@Ada ", "@Grace Hopper "]);
     expect(candidatesFor("ho", people, assistant).map((each) => each.name)).toEqual(["Grace Hopper"]);

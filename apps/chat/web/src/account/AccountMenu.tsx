@@ -1,56 +1,65 @@
+import { useState } from "react";
+import { BudgetMeter } from "../budget/BudgetMeter";
 import { useChat } from "../chat";
+import { usePage } from "../page";
 import { Avatar } from "../ui/Avatar";
-import { Icon } from "../ui/Icon";
+import { Icon, type IconName } from "../ui/Icon";
 import { Popover } from "../ui/Popover";
 import { useValue } from "../ui/store";
 import styles from "./account.module.css";
-import type { Theme } from "./theme";
+import { standingOf } from "./names";
+import { PasswordDialog } from "./PasswordDialog";
+import { PeopleDialog } from "./PeopleDialog";
+import { ThemeSwitch } from "./ThemeSwitch";
 
-const THEMES: readonly [Theme, string][] = [
-  ["system", "System"],
-  ["light", "Light"],
-  ["dark", "Dark"],
-];
+type Opened = "password" | "people" | null;
 
-/** Me, at the foot of the rooms: looks, shortcuts, a second person, the way out. */
+/** Me, at the foot of the rooms: who I am here, what is left today, settings, a second person, the way out. */
 export function AccountMenu({ onShortcuts }: { onShortcuts(): void }) {
   const chat = useChat();
-  const identity = useValue(chat.account.identity);
+  const page = usePage();
   const me = useValue(chat.me);
-  const theme = useValue(chat.theme.value);
-  const name = identity?.name ?? "";
+  const [opened, setOpened] = useState<Opened>(null);
+  const shut = () => setOpened(null);
   return (
-    <Popover label="Account" side="above"
-      trigger={(props) => (
-        <button type="button" className={styles.me} aria-label={`Account: ${name}`} {...props}>
-          <Avatar person={{ id: me?.id ?? "me", name, kind: "person" }} size={32} />
-          <span>{name}</span>
-        </button>
-      )}>
-      {(close) => (
-        <div className={styles.menu}>
-          <fieldset className={styles.themes} aria-label="Theme">
-            {THEMES.map(([value, label]) => (
-              <label key={value}>
-                <input type="radio" name="theme" checked={theme === value} onChange={() => chat.theme.choose(value)} />
-                {label}
-              </label>
-            ))}
-          </fieldset>
-          <button type="button" onClick={() => (close(), onShortcuts())}>
-            <Icon name="keyboard" />
-            Keyboard shortcuts
+    <>
+      <Popover label="Account" side="above"
+        trigger={(props) => (
+          <button type="button" className={styles.me} aria-label={`Account: ${me.name}`} {...props}>
+            <Avatar person={me} size={32} />
+            <span className={styles.who}>
+              {me.name}
+              <small>{standingOf(me)}</small>
+            </span>
           </button>
-          <a href="?guest" target="_blank" rel="noopener" onClick={close}>
-            <Icon name="window" />
-            New window as somebody else
-          </a>
-          <button type="button" onClick={() => chat.signOut()}>
-            <Icon name="out" />
-            Sign out
-          </button>
-        </div>
-      )}
-    </Popover>
+        )}>
+        {(close) => {
+          const item = (icon: IconName, label: string, act: () => void) => (
+            <button type="button" onClick={() => (close(), act())}>
+              <Icon name={icon} />
+              {label}
+            </button>
+          );
+          return (
+            <div className={styles.menu}>
+              <div className={styles.today}>
+                <BudgetMeter />
+              </div>
+              <ThemeSwitch />
+              {me.role === "admin" && item("people", "People", () => setOpened("people"))}
+              {me.role !== "guest" && item("key", "Change password", () => setOpened("password"))}
+              {item("keyboard", "Keyboard shortcuts", onShortcuts)}
+              <a href="?guest" target="_blank" rel="noopener" onClick={close}>
+                <Icon name="window" />
+                New window as somebody else
+              </a>
+              {item("out", "Sign out", () => void chat.attempt("You could not be signed out", () => page.signOut()))}
+            </div>
+          );
+        }}
+      </Popover>
+      {opened === "password" && <PasswordDialog onClose={shut} />}
+      {opened === "people" && <PeopleDialog onClose={shut} />}
+    </>
   );
 }

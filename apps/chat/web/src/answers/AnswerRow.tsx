@@ -20,13 +20,13 @@ export function AnswerRow({ message }: { message: Message }) {
   const { answer, text } = live;
   const running = isRunning(answer);
   return (
-    <Row author={message.author} sentAt={message.sentAt} note={`to ${answer.askedBy.id === me?.id ? "you" : answer.askedBy.name}`} state={answer.state}>
+    <Row author={message.author} sentAt={message.sentAt} note={`to ${answer.askedBy.id === me.id ? "you" : answer.askedBy.name}${answer.model === "premium" ? " · premium" : ""}`} state={answer.state}>
       {text !== "" && (
         <div className={`${styles.text} ${running ? styles.growing : ""}`} data-answer-text>
           <Markdown text={text} growing={running} />
         </div>
       )}
-      {running && text === "" && <Waiting live={live} mine={answer.askedBy.id === me?.id} />}
+      {running && text === "" && <Waiting live={live} mine={answer.askedBy.id === me.id} />}
       {!running && <End id={message.id} answer={answer} text={text} />}
     </Row>
   );
@@ -65,19 +65,29 @@ export function placeInLine(place: number, mine: boolean): string {
 function End({ id, answer, text }: { id: string; answer: Answer; text: string }) {
   const chat = useChat();
   const [asked, setAsked] = useState(false);
+  const me = useValue(chat.me);
+  const budget = useValue(chat.budget);
   const done = answer.state === "completed" && !answer.error;
+  const limited = answer.state === "limited";
+  // Until the budget is renewed another try would be refused.
+  const later = limited && answer.askedBy.id === me.id && budget?.left === 0;
   const again = () => {
     setAsked(true);
     void chat.again(id).finally(() => setAsked(false));
   };
   return (
     <div className={styles.end}>
-      <span className={`${styles.why} ${answer.state === "failed" ? styles.failed : ""}`}>{howItEnded(answer)}</span>
+      <span className={`${styles.why} ${answer.state === "failed" ? styles.failed : ""}`}>
+        {limited && <Icon name="clock" size={14} />}
+        {howItEnded(answer)}
+      </span>
       {text !== "" && <CopyButton text={text} label="Copy answer" />}
-      <button type="button" className={done ? "" : styles.strong} onClick={again} disabled={asked}>
-        <Icon name="again" size={14} />
-        Try again
-      </button>
+      {!later && (
+        <button type="button" className={done ? "" : styles.strong} onClick={again} disabled={asked}>
+          <Icon name="again" size={14} />
+          Try again
+        </button>
+      )}
     </div>
   );
 }
@@ -89,6 +99,8 @@ export function howItEnded(answer: Answer): string {
       return `Stopped after ${time}`;
     case "interrupted":
       return answer.error ?? "Interrupted before it was finished";
+    case "limited":
+      return answer.error ?? "Cut short: today's tokens are used up";
     case "failed":
       return answer.error ?? "The assistant could not answer";
     default:

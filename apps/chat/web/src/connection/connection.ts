@@ -1,7 +1,7 @@
 import { Store } from "../ui/store";
 import { delayBefore } from "./backoff";
 import type { ServerCalls } from "./contract";
-import { ConnectionLost, Refused, sentence } from "./errors";
+import { ConnectionLost, Refused, SignedOut, sentence } from "./errors";
 import type { HubPort, OpenPort, TransportChoice, TransportName } from "./hub-port";
 
 export type Phase = "signed-out" | "connecting" | "live" | "reconnecting" | "offline";
@@ -15,8 +15,6 @@ export interface ConnectionState {
   reconnects: number;
   /** When the next try begins (ms since 1970); null while one is under way or none is planned. */
   retryAt: number | null;
-  /** Why the server did not let us in. */
-  refusal: string | null;
 }
 
 export interface ConnectionHooks {
@@ -25,6 +23,8 @@ export interface ConnectionHooks {
   /** Runs each time the connection has become live. */
   live(): void;
   called<K extends keyof ServerCalls>(name: K, args: ServerCalls[K]): void;
+  /** The server does not let us in (any more); null: because the session has ended. The connection is closed then. */
+  turnedAway(reason: string | null): void;
 }
 
 const START_LIMIT = 15_000;
@@ -50,21 +50,21 @@ export class Connection {
       rtt: null,
       reconnects: 0,
       retryAt: null,
-      refusal: null,
     });
   }
 
+  /** Connects, and stays connected until `close`. */
   open(): void {
     this.#wasLive = false;
     this.#attempt = 0;
-    this.#patch({ phase: "connecting", refusal: null, reconnects: 0 });
+    this.#patch({ phase: "connecting", reconnects: 0 });
     void this.#try();
   }
 
   /** Signs out: no connection, no more tries. */
-  close(refusal: string | null = null): void {
+  close(): void {
     this.#drop();
-    this.#patch({ phase: "signed-out", transport: null, rtt: null, retryAt: null, refusal });
+    this.#patch({ phase: "signed-out", transport: null, rtt: null, retryAt: null });
   }
 
   tryNow(): void {
@@ -139,6 +139,7 @@ export class Connection {
       {
         called: (name, args) => port === this.#port && this.hooks?.called(name, args),
         closed: () => port === this.#port && this.#lost(),
+        signedOut: () => port === this.#port && this.#turnedAway(null),
       },
       this.state.value.choice,
     );
@@ -150,7 +151,8 @@ export class Connection {
       if (port === this.#port) this.#becameLive(port);
     } catch (error) {
       if (port !== this.#port) return;
-      if (error instanceof Refused) this.close(error.message);
+      if (error instanceof SignedOut) this.#turnedAway(null);
+      else if (error instanceof Refused) this.#turnedAway(error.message);
       else this.#lost();
     }
   }
@@ -162,6 +164,11 @@ export class Connection {
     this.#patch({ phase: "live", transport: port.transport, reconnects, retryAt: null });
     this.hooks?.live();
     void this.ping();
+  }
+
+  #turnedAway(reason: string | null): void {
+    this.close();
+    this.hooks?.turnedAway(reason);
   }
 
   #lost(): void {

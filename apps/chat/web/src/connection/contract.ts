@@ -8,15 +8,43 @@ export interface Person {
   devices: number;
 }
 
+export type Role = "admin" | "member" | "guest";
+export type Tier = "guest" | "free" | "premium";
+
+/** The person whose page this is. */
+export interface Me extends Person {
+  role: Role;
+  tier: Tier;
+}
+
+export interface RoomMember {
+  id: string;
+  name: string;
+  isOwner: boolean;
+}
+
 export interface Room {
   id: string;
   name: string;
   topic: string;
   people: number;
   lastSeq: number;
+  isPrivate: boolean;
+  /** Those who can see a private room; empty for rooms that everybody sees. */
+  members: RoomMember[];
 }
 
-export type AnswerState = "queued" | "thinking" | "answering" | "completed" | "stopped" | "failed" | "interrupted";
+/** What a person may ask of the assistant. A limit of null is no limit. */
+export interface Budget {
+  tokensPerDay: number | null;
+  left: number | null;
+  resetsAt: string;
+  questionsAtOnce: number | null;
+}
+
+export type Model = "standard" | "premium";
+
+export type AnswerState = "queued" | "thinking" | "answering" | "completed" | "stopped" | "failed" | "interrupted" | "limited";
 
 export interface Answer {
   state: AnswerState;
@@ -29,6 +57,7 @@ export interface Answer {
   error?: string | null;
   /** Seconds, at the moment of sending. */
   elapsed: number;
+  model: Model;
 }
 
 export interface Message {
@@ -48,13 +77,16 @@ export interface Assistant {
   model: string;
   state: "starting" | "ready" | "failed";
   detail: string | null;
+  /** Null: premium questions go to the same model, which may answer at greater length. */
+  premiumModel: string | null;
 }
 
 export interface Entered {
-  me: Person;
+  me: Me;
   rooms: Room[];
   assistant: Assistant;
-  /** `instance` changes when the server starts anew: its history is gone then. */
+  budget: Budget;
+  /** `instance` changes when the server starts anew: answers that ran then are interrupted. */
   server: { version: string; instance?: string | null };
 }
 
@@ -82,6 +114,11 @@ export interface ServerCalls {
   AnswerDelta: [roomId: string, messageId: string, offset: number, text: string];
   AnswerStatus: [roomId: string, messageId: string, answer: Answer];
   AnswerEnded: [roomId: string, messageId: string, text: string, answer: Answer];
+  BudgetChanged: [budget: Budget];
+  /** My role or tier is another one now. */
+  AccountChanged: [me: Me];
+  /** I am no member any more, or the room was deleted; `sentence` says which. */
+  RoomGone: [roomId: string, sentence: string];
 }
 
 export const SERVER_CALLS: readonly (keyof ServerCalls)[] = [
@@ -93,6 +130,9 @@ export const SERVER_CALLS: readonly (keyof ServerCalls)[] = [
   "AnswerDelta",
   "AnswerStatus",
   "AnswerEnded",
+  "BudgetChanged",
+  "AccountChanged",
+  "RoomGone",
 ];
 
 export function isRunning(answer: Answer | null | undefined): boolean {

@@ -6,6 +6,14 @@ export class ConnectionLost extends Error {
   }
 }
 
+/** The session is over: no token is given for it any more. */
+export class SignedOut extends Error {
+  constructor() {
+    super("The session has ended.");
+    this.name = "SignedOut";
+  }
+}
+
 /** The server answered with an error; the text is a sentence for people. */
 export class Refused extends Error {
   constructor(text: string) {

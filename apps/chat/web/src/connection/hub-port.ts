@@ -7,12 +7,15 @@ export type TransportName = "WebSockets" | "Server-Sent Events" | "Long polling"
 export interface PortEvents {
   called<K extends keyof ServerCalls>(name: K, args: ServerCalls[K]): void;
   closed(error: Error | undefined): void;
+  /** No new token is given: the session has ended. */
+  signedOut(): void;
 }
 
 /** One connection to the hub, used once: started, then closed. The page, the tests and the mock meet here. */
 export interface HubPort {
   readonly transport: TransportName | null;
   readonly open: boolean;
+  /** Raises `SignedOut` when there is no session to start with. */
   start(): Promise<void>;
   stop(): Promise<void>;
   invoke(method: string, ...args: unknown[]): Promise<unknown>;

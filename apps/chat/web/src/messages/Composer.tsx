@@ -1,15 +1,20 @@
 import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent } from "react";
+import { obstacle } from "../budget/budget";
+import { ModelChoice, modelFor } from "../budget/ModelChoice";
 import { useChat } from "../chat";
 import { Icon } from "../ui/Icon";
 import { useValue } from "../ui/store";
+import { useNow } from "../ui/use-now";
+import { ComposerNotices } from "./ComposerNotices";
 import styles from "./composer.module.css";
 import { candidatesFor, mentionAt, type Candidate } from "./completion";
 import { CompletionList, optionId } from "./CompletionList";
-import { CHARACTERS_LIMIT, excess } from "./outbox";
+import { CHARACTERS_LIMIT, excess, isQuestion } from "./outbox";
 import { useDraft } from "./use-draft";
 import { useRunning } from "./use-running";
 
 const TYPING_EVERY = 2_000;
+const BUDGET_EVERY = 30_000;
 
 /** Where messages and questions are written. Keyed by its room: each room has its own draft. */
 export function Composer({ roomId, roomName }: { roomId: string; roomName: string }) {
@@ -17,6 +22,8 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
   const assistant = useValue(chat.assistant);
   const { people } = useValue(chat.rooms.view(roomId));
   const me = useValue(chat.me);
+  const budget = useValue(chat.budget);
+  const now = useNow(BUDGET_EVERY);
   const [draft, write] = useDraft(roomId);
   const [caret, setCaret] = useState(0);
   const [dismissed, setDismissed] = useState(-1);
@@ -36,12 +43,14 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
   }, []);
 
   const mention = mentionAt(draft.text, caret);
-  const others = people.filter((person) => person.id !== me?.id);
+  const others = people.filter((person) => person.id !== me.id);
   const candidates = mention && mention.from !== dismissed ? candidatesFor(mention.query, others, assistant) : [];
   const active = Math.min(chosen, candidates.length - 1);
   const empty = draft.text.trim() === "";
   const over = excess(draft.text);
   const tooLong = over > 0;
+  const stopped = isQuestion(draft) ? obstacle(budget, now) : null;
+  const cannotSend = empty || tooLong || stopped !== null;
   const canStop = running.id !== null && empty;
   const name = assistant?.name ?? "the assistant";
 
@@ -56,9 +65,9 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
     }
   };
   const send = () => {
-    if (empty || tooLong) return;
-    chat.send(roomId, draft.text.trim(), draft.ask);
-    write({ text: "", ask: draft.ask });
+    if (cannotSend) return;
+    chat.send(roomId, draft.text.trim(), draft.ask, modelFor(draft.model, me));
+    write({ ...draft, text: "" });
     typedAt.current = 0;
     input.current?.focus();
   };
@@ -92,12 +101,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
 
   return (
     <div className={styles.wrap}>
-      {draft.ask && assistant && assistant.state !== "ready" && (
-        <p className={styles.notice}>
-          {assistant.state === "starting" ? `${name} is getting ready` : `${name} is not available`}
-          {assistant.detail && ` · ${assistant.detail}`}
-        </p>
-      )}
+      <ComposerNotices assistant={draft.ask ? assistant : null} obstacle={stopped} />
       {candidates.length > 0 && <CompletionList candidates={candidates} active={active} onChoose={complete} />}
       <div className={`${styles.box} ${draft.ask ? styles.ask : ""}`}>
         <textarea ref={input} className={styles.input} rows={1} value={draft.text} aria-label="Message" aria-autocomplete="list"
@@ -116,6 +120,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
             <Icon name="spark" size={16} />
             Ask
           </button>
+          {draft.ask && <ModelChoice model={draft.model} onChoose={(model) => write({ ...draft, model })} />}
           <span className={`${styles.hint} ${tooLong ? styles.warn : ""}`}>
             {tooLong ? tooMany(over) : hint(canStop)}
           </span>
@@ -125,7 +130,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
               <Icon name="stop" size={20} />
             </button>
           ) : (
-            <button type="button" className={styles.send} aria-label="Send" title="Send (Enter)" disabled={empty || tooLong} onClick={send}>
+            <button type="button" className={styles.send} aria-label="Send" title="Send (Enter)" disabled={cannotSend} onClick={send}>
               <Icon name="send" size={20} />
             </button>
           )}

@@ -43,7 +43,7 @@ export function Timeline({ roomId }: { roomId: string }) {
             {view.status === "error" && <RoomFailed roomId={roomId} error={view.error} />}
             {view.status === "ready" && empty && <EmptyRoom roomId={roomId} />}
             {chunksOf(view.messages).map((chunk) => <ChunkRows key={chunk.key} chunk={chunk} newAfter={view.newAfter} />)}
-            {waiting.me && waiting.unsent.map((entry) => <UnsentRow key={entry.clientMessageId} entry={entry} me={waiting.me!} />)}
+            {waiting.unsent.map((entry) => <UnsentRow key={entry.clientMessageId} entry={entry} me={waiting.me} />)}
             {waiting.assistant && waiting.expected.map((each) => <ExpectedRow key={each.clientMessageId} author={waiting.assistant!} since={each.since} />)}
           </MentionNames>
         </div>

@@ -7,7 +7,7 @@ export function Typing({ roomId }: { roomId: string }) {
   const chat = useChat();
   const me = useValue(chat.me);
   const { typing } = useValue(chat.rooms.view(roomId));
-  return <div className={styles.typing}>{typingLine(typing.filter((name) => name !== me?.name))}</div>;
+  return <div className={styles.typing}>{typingLine(typing.filter((name) => name !== me.name))}</div>;
 }
 
 export function typingLine(names: readonly string[]): string {

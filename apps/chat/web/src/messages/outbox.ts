@@ -1,4 +1,4 @@
-import type { Message } from "../connection/contract";
+import type { Message, Model } from "../connection/contract";
 import { ConnectionLost, sentence } from "../connection/errors";
 import { isRecord, readJson, type Box } from "../ui/storage";
 import { Store } from "../ui/store";
@@ -10,6 +10,8 @@ export interface Unsent {
   text: string;
   /** Goes to the assistant (`Ask`) instead of only to the room. */
   ask: boolean;
+  /** Which model a question goes to. */
+  model: Model;
   createdAt: string;
   state: "waiting" | "sending" | "failed";
   error: string | null;
@@ -48,9 +50,9 @@ export class Outbox {
     this.entries = new Store(restore(box));
   }
 
-  add(roomId: string, clientMessageId: string, text: string, ask: boolean): void {
+  add(roomId: string, clientMessageId: string, text: string, ask: boolean, model: Model = "standard"): void {
     const createdAt = new Date().toISOString();
-    const entry: Unsent = { clientMessageId, roomId, text, ask, createdAt, state: "waiting", error: null };
+    const entry: Unsent = { clientMessageId, roomId, text, ask, model, createdAt, state: "waiting", error: null };
     this.#box.write(key(clientMessageId), JSON.stringify(entry));
     this.entries.update((entries) => [...entries, entry]);
     void this.flush();
@@ -98,7 +100,7 @@ export class Outbox {
   async #deliver(entry: Unsent): Promise<void> {
     const { clientMessageId, roomId } = entry;
     this.#change(clientMessageId, { state: "sending" });
-    if (entry.ask || MENTION.test(entry.text)) this.#expect({ clientMessageId, roomId, since: Date.now() });
+    if (isQuestion(entry)) this.#expect({ clientMessageId, roomId, since: Date.now() });
     try {
       const message = await this.#hooks.send(entry);
       this.delivered(clientMessageId);
@@ -124,6 +126,11 @@ export class Outbox {
       entries.map((entry) => (entry.clientMessageId === clientMessageId ? { ...entry, ...change } : entry)),
     );
   }
+}
+
+/** Goes it to the assistant? */
+export function isQuestion({ text, ask }: { text: string; ask: boolean }): boolean {
+  return ask || MENTION.test(text);
 }
 
 /** By how many characters a message is longer than the server takes; 0 when it may go. */
@@ -158,6 +165,7 @@ function isUnsent(value: unknown): value is Unsent {
     typeof value.roomId === "string" &&
     typeof value.text === "string" &&
     typeof value.ask === "boolean" &&
+    (value.model === "standard" || value.model === "premium") &&
     typeof value.createdAt === "string"
   );
 }

@@ -16,7 +16,7 @@ export function useDraft(roomId: string): [Draft, (draft: Draft) => void] {
     if (back?.roomId !== roomId) return;
     chat.handBack.set(null);
     setDraft((before) => {
-      const next = { text: before.text ? `${back.text}\n${before.text}` : back.text, ask: back.ask };
+      const next = { text: before.text ? `${back.text}\n${before.text}` : back.text, ask: back.ask, model: back.model };
       chat.drafts.write(roomId, next);
       return next;
     });

@@ -15,7 +15,7 @@ export function useRunning(roomId: string): Running {
   const chat = useChat();
   const me = useValue(chat.me);
   const { messages } = useValue(chat.rooms.view(roomId));
-  const id = messages.find((message) => isRunning(message.answer) && message.answer?.askedBy.id === me?.id)?.id ?? null;
+  const id = messages.find((message) => isRunning(message.answer) && message.answer?.askedBy.id === me.id)?.id ?? null;
   const [stopped, setStopped] = useState<string | null>(null);
   const stop = useCallback(() => {
     if (!id) return;

@@ -1,11 +1,11 @@
 import { useMemo } from "react";
 import { useChat } from "../chat";
-import type { Message, Person } from "../connection/contract";
+import type { Me, Message, Person } from "../connection/contract";
 import { useValue } from "../ui/store";
 import type { Expected, Unsent } from "./outbox";
 
 interface Waiting {
-  me: Person | null;
+  me: Me;
   assistant: Person | null;
   unsent: readonly Unsent[];
   expected: readonly Expected[];
@@ -14,13 +14,11 @@ interface Waiting {
 /** What stands below the messages of a room because the server does not have it yet. */
 export function useWaiting(roomId: string, messages: readonly Message[]): Waiting {
   const chat = useChat();
-  const known = useValue(chat.me);
-  const identity = useValue(chat.account.identity);
+  const me = useValue(chat.me);
   const assistant = useValue(chat.assistant);
   const entries = useValue(chat.outbox.entries);
   const expected = useValue(chat.outbox.expected);
   return useMemo(() => {
-    const me = known ?? (identity && ({ id: "me", name: identity.name, kind: "person", devices: 1 } satisfies Person));
     const answered = answeredQuestions(messages);
     return {
       me,
@@ -28,7 +26,7 @@ export function useWaiting(roomId: string, messages: readonly Message[]): Waitin
       unsent: entries.filter((entry) => entry.roomId === roomId),
       expected: expected.filter((each) => each.roomId === roomId && !answered.has(each.clientMessageId)),
     };
-  }, [roomId, messages, known, identity, assistant, entries, expected]);
+  }, [roomId, messages, me, assistant, entries, expected]);
 }
 
 /** The client's ids of the questions that have an answer among the messages. */

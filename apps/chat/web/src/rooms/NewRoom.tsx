@@ -3,6 +3,9 @@ import { useChat } from "../chat";
 import { sentence } from "../connection/errors";
 import { Button } from "../ui/buttons";
 import { Dialog } from "../ui/Dialog";
+import { Field } from "../ui/Field";
+import form from "../ui/form.module.css";
+import { Icon } from "../ui/Icon";
 import styles from "./rooms.module.css";
 
 /** As long as the server lets it be. */
@@ -11,12 +14,13 @@ const NAME_LIMIT = 40;
 export function NewRoom({ onClose, onMade }: { onClose(): void; onMade(roomId: string): void }) {
   const chat = useChat();
   const [name, setName] = useState("");
+  const [isPrivate, setPrivate] = useState(false);
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const create = async () => {
     setBusy(true);
     try {
-      onMade((await chat.rooms.create(name.trim())).id);
+      onMade((await chat.rooms.create(name.trim(), isPrivate)).id);
       onClose();
     } catch (failure) {
       setError(sentence(failure));
@@ -25,17 +29,20 @@ export function NewRoom({ onClose, onMade }: { onClose(): void; onMade(roomId: s
   };
   return (
     <Dialog title="New room" onClose={onClose}>
-      <form
+      <form className={form.form}
         onSubmit={(event) => {
           event.preventDefault();
           void create();
         }}>
-        <label className={styles.field}>
-          Name of the room
-          <input value={name} maxLength={NAME_LIMIT} autoComplete="off" onChange={(event) => setName(event.target.value)} />
+        <Field label="Name of the room" value={name} error={error} maxLength={NAME_LIMIT} autoComplete="off" onChange={(event) => setName(event.target.value)} />
+        <label className={styles.private}>
+          <input type="checkbox" checked={isPrivate} onChange={(event) => setPrivate(event.target.checked)} />
+          <span>
+            <Icon name="lock" size={14} /> Private: only people you add
+            <small>Nobody else sees the room, its name or what is said in it.</small>
+          </span>
         </label>
-        {error && <p className={styles.error} role="alert">{error}</p>}
-        <div className={styles.buttons}>
+        <div className={form.buttons}>
           <Button onClick={onClose}>Cancel</Button>
           <Button look="primary" type="submit" disabled={busy || name.trim() === ""}>Create</Button>
         </div>

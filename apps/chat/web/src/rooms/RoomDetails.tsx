@@ -1,10 +1,12 @@
 import { placeInLine } from "../answers/AnswerRow";
+import { BudgetMeter } from "../budget/BudgetMeter";
 import { useChat } from "../chat";
 import { isRunning, type Assistant, type Message, type Person, type Room } from "../connection/contract";
 import { Avatar } from "../ui/Avatar";
 import { Button, IconButton } from "../ui/buttons";
 import { useValue } from "../ui/store";
-import styles from "./rooms.module.css";
+import { Members } from "./Members";
+import styles from "./details.module.css";
 
 /** The right zone: the assistant, who is here with how many devices, and the answers under way. */
 export function RoomDetails({ room, onClose }: { room: Room; onClose(): void }) {
@@ -33,6 +35,10 @@ export function RoomDetails({ room, onClose }: { room: Room; onClose(): void }) 
           </div>
         </section>
       )}
+      <section>
+        <h3>Your questions today</h3>
+        <BudgetMeter />
+      </section>
       {running.length > 0 && (
         <section>
           <h3>Answers under way</h3>
@@ -48,13 +54,14 @@ export function RoomDetails({ room, onClose }: { room: Room; onClose(): void }) 
               <Avatar person={person} />
               <div>
                 {person.name}
-                {person.id === me?.id && " (you)"}
+                {person.id === me.id && " (you)"}
                 <small>{devices(person)}</small>
               </div>
             </li>
           ))}
         </ul>
       </section>
+      {room.isPrivate && <Members room={room} />}
       {room.topic && (
         <section>
           <h3>Topic</h3>

@@ -5,6 +5,7 @@ import { Avatar } from "../ui/Avatar";
 import { IconButton } from "../ui/buttons";
 import { Icon } from "../ui/Icon";
 import { useValue } from "../ui/store";
+import { RoomSign } from "./RoomSign";
 import styles from "./rooms.module.css";
 
 interface Props {
@@ -21,7 +22,7 @@ export function RoomHeader({ room, sideOpen, detailsOpen, onSide, onDetails }: P
     <header className={styles.header}>
       {!sideOpen && <IconButton icon="menu" label="Show the sidebar" onClick={onSide} />}
       <div className={styles.where}>
-        <h1>{room ? `# ${room.name}` : "Hubline Chat"}</h1>
+        <h1>{room ? <><RoomSign room={room} /> {room.name}</> : "Hubline Chat"}</h1>
         {room?.topic && <p title={room.topic}>{room.topic}</p>}
       </div>
       {room && <PeopleButton roomId={room.id} open={detailsOpen} onClick={onDetails} />}

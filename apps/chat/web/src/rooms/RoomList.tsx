@@ -9,6 +9,7 @@ import { Skeleton } from "../ui/Skeleton";
 import { useValue } from "../ui/store";
 import { NewRoom } from "./NewRoom";
 import { unread } from "./read-marks";
+import { RoomSign } from "./RoomSign";
 import styles from "./rooms.module.css";
 
 interface Props {
@@ -56,7 +57,7 @@ export function RoomList({ onHide, onFind, onShortcuts, onChosen }: Props) {
             <li key={room.id}>
               <button type="button" className={`${styles.room} ${news > 0 ? styles.unread : ""}`} title={room.topic}
                 aria-current={room.id === active ? "page" : undefined} onClick={() => show(room.id)}>
-                <span className={styles.hash} aria-hidden="true">#</span>
+                <RoomSign room={room} />
                 <span className={styles.name}>{room.name}</span>
                 {draft && <span className={styles.draft}>draft</span>}
                 {news > 0 && <span className={styles.badge}>{news > 99 ? "99+" : news}<span className="visually-hidden"> unread</span></span>}

@@ -4,6 +4,7 @@ import type { Room } from "../connection/contract";
 import { Dialog } from "../ui/Dialog";
 import { useValue } from "../ui/store";
 import { unread } from "./read-marks";
+import { RoomSign } from "./RoomSign";
 import styles from "./rooms.module.css";
 
 /** Jump to a room by a few letters of its name. */
@@ -40,7 +41,7 @@ export function RoomSwitcher({ onClose }: { onClose(): void }) {
         {found.map((room, index) => (
           // The keys are handled by the search field, which keeps the focus.
           <div key={room.id} id={`found-${room.id}`} role="option" aria-selected={index === active} className={styles.result} onClick={() => go(room)}>
-            <span aria-hidden="true">#</span>
+            <RoomSign room={room} />
             <span className={styles.found}>{room.name}</span>
             <small>{unread(room, marks) > 0 ? `${unread(room, marks)} unread` : room.topic}</small>
           </div>

@@ -47,14 +47,6 @@ export class Rooms {
     if (roomId) await this.#join(roomId);
   }
 
-  /** Forgets all messages: they belong to a server that is no more. */
-  forget(): void {
-    for (const view of this.#views.values()) {
-      this.#answers.forget(view.value.messages.map((message) => message.id));
-      view.set(FRESH_VIEW);
-    }
-  }
-
   /** Shows another room. */
   async show(roomId: string): Promise<void> {
     const old = this.active.value;
@@ -74,10 +66,33 @@ export class Rooms {
     }
   }
 
-  async create(name: string): Promise<Room> {
-    const room = await this.#connection.invoke<Room>("CreateRoom", name);
-    this.list.update((rooms) => (rooms?.some((each) => each.id === room.id) ? rooms : [...(rooms ?? []), room]));
-    return room;
+  async create(name: string, isPrivate: boolean): Promise<Room> {
+    return this.#put(await this.#connection.invoke<Room>("CreateRoom", name, isPrivate));
+  }
+
+  async addMember(roomId: string, name: string): Promise<void> {
+    this.#put(await this.#connection.invoke<Room>("AddMember", roomId, name));
+  }
+
+  async removeMember(roomId: string, personId: string): Promise<void> {
+    this.#put(await this.#connection.invoke<Room>("RemoveMember", roomId, personId));
+  }
+
+  /** Gives up a private room; the server tells by `RoomGone` when that is done. */
+  async leaveForGood(roomId: string, me: string): Promise<void> {
+    await this.#connection.invoke("RemoveMember", roomId, me);
+  }
+
+  /** A room that cannot be seen any more: nothing of it stays here, and another one is shown in its place. */
+  gone(roomId: string): void {
+    this.list.update((rooms) => rooms && rooms.filter((room) => room.id !== roomId));
+    const view = this.#views.get(roomId);
+    if (view) this.#answers.forget(view.value.messages.map((message) => message.id));
+    this.#views.delete(roomId);
+    if (this.active.value !== roomId) return;
+    const next = this.list.value?.[0]?.id ?? null;
+    this.active.set(null);
+    if (next) void this.show(next);
   }
 
   async loadEarlier(roomId: string): Promise<void> {
@@ -130,6 +145,14 @@ export class Rooms {
     } finally {
       this.#healing.delete(roomId);
     }
+  }
+
+  #put(room: Room): Room {
+    this.list.update((rooms) => {
+      const at = rooms?.findIndex((each) => each.id === room.id) ?? -1;
+      return at < 0 ? [...(rooms ?? []), room] : (rooms?.with(at, room) ?? [room]);
+    });
+    return room;
   }
 
   #open(roomId: string): void {

@@ -10,17 +10,22 @@ export function roomInAddress(hash: string = location.hash): string | null {
   }
 }
 
-/** Keeps the address and the shown room the same, so that links, reload and "back" work. */
-export function followAddress(rooms: Rooms): void {
-  rooms.active.subscribe(() => {
+/** Keeps the address and the shown room the same, so that links, reload and "back" work. Returns what ends it. */
+export function followAddress(rooms: Rooms): () => void {
+  const leave = rooms.active.subscribe(() => {
     const roomId = rooms.active.value;
     if (!roomId || roomId === roomInAddress()) return;
     const address = `#/room/${encodeURIComponent(roomId)}`;
     if (roomInAddress() === null) history.replaceState(null, "", address);
     else history.pushState(null, "", address);
   });
-  window.addEventListener("hashchange", () => {
+  const changed = () => {
     const wanted = roomInAddress();
     if (wanted) void rooms.show(wanted);
-  });
+  };
+  window.addEventListener("hashchange", changed);
+  return () => {
+    leave();
+    window.removeEventListener("hashchange", changed);
+  };
 }

@@ -1,23 +1,24 @@
 import { useEffect } from "react";
+import type { Notice as Said } from "../chat";
 import { IconButton } from "./buttons";
 import styles from "./notice.module.css";
 import { useValue, type Store } from "./store";
 
 const SHOWN_FOR = 8_000;
 
-/** One sentence about something that did not work; goes by itself. */
-export function Notice({ notice }: { notice: Store<string | null> }) {
-  const text = useValue(notice);
+/** One sentence above everything; goes by itself. */
+export function Notice({ notice }: { notice: Store<Said | null> }) {
+  const said = useValue(notice);
   useEffect(() => {
-    if (text === null) return;
+    if (said === null) return;
     const timer = setTimeout(() => notice.set(null), SHOWN_FOR);
     return () => clearTimeout(timer);
-  }, [notice, text]);
+  }, [notice, said]);
   return (
     <div role="alert" className={styles.place}>
-      {text !== null && (
-        <div className={styles.notice}>
-          <span>{text}</span>
+      {said && (
+        <div className={`${styles.notice} ${styles[said.tone]}`}>
+          <span>{said.text}</span>
           <IconButton icon="close" label="Dismiss" onClick={() => notice.set(null)} />
         </div>
       )}

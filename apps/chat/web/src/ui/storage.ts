@@ -40,6 +40,16 @@ export function memoryBox(): Box {
   };
 }
 
+/** The part of a box that begins with `prefix`: what one person has in the storage that all share. */
+export function partOf(box: Box, prefix: string): Box {
+  return {
+    read: (key) => box.read(prefix + key),
+    write: (key, value) => box.write(prefix + key, value),
+    remove: (key) => box.remove(prefix + key),
+    keys: (more) => box.keys(prefix + more).map((key) => key.slice(prefix.length)),
+  };
+}
+
 /** A JSON value from a box, or null when it is not there or not of the shape `check` wants. */
 export function readJson<T>(box: Box, key: string, check: (value: unknown) => value is T): T | null {
   try {

@@ -1,0 +1,123 @@
+import { useEffect, useRef, useState, type RefObject } from "react";
+import { Announcer } from "./answers/Announcer";
+import styles from "./app.module.css";
+import { useChat } from "./chat";
+import { ConnectionBar } from "./connection/ConnectionBar";
+import { Composer } from "./messages/Composer";
+import { LoadingRoom } from "./messages/Placeholders";
+import { Timeline } from "./messages/Timeline";
+import { Typing } from "./messages/Typing";
+import { unread } from "./rooms/read-marks";
+import { RoomDetails } from "./rooms/RoomDetails";
+import { RoomHeader } from "./rooms/RoomHeader";
+import { RoomList } from "./rooms/RoomList";
+import { RoomSwitcher } from "./rooms/RoomSwitcher";
+import { Notice } from "./ui/Notice";
+import { Shortcuts } from "./ui/Shortcuts";
+import { useValue } from "./ui/store";
+import { useSide } from "./ui/use-side";
+import { useShortcuts } from "./ui/use-shortcuts";
+
+type Overlay = "switcher" | "shortcuts" | null;
+
+/** The three zones. On narrow screens the outer two lie over the middle one. */
+export function Rooms() {
+  const chat = useChat();
+  const active = useValue(chat.rooms.active);
+  const rooms = useValue(chat.rooms.list);
+  const [overlay, setOverlay] = useState<Overlay>(null);
+  const [details, setDetails] = useState(false);
+  const side = useSide();
+  const room = rooms?.find((each) => each.id === active);
+  const sheet = details && side.sheet && room !== undefined;
+  const drawer = side.open && side.drawer && !sheet;
+  const covered = sheet || drawer;
+  useTitle();
+  useShortcuts({ find: () => setOverlay("switcher"), list: () => setOverlay("shortcuts"), step: (by) => step(by) });
+  const zones = useRef<HTMLDivElement>(null);
+  useFocusOver(zones, drawer, "nav button", "main header button");
+  useFocusOver(zones, sheet, "aside button", "main header [aria-expanded]");
+  useEscape(covered, () => (details ? setDetails(false) : side.set(false)));
+
+  function step(by: number): void {
+    if (!rooms || rooms.length === 0) return;
+    const at = rooms.findIndex((each) => each.id === active);
+    const next = rooms[(at + by + rooms.length) % rooms.length];
+    if (next) void chat.rooms.show(next.id);
+  }
+
+  return (
+    <div className={styles.app} ref={zones}>
+      {side.open && (
+        <>
+          <div className={styles.side} inert={sheet}>
+            <RoomList onHide={() => side.set(false)} onFind={() => setOverlay("switcher")} onShortcuts={() => setOverlay("shortcuts")}
+              onChosen={() => side.drawer && side.set(false)} />
+          </div>
+          <button type="button" className={`${styles.shade} ${styles["for-side"]}`} aria-label="Close the sidebar" onClick={() => side.set(false)} />
+        </>
+      )}
+      <main className={styles.main} inert={covered}>
+        <RoomHeader room={room} sideOpen={side.open} detailsOpen={details} onSide={() => side.set(true)} onDetails={() => setDetails(!details)} />
+        <ConnectionBar />
+        {room ? (
+          <>
+            <Timeline key={`timeline ${room.id}`} roomId={room.id} />
+            <Typing roomId={room.id} />
+            <Composer key={`composer ${room.id}`} roomId={room.id} roomName={room.name} />
+          </>
+        ) : (
+          <div className={styles.nothing}>{rooms?.length === 0 ? "There is no room yet. Make one in the sidebar." : <LoadingRoom />}</div>
+        )}
+      </main>
+      {details && room && (
+        <>
+          <button type="button" className={`${styles.shade} ${styles["for-details"]}`} aria-label="Close the room details" onClick={() => setDetails(false)} />
+          <div className={styles.details}>
+            <RoomDetails room={room} onClose={() => setDetails(false)} />
+          </div>
+        </>
+      )}
+      {overlay === "switcher" && <RoomSwitcher onClose={() => setOverlay(null)} />}
+      {overlay === "shortcuts" && <Shortcuts onClose={() => setOverlay(null)} />}
+      <Notice notice={chat.notice} />
+      <Announcer />
+    </div>
+  );
+}
+
+/** The room and the number of unread messages in the browser's tab. */
+function useTitle(): void {
+  const chat = useChat();
+  const rooms = useValue(chat.rooms.list);
+  const active = useValue(chat.rooms.active);
+  const marks = useValue(chat.rooms.marks.marks);
+  useEffect(() => {
+    const news = rooms?.reduce((sum, room) => sum + unread(room, marks), 0) ?? 0;
+    const name = rooms?.find((room) => room.id === active)?.name;
+    document.title = `${news > 0 ? `(${news}) ` : ""}${name ? `${name} · ` : ""}Hubline Chat`;
+  }, [rooms, active, marks]);
+}
+
+/** While a zone lies over the conversation its first button has the focus; afterwards the one that opened it. */
+function useFocusOver(zones: RefObject<HTMLElement | null>, over: boolean, inside: string, opener: string): void {
+  useEffect(() => {
+    const page = zones.current;
+    if (!over || !page) return;
+    page.querySelector<HTMLElement>(inside)?.focus();
+    return () => page.querySelector<HTMLElement>(opener)?.focus();
+  }, [zones, over, inside, opener]);
+}
+
+function useEscape(when: boolean, close: () => void): void {
+  useEffect(() => {
+    if (!when) return;
+    const pressed = (event: KeyboardEvent) => {
+      if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+      event.preventDefault();
+      close();
+    };
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  });
+}

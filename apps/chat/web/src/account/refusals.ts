@@ -1,0 +1,38 @@
+import { sentence } from "../connection/errors";
+import { ApiError, Unreachable } from "./api";
+
+/** Where a form says what is wrong: at one of its fields, or (null) below them. */
+export interface Refusal {
+  field: "name" | "password" | "current" | null;
+  text: string;
+  /** When another try makes sense (ms since 1970). */
+  until: number | null;
+}
+
+const FIELDS: Record<string, Refusal["field"]> = {
+  "name-taken": "name",
+  "bad-name": "name",
+  "weak-password": "password",
+  "wrong-password": "password",
+};
+
+export function refusalOf(error: unknown, now: number): Refusal {
+  if (error instanceof ApiError) {
+    const until = error.retryAfter === null ? null : now + error.retryAfter * 1000;
+    const text = until === null ? error.message : "Too many attempts. Please wait a moment.";
+    return { field: FIELDS[error.code] ?? null, text, until };
+  }
+  const text = error instanceof Unreachable ? "The server cannot be reached. Try again in a moment." : sentence(error);
+  return { field: null, text, until: null };
+}
+
+export const PASSWORD_LENGTH = 8;
+
+/** What is wrong with a new password before the server is asked; null: nothing. */
+export function weakness(password: string): string | null {
+  return [...password].length < PASSWORD_LENGTH ? `A password has at least ${PASSWORD_LENGTH} characters.` : null;
+}
+
+export function remaining(until: number | null, now: number): number {
+  return until === null ? 0 : Math.max(0, Math.ceil((until - now) / 1000));
+}

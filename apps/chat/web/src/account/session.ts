@@ -1,0 +1,108 @@
+import { delayBefore } from "../connection/backoff";
+import type { Box } from "../ui/storage";
+import { Store } from "../ui/store";
+import { ApiError, type Api, type Offers, type User } from "./api";
+import type { Siblings } from "./siblings";
+
+/** Who may be behind the door: somebody (open), nobody yet (closed), or we do not know. */
+export type Door =
+  | { kind: "checking" }
+  | { kind: "unreachable"; retryAt: number }
+  | { kind: "closed"; offers: Offers; reason: string | null }
+  | { kind: "open"; user: User };
+
+export const ENDED = "Your session has ended. Sign in again.";
+export const LEFT_ELSEWHERE = "You signed out in another window.";
+
+/** The session of this window's seat: who is signed in, and the ways in and out. */
+export class Session {
+  readonly door = new Store<Door>({ kind: "checking" });
+  readonly #api: Api;
+  readonly #box: Box;
+  readonly #siblings: Siblings;
+  #offers: Offers = { signUp: false, guests: false };
+  #attempt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(api: Api, box: Box, siblings: Siblings) {
+    this.#api = api;
+    this.#box = box;
+    this.#siblings = siblings;
+    siblings.heard((news) => {
+      if (news === "signed-in") void this.check();
+      else if (this.door.value.kind === "open") this.#close(LEFT_ELSEWHERE);
+    });
+  }
+
+  /** The name that was signed in here last, for the form. */
+  get lastName(): string {
+    return this.#box.read("last-name") ?? "";
+  }
+
+  /** Asks the server who we are; as long as it cannot be reached, again and again. */
+  async check(): Promise<void> {
+    clearTimeout(this.#timer);
+    try {
+      const { user, signUp, guests } = await this.#api.session();
+      this.#attempt = 0;
+      this.#offers = { signUp, guests };
+      if (user) this.#open(user);
+      else if (this.door.value.kind !== "closed") this.#close(null);
+    } catch {
+      this.#later();
+    }
+  }
+
+  async signIn(name: string, password: string): Promise<void> {
+    this.#entered(await this.#api.signIn(name, password));
+  }
+
+  async signUp(name: string, password: string): Promise<void> {
+    this.#entered(await this.#api.signUp(name, password));
+  }
+
+  async enterAsGuest(name: string): Promise<void> {
+    this.#entered(await this.#api.guest(name));
+  }
+
+  /** Ends the session, here and in the other windows of this seat. Raises an error when it could not be ended. */
+  async signOut(): Promise<void> {
+    try {
+      await this.#api.signOut();
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 401) throw error;
+    }
+    this.#siblings.tell("signed-out");
+    this.#close(null);
+  }
+
+  /** The server gives no more tokens, or does not let us in, for the `reason`. */
+  ended(reason: string | null): void {
+    if (this.door.value.kind === "open") this.#close(reason ?? ENDED);
+  }
+
+  #entered(user: User): void {
+    if (user.role !== "guest") this.#box.write("last-name", user.name);
+    this.#open(user);
+    this.#siblings.tell("signed-in");
+  }
+
+  #open(user: User): void {
+    const before = this.door.value;
+    if (before.kind === "open" && before.user.id === user.id) return;
+    this.door.set({ kind: "open", user });
+  }
+
+  #close(reason: string | null): void {
+    this.door.set({ kind: "closed", offers: this.#offers, reason });
+  }
+
+  /** Only who has nothing else to look at is told; a page that is in use has its own line about the connection. */
+  #later(): void {
+    const { kind } = this.door.value;
+    if (kind !== "checking" && kind !== "unreachable") return;
+    const wait = delayBefore(++this.#attempt);
+    this.door.set({ kind: "unreachable", retryAt: Date.now() + wait });
+    this.#timer = setTimeout(() => void this.check(), wait);
+  }
+}
