@@ -186,7 +186,7 @@ export class MockServer {
     if (this.failJoin) throw new Error("HubError: The history of this room cannot be read at the moment.");
     const { room, messages, people } = this.#home(roomId);
     const missed = since === null ? messages.slice(-50) : messages.filter((message) => message.seq > since);
-    const all = [...people.filter((person) => person.kind === "person"), this.#me, ASSISTANT];
+    const all = [...people.filter((person) => person.id !== this.#me.id), this.#me, ASSISTANT];
     return { room: { ...room, people: all.length - 1 }, people: all, messages: structuredClone(missed), hasMore: messages.length > 50, reset: since === null };
   }
 

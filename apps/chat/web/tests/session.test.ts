@@ -230,6 +230,7 @@ describe("refusals", () => {
     expect(refusalOf(new ApiError(403, "sign-up-closed", "Closed."), 0).field).toBeNull();
     expect(refusalOf(new ApiError(429, "too-many", "Wait 9 seconds.", 9), 1_000)).toMatchObject({ field: null, until: 10_000 });
     expect(refusalOf(new Unreachable(), 0).text).toContain("cannot be reached");
+    expect(refusalOf(new ApiError(503, "unavailable", "The disk is full.", 5), 0)).toMatchObject({ text: "The disk is full.", until: 5_000 });
     expect([remaining(null, 5), remaining(10_000, 1_001), remaining(10_000, 11_000)]).toEqual([0, 9, 0]);
   });
 

@@ -19,7 +19,7 @@ const FIELDS: Record<string, Refusal["field"]> = {
 export function refusalOf(error: unknown, now: number): Refusal {
   if (error instanceof ApiError) {
     const until = error.retryAfter === null ? null : now + error.retryAfter * 1000;
-    const text = until === null ? error.message : "Too many attempts. Please wait a moment.";
+    const text = error.code === "too-many" ? "Too many attempts. Please wait a moment." : error.message;
     return { field: FIELDS[error.code] ?? null, text, until };
   }
   const text = error instanceof Unreachable ? "The server cannot be reached. Try again in a moment." : sentence(error);

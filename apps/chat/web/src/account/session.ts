@@ -12,6 +12,7 @@ export type Door =
   | { kind: "open"; user: User };
 
 export const ENDED = "Your session has ended. Sign in again.";
+export const VISIT_ENDED = "Your visit has ended. You can come in again.";
 export const LEFT_ELSEWHERE = "You signed out in another window.";
 
 /** The session of this window's seat: who is signed in, and the ways in and out. */
@@ -78,11 +79,11 @@ export class Session {
 
   /** The server gives no more tokens, or does not let us in, for the `reason`. */
   ended(reason: string | null): void {
-    if (this.door.value.kind === "open") this.#close(reason ?? ENDED);
+    const door = this.door.value;
+    if (door.kind === "open") this.#close(reason ?? (door.user.role === "guest" ? VISIT_ENDED : ENDED));
   }
 
   #entered(user: User): void {
-    if (user.role !== "guest") this.#box.write("last-name", user.name);
     this.#open(user);
     this.#siblings.tell("signed-in");
   }
@@ -90,6 +91,7 @@ export class Session {
   #open(user: User): void {
     const before = this.door.value;
     if (before.kind === "open" && before.user.id === user.id) return;
+    if (user.role !== "guest") this.#box.write("last-name", user.name);
     this.door.set({ kind: "open", user });
   }
 

@@ -22,7 +22,7 @@ export function ModelChoice({ model, onChoose }: { model: Model; onChoose(model:
   const me = useValue(chat.me);
   const used = modelFor(model, me);
   return (
-    <Popover label="Model" side="above"
+    <Popover label="Model" side="above" atParent
       trigger={(props) => (
         <button type="button" className={styles.model} aria-label={`Model: ${NAMES[used]}`} title="Which model answers" {...props}>
           {used === "premium" && <Icon name="bolt" size={14} />}

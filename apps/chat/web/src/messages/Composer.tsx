@@ -122,7 +122,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
           </button>
           {draft.ask && <ModelChoice model={draft.model} onChoose={(model) => write({ ...draft, model })} />}
           <span className={`${styles.hint} ${tooLong ? styles.warn : ""}`}>
-            {tooLong ? tooMany(over) : hint(canStop)}
+            {tooLong ? tooMany(over) : stopped === null && hint(canStop)}
           </span>
           {canStop ? (
             <button type="button" className={`${styles.send} ${styles.stop}`} aria-label="Stop" title="Stop the answer (Escape)"

@@ -45,6 +45,7 @@ export function RoomDetails({ room, onClose }: { room: Room; onClose(): void }) 
           <ul>{running.map((message) => <RunningAnswer key={message.id} message={message} />)}</ul>
         </section>
       )}
+      {room.isPrivate && <Members room={room} />}
       <section>
         <h3>Here now · {people.length}</h3>
         {people.length === 0 && <p>Nobody is here at the moment.</p>}
@@ -61,7 +62,6 @@ export function RoomDetails({ room, onClose }: { room: Room; onClose(): void }) 
           ))}
         </ul>
       </section>
-      {room.isPrivate && <Members room={room} />}
       {room.topic && (
         <section>
           <h3>Topic</h3>

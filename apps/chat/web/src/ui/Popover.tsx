@@ -10,12 +10,14 @@ interface Trigger {
 interface Props {
   label: string;
   side: "below" | "above";
+  /** The panel begins where the nearest positioned element does, not where the button does. */
+  atParent?: boolean;
   trigger(props: Trigger): ReactNode;
   children(close: () => void): ReactNode;
 }
 
 /** A small panel beside its button. Escape, a click elsewhere and leaving it by Tab close it. */
-export function Popover({ label, side, trigger, children }: Props) {
+export function Popover({ label, side, atParent = false, trigger, children }: Props) {
   const [open, setOpen] = useState(false);
   const ref = useRef<HTMLDivElement>(null);
   const id = useId();
@@ -40,7 +42,7 @@ export function Popover({ label, side, trigger, children }: Props) {
     };
   }, [open]);
   return (
-    <div className={styles.anchor} ref={ref}>
+    <div className={atParent ? styles.loose : styles.anchor} ref={ref}>
       {trigger({ "aria-expanded": open, "aria-controls": id, onClick: () => setOpen(!open) })}
       {open && (
         <div id={id} role="group" aria-label={label} className={`${styles.panel} ${styles[side]}`}>
