@@ -1,19 +1,28 @@
 """The real application with a scripted model, and people in it."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
+from argon2 import PasswordHasher
+
 from hubline.models import ChatModel, Message, ScriptedModel
 from hubline.testing import InMemoryClient, connect, running
+from hubline_chat.accounts.passwords import Passwords
 from hubline_chat.app import create_app
 from hubline_chat.chat import Chat
+from hubline_chat.contract import Role, TierName
 from hubline_chat.settings import ChatSettings
+from hubline_chat.store import Store
 
 JSON = dict[str, Any]
 NOWHERE = Path("there-is-no-page-here")
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""Hashes that cost nothing, for tests that are not about them."""
 
 
 class Gate:
@@ -30,7 +39,7 @@ class Gate:
             self._open.release()
 
 
-NEWS = ("AssistantChanged", "PeopleChanged", "RoomsChanged", "TypingChanged")
+NEWS = ("AccountChanged", "AssistantChanged", "BudgetChanged", "PeopleChanged", "RoomsChanged", "TypingChanged")
 """Calls of which only the newest counts. They come when they come, so `expect_nothing` leaves them out."""
 
 
@@ -46,8 +55,8 @@ class Page:
         for target in NEWS:
             client.on(target, self._listener(target))
 
-    async def enter(self, name: str, key: str) -> JSON:
-        entered: JSON = await self.client.invoke("Enter", name, key)
+    async def enter(self) -> JSON:
+        entered: JSON = await self.client.invoke("Enter")
         self.me = entered["me"]
         return entered
 
@@ -78,8 +87,8 @@ class Page:
         said: JSON = await self.client.invoke("SendMessage", room, message_id or self._new_id(), text)
         return said
 
-    async def ask(self, prompt: str, room: str = "general") -> JSON:
-        asked: JSON = await self.client.invoke("Ask", room, self._new_id(), prompt)
+    async def ask(self, prompt: str, room: str = "general", model: str = "standard") -> JSON:
+        asked: JSON = await self.client.invoke("Ask", room, self._new_id(), prompt, model)
         return asked
 
     async def hear(self) -> JSON:
@@ -114,41 +123,100 @@ class Page:
         return f"{self.me['id']}-{self._ids}"
 
 
+class Browser:
+    """Somebody's browser: it keeps the cookie, and asks for what the page asks for."""
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        transport = httpx.ASGITransport(app, client=(options.pop("address", "127.0.0.1"), 50000))
+        headers = {"content-type": "application/json", "origin": "http://testserver"} | options.pop("headers", {})
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers, **options)
+
+    async def post(self, path: str, **body: Any) -> httpx.Response:
+        return await self.http.post(f"/api/{path}", json=body)
+
+    async def user(self, path: str, **body: Any) -> JSON:
+        """The user whom `sign-in`, `sign-up` or `guest` answers."""
+        response = await self.post(path, **body)
+        assert response.is_success, response.text
+        return dict(response.json()["user"])
+
+    async def token(self) -> str:
+        response = await self.post("token")
+        assert response.status_code == 200, response.text
+        return str(response.json()["token"])
+
+
 class ChatUnderTest:
     """The running application. `enter` makes a page that stays until the end of the test."""
 
-    def __init__(self, app: Any, chat: Chat, stack: AsyncExitStack) -> None:
-        self.app, self.chat = app, chat
+    def __init__(self, app: Any, chat: Chat, store: Store, stack: AsyncExitStack) -> None:
+        self.app, self.chat, self.store = app, chat, store
         self._stack = stack
+        self._browsers: dict[str, Browser] = {}
 
-    async def connect(self, **options: Any) -> InMemoryClient:
-        return await self._stack.enter_async_context(connect(self.app, "/chatHub", **options))
+    def browser(self, **options: Any) -> Browser:
+        return Browser(self.app, **options)
 
-    async def enter(self, name: str, *, key: str | None = None, room: str | None = "general", **options: Any) -> Page:
-        client = await self.connect(**options)
-        page = Page(client)
-        await page.enter(name, key or f"secret-key-of-{name}")
+    async def guest(self, name: str) -> Browser:
+        """The browser of the guest with this name, who comes in when it is asked for the first time."""
+        if name not in self._browsers:
+            browser = self.browser()
+            await browser.user("guest", name=name)
+            self._browsers[name] = browser
+        return self._browsers[name]
+
+    async def member(self, name: str, *, tier: TierName = "free", role: Role = "member") -> Browser:
+        """The browser of somebody with an account, whose password is "secret of " and the name."""
+        user = await self.store.users.add(name, role, tier, QUICK.hash(f"secret of {name}"))
+        browser = self._browsers[name] = self.browser()
+        assert (await browser.user("sign-in", name=name, password=f"secret of {name}"))["id"] == user.id
+        return browser
+
+    async def connect(self, browser: Browser, **options: Any) -> InMemoryClient:
+        headers = {"authorization": f"Bearer {await browser.token()}"}
+        return await self._stack.enter_async_context(connect(self.app, "/chatHub", headers=headers, **options))
+
+    async def enter(self, name: str, *, room: str | None = "general", **options: Any) -> Page:
+        """A page of this person: of a guest, unless somebody with this name has signed in."""
+        page = Page(await self.connect(await self.guest(name), **options))
+        await page.enter()
         if room is not None:
             await page.join(room)
             assert (await page.hear())["author"]["kind"] == "system"
         return page
 
 
-def settings(**changes: Any) -> ChatSettings:
-    chosen: JSON = {"merge_seconds": 0.0, "web": NOWHERE} | changes
-    return ChatSettings(**chosen)
+def settings(data: Path, **changes: Any) -> ChatSettings:
+    chosen: JSON = {
+        "merge_seconds": 0.0,
+        "web": NOWHERE,
+        "data": data,
+        "guest_tokens": None,
+        "guest_questions": 4,
+    }
+    return ChatSettings(**(chosen | changes))
 
 
 @asynccontextmanager
 async def chat(
-    script: Sequence[Any] = ("Hello",), *, model: ChatModel | None = None, gate: Gate | None = None, **changes: Any
+    script: Sequence[Any] = ("Hello",),
+    *,
+    model: ChatModel | None = None,
+    premium_model: ChatModel | None = None,
+    gate: Gate | None = None,
+    data: Path | None = None,
+    **changes: Any,
 ) -> AsyncIterator[ChatUnderTest]:
-    """The application with a model that says `script`, or with `model`."""
+    """The application with a model that says `script`, or with `model`. `data` outlives it, for the next one."""
     model = model or ScriptedModel(list(script), pace=gate)
-    application = create_app(settings(**changes), model=model)
     async with AsyncExitStack() as stack:
+        if data is None:
+            data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        application = create_app(
+            settings(data, **changes), model=model, premium_model=premium_model, passwords=Passwords(QUICK)
+        )
         app = await stack.enter_async_context(running(application, time_limit=10.0))
-        yield ChatUnderTest(app, application.state.chat, stack)
+        yield ChatUnderTest(app, application.state.chat, application.state.store, stack)
 
 
 def turns(model: ScriptedModel, index: int = -1) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from hubline.models import ScriptedModel
+from hubline.testing import running
 from hubline_chat.app import create_app
 from hubline_chat.frontend import FOREVER
 from hubline_chat.settings import ChatSettings
@@ -25,7 +26,7 @@ def built(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def client(built: Path) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(ChatSettings(web=built), model=ScriptedModel([]))
+    app = create_app(ChatSettings(web=built, data=built.parent), model=ScriptedModel([]))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.example") as client:
         yield client
 
@@ -71,6 +72,11 @@ async def test_health_tells_how_the_assistant_stands(client: httpx.AsyncClient) 
     )
 
 
-async def test_the_hub_is_where_the_page_looks_for_it(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/chatHub/negotiate?negotiateVersion=1")
-    assert (answer.status_code, "connectionToken" in answer.json()) == (200, True)
+async def test_the_hub_is_where_the_page_looks_for_it_and_wants_a_token(built: Path) -> None:
+    app = create_app(ChatSettings(web=built, data=built.parent), model=ScriptedModel([]))
+    async with (
+        running(app) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.example") as client,
+    ):
+        answer = await client.post("/chatHub/negotiate?negotiateVersion=1")
+        assert answer.status_code == 401

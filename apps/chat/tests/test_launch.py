@@ -43,7 +43,7 @@ def test_progress_without_a_terminal_is_one_line_for_each_step() -> None:
         progress.model("failed", "no memory")
     assert [line.strip() for line in out.getvalue().splitlines()] == [
         "✓ Hubline Chat is open at http://127.0.0.1:8000",
-        "Open it in two windows to talk to yourself. Ctrl+C ends it.",
+        "Two people in two windows: http://127.0.0.1:8000/?guest in each. Ctrl+C ends it.",
         "… Assistant: loading SmolLM2",
         "✓ Assistant: SmolLM2 is ready",
         "… Assistant: starting SmolLM2 again: killed",

@@ -6,11 +6,13 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -24,7 +26,14 @@ END = "\x1e"
 async def program(**settings: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, int, list[str]]]:
     """`python -m hubline_chat`, its port, and what it says."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("HUBLINE_CHAT", "OPENAI"))}
-    environment = bare | {"PYTHONPATH": str(SOURCES), "HUBLINE_CHAT_PORT": "0"} | settings
+    with tempfile.TemporaryDirectory() as data:
+        ours = {"PYTHONPATH": str(SOURCES), "HUBLINE_CHAT_PORT": "0", "HUBLINE_CHAT_DATA": data}
+        async with started(bare | ours | settings) as found:
+            yield found
+
+
+@asynccontextmanager
+async def started(environment: dict[str, str]) -> AsyncIterator[tuple[asyncio.subprocess.Process, int, list[str]]]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -82,11 +91,14 @@ class Wire:
 
 @asynccontextmanager
 async def page(port: int) -> AsyncIterator[Wire]:
-    async with asyncio.timeout(90), connect(f"ws://127.0.0.1:{port}/chatHub") as socket:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api") as browser:
+        assert (await browser.post("/guest", json={"name": "Ada"})).status_code == 201
+        token = (await browser.post("/token", json={})).json()["token"]
+    async with asyncio.timeout(90), connect(f"ws://127.0.0.1:{port}/chatHub?access_token={token}") as socket:
         wire = Wire(socket)
         await wire.write({"protocol": "json", "version": 1})
         assert await wire.next() == {}
-        await wire.call("Enter", "Ada", "a-secret-of-a-browser")
+        await wire.call("Enter")
         await wire.call("JoinRoom", "general", None)
         yield wire
 

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from hubline import ConfigurationError
 from hubline.models import LocalModel, OpenAIModel
-from hubline_chat import app
-from hubline_chat.app import make_model
+from hubline_chat import models
+from hubline_chat.models import make_models
 from hubline_chat.settings import ChatSettings
 
 
@@ -29,7 +29,7 @@ def test_two_variables_name_an_endpoint_and_a_third_its_key(monkeypatch: pytest.
     monkeypatch.setenv("HUBLINE_CHAT_MODEL", "llama3")
     monkeypatch.setenv("HUBLINE_CHAT_MODEL_KEY", "secret")
     settings = ChatSettings()
-    model = make_model(settings, lambda *_: None)
+    model = make_models(settings, lambda *_: None).standard
     assert isinstance(model, OpenAIModel)
     assert (model.name, settings.is_local) == ("llama3", False)
     assert "secret" not in repr(settings)
@@ -70,7 +70,7 @@ def test_mistakes_are_named(monkeypatch: pytest.MonkeyPatch, variables: dict[str
 async def test_a_file_of_ones_own_is_run_instead(tmp_path: Path) -> None:
     weights = tmp_path / "My model.gguf"
     weights.write_bytes(b"GGUF")
-    model = make_model(ChatSettings(model=str(weights)), lambda *_: None)
+    model = make_models(ChatSettings(model=str(weights)), lambda *_: None).standard
     assert isinstance(model, LocalModel)
     assert model.name == "My model"
 
@@ -79,9 +79,9 @@ def test_without_any_model_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> Path:
         raise FileNotFoundError("the package is not installed")
 
-    monkeypatch.setattr(app, "bundled_model", missing)
+    monkeypatch.setattr(models, "bundled_model", missing)
     with pytest.raises(ConfigurationError, match="there is no local model: the package is not installed"):
-        make_model(ChatSettings(), lambda *_: None)
+        make_models(ChatSettings(), lambda *_: None)
 
 
 def test_every_setting_has_its_row_in_the_readme() -> None:

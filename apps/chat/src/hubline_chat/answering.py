@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from hubline.limits import QuotaExceeded
 from hubline.models import ModelError
-from hubline_chat.contract import Answer, AnswerState, ChatClient, Message, Person
+from hubline_chat.allowance import Ticket, cut
+from hubline_chat.contract import Answer, AnswerState, ChatClient, Message
 from hubline_chat.rooms import Room
 
 TOO_LATE = "The answer took too long and was cut."
@@ -31,11 +33,18 @@ class Answering:
     What is in the history is exactly what was sent, so that whoever joins gets the text so far, and then the rest.
     """
 
-    def __init__(self, room: Room, question: Message, author: Person, answer: Answer, page: ChatClient) -> None:
-        self.room, self.question = room, question
-        self._page = page
-        empty = Message(new_id(), room.id, 0, "assistant", author, "", now(), answer=answer)
-        self.message = room.history.append(empty)
+    def __init__(
+        self,
+        room: Room,
+        question: Message,
+        draft: Message,
+        ticket: Ticket,
+        page: ChatClient,
+        changed: Callable[[Message], None],
+    ) -> None:
+        """`draft` is the empty answer, which gets its number when it is stored; `changed` hears of each newer form."""
+        self.room, self.question, self.message, self.ticket = room, question, draft, ticket
+        self._page, self._changed = page, changed
         self.note: str | None = None
         """What an answer that came to its end has to say about itself."""
         self.was_stopped = False
@@ -54,10 +63,6 @@ class Answering:
         """Text from the model; it goes out with the next `forward`."""
         self._pending += text
         self._news.set()
-
-    async def announce(self) -> None:
-        """Show the empty answer to the room."""
-        await self._page.receive_message(self.message)
 
     async def move(self, place: int) -> None:
         """Tell the place in the queue, when it is another than before."""
@@ -99,8 +104,12 @@ class Answering:
         self.message = self.message.at(now())
         answer = replace(self.answer, state=state, error=error, place=0, ended_at=now())
         self._keep(replace(self.message, answer=answer))
+        await self.ticket.release()
         self.ended.set()
-        await self._page.answer_ended(self.room.id, self.message.id, self.message.text, answer)
+        try:
+            await self._page.answer_ended(self.room.id, self.message.id, self.message.text, answer)
+        finally:
+            await self.ticket.settle()
 
     def _outcome(self) -> tuple[AnswerState, str | None]:
         task = self.task
@@ -109,6 +118,8 @@ class Answering:
         match task.exception():
             case None:
                 return AnswerState.COMPLETED, self.note
+            case QuotaExceeded() as error:
+                return AnswerState.LIMITED, cut(error)
             case ModelError() as error:
                 return AnswerState.FAILED, f"{error}."
             case TimeoutError():
@@ -123,6 +134,7 @@ class Answering:
     def _keep(self, message: Message) -> None:
         self.message = message
         self.room.history.update(message)
+        self._changed(message)
 
 
 PageOf = Callable[[Room], ChatClient]

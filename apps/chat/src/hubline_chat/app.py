@@ -1,34 +1,46 @@
-"""The application: a model, the chat, the hub and the page, joined."""
+"""The application: store, accounts, models, the chat, the hub and the page, joined."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import secrets
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from hubline import ConfigurationError, HubApp
-from hubline.models import ChatModel, LocalModel, LocalStatus, OpenAIModel, bundled_model
+from hubline import HubApp, TransportOptions
+from hubline.models import ChatModel
+from hubline_chat.accounts import people, routes
+from hubline_chat.accounts.errors import AccountError, refused
+from hubline_chat.accounts.passwords import Passwords
+from hubline_chat.accounts.service import Accounts
+from hubline_chat.accounts.tokens import identify
 from hubline_chat.chat import Chat
 from hubline_chat.frontend import add_frontend
-from hubline_chat.hubs import ChatHub
+from hubline_chat.housekeeping import Housekeeping
+from hubline_chat.hubs import ChatHub, PremiumUser
+from hubline_chat.models import ModelState, make_models, running
+from hubline_chat.reading import Models
 from hubline_chat.settings import ChatSettings
+from hubline_chat.store import Store, StoreError
 
-SMOLLM2 = "SmolLM2 135M"
-LOCAL_ANSWER_TOKENS = 512
-
-ModelState = Callable[[Literal["starting", "ready", "failed"], str | None], None]
-"""Hears how the model stands, with a sentence for people."""
+CONNECTIONS_PER_USER = 30
+"""Tabs and devices of one person."""
 
 
 def create_app(
-    settings: ChatSettings | None = None, *, model: ChatModel | None = None, on_model: ModelState | None = None
+    settings: ChatSettings | None = None,
+    *,
+    model: ChatModel | None = None,
+    premium_model: ChatModel | None = None,
+    on_model: ModelState | None = None,
+    passwords: Passwords | None = None,
 ) -> FastAPI:
-    """The chat as an ASGI application. `model` replaces the one of the settings.
+    """The chat as an ASGI application. `model` and `premium_model` replace those of the settings.
 
     Raises:
-        ConfigurationError: there is no model.
+        ConfigurationError: there is no model, or the database's URL is none.
     """
     settings = settings or ChatSettings()
 
@@ -37,25 +49,58 @@ def create_app(
         if on_model is not None:
             on_model(state, detail)
 
-    model = model or make_model(settings, model_is)
-    chat = Chat(model, settings, lambda: hubs.context(ChatHub).clients)
-    hubs = HubApp({"/chatHub": lambda: ChatHub(chat)})
+    models = Models(model, premium_model or model) if model is not None else make_models(settings, model_is)
+    store = Store(settings.database_url)
+    chat = Chat(models, settings, store, lambda: hubs.context(ChatHub))
+    passwords = passwords or Passwords()
+    accounts = Accounts(store, settings, passwords, chat)
+    hubs = _hubs(chat, store, settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async def drain() -> None:
+            await chat.journal.close()
             await chat.assistant.interrupt()  # people learn how their answers ended before they are sent away
             await hubs.drain()
 
-        async with hubs.lifespan(app) as state, _running(model, model_is), _at_work(chat):
-            try:
-                yield {**state, "hubline.drain": [drain]}
-            finally:
-                await drain()
+        async with _opened(store, passwords):
+            app.state.token_key = await store.values.once("token_key", secrets.token_hex(32))
+            await chat.load()
+            housekeeping = Housekeeping(store, accounts, chat.rooms)
+            async with hubs.lifespan(app) as state, running(models, model_is), _at_work(chat, housekeeping):
+                try:
+                    yield {**state, "hubline.drain": [drain]}
+                finally:
+                    await drain()
+            await chat.journal.flush()
 
     app = FastAPI(title="Hubline Chat", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.chat = chat
+    app.state.chat, app.state.store, app.state.accounts, app.state.settings = chat, store, accounts, settings
+    app.add_exception_handler(AccountError, refused)
+    app.add_exception_handler(StoreError, refused)
+    app.include_router(routes.router)
+    app.include_router(people.router)
+    _add_health(app, chat, hubs)
+    add_frontend(app, settings.web)
+    app.mount("/", hubs)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
+    return app
 
+
+def _hubs(chat: Chat, store: Store, settings: ChatSettings) -> HubApp:
+    key = store.values
+
+    return HubApp(
+        {"/chatHub": lambda: ChatHub(chat, store)},
+        authenticate=identify(lambda: key.once("token_key", secrets.token_hex(32))),
+        policies={"PremiumUser": PremiumUser(chat)},
+        allowed_origins=settings.allowed_origins,
+        transport=TransportOptions(close_on_token_expiry=True, connections_per_user=CONNECTIONS_PER_USER),
+    )
+
+
+def _add_health(app: FastAPI, chat: Chat, hubs: HubApp) -> None:
     @app.get("/api/health")
     async def health() -> dict[str, Any]:
         assistant = chat.assistant.info
@@ -65,52 +110,24 @@ def create_app(
             "assistant": {"model": assistant.model, "state": assistant.state, "detail": assistant.detail},
         }
 
-    add_frontend(app, settings.web)
-    app.mount("/", hubs)
-    return app
 
-
-def make_model(settings: ChatSettings, model_is: ModelState) -> ChatModel:
-    """The endpoint of the settings, or the local model."""
-    key = settings.model_key.get_secret_value() if settings.model_key is not None else None
-    if settings.model_url is not None and settings.model is not None:
-        return OpenAIModel(settings.model, base_url=settings.model_url, api_key=key, max_tokens=settings.answer_tokens)
+@asynccontextmanager
+async def _opened(store: Store, passwords: Passwords) -> AsyncIterator[None]:
     try:
-        path = Path(settings.model) if settings.model is not None else bundled_model()
-    except FileNotFoundError as error:
-        way_out = "`make chat` installs it; or name an endpoint by HUBLINE_CHAT_MODEL_URL and HUBLINE_CHAT_MODEL"
-        raise ConfigurationError([f"there is no local model: {error}. {way_out}"]) from error
-
-    def changed(status: LocalStatus) -> None:
-        model_is(status.state.value, status.detail)
-
-    return LocalModel(
-        path,
-        name=None if settings.model is not None else SMOLLM2,
-        max_tokens=settings.answer_tokens or LOCAL_ANSWER_TOKENS,
-        slots=settings.model_slots,
-        on_status=changed,
-    )
+        await store.open()
+        await passwords.start()
+        yield
+    finally:
+        passwords.close()
+        await store.close()
 
 
 @asynccontextmanager
-async def _running(model: ChatModel, model_is: ModelState) -> AsyncIterator[None]:
-    """A model of ours runs as long as the application; any other one is taken for ready."""
-    if isinstance(model, LocalModel):
-        async with model:
-            yield
-        return
-    model_is("ready", None)
-    yield
-    if isinstance(model, OpenAIModel):
-        await model.close()
-
-
-@asynccontextmanager
-async def _at_work(chat: Chat) -> AsyncIterator[None]:
-    """What runs beside the hubs: the assistant, and the news."""
+async def _at_work(chat: Chat, housekeeping: Housekeeping) -> AsyncIterator[None]:
+    """What runs beside the hubs: the assistant, the store's writers, the news, and the broom."""
+    jobs = (chat.assistant.run, chat.journal.run, chat.journal.keep, chat.news.notices.run, housekeeping.run)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(chat.assistant.run()), group.create_task(chat.notices.run())]
+        tasks = [group.create_task(job()) for job in jobs]
         try:
             yield
         finally:

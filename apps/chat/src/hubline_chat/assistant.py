@@ -3,77 +3,94 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Callable
 from typing import Literal
 
 from hubline import HubError
-from hubline.models import ChatModel, Delta, ModelError, StopReason
-from hubline.models import Message as Turn
+from hubline.limits import QuotaExceeded
+from hubline.models import ModelError
 from hubline_chat import contract
-from hubline_chat.answering import RESTARTING, Answering, PageOf
-from hubline_chat.contract import Answer, AnswerState, Message, Person
-from hubline_chat.prompts import conversation, question_in
+from hubline_chat.allowance import Allowance
+from hubline_chat.answering import RESTARTING, Answering, PageOf, new_id, now
+from hubline_chat.contract import Answer, AnswerState, Message, ModelName, Person
+from hubline_chat.people import person
+from hubline_chat.reading import Models, Reader
 from hubline_chat.rooms import Room
 from hubline_chat.settings import ChatSettings
+from hubline_chat.store import User
 
 logger = logging.getLogger("hubline_chat")
 
 WAITING = 32
-OPEN_QUESTIONS = 4
-"""Questions of one person that are waiting or being answered."""
-ANSWER_CHARACTERS = 32_000
 CLEAN_UP_SECONDS = 5.0
 """Time for a stopped model to let go of its connection."""
 
 
 class Assistant:
-    """Answers live here, not in the connections of those who asked: they go on whoever leaves."""
+    """Answers live here, not in the connections of those who asked: they go on whoever leaves.
 
-    def __init__(self, model: ChatModel, settings: ChatSettings, page_of: PageOf) -> None:
+    `changed` hears of each newer form of an answer, to store it.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        settings: ChatSettings,
+        allowance: Allowance,
+        page_of: PageOf,
+        changed: Callable[[Message], None],
+    ) -> None:
         self.person = Person("assistant", settings.assistant_name, "assistant")
-        self.info = contract.Assistant(settings.assistant_name, model.name, "starting")
-        self._model, self._settings, self._page_of = model, settings, page_of
-        self._budget = settings.context_characters or (2_000 if settings.is_local else 12_000)
+        self._models, self._settings, self._page_of = models, settings, page_of
+        self._allowance, self._changed = allowance, changed
+        self._admitted: set[Answering] = set()
         self._waiting: deque[Answering] = deque()
         self._running: list[Answering] = []
         self._usable = asyncio.Event()
         self._asked = asyncio.Event()
         self._is_closing = False
+        self._reader = Reader(models, settings, self._usable)
+        self.set_state("starting", None)
 
     def set_state(self, state: Literal["starting", "ready", "failed"], detail: str | None) -> None:
         """How the model stands. While it is starting, questions wait; when it has failed, they fail with its reason."""
-        self.info = contract.Assistant(self.person.name, self._model.name, state, detail)
+        models = self._models
+        self.info = contract.Assistant(self.person.name, models.standard.name, state, detail, models.premium_name)
         if state == "starting":
             self._usable.clear()
         else:
             self._usable.set()
 
-    async def ask(self, room: Room, question: Message, asked_by: Person) -> Message:
-        """Put a question into the queue; its answer, still empty, is shown to the room.
+    async def admit(self, room: Room, question: Message, user: User, model: ModelName) -> Answering:
+        """Make the empty answer to a question, not yet stored. `put` it into the queue, or `give_up`.
 
         Raises:
-            HubError: too much is waiting, in all or of this person.
+            HubError: too much is waiting, in all or of this person, or nothing is left of the day's tokens.
         """
-        self.check(asked_by)
-        answer = Answer(AnswerState.QUEUED, len(self._open()), asked_by, question.id)
-        answering = Answering(room, question, self.person, answer, self._page_of(room))
-        self._waiting.append(answering)
-        await answering.announce()
-        self._asked.set()
-        return answering.message
-
-    def check(self, asked_by: Person) -> None:
-        """Raise a HubError when this person may not ask now."""
         if self._is_closing:
             raise HubError(f"{RESTARTING} Try again in a moment.")
-        if len(self._waiting) >= WAITING:
+        if len(self._admitted) >= WAITING + self._settings.model_slots:
             raise HubError(f"{WAITING} questions are waiting already. Try again later.")
-        if sum(each.answer.asked_by.id == asked_by.id for each in self._open()) >= OPEN_QUESTIONS:
-            raise HubError(f"{OPEN_QUESTIONS} of your questions are open. Wait for an answer or stop one.")
+        ticket = await self._allowance.admit(user)
+        answer = Answer(AnswerState.QUEUED, len(self._admitted), person(user), question.id, model=model)
+        draft = Message(new_id(), room.id, 0, "assistant", self.person, "", now(), answer=answer)
+        answering = Answering(room, question, draft, ticket, self._page_of(room), self._changed)
+        self._admitted.add(answering)
+        return answering
 
-    async def retry(self, room: Room, message: Message, asked_by: Person) -> Message:
-        """Ask the question of an answer again.
+    async def give_up(self, answering: Answering) -> None:
+        """The question could not be stored."""
+        self._admitted.discard(answering)
+        await answering.ticket.release()
+
+    def put(self, answering: Answering, question: Message, message: Message) -> None:
+        """Both are stored: the question waits for its turn."""
+        answering.question, answering.message = question, message
+        self._waiting.append(answering)
+        self._asked.set()
+
+    def check_retry(self, room: Room, message: Message) -> Message:
+        """The question of an answer, to be asked again.
 
         Raises:
             HubError: the question is being answered, or no longer there.
@@ -83,14 +100,20 @@ class Assistant:
         question = room.history.find(message.answer.question_id)
         if question is None:
             raise HubError("The question is no longer there.")
-        if any(each.question.id == question.id for each in self._open()):
+        if any(each.question.id == question.id for each in self._admitted):
             raise HubError("This question is being answered.")
-        return await self.ask(room, question, asked_by)
+        return question
 
     async def stop(self, message_id: str) -> None:
         """Stop an answer, also one that waits; returns when it has ended. Its text stays."""
         answering = next((each for each in self._open() if each.message.id == message_id), None)
         if answering is not None:
+            answering.was_stopped = True
+            await self._break_off(answering)
+
+    async def stop_all(self, room: Room) -> None:
+        """Stop the answers of a room that is gone."""
+        for answering in [each for each in self._open() if each.room is room]:
             answering.was_stopped = True
             await self._break_off(answering)
 
@@ -112,7 +135,7 @@ class Assistant:
     async def _break_off(self, answering: Answering) -> None:
         if answering in self._waiting:
             self._waiting.remove(answering)
-            await answering.end()
+            await self._end(answering)
             await self._move_up()
         elif answering.task is not None:
             answering.task.cancel()
@@ -132,7 +155,7 @@ class Assistant:
 
     async def _answer(self, answering: Answering) -> None:
         self._running.append(answering)
-        task = asyncio.create_task(self._read(answering))
+        task = asyncio.create_task(self._reader.read(answering))
         try:
             await answering.begin(task)
             await self._move_up()
@@ -143,51 +166,12 @@ class Assistant:
             self._running.remove(answering)
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 _log(error)
-            await answering.end()
+            await self._end(answering)
             await self._move_up()
 
-    async def _read(self, answering: Answering) -> None:
-        """The task that reads the model into `answering`; how it ends is how the answer ends."""
-        question = answering.question
-        earlier = [message for message in answering.room.history.newest_first() if message.seq < question.seq]
-        turns = conversation(
-            self._settings.system_prompt,
-            earlier,
-            question_in(question.text) or question.text,
-            budget=self._budget,
-            with_chatter=not self._settings.is_local,
-        )
-        size = 0
-        async with asyncio.timeout(self._settings.answer_seconds), aclosing(self._stream(turns)) as stream:
-            async for delta in stream:
-                text = delta.text if size else delta.text.lstrip()
-                size += len(text)
-                answering.add(text)
-                if delta.stop is StopReason.FILTERED:
-                    answering.note = "The model's provider withheld the rest."
-                if delta.stop is StopReason.LENGTH or size > ANSWER_CHARACTERS:
-                    answering.note = "The answer reached its limit of length."
-                if size > ANSWER_CHARACTERS:
-                    break
-        if size == 0:
-            answering.note = answering.note or "The model said nothing."
-
-    async def _stream(self, turns: Sequence[Turn]) -> AsyncGenerator[Delta, None]:
-        """What the model says. One whose process was lost before the first word is asked once more, when it is back."""
-        has_begun = False
-        try:
-            async with aclosing(self._model.stream(turns)) as stream:
-                async for delta in stream:
-                    has_begun = True
-                    yield delta
-            return
-        except ModelError:
-            if has_begun or self._usable.is_set():
-                raise
-        await self._usable.wait()
-        async with aclosing(self._model.stream(turns)) as stream:
-            async for delta in stream:
-                yield delta
+    async def _end(self, answering: Answering) -> None:
+        self._admitted.discard(answering)
+        await answering.end()
 
     async def _move_up(self) -> None:
         for index, answering in enumerate(list(self._waiting)):
@@ -196,6 +180,8 @@ class Assistant:
 
 def _log(error: BaseException) -> None:
     """What a model gives as its reason fits into a line; anything else may be a mistake of ours: with its traceback."""
+    if isinstance(error, QuotaExceeded):
+        return  # that is no failure
     if isinstance(error, ModelError):
         reason = f" ({error.__cause__})" if error.__cause__ is not None else ""
         logger.warning("an answer failed: %s%s", error, reason)

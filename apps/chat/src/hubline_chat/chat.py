@@ -1,76 +1,86 @@
 """Everything the chat does, for whichever hub method asks: people, rooms, messages, and the news about them."""
 
+import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import version
-from typing import Literal, Protocol
+from typing import Literal
+
+from sqlalchemy.exc import IntegrityError
 
 from hubline import HubError
-from hubline.models import ChatModel
-from hubline_chat.answering import new_id, now
+from hubline_chat.allowance import Allowance
+from hubline_chat.answering import RESTARTING, Answering, new_id, now
 from hubline_chat.assistant import Assistant
-from hubline_chat.contract import ChatClient, Earlier, Entered, Joined, Message, Person, Server
+from hubline_chat.contract import Earlier, Entered, Joined, Message, ModelName, Person, Server
+from hubline_chat.journal import Journal
 from hubline_chat.limits import check_id, clean_text
-from hubline_chat.notices import Notices
-from hubline_chat.people import RESERVED, People
+from hubline_chat.news import News, Pages
+from hubline_chat.people import People, me, person
 from hubline_chat.prompts import question_in
+from hubline_chat.reading import Models
 from hubline_chat.rooms import Room, Rooms
 from hubline_chat.settings import ChatSettings
+from hubline_chat.store import Store, User
 from hubline_chat.typing_people import TypingPeople
 
-ENTERED = "entered"
-"""The hub group of every connection that has entered."""
 SENT_KEPT = 2_000
 """Sent messages that are remembered by the ids their pages gave them, so that a repeated one is not said twice."""
+FOUND = 8
+"""People that one search finds."""
 
-
-class Pages(Protocol):
-    """The pages that are connected: what `hubline.HubClients` offers, as far as it is needed here."""
-
-    def group(self, name: str) -> ChatClient: ...
-
-    def client(self, connection_id: str) -> ChatClient: ...
+Sent = tuple[str, str]
+"""Who sent it, and the id that the page gave it."""
 
 
 class Chat:
-    """One chat server's state, in memory. `pages` is asked when something is sent, not before."""
+    """One chat server's state: what is stored, and who is here. `pages` is asked when something is sent, not before."""
 
-    def __init__(
-        self, model: ChatModel, settings: ChatSettings, pages: Callable[[], Pages], *, notice_interval: float = 0.1
-    ) -> None:
+    def __init__(self, models: Models, settings: ChatSettings, store: Store, pages: Callable[[], Pages]) -> None:
         self.server = Server(version("hubline"), secrets.token_urlsafe(8))
-        self.people = People(RESERVED | {settings.assistant_name.casefold()})
-        self.rooms = Rooms(history_messages=settings.history_messages)
-        self.notices = Notices(notice_interval)
-        self.assistant = Assistant(model, settings, lambda room: pages().group(room.group))
-        self._pages = pages
-        self._typing = TypingPeople(self._typing_changed)
-        self._sent: OrderedDict[tuple[str, str], Message] = OrderedDict()
+        self.people = People()
+        self.rooms = Rooms(store, history_messages=settings.history_messages)
+        self.journal = Journal(store.messages)
+        self.allowance = Allowance(store.usage, settings, lambda user_id: self.news.budget(user_id))
+        self.assistant = Assistant(
+            models, settings, self.allowance, lambda room: pages().clients.group(room.group), self.journal.changed
+        )
+        self.typing_people = TypingPeople(lambda room: self.news.typing(room))
+        self.news = News(self, pages)
+        self._store, self._pages = store, pages
+        self._sent: OrderedDict[Sent, asyncio.Future[Message]] = OrderedDict()
+
+    async def load(self) -> None:
+        """Read what was said before; answers that were running then are at their end."""
+        await self._store.messages.interrupt(RESTARTING)
+        await self.rooms.load()
 
     def set_model_state(self, state: Literal["starting", "ready", "failed"], detail: str | None) -> None:
         """Take note of how the model stands, and tell everybody."""
         self.assistant.set_state(state, detail)
-        page = self._pages().group(ENTERED)
-        self.notices.post("assistant", lambda: page.assistant_changed(self.assistant.info))
+        self.news.assistant()
 
-    def enter(self, connection_id: str, name: str, key: str) -> Entered:
-        me = self.people.enter(connection_id, name, key)
-        for room in self.rooms.joined_by({connection_id}):
-            self._people_changed(room)
-        return Entered(me, self.rooms.list(self.people), self.assistant.info, self.server)
+    async def enter(self, connection_id: str, user_id: str) -> Entered:
+        """Take a connection for the user of its token."""
+        user = await self._store.users.get(user_id)
+        if user is None:
+            raise HubError("Your session has ended. Sign in again.")
+        budget = await self.allowance.budget(user)
+        self.people.enter(connection_id, user)
+        rooms = self.rooms.list(self.rooms.private_of(user.id), self.people)
+        return Entered(me(user), rooms, self.assistant.info, budget, self.server)
 
     def join(self, connection_id: str, room_id: str, since: int | None, *, greet: bool) -> Joined:
         """Take a connection into a room it is already in the hub group of, and tell what it missed."""
-        me = self.people.who(connection_id)
-        room = self.rooms.find(room_id)
+        user = self.people.user(connection_id)
+        room = self.rooms.find(room_id, user.id)
         if room.join(connection_id):
-            self._people_changed(room)
+            self.news.people(room)
         continued = None if since is None else room.history.after(since)
         messages, has_more = room.history.newest() if continued is None else (continued, True)
         if greet:
-            page, note = self._pages().client(connection_id), self._welcome(room, me)
-            self.notices.post(("welcome", connection_id), lambda: page.receive_message(note))
+            self.news.welcome(connection_id, self._welcome(room, user))
         return Joined(
             room.info(self.people),
             self.people_in(room),
@@ -80,34 +90,55 @@ class Chat:
         )
 
     def leave(self, connection_id: str, room_id: str) -> Room:
-        room = self.rooms.find(room_id)
+        room = self.room(connection_id, room_id)
         if room.leave(connection_id):
-            self._people_changed(room)
+            self.news.people(room)
         return room
 
     def disconnected(self, connection_id: str) -> None:
         left = self.rooms.leave_all(connection_id)
         self.people.leave(connection_id)
         for room in left:
-            self._people_changed(room)
+            self.news.people(room)
 
-    def create_room(self, connection_id: str, name: str) -> Room:
-        self.people.who(connection_id)
-        room = self.rooms.create(name)
-        self._rooms_changed()
+    async def create_room(self, connection_id: str, name: str, *, is_private: bool) -> Room:
+        room = await self.rooms.create(name, self.people.user(connection_id), is_private=is_private)
+        self.news.rooms()
+        return room
+
+    async def add_member(self, connection_id: str, room_id: str, name: str) -> Room:
+        """Let somebody into a private room, by name."""
+        by = self.people.user(connection_id)
+        self.rooms.find(room_id, by.id)
+        user = await self._store.users.named(name)
+        if user is None:
+            raise HubError(f"There is nobody called {name[:40]}.")
+        room = await self.rooms.add_member(room_id, by, user)
+        self.news.rooms()
+        return room
+
+    async def remove_member(self, connection_id: str, room_id: str, person_id: str) -> Room:
+        """Take somebody, or oneself, out of a private room: at once, with every connection."""
+        by = self.people.user(connection_id)
+        room = await self.rooms.remove_member(room_id, by, person_id)
+        sentence = f"You have left {room.name}." if by.id == person_id else f"You were removed from {room.name}."
+        await self._shut_out(room, person_id, sentence)
         return room
 
     async def say(self, connection_id: str, room_id: str, client_message_id: str, text: str) -> Message:
         """Say something to a room; what begins with `@ai` is a question to the assistant too."""
-        return await self._send(connection_id, room_id, client_message_id, text, asks=question_in(text) is not None)
+        asks: ModelName | None = "standard" if question_in(text) is not None else None
+        return await self._send(connection_id, room_id, client_message_id, text, asks=asks)
 
-    async def ask(self, connection_id: str, room_id: str, client_message_id: str, text: str) -> Message:
-        return await self._send(connection_id, room_id, client_message_id, text, asks=True)
+    async def ask(
+        self, connection_id: str, room_id: str, client_message_id: str, text: str, model: ModelName
+    ) -> Message:
+        return await self._send(connection_id, room_id, client_message_id, text, asks=model)
 
     async def stop(self, connection_id: str, message_id: str) -> None:
         """Stop an answer; everybody in its room may, and who asked."""
         me = self.people.who(connection_id)
-        room, message = self.rooms.of_message(message_id)
+        room, message = self.rooms.of_message(message_id, me.id)
         if message.answer is None:
             raise HubError("This message is no answer.")
         if message.answer.asked_by.id != me.id and not room.has(me, self.people):
@@ -115,66 +146,125 @@ class Chat:
         await self.assistant.stop(message_id)
 
     async def retry(self, connection_id: str, message_id: str) -> Message:
-        me = self.people.who(connection_id)
-        answer = await self.assistant.retry(*self.rooms.of_message(message_id), me)
-        self._rooms_changed()
+        """Ask the question of an answer again, of the same model if that is still this person's to ask."""
+        user = self.people.user(connection_id)
+        room, message = self.rooms.of_message(message_id, user.id)
+        question = self.assistant.check_retry(room, message)
+        model = message.answer.model if message.answer is not None and user.tier == "premium" else "standard"
+        answering = await self.assistant.admit(room, question, user, model)
+        [answer] = await self._post(room, [answering.message], answering, question)
         return answer
 
     def typing(self, connection_id: str, room_id: str) -> None:
-        self._typing.typed(self.rooms.find(room_id), self.people.who(connection_id))
+        self.typing_people.typed(self.room(connection_id, room_id), self.people.who(connection_id))
 
     def earlier(self, connection_id: str, room_id: str, before_seq: int) -> Earlier:
-        self.people.who(connection_id)
-        messages, has_more = self.rooms.find(room_id).history.before(before_seq)
+        messages, has_more = self.room(connection_id, room_id).history.before(before_seq)
         return Earlier([message.at(now()) for message in messages], has_more)
+
+    async def find_people(self, connection_id: str, text: str) -> list[Person]:
+        """People with an account, and guests who are here, by the beginning of their names."""
+        self.people.who(connection_id)
+        text = text.strip()[:40]
+        if not text:
+            return []
+        found = {user.id: user for user in [*await self._store.users.find(text, FOUND), *self.people.find(text)]}
+        return sorted(map(person, found.values()), key=lambda each: each.name.casefold())[:FOUND]
+
+    def room(self, connection_id: str, room_id: str) -> Room:
+        """A room that the person behind a connection can see. Raises HubError."""
+        return self.rooms.find(room_id, self.people.who(connection_id).id)
 
     def people_in(self, room: Room) -> list[Person]:
         """Who is in a room, and the assistant, who always is."""
         return [*room.people(self.people), self.assistant.person]
 
+    async def sessions_ended(self, session_ids: Collection[str]) -> None:
+        """Cut the connections of these sessions, and no others."""
+        self.people.cut(session_ids)
+
+    async def account_changed(self, user: User) -> None:
+        """Role or tier count from now on, also on connections that are open."""
+        if self.people.change(user):
+            self.news.account(user.id)
+
+    async def account_deleted(self, user: User) -> None:
+        for room in await self.rooms.forget(user.id):
+            await self._shut_out(room, user.id, f"You are no member of {room.name} any more.")
+
+    async def _shut_out(self, room: Room, user_id: str, sentence: str) -> None:
+        pages = self._pages()
+        for connection_id in self.people.connections(user_id):
+            await pages.groups.remove(connection_id, room.group)
+            room.leave(connection_id)
+        await pages.clients.user(user_id).room_gone(room.id, sentence)
+        if not self.rooms.has(room):
+            await self.assistant.stop_all(room)
+        self.news.people(room)
+
     async def _send(
-        self, connection_id: str, room_id: str, client_message_id: str, text: str, *, asks: bool
+        self, connection_id: str, room_id: str, client_message_id: str, text: str, *, asks: ModelName | None
     ) -> Message:
-        me = self.people.who(connection_id)
-        room = self.rooms.find(room_id)
+        """Say something once, however often the page sends it."""
+        user = self.people.user(connection_id)
+        room = self.rooms.find(room_id, user.id)
         check_id(client_message_id)
         text = clean_text(text)
-        known = self._sent.get((me.id, client_message_id))
+        key = user.id, client_message_id
+        known = self._sent.get(key)
         if known is not None:
-            if (known.room_id, known.text) != (room.id, text):
-                raise HubError("Another message was sent under this message's id.")
-            return known
-        if asks:
-            self.assistant.check(me)
-        message = room.history.append(
-            Message(new_id(), room.id, 0, "person", me, text, now(), client_message_id=client_message_id)
-        )
-        self._remember(me, message)
-        self._typing.ended(room, me)
-        await self._pages().group(room.group).receive_message(message)
-        self._rooms_changed()
-        if asks:
-            await self.assistant.ask(room, message, me)
-        return message
-
-    def _remember(self, person: Person, message: Message) -> None:
-        self._sent[person.id, str(message.client_message_id)] = message
+            return _same(await asyncio.shield(known), room, text)
+        sent = self._sent[key] = asyncio.get_running_loop().create_future()
+        try:
+            message = await self._say(room, user, client_message_id, text, asks)
+        except BaseException as error:
+            self._sent.pop(key, None)
+            sent.set_exception(error if isinstance(error, HubError) else HubError("The message could not be stored."))
+            sent.exception()  # nobody may be waiting for it
+            raise
+        sent.set_result(message)
         if len(self._sent) > SENT_KEPT:
             self._sent.popitem(last=False)
+        return message
 
-    def _welcome(self, room: Room, me: Person) -> Message:
-        text = f"Welcome to {room.name}, {me.name}! Begin a message with @ai to ask the assistant."
+    async def _say(self, room: Room, user: User, client_message_id: str, text: str, asks: ModelName | None) -> Message:
+        draft = Message(new_id(), room.id, 0, "person", person(user), text, now(), client_message_id)
+        answering = None if asks is None else await self.assistant.admit(room, draft, user, asks)
+        drafts = [draft] if answering is None else [draft, answering.message]
+        try:
+            message, *_ = await self._post(room, drafts, answering)
+        except IntegrityError:
+            known = await self._store.messages.sent(user.id, client_message_id)  # from before a restart
+            if known is None:
+                raise HubError("This room does not exist.") from None
+            return _same(known, room, text)
+        self.typing_people.ended(room, person(user))
+        return message
+
+    async def _post(
+        self, room: Room, drafts: Sequence[Message], answering: Answering | None, question: Message | None = None
+    ) -> Sequence[Message]:
+        """Store and tell messages; the last is the empty answer of `answering`, if there is one."""
+
+        def kept(messages: Sequence[Message]) -> None:
+            if answering is not None:
+                self.assistant.put(answering, question or messages[0], messages[-1])
+
+        try:
+            posted = await self.journal.post(room, drafts, self._pages().clients.group(room.group), kept)
+        except (HubError, IntegrityError):
+            if answering is not None:
+                await self.assistant.give_up(answering)
+            raise
+        self.news.rooms()
+        return posted
+
+    def _welcome(self, room: Room, user: User) -> Message:
+        text = f"Welcome to {room.name}, {user.name}! Begin a message with @ai to ask the assistant."
         return Message(new_id(), room.id, 0, "system", Person("system", "System", "system"), text, now())
 
-    def _people_changed(self, room: Room) -> None:
-        page = self._pages().group(room.group)
-        self.notices.post(("people", room.id), lambda: page.people_changed(room.id, self.people_in(room)))
-        self._rooms_changed()
 
-    def _rooms_changed(self) -> None:
-        page = self._pages().group(ENTERED)
-        self.notices.post("rooms", lambda: page.rooms_changed(self.rooms.list(self.people)))
-
-    def _typing_changed(self, room: Room) -> None:
-        page = self._pages().group(room.group)
-        self.notices.post(("typing", room.id), lambda: page.typing_changed(room.id, self._typing.names(room)))
+def _same(message: Message, room: Room, text: str) -> Message:
+    if (message.room_id, message.text) != (room.id, text):
+        raise HubError("Another message was sent under this message's id.")
+    return message

@@ -3,12 +3,15 @@
 Fields travel in camelCase. `apps/chat/web/src/connection/contract.ts` is the same in TypeScript.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
 Kind = Literal["person", "assistant", "system"]
+Role = Literal["admin", "member", "guest"]
+TierName = Literal["guest", "free", "premium"]
+ModelName = Literal["standard", "premium"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +25,46 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Me(Person):
+    """The person whose page this is."""
+
+    role: Role = "guest"
+    tier: TierName = "guest"
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMember:
+    """Somebody who can see a private room, here or not."""
+
+    id: str
+    name: str
+    is_owner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
-    """A room in the list. `last_seq` is the number of its newest message, 0 before the first."""
+    """A room in the list. `last_seq` is the number of its newest message, 0 before the first.
+
+    `members` are told of private rooms only: everybody can see the others.
+    """
 
     id: str
     name: str
     topic: str
     people: int
     last_seq: int
+    is_private: bool = False
+    members: list[RoomMember] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What somebody may have of the assistant today. `None` is no limit."""
+
+    tokens_per_day: int | None
+    left: int | None
+    resets_at: datetime
+    questions_at_once: int | None
 
 
 class AnswerState(StrEnum):
@@ -40,6 +75,8 @@ class AnswerState(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    LIMITED = "limited"
+    """The day's budget was reached in the middle of it."""
 
 
 RUNNING = frozenset({AnswerState.QUEUED, AnswerState.THINKING, AnswerState.ANSWERING})
@@ -61,6 +98,7 @@ class Answer:
     ended_at: datetime | None = None
     error: str | None = None
     elapsed: float = 0.0
+    model: ModelName = "standard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +130,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Assistant:
+    """`premium_model`: `None` when premium questions go to the same model, which then answers at greater length."""
+
     name: str
     model: str
     state: Literal["starting", "ready", "failed"]
     detail: str | None = None
+    premium_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`instance` changes when the server starts anew: its history is gone then."""
+    """`instance` changes when the server starts anew: answers that were running then are at their end."""
 
     version: str
     instance: str
@@ -108,9 +149,10 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    me: Person
+    me: Me
     rooms: list[Room]
     assistant: Assistant
+    budget: Budget
     server: Server
 
 
@@ -151,3 +193,11 @@ class ChatClient(Protocol):
 
     async def answer_ended(self, room_id: str, message_id: str, text: str, answer: Answer) -> None:
         """An answer is at its end; `text` is all of it, right whatever came before."""
+
+    async def budget_changed(self, budget: Budget) -> None: ...
+
+    async def account_changed(self, me: Me) -> None:
+        """The person's role or tier is another one now."""
+
+    async def room_gone(self, room_id: str, sentence: str) -> None:
+        """A private room is out of reach: the person was removed from it, or it was deleted."""

@@ -1,4 +1,4 @@
-"""The messages of one room, newest kept, in memory."""
+"""The newest messages of one room, in memory: what pages are told. All of it is in the store too."""
 
 from dataclasses import replace
 
@@ -31,6 +31,15 @@ class History:
         self._trim()
         return message
 
+    def restore(self, message: Message) -> None:
+        """Take in a message that has its number, from the store. What comes before a gap is left out."""
+        if message.seq != self.last_seq + 1:
+            self._messages.clear()
+            self._seq_by_id.clear()
+            self._size = 0
+        self.last_seq = message.seq - 1
+        self.append(message)
+
     def update(self, message: Message) -> None:
         """Put a message in place of its older form; nothing happens when that is no longer kept."""
         old = self._messages.get(message.seq)
@@ -50,7 +59,7 @@ class History:
         """The last messages before `seq`, oldest first, and whether there are older ones."""
         found: list[Message] = []
         size = 0
-        for number in range(min(seq, self.last_seq + 1) - 1, self._oldest - 1, -1):
+        for number in range(min(seq, self.last_seq + 1) - 1, self.oldest - 1, -1):
             message = self._messages[number]
             size += len(message.text)
             if len(found) == count or (found and size > PAGE_CHARACTERS):
@@ -63,17 +72,18 @@ class History:
 
     def after(self, seq: int) -> list[Message] | None:
         """Everything after `seq`, or `None` when that is too much, no longer kept, or `seq` was never given out."""
-        if not self._oldest - 1 <= seq <= self.last_seq or self.last_seq - seq > CATCH_UP:
+        if not self.oldest - 1 <= seq <= self.last_seq or self.last_seq - seq > CATCH_UP:
             return None
         messages = [self._messages[number] for number in range(seq + 1, self.last_seq + 1)]
         return messages if sum(len(message.text) for message in messages) <= PAGE_CHARACTERS else None
 
     @property
-    def _oldest(self) -> int:
+    def oldest(self) -> int:
+        """The number of the oldest message; of none, the next number."""
         return next(iter(self._messages), self.last_seq + 1)
 
     def _trim(self) -> None:
         while len(self._messages) > self._capacity or (self._size > self._characters and len(self._messages) > 1):
-            message = self._messages.pop(self._oldest)
+            message = self._messages.pop(self.oldest)
             del self._seq_by_id[message.id]
             self._size -= len(message.text)

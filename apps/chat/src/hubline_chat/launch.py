@@ -1,7 +1,9 @@
 """Starts the chat on this machine and says how it goes: what `make chat` runs."""
 
+import asyncio
 import errno
 import socket
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import ValidationError
@@ -10,8 +12,9 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from hubline import ConfigurationError
+from hubline import ConfigurationError, HublineError
 from hubline.servers.uvicorn import Server, bind, configure
+from hubline_chat.accounts.administrator import NewPassword, prepare, reset
 from hubline_chat.app import create_app
 from hubline_chat.settings import ChatSettings
 
@@ -27,6 +30,7 @@ class Progress:
     def __init__(self, console: Console, settings: ChatSettings) -> None:
         self._console = console
         self._endpoint = f"{settings.model} at {settings.model_url}, which the first question will try"
+        self._guests = settings.guests_allowed
         self._status = Status("Starting", console=console)
         self._open = {"server", "model"}
 
@@ -41,7 +45,17 @@ class Progress:
         """The page can be opened."""
         self._done("server")
         self._line("[green]✓[/green]", Text.assemble("Hubline Chat is open at ", (url, "bold underline")))
-        self._line(" ", Text("Open it in two windows to talk to yourself. Ctrl+C ends it.", "dim"))
+        if self._guests:
+            self._line(" ", Text(f"Two people in two windows: {url}/?guest in each. Ctrl+C ends it.", "dim"))
+        else:
+            self._line(" ", Text("Sign in there. Ctrl+C ends it.", "dim"))
+
+    def administrator(self, made: NewPassword) -> None:
+        """A password was made, which is told here and nowhere else."""
+        password = (made.password, "bold")
+        text = Text.assemble("The administrator is ", (made.name, "bold"), " with the password ", password)
+        self._line("[green]✓[/green]", text)
+        self._line(" ", Text("It is shown this once. If it gets lost: python -m hubline_chat reset-admin", "dim"))
 
     def model(self, state: Literal["starting", "ready", "failed"], detail: str | None) -> None:
         """The assistant's model is on its way, usable, or given up."""
@@ -67,23 +81,34 @@ class Progress:
         self._console.print(sign, text, soft_wrap=True)
 
 
-def main() -> int:
-    """Run until Ctrl+C or SIGTERM; the exit status."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run until Ctrl+C or SIGTERM, or do what the arguments say; the exit status."""
     console = Console(highlight=False)
+    if arguments and list(arguments) != ["reset-admin"]:
+        return _refuse(console, f"unknown: {' '.join(arguments)}. There is only reset-admin, and to start nothing")
     try:
         settings = ChatSettings()
         progress = Progress(console, settings)
+        if arguments:
+            progress.administrator(asyncio.run(reset(settings)))
+            return 0
         app = create_app(settings, on_model=progress.model)
+        made = asyncio.run(prepare(settings))
+        if made is not None:
+            progress.administrator(made)
         sockets = listen(settings, console)
     except ValidationError as error:
         return _refuse(console, *(problem(each) for each in error.errors()))
     except ConfigurationError as error:
         return _refuse(console, *error.problems)
+    except HublineError as error:
+        return _refuse(console, str(error))
     except OSError as error:
         return _refuse(console, f"cannot listen on {settings.host}: {error.strerror}")
     if not (settings.web / "index.html").is_file():
         console.print("[yellow]![/yellow] The page has not been built; [bold]make chat[/bold] does that.")
-    config = configure(app, host=settings.host, log_level="warning", access_log=False)
+    # Proxies are the application's affair: it has the settings for them.
+    config = configure(app, host=settings.host, log_level="warning", access_log=False, proxy_headers=False)
     server = Server(config, drain_timeout=DRAIN_SECONDS, ready=progress.listening)
     with progress:
         server.run(sockets)

@@ -6,7 +6,6 @@ from hubline import HubError
 
 NAME_LENGTH = 40
 MESSAGE_LENGTH = 4_000
-KEY_LENGTHS = range(16, 129)
 ID_LENGTHS = range(1, 65)
 
 _JOINERS = "\u200c\u200d"  # invisible, and part of emoji and of several scripts
@@ -36,10 +35,9 @@ def clean_text(text: str) -> str:
     return text
 
 
-def check_key(key: str) -> None:
-    """The secret of a browser, by which a person is known again."""
-    if len(key) not in KEY_LENGTHS:
-        raise HubError("The key of this browser is not valid. Reload the page.")
+def storable(text: str) -> str:
+    """What a model says, without the characters that no database and no encoding takes."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def check_id(value: str) -> None:

@@ -1,73 +1,125 @@
-"""Who is connected, and as whom. A person may have several connections: tabs, devices."""
+"""Who is connected: which hub connections belong to which session, and as whom they have entered."""
 
-import base64
-import hashlib
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from hubline import HubError
-from hubline_chat.contract import Person
-from hubline_chat.limits import check_key, clean_name
+from hubline_chat.contract import Me, Person
+from hubline_chat.store import User
+from hubline_chat.store.users import folded
 
-RESERVED = frozenset({"system", "ai", "assistant"})
-"""Names that people would take for somebody else's."""
+
+def person(user: User) -> Person:
+    return Person(user.id, user.name)
 
 
 @dataclass(slots=True)
 class Presence:
-    """A person and the connections that are this person now."""
+    """A user who is here, as the store knows it now, and the connections: tabs, devices."""
 
-    person: Person
+    user: User
     connections: set[str] = field(default_factory=set)
 
 
-def person_id(key: str) -> str:
-    """The public id that belongs to a browser's secret: the secret cannot be learned from it."""
-    digest = hashlib.blake2b(key.encode(), digest_size=12, person=b"hubline-chat").digest()
-    return base64.urlsafe_b64encode(digest).decode()
+@dataclass(slots=True)
+class Line:
+    """A hub connection: its session, and how it is cut."""
+
+    session_id: str
+    cut: Callable[[], None]
+    user_id: str | None = None
 
 
 class People:
     """Everybody who has entered and is connected."""
 
-    def __init__(self, reserved: frozenset[str] = RESERVED) -> None:
-        self._reserved = reserved
+    def __init__(self) -> None:
         self._present: dict[str, Presence] = {}
-        self._by_connection: dict[str, str] = {}
+        self._lines: dict[str, Line] = {}
+        self._sessions: dict[str, set[str]] = {}
 
-    def enter(self, connection_id: str, name: str, key: str) -> Person:
-        """Take `connection_id` for the person who holds `key`, under `name` from now on.
+    def connected(self, connection_id: str, session_id: str, cut: Callable[[], None]) -> None:
+        """A connection of this session; also, that it belongs to another session from now on."""
+        known = self._lines.get(connection_id)
+        if known is not None:
+            self._unlink(known.session_id, connection_id)
+        user_id = None if known is None else known.user_id
+        self._lines[connection_id] = Line(session_id, cut, user_id)
+        self._sessions.setdefault(session_id, set()).add(connection_id)
 
-        Raises:
-            HubError: the name or the key is not valid, or the name belongs to somebody who is here.
-        """
-        check_key(key)
-        name = clean_name(name, whose="Your name")
-        identity = person_id(key)
-        folded = name.casefold()
-        taken = any(p.person.name.casefold() == folded and p.person.id != identity for p in self._present.values())
-        if taken or folded in self._reserved:
-            raise HubError(f"The name {name} is taken. Choose another one.")
-        self.leave(connection_id)
-        presence = self._present.setdefault(identity, Presence(Person(identity, name)))
-        presence.person = Person(identity, name)
+    def cut(self, session_ids: Collection[str]) -> None:
+        """End every connection of these sessions, and no other."""
+        for session_id in session_ids:
+            for connection_id in list(self._sessions.get(session_id, ())):
+                self._lines[connection_id].cut()
+
+    def enter(self, connection_id: str, user: User) -> None:
+        """The person behind a connection takes part from now on."""
+        line = self._lines.get(connection_id)
+        if line is None:  # it was cut while we asked the store
+            raise HubError("Your session has ended. Sign in again.")
+        line.user_id = user.id
+        presence = self._present.setdefault(user.id, Presence(user))
+        presence.user = user
         presence.connections.add(connection_id)
-        self._by_connection[connection_id] = identity
-        return presence.person
 
     def leave(self, connection_id: str) -> None:
         """Forget a connection, and a person whose last one it was."""
-        presence = self._present.get(self._by_connection.pop(connection_id, ""))
+        line = self._lines.pop(connection_id, None)
+        if line is None:
+            return
+        self._unlink(line.session_id, connection_id)
+        presence = self._present.get(line.user_id or "")
         if presence is not None:
             presence.connections.discard(connection_id)
             if not presence.connections:
-                del self._present[presence.person.id]
+                del self._present[presence.user.id]
 
-    def who(self, connection_id: str) -> Person:
-        """The person behind a connection.
+    def change(self, user: User) -> bool:
+        """Take note of another role or tier. Whether the user is here."""
+        presence = self._present.get(user.id)
+        if presence is not None:
+            presence.user = user
+        return presence is not None
+
+    def user(self, connection_id: str) -> User:
+        """The user behind a connection, with role and tier as they are now.
 
         Raises:
             HubError: the connection has not entered.
         """
-        if connection_id not in self._by_connection:
+        line = self._lines.get(connection_id)
+        if line is None or line.user_id is None:
             raise HubError("Enter first.")
-        return self._present[self._by_connection[connection_id]].person
+        return self._present[line.user_id].user
+
+    def who(self, connection_id: str) -> Person:
+        """The same as others see it. Raises HubError."""
+        return person(self.user(connection_id))
+
+    def named(self, user_id: str) -> User | None:
+        """The user with this id, if here."""
+        presence = self._present.get(user_id)
+        return None if presence is None else presence.user
+
+    def present(self) -> list[User]:
+        return [presence.user for presence in self._present.values()]
+
+    def connections(self, user_id: str) -> set[str]:
+        presence = self._present.get(user_id)
+        return set() if presence is None else set(presence.connections)
+
+    def find(self, text: str) -> list[User]:
+        """Those who are here and whose names begin with `text`."""
+        key = folded(text)
+        return [user for user in self.present() if folded(user.name).startswith(key)]
+
+    def _unlink(self, session_id: str, connection_id: str) -> None:
+        connections = self._sessions[session_id]
+        connections.discard(connection_id)
+        if not connections:
+            del self._sessions[session_id]
+
+
+def me(user: User) -> Me:
+    return Me(user.id, user.name, role=user.role, tier=user.tier)

@@ -1,0 +1,1 @@
+"""Who may come in: names, passwords, sessions, and the tokens that open the hub."""

@@ -1,0 +1,124 @@
+"""What every account request must be: from our own page, short, and by a session where one is needed."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import URL
+
+from hubline_chat.accounts.errors import AccountError, signed_out
+from hubline_chat.accounts.service import Accounts
+from hubline_chat.settings import ChatSettings
+from hubline_chat.store import Session
+
+COOKIE = "hubline_session"
+SEAT = "x-hubline-seat"
+BODY_BYTES = 4_096
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+async def same_site(request: Request) -> None:
+    """Let only our own page change anything: a foreign one can neither send JSON nor hide where it comes from."""
+    if request.method in SAFE_METHODS:
+        return
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" or not _from_our_page(request):
+        raise AccountError(403, "cross-site", "This request did not come from the chat's own page.")
+
+
+def _from_our_page(request: Request) -> bool:
+    origin = request.headers.get("origin")
+    if origin is None:
+        return request.headers.get("sec-fetch-site") in (None, "same-origin")
+    settings: ChatSettings = request.app.state.settings
+    return origin in settings.allowed_origins or _same(URL(origin), request.url)
+
+
+def _same(origin: URL, url: URL) -> bool:
+    ports = {"http": 80, "https": 443}
+    return (origin.scheme, origin.hostname, origin.port or ports.get(origin.scheme)) == (
+        url.scheme,
+        url.hostname,
+        url.port or ports.get(url.scheme),
+    )
+
+
+def body(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
+    """Read a short JSON body of this form. A longer one is refused without being read."""
+
+    async def read(request: Request) -> Body:
+        received = b""
+        async for piece in request.stream():
+            received += piece
+            if len(received) > BODY_BYTES:
+                raise AccountError(413, "too-large", f"The request is too large: {BODY_BYTES:,} bytes are allowed.")
+        try:
+            return model.model_validate_json(received)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            place = ".".join(map(str, first["loc"])) or "body"
+            raise AccountError(422, "bad-request", f"{place}: {first['msg'][:200]}.") from None
+
+    return read
+
+
+def accounts_of(request: Request) -> Accounts:
+    accounts: Accounts = request.app.state.accounts
+    return accounts
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from, for counting: of IPv6 the network that one household has.
+
+    Behind proxies that are trusted, a middleware has put the client's address in the place of theirs.
+    """
+    host = request.client.host if request.client else "unknown"
+    return ":".join(host.split(":")[:4]) if ":" in host else host
+
+
+class Cookie:
+    """The session cookie of one seat: one browser can hold several people, each in a window of its own."""
+
+    def __init__(self, request: Request) -> None:
+        seat = request.headers.get(SEAT)
+        if seat is not None and not re.fullmatch("[a-z0-9]{1,12}", seat, re.ASCII):
+            raise AccountError(400, "bad-seat", "The name of this window's seat is not valid. Reload the page.")
+        self._name = f"{COOKIE}_{seat}" if seat else COOKIE
+        self._is_secure = request.url.scheme == "https"
+        self.secret = request.cookies.get(self._name)
+
+    def set(self, response: Response, secret: str, seconds: int) -> None:
+        response.set_cookie(
+            self._name, secret, max_age=seconds, path="/", httponly=True, samesite="lax", secure=self._is_secure
+        )
+
+    def clear(self, response: Response) -> None:
+        response.delete_cookie(self._name, path="/", httponly=True, samesite="lax", secure=self._is_secure)
+
+
+async def current(
+    request: Request, response: Response, accounts: Annotated[Accounts, Depends(accounts_of)]
+) -> Session | None:
+    """The session of the request's cookie. The cookie lasts as long as the session, so it is renewed with it."""
+    cookie = Cookie(request)
+    session = await accounts.session(cookie.secret)
+    if session is not None and cookie.secret is not None:
+        settings: ChatSettings = request.app.state.settings
+        cookie.set(response, cookie.secret, settings.session_seconds)
+    return session
+
+
+async def signed_in(session: Annotated[Session | None, Depends(current)]) -> Session:
+    if session is None:
+        raise signed_out()
+    return session
+
+
+async def administrator(session: Annotated[Session, Depends(signed_in)]) -> Session:
+    if session.user.role != "admin":
+        raise AccountError(403, "not-allowed", "Only administrators can do this.")
+    return session

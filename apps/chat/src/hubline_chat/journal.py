@@ -1,0 +1,154 @@
+"""What is said is stored before anybody hears it; what grows is stored while it grows."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy.exc import IntegrityError
+
+from hubline import HubError
+from hubline_chat.contract import ChatClient, Message
+from hubline_chat.rooms import Room
+from hubline_chat.store import StoreError
+from hubline_chat.store.messages import Messages
+
+logger = logging.getLogger("hubline_chat")
+
+WAITING = 1_000
+"""Posts that wait to be stored; further ones are refused."""
+BATCH = 100
+"""Posts that are stored in one transaction."""
+GROWING_SECONDS = 2.0
+"""How often growing answers are stored: what is lost when the process dies."""
+
+
+@dataclass(slots=True, eq=False)
+class Post:
+    """Messages of one room that are stored together, and what is done at the moment they are kept."""
+
+    room: Room
+    messages: Sequence[Message]
+    page: ChatClient
+    kept: Callable[[Sequence[Message]], None]
+    done: "asyncio.Future[Sequence[Message]]"
+
+
+class Journal:
+    """Numbers, stores and tells messages in order, and keeps the newest form of answers.
+
+    One task writes, so that the order in the store, in memory and on the pages is the same, and a hub method that is
+    cancelled leaves nothing half done. Under load what waits is stored together: a commit is the expensive part.
+    """
+
+    def __init__(self, messages: Messages, *, growing_seconds: float = GROWING_SECONDS) -> None:
+        self._messages, self._growing_seconds = messages, growing_seconds
+        self._posts: asyncio.Queue[Post] = asyncio.Queue(WAITING)
+        self._changed: dict[str, Message] = {}
+        self._is_closed = False
+
+    async def post(
+        self, room: Room, messages: Sequence[Message], page: ChatClient, kept: Callable[[Sequence[Message]], None]
+    ) -> Sequence[Message]:
+        """Store messages and tell them to `page`; as they are then, with their numbers.
+
+        `kept` is called when they are stored and in the room's history, before they are told.
+
+        Raises:
+            HubError: nothing was stored and nobody was told; the text says why.
+            IntegrityError: one of the messages is there already.
+        """
+        post = Post(room, messages, page, kept, asyncio.get_running_loop().create_future())
+        if self._is_closed:
+            raise HubError("The server is restarting. Try again in a moment.")
+        try:
+            self._posts.put_nowait(post)
+        except asyncio.QueueFull:
+            raise HubError("The server has too much to store at the moment. Try again.") from None
+        return await post.done
+
+    def changed(self, message: Message) -> None:
+        """An answer has another form, which is to be stored soon."""
+        self._changed[message.id] = message
+
+    async def close(self) -> None:
+        """Take nothing more, and store what has been taken."""
+        self._is_closed = True
+        await self._posts.join()
+
+    async def run(self) -> None:
+        """Store what is posted, until cancelled."""
+        while True:
+            batch = [await self._posts.get()]
+            while len(batch) < BATCH and not self._posts.empty():
+                batch.append(self._posts.get_nowait())
+            try:
+                await self._store(batch)
+            finally:
+                for _ in batch:
+                    self._posts.task_done()
+
+    async def keep(self) -> None:
+        """Store growing answers every now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(self._growing_seconds)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Store the answers that have changed. What cannot be stored now is tried again the next time."""
+        changed, self._changed = self._changed, {}
+        if not changed:
+            return
+        try:
+            await self._messages.update(list(changed.values()))
+        except StoreError:
+            self._changed = changed | self._changed
+
+    async def _store(self, batch: Sequence[Post]) -> None:
+        try:
+            numbered = _numbered(batch)
+            await self._messages.add([message for messages in numbered for message in messages])
+        except IntegrityError as error:
+            if len(batch) > 1:  # one of them is to blame, and the others must not suffer
+                for post in batch:
+                    await self._store([post])
+                return
+            _fail(batch[0], error)
+        except Exception as error:
+            if not isinstance(error, StoreError):
+                logger.exception("messages could not be stored")
+                error = HubError("The message could not be stored.")
+            for post in batch:
+                _fail(post, error)
+        else:
+            for post, messages in zip(batch, numbered, strict=True):
+                await _tell(post, messages)
+
+
+def _numbered(batch: Sequence[Post]) -> list[list[Message]]:
+    """The messages of each post with the numbers that come next in their rooms."""
+    last: dict[str, int] = {}
+    numbered = []
+    for post in batch:
+        first = last.get(post.room.id, post.room.history.last_seq) + 1
+        numbered.append([replace(message, seq=seq) for seq, message in enumerate(post.messages, first)])
+        last[post.room.id] = first + len(post.messages) - 1
+    return numbered
+
+
+async def _tell(post: Post, messages: Sequence[Message]) -> None:
+    for message in messages:
+        post.room.history.append(message)
+    post.kept(messages)
+    try:
+        for message in messages:
+            await post.page.receive_message(message)
+    except Exception:
+        logger.exception("a message could not be sent to its room")
+    if not post.done.done():
+        post.done.set_result(messages)
+
+
+def _fail(post: Post, error: Exception) -> None:
+    if not post.done.done():
+        post.done.set_exception(error)

@@ -1,0 +1,161 @@
+"""The database: how it is opened, read and written, and what is said when that fails."""
+
+import logging
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from hubline import ConfigurationError, HubError
+from hubline_chat.store.migrate import migrate
+
+logger = logging.getLogger("hubline_chat")
+
+BUSY_SECONDS = 5
+"""How long SQLite waits for another program that writes, and how long PostgreSQL may take to answer."""
+REPEAT_SECONDS = 60.0
+"""A reason that stays the same is logged this often."""
+
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+_WRITES = "hubline_chat_writes"
+_FAILURES = (SQLAlchemyError, OSError, sqlite3.Error)
+_FULL = ("disk is full", "no space left", "disk full")
+
+
+class StoreError(HubError):
+    """The database could not read or write. The text is for people; the log has the details."""
+
+
+class Database:
+    """One SQLite file or one PostgreSQL database.
+
+    SQLite writes ahead of its file, so that reading waits for nobody. It takes its lock when a writing transaction
+    begins: two that read first and then both want to write could not go on.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Raises ConfigurationError when the URL is none of a database that is supported here."""
+        self._url = database_url(url)
+        self._logged = ("", float("-inf"))
+        try:
+            self._engine = create_async_engine(self._url, **_engine_options(self._url))
+        except ModuleNotFoundError as error:
+            way_out = "pip install 'psycopg[binary]'"
+            raise ConfigurationError([f"HUBLINE_CHAT_DATABASE needs a driver ({error}): {way_out}"]) from error
+        self._writer = self._engine.execution_options(**{_WRITES: True})
+        if self.is_sqlite:
+            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self._url.get_backend_name() == "sqlite"
+
+    @property
+    def name(self) -> str:
+        """Where it is, without a password."""
+        return str(self._url.database) if self.is_sqlite else self._url.render_as_string(hide_password=True)
+
+    async def open(self) -> None:
+        """Bring the tables to this version. Several processes may do this at once.
+
+        Raises:
+            ConfigurationError: the database cannot be reached or written, or belongs to a newer version.
+        """
+        try:
+            if self.is_sqlite and self._url.database:
+                Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+            async with self._writer.begin() as connection:
+                await connection.run_sync(migrate)
+        except _FAILURES as error:
+            raise ConfigurationError([f"the database {self.name} cannot be used: {_details(error)}"]) from error
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads. Raises StoreError."""
+        with self._translated("read"):
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction, committed at the end of the block.
+
+        Raises:
+            IntegrityError: what was to be written contradicts what is there; the caller knows what that means.
+            StoreError: nothing was written.
+        """
+        with self._translated("store"):
+            async with self._writer.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def _translated(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except _FAILURES as error:
+            details = _details(error)
+            self._log(f"the database could not {verb}: {details}")
+            reason = ", because its disk is full" if any(each in details.lower() for each in _FULL) else ""
+            raise StoreError(f"The server cannot {verb} anything at the moment{reason}. Try again later.") from error
+
+    def _log(self, text: str) -> None:
+        now, (last, at) = time.monotonic(), self._logged
+        if text != last or now - at > REPEAT_SECONDS:
+            self._logged = (text, now)
+            logger.error("%s", text)
+
+
+def database_url(text: str) -> URL:
+    """The URL with the driver that is used here, for `sqlite:///…` and `postgresql://…`.
+
+    Raises:
+        ConfigurationError: it is no such URL. The text is not repeated, because there may be a password in it.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise ConfigurationError(["HUBLINE_CHAT_DATABASE is no URL: write sqlite:///path or postgresql://…"]) from error
+    driver = _DRIVERS.get(url.drivername)
+    if driver is None:
+        problem = f"HUBLINE_CHAT_DATABASE begins with {url.drivername}: write sqlite:///path or postgresql://…"
+        raise ConfigurationError([problem])
+    if driver == _DRIVERS["sqlite"] and url.database in (None, "", ":memory:"):
+        raise ConfigurationError(["HUBLINE_CHAT_DATABASE names no file: write sqlite:///path"])
+    return url.set(drivername=driver)
+
+
+def _engine_options(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": BUSY_SECONDS}}
+    return {"connect_args": {"connect_timeout": BUSY_SECONDS}, "pool_pre_ping": True, "pool_timeout": 2 * BUSY_SECONDS}
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy begins transactions, not Python's module: see `_begin_sqlite`
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _details(error: BaseException) -> str:
+    """What the database says, on one line."""
+    original = getattr(error, "orig", None) or error
+    return " ".join(str(original).split()) or type(original).__name__

@@ -1,0 +1,95 @@
+"""The table of sessions: who has signed in, where, and until when."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, exists, select, update
+
+from hubline_chat.contract import Role, TierName
+from hubline_chat.store.database import Database
+from hubline_chat.store.tables import SESSIONS, USERS
+from hubline_chat.store.users import User
+
+PER_USER = 20
+"""Sessions of one user; a further one ends the oldest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`id` is public: tokens of the session name it. What opens it is in the cookie only."""
+
+    id: str
+    user: User
+    expires_at: datetime
+
+
+class Sessions:
+    """Everybody's sessions. All methods but `alive` take the time, so that there is one clock."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, user_id: str, now: datetime, expires_at: datetime) -> tuple[str, Sequence[str]]:
+        """A new session: the secret for its cookie, and the ids of older ones that had to end for it."""
+        secret = secrets.token_urlsafe(32)
+        row = {"id": secrets.token_urlsafe(12), "token": _digest(secret), "user_id": user_id}
+        async with self._database.writing() as connection:
+            values = row | {"created_at": now, "expires_at": expires_at}
+            await connection.execute(SESSIONS.insert().values(values))
+            newest = select(SESSIONS.c.id).where(SESSIONS.c.user_id == user_id)
+            newest = newest.order_by(SESSIONS.c.created_at.desc(), SESSIONS.c.id).offset(PER_USER)
+            surplus = (await connection.execute(newest)).scalars().all()
+            if surplus:
+                await connection.execute(delete(SESSIONS).where(SESSIONS.c.id.in_(surplus)))
+        return secret, surplus
+
+    async def find(self, secret: str, now: datetime) -> Session | None:
+        """The session that a cookie opens, if it has not ended."""
+        query = (
+            select(
+                SESSIONS.c.id, SESSIONS.c.expires_at, USERS.c.id.label("user"), USERS.c.name, USERS.c.role, USERS.c.tier
+            )
+            .join_from(SESSIONS, USERS)
+            .where(SESSIONS.c.token == _digest(secret), SESSIONS.c.expires_at > now)
+        )
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        role: Role = row.role
+        tier: TierName = row.tier
+        return Session(row.id, User(row.user, row.name, role, tier), row.expires_at)
+
+    async def alive(self, session_id: str, now: datetime) -> bool:
+        """Whether a session has neither been ended nor expired."""
+        query = select(exists().where(SESSIONS.c.id == session_id, SESSIONS.c.expires_at > now))
+        async with self._database.reading() as connection:
+            return bool(await connection.scalar(query))
+
+    async def extend(self, session_id: str, expires_at: datetime) -> None:
+        async with self._database.writing() as connection:
+            change = update(SESSIONS).where(SESSIONS.c.id == session_id).values(expires_at=expires_at)
+            await connection.execute(change)
+
+    async def end(self, session_id: str) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(delete(SESSIONS).where(SESSIONS.c.id == session_id))
+
+    async def end_of(self, user_id: str, *, but: str | None = None) -> Sequence[str]:
+        """End every session of a user except one; the ids of those that ended."""
+        gone = delete(SESSIONS).where(SESSIONS.c.user_id == user_id, SESSIONS.c.id != (but or ""))
+        async with self._database.writing() as connection:
+            return (await connection.execute(gone.returning(SESSIONS.c.id))).scalars().all()
+
+    async def purge(self, now: datetime) -> None:
+        """Forget those that have expired."""
+        async with self._database.writing() as connection:
+            await connection.execute(delete(SESSIONS).where(SESSIONS.c.expires_at <= now))
+
+
+def _digest(secret: str) -> str:
+    """What is kept of a cookie: who reads the database cannot use it."""
+    return hashlib.sha256(secret.encode()).hexdigest()

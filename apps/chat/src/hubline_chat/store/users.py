@@ -1,0 +1,181 @@
+"""The table of people with an account, guests among them."""
+
+import secrets
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, exists, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from hubline_chat.contract import Role, TierName
+from hubline_chat.store.database import Database
+from hubline_chat.store.tables import SESSIONS, USAGE, USERS
+
+MAXIMUM = 50_000
+"""Accounts, guests included."""
+LISTED = 1_000
+"""Accounts that one list shows, the newest."""
+
+_HAS_SESSION = exists().where(SESSIONS.c.user_id == USERS.c.id)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody with an account."""
+
+    id: str
+    name: str
+    role: Role
+    tier: TierName
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A user as administrators see one."""
+
+    user: User
+    created_at: datetime
+    used_today: int
+
+
+class NameTaken(Exception):
+    """Another user has this name, or one that differs only in case or form."""
+
+
+class LastAdmin(Exception):
+    """The change would leave nobody who can administer."""
+
+
+class Full(Exception):
+    """There are as many accounts as there may be."""
+
+
+def folded(name: str) -> str:
+    """A name as it is compared: whoever looks the same is the same."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+class Users:
+    """Everybody with an account."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, name: str, role: Role, tier: TierName, password: str | None = None) -> User:
+        """A new user. `password` is its hash.
+
+        Raises:
+            NameTaken, Full
+        """
+        user = User(secrets.token_urlsafe(12), name, role, tier)
+        now = datetime.now(UTC)
+        row = {"folded": folded(name), "password": password, "created_at": now}
+        try:
+            async with self._database.writing() as connection:
+                if (await connection.scalar(select(func.count()).select_from(USERS)) or 0) >= MAXIMUM:
+                    raise Full
+                values = {"id": user.id, "name": name, "role": role, "tier": tier} | row
+                await connection.execute(USERS.insert().values(values))
+        except IntegrityError as error:
+            raise NameTaken(name) from error
+        return user
+
+    async def get(self, user_id: str) -> User | None:
+        return await self._one(USERS.c.id == user_id)
+
+    async def named(self, name: str) -> User | None:
+        return await self._one(USERS.c.folded == folded(name))
+
+    async def credentials(self, name: str) -> tuple[User, str] | None:
+        """The user with this name, and the hash of the password. `None` also for guests, who have none."""
+        query = select(USERS).where(USERS.c.folded == folded(name), USERS.c.password.is_not(None))
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else (_user(row), str(row.password))
+
+    async def set_password(self, user_id: str, password: str) -> bool:
+        """Whether there is such a user. `password` is a hash."""
+        async with self._database.writing() as connection:
+            changed = await connection.execute(update(USERS).where(USERS.c.id == user_id).values(password=password))
+        return bool(changed.rowcount)
+
+    async def change(self, user_id: str, *, role: Role | None = None, tier: TierName | None = None) -> User | None:
+        """The user as it is then; `None` when there is none.
+
+        Raises:
+            LastAdmin: nobody else is administrator.
+        """
+        changes: dict[str, Any] = {"role": role, "tier": tier}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        async with self._database.writing() as connection:
+            admins = (
+                await connection.execute(select(USERS.c.id).where(USERS.c.role == "admin").with_for_update())
+            ).scalars()
+            if role not in (None, "admin") and list(admins) == [user_id]:
+                raise LastAdmin
+            if changes:
+                await connection.execute(update(USERS).where(USERS.c.id == user_id).values(changes))
+            row = (await connection.execute(select(USERS).where(USERS.c.id == user_id))).one_or_none()
+        return None if row is None else _user(row)
+
+    async def admin(self) -> User | None:
+        """The administrator who was the first."""
+        query = select(USERS).where(USERS.c.role == "admin").order_by(USERS.c.created_at).limit(1)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _user(row)
+
+    async def list(self, day: date) -> Sequence[Listed]:
+        """The newest of them, with the tokens they have used on `day`."""
+        used = and_(USAGE.c.user_id == USERS.c.id, USAGE.c.day == day)
+        query = (
+            select(USERS, func.coalesce(USAGE.c.tokens, 0).label("used"))
+            .select_from(USERS.outerjoin(USAGE, used))
+            .order_by(USERS.c.created_at.desc(), USERS.c.id)
+            .limit(LISTED)
+        )
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return [Listed(_user(row), row.created_at, row.used) for row in rows]
+
+    async def find(self, text: str, limit: int) -> Sequence[User]:
+        """Those with a password whose names begin with `text`."""
+        query = (
+            select(USERS)
+            .where(USERS.c.folded.startswith(folded(text), autoescape=True), USERS.c.password.is_not(None))
+            .order_by(USERS.c.folded)
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return [_user(row) for row in rows]
+
+    async def idle_guests(self, before: datetime) -> Sequence[User]:
+        """Guests without a session who were made before then."""
+        query = select(USERS).where(USERS.c.role == "guest", USERS.c.created_at < before, ~_HAS_SESSION)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return [_user(row) for row in rows]
+
+    async def is_idle(self, user_id: str) -> bool:
+        """Whether the user has no session."""
+        query = select(exists().where(USERS.c.id == user_id, _HAS_SESSION))
+        async with self._database.reading() as connection:
+            return not await connection.scalar(query)
+
+    async def delete(self, user_id: str) -> None:
+        """Delete a user with sessions and memberships."""
+        async with self._database.writing() as connection:
+            await connection.execute(delete(USERS).where(USERS.c.id == user_id))
+
+    async def _one(self, condition: Any) -> User | None:
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(USERS).where(condition))).one_or_none()
+        return None if row is None else _user(row)
+
+
+def _user(row: Row[Any]) -> User:
+    return User(row.id, row.name, row.role, row.tier)
