@@ -1,4 +1,4 @@
-"""The public keys of an issuer of tokens, from its JWKS address: fetched off the event loop, kept, and not too often."""
+"""The public keys of an issuer of tokens, by its JWKS address: fetched off the event loop, kept, and not too often."""
 
 import asyncio
 import ipaddress

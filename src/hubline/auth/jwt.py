@@ -61,7 +61,7 @@ class JwtBearer:
         self._key = key
         self._keys = jwks.KeySet(jwks_url) if jwks_url is not None else None
         self._algorithms = list(algorithms)
-        self._expected = {"issuer": issuer, "audience": audience, "leeway": leeway}
+        self._issuer, self._audience, self._leeway = issuer, audience, leeway
         self._user_id_claim, self._role_claims = user_id_claim, tuple(role_claims)
 
     def __repr__(self) -> str:
@@ -86,7 +86,9 @@ class JwtBearer:
             await self._key_for(token),
             algorithms=self._algorithms,
             options={"require": ["exp"]},
-            **self._expected,
+            issuer=self._issuer,
+            audience=self._audience,
+            leeway=self._leeway,
         )
         return claims
 

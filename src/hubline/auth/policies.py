@@ -42,7 +42,8 @@ def all_of(*rules: Rule) -> Combined:
 
 
 def _combined(word: str, rules: tuple[Rule, ...]) -> Combined:
-    wrong = [rule for rule in rules if not isinstance(rule, str | Combined)]
+    given: tuple[object, ...] = rules
+    wrong = [rule for rule in given if not isinstance(rule, str | Combined)]
     if wrong or not rules:
         raise ConfigurationError([f"any_of and all_of take names of policies, got {wrong or 'nothing'!r}"])
     return Combined(word, rules)
