@@ -15,7 +15,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("hubline", "hubline.testing", "hubline.models", "hubline.limits", "hubline.servers.uvicorn")
+PACKAGES = (
+    "hubline",
+    "hubline.testing",
+    "hubline.models",
+    "hubline.limits",
+    "hubline.auth.jwt",
+    "hubline.servers.uvicorn",
+)
 SERVERS = ("Server", "bind", "configure", "serve")
 """What of `hubline.servers.uvicorn` an application may use to serve itself; the module has no `__all__`."""
 

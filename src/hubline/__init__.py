@@ -1,7 +1,7 @@
 """Hubline: real-time channels for AI chat. A hub server that speaks the SignalR protocol, for any ASGI application."""
 
 from hubline.app import HubApp, HubContext
-from hubline.auth.policies import PolicyContext, authorize
+from hubline.auth.policies import PolicyContext, all_of, allow_anonymous, any_of, authorize
 from hubline.connection import ConnectionScope, Identity, TransportConnection
 from hubline.errors import (
     BindingError,
@@ -64,6 +64,9 @@ __all__ = [
     "Transport",
     "TransportConnection",
     "TransportOptions",
+    "all_of",
+    "allow_anonymous",
+    "any_of",
     "authorize",
     "filtered",
     "hidden",

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hubline._clock import Clock, MonotonicClock
 from hubline._tasks import TaskOwner
+from hubline.auth.identity import application_user
 from hubline.auth.policies import Policies, Policy
 from hubline.connection import ConnectionScope, Identity, TransportConnection
 from hubline.errors import ConfigurationError
@@ -25,7 +26,7 @@ from hubline.server.options import HubOptions
 from hubline.server.runtime import HubRuntime
 from hubline.server.watchdog import BlockingWatchdog
 from hubline.transports.addresses import Addresses
-from hubline.transports.endpoint import HubEndpoint
+from hubline.transports.endpoint import HubEndpoint, UserId
 from hubline.transports.options import TransportOptions
 from hubline.transports.origins import Origins
 from hubline.transports.registry import ConnectionRegistry
@@ -51,7 +52,9 @@ class HubApp:
     Give its `lifespan` to the application it is mounted in: at shutdown it says good-bye to the clients. A hub class
     that stands at several paths is one hub: its clients reach each other.
 
-    `authenticate` says who a request comes from, before anything else is done for it. `allowed_origins` are the web
+    `authenticate` says who a request comes from, before anything else is done for it; without it, the user that an
+    `AuthenticationMiddleware` of Starlette has found. `user_id` is asked once for each connection, for the name by
+    which `clients.user(…)` finds it; without it, the identity's. `allowed_origins` are the web
     pages that may connect besides those of the same origin; it sets up CORS for them. `trusted_proxies` are the
     addresses and networks whose `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are
     given to clients to leave at shutdown. `readiness_path` answers 200, and 503 once draining has begun. An `async
@@ -68,6 +71,7 @@ class HubApp:
         options: HubOptions | None = None,
         transport: TransportOptions | None = None,
         authenticate: Authenticate | None = None,
+        user_id: UserId | None = None,
         policies: Mapping[str, Policy] | None = None,
         filters: Sequence[HubFilter] = (),
         allowed_origins: Sequence[str] = (),
@@ -80,7 +84,7 @@ class HubApp:
         self._clock = clock or MonotonicClock()
         self._options, self._transport = options or HubOptions(), transport or TransportOptions()
         self._policies, self._filters = Policies(policies), tuple(filters)
-        self._authenticate_request = authenticate
+        self._authenticate_request, self._user_id = authenticate or application_user, user_id
         self._drain_timeout, self._readiness_path = drain_timeout, readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
         self._tasks = TaskOwner("hubline.app")
@@ -215,6 +219,7 @@ class HubApp:
             registry=self._registry,
             options=options or self._transport,
             authenticate=self._authenticate,
+            user_id=self._user_id,
             authorize=authorize,
             origin_allowed=self._origins.admits,
             addresses=self._addresses,
@@ -256,8 +261,6 @@ class HubApp:
         return BlockingWatchdog(limit, codes) if limit is not None else None
 
     async def _authenticate(self, scope: ConnectionScope) -> Identity | None:
-        if self._authenticate_request is None:
-            return None
         identity = self._authenticate_request(scope)
         return await identity if inspect.isawaitable(identity) else identity
 

@@ -16,15 +16,17 @@ class Identity:
     """Who is at the other end.
 
     `user_id` is what `clients.user(…)` goes by. `expires_at` is in seconds since the epoch; `None` never expires.
+    `roles` are what `@authorize(roles=…)` looks at.
     """
 
     user_id: str | None
     claims: Mapping[str, Any] = field(default_factory=dict)
     expires_at: float | None = None
+    roles: frozenset[str] = frozenset()
 
 
 class ConnectionScope:
-    """Everything a hub may know about the HTTP request that opened its connection. Immutable but for `identity`."""
+    """Everything a hub may know about the HTTP request that opened its connection. Immutable but for who it is."""
 
     def __init__(
         self, scope: Mapping[str, Any], identity: Identity | None = None, *, address: str | None = None
@@ -32,6 +34,8 @@ class ConnectionScope:
         self.raw = scope
         """The ASGI scope of the request that opened the connection (for long polling: of the first poll)."""
         self.identity = identity
+        self.user_id = identity.user_id if identity is not None else None
+        """What `clients.user(…)` goes by: the identity's, or what `HubApp(user_id=…)` says."""
         self.address = address or (self.client[0] if self.client else None) or None
         """The client's address, as far as it can be trusted: `HubApp(trusted_proxies=…)` says whose word counts.
 
@@ -69,6 +73,12 @@ class ConnectionScope:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
             found[name] = f"{found[name]}, {value}" if name in found else value
         return found
+
+    @property
+    def wants_events(self) -> bool:
+        """Whether exactly `text/event-stream` is accepted; with parameters it is another media type to the original."""
+        accepted = self.headers.get("accept", "").split(",")
+        return any(media_type.strip().lower() == "text/event-stream" for media_type in accepted)
 
 
 def network_of(address: str | None) -> str:

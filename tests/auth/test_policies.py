@@ -1,7 +1,17 @@
 import pytest
 
-from hubline.auth.policies import Policies, PolicyContext, Requirement, authorize, requirements_of
+from hubline.auth.policies import (
+    Policies,
+    PolicyContext,
+    Requirement,
+    all_of,
+    allow_anonymous,
+    any_of,
+    authorize,
+    requirements_of,
+)
 from hubline.connection import ConnectionScope, Identity
+from hubline.errors import ConfigurationError
 
 CONTEXT = PolicyContext(identity=Identity("ada"), scope=ConnectionScope({"path": "/"}), hub=object)
 
@@ -9,12 +19,20 @@ CONTEXT = PolicyContext(identity=Identity("ada"), scope=ConnectionScope({"path":
 def test_authorize_marks_functions_and_several_of_them_add_up() -> None:
     @authorize
     @authorize(policy="A")
+    @authorize(roles="admin")
+    @authorize(roles=("admin", "staff"), policy="B")
     @authorize()
     def method() -> None: ...
 
     def free() -> None: ...
 
-    assert requirements_of(method) == (Requirement(), Requirement("A"), Requirement())
+    assert requirements_of(method) == (
+        Requirement(),
+        Requirement("B", ("admin", "staff")),
+        Requirement(roles=("admin",)),
+        Requirement("A"),
+        Requirement(),
+    )
     assert requirements_of(free) == ()
 
 
@@ -27,16 +45,48 @@ def test_a_class_inherits_what_its_bases_require() -> None:
 
     class Plain(Hub): ...
 
-    assert requirements_of(Base) == (Requirement("A"),)
-    assert requirements_of(Hub) == (Requirement("A"), Requirement())
-    assert requirements_of(Plain) == (Requirement("A"), Requirement())
+    assert requirements_of(*Base.__mro__) == (Requirement("A"),)
+    assert requirements_of(*Hub.__mro__) == (Requirement("A"), Requirement())
+    assert requirements_of(*Plain.__mro__) == (Requirement("A"), Requirement())
 
 
-def test_unknown_policies_are_named() -> None:
+def test_allow_anonymous_beats_what_is_inherited_and_a_later_authorize_beats_it() -> None:
+    @authorize(policy="A")
+    class Guarded: ...
+
+    @allow_anonymous
+    class Open(Guarded): ...
+
+    @authorize(policy="B")
+    class GuardedAgain(Open): ...
+
+    assert requirements_of(*Open.__mro__) == ()
+    assert requirements_of(*GuardedAgain.__mro__) == (Requirement("B"),)
+
+
+def test_unknown_policies_are_named_each_one() -> None:
+    @authorize
+    @authorize(policy="A")
+    @authorize(policy=any_of("A", all_of("B", "C")))
+    @authorize(policy="D")
+    def method() -> None: ...
+
     policies = Policies({"A": lambda context: True})
-    requirements = [Requirement(), Requirement("A"), Requirement("B"), Requirement("C")]
-    assert policies.problems("Hub", requirements) == ["Hub: there is no policy 'B'", "Hub: there is no policy 'C'"]
-    assert Policies().problems("Hub.ask", [Requirement("A")]) == ["Hub.ask: there is no policy 'A'"]
+    assert policies.problems("Hub.method", method) == [
+        "Hub.method: there is no policy 'D'",
+        "Hub.method: there is no policy 'B'",
+        "Hub.method: there is no policy 'C'",
+    ]
+
+
+def test_demanding_and_waiving_at_one_place_is_a_mistake() -> None:
+    @authorize
+    @allow_anonymous
+    def method() -> None: ...
+
+    assert Policies().problems("Hub.method", method) == [
+        "Hub.method: both @authorize and @allow_anonymous stand here; take one away"
+    ]
 
 
 async def test_every_policy_must_admit_and_the_first_refusal_ends_it() -> None:
@@ -57,9 +107,59 @@ async def test_every_policy_must_admit_and_the_first_refusal_ends_it() -> None:
     assert asked == ["yes", "yes", "no"]
 
 
+@pytest.mark.parametrize(
+    ("rule", "admits", "asks"),
+    [
+        (any_of("yes", "no"), True, ["yes"]),
+        (any_of("no", "yes"), True, ["no", "yes"]),
+        (any_of("no", "no"), False, ["no", "no"]),
+        (all_of("yes", "yes"), True, ["yes", "yes"]),
+        (all_of("no", "yes"), False, ["no"]),
+        (all_of("yes", any_of("no", all_of("yes", "yes"))), True, ["yes", "no", "yes", "yes"]),
+    ],
+    ids=str,
+)
+async def test_policies_combine(rule: str, admits: bool, asks: list[str]) -> None:
+    asked: list[str] = []
+
+    def yes(context: PolicyContext) -> bool:
+        asked.append("yes")
+        return True
+
+    async def no(context: PolicyContext) -> bool:
+        asked.append("no")
+        return False
+
+    assert await Policies({"yes": yes, "no": no}).admit([Requirement(rule)], CONTEXT) is admits
+    assert asked == asks
+
+
+@pytest.mark.parametrize(("roles", "admits"), [((), False), (("guest",), False), (("staff", "guest"), True)])
+async def test_one_of_the_roles_is_enough_and_several_demands_must_all_be_met(
+    roles: tuple[str, ...], admits: bool
+) -> None:
+    context = PolicyContext(identity=Identity("ada", roles=frozenset(roles)), scope=CONTEXT.scope, hub=object)
+    either = Requirement(roles=("admin", "staff"))
+    assert await Policies().admit([either], context) is admits
+    assert not await Policies().admit([either, Requirement(roles=("admin",))], context)
+
+
 async def test_a_policy_that_raises_refuses_by_its_error() -> None:
     def broken(context: PolicyContext) -> bool:
         raise LookupError("no such room")
 
     with pytest.raises(LookupError):
-        await Policies({"broken": broken}).admit([Requirement("broken")], CONTEXT)
+        await Policies({"broken": broken}).admit([Requirement(any_of("broken"))], CONTEXT)
+
+
+def test_only_names_and_combinations_combine() -> None:
+    with pytest.raises(ConfigurationError, match="take names of policies"):
+        any_of()
+    with pytest.raises(ConfigurationError, match="take names of policies"):
+        all_of("A", len)  # type: ignore[arg-type]
+
+
+def test_requirements_read_like_a_sentence() -> None:
+    assert str(Requirement()) == "any user"
+    assert str(Requirement(roles=("admin", "staff"))) == "role admin or staff"
+    assert str(Requirement(all_of("A", any_of("B", "C")), ("admin",))) == "role admin and policy A and (B or C)"

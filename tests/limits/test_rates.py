@@ -120,7 +120,7 @@ async def test_a_refused_stream_or_upload_neither_runs_nor_buffers() -> None:
     [
         ("user", {"user": "ada"}, {"user": "ada", "address": "192.0.2.9"}, {"user": "bob"}),
         ("user", {"address": "192.0.2.1"}, {"address": "192.0.2.1"}, {"address": "192.0.2.2"}),
-        ("user", {"user": "192.0.2.1"}, {"user": "192.0.2.1"}, {"address": "192.0.2.1"}),
+        ("user", {"user": "address 192.0.2.1"}, {"user": "address 192.0.2.1"}, {"address": "192.0.2.1"}),
         ("address", {"user": "ada"}, {"user": "bob"}, {"user": "ada", "address": "192.0.2.2"}),
         ("address", {"address": "2001:db8::1"}, {"address": "2001:db8::ffff:2"}, {"address": "2001:db8:0:1::1"}),
     ],
@@ -206,6 +206,29 @@ async def test_who_is_silent_is_forgotten_when_the_bucket_is_full_again() -> Non
     for _ in range(501):
         await late.call()
     assert len(limit) == 1, "two at each call"
+
+
+async def test_nobody_is_forgotten_before_the_bucket_is_full_again() -> None:
+    limit, clock = RateLimit("1/second", per="user", burst=10), ManualClock()
+    ada, bob = Caller(limit, clock, user="ada"), Caller(limit, clock, user="bob")
+    assert [await ada.call() for _ in range(11)] == [0] * 10 + [1]
+    await clock.advance(9)
+    for _ in range(10):
+        await bob.call()
+    assert [await ada.call() for _ in range(10)] == [0] * 9 + [1]
+
+
+async def test_past_the_limit_of_callers_the_one_who_has_been_silent_longest_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rates, "MAXIMUM_CALLERS", 2)
+    limit, clock = RateLimit("1/day", per="user"), ManualClock()
+    ada, bob, cyd = (Caller(limit, clock, user=user) for user in ("ada", "bob", "cyd"))
+    for caller in (ada, bob):
+        assert await caller.call() == 0
+    assert await ada.call() == 86_400
+    assert await cyd.call() == 0
+    assert [await ada.call(), await bob.call()] == [86_400, 0]
 
 
 async def called_from(limit: RateLimit, numbers: range) -> None:

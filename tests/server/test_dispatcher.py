@@ -926,7 +926,7 @@ class Guarded(Hub):
 
 
 async def own_room(context: PolicyContext) -> bool:
-    return context.method == "Enter" and context.arguments[0] == context.identity.user_id
+    return context.method == "Enter" and context.arguments["room"] == context.identity.user_id
 
 
 def broken(context: PolicyContext) -> bool:

@@ -82,7 +82,7 @@ async def test_who_may_enter_a_hub() -> None:
     assert await guarded.authorize(scope()) == 401
     assert await guarded.authorize(scope(Identity("ada"))) == 403
     assert await guarded.authorize(scope(Identity("adalbert"))) is None
-    assert [(context.hub, context.method, context.arguments) for context in seen] == [(NeedsPolicy, None, ())] * 2
+    assert [(context.hub, context.method, context.arguments) for context in seen] == [(NeedsPolicy, None, {})] * 2
 
 
 def test_each_codec_has_its_ping() -> None:

@@ -1,66 +1,129 @@
-"""What a caller must be: `@authorize` on hubs and methods, and the policies it names.
+"""What a caller must be: `@authorize` on hubs and methods, the roles and policies it names, and how they combine.
 
 Evaluated on every call with the connection's current identity, as in the original (spec §8).
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, overload
 
 from hubline.connection import ConnectionScope, Identity
+from hubline.errors import ConfigurationError
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-_MARK = "__hubline_authorize__"
+_REQUIREMENTS = "__hubline_authorize__"
+_ANONYMOUS = "__hubline_anonymous__"
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """Several policies as one. Made by `any_of` and `all_of`."""
+
+    word: str
+    rules: tuple["Rule", ...]
+
+    def __str__(self) -> str:
+        return f" {self.word} ".join(f"({rule})" if isinstance(rule, Combined) else rule for rule in self.rules)
+
+
+Rule: TypeAlias = str | Combined
+
+
+def any_of(*rules: Rule) -> Combined:
+    """A policy that admits whom one of these admits. They are asked in order, until one does."""
+    return _combined("or", rules)
+
+
+def all_of(*rules: Rule) -> Combined:
+    """A policy that admits whom all of these admit. They are asked in order, until one refuses."""
+    return _combined("and", rules)
+
+
+def _combined(word: str, rules: tuple[Rule, ...]) -> Combined:
+    given: tuple[object, ...] = rules
+    wrong = [rule for rule in given if not isinstance(rule, str | Combined)]
+    if wrong or not rules:
+        raise ConfigurationError([f"any_of and all_of take names of policies, got {wrong or 'nothing'!r}"])
+    return Combined(word, rules)
 
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One `@authorize`. Without a policy any identity will do."""
+    """One `@authorize`: one of the roles, if any are named, and the policy, if one is. Else any identity will do."""
 
-    policy: str | None = None
+    policy: Rule | None = None
+    roles: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        wanted = [f"role {' or '.join(self.roles)}"] if self.roles else []
+        if self.policy is not None:
+            wanted.append(f"policy {self.policy}")
+        return " and ".join(wanted) or "any user"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyContext:
-    """What a policy may look at. `method` and `arguments` are empty when a whole hub is entered."""
+    """What a policy may look at. `method` and `arguments` are empty when a whole hub is entered.
+
+    `arguments` are what the caller sent, bound and validated, by the names of the parameters and in their order.
+    """
 
     identity: Identity
     scope: ConnectionScope
     hub: type
     method: str | None = None
-    arguments: Sequence[Any] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 Policy: TypeAlias = Callable[[PolicyContext], bool | Awaitable[bool]]
+"""May be `async`. A plain function runs on the event loop: it must not wait for anything."""
 
 
 @overload
 def authorize(target: Decorated) -> Decorated: ...
 @overload
-def authorize(*, policy: str | None = None) -> Callable[[Decorated], Decorated]: ...
+def authorize(*, policy: Rule | None = None, roles: str | Sequence[str] = ()) -> Callable[[Decorated], Decorated]: ...
 
 
-def authorize(target: Any = None, *, policy: str | None = None) -> Any:
-    """Let only authenticated callers in, or only those that a policy of `HubApp(policies=…)` admits.
+def authorize(target: Any = None, *, policy: Rule | None = None, roles: str | Sequence[str] = ()) -> Any:
+    """Let only authenticated callers in, or only those who have one of `roles`, or whom `policy` admits.
 
-    On a hub class it guards the connection (HTTP 401 or 403 before anything of the hub runs); on a method, each call.
-    Several of them must all be satisfied. Inherited by subclasses of a hub.
+    `policy` is a name in `HubApp(policies=…)`, or several by `any_of(…)` and `all_of(…)`. On a hub class it guards the
+    connection (HTTP 401 or 403 before anything of the hub runs); on a method, each call. Several `@authorize` must all
+    be satisfied. Inherited by subclasses of a hub and by methods that override.
     """
+    requirement = Requirement(policy, (roles,) if isinstance(roles, str) else tuple(roles))
 
     def mark(target: Decorated) -> Decorated:
-        setattr(target, _MARK, (*target.__dict__.get(_MARK, ()), Requirement(policy)))
+        setattr(target, _REQUIREMENTS, (*target.__dict__.get(_REQUIREMENTS, ()), requirement))
         return target
 
     return mark if target is None else mark(target)
 
 
-def requirements_of(target: Any) -> tuple[Requirement, ...]:
-    """What stands on a function, or on a class and its bases."""
-    if isinstance(target, type):
-        return tuple(item for cls in reversed(target.__mro__) for item in cls.__dict__.get(_MARK, ()))
-    return tuple(getattr(target, _MARK, ()))
+def allow_anonymous(target: Decorated) -> Decorated:
+    """Let everybody in, whatever the base class of a hub, or the method that is overridden, demands.
+
+    A method so marked is still reached over its hub's connection only: where the hub itself is guarded, strangers
+    never get that far.
+    """
+    setattr(target, _ANONYMOUS, True)
+    return target
+
+
+def requirements_of(*definitions: Any) -> tuple[Requirement, ...]:
+    """What stands on a class and its bases, or a function and those it overrides: the most derived is given first.
+
+    Those of bases come first. `@allow_anonymous` ends the search.
+    """
+    found: tuple[Requirement, ...] = ()
+    for each in definitions:
+        if _ANONYMOUS in each.__dict__:
+            break
+        found = (*each.__dict__.get(_REQUIREMENTS, ()), *found)
+    return found
 
 
 class Policies:
@@ -69,17 +132,44 @@ class Policies:
     def __init__(self, policies: Mapping[str, Policy] | None = None) -> None:
         self._policies = dict(policies or {})
 
-    def problems(self, where: str, requirements: Sequence[Requirement]) -> list[str]:
-        """Policies that `@authorize` names at a hub or method and that do not exist, for the report at start-up."""
-        names = [requirement.policy for requirement in requirements if requirement.policy is not None]
-        return [f"{where}: there is no policy {name!r}" for name in names if name not in self._policies]
+    def problems(self, where: str, *definitions: Any) -> list[str]:
+        """What is wrong with the marks on a class or function and what it derives from, for the report at start-up."""
+        found = [
+            f"{where}: both @authorize and @allow_anonymous stand here; take one away"
+            for each in definitions
+            if _ANONYMOUS in each.__dict__ and _REQUIREMENTS in each.__dict__
+        ]
+        for requirement in requirements_of(*definitions):
+            found += [
+                f"{where}: there is no policy {name!r}"
+                for name in _names(requirement.policy)
+                if name not in self._policies
+            ]
+        return found
 
     async def admit(self, requirements: Sequence[Requirement], context: PolicyContext) -> bool:
         """Whether every requirement is met. A policy that raises refuses, and its error reaches the caller of this."""
         for requirement in requirements:
-            if requirement.policy is None:
-                continue
-            verdict = self._policies[requirement.policy](context)
-            if not (await verdict if inspect.isawaitable(verdict) else verdict):
+            if requirement.roles and context.identity.roles.isdisjoint(requirement.roles):
+                return False
+            if requirement.policy is not None and not await self._holds(requirement.policy, context):
                 return False
         return True
+
+    async def _holds(self, rule: Rule, context: PolicyContext) -> bool:
+        if isinstance(rule, str):
+            verdict = self._policies[rule](context)
+            return bool(await verdict if inspect.isawaitable(verdict) else verdict)
+        sought = rule.word == "or"
+        for each in rule.rules:
+            if await self._holds(each, context) is sought:
+                return sought
+        return not sought
+
+
+def _names(rule: Rule | None) -> Iterator[str]:
+    if isinstance(rule, Combined):
+        for each in rule.rules:
+            yield from _names(each)
+    elif rule is not None:
+        yield rule

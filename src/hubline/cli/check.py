@@ -57,8 +57,7 @@ def _result(method: Any) -> str:
 
 
 def _requirements(requirements: Sequence[Any]) -> Text:
-    names = [requirement.policy for requirement in requirements]
-    words = ["any user" if name is None else f"policy {name}" for name in names]
+    words = [str(requirement) for requirement in requirements]
     return Text(f"  needs {' and '.join(words)}" if words else "", "yellow")
 
 

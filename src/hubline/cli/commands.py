@@ -4,23 +4,23 @@ import socket
 import sys
 from enum import StrEnum
 from importlib.metadata import version
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import ChangeReload
 
 from hubline.cli.check import trees
 from hubline.cli.loading import load
+from hubline.cli.problems import fail
+from hubline.cli.tokens import KEY_VARIABLE, development_token
 from hubline.errors import ConfigurationError
 from hubline.servers.uvicorn import Server, bind, configure
 
 commands = typer.Typer(
     help="Hubs for Python: real-time channels that speak SignalR.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-problems_console = Console(stderr=True, highlight=False)
 
 Target = Annotated[str, typer.Argument(metavar="MODULE:APP", help="Where the application is, such as `chat.app:app`.")]
 AppDir = Annotated[str, typer.Option(help="Directory that modules are looked for in first.")]
@@ -70,7 +70,7 @@ def run(
     try:
         sockets = bind(host, port) if uds is None else None
     except OSError as error:
-        _fail(f"cannot listen on {host}:{port}: {error.strerror}")
+        fail(f"cannot listen on {host}:{port}: {error.strerror}")
     config = configure(
         target if reload else application,
         host=host,
@@ -95,17 +95,49 @@ def check(target: Target, app_dir: AppDir = ".") -> None:
     """List the hubs of an application with their methods, or every mistake in them. Mistakes give status 1."""
     found = trees(_loaded(target, app_dir))
     if not found:
-        _fail(f"{target} has no hubs: there is no HubApp in it, or it is mounted where this cannot be seen")
+        fail(f"{target} has no hubs: there is no HubApp in it, or it is mounted where this cannot be seen")
     console = Console(highlight=False, soft_wrap=True)
     for tree in found:
         console.print(tree)
+
+
+@commands.command()
+def token(
+    key: Annotated[
+        str, typer.Option(envvar=KEY_VARIABLE, show_default=False, help="The secret that the application checks with.")
+    ] = "",
+    sub: Annotated[str, typer.Option(help="Whose token it is: the user id.")] = "developer",
+    claim: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Another claim; may be repeated.")
+    ] = None,
+    role: Annotated[list[str] | None, typer.Option(help="A role; may be repeated.")] = None,
+    expires: Annotated[float, typer.Option(help="Seconds for which it is valid.", min=1)] = 3600.0,
+    issuer: Annotated[str | None, typer.Option(help="Who it says has made it.")] = None,
+    audience: Annotated[str | None, typer.Option(help="Whom it says it is for.")] = None,
+    algorithm: Annotated[str, typer.Option(help="How it is signed.")] = "HS256",
+) -> None:
+    """Make a bearer token for development and print it alone, for `JwtBearer(key, …)` to accept."""
+    try:
+        made = development_token(
+            key,
+            sub,
+            claims=claim or (),
+            roles=role or (),
+            expires_in=expires,
+            issuer=issuer,
+            audience=audience,
+            algorithm=algorithm,
+        )
+    except ConfigurationError as error:
+        fail(*error.problems)
+    typer.echo(made)
 
 
 def _serve(server: Server, sockets: list[socket.socket] | None) -> None:
     try:
         server.run(sockets)
     except OSError as error:
-        _fail(f"cannot listen on {server.config.uds}: {error.strerror}")
+        fail(f"cannot listen on {server.config.uds}: {error.strerror}")
     if not server.started:
         sys.exit(STARTUP_FAILURE)
 
@@ -118,10 +150,4 @@ def _loaded(target: str, app_dir: str) -> object:
     try:
         return load(target, app_dir)
     except ConfigurationError as error:
-        _fail(*error.problems)
-
-
-def _fail(*problems: str) -> NoReturn:
-    for problem in problems:
-        problems_console.print("[bold red]error:[/bold red]", Text(problem), soft_wrap=True)
-    raise typer.Exit(1)
+        fail(*error.problems)

@@ -17,7 +17,7 @@ class HubCallerContext:
         """The public id: may be told to other clients. A reconnected client has a new one."""
         self.scope = scope
         """The HTTP request that opened the connection: path, query, headers, address."""
-        self._user_id = scope.identity.user_id if scope.identity is not None else None
+        self._user_id = scope.user_id
         self.items: dict[Any, Any] = {}
         """Yours: lives as long as the connection, and is where state goes that hub objects cannot hold."""
         self.aborted = Cancellation()

@@ -210,7 +210,7 @@ class Dispatcher:
             scope=scope,
             hub=self._runtime.hub,
             method=call.method.name,
-            arguments=call.arguments,
+            arguments=dict(zip((a.name for a in call.method.arguments), call.arguments, strict=True)),
         )
         return await self._runtime.policies.admit(call.method.requirements, context)
 

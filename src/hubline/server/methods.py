@@ -69,7 +69,7 @@ class HubMethods:
 
     def __init__(self, hub: type[Hub[Any]], codecs: tuple[Codec, ...], policies: Policies) -> None:
         self.hub = hub
-        problems = policies.problems(hub.__qualname__, requirements_of(hub))
+        problems = policies.problems(hub.__qualname__, *hub.__mro__)
         problems += [
             f"{hub.__qualname__}.{end.__name__}: @filtered does nothing here: write it at the hub, with a filter that "
             "has `connected` or `disconnected`"
@@ -80,7 +80,7 @@ class HubMethods:
         self._folded: dict[str, HubMethod] = {}
         for attribute, definitions in _public_functions(hub):
             where = f"{hub.__qualname__}.{attribute}"
-            problems += policies.problems(where, _requirements(definitions))
+            problems += policies.problems(where, *definitions)
             method = _Inspector(where, attribute, definitions, problems).method(codecs)
             if method is None:
                 continue
@@ -112,10 +112,6 @@ def _public_functions(hub: type[Hub[Any]]) -> list[tuple[str, list[Callable[...,
         if not any(map(is_hidden, definitions)):
             found.append((attribute, definitions))
     return found
-
-
-def _requirements(definitions: list[Callable[..., Any]]) -> tuple[Requirement, ...]:
-    return tuple(item for each in definitions for item in requirements_of(each))
 
 
 class _Inspector:
@@ -161,7 +157,7 @@ class _Inspector:
             result=result,
             is_stream=is_stream,
             is_async=inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function),
-            requirements=_requirements(self.definitions),
+            requirements=requirements_of(*self.definitions),
             filters=filters,
             order=tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY),
             keywords=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),

@@ -48,7 +48,7 @@ class HubRuntime:
         self.outer_filters, self.policies = tuple(filters), policies
         self.filters = (*self.outer_filters, *filters_of(*hub.__mro__))
         """Those given, and inside them the hub's own."""
-        self.requirements = requirements_of(hub)
+        self.requirements = requirements_of(*hub.__mro__)
         self.interface = ClientInterface(client_protocol(hub))
         self.methods = self._inspect()
         self.readers = Readers()

@@ -73,7 +73,7 @@ class Caps:
     def _capped(self, scope: ConnectionScope) -> list[tuple[str, "Counter[str]", str, int]]:
         """The caps that count open connections, as far as they are set and apply."""
         found = []
-        user = scope.identity.user_id if scope.identity is not None else None
+        user = scope.user_id
         if self._options.connections_per_user is not None and user is not None:
             found.append(("user", self._users, user, self._options.connections_per_user))
         if self._options.connections_per_address is not None:

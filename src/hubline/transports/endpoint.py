@@ -29,6 +29,7 @@ logger = logging.getLogger("hubline.transports")
 
 Authenticate: TypeAlias = Callable[[ConnectionScope], Awaitable[Identity | None]]
 Authorize: TypeAlias = Callable[[ConnectionScope], Awaitable[int | None]]
+UserId: TypeAlias = Callable[[ConnectionScope], str | None]
 OriginAllowed: TypeAlias = Callable[[Mapping[str, Any]], bool]
 
 
@@ -42,6 +43,11 @@ class Refused(Exception):
 async def anonymous(scope: ConnectionScope) -> Identity | None:
     """Nobody is anybody."""
     return None
+
+
+def identity_user_id(scope: ConnectionScope) -> str | None:
+    """The identity's own."""
+    return scope.identity.user_id if scope.identity is not None else None
 
 
 async def everybody(scope: ConnectionScope) -> int | None:
@@ -68,6 +74,7 @@ class HubEndpoint:
         registry: ConnectionRegistry,
         options: TransportOptions | None = None,
         authenticate: Authenticate = anonymous,
+        user_id: UserId | None = None,
         authorize: Authorize = everybody,
         origin_allowed: OriginAllowed = any_origin,
         addresses: Addresses | None = None,
@@ -76,6 +83,7 @@ class HubEndpoint:
         self._registry = registry
         self._options = options or TransportOptions()
         self._authenticate = authenticate
+        self._user_id = user_id or identity_user_id
         self._authorize = authorize
         self._origin_allowed = origin_allowed
         self._addresses = addresses or Addresses()
@@ -102,7 +110,7 @@ class HubEndpoint:
             match "WEBSOCKET" if websocket else scope["method"]:
                 case "WEBSOCKET":
                     await self._websocket(connection_scope, receive, send)
-                case "GET" if _wants_events(connection_scope):
+                case "GET" if connection_scope.wants_events:
                     await self._server_sent_events(connection_scope, receive, send)
                 case "GET":
                     await self._long_polling(connection_scope, scope, receive, send)
@@ -124,6 +132,7 @@ class HubEndpoint:
             raise Refused(plain(403))
         connection_scope = ConnectionScope(scope, address=self._addresses.of(scope))
         connection_scope.identity = await self._authenticate(connection_scope)
+        connection_scope.user_id = self._user_id(connection_scope)
         status = await self._authorize(connection_scope)
         if status is not None:
             bearer = connection_scope.headers.get("authorization", "").lower().startswith("bearer ")
@@ -233,7 +242,7 @@ class HubEndpoint:
         """Another user on a connection is let through and logged, as in the original: the token is the proof."""
         if pipe.state is State.WAITING:
             return
-        before, now = (each.user_id if each else None for each in (pipe.scope.identity, scope.identity))
+        before, now = pipe.scope.user_id, scope.user_id
         if before != now:
             logger.warning("connection %s: the user changed from %r to %r", pipe.id, before, now)
 
@@ -243,12 +252,6 @@ def query_value(scope: ConnectionScope, name: str) -> str | None:
     query = scope.raw.get("query_string", b"").decode("latin-1")
     values = [value for key, value in parse_qsl(query, keep_blank_values=True) if key.lower() == name]
     return ",".join(values) if values else None
-
-
-def _wants_events(scope: ConnectionScope) -> bool:
-    """Whether exactly `text/event-stream` is accepted; with parameters it is another media type to the original."""
-    accepted = scope.headers.get("accept", "").split(",")
-    return any(media_type.strip().lower() == "text/event-stream" for media_type in accepted)
 
 
 def _json(body: NegotiateResponse) -> Response:

@@ -1,0 +1,27 @@
+"""Who a request comes from, where the application knows already: Starlette's `AuthenticationMiddleware`."""
+
+from typing import Any
+
+from hubline.connection import ConnectionScope, Identity
+
+
+async def application_user(scope: ConnectionScope) -> Identity | None:
+    """The user that a middleware of the application has put into the ASGI scope, if it is an authenticated one.
+
+    The user id is the user's `identity`, or its `display_name` where it has none. The scopes of `scope["auth"]` are
+    its roles. The user object itself stays in `context.scope.raw["user"]`.
+    """
+    user = scope.raw.get("user")
+    if not getattr(user, "is_authenticated", False):
+        return None
+    scopes = tuple(getattr(scope.raw.get("auth"), "scopes", ()))
+    name = getattr(user, "display_name", None)
+    return Identity(_id_of(user, name), {"name": name, "scopes": scopes}, roles=frozenset(scopes))
+
+
+def _id_of(user: Any, name: str | None) -> str | None:
+    try:
+        found = getattr(user, "identity", None)
+    except NotImplementedError:  # as in Starlette's own `SimpleUser`
+        found = None
+    return name if found is None else str(found)

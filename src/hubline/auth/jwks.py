@@ -1,0 +1,152 @@
+"""The public keys of an issuer of tokens, by its JWKS address: fetched off the event loop, kept, and not too often."""
+
+import asyncio
+import ipaddress
+import json
+import logging
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from jwt import PyJWK, PyJWKSet, PyJWTError
+
+from hubline._tasks import TaskOwner
+
+logger = logging.getLogger("hubline.auth")
+
+LIFESPAN = 600.0
+"""Seconds for which keys are used without asking again. Ours; issuers announce new keys days before they use them."""
+
+MAXIMUM_AGE = 86_400.0
+"""Seconds for which keys are used while the issuer cannot be reached. Ours."""
+
+UNKNOWN_INTERVAL = 60.0
+"""Seconds between two fetches for a key id that is not known: strangers make those up."""
+
+FAILED_INTERVAL = 10.0
+"""Seconds between two fetches while the issuer does not answer."""
+
+TIME_LIMIT = 5.0
+"""Seconds that one fetch may take."""
+
+SIZE_LIMIT = 262_144
+"""Bytes of a key set; those of large issuers have 20 KB."""
+
+
+class KeySet:
+    """Keys by id, of one JWKS address. Requests that need a fetch at the same time share it."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        fetch: Callable[[str], bytes] | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`fetch` runs in a worker thread; it and `now` are for tests."""
+        self._url, self._fetch, self._now = url, fetch or fetched, now
+        self._keys: dict[str | None, PyJWK] = {}
+        self._fetched = self._tried = float("-inf")
+        self._failed = False
+        self._tasks = TaskOwner("hubline.auth")
+        self._running: asyncio.Task[None] | None = None
+
+    async def find(self, key_id: str | None) -> PyJWK | None:
+        """The key with this id; without an id, the only key there is. None when there is none, or no answer."""
+        age = self._now() - self._fetched
+        if key_id in self._keys and age < MAXIMUM_AGE:
+            if age >= LIFESPAN:
+                self._refresh()  # meanwhile the old one serves
+            return self._keys[key_id]
+        if (running := self._refresh()) is not None:
+            await asyncio.shield(running)
+        return self._keys.get(key_id) if self._now() - self._fetched < MAXIMUM_AGE else None
+
+    def _refresh(self) -> asyncio.Task[None] | None:
+        """Begin a fetch, or join the one that runs; None when the last one was too short a time ago."""
+        if self._running is None or self._running.done():
+            interval = FAILED_INTERVAL if self._failed else UNKNOWN_INTERVAL
+            if self._now() - self._tried < interval:
+                return None
+            self._tried = self._now()
+            self._running = self._tasks.start(self._load())
+        return self._running
+
+    async def _load(self) -> None:
+        try:
+            keys = usable(await asyncio.to_thread(self._fetch, self._url))
+        except (OSError, ValueError, PyJWTError, RecursionError) as error:
+            self._failed = True
+            logger.warning("the keys at %s cannot be had: %s", self._url, error)
+            return
+        self._keys, self._fetched, self._failed = keys, self._now(), False
+
+
+def usable(document: bytes) -> dict[str | None, PyJWK]:
+    """The keys of a set that can verify signatures, by id; shared secrets (`oct`) have no place in a public set.
+
+    Raises:
+        ValueError, PyJWTError, RecursionError: it is no key set, or has no key that can be used.
+    """
+    data = json.loads(document)
+    if not isinstance(data, dict) or not isinstance(data.get("keys"), list):
+        raise ValueError("the document is no key set")
+    listed = [each for each in data["keys"] if isinstance(each, dict) and each.get("kty") != "oct"]
+    found = [key for key in PyJWKSet(listed).keys if key.public_key_use in (None, "sig")]
+    keys: dict[str | None, PyJWK] = {key.key_id: key for key in found}
+    if len(found) == 1:
+        keys[None] = found[0]
+    else:
+        keys.pop(None, None)
+    return keys
+
+
+def problem(url: str) -> str | None:
+    """What is wrong with a JWKS address: keys must not come over a line that others can write to."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "https" and parts.hostname:
+            return None
+        if parts.scheme == "http" and _is_loopback(parts.hostname or ""):
+            return None
+    except ValueError:
+        pass
+    return f"jwks_url must be an https address (http only on this machine), got {url!r}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _SameRules(urllib.request.HTTPRedirectHandler):
+    """Follows redirects only to addresses that could have been given in the first place."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if (found := problem(newurl)) is not None:
+            raise ValueError(found)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def fetched(url: str) -> bytes:
+    """The document at `url`. Blocks: for a worker thread.
+
+    Raises:
+        OSError, ValueError: no answer in time, a status that is no success, or more than `SIZE_LIMIT` bytes.
+    """
+    deadline = time.monotonic() + TIME_LIMIT
+    opener = urllib.request.build_opener(_SameRules)
+    request = urllib.request.Request(url, headers={"accept": "application/json", "user-agent": "hubline"})
+    with opener.open(request, timeout=TIME_LIMIT) as response:
+        document = b""
+        while piece := response.read1(65_536):
+            document += piece
+            if len(document) > SIZE_LIMIT:
+                raise ValueError(f"the document is larger than {SIZE_LIMIT:,} bytes")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no answer within {TIME_LIMIT:g} s")
+        return document

@@ -1,0 +1,197 @@
+"""Bearer tokens (RFC 6750, RFC 7519) by PyJWT: whose they are, and making them for development and tests."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jwt
+from jwt.algorithms import get_default_algorithms, requires_cryptography
+from jwt.exceptions import InvalidKeyError
+
+from hubline.auth import jwks
+from hubline.connection import ConnectionScope, Identity
+from hubline.errors import ConfigurationError
+
+__all__ = ["JwtBearer", "make_token"]
+
+logger = logging.getLogger("hubline.auth")
+
+MAXIMUM_TOKEN = 8_192
+"""Characters of a token; a longer one is refused unread. Ours: what servers allow for one header."""
+
+_HMAC = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""Algorithms of shared secrets, with the least bytes of a secret (RFC 7518, section 3.2)."""
+
+
+class JwtBearer:
+    """Says who a request comes from, by its bearer token: for `HubApp(authenticate=…)`.
+
+    The token is in the header `Authorization: Bearer …`. Browsers cannot set headers on WebSockets and Server-Sent
+    Events, so there, and only there, official clients send it as `access_token` in the query.
+
+    A token must have `exp`. `nbf`, `iat`, `issuer` and `audience` are checked where they are there or set; a token
+    made for some audience is refused where none is set. A token that is not valid makes a stranger, who gets 401 at
+    a guarded hub.
+    """
+
+    def __init__(
+        self,
+        key: str | bytes | None = None,
+        *,
+        jwks_url: str | None = None,
+        algorithms: Sequence[str],
+        issuer: str | Sequence[str] | None = None,
+        audience: str | Sequence[str] | None = None,
+        leeway: float = 30.0,
+        user_id_claim: str = "sub",
+        role_claims: Sequence[str] = ("role", "roles"),
+    ) -> None:
+        """Give `key`, a shared secret or a public key in PEM, or `jwks_url`, where the issuer publishes its keys.
+
+        `algorithms` are those the issuer uses, and no others. `leeway` is in seconds, for clocks that differ.
+        `role_claims` hold one role or a list of them.
+
+        Raises:
+            ConfigurationError: with everything that is wrong.
+        """
+        problems = _problems(key, jwks_url, algorithms)
+        if problems:
+            raise ConfigurationError([f"JwtBearer: {problem}" for problem in problems])
+        self._key = key
+        self._keys = jwks.KeySet(jwks_url) if jwks_url is not None else None
+        self._algorithms = list(algorithms)
+        self._issuer, self._audience, self._leeway = issuer, audience, leeway
+        self._user_id_claim, self._role_claims = user_id_claim, tuple(role_claims)
+
+    def __repr__(self) -> str:
+        return f"JwtBearer(algorithms={self._algorithms})"
+
+    async def __call__(self, scope: ConnectionScope) -> Identity | None:
+        """The bearer of the request's token, or None: there is no token, or it is not valid."""
+        token = token_of(scope)
+        if token is None:
+            return None
+        try:
+            return self._identity(await self._verified(token))
+        except Exception as error:  # strangers write tokens: whatever theirs make PyJWT raise, it is no failure of ours
+            logger.info("a bearer token was refused: %s", type(error).__name__)  # PyJWT's texts may quote the token
+            return None
+
+    async def _verified(self, token: str) -> dict[str, Any]:
+        if len(token) > MAXIMUM_TOKEN:
+            raise jwt.DecodeError
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            await self._key_for(token),
+            algorithms=self._algorithms,
+            options={"require": ["exp"]},
+            issuer=self._issuer,
+            audience=self._audience,
+            leeway=self._leeway,
+        )
+        return claims
+
+    async def _key_for(self, token: str) -> Any:
+        if self._keys is None:
+            return self._key
+        header = jwt.get_unverified_header(token)
+        if header.get("alg") not in self._algorithms:
+            raise jwt.InvalidAlgorithmError
+        found = await self._keys.find(header.get("kid"))
+        if found is None:
+            raise InvalidKeyError
+        return found.key
+
+    def _identity(self, claims: dict[str, Any]) -> Identity:
+        user = claims.get(self._user_id_claim)
+        roles: set[str] = set()
+        for name in self._role_claims:
+            value = claims.get(name, [])
+            roles.update([value] if isinstance(value, str) else map(str, value))
+        return Identity(None if user is None else str(user), claims, float(claims["exp"]), frozenset(roles))
+
+
+def token_of(scope: ConnectionScope) -> str | None:
+    """The token of a request. In the query it counts only where browsers cannot send a header."""
+    scheme, _, token = scope.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    if scope.raw["type"] == "websocket" or (scope.raw.get("method") == "GET" and scope.wants_events):
+        return scope.query.get("access_token")
+    return None
+
+
+def make_token(
+    key: str | bytes,
+    subject: str,
+    *,
+    claims: Mapping[str, Any] | None = None,
+    roles: Sequence[str] = (),
+    expires_in: float = 3600.0,
+    issuer: str | None = None,
+    audience: str | None = None,
+    algorithm: str = "HS256",
+) -> str:
+    """A token that `JwtBearer` with the same key accepts for `expires_in` seconds. `key` must be able to sign.
+
+    Raises:
+        ConfigurationError: the key is too short, or none for this algorithm.
+    """
+    now = int(time.time())
+    payload: dict[str, Any] = {**(claims or {}), "sub": subject, "iat": now, "exp": now + int(expires_in)}
+    optional = {"roles": list(roles) or None, "iss": issuer, "aud": audience}
+    payload |= {name: value for name, value in optional.items() if value is not None}
+    if algorithm in _HMAC and (problem := _weakness(key, [algorithm])):
+        raise ConfigurationError([problem])
+    try:
+        return jwt.encode(payload, key, algorithm)
+    except (InvalidKeyError, NotImplementedError, TypeError, ValueError) as error:
+        raise ConfigurationError([f"no token can be made with this key and {algorithm!r}: {error}"]) from None
+
+
+def _problems(key: str | bytes | None, jwks_url: str | None, algorithms: Sequence[str]) -> list[str]:
+    problems = []
+    known = set(get_default_algorithms()) - {"none"}
+    if isinstance(algorithms, str) or not algorithms or not known.issuperset(algorithms):
+        problems.append(f"`algorithms` must be a list of some of {sorted(known)}, got {algorithms!r}")
+        return problems
+    shared = [name for name in algorithms if name in _HMAC]
+    if shared and len(shared) < len(algorithms):
+        problems.append(f"`algorithms` mixes shared secrets and public keys: {list(algorithms)}")
+    if (key is None) == (jwks_url is None):
+        problems.append("give either `key` or `jwks_url`")
+    if jwks_url is not None:
+        problems += filter(None, [jwks.problem(jwks_url)])
+        if shared:
+            problems.append(f"keys at an address are public, and {', '.join(shared)} would take them for secrets")
+    if key is not None and len(problems) == 0:
+        problems += filter(None, [_weakness(key, shared) if shared else _unfit(key, algorithms)])
+    return problems
+
+
+def _weakness(key: str | bytes, algorithms: Sequence[str]) -> str | None:
+    """What is wrong with a shared secret."""
+    secret = key.encode() if isinstance(key, str) else key
+    if b"-----BEGIN" in secret or secret.startswith((b"ssh-", b"ecdsa-")):
+        return f"the key is a public or private key, which must not be the secret of {', '.join(algorithms)}"
+    needed = max(_HMAC[name] for name in algorithms)
+    if len(secret) < needed:
+        return f"the secret has {len(secret)} bytes, and {', '.join(algorithms)} needs {needed} or more"
+    return None
+
+
+def _unfit(key: str | bytes, algorithms: Sequence[str]) -> str | None:
+    """What is wrong with a public key."""
+    for name in algorithms:
+        if name in requires_cryptography and name not in get_default_algorithms():
+            return f"{name} needs the package `cryptography`; install the extra `hubline[jwt]`"
+        try:
+            prepared: Any = get_default_algorithms()[name].prepare_key(key)
+        except (InvalidKeyError, TypeError, ValueError) as error:
+            return f"the key is no public key for {name}: {error}"
+        if hasattr(prepared, "private_bytes"):
+            return (
+                "the key is a private one; give the public key, so that the server can check tokens but not make them"
+            )
+    return None

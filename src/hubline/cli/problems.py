@@ -1,0 +1,16 @@
+"""How a command says what is wrong."""
+
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+_console = Console(stderr=True, highlight=False)
+
+
+def fail(*problems: str) -> NoReturn:
+    """Print each problem on a line of its own and end with status 1."""
+    for problem in problems:
+        _console.print("[bold red]error:[/bold red]", Text(problem), soft_wrap=True)
+    raise typer.Exit(1)
