@@ -221,6 +221,7 @@ def private_imports(module: str, source: str) -> list[str]:
 
 def public_names(package: str) -> Sequence[str]:
     path = ROOT.joinpath("src", *package.split("."), "__init__.py")
+    path = path if path.exists() else path.parent.with_suffix(".py")
     for node in ast.parse(path.read_text("utf-8")).body if path.exists() else []:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             return [str(name) for name in ast.literal_eval(node.value)]

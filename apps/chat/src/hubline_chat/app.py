@@ -1,8 +1,7 @@
 """The application: store, accounts, models, the chat, the hub and the page, joined."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -15,7 +14,7 @@ from hubline_chat.accounts import people, routes
 from hubline_chat.accounts.errors import AccountError, refused
 from hubline_chat.accounts.passwords import Passwords
 from hubline_chat.accounts.service import Accounts
-from hubline_chat.accounts.tokens import identify
+from hubline_chat.accounts.tokens import Bearers
 from hubline_chat.chat import Chat
 from hubline_chat.frontend import add_frontend
 from hubline_chat.housekeeping import Housekeeping
@@ -50,34 +49,40 @@ def create_app(
             on_model(state, detail)
 
     models = Models(model, premium_model or model) if model is not None else make_models(settings, model_is)
-    store = Store(settings.database_url)
+    store, passwords = Store(settings.database_url), passwords or Passwords()
     chat = Chat(models, settings, store, lambda: hubs.context(ChatHub))
-    passwords = passwords or Passwords()
-    accounts = Accounts(store, settings, passwords, chat)
-    hubs = _hubs(chat, store, settings)
+    accounts, bearers = Accounts(store, settings, passwords, chat), Bearers(store.values)
+    hubs = HubApp(
+        {"/chatHub": lambda: ChatHub(chat, store)},
+        authenticate=bearers,
+        policies={"PremiumUser": PremiumUser(chat)},
+        allowed_origins=settings.allowed_origins,
+        transport=TransportOptions(close_on_token_expiry=True, connections_per_user=CONNECTIONS_PER_USER),
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        async def drain() -> None:
-            await chat.journal.close()
-            await chat.assistant.interrupt()  # people learn how their answers ended before they are sent away
-            await hubs.drain()
-
         async with _opened(store, passwords):
-            app.state.token_key = await store.values.once("token_key", secrets.token_hex(32))
+            app.state.token_key = await bearers.key()
             await chat.load()
-            housekeeping = Housekeeping(store, accounts, chat.rooms)
-            async with hubs.lifespan(app) as state, running(models, model_is), _at_work(chat, housekeeping):
-                try:
-                    yield {**state, "hubline.drain": [drain]}
-                finally:
-                    await drain()
+            async with (
+                hubs.lifespan(app) as state,
+                running(models, model_is),
+                _at_work(chat, Housekeeping(store, accounts, chat.rooms)),
+                _drained(chat, hubs) as drain,
+            ):
+                yield {**state, "hubline.drain": [drain]}
             await chat.journal.flush()
 
     app = FastAPI(title="Hubline Chat", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.chat, app.state.store, app.state.accounts, app.state.settings = chat, store, accounts, settings
-    app.add_exception_handler(AccountError, refused)
-    app.add_exception_handler(StoreError, refused)
+    _add_routes(app, chat, hubs, settings)
+    return app
+
+
+def _add_routes(app: FastAPI, chat: Chat, hubs: HubApp, settings: ChatSettings) -> None:
+    for error in (AccountError, StoreError):
+        app.add_exception_handler(error, refused)
     app.include_router(routes.router)
     app.include_router(people.router)
     _add_health(app, chat, hubs)
@@ -85,19 +90,6 @@ def create_app(
     app.mount("/", hubs)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
-    return app
-
-
-def _hubs(chat: Chat, store: Store, settings: ChatSettings) -> HubApp:
-    key = store.values
-
-    return HubApp(
-        {"/chatHub": lambda: ChatHub(chat, store)},
-        authenticate=identify(lambda: key.once("token_key", secrets.token_hex(32))),
-        policies={"PremiumUser": PremiumUser(chat)},
-        allowed_origins=settings.allowed_origins,
-        transport=TransportOptions(close_on_token_expiry=True, connections_per_user=CONNECTIONS_PER_USER),
-    )
 
 
 def _add_health(app: FastAPI, chat: Chat, hubs: HubApp) -> None:
@@ -120,6 +112,21 @@ async def _opened(store: Store, passwords: Passwords) -> AsyncIterator[None]:
     finally:
         passwords.close()
         await store.close()
+
+
+@asynccontextmanager
+async def _drained(chat: Chat, hubs: HubApp) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """What the server calls before it closes sockets; it is called at the end in any case."""
+
+    async def drain() -> None:
+        await chat.journal.close()
+        await chat.assistant.interrupt()  # people learn how their answers ended before they are sent away
+        await hubs.drain()
+
+    try:
+        yield drain
+    finally:
+        await drain()
 
 
 @asynccontextmanager

@@ -129,7 +129,7 @@ class PremiumUser:
 
     def __call__(self, call: PolicyContext) -> bool:
         """Raises HubError, so that the page has a sentence to show."""
-        if call.arguments[3] != "premium":
+        if call.arguments["model"] != "premium":
             return True
         user = self._chat.people.named(str(call.identity.user_id))
         if user is None or user.tier != "premium":

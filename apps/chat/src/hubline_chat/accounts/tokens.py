@@ -1,12 +1,14 @@
 """The tokens that open the hub: short-lived, made from a session."""
 
+import secrets
 import time
-from collections.abc import Awaitable, Callable
 
 import jwt
 
 from hubline import ConnectionScope, Identity
+from hubline.auth.jwt import JwtBearer
 from hubline_chat.store import Session
+from hubline_chat.store.values import Values
 
 ALGORITHM = "HS256"
 AUDIENCE = "hubline-chat"
@@ -22,16 +24,18 @@ def make_token(session: Session, key: str, seconds: float) -> tuple[str, int]:
     return token, max(1, int(expires - now))
 
 
-def identify(key: Callable[[], Awaitable[str]]) -> Callable[[ConnectionScope], Awaitable[Identity | None]]:
-    """Who a token says its bearer is."""
+class Bearers:
+    """Says who the bearer of a token is: for `HubApp(authenticate=…)`. The key is in the store."""
 
-    async def authenticate(scope: ConnectionScope) -> Identity | None:
-        scheme, _, token = scope.headers.get("authorization", "").partition(" ")
-        token = token if scheme.lower() == "bearer" else scope.query.get("access_token", "")
-        try:
-            claims = jwt.decode(token, await key(), algorithms=[ALGORITHM], audience=AUDIENCE)
-        except jwt.InvalidTokenError:
-            return None
-        return Identity(claims["sub"], claims, claims["exp"])
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._bearer: JwtBearer | None = None
 
-    return authenticate
+    async def key(self) -> str:
+        return await self._values.once("token_key", secrets.token_hex(32))
+
+    async def __call__(self, scope: ConnectionScope) -> Identity | None:
+        if self._bearer is None:
+            # No leeway: the tokens are ours, so there is one clock.
+            self._bearer = JwtBearer(await self.key(), algorithms=[ALGORITHM], audience=AUDIENCE, leeway=0)
+        return await self._bearer(scope)
