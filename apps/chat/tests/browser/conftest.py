@@ -1,24 +1,19 @@
-"""The chat as a person meets it: the real program, a real browser, the real local model."""
+"""The chat as a person meets it: the real program and a real browser, with the real local model or a scripted one."""
 
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
+from apps.chat.tests.browser.program import ROOT, Program, running
 from apps.chat.tests.browser.proxy import CuttableProxy
 
-ROOT = Path(__file__).parents[4]
 PICTURES = ROOT / "test-results" / "chat"
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-START_SECONDS = 60
+PASSWORD = "correct horse battery"
+LIVE_MS = 15_000
 
 
 # Playwright's synchronous interface keeps an event loop running in this thread, where no asynchronous test could run
@@ -33,92 +28,107 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[int]:
-    """`python -m hubline_chat` on a free port, with nothing set: the local model answers."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HUBLINE_CHAT", "OPENAI"))}
-    environment |= {"HUBLINE_CHAT_PORT": "0", "PYTHONPATH": str(ROOT / "apps" / "chat" / "src")}
-    program = subprocess.Popen(
-        [sys.executable, "-m", "hubline_chat"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert program.stdout is not None
-    told: list[str] = []
-    port = next(
-        (int(found[1]) for line in _lines(program, told) if (found := re.search(r":(\d+)$", line.strip()))), None
-    )
-    if port is None:
-        program.communicate()
-        pytest.fail("the chat did not start:\n" + "".join(told))
-    drained = threading.Thread(target=program.stdout.read, daemon=True)
-    drained.start()
-    yield port
-    program.send_signal(signal.SIGINT)
-    try:
-        assert program.wait(START_SECONDS) == 0
-    finally:
-        program.kill()
-        drained.join(5)
-        program.stdout.close()
-
-
-def _lines(program: "subprocess.Popen[str]", told: list[str]) -> Generator[str, None, None]:
-    """What the program says, until it is silent for too long."""
-    assert program.stdout is not None
-    watch = threading.Timer(START_SECONDS, program.kill)
-    watch.start()
-    try:
-        for line in program.stdout:
-            told.append(line)
-            yield line
-    finally:
-        watch.cancel()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The chat with nothing set but where its data are: the local model answers."""
+    with running(tmp_path_factory.mktemp("chat")) as program:
+        yield program
 
 
 @pytest.fixture
-def proxy(server: int) -> Iterator[CuttableProxy]:
-    with CuttableProxy(server) as running:
-        yield running
+def proxy(server: Program) -> Iterator[CuttableProxy]:
+    with CuttableProxy(server.port) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield running
-        running.close()
+        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield started
+        started.close()
 
 
-Enter = Callable[..., Page]
+class People:
+    """Opens the chat for people, each in a browser of their own. A page that reports an error fails the test."""
 
+    def __init__(self, browser: Browser, url: str, sessions: dict[str, StorageState]) -> None:
+        self.url = url
+        self.problems: list[str] = []
+        self._browser = browser
+        self._sessions = sessions
+        self._contexts: list[BrowserContext] = []
 
-@pytest.fixture
-def enter(browser: Browser, proxy: CuttableProxy) -> Iterator[Enter]:
-    """Opens the chat in a browser of its own and enters under a name. A page that reports an error fails the test."""
-    contexts: list[BrowserContext] = []
-    problems: list[str] = []
-
-    def open_page(name: str, **options: object) -> Page:
-        context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))  # type: ignore[arg-type]
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(f"{name}: {error}"))
-        page.goto(proxy.url)
-        page.get_by_label("Your name").fill(name)
-        page.get_by_role("button", name="Join").click()
-        expect(page.get_by_role("status", name="Connection")).to_contain_text("Live", timeout=15_000)
+    def __call__(self, name: str, **options: object) -> Page:
+        """Somebody with an account, made on the first visit; later visits go on with the session of the first."""
+        known = self._sessions.get(name)
+        page = self.stranger(storage_state=known, **options)
+        if known is None:
+            page.get_by_role("button", name="Create an account").click()
+            page.get_by_label("Your name").fill(name)
+            page.get_by_label("Password", exact=True).fill(PASSWORD)
+            page.get_by_role("button", name="Create account").click()
+        is_live(page)
+        self._sessions.setdefault(name, page.context.storage_state())
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert problems == []
+    def stranger(self, **options: object) -> Page:
+        """The first screen, in a browser that was never here."""
+        context = self._browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))  # type: ignore[arg-type]
+        self._contexts.append(context)
+        return self.window(context)
+
+    def window(self, context: BrowserContext, path: str = "") -> Page:
+        """One more window of a browser."""
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.goto(self.url + path)
+        return page
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+
+
+Enter = People
+
+
+@pytest.fixture(scope="module")
+def sessions() -> dict[str, StorageState]:
+    """The cookies of those who have been at this module's server."""
+    return {}
 
 
 @pytest.fixture
-def picture() -> Callable[[Page, str], None]:
+def enter(browser: Browser, proxy: CuttableProxy, sessions: dict[str, StorageState]) -> Iterator[Enter]:
+    people = People(browser, proxy.url, sessions)
+    yield people
+    people.close()
+    assert people.problems == []
+
+
+def is_live(page: Page) -> None:
+    """Waits until a page is connected."""
+    expect(page.get_by_role("status", name="Connection")).to_contain_text("Live", timeout=LIVE_MS)
+
+
+def sign_in(page: Page, name: str, password: str) -> None:
+    """By the form of the first screen, whichever way it shows."""
+    if page.get_by_role("button", name="Sign in with a password").is_visible():
+        page.get_by_role("button", name="Sign in with a password").click()
+    page.get_by_label("Your name").fill(name)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+def open_account_menu(page: Page) -> None:
+    page.get_by_role("button", name="Account:").click()
+
+
+Picture = Callable[[Page, str], None]
+
+
+@pytest.fixture
+def picture() -> Picture:
     """Stores what a page looks like in `test-results/chat`, for a person to look at."""
 
     def store(page: Page, name: str) -> None:
@@ -126,3 +136,36 @@ def picture() -> Callable[[Page, str], None]:
         page.screenshot(path=PICTURES / f"{name}.png")
 
     return store
+
+
+AXE = ROOT / "apps" / "chat" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SIZES = ((360, 740), (768, 1000), (1280, 800), (1920, 1000))
+COLOURS_HAVE_CHANGED = """
+() => Promise.allSettled(
+  document.getAnimations().filter((each) => each instanceof CSSTransition).map((each) => each.finished),
+)
+"""
+
+
+def problems_of(page: Page, name: str, picture: Picture, sizes: tuple[tuple[int, int], ...] = SIZES) -> list[str]:
+    """What axe finds, and whether it scrolls sideways, in each size, light and dark."""
+    page.evaluate(AXE.read_text("utf-8"))
+    problems = []
+    for width, height in sizes:
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            page.evaluate(COLOURS_HAVE_CHANGED)
+            found = page.evaluate("async () => (await axe.run()).violations")
+            place = f"{name} {width} {scheme}"
+            problems += [f"{place}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in found]
+            if not page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"):
+                problems.append(f"{place}: it scrolls sideways")
+            picture(page, f"{name}-{width}-{scheme}")
+    return problems
+
+
+def write(page: Page, text: str) -> None:
+    """Write a message, and send it."""
+    page.get_by_role("textbox", name="Message").fill(text)
+    page.get_by_role("button", name="Send").click()

@@ -1,21 +1,16 @@
 """Two people and the assistant: the journey that the chat is for."""
 
 import re
-from collections.abc import Callable
-from typing import Literal
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from apps.chat.tests.browser.conftest import ROOT, Enter
+from apps.chat.tests.browser.conftest import Enter, Picture, problems_of, write
 from apps.chat.tests.browser.proxy import CuttableProxy
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 
-Picture = Callable[[Page, str], None]
-AXE = ROOT / "apps" / "chat" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 ANSWER_MS = 60_000
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 WATCH = """
 () => {
@@ -28,17 +23,6 @@ WATCH = """
   }).observe(log, { childList: true, subtree: true, characterData: true });
 }
 """
-
-COLOURS_HAVE_CHANGED = """
-() => Promise.allSettled(
-  document.getAnimations().filter((each) => each instanceof CSSTransition).map((each) => each.finished),
-)
-"""
-
-
-def write(page: Page, text: str) -> None:
-    page.get_by_role("textbox", name="Message").fill(text)
-    page.get_by_role("button", name="Send").click()
 
 
 def conversation(page: Page) -> Locator:
@@ -114,27 +98,12 @@ def test_everybody_can_use_it(enter: Enter, picture: Picture) -> None:
     page = enter("Ada")
     write(page, "Is everything within reach?")
     expect(conversation(page)).to_contain_text("Is everything within reach?")
-    page.evaluate(AXE.read_text("utf-8"))
-    problems = []
-    for width in (360, 768, 1280, 1920):
-        for scheme in SCHEMES:
-            page.set_viewport_size({"width": width, "height": 800})
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            page.evaluate(COLOURS_HAVE_CHANGED)
-            found = page.evaluate("async () => (await axe.run()).violations")
-            problems += [
-                f"{width} {scheme}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in found
-            ]
-            if not page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"):
-                problems.append(f"{width} {scheme}: it scrolls sideways")
-            picture(page, f"room-{width}-{scheme}")
-    assert problems == []
+    assert problems_of(page, "room", picture) == []
 
 
 @pytest.mark.parametrize("choice", ["Server-Sent Events", "Long polling", "WebSockets"])
 def test_another_transport_can_be_chosen(enter: Enter, choice: str) -> None:
-    # A name of its own: the server notices only after a while that somebody who polled has closed the window.
-    page = enter(f"Ada {choice}")
+    page = enter("Ada")
     page.get_by_role("button", name="Diagnostics").click()
     page.get_by_role("radio", name=choice).check()
     live = re.compile(rf"Live\s*·\s*{choice}")

@@ -1,4 +1,6 @@
 import { useEffect, useRef, useState, type RefObject } from "react";
+import { PasswordDialog } from "./account/PasswordDialog";
+import { PeopleDialog } from "./account/PeopleDialog";
 import { Announcer } from "./answers/Announcer";
 import styles from "./app.module.css";
 import { useChat } from "./chat";
@@ -18,14 +20,14 @@ import { useValue } from "./ui/store";
 import { useSide } from "./ui/use-side";
 import { useShortcuts } from "./ui/use-shortcuts";
 
-type Overlay = "switcher" | "shortcuts" | null;
+export type Overlay = "switcher" | "shortcuts" | "password" | "people";
 
 /** The three zones. On narrow screens the outer two lie over the middle one. */
 export function Rooms() {
   const chat = useChat();
   const active = useValue(chat.rooms.active);
   const rooms = useValue(chat.rooms.list);
-  const [overlay, setOverlay] = useState<Overlay>(null);
+  const [overlay, setOverlay] = useState<Overlay | null>(null);
   const [details, setDetails] = useState(false);
   const side = useSide();
   const room = rooms?.find((each) => each.id === active);
@@ -51,7 +53,7 @@ export function Rooms() {
       {side.open && (
         <>
           <div className={styles.side} inert={sheet}>
-            <RoomList onHide={() => side.set(false)} onFind={() => setOverlay("switcher")} onShortcuts={() => setOverlay("shortcuts")}
+            <RoomList onHide={() => side.set(false)} onOpen={setOverlay}
               onChosen={() => side.drawer && side.set(false)} />
           </div>
           <button type="button" className={`${styles.shade} ${styles["for-side"]}`} aria-label="Close the sidebar" onClick={() => side.set(false)} />
@@ -78,12 +80,27 @@ export function Rooms() {
           </div>
         </>
       )}
-      {overlay === "switcher" && <RoomSwitcher onClose={() => setOverlay(null)} />}
-      {overlay === "shortcuts" && <Shortcuts onClose={() => setOverlay(null)} />}
+      <Opened overlay={overlay} onClose={() => setOverlay(null)} />
       <Notice notice={chat.notice} />
       <Announcer />
     </div>
   );
+}
+
+/** The dialog that is open; it stays when the zone it was opened from goes. */
+function Opened({ overlay, onClose }: { overlay: Overlay | null; onClose(): void }) {
+  switch (overlay) {
+    case "switcher":
+      return <RoomSwitcher onClose={onClose} />;
+    case "shortcuts":
+      return <Shortcuts onClose={onClose} />;
+    case "password":
+      return <PasswordDialog onClose={onClose} />;
+    case "people":
+      return <PeopleDialog onClose={onClose} />;
+    case null:
+      return null;
+  }
 }
 
 /** The room and the number of unread messages in the browser's tab. */

@@ -235,6 +235,11 @@ describe("lists of messages", () => {
     expect(made.map((each) => each.id)).toEqual(["m1", "m2", "m3", "welcome"]);
   });
 
+  it("show a note once, however often it is said", () => {
+    const notes = ["a", "b"].map((id) => message(0, { id, text: "Welcome!" }));
+    expect(notes.reduce(withMessage, [message(1)] as readonly Message[]).map((each) => each.id)).toEqual(["m1", "b"]);
+  });
+
   it("heal from before the oldest running answer", () => {
     expect(healSince([])).toBeNull();
     expect(healSince([message(1), message(2)])).toBe(2);

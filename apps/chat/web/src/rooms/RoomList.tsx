@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { AccountMenu } from "../account/AccountMenu";
 import { useChat } from "../chat";
+import type { Overlay } from "../Rooms";
 import { IconButton } from "../ui/buttons";
 import { Icon } from "../ui/Icon";
 import { Kbd, MOD } from "../ui/Kbd";
@@ -14,14 +15,13 @@ import styles from "./rooms.module.css";
 
 interface Props {
   onHide(): void;
-  onFind(): void;
-  onShortcuts(): void;
+  onOpen(overlay: Overlay): void;
   /** A room was chosen: a drawer closes. */
   onChosen(): void;
 }
 
 /** The left zone: the rooms, and me at the foot. */
-export function RoomList({ onHide, onFind, onShortcuts, onChosen }: Props) {
+export function RoomList({ onHide, onOpen, onChosen }: Props) {
   const chat = useChat();
   const rooms = useValue(chat.rooms.list);
   const active = useValue(chat.rooms.active);
@@ -38,7 +38,7 @@ export function RoomList({ onHide, onFind, onShortcuts, onChosen }: Props) {
         <span>Hubline</span>
         <IconButton icon="menu" label="Hide the sidebar" onClick={onHide} />
       </div>
-      <button type="button" className={styles.find} onClick={onFind}>
+      <button type="button" className={styles.find} onClick={() => onOpen("switcher")}>
         <Icon name="search" size={16} />
         Go to…
         <Kbd>{MOD}K</Kbd>
@@ -68,7 +68,7 @@ export function RoomList({ onHide, onFind, onShortcuts, onChosen }: Props) {
         })}
       </ul>
       <div className={styles.foot}>
-        <AccountMenu onShortcuts={onShortcuts} />
+        <AccountMenu onOpen={onOpen} />
       </div>
       {adding && <NewRoom onClose={() => setAdding(false)} onMade={show} />}
     </nav>

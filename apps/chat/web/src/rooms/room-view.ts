@@ -32,7 +32,7 @@ export function lastSeq(messages: readonly Message[]): number {
 export function withMessage(messages: readonly Message[], message: Message): readonly Message[] {
   const known = messages.findIndex((each) => each.id === message.id);
   if (known >= 0) return messages.with(known, message);
-  if (message.seq === 0) return [...messages, message];
+  if (message.seq === 0) return [...messages.filter((each) => each.seq > 0 || each.text !== message.text), message];
   const later = messages.findIndex((each) => each.seq > message.seq);
   return messages.toSpliced(later < 0 ? messages.length : later, 0, message);
 }

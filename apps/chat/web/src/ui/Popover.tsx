@@ -21,6 +21,11 @@ export function Popover({ label, side, atParent = false, trigger, children }: Pr
   const [open, setOpen] = useState(false);
   const ref = useRef<HTMLDivElement>(null);
   const id = useId();
+  /** The focus goes back to the button, so that a dialog opened from here can give it back there. */
+  const close = () => {
+    setOpen(false);
+    ref.current?.querySelector<HTMLElement>("[aria-expanded]")?.focus();
+  };
   useEffect(() => {
     if (!open) return;
     const outside = (event: Event) => {
@@ -46,7 +51,7 @@ export function Popover({ label, side, atParent = false, trigger, children }: Pr
       {trigger({ "aria-expanded": open, "aria-controls": id, onClick: () => setOpen(!open) })}
       {open && (
         <div id={id} role="group" aria-label={label} className={`${styles.panel} ${styles[side]}`}>
-          {children(() => setOpen(false))}
+          {children(close)}
         </div>
       )}
     </div>

@@ -1,0 +1,248 @@
+"""Coming in, staying in and going out: names, passwords, guests, sessions and tokens."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from apps.chat.tests.browser.conftest import (
+    LIVE_MS,
+    PASSWORD,
+    Enter,
+    Picture,
+    is_live,
+    open_account_menu,
+    problems_of,
+    sign_in,
+    write,
+)
+from apps.chat.tests.browser.model import ScriptedEndpoint
+from apps.chat.tests.browser.program import Program, running
+from apps.chat.tests.browser.test_journey import conversation
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+
+TOKEN_SECONDS = 5
+"""The shortest there is: a page exchanges its token every four seconds."""
+
+WIDE = ((1280, 800), (1920, 1000))
+"""Where the sidebar, and with it the account's menu, stays in sight."""
+
+COUNT_REFRESHES = """
+() => {
+  window.refreshes = 0;
+  window.states = [];
+  const before = window.fetch;
+  window.fetch = async (...request) => {
+    const answer = await before(...request);
+    if (String(request[0]).includes("/chatHub/refresh") && answer.ok) window.refreshes++;
+    return answer;
+  };
+  const status = document.querySelector('[role=status][aria-label=Connection]');
+  new MutationObserver(() => window.states.push(status.textContent))
+    .observe(status, { childList: true, subtree: true, characterData: true });
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ScriptedEndpoint]:
+    with ScriptedEndpoint() as endpoint:
+        endpoint.answers("Yes.")
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def server(model: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    settings = {"MODEL_URL": model.url, "MODEL": "scripted", "GUESTS": "true", "TOKEN_SECONDS": str(TOKEN_SECONDS)}
+    with running(tmp_path_factory.mktemp("chat"), **settings) as program:
+        yield program
+
+
+def rooms(page: Page) -> Locator:
+    return page.get_by_role("navigation", name="Sidebar").get_by_role("list")
+
+
+def test_a_guest_comes_in_by_a_name_and_stays_over_a_reload(enter: Enter) -> None:
+    page = enter.stranger()
+    page.get_by_label("Your name").fill("Passer-by")
+    page.get_by_role("button", name="Come in as a guest").click()
+    is_live(page)
+    write(page, "Just looking")
+    expect(conversation(page)).to_contain_text("Just looking")
+    page.reload()
+    is_live(page)
+    expect(page.get_by_role("button", name="Account: Passer-by")).to_contain_text("Guest")
+
+
+def test_a_wrong_password_keeps_the_name_and_is_said_at_its_field(enter: Enter, picture: Picture) -> None:
+    enter("Ada").context.close()
+    page = enter.stranger()
+    sign_in(page, "Ada", "not her password")
+    field = page.get_by_label("Password", exact=True)
+    expect(page.get_by_role("alert")).to_contain_text("wrong")
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Your name")).to_have_value("Ada")
+    picture(page, "wrong-password")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    is_live(page)
+
+
+def test_who_tries_too_often_sees_when_to_go_on(enter: Enter) -> None:
+    page = enter.stranger()
+    sign_in(page, "Mallory", "wrong 0")
+    for attempt in range(1, 12):
+        button = page.locator("button[type=submit]")
+        expect(button).not_to_contain_text("Signing in")
+        if "Try again in" in button.inner_text():
+            break
+        page.get_by_label("Password", exact=True).fill(f"wrong {attempt}")
+        button.click()
+    expect(page.get_by_role("alert")).to_contain_text("Too many attempts")
+    expect(page.locator("button[type=submit]")).to_be_disabled()
+
+
+def test_a_session_that_ends_during_a_chat_loses_nothing_of_the_person(enter: Enter, picture: Picture) -> None:
+    page = enter("Grace")
+    write(page, "Before the end")
+    expect(conversation(page)).to_contain_text("Before the end")
+    page.get_by_role("textbox", name="Message").fill("Half a thought")
+
+    elsewhere = enter.stranger()
+    sign_in(elsewhere, "Grace", PASSWORD)
+    is_live(elsewhere)
+    page.context.set_offline(True)
+    write(page, "Written at the last moment")
+    page.get_by_role("textbox", name="Message").fill("Half a thought")
+    open_account_menu(elsewhere)
+    elsewhere.get_by_role("button", name="Change password").click()
+    elsewhere.get_by_label("Current password").fill(PASSWORD)
+    elsewhere.get_by_label("New password").fill("another four words")
+    elsewhere.get_by_role("button", name="Change", exact=True).click()
+    expect(elsewhere.get_by_text("Your password is changed")).to_be_visible()
+    page.context.set_offline(False)
+
+    expect(page.get_by_text("Your session has ended. Sign in again.")).to_be_visible(timeout=LIVE_MS)
+    expect(page.get_by_label("Your name")).to_have_value("Grace")
+    picture(page, "session-ended")
+    sign_in(page, "Grace", "another four words")
+    is_live(page)
+    for window in (page, elsewhere):
+        expect(conversation(window).get_by_text("Written at the last moment")).to_have_count(1)
+    expect(page.get_by_role("textbox", name="Message")).to_have_value("Half a thought")
+
+
+def test_somebody_else_gets_nothing_of_whose_session_ended(enter: Enter) -> None:
+    page = enter("Linus")
+    page.get_by_role("textbox", name="Message").fill("A secret of Linus's")
+    page.context.clear_cookies()
+    page.reload()
+    sign_in(page, "Ada", PASSWORD)
+    is_live(page)
+    expect(page.get_by_role("textbox", name="Message")).to_have_value("")
+
+
+@pytest.mark.parametrize("transport", ["WebSockets", "Long polling"])
+def test_tokens_are_exchanged_while_the_connection_lives_on(enter: Enter, transport: str) -> None:
+    page = enter("Ken")
+    page.get_by_role("button", name="Diagnostics").click()
+    page.get_by_role("radio", name=transport).check()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("status", name="Connection")).to_contain_text(transport, timeout=LIVE_MS)
+    page.evaluate(COUNT_REFRESHES)
+    page.wait_for_function("() => window.refreshes >= 2", timeout=20_000)
+    assert page.evaluate("() => window.states") == []
+    write(page, f"Still here, by {transport}")
+    expect(conversation(page)).to_contain_text(f"Still here, by {transport}")
+
+
+def test_signing_out_closes_the_windows_of_that_session_and_no_other(enter: Enter) -> None:
+    first = enter("Barbara")
+    second = enter.window(first.context)
+    guest = enter.window(first.context, "?guest")
+    is_live(second)
+    guest.get_by_label("Your name").fill("Barbara's friend")
+    guest.get_by_role("button", name="Come in as a guest").click()
+    is_live(guest)
+    other = enter("Ada")
+    open_account_menu(first)
+    first.get_by_role("button", name="Sign out").click()
+    expect(first.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(second.get_by_text("You signed out in another window.")).to_be_visible()
+    write(guest, "I am still here")
+    for page in (guest, other):
+        expect(conversation(page)).to_contain_text("I am still here")
+        is_live(page)
+
+
+def test_a_private_room_is_nothing_to_strangers_until_they_are_added(enter: Enter, picture: Picture) -> None:
+    ada, bob = enter("Ada"), enter("Bob")
+    ada.get_by_role("button", name="New room").click()
+    ada.get_by_label("Name of the room").fill("Plans")
+    ada.get_by_role("checkbox", name="Private").check()
+    ada.get_by_role("button", name="Create", exact=True).click()
+    expect(ada.get_by_role("heading", name="Plans")).to_be_visible()
+    write(ada, "Only for us")
+    expect(conversation(ada)).to_contain_text("Only for us")
+    address = ada.url.partition("#")[2]
+    expect(rooms(bob).get_by_text("Plans")).to_have_count(0)
+    bob.goto(f"{enter.url}#{address}")
+    bob.reload()
+    is_live(bob)
+    expect(bob.get_by_role("heading", name="Plans")).to_have_count(0)
+    expect(conversation(bob).get_by_text("Only for us")).to_have_count(0)
+
+    ada.get_by_role("button", name="Who is here").click()
+    ada.get_by_label("Add somebody").fill("bo")
+    ada.get_by_role("option", name="Bob").click()
+    expect(ada.get_by_role("list", name="Members")).to_contain_text("Bob")
+    picture(ada, "private-room")
+    rooms(bob).get_by_text("Plans").click()
+    expect(conversation(bob)).to_contain_text("Only for us")
+
+    ada.get_by_role("button", name="Remove Bob").click()
+    expect(rooms(bob).get_by_text("Plans")).to_have_count(0)
+    expect(conversation(bob).get_by_text("Only for us")).to_have_count(0)
+    expect(bob.get_by_role("alert")).to_contain_text("Plans")
+
+
+def test_the_only_member_leaves_for_good_and_the_room_is_gone(enter: Enter) -> None:
+    page = enter("Ada")
+    page.get_by_role("button", name="New room").click()
+    page.get_by_label("Name of the room").fill("Short-lived")
+    page.get_by_role("checkbox", name="Private").check()
+    page.get_by_role("button", name="Create", exact=True).click()
+    expect(page.get_by_role("heading", name="Short-lived")).to_be_visible()
+    page.get_by_role("button", name="Who is here").click()
+    page.get_by_role("button", name="Leave for good").click()
+    page.get_by_role("button", name="Leave and delete").click()
+    expect(rooms(page).get_by_text("Short-lived")).to_have_count(0)
+    expect(page.get_by_role("textbox", name="Message")).to_be_visible()
+
+
+def test_everybody_can_use_the_entrance_the_panes_and_the_dialogs(
+    enter: Enter, server: Program, picture: Picture
+) -> None:
+    enter("Ada").context.close()
+    page = enter.stranger()
+    expect(page.get_by_role("button", name="Come in as a guest")).to_be_visible()
+    problems = problems_of(page, "entrance-guest", picture)
+    page.get_by_role("button", name="Create an account").click()
+    page.get_by_role("button", name="Create account").click()
+    problems += problems_of(page, "entrance-sign-up", picture)
+    sign_in(page, "admin", server.password)
+    is_live(page)
+    open_account_menu(page)
+    problems += problems_of(page, "account-menu", picture, WIDE)
+    page.get_by_role("button", name="People", exact=True).click()
+    expect(page.get_by_label("Tier of Ada")).to_be_visible()
+    problems += problems_of(page, "people", picture)
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    open_account_menu(page)
+    page.get_by_role("button", name="Change password").click()
+    problems += problems_of(page, "password", picture)
+    page.keyboard.press("Escape")
+    assert problems == []
