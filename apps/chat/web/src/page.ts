@@ -23,7 +23,7 @@ export class Page {
   readonly api: Api;
   readonly session: Session;
   readonly theme: ThemeChoice;
-  /** Stays while the same person signs in again after the session has ended; nobody else gets to see it. */
+  /** Outlives the end of a session, for the same person to come back to; nobody else gets to see it. */
   readonly chat = new Store<Chat | null>(null);
   readonly #parts: PageParts;
 
@@ -39,7 +39,6 @@ export class Page {
   async signOut(): Promise<void> {
     const chat = this.chat.value;
     await this.session.signOut();
-    this.#leave();
     if (chat?.user.role !== "guest") return;
     const box = this.#boxOf(chat.user);
     for (const key of box.keys("")) box.remove(key);
@@ -48,7 +47,8 @@ export class Page {
   #doorMoved(): void {
     const door = this.session.door.value;
     if (door.kind === "open") this.#enter(door.user);
-    else if (door.kind === "closed") this.chat.value?.connection.close();
+    else if (door.kind === "closed" && door.ended) this.chat.value?.connection.close();
+    else if (door.kind === "closed") this.#leave();
   }
 
   #enter(user: User): void {

@@ -93,7 +93,7 @@ describe("Session", () => {
   it("is restored without asking, or opens the entrance", async () => {
     const mine = session();
     await mine.check();
-    expect(mine.door.value).toEqual({ kind: "closed", offers: { signUp: true, guests: false }, reason: null });
+    expect(mine.door.value).toEqual({ kind: "closed", offers: { signUp: true, guests: false }, ended: false, reason: null });
     server.answers["GET /api/session"] = [200, { user: USER, signUp: true, guests: false }];
     await mine.check();
     expect(mine.door.value).toEqual({ kind: "open", user: USER });
@@ -153,6 +153,7 @@ describe("Page", () => {
   let hub: FakeHub;
   let page: Page;
   let people: Box;
+  let sibling: Session;
 
   beforeEach(() => {
     hub = new FakeHub();
@@ -161,6 +162,7 @@ describe("Page", () => {
       Enter: () => entered([room("r", 1)]),
       JoinRoom: () => ({ room: room("r", 1), people: [], messages: [message(1)], hasMore: false, reset: false }),
     };
+    sibling = session();
     page = new Page({ api: new Api(null, server.fetch), session: session(), openPort: hub.open, box, people });
   });
 
@@ -198,6 +200,14 @@ describe("Page", () => {
     await signIn(USER);
     expect(hub.named("SendMessage")).toEqual([["r", expect.any(String), "unsent"]]);
     expect(page.chat.value!.drafts.read("r").text).toBe("half a thought");
+  });
+
+  it("forgets what it showed when the person signs out in another window", async () => {
+    await signIn(USER);
+    server.answers["POST /api/sign-out"] = [204];
+    await sibling.signOut();
+    expect(page.session.door.value).toMatchObject({ kind: "closed", ended: false, reason: LEFT_ELSEWHERE });
+    expect(page.chat.value).toBeNull();
   });
 
   it("asks who is signed in when the server takes us for somebody else", async () => {

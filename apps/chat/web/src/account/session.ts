@@ -8,7 +8,8 @@ import type { Siblings } from "./siblings";
 export type Door =
   | { kind: "checking" }
   | { kind: "unreachable"; retryAt: number }
-  | { kind: "closed"; offers: Offers; reason: string | null }
+  /** `ended`: not by the person's wish, who may be back in a moment. */
+  | { kind: "closed"; offers: Offers; ended: boolean; reason: string | null }
   | { kind: "open"; user: User };
 
 export const ENDED = "Your session has ended. Sign in again.";
@@ -31,7 +32,7 @@ export class Session {
     this.#siblings = siblings;
     siblings.heard((news) => {
       if (news === "signed-in") void this.check();
-      else if (this.door.value.kind === "open") this.#close(LEFT_ELSEWHERE);
+      else if (this.door.value.kind === "open") this.#close(LEFT_ELSEWHERE, false);
     });
   }
 
@@ -48,7 +49,8 @@ export class Session {
       this.#attempt = 0;
       this.#offers = { signUp, guests };
       if (user) this.#open(user);
-      else if (this.door.value.kind !== "closed") this.#close(null);
+      else if (this.door.value.kind === "open") this.ended(null);
+      else if (this.door.value.kind !== "closed") this.#close(null, false);
     } catch {
       this.#later();
     }
@@ -74,13 +76,13 @@ export class Session {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
     }
     this.#siblings.tell("signed-out");
-    this.#close(null);
+    this.#close(null, false);
   }
 
   /** The server gives no more tokens, or does not let us in, for the `reason`. */
   ended(reason: string | null): void {
     const door = this.door.value;
-    if (door.kind === "open") this.#close(reason ?? (door.user.role === "guest" ? VISIT_ENDED : ENDED));
+    if (door.kind === "open") this.#close(reason ?? (door.user.role === "guest" ? VISIT_ENDED : ENDED), true);
   }
 
   #entered(user: User): void {
@@ -95,8 +97,8 @@ export class Session {
     this.door.set({ kind: "open", user });
   }
 
-  #close(reason: string | null): void {
-    this.door.set({ kind: "closed", offers: this.#offers, reason });
+  #close(reason: string | null, ended: boolean): void {
+    this.door.set({ kind: "closed", offers: this.#offers, ended, reason });
   }
 
   /** Only who has nothing else to look at is told; a page that is in use has its own line about the connection. */
