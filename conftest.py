@@ -36,6 +36,19 @@ def _model() -> str | None:
     return f"the local model is missing ({', '.join(missing)}): make test installs it" if missing else None
 
 
+def _postgres() -> str | None:
+    if importlib.util.find_spec("psycopg") is None:
+        return "psycopg is missing: make test installs it"
+    return None if postgres_programs() else "PostgreSQL's server is missing: on Debian, apt-get install postgresql"
+
+
+def postgres_programs() -> Path | None:
+    """The directory of `initdb` and `pg_ctl`, which Debian keeps out of the PATH."""
+    found = shutil.which("pg_ctl")
+    installed = [Path(found).resolve()] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    return installed[-1].parent if installed else None
+
+
 def _refpeer() -> str | None:
     return None if os.environ.get("HUBLINE_REFPEER") else "HUBLINE_REFPEER does not name the reference peer's run.sh"
 
@@ -44,6 +57,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "interop": _interop,
     "browser": _browser,
     "model": _model,
+    "postgres": _postgres,
     "refpeer": _refpeer,
 }
 """Marker → why a test with it cannot run here, or None when it can."""

@@ -172,8 +172,8 @@ class ChatUnderTest:
         assert (await browser.user("sign-in", name=name, password=f"secret of {name}"))["id"] == user.id
         return browser
 
-    async def connect(self, browser: Browser, **options: Any) -> InMemoryClient:
-        headers = {"authorization": f"Bearer {await browser.token()}"}
+    async def connect(self, browser: Browser, *, token: str | None = None, **options: Any) -> InMemoryClient:
+        headers = {"authorization": f"Bearer {token or await browser.token()}"}
         return await self._stack.enter_async_context(connect(self.app, "/chatHub", headers=headers, **options))
 
     async def enter(self, name: str, *, room: str | None = "general", **options: Any) -> Page:

@@ -26,7 +26,8 @@ async def test_the_newest_of_a_key_is_sent_and_the_others_are_not() -> None:
     assert sent == []
     await settle()
     assert sent == ["new", "other"]
-    task.cancel()
+    notices.stop()
+    await task
 
 
 async def test_one_that_fails_is_logged_and_the_others_are_sent(caplog: pytest.LogCaptureFixture) -> None:
@@ -45,4 +46,5 @@ async def test_one_that_fails_is_logged_and_the_others_are_sent(caplog: pytest.L
     await settle()
     assert sent == ["sent"]
     assert "a notice could not be sent" in caplog.text
-    task.cancel()
+    notices.stop()
+    await task

@@ -50,7 +50,8 @@ class Answering:
         self.was_stopped = False
         self.task: asyncio.Task[Any] | None = None
         """Reads the model, once it is this question's turn."""
-        self.ended = asyncio.Event()
+        self.ended, self.settled = asyncio.Event(), asyncio.Event()
+        """Whether it has come to its end, and whether what it cost is stored too."""
         self._news = asyncio.Event()
         self._pending = ""
 
@@ -110,6 +111,7 @@ class Answering:
             await self._page.answer_ended(self.room.id, self.message.id, self.message.text, answer)
         finally:
             await self.ticket.settle()
+            self.settled.set()
 
     def _outcome(self) -> tuple[AnswerState, str | None]:
         task = self.task

@@ -17,9 +17,11 @@ from hubline_chat.accounts.service import Accounts
 from hubline_chat.accounts.tokens import Bearers
 from hubline_chat.chat import Chat
 from hubline_chat.frontend import add_frontend
-from hubline_chat.housekeeping import Housekeeping
+from hubline_chat.housekeeping import INTERVAL_SECONDS, Housekeeping
 from hubline_chat.hubs import ChatHub, PremiumUser
+from hubline_chat.journal import FLUSH_SECONDS
 from hubline_chat.models import ModelState, make_models, running
+from hubline_chat.periodic import Periodic
 from hubline_chat.reading import Models
 from hubline_chat.settings import ChatSettings
 from hubline_chat.store import Store, StoreError
@@ -130,13 +132,20 @@ async def _drained(chat: Chat, hubs: HubApp) -> AsyncIterator[Callable[[], Await
 
 
 @asynccontextmanager
-async def _at_work(chat: Chat, housekeeping: Housekeeping) -> AsyncIterator[None]:
-    """What runs beside the hubs: the assistant, the store's writers, the news, and the broom."""
-    jobs = (chat.assistant.run, chat.journal.run, chat.journal.keep, chat.news.notices.run, housekeeping.run)
+async def _at_work(chat: Chat, tidy: Housekeeping) -> AsyncIterator[None]:
+    """What runs beside the hubs: the assistant, the store's writers, the news, and the broom.
+
+    At the end, whoever may be busy with the database finishes that first.
+    """
+    stoppable = (Periodic(chat.journal.flush, FLUSH_SECONDS), Periodic(tidy, INTERVAL_SECONDS), chat.news.notices)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(job()) for job in jobs]
+        tasks = [group.create_task(chat.assistant.run()), group.create_task(chat.journal.run())]
+        for job in stoppable:
+            group.create_task(job.run())
         try:
             yield
         finally:
+            for job in stoppable:
+                job.stop()
             for task in tasks:
                 task.cancel()

@@ -120,8 +120,11 @@ class Assistant:
     async def interrupt(self) -> None:
         """Take no more questions and end every answer, because the server goes away."""
         self._is_closing = True
-        for answering in [*self._waiting, *self._running]:  # in this order no slot takes up another question
+        answerings = [*self._waiting, *self._running]  # in this order no slot takes up another question
+        for answering in answerings:
             await self._break_off(answering)
+        for answering in answerings:
+            await answering.settled.wait()
 
     async def run(self) -> None:
         """Answer until cancelled."""

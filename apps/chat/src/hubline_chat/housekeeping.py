@@ -1,6 +1,5 @@
 """Forgets what nobody needs any more, so that the database does not grow for ever."""
 
-import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 
@@ -22,14 +21,12 @@ class Housekeeping:
     def __init__(self, store: Store, accounts: Accounts, rooms: Rooms) -> None:
         self._store, self._accounts, self._rooms = store, accounts, rooms
 
-    async def run(self) -> None:
-        """Tidy every now and then, until cancelled."""
-        while True:
-            try:
-                await self.tidy(datetime.now(UTC))
-            except StoreError:
-                logger.warning("nothing could be tidied up; it is tried again in %d s", INTERVAL_SECONDS)
-            await asyncio.sleep(INTERVAL_SECONDS)
+    async def __call__(self) -> None:
+        """Tidy, if the database lets us."""
+        try:
+            await self.tidy(datetime.now(UTC))
+        except StoreError:
+            logger.warning("nothing could be tidied up; it is tried again in %d s", INTERVAL_SECONDS)
 
     async def tidy(self, now: datetime) -> None:
         """Raises StoreError when the database cannot do it; then some may be left."""

@@ -19,8 +19,8 @@ WAITING = 1_000
 """Posts that wait to be stored; further ones are refused."""
 BATCH = 100
 """Posts that are stored in one transaction."""
-GROWING_SECONDS = 2.0
-"""How often growing answers are stored: what is lost when the process dies."""
+FLUSH_SECONDS = 2.0
+"""How often `Journal.flush` is to be called: what is lost of a growing answer when the process dies."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,8 +41,8 @@ class Journal:
     cancelled leaves nothing half done. Under load what waits is stored together: a commit is the expensive part.
     """
 
-    def __init__(self, messages: Messages, *, growing_seconds: float = GROWING_SECONDS) -> None:
-        self._messages, self._growing_seconds = messages, growing_seconds
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
         self._posts: asyncio.Queue[Post] = asyncio.Queue(WAITING)
         self._changed: dict[str, Message] = {}
         self._is_closed = False
@@ -87,12 +87,6 @@ class Journal:
             finally:
                 for _ in batch:
                     self._posts.task_done()
-
-    async def keep(self) -> None:
-        """Store growing answers every now and then, until cancelled."""
-        while True:
-            await asyncio.sleep(self._growing_seconds)
-            await self.flush()
 
     async def flush(self) -> None:
         """Store the answers that have changed. What cannot be stored now is tried again the next time."""

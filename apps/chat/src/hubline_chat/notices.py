@@ -18,6 +18,7 @@ class Notices:
         self._interval = interval
         self._pending: dict[Hashable, Callable[[], Awaitable[None]]] = {}
         self._posted = asyncio.Event()
+        self._is_stopped = False
 
     def post(self, key: Hashable, send: Callable[[], Awaitable[None]]) -> None:
         """Have `send` called soon. It should look at the state of things when it runs, not when it was posted."""
@@ -25,8 +26,8 @@ class Notices:
         self._posted.set()
 
     async def run(self) -> None:
-        """Send until cancelled."""
-        while True:
+        """Send until stopped."""
+        while not self._is_stopped:
             await self._posted.wait()
             self._posted.clear()
             pending, self._pending = self._pending, {}
@@ -36,3 +37,8 @@ class Notices:
                 except Exception:
                     logger.exception("a notice could not be sent")
             await asyncio.sleep(self._interval)
+
+    def stop(self) -> None:
+        """`run` returns soon: when what it is sending is sent."""
+        self._is_stopped = True
+        self._posted.set()

@@ -16,6 +16,7 @@ from hubline_chat.store import Session
 COOKIE = "hubline_session"
 SEAT = "x-hubline-seat"
 BODY_BYTES = 4_096
+PORTS = {"http": 80, "https": 443}
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -39,12 +40,10 @@ def _from_our_page(request: Request) -> bool:
 
 
 def _same(origin: URL, url: URL) -> bool:
-    ports = {"http": 80, "https": 443}
-    return (origin.scheme, origin.hostname, origin.port or ports.get(origin.scheme)) == (
-        url.scheme,
-        url.hostname,
-        url.port or ports.get(url.scheme),
-    )
+    """Whether both are one place. A page by https may have come through a proxy that speaks http with us."""
+    if origin.scheme not in ("https", url.scheme) or origin.hostname != url.hostname:
+        return False
+    return (origin.port or PORTS[origin.scheme]) == (url.port or PORTS[origin.scheme])
 
 
 def body(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:

@@ -1,0 +1,95 @@
+"""The tables of messages and rooms."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from hubline_chat.contract import Answer, AnswerState, Message, Person
+from hubline_chat.store import Store
+from hubline_chat.store.rooms import MemberRecord, RoomRecord
+
+NOON = datetime(2026, 11, 25, 12, 0, 0, 123456, tzinfo=UTC)
+ADA = Person("ada", "Ada")
+AI = Person("assistant", "Assistant", "assistant")
+
+
+def said(seq: int, text: str = "hello 🌈", room: str = "general", client_id: str | None = None) -> Message:
+    return Message(f"{room}-{seq}", room, seq, "person", ADA, text, NOON, client_id)
+
+
+def answer(seq: int, state: AnswerState) -> Message:
+    answer = Answer(state, 0, ADA, "general-1", started_at=NOON, elapsed=1.5, model="premium")
+    return Message(f"general-{seq}", "general", seq, "assistant", AI, "so far", NOON, answer=answer)
+
+
+async def test_messages_come_back_as_they_were(store: Store) -> None:
+    kept = [said(1, client_id="m1"), answer(2, AnswerState.COMPLETED), said(3)]
+    await store.messages.add(kept)
+    assert list(await store.messages.newest("general", 10)) == kept
+    assert list(await store.messages.newest("general", 2)) == kept[1:]
+    assert list(await store.messages.newest("off-topic", 2)) == []
+    assert await store.messages.sent("ada", "m1") == kept[0]
+    assert await store.messages.sent("bob", "m1") is None
+
+
+async def test_all_or_none_are_kept(store: Store) -> None:
+    await store.messages.add([said(1, client_id="m1")])
+    for again in (said(1), said(3, client_id="m1"), said(3, room="nowhere")):
+        with pytest.raises(IntegrityError):
+            await store.messages.add([said(2), again])
+    assert [message.seq for message in await store.messages.newest("general", 10)] == [1]
+
+
+async def test_an_answer_is_replaced_by_its_newer_form(store: Store) -> None:
+    first = answer(1, AnswerState.ANSWERING)
+    await store.messages.add([first])
+    assert first.answer is not None
+    grown = replace(first, text="all of it", answer=replace(first.answer, state=AnswerState.COMPLETED))
+    await store.messages.update([grown, answer(2, AnswerState.COMPLETED)])
+    assert list(await store.messages.newest("general", 10)) == [grown]
+
+
+async def test_answers_that_were_running_are_interrupted_and_no_others(store: Store) -> None:
+    await store.messages.add([answer(seq, state) for seq, state in enumerate(AnswerState, 1)])
+    await store.messages.interrupt("The server is restarting.")
+    await store.messages.interrupt("again")
+    ended = {m.seq: m.answer for m in await store.messages.newest("general", 10)}
+    for seq, state in enumerate(AnswerState, 1):
+        found = ended[seq]
+        assert found is not None
+        if state in ("queued", "thinking", "answering"):
+            assert (found.state, found.error) == (AnswerState.INTERRUPTED, "The server is restarting.")
+            assert found.ended_at is not None
+        else:
+            assert (found.state, found.error) == (state, None)
+
+
+async def test_old_messages_are_deleted_room_by_room(store: Store) -> None:
+    await store.messages.add([said(seq) for seq in range(1, 5)] + [said(seq, room="off-topic") for seq in range(1, 5)])
+    await store.messages.trim({"general": 3, "off-topic": 1})
+    assert [message.seq for message in await store.messages.newest("general", 10)] == [3, 4]
+    assert len(await store.messages.newest("off-topic", 10)) == 4
+
+
+async def test_the_first_rooms_are_there_and_new_ones_follow(store: Store) -> None:
+    ada = await store.users.add("Ada", "member", "free")
+    record = RoomRecord("x", "Secret", "", True, [MemberRecord(ada.id, "Ada", True)])
+    await store.rooms.add(record)
+    assert [room.id for room in await store.rooms.all()] == ["general", "ask-the-assistant", "off-topic", "x"]
+    assert (await store.rooms.all())[-1] == record
+
+
+async def test_members_come_and_go_in_order_and_one_inherits(store: Store) -> None:
+    users = [await store.users.add(name, "member", "free") for name in ("Ada", "Bob", "Cy")]
+    await store.rooms.add(RoomRecord("x", "Secret", "", True, [MemberRecord(users[0].id, "Ada", True)]))
+    for user in users[1:]:
+        await store.rooms.add_member("x", MemberRecord(user.id, user.name, False))
+    await store.rooms.remove_member("x", users[0].id, heir=users[1].id)
+    members = (await store.rooms.all())[-1].members
+    assert members == [MemberRecord(users[1].id, "Bob", True), MemberRecord(users[2].id, "Cy", False)]
+    await store.messages.add([said(1, room="x")])
+    await store.rooms.delete("x")
+    assert [room.id for room in await store.rooms.all()] == ["general", "ask-the-assistant", "off-topic"]
+    assert list(await store.messages.newest("x", 1)) == []
