@@ -183,7 +183,7 @@ def test_a_private_room_is_nothing_to_strangers_until_they_are_added(enter: Ente
     ada.get_by_label("Name of the room").fill("Plans")
     ada.get_by_role("checkbox", name="Private").check()
     ada.get_by_role("button", name="Create", exact=True).click()
-    expect(ada.get_by_role("heading", name="Plans")).to_be_visible()
+    expect(ada.get_by_role("heading", level=1, name="Plans")).to_be_visible()
     write(ada, "Only for us")
     expect(conversation(ada)).to_contain_text("Only for us")
     address = ada.url.partition("#")[2]
@@ -191,7 +191,7 @@ def test_a_private_room_is_nothing_to_strangers_until_they_are_added(enter: Ente
     bob.goto(f"{enter.url}#{address}")
     bob.reload()
     is_live(bob)
-    expect(bob.get_by_role("heading", name="Plans")).to_have_count(0)
+    expect(bob.get_by_role("heading", level=1, name="Plans")).to_have_count(0)
     expect(conversation(bob).get_by_text("Only for us")).to_have_count(0)
 
     ada.get_by_role("button", name="Who is here").click()
@@ -214,7 +214,7 @@ def test_the_only_member_leaves_for_good_and_the_room_is_gone(enter: Enter) -> N
     page.get_by_label("Name of the room").fill("Short-lived")
     page.get_by_role("checkbox", name="Private").check()
     page.get_by_role("button", name="Create", exact=True).click()
-    expect(page.get_by_role("heading", name="Short-lived")).to_be_visible()
+    expect(page.get_by_role("heading", level=1, name="Short-lived")).to_be_visible()
     page.get_by_role("button", name="Who is here").click()
     page.get_by_role("button", name="Leave for good").click()
     page.get_by_role("button", name="Leave and delete").click()

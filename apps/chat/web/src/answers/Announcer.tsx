@@ -6,14 +6,15 @@ const SPOKEN = 400;
 
 /** Tells screen readers of finished answers, once each; never of single words. */
 export function Announcer() {
-  const { finished } = useChat();
+  const { finished, me } = useChat();
+  const reader = useValue(me);
   const message = useValue(finished);
   return (
     <div className="visually-hidden" aria-live="polite" aria-atomic="true">
       {message?.answer && (
         <span key={message.id}>
           {message.author.name}: {message.text.slice(0, SPOKEN)}
-          {message.answer.state !== "completed" && ` ${howItEnded(message.answer)}.`}
+          {message.answer.state !== "completed" && ` ${howItEnded(message.answer, reader)}.`}
         </span>
       )}
     </div>

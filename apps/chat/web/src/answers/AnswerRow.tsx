@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { useChat } from "../chat";
-import { isRunning, type Answer, type Message, type Person } from "../connection/contract";
+import { isRunning, type Answer, type Me, type Message, type Person } from "../connection/contract";
 import { duration } from "../messages/dates";
 import { Row } from "../messages/Row";
 import { Icon } from "../ui/Icon";
@@ -79,7 +79,7 @@ function End({ id, answer, text }: { id: string; answer: Answer; text: string })
     <div className={styles.end}>
       <span className={`${styles.why} ${answer.state === "failed" ? styles.failed : ""}`}>
         {limited && <Icon name="clock" size={14} />}
-        {howItEnded(answer)}
+        {howItEnded(answer, me)}
       </span>
       {text !== "" && <CopyButton text={text} label="Copy answer" />}
       {!later && (
@@ -92,7 +92,8 @@ function End({ id, answer, text }: { id: string; answer: Answer; text: string })
   );
 }
 
-export function howItEnded(answer: Answer): string {
+/** How an answer ended, in a few words for the reader `me`. */
+export function howItEnded(answer: Answer, me: Me): string {
   const time = duration(answer.elapsed);
   switch (answer.state) {
     case "stopped":
@@ -100,7 +101,9 @@ export function howItEnded(answer: Answer): string {
     case "interrupted":
       return answer.error ?? "Interrupted before it was finished";
     case "limited":
-      return answer.error ?? "Cut short: today's tokens are used up";
+      // The server's sentence is for whose tokens they were.
+      if (answer.askedBy.id !== me.id) return `The tokens of ${answer.askedBy.name} for today are used up, so the answer ends here.`;
+      return answer.error ?? "Your tokens for today are used up, so the answer ends here.";
     case "failed":
       return answer.error ?? "The assistant could not answer";
     default:
