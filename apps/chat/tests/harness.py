@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from hubline.models import ChatModel, Message, ScriptedModel
 from hubline.testing import InMemoryClient, connect, running
 from hubline_chat.accounts.passwords import Passwords
+from hubline_chat.accounts.service import Accounts
 from hubline_chat.app import create_app
 from hubline_chat.chat import Chat
 from hubline_chat.contract import Role, TierName
@@ -149,8 +150,12 @@ class Browser:
 class ChatUnderTest:
     """The running application. `enter` makes a page that stays until the end of the test."""
 
-    def __init__(self, app: Any, chat: Chat, store: Store, stack: AsyncExitStack) -> None:
-        self.app, self.chat, self.store = app, chat, store
+    def __init__(self, app: Any, state: Any, stack: AsyncExitStack) -> None:
+        """`state`: that of the FastAPI application, while `app` is what answers requests."""
+        self.app = app
+        self.chat: Chat = state.chat
+        self.store: Store = state.store
+        self.accounts: Accounts = state.accounts
         self._stack = stack
         self._browsers: dict[str, Browser] = {}
 
@@ -204,11 +209,16 @@ async def chat(
     model: ChatModel | None = None,
     premium_model: ChatModel | None = None,
     gate: Gate | None = None,
+    replaced: bool = True,
     data: Path | None = None,
     **changes: Any,
 ) -> AsyncIterator[ChatUnderTest]:
-    """The application with a model that says `script`, or with `model`. `data` outlives it, for the next one."""
-    model = model or ScriptedModel(list(script), pace=gate)
+    """The application with a model that says `script`, or with `model`; if not `replaced`, with that of the settings.
+
+    `data` outlives it, for the next one.
+    """
+    if replaced:
+        model = model or ScriptedModel(list(script), pace=gate)
     async with AsyncExitStack() as stack:
         if data is None:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -216,7 +226,7 @@ async def chat(
             settings(data, **changes), model=model, premium_model=premium_model, passwords=Passwords(QUICK)
         )
         app = await stack.enter_async_context(running(application, time_limit=10.0))
-        yield ChatUnderTest(app, application.state.chat, application.state.store, stack)
+        yield ChatUnderTest(app, application.state, stack)
 
 
 def turns(model: ScriptedModel, index: int = -1) -> list[tuple[str, str]]:

@@ -74,9 +74,8 @@ async def test_health_tells_how_the_assistant_stands(client: httpx.AsyncClient) 
 
 async def test_the_hub_is_where_the_page_looks_for_it_and_wants_a_token(built: Path) -> None:
     app = create_app(ChatSettings(web=built, data=built.parent), model=ScriptedModel([]))
-    async with (
-        running(app) as app,
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.example") as client,
-    ):
-        answer = await client.post("/chatHub/negotiate?negotiateVersion=1")
-        assert answer.status_code == 401
+    async with running(app) as served:
+        transport = httpx.ASGITransport(served)
+        async with httpx.AsyncClient(transport=transport, base_url="http://chat.example") as client:
+            answer = await client.post("/chatHub/negotiate?negotiateVersion=1")
+    assert answer.status_code == 401

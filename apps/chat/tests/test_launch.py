@@ -2,11 +2,19 @@
 
 import errno
 import io
+import os
+import re
 import socket
+import sqlite3
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from apps.chat.tests.harness import QUICK
+from hubline_chat.accounts import administrator
+from hubline_chat.accounts.administrator import NewPassword
+from hubline_chat.accounts.passwords import Passwords
 from hubline_chat.launch import Progress, listen, main
 from hubline_chat.settings import ChatSettings
 
@@ -82,3 +90,71 @@ def test_wrong_settings_are_told_without_a_traceback(
     assert capsys.readouterr().out.strip() == (
         "✗ HUBLINE_CHAT_MODEL_URL is set, so HUBLINE_CHAT_MODEL must name the model"
     )
+
+
+@pytest.fixture
+def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings but a directory of our own; and no server: it would run until Ctrl+C."""
+    for name in [name for name in os.environ if name.startswith("HUBLINE_CHAT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HUBLINE_CHAT_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(administrator, "Passwords", lambda: Passwords(QUICK))
+
+
+@pytest.mark.usefixtures("_nowhere")
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://ada:secret@localhost/x", "HUBLINE_CHAT_DATABASE begins with mysql: write sqlite:///path or"),
+        ("postgresql://ada:secret@127.0.0.1:1/x", "cannot be used: connection failed"),
+        ("sqlite:////proc/nowhere/chat.db", "the database /proc/nowhere/chat.db cannot be used"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_one_line_and_status_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, said: str
+) -> None:
+    monkeypatch.setenv("HUBLINE_CHAT_DATABASE", url)
+    assert main() == 2
+    captured = capsys.readouterr()
+    assert captured.out.startswith("✗ ")
+    assert said in captured.out
+    assert (len(captured.out.splitlines()), captured.err, "secret" in captured.out) == (1, "", False)
+
+
+@pytest.mark.usefixtures("_nowhere")
+def test_a_database_of_a_newer_version_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["reset-admin"]) == 0
+    capsys.readouterr()
+    with sqlite3.connect(tmp_path / "data" / "hubline-chat.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    assert main() == 2
+    assert capsys.readouterr().out == (
+        "✗ the database belongs to a newer version of Hubline Chat (its tables are 9999): update the program\n"
+    )
+
+
+@pytest.mark.usefixtures("_nowhere")
+def test_a_lost_password_is_replaced_from_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reset-admin"]) == 0
+    first = capsys.readouterr().out
+    assert main(["reset-admin"]) == 0
+    second = capsys.readouterr().out
+    assert re.search("The administrator is admin with the password .{16}\n", first)
+    assert first != second
+
+
+def test_other_arguments_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reset"]) == 2
+    assert capsys.readouterr().out.startswith("✗ unknown: reset. There is only reset-admin")
+
+
+def test_without_guests_nobody_is_sent_to_their_door() -> None:
+    terminal, out = console()
+    with Progress(terminal, ChatSettings(guests=False)) as progress:
+        progress.listening("http://127.0.0.1:8000")
+        progress.administrator(NewPassword("Root", "secret"))
+    assert "?guest" not in out.getvalue()
+    assert "The administrator is Root with the password secret" in out.getvalue()

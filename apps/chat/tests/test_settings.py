@@ -1,15 +1,17 @@
 """Settings from the environment, and the model they lead to."""
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from hubline import ConfigurationError
 from hubline.models import LocalModel, OpenAIModel
 from hubline_chat import models
 from hubline_chat.models import make_models
-from hubline_chat.settings import ChatSettings
+from hubline_chat.settings import ChatSettings, data_directory
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +60,11 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"MODEL": "gpt-5"}, "without HUBLINE_CHAT_MODEL_URL it must be a GGUF file"),
         ({"MODEL_URL": "ftp://x", "MODEL": "m"}, "should match pattern"),
         ({"PORT": "70000"}, "less than or equal to 65535"),
+        ({"FREE_TOKENS": "-1"}, "greater than or equal to 0"),
+        ({"FREE_TOKENS": "many"}, "valid integer"),
+        ({"TRUSTED_PROXIES": "proxy"}, "does not appear to be an IPv4 or IPv6 network"),
+        ({"PREMIUM_MODEL_URL": "http://127.0.0.1/v1"}, "HUBLINE_CHAT_PREMIUM_MODEL must name the model"),
+        ({"PREMIUM_MODEL": "large"}, "HUBLINE_CHAT_PREMIUM_MODEL_URL must name its endpoint"),
     ],
 )
 def test_mistakes_are_named(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], text: str) -> None:
@@ -88,3 +95,79 @@ def test_every_setting_has_its_row_in_the_readme() -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
     missing = [name for name in ChatSettings.model_fields if f"| `HUBLINE_CHAT_{name.upper()}` |" not in readme]
     assert missing == []
+
+
+@pytest.mark.parametrize(("value", "limit"), [("unlimited", None), ("0", 0), ("7", 7), ("", 20_000)])
+def test_a_limit_is_a_number_or_unlimited_and_an_empty_one_the_default(
+    monkeypatch: pytest.MonkeyPatch, value: str, limit: int | None
+) -> None:
+    monkeypatch.setenv("HUBLINE_CHAT_FREE_TOKENS", value)
+    assert ChatSettings().tier("free").tokens_per_day == limit
+
+
+@pytest.mark.parametrize(
+    ("changes", "allowed"),
+    [
+        ({}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "::1"}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"host": "chat.example"}, False),
+        ({"model_url": "http://127.0.0.1/v1", "model": "m"}, False),
+        ({"host": "0.0.0.0", "guests": True}, True),
+        ({"guests": False}, False),
+    ],
+)
+def test_guests_come_in_where_they_cost_nothing_and_nobody_else_could(changes: dict[str, Any], allowed: bool) -> None:
+    assert ChatSettings(**changes).guests_allowed is allowed
+
+
+def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBLINE_CHAT_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1")
+    monkeypatch.setenv("HUBLINE_CHAT_ALLOWED_ORIGINS", "https://a.example")
+    settings = ChatSettings()
+    assert settings.trusted_proxies == ("10.0.0.0/8", "192.0.2.1")
+    assert settings.allowed_origins == ("https://a.example",)
+
+
+def test_the_database_is_a_file_of_the_data_directory_and_its_password_is_not_shown(tmp_path: Path) -> None:
+    assert ChatSettings(data=tmp_path).database_url == f"sqlite:///{tmp_path}/hubline-chat.db"
+    settings = ChatSettings(database=SecretStr("postgresql://ada:secret@localhost/chat"))
+    assert settings.database_url == "postgresql://ada:secret@localhost/chat"
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("system", "variables", "expected"),
+    [
+        ("linux", {"HOME": "/h", "XDG_DATA_HOME": ""}, "/h/.local/share/hubline-chat"),
+        ("linux", {"XDG_DATA_HOME": "/data"}, "/data/hubline-chat"),
+        ("darwin", {"HOME": "/h"}, "/h/Library/Application Support/hubline-chat"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/hubline-chat"),
+    ],
+)
+def test_every_system_has_its_place_for_data(
+    monkeypatch: pytest.MonkeyPatch, system: str, variables: dict[str, str], expected: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert data_directory() == Path(expected)
+
+
+async def test_a_premium_model_has_an_endpoint_and_a_key_of_its_own_or_those_of_the_model() -> None:
+    endpoint: dict[str, Any] = {"model_url": "http://127.0.0.1/v1", "model": "small", "model_key": "key"}
+    made = make_models(ChatSettings(**endpoint, premium_model="large"), lambda *_: None)
+    assert (made.named("standard").name, made.named("premium").name, made.premium_name) == ("small", "large", "large")
+    same = make_models(ChatSettings(**endpoint), lambda *_: None)
+    assert (same.named("premium") is same.named("standard"), same.premium_name) == (False, None)
+
+
+async def test_the_local_model_answers_at_two_lengths_or_has_a_larger_one_beside_it(tmp_path: Path) -> None:
+    weights = tmp_path / "m.gguf"
+    weights.write_bytes(b"GGUF")
+    made = make_models(ChatSettings(model=str(weights)), lambda *_: None)
+    assert (made.premium is made.standard, made.standard_pieces) == (True, 512)
+    endpoint: dict[str, Any] = {"premium_model": "large", "premium_model_url": "http://127.0.0.1/v1"}
+    made = make_models(ChatSettings(model=str(weights), **endpoint), lambda *_: None)
+    assert (made.premium_name, made.standard_pieces) == ("large", None)

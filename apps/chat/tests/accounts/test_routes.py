@@ -53,7 +53,7 @@ async def test_a_seat_holds_a_person_of_its_own_in_the_same_browser() -> None:
         assert (await browser.http.get("/api/session", headers=seat)).json()["user"]["name"] == "Bob"
         assert (await browser.http.get("/api/session")).json()["user"]["name"] == "Ada"
         for wrong in ("", "B", "a" * 13, "../x", "é"):
-            answer = await browser.http.get("/api/session", headers={"x-hubline-seat": wrong.encode()})
+            answer = await browser.http.get("/api/session", headers=[(b"x-hubline-seat", wrong.encode())])
             assert answer.status_code == 400
 
 

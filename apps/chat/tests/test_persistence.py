@@ -1,0 +1,145 @@
+"""What is still there after a restart, and what happens when it cannot be stored."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from apps.chat.tests.harness import Gate, chat
+from apps.chat.tests.test_hubs import refusal
+from hubline.models import ScriptedModel
+from hubline_chat.contract import AnswerState
+from hubline_chat.store import Store
+
+
+async def test_rooms_messages_and_sessions_survive_a_restart(tmp_path: Path) -> None:
+    async with chat(["Because."], data=tmp_path) as under_test:
+        browser = await under_test.guest("Ada")
+        ada = await under_test.enter("Ada")
+        room = await ada.client.invoke("CreateRoom", "Secret", True)
+        await ada.join(room["id"])
+        await ada.ask("Why?", room["id"])
+        await ada.ended()
+        before = (await ada.join(room["id"]))["messages"]
+        cookie = browser.http.cookies
+    async with chat(data=tmp_path) as under_test:
+        browser = under_test.browser(cookies=cookie)
+        client = await under_test.connect(browser)
+        entered = await client.invoke("Enter")
+        assert [each["name"] for each in entered["rooms"]][-1] == "Secret"
+        joined = await client.invoke("JoinRoom", room["id"], None)
+        assert (joined["messages"], joined["room"]["lastSeq"]) == (before, 2)
+        assert joined["messages"][1]["answer"]["state"] == "completed"
+        # A page that was there before goes on where it was, and numbers go on too.
+        again = await client.invoke("JoinRoom", room["id"], 1)
+        assert ([each["seq"] for each in again["messages"]], again["reset"]) == ([2], False)
+        assert (await client.invoke("SendMessage", room["id"], "x", "more"))["seq"] == 3
+
+
+async def test_a_message_sent_again_after_a_restart_is_said_once(tmp_path: Path) -> None:
+    async with chat(data=tmp_path) as under_test:
+        cookie = (await under_test.guest("Ada")).http.cookies
+        first = await (await under_test.enter("Ada")).say("hello", message_id="m1")
+    async with chat(data=tmp_path) as under_test:
+        client = await under_test.connect(under_test.browser(cookies=cookie))
+        await client.invoke("Enter")
+        assert await client.invoke("SendMessage", "general", "m1", "hello") == first
+        assert (await client.invoke("SendMessage", "general", "m2", "hello"))["seq"] == 2
+
+
+async def test_an_answer_cut_by_the_end_of_the_process_keeps_its_text_and_says_so(tmp_path: Path) -> None:
+    gate = Gate()
+    async with chat(["Once ", "upon"], gate=gate, data=tmp_path) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("A story!")
+        gate.let()
+        await ada.delta()
+        await under_test.chat.journal.flush()
+        # What a process that is killed now leaves behind:
+        with sqlite3.connect(tmp_path / "hubline-chat.db") as now, sqlite3.connect(tmp_path / "killed.db") as left:
+            now.backup(left)
+        now.close()
+        left.close()
+    async with chat(data=tmp_path, database=f"sqlite:///{tmp_path / 'killed.db'}") as under_test:
+        bob = await under_test.enter("Bob")
+        answer = (await bob.join())["messages"][-1]
+        assert (answer["text"], answer["answer"]["state"]) == ("Once ", "interrupted")
+        assert answer["answer"]["error"] == "The server is restarting."
+
+
+async def test_the_end_of_the_server_stores_how_its_answers_ended(tmp_path: Path) -> None:
+    gate = Gate()
+    async with chat(["Once ", "upon"], gate=gate, data=tmp_path) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("A story!")
+        gate.let()
+        await ada.delta()
+    store = Store(f"sqlite:///{tmp_path / 'hubline-chat.db'}")
+    [_, answer] = await store.messages.newest("general", 10)
+    await store.close()
+    assert answer.answer is not None
+    assert (answer.text, answer.answer.state) == ("Once ", AnswerState.INTERRUPTED)
+
+
+async def test_what_cannot_be_stored_is_told_to_its_author_and_to_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubline_chat.store.database.BUSY_SECONDS", 0.05)
+    model = ScriptedModel(["Because."])
+    async with chat(model=model, data=tmp_path) as under_test:
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
+        lock = sqlite3.connect(tmp_path / "hubline-chat.db", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        refused = "The server cannot store anything at the moment. Try again later."
+        assert await refusal(ada, "SendMessage", "general", "m1", "hello") == refused
+        assert await refusal(ada, "Ask", "general", "m2", "Why?") == refused
+        assert await refusal(ada, "CreateRoom", "New") == refused
+        await bob.client.expect_nothing()
+        lock.execute("ROLLBACK")
+        lock.close()
+        # Sent again under the same ids, as pages do, it is said; nothing counts as an open question.
+        assert (await ada.say("hello", message_id="m1"))["seq"] == 1
+        await ada.client.invoke("Ask", "general", "m2", "Why?")
+        assert (await ada.ended())[0] == "Because."
+        assert len(model.seen) == 1
+
+
+async def test_an_answer_grows_on_while_the_database_is_locked_and_is_stored_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubline_chat.store.database.BUSY_SECONDS", 0.05)
+    gate = Gate()
+    async with chat(["Once ", "upon"], gate=gate, data=tmp_path) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("A story!")
+        gate.let()
+        await ada.delta()
+        lock = sqlite3.connect(tmp_path / "hubline-chat.db", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        gate.let()
+        assert (await ada.ended())[0] == "Once upon"
+        await under_test.chat.journal.flush()
+        lock.execute("ROLLBACK")
+        lock.close()
+        await under_test.chat.journal.flush()
+        assert [each.text for each in await under_test.store.messages.newest("general", 1)] == ["Once upon"]
+
+
+async def test_one_that_contradicts_the_database_does_not_keep_others_from_being_stored() -> None:
+    async with chat() as under_test:
+        ada = await under_test.enter("Ada")
+        first = await ada.say("first", message_id="m1")
+        state = under_test.chat
+        room = state.rooms.find("general", "")
+        [known] = await under_test.store.messages.newest("general", 1)
+        page = state._pages().clients.group(room.group)
+        results = await asyncio.gather(
+            state.journal.post(room, [known], page, lambda _: None),
+            ada.say("second"),
+            return_exceptions=True,
+        )
+        assert isinstance(results[0], IntegrityError)
+        assert isinstance(results[1], dict)
+        assert results[1]["seq"] == first["seq"] + 1
