@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-import threading
 from types import TracebackType
 from typing import Self
+
+from apps.chat.tests.browser.loop_thread import LoopThread
 
 
 class CuttableProxy:
@@ -12,45 +13,33 @@ class CuttableProxy:
 
     def __init__(self, port: int) -> None:
         self._target = port
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._writers: set[asyncio.StreamWriter] = set()
         self._is_cut = False
         self.url = ""
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        self._thread = LoopThread()
+        self._server = self._thread.run(asyncio.start_server(self._accept, "127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+        self._thread.soon(self._server.close)
+        self.cut()
+        self._thread.close()
 
     def cut(self) -> None:
         """Reset every connection, and every new one, until `mend`."""
-        self._loop.call_soon_threadsafe(self._set_cut, True)
+        self._thread.soon(lambda: self._set_cut(True))
 
     def mend(self) -> None:
-        self._loop.call_soon_threadsafe(self._set_cut, False)
+        self._thread.soon(lambda: self._set_cut(False))
 
     def _set_cut(self, is_cut: bool) -> None:
         self._is_cut = is_cut
         if is_cut:
             for writer in self._writers:
                 writer.transport.abort()
-
-    async def _start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
-
-    async def _stop(self) -> None:
-        self._set_cut(True)
-        self._server.close()
-        if rest := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(rest, timeout=5)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:

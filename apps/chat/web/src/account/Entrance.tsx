@@ -1,12 +1,12 @@
 import { useState } from "react";
 import { usePage } from "../page";
 import { Button } from "../ui/buttons";
-import { Logo } from "../ui/Logo";
-import styles from "./entrance.module.css";
-import type { Offers } from "./api";
-import { PasswordField } from "./PasswordField";
 import { Field } from "../ui/Field";
 import formStyles from "../ui/form.module.css";
+import { Logo } from "../ui/Logo";
+import type { Offers } from "./api";
+import styles from "./entrance.module.css";
+import { PasswordField } from "./PasswordField";
 import { PASSWORD_LENGTH, weakness } from "./refusals";
 import { useForm } from "./use-form";
 

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { useChat } from "../chat";
 import type { Assistant, Me, Model } from "../connection/contract";
+import { Button } from "../ui/buttons";
 import { Icon } from "../ui/Icon";
 import { Popover } from "../ui/Popover";
 import { useValue } from "../ui/store";
@@ -24,11 +25,11 @@ export function ModelChoice({ model, onChoose }: { model: Model; onChoose(model:
   return (
     <Popover label="Model" side="above" atParent
       trigger={(props) => (
-        <button type="button" className={styles.model} aria-label={`Model: ${NAMES[used]}`} title="Which model answers" {...props}>
+        <Button look="chip" aria-label={`Model: ${NAMES[used]}`} title="Which model answers" {...props}>
           {used === "premium" && <Icon name="bolt" size={14} />}
           {NAMES[used]}
           <Icon name="chevron" size={14} />
-        </button>
+        </Button>
       )}>
       {(close) => (
         <Choice used={used} assistant={assistant} allowed={me.tier === "premium"}

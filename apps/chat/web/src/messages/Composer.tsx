@@ -2,6 +2,7 @@ import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent } from
 import { obstacle } from "../budget/budget";
 import { ModelChoice, modelFor } from "../budget/ModelChoice";
 import { useChat } from "../chat";
+import { Button } from "../ui/buttons";
 import { Icon } from "../ui/Icon";
 import { useValue } from "../ui/store";
 import { useNow } from "../ui/use-now";
@@ -111,7 +112,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
           onChange={(event) => changed(event.target.value, event.target.selectionStart)}
           onSelect={(event) => setCaret(event.currentTarget.selectionStart)} onKeyDown={pressed} />
         <div className={styles.bar}>
-          <button type="button" className={styles.toggle} aria-label="Ask the assistant" aria-pressed={draft.ask}
+          <Button look="chip" aria-label="Ask the assistant" aria-pressed={draft.ask}
             title="Send to the assistant; everyone here sees the answer"
             onClick={() => {
               write({ ...draft, ask: !draft.ask });
@@ -119,7 +120,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
             }}>
             <Icon name="spark" size={16} />
             Ask
-          </button>
+          </Button>
           {draft.ask && <ModelChoice model={draft.model} onChoose={(model) => write({ ...draft, model })} />}
           <span className={`${styles.hint} ${tooLong ? styles.warn : ""}`}>
             {tooLong ? tooMany(over) : stopped === null && hint(canStop)}

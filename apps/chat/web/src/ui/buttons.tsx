@@ -13,6 +13,6 @@ export function IconButton({ icon, label, className = "", ...rest }: { icon: Ico
   );
 }
 
-export function Button({ look = "plain", ...rest }: { look?: "primary" | "plain" | "danger" | "link" } & ButtonProps) {
+export function Button({ look = "plain", ...rest }: { look?: "primary" | "plain" | "danger" | "chip" | "link" } & ButtonProps) {
   return <button type="button" className={styles[look]} {...rest} />;
 }
