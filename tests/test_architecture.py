@@ -82,6 +82,7 @@ MODULE_LINES, FUNCTION_LINES, COMPONENT_LINES = 350, 60, 350
 OWN_TASKS: dict[str, str] = {
     # file: why it makes a task itself
     "src/hubline/_tasks.py": "the owner of every task of the library",
+    "apps/chat/src/hubline_chat/store/database.py": "a transaction outlives whoever asked for it; `close` waits for it",
     "apps/chat/src/hubline_chat/assistant.py": "reads an answer that is sent on meanwhile; the same function ends it",
 }
 

@@ -74,13 +74,14 @@ class Ticket:
         tokens = self._total - self._stored
         if tokens == 0:
             return
+        self._stored += (
+            tokens  # before waiting: who stops an answer cancels this, and the store finishes it all the same
+        )
         try:
             await self._question.spend(tokens)
-        except QuotaExceeded:  # the tokens are counted all the same
-            self._stored += tokens
+        except StoreError:
+            self._stored -= tokens
             raise
-        else:
-            self._stored += tokens
         finally:
             self._spent(self.user.id)
 

@@ -46,6 +46,7 @@ class Assistant:
         self._admitted: set[Answering] = set()
         self._waiting: deque[Answering] = deque()
         self._running: list[Answering] = []
+        self._ending: set[Answering] = set()
         self._usable = asyncio.Event()
         self._asked = asyncio.Event()
         self._is_closing = False
@@ -123,7 +124,7 @@ class Assistant:
         answerings = [*self._waiting, *self._running]  # in this order no slot takes up another question
         for answering in answerings:
             await self._break_off(answering)
-        for answering in answerings:
+        for answering in [*answerings, *self._ending]:
             await answering.settled.wait()
 
     async def run(self) -> None:
@@ -174,7 +175,11 @@ class Assistant:
 
     async def _end(self, answering: Answering) -> None:
         self._admitted.discard(answering)
-        await answering.end()
+        self._ending.add(answering)
+        try:
+            await answering.end()
+        finally:
+            self._ending.discard(answering)
 
     async def _move_up(self) -> None:
         for index, answering in enumerate(list(self._waiting)):

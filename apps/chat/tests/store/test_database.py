@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from hubline import ConfigurationError
 from hubline_chat.store import Store, StoreError
 from hubline_chat.store.database import database_url
 from hubline_chat.store.tables import METADATA
+
+DAY = date(2026, 11, 25)
 
 
 async def test_the_migrations_lead_to_the_tables_of_this_version(store: Store) -> None:
@@ -115,6 +118,24 @@ async def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
             await store.values.once("large", "x" * 400_000)
     finally:
         await store.close()
+
+
+async def test_whoever_is_cancelled_leaves_no_lock_behind_and_nothing_half_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubline_chat.store.database.BUSY_SECONDS", 0.5)
+    store = Store(f"sqlite:///{tmp_path / 'chat.db'}")
+    await store.open()
+    for turns in range(1, 40):
+        task = asyncio.ensure_future(store.usage.add("cancelled", DAY, 1))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert await store.usage.add("next", DAY, 1) == turns
+    assert await store.usage.used("cancelled", DAY) == 39
+    asyncio.ensure_future(store.usage.add("last", DAY, 1)).cancel()
+    await store.close()
 
 
 async def test_a_value_is_made_once_whoever_asks(new_url: Callable[[], str]) -> None:

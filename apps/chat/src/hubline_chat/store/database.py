@@ -1,12 +1,14 @@
 """The database: how it is opened, read and written, and what is said when that fails."""
 
+import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
@@ -27,6 +29,9 @@ _WRITES = "hubline_chat_writes"
 _FAILURES = (SQLAlchemyError, OSError, sqlite3.Error)
 _FULL = ("disk is full", "no space left", "disk full")
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
 
 class StoreError(HubError):
     """The database could not read or write. The text is for people; the log has the details."""
@@ -43,6 +48,7 @@ class Database:
         """Raises ConfigurationError when the URL is none of a database that is supported here."""
         self._url = database_url(url)
         self._logged = ("", float("-inf"))
+        self._running: set[asyncio.Task[Any]] = set()
         try:
             self._engine = create_async_engine(self._url, **_engine_options(self._url))
         except ModuleNotFoundError as error:
@@ -77,7 +83,17 @@ class Database:
             raise ConfigurationError([f"the database {self.name} cannot be used: {_details(error)}"]) from error
 
     async def close(self) -> None:
+        """Wait for the transactions that are running, and close."""
+        while self._running:
+            await asyncio.wait(self._running)
         await self._engine.dispose()
+
+    async def finish(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Do `work` to its end, also when who waits for it is cancelled."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -98,6 +114,11 @@ class Database:
             async with self._writer.begin() as connection:
                 yield connection
 
+    def _finished(self, task: "asyncio.Task[Any]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody may be waiting for it any more, and what failed has been logged
+
     @contextmanager
     def _translated(self, verb: str) -> Iterator[None]:
         try:
@@ -115,6 +136,30 @@ class Database:
         if text != last or now - at > REPEAT_SECONDS:
             self._logged = (text, now)
             logger.error("%s", text)
+
+
+class Table(Protocol):
+    """What has transactions with a database."""
+
+    @property
+    def database(self) -> Database: ...
+
+
+Self = TypeVar("Self", bound=Table)
+Method = Callable[Concatenate[Self, Arguments], Coroutine[Any, Any, Result]]
+
+
+def unbroken(method: "Method[Self, Arguments, Result]") -> "Method[Self, Arguments, Result]":
+    """Let nobody cut a transaction: SQLite would keep its lock, and nothing could be written any more.
+
+    Hub methods and jobs are cancelled at the end of the server; the driver's thread is then in the middle of something.
+    """
+
+    @wraps(method)
+    async def run(table: Self, /, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+        return await table.database.finish(method(table, *arguments, **named))
+
+    return run
 
 
 def database_url(text: str) -> URL:

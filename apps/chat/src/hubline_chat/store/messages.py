@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row, bindparam, delete, select, update
 
 from hubline_chat.contract import Answer, AnswerState, Kind, Message, Person
-from hubline_chat.store.database import Database
+from hubline_chat.store.database import Database, unbroken
 from hubline_chat.store.tables import MESSAGES
 
 _ANSWER = TypeAdapter(Answer)
@@ -19,13 +19,15 @@ class Messages:
     """What was said, by room and number."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
+    @unbroken
     async def add(self, messages: Sequence[Message]) -> None:
         """Keep messages, all or none of them."""
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             await connection.execute(MESSAGES.insert(), [_row(message) for message in messages])
 
+    @unbroken
     async def update(self, messages: Sequence[Message]) -> None:
         """Keep the newer form of answers; those that were deleted meanwhile are passed over."""
         change = update(MESSAGES).where(MESSAGES.c.id == bindparam("message"))
@@ -33,28 +35,31 @@ class Messages:
             {"message": message.id, "text": message.text, "answer": _answer(message), "is_running": message.is_running}
             for message in messages
         ]
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             await connection.execute(change, changes)
 
+    @unbroken
     async def newest(self, room_id: str, count: int) -> Sequence[Message]:
         """The last messages of a room, oldest first."""
         query = select(MESSAGES).where(MESSAGES.c.room_id == room_id).order_by(MESSAGES.c.seq.desc()).limit(count)
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             rows = (await connection.execute(query)).all()
         return [_message(row) for row in reversed(rows)]
 
+    @unbroken
     async def sent(self, author_id: str, client_message_id: str) -> Message | None:
         """What a person sent under an id of the page."""
         query = select(MESSAGES).where(
             MESSAGES.c.author_id == author_id, MESSAGES.c.client_message_id == client_message_id
         )
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _message(row)
 
+    @unbroken
     async def interrupt(self, reason: str) -> None:
         """End the answers that were running when the process ended."""
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             rows = (await connection.execute(select(MESSAGES).where(MESSAGES.c.is_running))).all()
         ended = []
         for message in map(_message, rows):
@@ -66,9 +71,10 @@ class Messages:
         if ended:
             await self.update(ended)
 
+    @unbroken
     async def trim(self, oldest: Mapping[str, int]) -> None:
         """Delete what is older than the message of this number, room by room."""
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             for room_id, seq in oldest.items():
                 await connection.execute(delete(MESSAGES).where(MESSAGES.c.room_id == room_id, MESSAGES.c.seq < seq))
 

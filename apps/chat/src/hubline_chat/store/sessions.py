@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import delete, exists, select, update
 
 from hubline_chat.contract import Role, TierName
-from hubline_chat.store.database import Database
+from hubline_chat.store.database import Database, unbroken
 from hubline_chat.store.tables import SESSIONS, USERS
 from hubline_chat.store.users import User
 
@@ -30,13 +30,14 @@ class Sessions:
     """Everybody's sessions. All methods but `alive` take the time, so that there is one clock."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
+    @unbroken
     async def begin(self, user_id: str, now: datetime, expires_at: datetime) -> tuple[str, Sequence[str]]:
         """A new session: the secret for its cookie, and the ids of older ones that had to end for it."""
         secret = secrets.token_urlsafe(32)
         row = {"id": secrets.token_urlsafe(12), "token": _digest(secret), "user_id": user_id}
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             values = row | {"created_at": now, "expires_at": expires_at}
             await connection.execute(SESSIONS.insert().values(values))
             newest = select(SESSIONS.c.id).where(SESSIONS.c.user_id == user_id)
@@ -46,6 +47,7 @@ class Sessions:
                 await connection.execute(delete(SESSIONS).where(SESSIONS.c.id.in_(surplus)))
         return secret, surplus
 
+    @unbroken
     async def find(self, secret: str, now: datetime) -> Session | None:
         """The session that a cookie opens, if it has not ended."""
         query = (
@@ -55,7 +57,7 @@ class Sessions:
             .join_from(SESSIONS, USERS)
             .where(SESSIONS.c.token == _digest(secret), SESSIONS.c.expires_at > now)
         )
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return None
@@ -63,30 +65,35 @@ class Sessions:
         tier: TierName = row.tier
         return Session(row.id, User(row.user, row.name, role, tier), row.expires_at)
 
+    @unbroken
     async def alive(self, session_id: str, now: datetime) -> bool:
         """Whether a session has neither been ended nor expired."""
         query = select(exists().where(SESSIONS.c.id == session_id, SESSIONS.c.expires_at > now))
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             return bool(await connection.scalar(query))
 
+    @unbroken
     async def extend(self, session_id: str, expires_at: datetime) -> None:
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             change = update(SESSIONS).where(SESSIONS.c.id == session_id).values(expires_at=expires_at)
             await connection.execute(change)
 
+    @unbroken
     async def end(self, session_id: str) -> None:
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             await connection.execute(delete(SESSIONS).where(SESSIONS.c.id == session_id))
 
+    @unbroken
     async def end_of(self, user_id: str, *, but: str | None = None) -> Sequence[str]:
         """End every session of a user except one; the ids of those that ended."""
         gone = delete(SESSIONS).where(SESSIONS.c.user_id == user_id, SESSIONS.c.id != (but or ""))
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             return (await connection.execute(gone.returning(SESSIONS.c.id))).scalars().all()
 
+    @unbroken
     async def purge(self, now: datetime) -> None:
         """Forget those that have expired."""
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             await connection.execute(delete(SESSIONS).where(SESSIONS.c.expires_at <= now))
 
 

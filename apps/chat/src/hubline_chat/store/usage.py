@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from hubline_chat.store.database import Database
+from hubline_chat.store.database import Database, unbroken
 from hubline_chat.store.tables import USAGE
 
 
@@ -15,24 +15,27 @@ class Usage:
     """How many tokens everybody has used."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
+    @unbroken
     async def used(self, user_id: str, day: date) -> int:
         query = select(USAGE.c.tokens).where(USAGE.c.user_id == user_id, USAGE.c.day == day)
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             return int(await connection.scalar(query) or 0)
 
+    @unbroken
     async def add(self, user_id: str, day: date, tokens: int) -> int:
         """Add some in one statement, so that none are lost to others who add; the new total."""
-        insert: Any = sqlite_insert if self._database.is_sqlite else postgresql_insert
+        insert: Any = sqlite_insert if self.database.is_sqlite else postgresql_insert
         added = insert(USAGE).values(user_id=user_id, day=day, tokens=tokens)
         added = added.on_conflict_do_update(
             index_elements=[USAGE.c.user_id, USAGE.c.day], set_={"tokens": USAGE.c.tokens + added.excluded.tokens}
         )
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             return int(await connection.scalar(added.returning(USAGE.c.tokens)) or 0)
 
+    @unbroken
     async def forget(self, before: date) -> None:
         """Delete what was used on the days before."""
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             await connection.execute(delete(USAGE).where(USAGE.c.day < before))

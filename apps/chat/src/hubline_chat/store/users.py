@@ -11,7 +11,7 @@ from sqlalchemy import Row, and_, delete, exists, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hubline_chat.contract import Role, TierName
-from hubline_chat.store.database import Database
+from hubline_chat.store.database import Database, unbroken
 from hubline_chat.store.tables import SESSIONS, USAGE, USERS
 
 MAXIMUM = 50_000
@@ -62,8 +62,9 @@ class Users:
     """Everybody with an account."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
+    @unbroken
     async def add(self, name: str, role: Role, tier: TierName, password: str | None = None) -> User:
         """A new user. `password` is its hash.
 
@@ -74,7 +75,7 @@ class Users:
         now = datetime.now(UTC)
         row = {"folded": folded(name), "password": password, "created_at": now}
         try:
-            async with self._database.writing() as connection:
+            async with self.database.writing() as connection:
                 if (await connection.scalar(select(func.count()).select_from(USERS)) or 0) >= MAXIMUM:
                     raise Full
                 values = {"id": user.id, "name": name, "role": role, "tier": tier} | row
@@ -83,25 +84,30 @@ class Users:
             raise NameTaken(name) from error
         return user
 
+    @unbroken
     async def get(self, user_id: str) -> User | None:
         return await self._one(USERS.c.id == user_id)
 
+    @unbroken
     async def named(self, name: str) -> User | None:
         return await self._one(USERS.c.folded == folded(name))
 
+    @unbroken
     async def credentials(self, name: str) -> tuple[User, str] | None:
         """The user with this name, and the hash of the password. `None` also for guests, who have none."""
         query = select(USERS).where(USERS.c.folded == folded(name), USERS.c.password.is_not(None))
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else (_user(row), str(row.password))
 
+    @unbroken
     async def set_password(self, user_id: str, password: str) -> bool:
         """Whether there is such a user. `password` is a hash."""
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             changed = await connection.execute(update(USERS).where(USERS.c.id == user_id).values(password=password))
         return bool(changed.rowcount)
 
+    @unbroken
     async def change(self, user_id: str, *, role: Role | None = None, tier: TierName | None = None) -> User | None:
         """The user as it is then; `None` when there is none.
 
@@ -110,7 +116,7 @@ class Users:
         """
         changes: dict[str, Any] = {"role": role, "tier": tier}
         changes = {name: value for name, value in changes.items() if value is not None}
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             admins = (
                 await connection.execute(select(USERS.c.id).where(USERS.c.role == "admin").with_for_update())
             ).scalars()
@@ -121,13 +127,15 @@ class Users:
             row = (await connection.execute(select(USERS).where(USERS.c.id == user_id))).one_or_none()
         return None if row is None else _user(row)
 
+    @unbroken
     async def admin(self) -> User | None:
         """The administrator who was the first."""
         query = select(USERS).where(USERS.c.role == "admin").order_by(USERS.c.created_at).limit(1)
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _user(row)
 
+    @unbroken
     async def list(self, day: date) -> Sequence[Listed]:
         """The newest of them, with the tokens they have used on `day`."""
         used = and_(USAGE.c.user_id == USERS.c.id, USAGE.c.day == day)
@@ -137,10 +145,11 @@ class Users:
             .order_by(USERS.c.created_at.desc(), USERS.c.id)
             .limit(LISTED)
         )
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             rows = (await connection.execute(query)).all()
         return [Listed(_user(row), row.created_at, row.used) for row in rows]
 
+    @unbroken
     async def find(self, text: str, limit: int) -> Sequence[User]:
         """Those with a password whose names begin with `text`."""
         query = (
@@ -149,30 +158,33 @@ class Users:
             .order_by(USERS.c.folded)
             .limit(limit)
         )
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             rows = (await connection.execute(query)).all()
         return [_user(row) for row in rows]
 
+    @unbroken
     async def idle_guests(self, before: datetime) -> Sequence[User]:
         """Guests without a session who were made before then."""
         query = select(USERS).where(USERS.c.role == "guest", USERS.c.created_at < before, ~_HAS_SESSION)
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             rows = (await connection.execute(query)).all()
         return [_user(row) for row in rows]
 
+    @unbroken
     async def is_idle(self, user_id: str) -> bool:
         """Whether the user has no session."""
         query = select(exists().where(USERS.c.id == user_id, _HAS_SESSION))
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             return not await connection.scalar(query)
 
+    @unbroken
     async def delete(self, user_id: str) -> None:
         """Delete a user with sessions and memberships."""
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             await connection.execute(delete(USERS).where(USERS.c.id == user_id))
 
     async def _one(self, condition: Any) -> User | None:
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             row = (await connection.execute(select(USERS).where(condition))).one_or_none()
         return None if row is None else _user(row)
 

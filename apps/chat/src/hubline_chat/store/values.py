@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from hubline_chat.store.database import Database
+from hubline_chat.store.database import Database, unbroken
 from hubline_chat.store.tables import SETTINGS
 
 
@@ -11,17 +11,18 @@ class Values:
     """Single values by name."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
 
+    @unbroken
     async def once(self, name: str, value: str) -> str:
         """The value of this name; `value` where there was none. Of two that ask at once, both get the same."""
         query = select(SETTINGS.c.value).where(SETTINGS.c.name == name)
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             known = await connection.scalar(query)
         if known is not None:
             return str(known)
         try:
-            async with self._database.writing() as connection:
+            async with self.database.writing() as connection:
                 await connection.execute(SETTINGS.insert().values(name=name, value=value))
         except IntegrityError:
             return await self.once(name, value)
