@@ -63,6 +63,14 @@ def rooms(page: Page) -> Locator:
     return page.get_by_role("navigation", name="Sidebar").get_by_role("list")
 
 
+def make_private_room(page: Page, name: str) -> None:
+    page.get_by_role("button", name="New room").click()
+    page.get_by_label("Name of the room").fill(name)
+    page.get_by_role("checkbox", name="Private").check()
+    page.get_by_role("button", name="Create", exact=True).click()
+    expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+
+
 def test_a_guest_comes_in_by_a_name_and_stays_over_a_reload(enter: Enter) -> None:
     page = enter.stranger()
     page.get_by_label("Your name").fill("Passer-by")
@@ -177,13 +185,9 @@ def test_signing_out_closes_the_windows_of_that_session_and_no_other(enter: Ente
         is_live(page)
 
 
-def test_a_private_room_is_nothing_to_strangers_until_they_are_added(enter: Enter, picture: Picture) -> None:
+def test_a_private_room_is_nothing_to_strangers_until_they_are_added(enter: Enter) -> None:
     ada, bob = enter("Ada"), enter("Bob")
-    ada.get_by_role("button", name="New room").click()
-    ada.get_by_label("Name of the room").fill("Plans")
-    ada.get_by_role("checkbox", name="Private").check()
-    ada.get_by_role("button", name="Create", exact=True).click()
-    expect(ada.get_by_role("heading", level=1, name="Plans")).to_be_visible()
+    make_private_room(ada, "Plans")
     write(ada, "Only for us")
     expect(conversation(ada)).to_contain_text("Only for us")
     address = ada.url.partition("#")[2]
@@ -198,7 +202,6 @@ def test_a_private_room_is_nothing_to_strangers_until_they_are_added(enter: Ente
     ada.get_by_label("Add somebody").fill("bo")
     ada.get_by_role("option", name="Bob").click()
     expect(ada.get_by_role("list", name="Members")).to_contain_text("Bob")
-    picture(ada, "private-room")
     rooms(bob).get_by_text("Plans").click()
     expect(conversation(bob)).to_contain_text("Only for us")
 
@@ -210,11 +213,7 @@ def test_a_private_room_is_nothing_to_strangers_until_they_are_added(enter: Ente
 
 def test_the_only_member_leaves_for_good_and_the_room_is_gone(enter: Enter) -> None:
     page = enter("Ada")
-    page.get_by_role("button", name="New room").click()
-    page.get_by_label("Name of the room").fill("Short-lived")
-    page.get_by_role("checkbox", name="Private").check()
-    page.get_by_role("button", name="Create", exact=True).click()
-    expect(page.get_by_role("heading", level=1, name="Short-lived")).to_be_visible()
+    make_private_room(page, "Short-lived")
     page.get_by_role("button", name="Who is here").click()
     page.get_by_role("button", name="Leave for good").click()
     page.get_by_role("button", name="Leave and delete").click()
@@ -222,27 +221,44 @@ def test_the_only_member_leaves_for_good_and_the_room_is_gone(enter: Enter) -> N
     expect(page.get_by_role("textbox", name="Message")).to_be_visible()
 
 
-def test_everybody_can_use_the_entrance_the_panes_and_the_dialogs(
-    enter: Enter, server: Program, picture: Picture
-) -> None:
-    enter("Ada").context.close()
+def test_everybody_can_use_the_entrance(enter: Enter, picture: Picture) -> None:
     page = enter.stranger()
     expect(page.get_by_role("button", name="Come in as a guest")).to_be_visible()
     problems = problems_of(page, "entrance-guest", picture)
     page.get_by_role("button", name="Create an account").click()
     page.get_by_role("button", name="Create account").click()
+    expect(page.get_by_role("alert")).to_be_visible()
     problems += problems_of(page, "entrance-sign-up", picture)
+    assert problems == []
+
+
+def test_everybody_can_use_the_account_and_its_dialogs(enter: Enter, server: Program, picture: Picture) -> None:
+    enter("Ada").context.close()
+    page = enter.stranger()
     sign_in(page, "admin", server.password)
     is_live(page)
     open_account_menu(page)
-    problems += problems_of(page, "account-menu", picture, WIDE)
+    problems = problems_of(page, "account-menu", picture, WIDE)
     page.get_by_role("button", name="People", exact=True).click()
     expect(page.get_by_label("Tier of Ada")).to_be_visible()
     problems += problems_of(page, "people", picture)
     page.keyboard.press("Escape")
-    page.set_viewport_size({"width": 1280, "height": 800})
     open_account_menu(page)
     page.get_by_role("button", name="Change password").click()
     problems += problems_of(page, "password", picture)
+    assert problems == []
+
+
+def test_everybody_can_use_private_rooms(enter: Enter, picture: Picture) -> None:
+    page = enter("Ada")
+    page.get_by_role("button", name="New room").click()
+    problems = problems_of(page, "new-room", picture)
     page.keyboard.press("Escape")
+    make_private_room(page, "Within reach")
+    page.get_by_role("button", name="Who is here").click()
+    page.get_by_label("Add somebody").fill("a")
+    expect(page.get_by_role("option", name="admin")).to_be_visible()
+    problems += problems_of(page, "private-room", picture)
+    page.get_by_role("button", name="Leave for good").click()
+    problems += problems_of(page, "leave-room", picture)
     assert problems == []

@@ -9,6 +9,7 @@ import { Composer } from "./messages/Composer";
 import { LoadingRoom } from "./messages/Placeholders";
 import { Timeline } from "./messages/Timeline";
 import { Typing } from "./messages/Typing";
+import { NewRoom } from "./rooms/NewRoom";
 import { unread } from "./rooms/read-marks";
 import { RoomDetails } from "./rooms/RoomDetails";
 import { RoomHeader } from "./rooms/RoomHeader";
@@ -20,7 +21,7 @@ import { useValue } from "./ui/store";
 import { useSide } from "./ui/use-side";
 import { useShortcuts } from "./ui/use-shortcuts";
 
-export type Overlay = "switcher" | "shortcuts" | "password" | "people";
+export type Overlay = "switcher" | "shortcuts" | "new-room" | "password" | "people";
 
 /** The three zones. On narrow screens the outer two lie over the middle one. */
 export function Rooms() {
@@ -36,6 +37,7 @@ export function Rooms() {
   const covered = sheet || drawer;
   useTitle();
   useShortcuts({ find: () => setOverlay("switcher"), list: () => setOverlay("shortcuts"), step: (by) => step(by) });
+  const closeDrawer = () => side.drawer && side.set(false);
   const zones = useRef<HTMLDivElement>(null);
   useFocusOver(zones, drawer, "nav button", "main header button");
   useFocusOver(zones, sheet, "aside button", "main header [aria-expanded]");
@@ -53,8 +55,7 @@ export function Rooms() {
       {side.open && (
         <>
           <div className={styles.side} inert={sheet}>
-            <RoomList onHide={() => side.set(false)} onOpen={setOverlay}
-              onChosen={() => side.drawer && side.set(false)} />
+            <RoomList onHide={() => side.set(false)} onOpen={setOverlay} onChosen={closeDrawer} />
           </div>
           <button type="button" className={`${styles.shade} ${styles["for-side"]}`} aria-label="Close the sidebar" onClick={() => side.set(false)} />
         </>
@@ -80,7 +81,7 @@ export function Rooms() {
           </div>
         </>
       )}
-      <Opened overlay={overlay} onClose={() => setOverlay(null)} />
+      <Opened overlay={overlay} onClose={() => setOverlay(null)} onMade={closeDrawer} />
       <Notice notice={chat.notice} />
       <Announcer />
     </div>
@@ -88,12 +89,14 @@ export function Rooms() {
 }
 
 /** The dialog that is open; it stays when the zone it was opened from goes. */
-function Opened({ overlay, onClose }: { overlay: Overlay | null; onClose(): void }) {
+function Opened({ overlay, onClose, onMade }: { overlay: Overlay | null; onClose(): void; onMade(): void }) {
   switch (overlay) {
     case "switcher":
       return <RoomSwitcher onClose={onClose} />;
     case "shortcuts":
       return <Shortcuts onClose={onClose} />;
+    case "new-room":
+      return <NewRoom onClose={onClose} onMade={onMade} />;
     case "password":
       return <PasswordDialog onClose={onClose} />;
     case "people":

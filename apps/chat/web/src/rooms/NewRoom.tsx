@@ -11,7 +11,8 @@ import styles from "./rooms.module.css";
 /** As long as the server lets it be. */
 const NAME_LIMIT = 40;
 
-export function NewRoom({ onClose, onMade }: { onClose(): void; onMade(roomId: string): void }) {
+/** Makes a room, and shows it. */
+export function NewRoom({ onClose, onMade }: { onClose(): void; onMade(): void }) {
   const chat = useChat();
   const [name, setName] = useState("");
   const [isPrivate, setPrivate] = useState(false);
@@ -20,7 +21,9 @@ export function NewRoom({ onClose, onMade }: { onClose(): void; onMade(roomId: s
   const create = async () => {
     setBusy(true);
     try {
-      onMade((await chat.rooms.create(name.trim(), isPrivate)).id);
+      const room = await chat.rooms.create(name.trim(), isPrivate);
+      void chat.rooms.show(room.id);
+      onMade();
       onClose();
     } catch (failure) {
       setError(sentence(failure));

@@ -1,4 +1,3 @@
-import { useState } from "react";
 import { AccountMenu } from "../account/AccountMenu";
 import { useChat } from "../chat";
 import type { Overlay } from "../Rooms";
@@ -8,7 +7,6 @@ import { Kbd, MOD } from "../ui/Kbd";
 import { Logo } from "../ui/Logo";
 import { Skeleton } from "../ui/Skeleton";
 import { useValue } from "../ui/store";
-import { NewRoom } from "./NewRoom";
 import { unread } from "./read-marks";
 import { RoomSign } from "./RoomSign";
 import styles from "./rooms.module.css";
@@ -26,7 +24,6 @@ export function RoomList({ onHide, onOpen, onChosen }: Props) {
   const rooms = useValue(chat.rooms.list);
   const active = useValue(chat.rooms.active);
   const marks = useValue(chat.rooms.marks.marks);
-  const [adding, setAdding] = useState(false);
   const show = (roomId: string) => {
     void chat.rooms.show(roomId);
     onChosen();
@@ -45,7 +42,7 @@ export function RoomList({ onHide, onOpen, onChosen }: Props) {
       </button>
       <div className={styles.title}>
         <h2 id="rooms-title">Rooms</h2>
-        <IconButton icon="plus" label="New room" onClick={() => setAdding(true)} />
+        <IconButton icon="plus" label="New room" onClick={() => onOpen("new-room")} />
       </div>
       {rooms === null && <Loading />}
       {rooms?.length === 0 && <p className={styles.blank}>There is no room yet. Make the first one with the plus above.</p>}
@@ -70,7 +67,6 @@ export function RoomList({ onHide, onOpen, onChosen }: Props) {
       <div className={styles.foot}>
         <AccountMenu onOpen={onOpen} />
       </div>
-      {adding && <NewRoom onClose={() => setAdding(false)} onMade={show} />}
     </nav>
   );
 }
