@@ -4,6 +4,7 @@ An answer costs what its model reports, the conversation it was told included. W
 nothing (of a stopped answer none does), four characters count as a token.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -30,6 +31,8 @@ class Ticket:
 
     def __init__(self, user: User, question: Question, stack: AsyncExitStack, spent: Callable[[str], None]) -> None:
         self.user = user
+        self.paying = asyncio.Lock()
+        """Held while tokens are being stored: who stops the answer waits for that, to tell what is left as it is."""
         self._question, self._stack, self._spent = question, stack, spent
         self._characters = 0
         self._total = 0
@@ -71,19 +74,18 @@ class Ticket:
                 await self._store()
 
     async def _store(self) -> None:
-        tokens = self._total - self._stored
-        if tokens == 0:
-            return
-        self._stored += (
-            tokens  # before waiting: who stops an answer cancels this, and the store finishes it all the same
-        )
-        try:
-            await self._question.spend(tokens)
-        except StoreError:
-            self._stored -= tokens
-            raise
-        finally:
-            self._spent(self.user.id)
+        async with self.paying:
+            tokens = self._total - self._stored
+            if tokens == 0:
+                return
+            self._stored += tokens  # before waiting: once begun, the store finishes it whoever is cancelled
+            try:
+                await self._question.spend(tokens)
+            except StoreError:
+                self._stored -= tokens
+                raise
+            finally:
+                self._spent(self.user.id)
 
 
 class Allowance:

@@ -142,7 +142,8 @@ class Assistant:
             await self._end(answering)
             await self._move_up()
         elif answering.task is not None:
-            answering.task.cancel()
+            async with answering.ticket.paying:
+                answering.task.cancel()
         await answering.ended.wait()
 
     async def _serve(self) -> None:
