@@ -152,7 +152,10 @@ class Chat:
         question = self.assistant.check_retry(room, message)
         model = message.answer.model if message.answer is not None and user.tier == "premium" else "standard"
         answering = await self.assistant.admit(room, question, user, model)
-        [answer] = await self._post(room, [answering.message], answering, question)
+        try:
+            [answer] = await self._post(room, [answering.message], answering, question)
+        except IntegrityError:
+            raise HubError("This room does not exist.") from None
         return answer
 
     def typing(self, connection_id: str, room_id: str) -> None:

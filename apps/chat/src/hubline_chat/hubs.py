@@ -13,7 +13,7 @@ from hubline_chat.store import Store
 MESSAGES = RateLimit("120/minute", per="user", burst=60)
 QUESTIONS = RateLimit("20/minute", per="user", burst=20)
 CHANGES = RateLimit("30/minute", per="user", burst=20)
-SEARCHES = RateLimit("5/second", per="user", burst=20)
+LOOKS = RateLimit("10/second", per="user", burst=60)
 SIGNED_OUT = "Your session has ended. Sign in again."
 
 
@@ -34,6 +34,7 @@ class ChatHub(Hub[ChatClient]):
         await self.groups.add(self._me, ENTERED)
         return entered
 
+    @filtered(LOOKS)
     async def join_room(self, room_id: str, since: int | None = None) -> Joined:
         """Be in a room and hear what is said there. `since`: the last message the page knows, to get what it missed."""
         # First the group, then the look at the room: so no piece of an answer falls between them.
@@ -66,7 +67,7 @@ class ChatHub(Hub[ChatClient]):
         room = await self._chat.remove_member(self._me, room_id, person_id)
         return room.info(self._chat.people)
 
-    @filtered(SEARCHES)
+    @filtered(LOOKS)
     async def find_people(self, text: str) -> list[Person]:
         return await self._chat.find_people(self._me, text)
 
@@ -89,10 +90,11 @@ class ChatHub(Hub[ChatClient]):
         """A new answer to the same question."""
         return await self._chat.retry(self._me, message_id)
 
-    @filtered(SEARCHES)
+    @filtered(LOOKS)
     async def typing(self, room_id: str) -> None:
         self._chat.typing(self._me, room_id)
 
+    @filtered(LOOKS)
     async def load_earlier(self, room_id: str, before_seq: int) -> Earlier:
         return self._chat.earlier(self._me, room_id, before_seq)
 

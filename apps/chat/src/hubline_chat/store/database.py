@@ -76,7 +76,7 @@ class Database:
         """
         try:
             if self.is_sqlite and self._url.database:
-                Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+                Path(self._url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             async with self._writer.begin() as connection:
                 await connection.run_sync(migrate)
         except _FAILURES as error:
