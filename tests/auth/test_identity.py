@@ -31,6 +31,13 @@ class Member(BaseUser):
         return self.number
 
 
+class Guest:
+    """Not Starlette's, and with a method where a property is meant."""
+
+    def is_authenticated(self) -> bool:
+        return False
+
+
 def scope(**values: Any) -> ConnectionScope:
     return ConnectionScope({"type": "http", "path": "/", "headers": [], **values})
 
@@ -47,7 +54,9 @@ async def test_a_user_without_an_id_goes_by_the_name() -> None:
     assert found == Identity("Ada", {"name": "Ada", "scopes": ()})
 
 
-@pytest.mark.parametrize("values", [{}, {"user": None}, {"user": UnauthenticatedUser()}, {"user": object()}], ids=str)
+@pytest.mark.parametrize(
+    "values", [{}, {"user": None}, {"user": UnauthenticatedUser()}, {"user": object()}, {"user": Guest()}]
+)
 async def test_everybody_else_is_a_stranger(values: dict[str, Any]) -> None:
     assert await application_user(scope(**values)) is None
 

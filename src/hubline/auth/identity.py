@@ -12,7 +12,7 @@ async def application_user(scope: ConnectionScope) -> Identity | None:
     its roles. The user object itself stays in `context.scope.raw["user"]`.
     """
     user = scope.raw.get("user")
-    if not getattr(user, "is_authenticated", False):
+    if getattr(user, "is_authenticated", False) is not True:  # a method of that name would be true of everybody
         return None
     scopes = tuple(getattr(scope.raw.get("auth"), "scopes", ()))
     name = getattr(user, "display_name", None)

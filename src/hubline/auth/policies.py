@@ -84,17 +84,25 @@ Policy: TypeAlias = Callable[[PolicyContext], bool | Awaitable[bool]]
 @overload
 def authorize(target: Decorated) -> Decorated: ...
 @overload
-def authorize(*, policy: Rule | None = None, roles: str | Sequence[str] = ()) -> Callable[[Decorated], Decorated]: ...
+def authorize(
+    *, policy: Rule | None = None, roles: str | Sequence[str] | None = None
+) -> Callable[[Decorated], Decorated]: ...
 
 
-def authorize(target: Any = None, *, policy: Rule | None = None, roles: str | Sequence[str] = ()) -> Any:
+def authorize(target: Any = None, *, policy: Rule | None = None, roles: str | Sequence[str] | None = None) -> Any:
     """Let only authenticated callers in, or only those who have one of `roles`, or whom `policy` admits.
 
     `policy` is a name in `HubApp(policies=…)`, or several by `any_of(…)` and `all_of(…)`. On a hub class it guards the
     connection (HTTP 401 or 403 before anything of the hub runs); on a method, each call. Several `@authorize` must all
     be satisfied. Inherited by subclasses of a hub and by methods that override.
+
+    Raises:
+        ConfigurationError: `roles` is given and empty, which would let in whoever has signed in.
     """
-    requirement = Requirement(policy, (roles,) if isinstance(roles, str) else tuple(roles))
+    named = (roles,) if isinstance(roles, str) else tuple(roles or ())
+    if roles is not None and not all(named or ("",)):
+        raise ConfigurationError([f"@authorize(roles={roles!r}) names no role; leave it out to admit any user"])
+    requirement = Requirement(policy, named)
 
     def mark(target: Decorated) -> Decorated:
         setattr(target, _REQUIREMENTS, (*target.__dict__.get(_REQUIREMENTS, ()), requirement))
@@ -116,13 +124,16 @@ def allow_anonymous(target: Decorated) -> Decorated:
 def requirements_of(*definitions: Any) -> tuple[Requirement, ...]:
     """What stands on a class and its bases, or a function and those it overrides: the most derived is given first.
 
-    Those of bases come first. `@allow_anonymous` ends the search.
+    Those of bases come first. `@allow_anonymous` lifts what its own class and that class's bases demand, or what the
+    function overrides; what a sibling demands, beside which a class is mixed in, it does not.
     """
     found: tuple[Requirement, ...] = ()
-    for each in definitions:
+    lifted: set[Any] = set()
+    for position, each in enumerate(definitions):
         if _ANONYMOUS in each.__dict__:
-            break
-        found = (*each.__dict__.get(_REQUIREMENTS, ()), *found)
+            lifted.update(each.__mro__ if isinstance(each, type) else definitions[position:])
+        if each not in lifted:
+            found = (*each.__dict__.get(_REQUIREMENTS, ()), *found)
     return found
 
 
