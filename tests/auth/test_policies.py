@@ -180,4 +180,4 @@ def test_only_names_and_combinations_combine() -> None:
 def test_requirements_read_like_a_sentence() -> None:
     assert str(Requirement()) == "any user"
     assert str(Requirement(roles=("admin", "staff"))) == "role admin or staff"
-    assert str(Requirement(all_of("A", any_of("B", "C")), ("admin",))) == "role admin and policy A and (B or C)"
+    assert str(Requirement(all_of("A", any_of("B", "C")), ("admin",))) == "role admin and policy (A and (B or C))"

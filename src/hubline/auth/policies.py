@@ -25,7 +25,7 @@ class Combined:
     rules: tuple["Rule", ...]
 
     def __str__(self) -> str:
-        return f" {self.word} ".join(f"({rule})" if isinstance(rule, Combined) else rule for rule in self.rules)
+        return f" {self.word} ".join(map(_inner, self.rules))
 
 
 Rule: TypeAlias = str | Combined
@@ -59,7 +59,7 @@ class Requirement:
     def __str__(self) -> str:
         wanted = [f"role {' or '.join(self.roles)}"] if self.roles else []
         if self.policy is not None:
-            wanted.append(f"policy {self.policy}")
+            wanted.append(f"policy {_inner(self.policy)}")
         return " and ".join(wanted) or "any user"
 
 
@@ -176,6 +176,11 @@ class Policies:
             if await self._holds(each, context) is sought:
                 return sought
         return not sought
+
+
+def _inner(rule: Rule) -> str:
+    """A rule as part of a sentence, in brackets where it is several."""
+    return f"({rule})" if isinstance(rule, Combined) and len(rule.rules) > 1 else str(rule)
 
 
 def _names(rule: Rule | None) -> Iterator[str]:
