@@ -15,7 +15,7 @@ from hubline.testing.channels import TransportName
 
 
 class Member(BaseUser):
-    def __init__(self, number: int, name: str) -> None:
+    def __init__(self, number: int | None, name: str) -> None:
         self.number, self.name = number, name
 
     @property
@@ -29,6 +29,20 @@ class Member(BaseUser):
     @property
     def identity(self) -> Any:
         return self.number
+
+
+class Nameless(BaseUser):
+    """Implements no more of Starlette's class than it must."""
+
+    @property
+    def is_authenticated(self) -> bool:
+        return True
+
+
+class OnlyNamed(Nameless):
+    @property
+    def display_name(self) -> str:
+        return "Ada"
 
 
 class Guest:
@@ -49,9 +63,13 @@ async def test_an_authenticated_user_of_the_application_is_the_identity() -> Non
     )
 
 
-async def test_a_user_without_an_id_goes_by_the_name() -> None:
-    found = await application_user(scope(user=SimpleUser("Ada")))
-    assert found == Identity("Ada", {"name": "Ada", "scopes": ()})
+@pytest.mark.parametrize("user", [SimpleUser("Ada"), Member(None, "Ada"), OnlyNamed()])
+async def test_a_user_without_an_id_goes_by_the_name(user: BaseUser) -> None:
+    assert await application_user(scope(user=user)) == Identity("Ada", {"name": "Ada", "scopes": ()})
+
+
+async def test_a_user_without_either_is_somebody_all_the_same() -> None:
+    assert await application_user(scope(user=Nameless())) == Identity(None, {"name": None, "scopes": ()})
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,19 @@ def test_a_document_is_fetched() -> None:
         assert fetched(url) == b'{"keys":[]}'
 
 
+def test_what_is_on_this_machine_is_not_asked_of_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with served(lambda: [b"{}"]) as url:
+        assert fetched(url) == b"{}"
+
+
+def test_an_address_where_nobody_listens_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(OSError, match="refused"):
+        fetched("https://127.0.0.1:1/keys")
+
+
 def test_a_document_that_is_too_large_is_not_read_to_its_end() -> None:
     with (
         served(lambda: [b"x" * jwks.SIZE_LIMIT, b"x"]) as url,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jwt
-from jwt.algorithms import get_default_algorithms, requires_cryptography
+from jwt.algorithms import get_default_algorithms
 from jwt.exceptions import InvalidKeyError
 
 from hubline.auth import jwks
@@ -188,8 +188,6 @@ def _weakness(key: str | bytes, algorithms: Sequence[str]) -> str | None:
 def _unfit(key: str | bytes, algorithms: Sequence[str]) -> str | None:
     """What is wrong with a public key."""
     for name in algorithms:
-        if name in requires_cryptography and name not in get_default_algorithms():
-            return f"{name} needs the package `cryptography`; install the extra `hubline[jwt]`"
         try:
             algorithm = get_default_algorithms()[name]
             prepared: Any = algorithm.prepare_key(key)
