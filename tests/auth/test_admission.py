@@ -345,6 +345,15 @@ def test_every_policy_that_does_not_exist_is_told_at_start_up() -> None:
     assert [problem.rpartition(" ")[2] for problem in caught.value.problems] == ["'B'", "'B'", "'C'"]
 
 
+def test_a_user_id_that_would_have_to_be_awaited_is_a_mistake_among_the_others() -> None:
+    async def later(scope: ConnectionScope) -> str | None:
+        return None
+
+    with pytest.raises(ConfigurationError) as caught:
+        app_of(Members, user_id=later, policies={"own_room": own_room})
+    assert [problem.split()[0] for problem in caught.value.problems] == ["user_id", "/hub:"]
+
+
 # The challenge
 
 

@@ -115,7 +115,7 @@ def allow_anonymous(target: Decorated) -> Decorated:
     """Let everybody in, whatever the base class of a hub, or the method that is overridden, demands.
 
     A method so marked is still reached over its hub's connection only: where the hub itself is guarded, strangers
-    never get that far.
+    never get that far. Together with `@authorize` at one place it is a mistake that is told at start-up.
     """
     setattr(target, _ANONYMOUS, True)
     return target
