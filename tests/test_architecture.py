@@ -91,7 +91,7 @@ PUBLIC_PACKAGES: dict[str, Sequence[str]] = {
     "hubline.testing": (),
     "hubline.models": (),
     "hubline.limits": (),
-    "hubline.auth.jwt": (),
+    "hubline.auth.jwt": ("JwtBearer", "make_token"),
     "hubline.servers.uvicorn": SERVERS,
 }
 PUBLIC_ONLY = ("apps/chat/src", "examples", "tests/interop/contract_server.py")

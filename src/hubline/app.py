@@ -179,6 +179,8 @@ class HubApp:
         self, routes: Mapping[str, Route], allowed_origins: Sequence[str], trusted_proxies: Sequence[str]
     ) -> None:
         problems: list[str] = []
+        if inspect.iscoroutinefunction(self._user_id):
+            problems.append("user_id must be a plain function; what it has to wait for belongs into authenticate")
         try:
             self._origins = Origins(allowed_origins)
         except ConfigurationError as error:

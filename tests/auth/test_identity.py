@@ -15,7 +15,7 @@ from hubline.testing.channels import TransportName
 
 
 class Member(BaseUser):
-    def __init__(self, number: int, name: str) -> None:
+    def __init__(self, number: int | None, name: str) -> None:
         self.number, self.name = number, name
 
     @property
@@ -31,6 +31,27 @@ class Member(BaseUser):
         return self.number
 
 
+class Nameless(BaseUser):
+    """Implements no more of Starlette's class than it must."""
+
+    @property
+    def is_authenticated(self) -> bool:
+        return True
+
+
+class OnlyNamed(Nameless):
+    @property
+    def display_name(self) -> str:
+        return "Ada"
+
+
+class Guest:
+    """Not Starlette's, and with a method where a property is meant."""
+
+    def is_authenticated(self) -> bool:
+        return False
+
+
 def scope(**values: Any) -> ConnectionScope:
     return ConnectionScope({"type": "http", "path": "/", "headers": [], **values})
 
@@ -42,12 +63,18 @@ async def test_an_authenticated_user_of_the_application_is_the_identity() -> Non
     )
 
 
-async def test_a_user_without_an_id_goes_by_the_name() -> None:
-    found = await application_user(scope(user=SimpleUser("Ada")))
-    assert found == Identity("Ada", {"name": "Ada", "scopes": ()})
+@pytest.mark.parametrize("user", [SimpleUser("Ada"), Member(None, "Ada"), OnlyNamed()])
+async def test_a_user_without_an_id_goes_by_the_name(user: BaseUser) -> None:
+    assert await application_user(scope(user=user)) == Identity("Ada", {"name": "Ada", "scopes": ()})
 
 
-@pytest.mark.parametrize("values", [{}, {"user": None}, {"user": UnauthenticatedUser()}, {"user": object()}], ids=str)
+async def test_a_user_without_either_is_somebody_all_the_same() -> None:
+    assert await application_user(scope(user=Nameless())) == Identity(None, {"name": None, "scopes": ()})
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"user": None}, {"user": UnauthenticatedUser()}, {"user": object()}, {"user": Guest()}]
+)
 async def test_everybody_else_is_a_stranger(values: dict[str, Any]) -> None:
     assert await application_user(scope(**values)) is None
 

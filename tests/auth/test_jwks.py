@@ -1,6 +1,7 @@
 import asyncio
 import json
 import threading
+from http.client import BadStatusLine
 from typing import Any
 
 import pytest
@@ -141,9 +142,31 @@ def test_what_is_no_key_set_is_refused(document: bytes) -> None:
         usable(document)
 
 
-async def test_what_is_no_key_set_makes_nobody_fail(caplog: pytest.LogCaptureFixture) -> None:
-    assert await Address(b"[" * 10_000).keys.find("first") is None
-    assert len(caplog.messages) == 1
+@pytest.mark.parametrize(
+    "answer", [b"[" * 10_000, b'{"keys":[{"kty":"RSA","n":[],"e":7}]}', BadStatusLine("nonsense"), TimeoutError()]
+)
+async def test_whatever_comes_instead_of_keys_makes_strangers_and_one_line(
+    answer: bytes | Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = Address(answer)
+    for _ in range(3):
+        assert await address.keys.find("first") is None
+    [message] = caplog.messages
+    assert message.startswith(f"the keys at {URL} cannot be had: ")
+    assert len(message) < 300
+    address.answer = ISSUER.document
+    address.time += jwks.FAILED_INTERVAL
+    assert await address.keys.find("first")
+
+
+async def test_nobody_waits_longer_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks, "WAIT_LIMIT", 0.01)
+    address = Address(ISSUER.document)
+    address.open.clear()
+    try:
+        assert await address.keys.find("first") is None
+    finally:
+        address.open.set()
 
 
 @pytest.mark.parametrize(
@@ -158,6 +181,7 @@ async def test_what_is_no_key_set_makes_nobody_fail(caplog: pytest.LogCaptureFix
         ("file:///etc/passwd", False),
         ("https:///keys", False),
         ("http://[::1", False),
+        ("https://name:password@issuer.example/keys", False),
         ("keys", False),
     ],
 )
@@ -168,6 +192,19 @@ def test_keys_come_over_lines_that_nobody_else_writes_to(url: str, good: bool) -
 def test_a_document_is_fetched() -> None:
     with served(lambda: [b'{"keys"', b":[]}"]) as url:
         assert fetched(url) == b'{"keys":[]}'
+
+
+def test_what_is_on_this_machine_is_not_asked_of_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with served(lambda: [b"{}"]) as url:
+        assert fetched(url) == b"{}"
+
+
+def test_an_address_where_nobody_listens_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(OSError, match="refused"):
+        fetched("https://127.0.0.1:1/keys")
 
 
 def test_a_document_that_is_too_large_is_not_read_to_its_end() -> None:

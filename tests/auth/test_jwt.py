@@ -183,6 +183,19 @@ def test_settings_that_would_let_the_wrong_in_are_refused(settings: dict[str, An
     assert any(each.startswith("JwtBearer: ") and problem in each for each in caught.value.problems)
 
 
+def test_an_rsa_key_that_is_too_small_is_refused() -> None:
+    small = generate_private_key(65537, 1024).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(ConfigurationError, match="2048"):
+        JwtBearer(small, algorithms=["RS256"])
+
+
+async def test_a_token_that_an_application_keeps_elsewhere() -> None:
+    found = await BEARER.identify(signed())
+    assert found is not None
+    assert found.user_id == "ada"
+    assert await BEARER.identify(signed()[:-3]) is None
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         JwtBearer(jwks_url="ftp://x", algorithms=["HS256", "RS256"])

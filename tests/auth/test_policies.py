@@ -64,6 +64,24 @@ def test_allow_anonymous_beats_what_is_inherited_and_a_later_authorize_beats_it(
     assert requirements_of(*GuardedAgain.__mro__) == (Requirement("B"),)
 
 
+def test_a_mixin_that_is_open_does_not_open_its_siblings() -> None:
+    @allow_anonymous
+    class Open: ...
+
+    @authorize(policy="A")
+    class Closed: ...
+
+    class Mixed(Open, Closed): ...
+
+    assert requirements_of(*Mixed.__mro__) == (Requirement("A"),)
+
+
+@pytest.mark.parametrize("roles", [(), [], "", ("admin", "")])
+def test_roles_that_are_empty_would_admit_everybody_and_are_a_mistake(roles: str | tuple[str, ...]) -> None:
+    with pytest.raises(ConfigurationError, match="names no role"):
+        authorize(roles=roles)
+
+
 def test_unknown_policies_are_named_each_one() -> None:
     @authorize
     @authorize(policy="A")
@@ -162,4 +180,4 @@ def test_only_names_and_combinations_combine() -> None:
 def test_requirements_read_like_a_sentence() -> None:
     assert str(Requirement()) == "any user"
     assert str(Requirement(roles=("admin", "staff"))) == "role admin or staff"
-    assert str(Requirement(all_of("A", any_of("B", "C")), ("admin",))) == "role admin and policy A and (B or C)"
+    assert str(Requirement(all_of("A", any_of("B", "C")), ("admin",))) == "role admin and policy (A and (B or C))"

@@ -12,7 +12,7 @@ from typing import Protocol
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from hubline import Hub, HubApp, authorize, hub_method
+from hubline import Hub, HubApp, all_of, allow_anonymous, any_of, authorize, hub_method
 
 class ChatClient(Protocol):
     async def receive_message(self, user: str, message: str) -> None: ...
@@ -29,11 +29,17 @@ class ChatHub(Hub[ChatClient]):
     async def sum(self, numbers: AsyncIterator[int]) -> int:
         return 0
 
-@authorize
+@authorize(roles=("admin", "staff"))
 class EmptyHub(Hub):
     pass
 
-hubs = HubApp({"/chat": ChatHub, "/empty": EmptyHub}, policies={"PremiumUser": lambda context: True})
+@allow_anonymous
+class OpenHub(EmptyHub):
+    @authorize(roles="admin", policy=any_of("PremiumUser", all_of("Member", "PremiumUser")))
+    async def tidy(self) -> None: ...
+
+policies = dict.fromkeys(("PremiumUser", "Member"), lambda context: True)
+hubs = HubApp({"/chat": ChatHub, "/empty": EmptyHub, "/open": OpenHub}, policies=policies)
 app = FastAPI(lifespan=hubs.lifespan)
 app.mount("/live", hubs)
 wrapped = GZipMiddleware(app)
@@ -50,8 +56,12 @@ EXPECTED = """\
 └── the server calls
     ├── Double -> int
     └── ReceiveMessage
-/live/empty  EmptyHub  needs any user
+/live/empty  EmptyHub  needs role admin or staff
 ├── clients call nothing
+└── the server calls by name
+/live/open  OpenHub
+├── clients call
+│   └── Tidy()  needs role admin and policy (PremiumUser or (Member and PremiumUser))
 └── the server calls by name
 """
 

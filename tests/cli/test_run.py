@@ -12,6 +12,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from hubline.auth.jwt import make_token
 from hubline.cli.commands import commands
 from hubline.cli.loading import load
 from tests.servers.raw_client import RawWebSocket
@@ -220,6 +221,65 @@ async def test_an_application_that_does_not_start_gives_status_3(directory: Path
     async with hubline(directory, "run", "broken:app", "--port", "0") as command:
         assert await command.end() == 3
     assert "no database" in "".join(command.log)
+
+
+GUARDED = """
+from hubline import Hub, HubApp, authorize
+from hubline.auth.jwt import JwtBearer
+
+@authorize
+class ChatHub(Hub):
+    async def on_connected(self) -> None:
+        await self.clients.caller.send("Welcome")
+
+bearer = JwtBearer("a secret of 32 bytes or more, for tests", algorithms=["HS256"])
+hubs = HubApp({"/chat": ChatHub}, authenticate=bearer)
+"""
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+async def test_a_token_never_reaches_the_log(directory: Path, level: str) -> None:
+    """Neither good ones nor bad ones, in header or query, whatever the transport."""
+    (directory / "guarded.py").write_text(GUARDED)
+    good = make_token("a secret of 32 bytes or more, for tests", "ada")
+    bad = good[:-6] + "forged"
+    async with hubline(directory, "run", "guarded:hubs", "--port", "0", "--log-level", level) as command:
+        url = await command.url()
+        for token, status in ((good, 101), (bad, 401)):
+            for path, header in (
+                (f"/chat?access_token={token}", "X-Other: 1"),
+                (f"/chat?x=1&%41ccess_token={token}", f"Authorization: Bearer {token}"),
+            ):
+                client = await RawWebSocket.open(url, path, header)
+                assert client.status == status
+                if status == 101:
+                    client.send(HANDSHAKE)
+                    assert (await client.frame())[1].startswith(b"{}")
+                client.close()
+        async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+            for token, status in ((good, 200), (bad, 401)):
+                headers = {"Authorization": f"Bearer {token}"}
+                answer = await http.post("/chat/negotiate?negotiateVersion=1", headers=headers)
+                assert answer.status_code == status
+                connection = answer.json()["connectionToken"] if status == 200 else "x"
+                query = {"id": connection, "access_token": token}
+                async with http.stream("GET", "/chat", params=query, headers={"Accept": "text/event-stream"}) as events:
+                    assert events.status_code == status
+                assert (await http.get("/chat", params=query)).status_code == 401  # a poll: the header is the place
+        command.process.terminate()
+        assert await command.end() == 0
+    log = "".join(command.log)
+    assert log.count("access_token=[redacted]") >= 6  # two WebSockets, two streams, two polls
+    assert "%41ccess_token=[redacted]" in log
+    for token in (good, bad):
+        assert not [part for part in token.split(".") if part in log]
+    assert "Traceback" not in log
+
+
+def test_the_level_that_prints_requests_whole_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, output = run(directory, monkeypatch, "application:app", "--log-level", "trace")
+    assert status == 2
+    assert "trace" in output
 
 
 async def negotiated(http: httpx.AsyncClient, *, query: str = "") -> str:

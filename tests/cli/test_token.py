@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
@@ -48,3 +50,9 @@ def test_what_is_wrong_is_said_without_the_key(
     assert (status, printed) == (1, "")
     assert [problem for problem in problems if problem not in said] == []
     assert KEY not in said
+
+
+def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "hubline.auth.jwt", raising=False)
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    assert ran() == (1, "", "error: the package 'jwt' is missing; install the extra `hubline[jwt]`\n")

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from hubline import InvocationError
-from hubline.testing import connect, connect_raw, running
+from hubline.auth.jwt import make_token
+from hubline.testing import RefusedError, connect, connect_raw, running
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Load = Callable[[str], ModuleType]
@@ -40,6 +41,29 @@ async def test_chat(load: Load) -> None:
         assert [word async for word in ada.stream("Ask", "why?")] == ["You", "asked:", "why?"]
         with pytest.raises(InvocationError, match="unauthorized"):
             [word async for word in bob.stream("Ask", "why?")]
+
+
+async def test_premium(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "a-secret-for-this-test-and-for-nothing-else"
+    monkeypatch.setenv("HUBLINE_TOKEN_KEY", key)
+    app = load("premium").app
+    with pytest.raises(RefusedError) as refused:
+        async with connect(app, "/chat"):
+            pass
+    assert refused.value.status == 401
+    headers = {
+        name: {"Authorization": f"Bearer {make_token(key, name, claims={'tier': tier})}"}
+        for name, tier in (("ada", "premium"), ("bob", "free"))
+    }
+    async with (
+        connect(app, "/chat", headers=headers["ada"]) as ada,
+        connect(app, "/chat", headers=headers["bob"]) as bob,
+    ):
+        await bob.invoke("SendMessage", "hello")
+        assert await ada.expect("ReceiveMessage") == ["bob", "hello"]
+        assert [word async for word in ada.stream("Ask", "Why?")] == ["Why?", "That", "is", "a", "good", "question."]
+        with pytest.raises(InvocationError, match="Failed to invoke 'Ask' because user is unauthorized"):
+            [word async for word in bob.stream("Ask", "Why?")]
 
 
 async def test_rooms(load: Load) -> None:

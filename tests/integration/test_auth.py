@@ -35,6 +35,24 @@ async def test_a_token_must_be_ours_and_alive(connect: Connector) -> None:
         assert response.status_code == 200
 
 
+@pytest.mark.statement(18)
+async def test_the_challenge_says_whether_a_token_was_given(connect: Connector) -> None:
+    """To the letter of the original, which for an expired token adds a description of what is wrong with it."""
+    expired = await connect.token("sub=bob&seconds=-60")
+    async with Endpoint(connect.base, "/hub-auth") as endpoint:
+        for authorization, challenge in (
+            (None, "Bearer"),
+            ("Basic YTpi", "Bearer"),
+            ("Bearer nonsense", 'Bearer error="invalid_token"'),
+            (f"Bearer {expired}", 'Bearer error="invalid_token"'),
+        ):
+            headers = {"authorization": authorization} if authorization else {}
+            response = await endpoint.http.post("/hub-auth/negotiate", headers=headers)
+            assert (response.status_code, response.content) == (401, b"")
+            found = response.headers["www-authenticate"]
+            assert found == challenge or found.startswith(f"{challenge}, error_description=")
+
+
 @pytest.mark.statement(185)
 async def test_a_token_in_header_or_query_where_the_application_looks_for_it(connect: Connector) -> None:
     token = await connect.token("sub=bob")

@@ -11,13 +11,11 @@ import asyncio
 import contextlib
 import os
 import sys
-import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-import jwt
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -44,9 +42,11 @@ from hubline import (
     authorize,
     hub_method,
 )
+from hubline.auth.jwt import JwtBearer, make_token
 from tests.interop.serving import SERVERS, listen, serve
 
 KEY = "reference-peer-signing-key-0123456789abcdef"
+BEARER = JwtBearer(KEY, algorithms=["HS256"], leeway=0)
 TIMES = [
     ("KEEPALIVE_MS", "keep_alive_interval"),
     ("CLIENT_TIMEOUT_MS", "client_timeout"),
@@ -248,15 +248,11 @@ async def echo(connection: TransportConnection) -> None:
             await connection.drain()
 
 
-def authenticate(scope: ConnectionScope) -> Identity | None:
-    """Who the bearer token names; the query comes first, because browsers have no other way for WebSockets."""
+async def authenticate(scope: ConnectionScope) -> Identity | None:
+    """Who the bearer token names. Like the reference, it looks into the query of every request, and there first."""
     scheme, _, token = scope.headers.get("authorization", "").partition(" ")
     token = scope.query.get("access_token") or (token if scheme.lower() == "bearer" else "")
-    try:
-        claims = jwt.decode(token, KEY, algorithms=["HS256"])
-    except jwt.InvalidTokenError:
-        return None
-    return Identity(claims.get("sub"), claims, claims.get("exp"))
+    return await BEARER.identify(token)
 
 
 def is_premium(context: PolicyContext) -> bool:
@@ -304,10 +300,8 @@ async def home(request: Request) -> Response:
 async def token(request: Request) -> Response:
     query = request.query_params
     user = query.get("sub", "alice")
-    claims: dict[str, Any] = {"sub": user, "name": user, "exp": int(time.time()) + int(query.get("seconds", 3600))}
-    if "tier" in query:
-        claims["tier"] = query["tier"]
-    return PlainTextResponse(jwt.encode(claims, KEY, algorithm="HS256"))
+    claims = {"name": user, **({"tier": query["tier"]} if "tier" in query else {})}
+    return PlainTextResponse(make_token(KEY, user, claims=claims, expires_in=float(query.get("seconds", 3600))))
 
 
 async def redirect(request: Request) -> Response:

@@ -11,9 +11,11 @@ PRELUDE = """\
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Protocol
 from hubline import (
-    Client, Depends, Hub, HubApp, HubError, HubOptions, HubRoute, Identity, PolicyContext, Transport, TransportOptions,
-    authorize, filtered, hidden, hub_method,
+    Client, ConnectionScope, Depends, Hub, HubApp, HubError, HubOptions, HubRoute, Identity, PolicyContext, Transport,
+    TransportOptions,
+    all_of, allow_anonymous, any_of, authorize, filtered, hidden, hub_method,
 )
+from hubline.auth.jwt import JwtBearer
 from hubline.limits import Quotas, RateLimit, Tier, UsageStore
 from hubline.testing import ManualClock, connect, running
 
@@ -52,6 +54,42 @@ class AnyHub(Hub[ChatClient]):
     async def call(self) -> None:
         reveal_type(await self.clients.caller.double(21))  # reveals: int
         text: str = await self.clients.caller.double(21)  # error: assignment
+""",
+    "authorisation_keeps_the_type_of_what_it_stands_at": """
+@allow_anonymous
+@authorize(roles=("admin", "staff"))
+class AnyHub(Hub[ChatClient]):
+    @authorize(policy=any_of("A", all_of("B", "C")), roles="admin")
+    async def ask(self, prompt: str) -> int:
+        return 1
+
+    @allow_anonymous
+    @authorize
+    async def tell(self, prompt: str) -> str:
+        return ""
+
+async def calls(hub: AnyHub) -> None:
+    reveal_type(AnyHub)  # reveals: def () -> case.AnyHub
+    reveal_type(await hub.ask("why?"))  # reveals: int
+    reveal_type(await hub.tell("why?"))  # reveals: str
+    await hub.ask(1)  # error: arg-type
+
+any_of(7)  # error: arg-type
+authorize(policy=lambda context: True)  # error: call-overload
+""",
+    "a_bearer_is_an_authenticate_and_a_user_id_is_plain": """
+def user_id(scope: ConnectionScope) -> str | None:
+    return scope.identity.claims["email"] if scope.identity else None
+
+async def later(scope: ConnectionScope) -> str | None:
+    return None
+
+async def identify(scope: ConnectionScope) -> None:
+    bearer = JwtBearer("secret", algorithms=["HS256"], audience=["a", "b"])
+    reveal_type(await bearer(scope))  # reveals: hubline.connection.Identity | None
+    HubApp({"/chat": ChatHub}, authenticate=bearer, user_id=user_id)
+    HubApp({"/chat": ChatHub}, user_id=later)  # error: arg-type
+    JwtBearer("secret")  # error: call-arg
 """,
     "limits_keep_the_type_of_what_they_stand_at": """
 @filtered(RateLimit("20/second", per="user"))

@@ -12,16 +12,16 @@ async def application_user(scope: ConnectionScope) -> Identity | None:
     its roles. The user object itself stays in `context.scope.raw["user"]`.
     """
     user = scope.raw.get("user")
-    if not getattr(user, "is_authenticated", False):
+    if getattr(user, "is_authenticated", False) is not True:  # a method of that name would be true of everybody
         return None
     scopes = tuple(getattr(scope.raw.get("auth"), "scopes", ()))
-    name = getattr(user, "display_name", None)
-    return Identity(_id_of(user, name), {"name": name, "scopes": scopes}, roles=frozenset(scopes))
+    name, user_id = (_attribute(user, each) for each in ("display_name", "identity"))
+    return Identity(name if user_id is None else user_id, {"name": name, "scopes": scopes}, roles=frozenset(scopes))
 
 
-def _id_of(user: Any, name: str | None) -> str | None:
+def _attribute(user: Any, name: str) -> str | None:
     try:
-        found = getattr(user, "identity", None)
-    except NotImplementedError:  # as in Starlette's own `SimpleUser`
-        found = None
-    return name if found is None else str(found)
+        found = getattr(user, name, None)
+    except NotImplementedError:  # how Starlette's `BaseUser` says that a user has none
+        return None
+    return None if found is None else str(found)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from jwt import PyJWK, PyJWKSet, PyJWTError
+from jwt import PyJWK, PyJWKSet
 
 from hubline._tasks import TaskOwner
 
@@ -30,6 +30,9 @@ FAILED_INTERVAL = 10.0
 
 TIME_LIMIT = 5.0
 """Seconds that one fetch may take."""
+
+WAIT_LIMIT = TIME_LIMIT + 1.0
+"""Seconds that those who need it wait for it. Longer only because a thread ends by itself."""
 
 SIZE_LIMIT = 262_144
 """Bytes of a key set; those of large issuers have 20 KB."""
@@ -76,10 +79,11 @@ class KeySet:
 
     async def _load(self) -> None:
         try:
-            keys = usable(await asyncio.to_thread(self._fetch, self._url))
-        except (OSError, ValueError, PyJWTError, RecursionError) as error:
+            async with asyncio.timeout(WAIT_LIMIT):
+                keys = await asyncio.to_thread(lambda: usable(self._fetch(self._url)))
+        except Exception as error:  # the network's, the issuer's, and what malformed answers do to parsers
             self._failed = True
-            logger.warning("the keys at %s cannot be had: %s", self._url, error)
+            logger.warning("the keys at %s cannot be had: %s", self._url, str(error)[:200] or type(error).__name__)
             return
         self._keys, self._fetched, self._failed = keys, self._now(), False
 
@@ -107,6 +111,8 @@ def problem(url: str) -> str | None:
     """What is wrong with a JWKS address: keys must not come over a line that others can write to."""
     try:
         parts = urlsplit(url)
+        if "@" in parts.netloc:
+            return "jwks_url must not hold a name or a password, because it is told in the log"
         if parts.scheme == "https" and parts.hostname:
             return None
         if parts.scheme == "http" and _is_loopback(parts.hostname or ""):
@@ -139,7 +145,10 @@ def fetched(url: str) -> bytes:
         OSError, ValueError: no answer in time, a status that is no success, or more than `SIZE_LIMIT` bytes.
     """
     deadline = time.monotonic() + TIME_LIMIT
-    opener = urllib.request.build_opener(_SameRules)
+    handlers: list[urllib.request.BaseHandler] = [_SameRules()]
+    if url.startswith("http:"):
+        handlers.append(urllib.request.ProxyHandler({}))  # what is on this machine is not asked of another
+    opener = urllib.request.build_opener(*handlers)
     request = urllib.request.Request(url, headers={"accept": "application/json", "user-agent": "hubline"})
     with opener.open(request, timeout=TIME_LIMIT) as response:
         document = b""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jwt
-from jwt.algorithms import get_default_algorithms, requires_cryptography
+from jwt.algorithms import get_default_algorithms
 from jwt.exceptions import InvalidKeyError
 
 from hubline.auth import jwks
@@ -19,6 +19,8 @@ logger = logging.getLogger("hubline.auth")
 
 MAXIMUM_TOKEN = 8_192
 """Characters of a token; a longer one is refused unread. Ours: what servers allow for one header."""
+
+_checker = jwt.PyJWT({"enforce_minimum_key_length": True})
 
 _HMAC = {"HS256": 32, "HS384": 48, "HS512": 64}
 """Algorithms of shared secrets, with the least bytes of a secret (RFC 7518, section 3.2)."""
@@ -70,18 +72,20 @@ class JwtBearer:
     async def __call__(self, scope: ConnectionScope) -> Identity | None:
         """The bearer of the request's token, or None: there is no token, or it is not valid."""
         token = token_of(scope)
-        if token is None:
-            return None
+        return None if token is None else await self.identify(token)
+
+    async def identify(self, token: str) -> Identity | None:
+        """The bearer of a token that was found elsewhere, in a cookie for instance, or None: it is not valid."""
         try:
             return self._identity(await self._verified(token))
         except Exception as error:  # strangers write tokens: whatever theirs make PyJWT raise, it is no failure of ours
-            logger.info("a bearer token was refused: %s", type(error).__name__)  # PyJWT's texts may quote the token
+            logger.debug("a bearer token was refused: %s", type(error).__name__)  # PyJWT's texts may quote the token
             return None
 
     async def _verified(self, token: str) -> dict[str, Any]:
         if len(token) > MAXIMUM_TOKEN:
             raise jwt.DecodeError
-        claims: dict[str, Any] = jwt.decode(
+        claims: dict[str, Any] = _checker.decode(
             token,
             await self._key_for(token),
             algorithms=self._algorithms,
@@ -184,14 +188,15 @@ def _weakness(key: str | bytes, algorithms: Sequence[str]) -> str | None:
 def _unfit(key: str | bytes, algorithms: Sequence[str]) -> str | None:
     """What is wrong with a public key."""
     for name in algorithms:
-        if name in requires_cryptography and name not in get_default_algorithms():
-            return f"{name} needs the package `cryptography`; install the extra `hubline[jwt]`"
         try:
-            prepared: Any = get_default_algorithms()[name].prepare_key(key)
+            algorithm = get_default_algorithms()[name]
+            prepared: Any = algorithm.prepare_key(key)
         except (InvalidKeyError, TypeError, ValueError) as error:
             return f"the key is no public key for {name}: {error}"
         if hasattr(prepared, "private_bytes"):
             return (
                 "the key is a private one; give the public key, so that the server can check tokens but not make them"
             )
+        if (weakness := algorithm.check_key_length(prepared)) is not None:
+            return f"{name}: {weakness}"
     return None

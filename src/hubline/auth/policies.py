@@ -25,7 +25,7 @@ class Combined:
     rules: tuple["Rule", ...]
 
     def __str__(self) -> str:
-        return f" {self.word} ".join(f"({rule})" if isinstance(rule, Combined) else rule for rule in self.rules)
+        return f" {self.word} ".join(map(_inner, self.rules))
 
 
 Rule: TypeAlias = str | Combined
@@ -59,7 +59,7 @@ class Requirement:
     def __str__(self) -> str:
         wanted = [f"role {' or '.join(self.roles)}"] if self.roles else []
         if self.policy is not None:
-            wanted.append(f"policy {self.policy}")
+            wanted.append(f"policy {_inner(self.policy)}")
         return " and ".join(wanted) or "any user"
 
 
@@ -84,17 +84,25 @@ Policy: TypeAlias = Callable[[PolicyContext], bool | Awaitable[bool]]
 @overload
 def authorize(target: Decorated) -> Decorated: ...
 @overload
-def authorize(*, policy: Rule | None = None, roles: str | Sequence[str] = ()) -> Callable[[Decorated], Decorated]: ...
+def authorize(
+    *, policy: Rule | None = None, roles: str | Sequence[str] | None = None
+) -> Callable[[Decorated], Decorated]: ...
 
 
-def authorize(target: Any = None, *, policy: Rule | None = None, roles: str | Sequence[str] = ()) -> Any:
+def authorize(target: Any = None, *, policy: Rule | None = None, roles: str | Sequence[str] | None = None) -> Any:
     """Let only authenticated callers in, or only those who have one of `roles`, or whom `policy` admits.
 
     `policy` is a name in `HubApp(policies=…)`, or several by `any_of(…)` and `all_of(…)`. On a hub class it guards the
     connection (HTTP 401 or 403 before anything of the hub runs); on a method, each call. Several `@authorize` must all
     be satisfied. Inherited by subclasses of a hub and by methods that override.
+
+    Raises:
+        ConfigurationError: `roles` is given and empty, which would let in whoever has signed in.
     """
-    requirement = Requirement(policy, (roles,) if isinstance(roles, str) else tuple(roles))
+    named = (roles,) if isinstance(roles, str) else tuple(roles or ())
+    if roles is not None and not all(named or ("",)):
+        raise ConfigurationError([f"@authorize(roles={roles!r}) names no role; leave it out to admit any user"])
+    requirement = Requirement(policy, named)
 
     def mark(target: Decorated) -> Decorated:
         setattr(target, _REQUIREMENTS, (*target.__dict__.get(_REQUIREMENTS, ()), requirement))
@@ -107,7 +115,7 @@ def allow_anonymous(target: Decorated) -> Decorated:
     """Let everybody in, whatever the base class of a hub, or the method that is overridden, demands.
 
     A method so marked is still reached over its hub's connection only: where the hub itself is guarded, strangers
-    never get that far.
+    never get that far. Together with `@authorize` at one place it is a mistake that is told at start-up.
     """
     setattr(target, _ANONYMOUS, True)
     return target
@@ -116,13 +124,16 @@ def allow_anonymous(target: Decorated) -> Decorated:
 def requirements_of(*definitions: Any) -> tuple[Requirement, ...]:
     """What stands on a class and its bases, or a function and those it overrides: the most derived is given first.
 
-    Those of bases come first. `@allow_anonymous` ends the search.
+    Those of bases come first. `@allow_anonymous` lifts what its own class and that class's bases demand, or what the
+    function overrides; what a sibling demands, beside which a class is mixed in, it does not.
     """
     found: tuple[Requirement, ...] = ()
-    for each in definitions:
+    lifted: set[Any] = set()
+    for position, each in enumerate(definitions):
         if _ANONYMOUS in each.__dict__:
-            break
-        found = (*each.__dict__.get(_REQUIREMENTS, ()), *found)
+            lifted.update(each.__mro__ if isinstance(each, type) else definitions[position:])
+        if each not in lifted:
+            found = (*each.__dict__.get(_REQUIREMENTS, ()), *found)
     return found
 
 
@@ -165,6 +176,11 @@ class Policies:
             if await self._holds(each, context) is sought:
                 return sought
         return not sought
+
+
+def _inner(rule: Rule) -> str:
+    """A rule as part of a sentence, in brackets where it is several."""
+    return f"({rule})" if isinstance(rule, Combined) and len(rule.rules) > 1 else str(rule)
 
 
 def _names(rule: Rule | None) -> Iterator[str]:

@@ -96,7 +96,7 @@ def check(target: Target, app_dir: AppDir = ".") -> None:
     found = trees(_loaded(target, app_dir))
     if not found:
         fail(f"{target} has no hubs: there is no HubApp in it, or it is mounted where this cannot be seen")
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=1_000)  # a tree is cut at the width, never wrapped
     for tree in found:
         console.print(tree)
 

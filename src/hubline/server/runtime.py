@@ -8,7 +8,7 @@ from hubline._clock import Clock
 from hubline._tasks import TaskOwner
 from hubline.auth.policies import Policies, PolicyContext, requirements_of
 from hubline.connection import ConnectionScope, TransportConnection
-from hubline.errors import ConfigurationError
+from hubline.errors import ConfigurationError, HubError
 from hubline.server.binding import Readers
 from hubline.server.calls import HubScope, invoke_method
 from hubline.server.clients import ClientInterface
@@ -73,13 +73,20 @@ class HubRuntime:
         await HubConnectionContext(self, transport).run()
 
     async def authorize(self, scope: ConnectionScope) -> int | None:
-        """Whether a connection may enter the hub: `None`, or the HTTP status that says why not."""
+        """Whether a connection may enter the hub: `None`, or the HTTP status that says why not.
+
+        A policy's `HubError` is a refusal like any other: these answers have no body to carry its text. What else a
+        policy raises is raised here.
+        """
         if not self.requirements:
             return None
         if scope.identity is None:
             return 401
         context = PolicyContext(identity=scope.identity, scope=scope, hub=self.hub)
-        return None if await self.policies.admit(self.requirements, context) else 403
+        try:
+            return None if await self.policies.admit(self.requirements, context) else 403
+        except HubError:
+            return 403
 
     def ping_packet(self, codec: Codec) -> Packet:
         return self._pings[codec.name]

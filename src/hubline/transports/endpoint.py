@@ -131,12 +131,16 @@ class HubEndpoint:
         if not self._origin_allowed(scope):
             raise Refused(plain(403))
         connection_scope = ConnectionScope(scope, address=self._addresses.of(scope))
-        connection_scope.identity = await self._authenticate(connection_scope)
-        connection_scope.user_id = self._user_id(connection_scope)
-        status = await self._authorize(connection_scope)
+        try:
+            connection_scope.identity = await self._authenticate(connection_scope)
+            connection_scope.user_id = self._user_id(connection_scope)
+            status = await self._authorize(connection_scope)
+        except Exception:  # whatever users' code raises; answered here, it is the same on every server
+            logger.exception("%s: who may enter could not be found out", connection_scope.path)
+            status = 500
         if status is not None:
             bearer = connection_scope.headers.get("authorization", "").lower().startswith("bearer ")
-            raise Refused(refused(status, token_given=bearer or "access_token" in connection_scope.query))
+            raise Refused(refused(status, token_given=bearer or bool(connection_scope.query.get("access_token"))))
         return connection_scope
 
     # What is asked for
