@@ -43,7 +43,7 @@ ARROWS: dict[str, str] = {
 
 THIRD_PARTY: dict[str, str] = {
     # library: the modules (with everything below them) that may import it
-    "msgspec": "wire streams server testing transports.endpoint",
+    "msgspec": "wire streams server testing transports.endpoint transports.refresh",
     "starlette": "transports auth app routes",
     "jwt": "auth.jwt auth.jwks",
     "redis": "backplanes.redis backplanes.redis_envelope runs.redis_log",
@@ -64,8 +64,8 @@ THIRD_PARTY: dict[str, str] = {
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 1850,
-    "transports": 2100,
-    "server": 2500,
+    "transports": 2300,
+    "server": 2550,
     "auth": 600,
     "streams": 250,
     "backplanes": 600,

@@ -2,7 +2,7 @@
 
 from hubline.app import HubApp, HubContext
 from hubline.auth.policies import PolicyContext, all_of, allow_anonymous, any_of, authorize
-from hubline.connection import ConnectionScope, Identity, TransportConnection
+from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity, TransportConnection
 from hubline.errors import (
     BindingError,
     ConfigurationError,
@@ -30,6 +30,7 @@ from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
 
 __all__ = [
+    "AuthenticationRefresh",
     "BindingError",
     "Cancellation",
     "Client",

@@ -209,6 +209,7 @@ class HubApp:
             self._descriptions.append(describe(path or "/", runtime))
         self._handlers[path or "/"] = endpoint.connect
         self._handlers[f"{path}/negotiate"] = endpoint.negotiate
+        self._handlers.setdefault(f"{path}/refresh", endpoint.refresh)  # there may be a hub of that name
 
     def _endpoint(
         self,
@@ -257,7 +258,8 @@ class HubApp:
         functions = [(method.function, method.where) for runtime in runtimes for method in runtime.methods.all]
         for hub in self._runtimes:
             functions += [
-                (end, f"{hub.__qualname__}.{end.__name__}") for end in (hub.on_connected, hub.on_disconnected)
+                (end, f"{hub.__qualname__}.{end.__name__}")
+                for end in (hub.on_connected, hub.on_disconnected, hub.on_authentication_refreshed)
             ]
         codes = {inspect.unwrap(function).__code__: where for function, where in functions}
         return BlockingWatchdog(limit, codes) if limit is not None else None

@@ -1,5 +1,6 @@
 """The meeting point of transports and hubs: the pipe both sides agree on, and what is known about who is at its end."""
 
+import copy
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,19 @@ class Identity:
     roles: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticationRefresh:
+    """Another identity for a live connection, before it counts: what `on_authentication_refresh` decides about.
+
+    `scope` is the request that brings `new`: `POST {hub}/refresh`, or a poll.
+    """
+
+    connection_id: str
+    old: Identity | None
+    new: Identity
+    scope: "ConnectionScope"
+
+
 class ConnectionScope:
     """Everything a hub may know about the HTTP request that opened its connection. Immutable but for who it is."""
 
@@ -41,6 +55,12 @@ class ConnectionScope:
 
         `None` when nothing is known, as behind a Unix socket that is no trusted proxy.
         """
+
+    def renewed(self, identity: Identity | None, user_id: str | None) -> "ConnectionScope":
+        """The same request with somebody else behind it; this one stays as it is, for whoever has begun with it."""
+        scope = copy.copy(self)
+        scope.identity, scope.user_id = identity, user_id
+        return scope
 
     @property
     def path(self) -> str:
@@ -108,7 +128,8 @@ class TransportConnection(Protocol):
         """The public id. The secret that addresses the connection over HTTP is never shown here."""
 
     @property
-    def scope(self) -> ConnectionScope: ...
+    def scope(self) -> ConnectionScope:
+        """The request that opened the connection. An authentication refresh puts another object in its place."""
 
     @property
     def transfer_formats(self) -> frozenset[TransferFormat]:
@@ -122,11 +143,18 @@ class TransportConnection(Protocol):
     def lost(self) -> bool:
         """Whether the connection has ended: nothing more can be read or written."""
 
+    @property
+    def expired(self) -> bool:
+        """Whether the identity expired where that ends connections (`close_on_token_expiry`): no more can be read."""
+
     def use(self, transfer_format: TransferFormat) -> None:
         """Fix what is written from now on; before it is called, text. Called while the handshake is processed."""
 
     def on_heartbeat(self, callback: Callable[[float], None]) -> None:
         """Have `callback(now)` called about once a second while the connection lives."""
+
+    def on_refresh(self, callback: Callable[[], None]) -> None:
+        """Have `callback()` called after each authentication refresh, when `scope` has the new identity already."""
 
     async def receive(self) -> bytes:
         """The next bytes from the peer, never empty.

@@ -282,6 +282,10 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
             "/hub-nows": HubRoute(ReferenceHub, transport=transport(polling, events)),
             "/hub-lp": HubRoute(ReferenceHub, transport=transport(polling)),
             "/hub-expiring": HubRoute(ReferenceHub, transport=transport(close_on_token_expiry=True)),
+            "/hub-refresh": HubRoute(
+                ReferenceHub, transport=transport(authentication_refresh=True, close_on_token_expiry=True)
+            ),
+            "/hub-strict": HubRoute(ReferenceHub, transport=transport(same_user=True)),
             "/hub-auth": AuthorizedHub,
             "/echo": ConnectionRoute(echo),
         },

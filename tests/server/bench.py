@@ -36,7 +36,7 @@ class FakeTransport:
         self.id, self.scope = connection_id, scope
         self.transfer_formats = frozenset(TransferFormat)
         self.has_inherent_keep_alive = inherent_keep_alive
-        self.lost = False
+        self.lost = self.expired = False
         self.transfer_format: TransferFormat | None = None
         self.written: deque[bytes] = deque()
         self.news = asyncio.Event()
@@ -44,6 +44,7 @@ class FakeTransport:
         self.room.set()
         self.drains = 0
         self.beat: Callable[[float], None] = lambda now: None
+        self.refreshed: Callable[[], None] = lambda: None
         self._input: asyncio.Queue[bytes] = asyncio.Queue()
         self._end: ConnectionClosed | None = None
         self._ended = asyncio.Event()
@@ -53,6 +54,9 @@ class FakeTransport:
 
     def on_heartbeat(self, callback: Callable[[float], None]) -> None:
         self.beat = callback
+
+    def on_refresh(self, callback: Callable[[], None]) -> None:
+        self.refreshed = callback
 
     async def receive(self) -> bytes:
         while self._end is None and self._input.empty():
@@ -151,6 +155,11 @@ class Line:
         async with asyncio.timeout(TIME_LIMIT):
             await asyncio.wait([self.task])
         return self.take()
+
+    def refresh(self, identity: Identity) -> None:
+        """What the transport does when a refresh counts."""
+        self.transport.scope = self.transport.scope.renewed(identity, identity.user_id)
+        self.transport.refreshed()
 
     def lose(self, error: ConnectionClosed | None = None) -> None:
         """The peer is gone, and the transport has noticed."""

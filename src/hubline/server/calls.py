@@ -27,14 +27,12 @@ if TYPE_CHECKING:
 class HubScope:
     """What a hub object is given: its connection, and calls to clients made in its name."""
 
-    __slots__ = ("connection", "results_refused", "runtime")
+    __slots__ = ("connection", "context", "results_refused", "runtime")
 
     def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext", *, results_refused: str = "") -> None:
         self.runtime, self.connection, self.results_refused = runtime, connection, results_refused
-
-    @property
-    def context(self) -> HubCallerContext:
-        return self.connection.context
+        self.context: HubCallerContext = connection.context
+        """Who the connection was when this began; a refresh does not change it."""
 
     @property
     def clients(self) -> HubCallerClients[Any]:
@@ -55,7 +53,30 @@ class HubScope:
         return await self.runtime.lifetime.invoke(connection_id, target, arguments, result_type, timeout)
 
 
-class Call(HubScope):
+class InTurn(HubScope):
+    """Something that takes a slot among the parallel calls of its connection."""
+
+    __slots__ = ("release",)
+
+    def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext") -> None:
+        super().__init__(runtime, connection)
+        self.release: Callable[[], None] | None = None
+        """Gives the slot back."""
+
+    async def invoke(
+        self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
+    ) -> Any:
+        """Ask a client. The slot is given back for good: the client may call us before it answers (spec §5.9)."""
+        self.release_slot()
+        return await super().invoke(connection_id, target, arguments, result_type, timeout)
+
+    def release_slot(self) -> None:
+        release, self.release = self.release, None
+        if release is not None:
+            release()
+
+
+class Call(InTurn):
     """One invocation, from its arrival to its completion."""
 
     __slots__ = (
@@ -66,7 +87,7 @@ class Call(HubScope):
         "message",
         "method",
         "mistake",
-        "release",
+        "refusal",
         "started",
         "streaming",
         "task",
@@ -90,25 +111,22 @@ class Call(HubScope):
         self.injector: Injector | None = None
         self.task: asyncio.Task[None] | None = None
         self.started = self.streaming = self.cancelled = False
-        self.release: Callable[[], None] | None = None
-        """Gives back the slot that the call holds among the parallel ones of its connection."""
-
-    async def invoke(
-        self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
-    ) -> Any:
-        """Ask a client. The slot is given back for good: the client may call us before it answers (spec §5.9)."""
-        self.release_slot()
-        return await super().invoke(connection_id, target, arguments, result_type, timeout)
+        self.refusal = ""
+        """Why it was ended while it ran; its completion says so, whatever the method made of it."""
 
     @property
     def streams(self) -> bool:
         """Whether it runs besides the parallel calls. A mistaken one does not: its refusal waits for its turn."""
         return not self.mistake and bool(self.method.is_stream or self.method.uploads)
 
-    def release_slot(self) -> None:
-        release, self.release = self.release, None
-        if release is not None:
-            release()
+    def refuse(self, text: str) -> None:
+        """End what streams, in either direction: its caller may no longer have it."""
+        if self.task is None or self.cancelled:
+            return
+        self.refusal, self.cancelled = text, True
+        if self.cancellation is not None:
+            self.cancellation.request()
+        self.task.cancel()
 
     def cancel(self) -> None:
         """The result is no longer wanted: ends a stream, tells a call that has a `Cancellation`.

@@ -100,6 +100,7 @@ class HubConnectionContext:
     async def run(self) -> None:
         """The whole life of the connection. Raises what `on_disconnected` raises, so that the transport knows."""
         self._transport.on_heartbeat(self._tick)
+        self._transport.on_refresh(self._refreshed)
         following = await self._handshake()
         if following is None:
             return
@@ -154,6 +155,7 @@ class HubConnectionContext:
 
     async def _read(self, events: Sequence[Event]) -> None:
         """The read loop. Nothing here runs user code; it pauses only when a bounded queue is full."""
+        self._dispatcher.begin()
         receive, wire, now = self._transport.receive, self._wire, self._runtime.clock.now
         try:
             while True:
@@ -239,6 +241,8 @@ class HubConnectionContext:
 
     def _tick(self, now: float) -> None:
         """The heartbeat, about once a second."""
+        if self._transport.expired:
+            self.close(allow_reconnect=True)
         lost = self._transport.lost
         if lost if self._patience is None else now >= self._patience:
             self._resume()
@@ -254,6 +258,20 @@ class HubConnectionContext:
                 case Failed(error=error):  # pragma: no branch
                     self._fail(error)
         self._runtime.lifetime.results.expire(self.id, now)
+
+    def _refreshed(self) -> None:
+        """The transport has another identity. What runs keeps the old one; streams must be admitted with the new."""
+        before, scope = self.user_id, self._transport.scope
+        changed = scope.user_id != before
+        if changed and not self._runtime.options.allow_user_id_change_on_refresh:
+            text = "connection %s: aborted, because a refresh changed its user from %r to %r"
+            logger.warning(text, self.id, before, scope.user_id)
+            self._abort()
+            return
+        self.context = self.context.renewed(scope)
+        if changed:
+            self._runtime.lifetime.index.rename(self, before)
+        self._dispatcher.refreshed()
 
     def _abort_signal(self) -> None:
         self.write = _drop

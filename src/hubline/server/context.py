@@ -1,14 +1,19 @@
 """What hub code sees of its connection."""
 
+import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from hubline.connection import ConnectionScope, Identity
 from hubline.server.invocations import Cancellation
 
 
 class HubCallerContext:
-    """The connection on whose behalf a hub runs. One object for the life of the connection."""
+    """The connection on whose behalf a hub runs.
+
+    One object for the life of the connection, unless its authentication is refreshed: then what begins later gets
+    another one, which differs in who it is only.
+    """
 
     __slots__ = ("_abort", "_user_id", "aborted", "connection_id", "items", "scope")
 
@@ -24,6 +29,12 @@ class HubCallerContext:
         """Requested when the connection has ended."""
         self._abort = abort
 
+    def renewed(self, scope: ConnectionScope) -> Self:
+        """The same connection after a refresh; `items` and `aborted` are shared."""
+        context = copy.copy(self)
+        context.scope, context._user_id = scope, scope.user_id
+        return context
+
     @property
     def identity(self) -> Identity | None:
         """Who it is now: over long polling each poll may say it anew."""
@@ -31,7 +42,7 @@ class HubCallerContext:
 
     @property
     def user_id(self) -> str | None:
-        """What `clients.user(…)` finds the connection by. Stays what it was at the beginning, as in the original."""
+        """What `clients.user(…)` finds the connection by. Only a refresh that is allowed to can change it."""
         return self._user_id
 
     def abort(self) -> None:

@@ -16,7 +16,8 @@ from msgspec import UNSET
 from hubline.auth.policies import PolicyContext
 from hubline.errors import BindingError, ConnectionClosed, HubError, RateLimitExceeded
 from hubline.server import errors
-from hubline.server.calls import Call
+from hubline.server.calls import Call, InTurn
+from hubline.server.context import HubCallerContext
 from hubline.server.errors import error_text
 from hubline.server.filters import InvocationContext
 from hubline.server.injection import Injector
@@ -40,13 +41,30 @@ class Dispatcher:
         self._runtime, self._connection = runtime, connection
         self._running = 0
         self._streaming = 0
-        self._waiting: deque[Call] = deque()
+        self._waiting: deque[InTurn] = deque()
         self._calls: dict[str, Call] = {}
         """What a cancellation finds: one call an id, a stream before a plain call."""
         self._live: set[Call] = set()
         self._room: asyncio.Future[None] | None = None
         self._none_waiting: asyncio.Future[None] | None = None
+        self._begun = self._refreshed_early = False
         self.uploads = Uploads()
+
+    def begin(self) -> None:
+        """`on_connected` has returned. Refreshes before that are told to the hub now, as one."""
+        self._begun = True
+        if self._refreshed_early:
+            self._announce()
+
+    def refreshed(self) -> None:
+        """The connection has another identity: streams that run must be admitted anew, and the hub is told."""
+        for call in self._live:
+            if call.started and call.streams and call.method.requirements:
+                self._runtime.tasks.start(self._admit_again(call, self._connection.context))
+        if self._begun:
+            self._announce()
+        else:
+            self._refreshed_early = True
 
     def invoke(self, message: Invocation | StreamInvocation) -> asyncio.Future[None] | None:
         """Begin a call, or queue it. A future means that enough are waiting: read on when it is done."""
@@ -144,10 +162,13 @@ class Dispatcher:
                 return self._room
         return None
 
-    def _take_slot(self, call: Call) -> None:
+    def _take_slot(self, work: InTurn) -> None:
         self._running += 1
-        call.release = self._release
-        self._start(call)
+        work.release = self._release
+        if isinstance(work, Call):
+            self._start(work)
+        else:
+            self._runtime.tasks.start(self._tell(work))
 
     def _release(self) -> None:
         """A slot is free: the next call may begin, and there is room for another to wait."""
@@ -162,14 +183,41 @@ class Dispatcher:
     def _start(self, call: Call) -> None:
         call.task = self._runtime.tasks.start(self._run(call))
 
+    def _announce(self) -> None:
+        """Tell the hub of a refresh when its turn comes. When too many wait, the last of them stands for this one too.
+
+        So a client that refreshes on and on while a call runs cannot make the queue grow.
+        """
+        if not self._runtime.hears_refreshes:
+            return
+        options = self._runtime.options
+        waiting = [each for each in self._waiting if not isinstance(each, Call)]
+        if self._running < options.maximum_parallel_invocations:
+            self._take_slot(InTurn(self._runtime, self._connection))
+        elif len(waiting) > options.maximum_waiting_invocations:
+            waiting[-1].context = self._connection.context
+        else:
+            self._waiting.append(InTurn(self._runtime, self._connection))
+
+    async def _tell(self, work: InTurn) -> None:
+        try:
+            await self._runtime.new_hub(work).on_authentication_refreshed()
+        except Exception:
+            logger.exception("connection %s: on_authentication_refreshed failed", self._connection.id)
+        finally:
+            work.release_slot()
+
     async def _run(self, call: Call) -> None:
         """A call from authorisation to answer. Its task is cancelled with its stream, or when the app shuts down."""
         call.started = True
+        call.context = self._connection.context  # who it is may have changed while the call waited
         try:
             try:
                 completion = await self._complete(call)
             finally:
                 self._forget(call)
+            if call.refusal:
+                completion = Completion(invocation_id=call.message.invocation_id, error=call.refusal)
             await self._answer(call, completion)
         finally:
             call.release_slot()
@@ -180,13 +228,13 @@ class Dispatcher:
         if call.cancelled:
             return Completion(invocation_id=invocation_id)
         try:
-            if method.requirements and not await self._admitted(call):
+            if method.requirements and not await self._admitted(call, call.context):
                 return Completion(invocation_id=invocation_id, error=errors.UNAUTHORIZED.format(method.name))
             if call.mistake:
                 return Completion(invocation_id=invocation_id, error=call.mistake)
             if not method.injected:
                 return await self._perform(call)
-            call.injector = Injector(self._connection.context)
+            call.injector = Injector(call.context)
             completion = Completion(invocation_id=invocation_id, result=UNSET if method.is_stream else None)
             async with call.injector.stack:  # which may swallow the exception of the method
                 completion = await self._perform(call)
@@ -201,8 +249,18 @@ class Dispatcher:
         except Exception as error:
             return self._failure(call, error)
 
-    async def _admitted(self, call: Call) -> bool:
-        scope = self._connection.context.scope
+    async def _admit_again(self, call: Call, caller: HubCallerContext) -> None:
+        """Whether a stream may go on after a refresh. A later refresh has the last word."""
+        try:
+            admitted = await self._admitted(call, caller)
+        except Exception:
+            logger.exception("connection %s: a policy of %s failed", self._connection.id, call.method.where)
+            admitted = False
+        if not admitted and caller is self._connection.context and call in self._live:
+            call.refuse(errors.UNAUTHORIZED.format(call.method.name))
+
+    async def _admitted(self, call: Call, caller: HubCallerContext) -> bool:
+        scope = caller.scope
         if scope.identity is None:
             return False
         context = PolicyContext(
@@ -221,9 +279,7 @@ class Dispatcher:
         if method.plain and not runtime.filters:
             result = await method.function(hub, *call.arguments)
         else:
-            context = InvocationContext(
-                hub, method.name, list(call.arguments), self._connection.context, clock=runtime.clock
-            )
+            context = InvocationContext(hub, method.name, list(call.arguments), call.context, clock=runtime.clock)
             result = await runtime.chains[method.name](context)
         if not method.is_stream:
             return Completion(invocation_id=invocation_id, result=result)

@@ -43,6 +43,15 @@ class LocalIndex(Generic[MemberT]):
         if member.user_id is not None:
             _discard(self._users, member.user_id, member.id)
 
+    def rename(self, member: MemberT, before: str | None) -> None:
+        """The member's user id was `before`, and is another now. Nothing happens to one that is not connected."""
+        if member.id not in self.connections:
+            return
+        if before is not None:
+            _discard(self._users, before, member.id)
+        if member.user_id is not None:
+            self._users.setdefault(member.user_id, {})[member.id] = member
+
     def join(self, connection_id: str, group: str) -> None:
         """Add to a group; unknown connections and repeated joins do nothing.
 

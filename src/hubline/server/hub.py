@@ -58,6 +58,13 @@ class Hub(Generic[ClientT]):
         It can be addressed already. An exception refuses the connection for good.
         """
 
+    async def on_authentication_refreshed(self) -> None:
+        """The connection has got a newer identity: `context.identity`.
+
+        Called once for each refresh, in order and in turn with the calls of this connection, whose running ones keep
+        the identity they began with. What it raises is only logged.
+        """
+
     async def on_disconnected(self, error: Exception | None) -> None:
         """A connection has ended: `error` is `None` unless something went wrong. It can no longer be written to."""
 

@@ -73,7 +73,7 @@ class HubMethods:
         problems += [
             f"{hub.__qualname__}.{end.__name__}: @filtered does nothing here: write it at the hub, with a filter that "
             "has `connected` or `disconnected`"
-            for end in (hub.on_connected, hub.on_disconnected)
+            for end in (hub.on_connected, hub.on_disconnected, hub.on_authentication_refreshed)
             if filters_of(end)
         ]
         self.all: list[HubMethod] = []

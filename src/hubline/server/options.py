@@ -42,6 +42,10 @@ class HubOptions:
     client_result_timeout: float = 30.0
     """How long `invoke` on a client waits for the answer when the call does not say. Ours: the original has none."""
 
+    allow_user_id_change_on_refresh: bool = False
+    """Whether an authentication refresh may bring another user id, by which `clients.user(…)` then finds the
+    connection. Otherwise it is aborted. Source: .NET 11."""
+
     codecs: tuple[str, ...] = CODEC_NAMES
     """What clients may speak."""
 

@@ -49,6 +49,7 @@ class HubRuntime:
         self.filters = (*self.outer_filters, *filters_of(*hub.__mro__))
         """Those given, and inside them the hub's own."""
         self.requirements = requirements_of(*hub.__mro__)
+        self.hears_refreshes = hub.on_authentication_refreshed is not Hub.on_authentication_refreshed
         self.interface = ClientInterface(client_protocol(hub))
         self.methods = self._inspect()
         self.readers = Readers()

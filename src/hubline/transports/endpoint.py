@@ -19,6 +19,7 @@ from hubline.transports.long_polling import LongPollingTransport
 from hubline.transports.options import Transport, TransportOptions
 from hubline.transports.pipe import Pipe, Serve, State
 from hubline.transports.posting import take_body
+from hubline.transports.refresh import answer_refresh, lifetime, refresh, rejected
 from hubline.transports.registry import ConnectionRegistry
 from hubline.transports.responses import NO_CACHE, answer, no_room, plain, refused
 from hubline.transports.server_sent_events import ServerSentEventsTransport
@@ -90,15 +91,11 @@ class HubEndpoint:
 
     async def negotiate(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI: `POST {hub}/negotiate`; any other request, an upgrade too, is answered 405."""
-        if scope["type"] == "websocket":
-            await receive()  # `websocket.connect`
-        try:
-            response = self._negotiated(await self._admit(scope))
-        except Refused as refusal:
-            response = refusal.response
-        except NoRoom as refusal:
-            response = no_room(refusal.status)
-        await answer(response, scope, receive, send)
+        await self._answer_post(self._negotiated, scope, receive, send)
+
+    async def refresh(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: `POST {hub}/refresh`; any other request, an upgrade too, is answered 405."""
+        await self._answer_post(self._refreshed, scope, receive, send)
 
     async def connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI: everything on `{hub}` itself, WebSocket upgrades and HTTP alike."""
@@ -145,9 +142,27 @@ class HubEndpoint:
 
     # What is asked for
 
-    def _negotiated(self, scope: ConnectionScope) -> Response:
-        if scope.raw.get("method") != "POST":  # a WebSocket has none
-            raise Refused(plain(405))
+    async def _answer_post(
+        self, make: Callable[[ConnectionScope], Awaitable[Response]], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if scope["type"] == "websocket":
+            await receive()  # `websocket.connect`
+        try:
+            connection_scope = await self._admit(scope)
+            if scope.get("method") != "POST":  # a WebSocket has none
+                raise Refused(plain(405))
+            response = await make(connection_scope)
+        except Refused as refusal:
+            response = refusal.response
+        except NoRoom as refusal:
+            response = no_room(refusal.status)
+        await answer(response, scope, receive, send)
+
+    async def _refreshed(self, scope: ConnectionScope) -> Response:
+        token = query_value(scope, "id")
+        return await answer_refresh(scope, token, lambda token: self._registry.find(self, token), self._options)
+
+    async def _negotiated(self, scope: ConnectionScope) -> Response:
         asked = query_value(scope, "negotiateversion")
         version = choose_version(asked, minimum=self._options.minimum_protocol_version)
         if isinstance(version, NegotiateResponse):
@@ -158,12 +173,14 @@ class HubEndpoint:
             for each in Transport
             if each in self._options.transports
         ]
+        seconds = lifetime(scope.identity) if self._options.authentication_refresh else None
         return _json(
             NegotiateResponse(
                 negotiate_version=version,
                 connection_id=pipe.id,
                 connection_token=pipe.token if version > 0 else UNSET,
                 available_transports=tuple(offered),
+                token_lifetime_seconds=UNSET if seconds is None else seconds,
             )
         )
 
@@ -190,7 +207,8 @@ class HubEndpoint:
     ) -> None:
         try:
             pipe = self._find(connection_scope)
-            self._carry(pipe, Transport.LONG_POLLING, connection_scope)
+            if not self._carry(pipe, Transport.LONG_POLLING, connection_scope):
+                await self._poll_again(pipe, connection_scope)
         except Refused as refusal:
             refusal.response.headers.update(NO_CACHE)
             raise
@@ -211,6 +229,8 @@ class HubEndpoint:
         pipe = self._find(connection_scope)
         if pipe.transport is not Transport.LONG_POLLING:
             raise Refused(plain(400, "Cannot terminate this connection using the DELETE endpoint."))
+        if self._options.same_user:
+            self._compare_user(pipe, connection_scope)
         pipe.terminate()
         await answer(plain(202), scope, receive, send)
 
@@ -229,26 +249,39 @@ class HubEndpoint:
         if transport not in self._options.transports:
             raise Refused(plain(404, f"{transport.value} transport not supported by this end point type"))
 
-    def _carry(self, pipe: Pipe, transport: Transport, scope: ConnectionScope) -> None:
-        """Let a transport carry the connection, if it may: the first one wins, and only polls may come again."""
+    def _carry(self, pipe: Pipe, transport: Transport, scope: ConnectionScope) -> bool:
+        """Let a transport carry the connection, if it may: the first one wins. False for a poll that comes again."""
         self._require_enabled(transport)
         if pipe.state is State.WAITING:
             self._registry.carry(pipe, transport, scope)
-        elif pipe.transport is not transport:
+            return True
+        if pipe.transport is not transport:
             raise Refused(plain(400, "Cannot change transports mid-connection"))
-        elif transport is not Transport.LONG_POLLING:
+        if transport is not Transport.LONG_POLLING:
             raise Refused(plain(409))
-        else:
-            self._compare_user(pipe, scope)
+        return False
+
+    async def _poll_again(self, pipe: Pipe, scope: ConnectionScope) -> None:
+        """Each poll says anew who it is, and the connection is theirs; an identity that is refused ends it."""
+        self._compare_user(pipe, scope)
+        if not self._options.authentication_refresh:
             pipe.scope.identity = scope.identity
+        elif not await refresh(pipe, scope):
+            pipe.abort()
+            raise Refused(rejected())
 
     def _compare_user(self, pipe: Pipe, scope: ConnectionScope) -> None:
-        """Another user on a connection is let through and logged, as in the original: the token is the proof."""
+        """Another user on a connection is logged and let through, as in the original: the token is the proof.
+
+        With `same_user` it is refused.
+        """
         if pipe.state is State.WAITING:
             return
         before, now = pipe.scope.user_id, scope.user_id
         if before != now:
             logger.warning("connection %s: the user changed from %r to %r", pipe.id, before, now)
+            if self._options.same_user:
+                raise Refused(plain(403))
 
 
 def query_value(scope: ConnectionScope, name: str) -> str | None:

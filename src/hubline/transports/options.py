@@ -1,13 +1,16 @@
 """What can be set about transports, each with its unit and its source."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
+from hubline.connection import AuthenticationRefresh
 from hubline.errors import ConfigurationError
 from hubline.wire.codec import TransferFormat
 
 OutboxPolicy = Literal["close", "drop_oldest", "latest"]
+RefreshCallback: TypeAlias = Callable[[AuthenticationRefresh], bool | Awaitable[bool]]
 
 
 class Transport(Enum):
@@ -97,6 +100,18 @@ class TransportOptions:
     close_on_token_expiry: bool = False
     """Whether a connection ends when its identity expires. Source: `…Options.CloseOnAuthenticationExpiration`."""
 
+    authentication_refresh: bool = False
+    """Whether a live connection can get a newer identity, by `POST {hub}/refresh` or by its polls. Source: .NET 11."""
+
+    on_authentication_refresh: RefreshCallback | None = None
+    """Asked before a refreshed identity counts; what is not true, and an exception, refuses it. Source: .NET 11."""
+
+    same_user: bool = False
+    """Whether polls, POSTs, DELETEs and refreshes of another user than the connection's are answered 403.
+
+    Ours: in the original the connection token is proof enough, and another user is only logged.
+    """
+
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
             raise ConfigurationError(problems)
@@ -109,6 +124,8 @@ class TransportOptions:
             found.append(f"`minimum_protocol_version` is 0 or 1, got {self.minimum_protocol_version!r}")
         if self.outbox_policy not in get_args(OutboxPolicy):
             found.append(f"`outbox_policy` is one of {list(get_args(OutboxPolicy))}, got {self.outbox_policy!r}")
+        if self.on_authentication_refresh is not None and not self.authentication_refresh:
+            found.append("`on_authentication_refresh` is never asked without `authentication_refresh=True`")
         optional = ("connections_per_user", "connections_per_address", "waiting_per_address")
         for name in (
             "application_buffer",

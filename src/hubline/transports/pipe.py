@@ -1,5 +1,6 @@
 """One connection, whatever carries it: what `hubline.connection.TransportConnection` asks for."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -63,11 +64,14 @@ class Pipe:
     __slots__ = (
         "_deadline",
         "_heartbeats",
+        "_refresh_lock",
+        "_refreshes",
         "_scope",
         "_write_seen",
         "carrier",
         "clock",
         "drain",
+        "expired",
         "id",
         "inbox",
         "input",
@@ -89,6 +93,7 @@ class Pipe:
         self.state = State.WAITING
         self.transport: Transport | None = None
         self.terminated = False
+        self.expired = False
         self.transfer_format = TransferFormat.TEXT
         self.inbox = Inbox(options.application_buffer)
         self.input: Input = self.inbox
@@ -104,6 +109,8 @@ class Pipe:
         self.carrier: Carrier = NoCarrier()
         self._scope: ConnectionScope | None = None
         self._heartbeats: list[Callable[[float], None]] = []
+        self._refreshes: list[Callable[[], None]] = []
+        self._refresh_lock: asyncio.Lock | None = None
         self._deadline: tuple[float, Callable[[], None]] | None = None
         self._write_seen = (0, 0.0)
 
@@ -132,6 +139,9 @@ class Pipe:
     def on_heartbeat(self, callback: Callable[[float], None]) -> None:
         self._heartbeats.append(callback)
 
+    def on_refresh(self, callback: Callable[[], None]) -> None:
+        self._refreshes.append(callback)
+
     async def receive(self) -> bytes:
         return await self.input.get()
 
@@ -156,6 +166,19 @@ class Pipe:
         self._deadline = None
         if self._scope is None:
             self._scope = scope
+
+    @property
+    def refreshing(self) -> asyncio.Lock:
+        """Held while a refresh is decided about, so that refreshes count one after another. Made when it is needed."""
+        if self._refresh_lock is None:
+            self._refresh_lock = asyncio.Lock()
+        return self._refresh_lock
+
+    def renew(self, scope: ConnectionScope) -> None:
+        """Who is behind this request is behind the connection from now on."""
+        self._scope = self.scope.renewed(scope.identity, scope.user_id)
+        for callback in self._refreshes:
+            callback()
 
     def leave(self) -> None:
         """The peer is gone: what it sent is still read, but nothing reaches it any more."""
@@ -220,6 +243,7 @@ class Pipe:
     def _check_expiry(self) -> None:
         identity = self._scope.identity if self._scope is not None else None
         if identity is not None and identity.expires_at is not None and identity.expires_at <= time.time():
+            self.expired = True
             self.input.close(ConnectionClosed("the identity expired", allow_reconnect=True))
 
     def _wake(self) -> None:

@@ -44,6 +44,8 @@ class NegotiateResponse(Struct, frozen=True, kw_only=True, omit_defaults=True, r
     connection_id: str | UnsetType = UNSET
     connection_token: str | UnsetType = UNSET
     available_transports: tuple[AvailableTransport, ...] | UnsetType = UNSET
+    token_lifetime_seconds: int | UnsetType = UNSET
+    """How long the identity lasts, where it can be refreshed. Name and place are inferred from .NET 11's `/refresh`."""
 
     def format(self) -> bytes:
         return encode(self)

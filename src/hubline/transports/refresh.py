@@ -1,0 +1,105 @@
+"""Authentication refresh: a newer identity for a live connection, by request or by poll, as .NET 11 has it.
+
+`POST {hub}/refresh?id={token}` answers JSON; statuses, error codes and the order of the checks are the original's.
+"""
+
+import inspect
+import logging
+import time
+from collections.abc import Callable
+
+from msgspec.json import encode
+from starlette.responses import Response
+
+from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity
+from hubline.transports.options import TransportOptions
+from hubline.transports.pipe import Pipe, State
+
+logger = logging.getLogger("hubline.transports")
+
+
+def lifetime(identity: Identity | None) -> int | None:
+    """Whole seconds until an identity expires, never negative; None when it never does."""
+    if identity is None or identity.expires_at is None:
+        return None
+    return max(0, int(identity.expires_at - time.time()))
+
+
+def rejected() -> Response:
+    """The application, or `same_user`, does not want this identity on this connection."""
+    return _json(403, {"error": "permission_change_rejected"})
+
+
+async def answer_refresh(
+    scope: ConnectionScope, token: str | None, find: Callable[[str], Pipe | None], options: TransportOptions
+) -> Response:
+    """The answer to `POST {hub}/refresh`, once it is done. `find` knows the connections of this endpoint."""
+    if not options.authentication_refresh:
+        return _json(404, {"error": "refresh_disabled"})
+    if not token:
+        return _json(400, {"error": "missing_connection_token"})
+    pipe = find(token)
+    if pipe is None:
+        return _json(404, {"error": "connection_not_found"})
+    if pipe.token == pipe.id:
+        return _json(400, {"error": "unsupported_negotiate_version"})
+    if scope.identity is None:
+        return _json(401, {"error": "invalid_token"})
+    if pipe.state is State.WAITING:
+        return _refreshed(scope.identity)  # the request that opens the connection will say who it is
+    if options.same_user and pipe.scope.user_id != scope.user_id:
+        return rejected()
+    if not await refresh(pipe, scope):
+        return rejected()
+    if pipe.state is State.ENDED:
+        return _json(404, {"error": "connection_not_found"})
+    return _refreshed(pipe.scope.identity)
+
+
+async def refresh(pipe: Pipe, scope: ConnectionScope) -> bool:
+    """Give a connection the identity behind `scope`. False when the application refuses it.
+
+    Nobody, the same identity again, and one that expires earlier than the connection's change nothing and are no
+    error: requests overtake each other.
+    """
+    async with pipe.refreshing:
+        old, new = pipe.scope.identity, scope.identity
+        if new is None or _same(pipe.scope, scope) or _older(new, old):
+            return True
+        if not await _wanted(AuthenticationRefresh(connection_id=pipe.id, old=old, new=new, scope=scope), pipe.options):
+            return False
+        if pipe.state is not State.ENDED:
+            pipe.renew(scope)
+        return True
+
+
+def _same(before: ConnectionScope, now: ConnectionScope) -> bool:
+    return before.identity == now.identity and before.user_id == now.user_id
+
+
+def _older(new: Identity, old: Identity | None) -> bool:
+    if old is None or old.expires_at is None or new.expires_at is None:
+        return False
+    return new.expires_at < old.expires_at
+
+
+async def _wanted(asked: AuthenticationRefresh, options: TransportOptions) -> bool:
+    if options.on_authentication_refresh is None:
+        return True
+    try:
+        verdict = options.on_authentication_refresh(asked)
+        return bool(await verdict if inspect.isawaitable(verdict) else verdict)
+    except Exception:
+        logger.exception(
+            "connection %s: on_authentication_refresh failed, so the refresh is refused", asked.connection_id
+        )
+        return False
+
+
+def _refreshed(identity: Identity | None) -> Response:
+    seconds = lifetime(identity)
+    return _json(200, {} if seconds is None else {"tokenLifetimeSeconds": seconds})
+
+
+def _json(status: int, body: dict[str, str] | dict[str, int]) -> Response:
+    return Response(encode(body), status, {"content-type": "application/json"})
