@@ -28,16 +28,9 @@ TOKEN_SECONDS = 5
 WIDE = ((1280, 800), (1920, 1000))
 """Where the sidebar, and with it the account's menu, stays in sight."""
 
-COUNT_REFRESHES = """
+WATCH_STATUS = """
 () => {
-  window.refreshes = 0;
   window.states = [];
-  const before = window.fetch;
-  window.fetch = async (...request) => {
-    const answer = await before(...request);
-    if (String(request[0]).includes("/chatHub/refresh") && answer.ok) window.refreshes++;
-    return answer;
-  };
   const status = document.querySelector('[role=status][aria-label=Connection]');
   new MutationObserver(() => window.states.push(status.textContent))
     .observe(status, { childList: true, subtree: true, characterData: true });
@@ -159,8 +152,11 @@ def test_tokens_are_exchanged_while_the_connection_lives_on(enter: Enter, transp
     page.get_by_role("radio", name=transport).check()
     page.keyboard.press("Escape")
     expect(page.get_by_role("status", name="Connection")).to_contain_text(transport, timeout=LIVE_MS)
-    page.evaluate(COUNT_REFRESHES)
-    page.wait_for_function("() => window.refreshes >= 2", timeout=20_000)
+    page.evaluate(WATCH_STATUS)
+    for _ in range(2):
+        with page.expect_response(lambda answer: "/chatHub/refresh" in answer.url, timeout=LIVE_MS) as refresh:
+            pass
+        assert refresh.value.status == 200
     assert page.evaluate("() => window.states") == []
     write(page, f"Still here, by {transport}")
     expect(conversation(page)).to_contain_text(f"Still here, by {transport}")
