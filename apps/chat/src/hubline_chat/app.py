@@ -59,7 +59,12 @@ def create_app(
         authenticate=bearers,
         policies={"PremiumUser": PremiumUser(chat)},
         allowed_origins=settings.allowed_origins,
-        transport=TransportOptions(close_on_token_expiry=True, connections_per_user=CONNECTIONS_PER_USER),
+        transport=TransportOptions(
+            close_on_token_expiry=True,
+            authentication_refresh=True,
+            same_user=True,
+            connections_per_user=CONNECTIONS_PER_USER,
+        ),
     )
 
     @asynccontextmanager

@@ -28,6 +28,10 @@ class ChatHub(Hub[ChatClient]):
         """Tie the connection to its session: first the tie, then the look whether the session has ended meanwhile."""
         await self._tie()
 
+    async def on_authentication_refreshed(self) -> None:
+        """The page has brought a newer token: perhaps of another session, when the same person has signed in again."""
+        await self._tie()
+
     async def enter(self) -> Entered:
         """Take part. Who it is says the token."""
         entered = await self._chat.enter(self._me, str(self._identity.user_id))
