@@ -1,5 +1,6 @@
 """Coming in, staying in and going out: names, passwords, guests, sessions and tokens."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -28,6 +29,7 @@ TOKEN_SECONDS = 5
 WIDE = ((1280, 800), (1920, 1000))
 """Where the sidebar, and with it the account's menu, stays in sight."""
 
+REFRESH = re.compile("/chatHub/refresh")
 WATCH_STATUS = """
 () => {
   window.states = [];
@@ -145,21 +147,22 @@ def test_somebody_else_gets_nothing_of_whose_session_ended(enter: Enter) -> None
     expect(page.get_by_role("textbox", name="Message")).to_have_value("")
 
 
-@pytest.mark.parametrize("transport", ["WebSockets", "Long polling"])
-def test_tokens_are_exchanged_while_the_connection_lives_on(enter: Enter, transport: str) -> None:
-    page = enter("Ken")
-    page.get_by_role("button", name="Diagnostics").click()
-    page.get_by_role("radio", name=transport).check()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("status", name="Connection")).to_contain_text(transport, timeout=LIVE_MS)
-    page.evaluate(WATCH_STATUS)
+def test_tokens_are_exchanged_while_the_connections_live_on(enter: Enter) -> None:
+    ken, dennis = pages = enter("Ken"), enter("Dennis")
+    for page, transport in zip(pages, ("WebSockets", "Long polling"), strict=True):
+        page.get_by_role("button", name="Diagnostics").click()
+        page.get_by_role("radio", name=transport).check()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("status", name="Connection")).to_contain_text(transport, timeout=LIVE_MS)
+        page.evaluate(WATCH_STATUS)
     for _ in range(2):
-        with page.expect_response(lambda answer: "/chatHub/refresh" in answer.url, timeout=LIVE_MS) as refresh:
+        with ken.expect_response(REFRESH, timeout=LIVE_MS) as first, dennis.expect_response(REFRESH) as second:
             pass
-        assert refresh.value.status == 200
-    assert page.evaluate("() => window.states") == []
-    write(page, f"Still here, by {transport}")
-    expect(conversation(page)).to_contain_text(f"Still here, by {transport}")
+        assert (first.value.status, second.value.status) == (200, 200)
+    for page in pages:
+        assert page.evaluate("() => window.states") == []
+    write(ken, "Still here")
+    expect(conversation(dennis)).to_contain_text("Still here")
 
 
 def test_signing_out_closes_the_windows_of_that_session_and_no_other(enter: Enter) -> None:
