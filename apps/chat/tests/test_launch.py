@@ -1,6 +1,7 @@
 """Starting the chat from a terminal."""
 
 import errno
+import fcntl
 import io
 import os
 import re
@@ -134,6 +135,20 @@ def test_a_database_of_a_newer_version_is_one_line_and_status_2(
     assert capsys.readouterr().out == (
         "✗ the database belongs to a newer version of Hubline Chat (its tables are 9999): update the program\n"
     )
+
+
+@pytest.mark.usefixtures("_nowhere")
+def test_a_second_chat_on_the_same_database_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["reset-admin"]) == 0
+    capsys.readouterr()
+    with (tmp_path / "data" / "hubline-chat.db.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert main() == 2
+    told = capsys.readouterr().out
+    assert told.startswith("✗ another Hubline Chat serves the database ")
+    assert len(told.splitlines()) == 1
 
 
 @pytest.mark.usefixtures("_nowhere")

@@ -143,3 +143,17 @@ async def test_one_that_contradicts_the_database_does_not_keep_others_from_being
         assert isinstance(results[0], IntegrityError)
         assert isinstance(results[1], dict)
         assert results[1]["seq"] == first["seq"] + 1
+
+
+async def test_the_whole_chat_runs_on_every_database(database_url: str) -> None:
+    async with chat(["Because."], database=database_url) as under_test:
+        await under_test.member("Ada")
+        ada = await under_test.enter("Ada")
+        await ada.client.invoke("CreateRoom", "Secret", True)
+        await ada.say("@ai Why?")
+        assert (await ada.ended())[0] == "Because."
+    async with chat(database=database_url) as under_test:
+        bob = await under_test.enter("Bob", room=None)
+        joined = await bob.join()
+        assert [each["text"] for each in joined["messages"]] == ["@ai Why?", "Because."]
+        assert [room["name"] for room in (await bob.enter())["rooms"]] == ["General", "Ask the assistant", "Off topic"]

@@ -115,7 +115,8 @@ async def _opened(store: Store, passwords: Passwords) -> AsyncIterator[None]:
     try:
         await store.open()
         await passwords.start()
-        yield
+        async with store.database.claimed():
+            yield
     finally:
         passwords.close()
         await store.close()

@@ -155,7 +155,7 @@ class Chat:
         try:
             [answer] = await self._post(room, [answering.message], answering, question)
         except IntegrityError:
-            raise HubError("This room does not exist.") from None
+            raise self._not_stored(room) from None
         return answer
 
     def typing(self, connection_id: str, room_id: str) -> None:
@@ -239,7 +239,7 @@ class Chat:
         except IntegrityError:
             known = await self._store.messages.sent(user.id, client_message_id)  # from before a restart
             if known is None:
-                raise HubError("This room does not exist.") from None
+                raise self._not_stored(room) from None
             return _same(known, room, text)
         self.typing_people.ended(room, person(user))
         return message
@@ -261,6 +261,10 @@ class Chat:
             raise
         self.news.rooms()
         return posted
+
+    def _not_stored(self, room: Room) -> HubError:
+        """The database contradicts: mostly because the room was deleted while something was said in it."""
+        return HubError("The message could not be stored." if self.rooms.has(room) else "This room does not exist.")
 
     def _welcome(self, room: Room, user: User) -> Message:
         text = f"Welcome to {room.name}, {user.name}! Begin a message with @ai to ask the assistant."

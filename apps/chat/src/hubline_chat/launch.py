@@ -14,7 +14,7 @@ from rich.text import Text
 
 from hubline import ConfigurationError, HublineError
 from hubline.servers.uvicorn import Server, bind, configure
-from hubline_chat.accounts.administrator import NewPassword, prepare, reset
+from hubline_chat.accounts.administrator import NewPassword, check_free, prepare, reset
 from hubline_chat.app import create_app
 from hubline_chat.settings import ChatSettings
 
@@ -94,6 +94,7 @@ def main(arguments: Sequence[str] = ()) -> int:
             return 0
         app = create_app(settings, on_model=progress.model)
         made = asyncio.run(prepare(settings))
+        asyncio.run(check_free(settings))
         if made is not None:
             progress.administrator(made)
         sockets = listen(settings, console)

@@ -133,9 +133,28 @@ async def test_whoever_is_cancelled_leaves_no_lock_behind_and_nothing_half_done(
         task.cancel()
         await asyncio.wait([task])
         assert await store.usage.add("next", DAY, 1) == turns
-    assert await store.usage.used("cancelled", DAY) == 39
-    asyncio.ensure_future(store.usage.add("last", DAY, 1)).cancel()
-    await store.close()
+    asyncio.ensure_future(store.usage.add("cancelled", DAY, 1)).cancel()  # before it has begun: that is nothing
+    await store.close()  # waits for what goes on without anybody
+    again = Store(f"sqlite:///{tmp_path / 'chat.db'}")
+    assert await again.usage.used("cancelled", DAY) == 39
+    await again.close()
+
+
+async def test_one_process_serves_a_database_and_the_next_one_after_it(database_url: str) -> None:
+    first, second = Store(database_url), Store(database_url)
+    try:
+        await first.open()
+        async with first.database.claimed():
+            with pytest.raises(ConfigurationError, match="another Hubline Chat serves the database"):
+                async with second.database.claimed():
+                    pass
+            await second.open()  # to look at it, or to make a new password, is no harm
+            assert len(await second.rooms.all()) == 3
+        async with second.database.claimed():
+            pass
+    finally:
+        await first.close()
+        await second.close()
 
 
 async def test_a_value_is_made_once_whoever_asks(new_url: Callable[[], str]) -> None:

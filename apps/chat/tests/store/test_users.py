@@ -11,7 +11,7 @@ from hubline_chat.store.users import Full, LastAdmin, NameTaken
 NOW = datetime.now(UTC)
 
 
-@pytest.mark.parametrize("other", ["Ada", "ADA", "\uff21da", "ada"])
+@pytest.mark.parametrize("other", ["Ada", "ADA", "\uff21da", " ada\n"])
 async def test_a_name_that_looks_the_same_is_taken(store: Store, other: str) -> None:
     ada = await store.users.add("Ada", "member", "free")
     with pytest.raises(NameTaken):
@@ -36,6 +36,7 @@ async def test_only_who_has_a_password_can_sign_in(store: Store) -> None:
     ada = await store.users.add("Ada", "member", "free", "hash")
     assert await store.users.credentials("guest") is None
     assert await store.users.credentials("nobody") is None
+    assert await store.users.credentials("nobody\0") is None
     assert await store.users.credentials("ADA") == (ada, "hash")
     assert await store.users.set_password(ada.id, "other")
     assert await store.users.credentials("ADA") == (ada, "other")

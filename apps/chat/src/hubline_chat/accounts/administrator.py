@@ -44,6 +44,20 @@ async def prepare(settings: ChatSettings) -> NewPassword | None:
         await store.close()
 
 
+async def check_free(settings: ChatSettings) -> None:
+    """Make sure that no other process serves the database.
+
+    Raises:
+        ConfigurationError: one does.
+    """
+    store = Store(settings.database_url)
+    try:
+        async with store.database.claimed():
+            pass
+    finally:
+        await store.close()
+
+
 async def reset(settings: ChatSettings) -> NewPassword:
     """A new password for the administrator, whose sessions end: open pages within the life of a token.
 

@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from hubline import ConfigurationError, HubError
+from hubline_chat.store.claim import claimed
 from hubline_chat.store.migrate import migrate
 
 logger = logging.getLogger("hubline_chat")
@@ -94,6 +95,10 @@ class Database:
         self._running.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
+
+    def claimed(self) -> AbstractAsyncContextManager[None]:
+        """Be the only one who serves this database while the block runs. Raises ConfigurationError."""
+        return claimed(self._engine, self.name)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -183,7 +188,7 @@ def database_url(text: str) -> URL:
 
 def _engine_options(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": BUSY_SECONDS}}
+        return {"connect_args": {"timeout": BUSY_SECONDS}, "pool_timeout": 2 * BUSY_SECONDS}
     return {"connect_args": {"connect_timeout": BUSY_SECONDS}, "pool_pre_ping": True, "pool_timeout": 2 * BUSY_SECONDS}
 
 

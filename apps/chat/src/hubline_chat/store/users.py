@@ -55,6 +55,7 @@ class Full(Exception):
 
 def folded(name: str) -> str:
     """A name as it is compared: whoever looks the same is the same."""
+    name = " ".join(name.replace("\0", "").split())
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
