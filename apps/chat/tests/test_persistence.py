@@ -2,12 +2,14 @@
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from apps.chat.tests.harness import Gate, chat
+from apps.chat.tests.harness import ChatUnderTest, Gate, Page, chat
 from apps.chat.tests.test_hubs import refusal
 from hubline.models import ScriptedModel
 from hubline_chat.contract import AnswerState
@@ -49,13 +51,20 @@ async def test_a_message_sent_again_after_a_restart_is_said_once(tmp_path: Path)
         assert (await client.invoke("SendMessage", "general", "m2", "hello"))["seq"] == 2
 
 
-async def test_an_answer_cut_by_the_end_of_the_process_keeps_its_text_and_says_so(tmp_path: Path) -> None:
-    gate = Gate()
-    async with chat(["Once ", "upon"], gate=gate, data=tmp_path) as under_test:
+@asynccontextmanager
+async def half_told(gate: Gate, data: Path) -> AsyncIterator[tuple[ChatUnderTest, Page]]:
+    """An answer whose first piece has been told, and whose second waits for `gate`."""
+    async with chat(["Once ", "upon"], gate=gate, data=data) as under_test:
         ada = await under_test.enter("Ada")
         await ada.ask("A story!")
         gate.let()
         await ada.delta()
+        yield under_test, ada
+
+
+async def test_an_answer_cut_by_the_end_of_the_process_keeps_its_text_and_says_so(tmp_path: Path) -> None:
+    gate = Gate()
+    async with half_told(gate, tmp_path) as (under_test, _):
         await under_test.chat.journal.flush()
         # What a process that is killed now leaves behind:
         with sqlite3.connect(tmp_path / "hubline-chat.db") as now, sqlite3.connect(tmp_path / "killed.db") as left:
@@ -71,11 +80,8 @@ async def test_an_answer_cut_by_the_end_of_the_process_keeps_its_text_and_says_s
 
 async def test_the_end_of_the_server_stores_how_its_answers_ended(tmp_path: Path) -> None:
     gate = Gate()
-    async with chat(["Once ", "upon"], gate=gate, data=tmp_path) as under_test:
-        ada = await under_test.enter("Ada")
-        await ada.ask("A story!")
-        gate.let()
-        await ada.delta()
+    async with half_told(gate, tmp_path):
+        pass
     store = Store(f"sqlite:///{tmp_path / 'hubline-chat.db'}")
     [_, answer] = await store.messages.newest("general", 10)
     await store.close()
@@ -111,11 +117,7 @@ async def test_an_answer_grows_on_while_the_database_is_locked_and_is_stored_lat
 ) -> None:
     monkeypatch.setattr("hubline_chat.store.database.BUSY_SECONDS", 0.05)
     gate = Gate()
-    async with chat(["Once ", "upon"], gate=gate, data=tmp_path) as under_test:
-        ada = await under_test.enter("Ada")
-        await ada.ask("A story!")
-        gate.let()
-        await ada.delta()
+    async with half_told(gate, tmp_path) as (under_test, ada):
         lock = sqlite3.connect(tmp_path / "hubline-chat.db", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         gate.let()
