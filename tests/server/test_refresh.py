@@ -37,6 +37,13 @@ class Shop(Hub[Client]):
             raise RuntimeError("no database")
         await self.clients.caller.send("Refreshed", self.context.user_id)
 
+    async def on_disconnected(self, error: Exception | None) -> None:
+        self.told.append(f"disconnected: {error}")
+
+    async def until_aborted(self) -> None:
+        await self.context.aborted.wait()
+        self.told.append("saw the abort")
+
     async def tier(self) -> str:
         return self._tier()
 
@@ -209,7 +216,7 @@ async def test_a_connection_that_ends_first_tells_nothing(trial: Trial) -> None:
     await line.ended()
     trial.held.set()
     await settle()
-    assert trial.told == []
+    assert trial.told == ["disconnected: None"]
 
 
 async def test_filters_see_who_the_call_is_for() -> None:
@@ -421,3 +428,17 @@ async def test_expiry_closes_within_a_heartbeat_even_when_calls_wait_and_reading
         trial.held.set()
         await settle()
         at.assert_nothing_left()
+
+
+@pytest.mark.statement(186)
+async def test_expiry_ends_streams_and_tells_calls_that_run(trial: Trial) -> None:
+    line = await trial.connect()
+    streaming, _ = line.stream("Tokens"), line.call("UntilAborted")
+    await settle()
+    assert line.take() == [item(streaming, 1)]
+    line.transport.expired = True
+    await trial.at.tick()
+    assert await line.ended() == [{"type": 7, "allowReconnect": True}]
+    await settle()
+    assert sorted(trial.told) == ["disconnected: None", "saw the abort", "stream ended"]
+    trial.at.assert_nothing_left()
