@@ -926,3 +926,17 @@ async def test_a_blocking_method_is_named(caplog: pytest.LogCaptureFixture) -> N
         logging.getLogger("hubline.watchdog").removeHandler(handler)
     assert "Blocking.block blocks the event loop for more than 20 ms" in caplog.text
     assert "Blocking.on_disconnected blocks the event loop" in caplog.text
+
+
+@pytest.mark.parametrize("paths", [("/chat", "/chat/refresh"), ("/chat/refresh", "/chat")])
+async def test_a_hub_whose_path_ends_in_refresh_is_reached(paths: tuple[str, str]) -> None:
+    app, _ = app_of({path: chat() for path in paths})
+    async with connect(app, "/chat/refresh") as ada:
+        assert await ada.invoke("Echo", 1) == 1
+
+
+async def test_a_page_of_a_known_origin_may_refresh_and_others_may_not() -> None:
+    app, _ = app_of({"/chat": chat()}, allowed_origins=["https://ours.example"])
+    for origin, status in (("https://ours.example", 404), ("https://theirs.example", 403)):
+        answer = await request(app, "POST", "/chat/refresh", headers={"origin": origin})
+        assert (answer.status, b"refresh_disabled" in answer.body) == (status, status == 404)

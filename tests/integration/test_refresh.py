@@ -1,5 +1,6 @@
 """Authentication refresh and stricter users over a real server, in every way to talk to it."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -70,11 +71,10 @@ async def test_with_same_user_another_users_requests_are_refused_and_the_connect
     async with connector(server, Way(POLLING, "json")) as connect:
         peer = await connect("/hub-strict", token=await connect.token("sub=bob"))
         message = encode("json", call("1", "UserId"))
-        for token in (await connect.token("sub=eve"), None):
+        for token, verb in product((await connect.token("sub=eve"), None), ("GET", "POST", "DELETE")):
+            # each over a line of its own: hypercorn drops one whose request had a body that nobody read
             async with Endpoint(server, "/hub-strict", token=token) as other:
-                for verb in ("GET", "POST", "DELETE"):
-                    body = {"content": message} if verb == "POST" else {}
-                    response = await other.request(verb, peer.token, **body)  # type: ignore[arg-type]
-                    assert (response.status_code, response.content) == (403, b""), verb
+                response = await other.request(verb, peer.token, message if verb == "POST" else b"")
+                assert (response.status_code, response.content) == (403, b""), verb
         await peer.send(call("2", "UserId"))
         assert await peer.receive() == done("2", result="bob")

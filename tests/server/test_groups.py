@@ -85,3 +85,21 @@ def test_everything_about_a_connection_goes_with_it(index: LocalIndex[Member]) -
         index.remove(index.connections[name])
     assert index.statistics() == {"connections": 0, "groups": 0, "users": 0}
     assert index._groups_of == {}
+
+
+@pytest.mark.parametrize(("before", "after"), [("ada", "eve"), ("ada", None), (None, "eve")])
+def test_a_member_that_is_renamed_is_found_under_its_new_user_id_only(before: str | None, after: str | None) -> None:
+    index: LocalIndex[Member] = LocalIndex()
+    index.add(Member("a", before))
+    index.join("a", "g")
+    renamed = Member("a", after)
+    index.rename(renamed, before)
+    assert [member.id for member in index.members(Users(("ada",)))] == []
+    assert list(index.members(Users(("eve",)))) == ([renamed] if after else [])
+    assert [member.id for member in index.members(Groups(("g",)))] == ["a"]
+
+
+def test_a_member_that_is_unknown_is_not_renamed(index: LocalIndex[Member]) -> None:
+    index.rename(Member("x", "eve"), "ada")
+    assert list(index.members(Users(("eve",)))) == []
+    assert index.statistics() == {"connections": 4, "groups": 2, "users": 2}

@@ -10,6 +10,7 @@ import pytest
 
 from hubline import Cancellation, Client, Hub, HubFilter, Identity, InvocationContext, PolicyContext, authorize
 from hubline.auth.policies import Policy
+from hubline.server.recipients import Users
 from hubline.testing import settle
 from tests.server.bench import Bench, Line, bench, completion, done, item
 
@@ -35,6 +36,13 @@ class Shop(Hub[Client]):
         if "fails" in self.context.scope.query:
             raise RuntimeError("no database")
         await self.clients.caller.send("Refreshed", self.context.user_id)
+
+    async def on_disconnected(self, error: Exception | None) -> None:
+        self.told.append(f"disconnected: {error}")
+
+    async def until_aborted(self) -> None:
+        await self.context.aborted.wait()
+        self.told.append("saw the abort")
 
     async def tier(self) -> str:
         return self._tier()
@@ -202,10 +210,13 @@ async def test_a_connection_that_ends_first_tells_nothing(trial: Trial) -> None:
     line.call("TierAfterAWhile")
     await settle()
     line.refresh(BASIC)
-    line.lose()
-    trial.held.set()
+    line.transport.expired = True
+    await trial.at.tick()
+    line.refresh(PREMIUM)
     await line.ended()
-    assert trial.told in ([], ["basic"])
+    trial.held.set()
+    await settle()
+    assert trial.told == ["disconnected: None"]
 
 
 async def test_filters_see_who_the_call_is_for() -> None:
@@ -247,7 +258,8 @@ async def test_another_user_who_is_allowed_is_found_under_the_new_id_only() -> N
         await settle()
         assert line.take() == [{"type": 1, "target": "Refreshed", "arguments": ["bob"]}]
         index = at.runtime.lifetime.index
-        assert (len(index._users), list(index._users["bob"])) == (1, [line.id])
+        assert [member.id for member in index.members(Users(("ada", "bob")))] == [line.id]
+        assert index.statistics()["users"] == 1
         line.refresh(Identity(None))
         await settle()
         assert index.statistics()["users"] == 0
@@ -264,7 +276,9 @@ async def test_a_user_who_changes_before_the_connection_is_registered_is_known_o
         line.refresh(BOB)
         line.send(b'{"protocol":"json","version":1}\x1e')
         await settle()
-        assert list(trial.at.runtime.lifetime.index._users) == ["bob"]
+        index = trial.at.runtime.lifetime.index
+        assert [member.id for member in index.members(Users(("ada", "bob")))] == [line.id]
+        assert index.statistics()["users"] == 1
 
 
 # Streams
@@ -347,6 +361,30 @@ async def test_the_last_of_two_refreshes_decides_about_a_stream() -> None:
         assert [message for message in line.take() if message["type"] == 3] == [done(number)]
 
 
+async def test_refreshing_on_and_on_asks_slow_policies_once_at_a_time() -> None:
+    asking = 0
+
+    async def premium(context: PolicyContext) -> bool:
+        nonlocal asking
+        if context.identity is PREMIUM:
+            return True
+        asking += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            asking -= 1
+        return True
+
+    async with shop(premium) as trial:
+        line = await trial.connect()
+        line.stream("Tokens")
+        await settle()
+        for number in range(10):
+            line.refresh(Identity("ada", {"tier": f"{number}"}))
+            await settle()
+        assert asking == 1
+
+
 async def test_a_policy_that_fails_ends_the_stream(caplog: pytest.LogCaptureFixture) -> None:
     def premium(context: PolicyContext) -> bool:
         if context.identity is BASIC:
@@ -390,3 +428,17 @@ async def test_expiry_closes_within_a_heartbeat_even_when_calls_wait_and_reading
         trial.held.set()
         await settle()
         at.assert_nothing_left()
+
+
+@pytest.mark.statement(186)
+async def test_expiry_ends_streams_and_tells_calls_that_run(trial: Trial) -> None:
+    line = await trial.connect()
+    streaming, _ = line.stream("Tokens"), line.call("UntilAborted")
+    await settle()
+    assert line.take() == [item(streaming, 1)]
+    line.transport.expired = True
+    await trial.at.tick()
+    assert await line.ended() == [{"type": 7, "allowReconnect": True}]
+    await settle()
+    assert sorted(trial.told) == ["disconnected: None", "saw the abort", "stream ended"]
+    trial.at.assert_nothing_left()

@@ -66,8 +66,10 @@ async def test_an_expired_identity_ends_the_input_with_an_invitation_to_reconnec
     pipe.tick(1001.0)
     await pipe.inbox.feed(b"x")
     assert await pipe.receive() == b"x"
+    assert not pipe.expired
     pipe.scope.identity = Identity("ada", expires_at=time.time() - 1)
     pipe.tick(1002.0)
+    assert pipe.expired
     with pytest.raises(ConnectionClosed) as caught:
         await pipe.receive()
     assert caught.value.allow_reconnect

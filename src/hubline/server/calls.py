@@ -87,6 +87,7 @@ class Call(InTurn):
         "message",
         "method",
         "mistake",
+        "recheck",
         "refusal",
         "started",
         "streaming",
@@ -110,6 +111,8 @@ class Call(InTurn):
         self.cancellation = Cancellation() if method.cancellation is not None else None
         self.injector: Injector | None = None
         self.task: asyncio.Task[None] | None = None
+        self.recheck: asyncio.Task[None] | None = None
+        """Asks whether it may go on after a refresh. One at a time, so that refreshing on and on piles nothing up."""
         self.started = self.streaming = self.cancelled = False
         self.refusal = ""
         """Why it was ended while it ran; its completion says so, whatever the method made of it."""

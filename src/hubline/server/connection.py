@@ -261,6 +261,8 @@ class HubConnectionContext:
 
     def _refreshed(self) -> None:
         """The transport has another identity. What runs keeps the old one; streams must be admitted with the new."""
+        if self._closing is not None:
+            return
         before, scope = self.user_id, self._transport.scope
         changed = scope.user_id != before
         if changed and not self._runtime.options.allow_user_id_change_on_refresh:

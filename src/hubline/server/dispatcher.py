@@ -60,7 +60,9 @@ class Dispatcher:
         """The connection has another identity: streams that run must be admitted anew, and the hub is told."""
         for call in self._live:
             if call.started and call.streams and call.method.requirements:
-                self._runtime.tasks.start(self._admit_again(call, self._connection.context))
+                if call.recheck is not None:
+                    call.recheck.cancel()
+                call.recheck = self._runtime.tasks.start(self._admit_again(call, self._connection.context))
         if self._begun:
             self._announce()
         else:
