@@ -85,6 +85,15 @@ async def test_the_model_report_counts_where_it_is_more(usage: Usage, expected: 
         assert await used(under_test, ada) == expected
 
 
+async def test_an_answer_that_was_said_to_its_end_is_complete_whatever_it_cost() -> None:
+    async with chat(model=Reporting([WORD], Usage(500, 20)), guest_tokens=100, system_prompt="") as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("Why?")
+        text, answer = await ada.ended()
+        assert (text, answer["state"], answer["error"]) == (WORD, "completed", None)
+        await ada.news("BudgetChanged", lambda budget: budget["left"] == 0)
+
+
 async def test_a_stopped_answer_costs_what_was_said_and_once() -> None:
     gate = Gate()
     async with chat([WORD] * 3, gate=gate, system_prompt="") as under_test:

@@ -44,16 +44,15 @@ class Ticket:
         await self._count(self._characters // CHARACTERS)
 
     async def heard(self, delta: Delta) -> None:
-        """Count a piece of the answer.
+        """Count a piece of the answer. With the model's report, which comes at the end, all of it has been said.
 
         Raises:
             QuotaExceeded: with it, the tokens of the day are used up.
         """
         self._characters += len(delta.text)
-        total = self._characters // CHARACTERS
+        await self._count(self._characters // CHARACTERS)
         if delta.usage is not None:
-            total = max(total, delta.usage.input_tokens + delta.usage.output_tokens)
-        await self._count(total, at_once=delta.usage is not None)
+            self._total = max(self._total, delta.usage.input_tokens + delta.usage.output_tokens)
 
     async def release(self) -> None:
         """The answer is at its end: another question may be asked."""
@@ -67,9 +66,9 @@ class Ticket:
         except StoreError:
             logger.error("%d tokens of %s were not counted", self._total - self._stored, self.user.id)
 
-    async def _count(self, total: int, *, at_once: bool = False) -> None:
+    async def _count(self, total: int) -> None:
         self._total = max(self._total, total)
-        if self._total - self._stored >= (1 if at_once else STEP):
+        if self._total - self._stored >= STEP:
             with suppress(StoreError):  # they are counted with the next ones
                 await self._store()
 
