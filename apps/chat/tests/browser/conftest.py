@@ -113,6 +113,7 @@ def is_live(page: Page) -> None:
 
 def sign_in(page: Page, name: str, password: str) -> None:
     """By the form of the first screen, whichever way it shows."""
+    page.get_by_label("Your name").wait_for()
     if page.get_by_role("button", name="Sign in with a password").is_visible():
         page.get_by_role("button", name="Sign in with a password").click()
     page.get_by_label("Your name").fill(name)
@@ -140,11 +141,17 @@ def picture() -> Picture:
 
 AXE = ROOT / "apps" / "chat" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SIZES = ((360, 740), (768, 1000), (1280, 800), (1920, 1000))
-COLOURS_HAVE_CHANGED = """
-() => Promise.allSettled(
-  document.getAnimations().filter((each) => each instanceof CSSTransition).map((each) => each.finished),
-)
+DRAWN = """
+async (scheme) => {
+  const frame = () => new Promise((drawn) => requestAnimationFrame(drawn));
+  while (!matchMedia(`(prefers-color-scheme: ${scheme})`).matches) await frame();
+  await frame();
+  await frame();
+  const changes = document.getAnimations().filter((each) => each instanceof CSSTransition);
+  await Promise.allSettled(changes.map((each) => each.finished));
+}
 """
+"""Waits until a page has been drawn in its new size and colours."""
 
 
 def problems_of(page: Page, name: str, picture: Picture, sizes: tuple[tuple[int, int], ...] = SIZES) -> list[str]:
@@ -155,7 +162,7 @@ def problems_of(page: Page, name: str, picture: Picture, sizes: tuple[tuple[int,
         page.set_viewport_size({"width": width, "height": height})
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-            page.evaluate(COLOURS_HAVE_CHANGED)
+            page.evaluate(DRAWN, scheme)
             found = page.evaluate("async () => (await axe.run({ resultTypes: ['violations'] })).violations")
             place = f"{name} {width} {scheme}"
             problems += [f"{place}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in found]
