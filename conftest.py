@@ -40,11 +40,18 @@ def _refpeer() -> str | None:
     return None if os.environ.get("HUBLINE_REFPEER") else "HUBLINE_REFPEER does not name the reference peer's run.sh"
 
 
+def _nginx() -> str | None:
+    if shutil.which("nginx") or Path("/usr/sbin/nginx").exists():
+        return None
+    return "nginx is missing: on Debian, apt-get install nginx"
+
+
 NEEDS: dict[str, Callable[[], str | None]] = {
     "interop": _interop,
     "browser": _browser,
     "model": _model,
     "refpeer": _refpeer,
+    "nginx": _nginx,
 }
 """Marker → why a test with it cannot run here, or None when it can."""
 
