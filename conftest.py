@@ -46,12 +46,17 @@ def _nginx() -> str | None:
     return "nginx is missing: on Debian, apt-get install nginx"
 
 
+def _systemd() -> str | None:
+    return None if shutil.which("systemd-analyze") else "systemd-analyze is missing: on Debian, apt-get install systemd"
+
+
 NEEDS: dict[str, Callable[[], str | None]] = {
     "interop": _interop,
     "browser": _browser,
     "model": _model,
     "refpeer": _refpeer,
     "nginx": _nginx,
+    "systemd": _systemd,
 }
 """Marker → why a test with it cannot run here, or None when it can."""
 

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -43,7 +42,7 @@ def test_the_unit_gives_more_time_and_descriptors_than_hubline_takes() -> None:
     assert int(settings["LimitNOFILE"]) > 20_000
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here to look at the unit")
+@pytest.mark.systemd
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     text = (DEPLOY / "hubline.service").read_text("utf-8")
     text = text.replace("/srv/chat/.venv/bin/hubline", sys.executable).replace("/srv/chat", str(tmp_path))
