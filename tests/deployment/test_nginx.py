@@ -4,16 +4,19 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from hubline.servers.uvicorn import configure
 from tests.cli.running import hubline
-from tests.deployment.nginx import CONFIGURATION, Nginx, nginx
+from tests.deployment.nginx import CONFIGURATION, Nginx, free_port, nginx
 from tests.interop.running import contract_server
 from tests.interop.test_javascript import FEWEST, JS, assert_all_passed, install, results_against
+from tests.servers.raw_client import TEXT, RawWebSocket
 
 pytestmark = [pytest.mark.nginx, pytest.mark.timeout(240)]
 
@@ -22,6 +25,7 @@ GUIDE = ROOT / "docs" / "guides" / "deployment.md"
 APPLICATION = "tests.deployment.application:app"
 NOWHERE = "http://127.0.0.1:9"
 SECRET = "token-that-nobody-may-read"
+HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
 
 
 @asynccontextmanager
@@ -39,31 +43,125 @@ def negotiation(url: str, **options: object) -> httpx.Response:
         return client.post(f"{url}/behind/negotiate?negotiateVersion=1", **options)  # type: ignore[arg-type]
 
 
+class Driver:
+    """The official client in Node, with a connection for each transport and codec."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def answer(self, line: str = "") -> Any:
+        """What it says next or, with a line, to that."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        if line:
+            self._process.stdin.write(f"{line}\n".encode())
+        said = await self._process.stdout.readline()
+        assert said, "the client ended: its error is on this test's error output"
+        return json.loads(said)
+
+
+@asynccontextmanager
+async def official_client(url: str) -> AsyncIterator[Driver]:
+    install()
+    process = await asyncio.create_subprocess_exec(
+        *("node", "proxy-check.mjs", f"{url}/behind", SECRET),
+        cwd=JS,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(60):
+            yield Driver(process)
+            await process.communicate(b"")
+            assert process.returncode == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 @pytest.mark.interop
 async def test_the_official_client_on_every_transport_sees_no_proxy(tmp_path: Path) -> None:
-    install()
+    async with behind(tmp_path) as running, official_client(running.url) as client:
+        results = await client.answer()
+        assert len(results) == 5
+        for each in results:
+            assert each["address"] == ["127.0.0.1", "127.0.0.1"]
+            assert (each["size"], each["items"]) == (500_000, ["first", "last"]), each
+
+
+@pytest.mark.interop
+async def test_official_clients_stay_over_a_reload_and_come_back_after_restarts(tmp_path: Path) -> None:
+    port = str(free_port())
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(hubline(ROOT, "run", APPLICATION, "--port", port))
+        backend = await first.url()
+        with nginx(backend, tmp_path) as running:
+            client = await stack.enter_async_context(official_client(running.url))
+            await client.answer()
+            running.reload()
+            assert await client.answer("call") == {"sizes": [4] * 5, "returns": [0] * 5}
+
+            first.process.terminate()
+            assert await first.end() == 0
+            while negotiation(running.url).status_code != 502:
+                pass
+            second = await stack.enter_async_context(hubline(ROOT, "run", APPLICATION, "--port", port))
+            await second.url()
+            assert await client.answer("return") == {"sizes": [6] * 5, "returns": [1] * 5}
+        with nginx(backend, tmp_path, port=running.port) as running:
+            assert await client.answer("return") == {"sizes": [6] * 5, "returns": [2] * 5}
+            assert '"GET /behind" 101' in running.access_log
+            assert '"POST /behind/negotiate" 502' in running.access_log
+            assert SECRET not in running.logs
+            assert "access_token" not in running.logs
+
+
+async def test_no_log_of_nginx_has_a_token_whatever_goes_wrong(tmp_path: Path) -> None:
+    query = f"/behind?access_token={SECRET}"
+    with nginx(NOWHERE, tmp_path) as running:
+        async with httpx.AsyncClient(base_url=running.url, headers={"upgrade": "websocket"}) as http:
+            answers = await asyncio.gather(*(http.get(query) for _ in range(150)))
+            too_large = await http.post(query, content=b"x" * 1_048_577)
+        assert {answer.status_code for answer in answers} == {429, 502}
+        assert too_large.status_code in (413, 429)
+        assert running.access_log.count('"GET /behind" 502') >= 100
+    assert SECRET not in running.logs
+
+
+async def test_good_bye_and_close_code_pass_through(tmp_path: Path) -> None:
     async with hubline(ROOT, "run", APPLICATION, "--port", "0") as command:
-        backend = await command.url()
-        with nginx(backend, tmp_path) as first:
-            client = await asyncio.create_subprocess_exec(
-                *("node", "proxy-check.mjs", f"{first.url}/behind", SECRET),
-                cwd=JS,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-            )
-            assert client.stdout is not None
-            results = json.loads(await client.stdout.readline() or "[]")
-            log = first.access_log
-        with nginx(backend, tmp_path, port=first.port):
-            told, _ = await client.communicate(b"the proxy is there again\n")
-    assert len(results) == 5
-    for each in results:
-        assert each["address"] == ["127.0.0.1", "127.0.0.1"]
-        assert (each["size"], each["items"]) == (500_000, ["first", "last"]), each
-    assert json.loads(told) == [4] * 5
-    assert "/behind" in log
-    assert SECRET not in log
-    assert "access_token" not in log
+        with nginx(await command.url(), tmp_path) as running:
+            websocket = await RawWebSocket.open(running.url, "/behind")
+            assert websocket.status == 101
+            websocket.send(HANDSHAKE)
+            assert await websocket.frame() == (TEXT, b"{}\x1e")
+            command.process.terminate()
+            assert await websocket.messages() == ['{"type":7,"allowReconnect":true}\x1e', "close 1000"]
+            assert await command.end() == 0
+
+
+async def test_a_poll_that_finds_nothing_is_answered_at_its_time_out_and_the_connection_lives_on(
+    tmp_path: Path,
+) -> None:
+    async with behind(tmp_path) as running, httpx.AsyncClient(base_url=running.url) as http:
+        token = (await http.post("/behind/negotiate?negotiateVersion=1")).json()["connectionToken"]
+        url = f"/behind?id={token}"
+        assert (await http.get(url)).status_code == 200
+        await http.post(url, content=HANDSHAKE)
+        assert (await http.get(url)).text == "{}\x1e"
+        idle = await http.get(url)
+        assert (idle.status_code, idle.content) == (200, b"")
+        assert idle.elapsed.total_seconds() > 0.4
+        await http.post(url, content=b'{"type":1,"invocationId":"1","target":"Size","arguments":["abc"]}\x1e')
+        assert (await http.get(url)).text == '{"type":3,"invocationId":"1","result":3}\x1e'
+        await http.delete(url)
+
+
+def test_nginx_gives_up_idle_connections_before_uvicorn_does() -> None:
+    found = re.search(r"keepalive_timeout (\d+)s;", CONFIGURATION.read_text("utf-8"))
+    assert found is not None
+    assert int(found[1]) < configure(None).timeout_keep_alive
 
 
 @pytest.mark.interop

@@ -1,5 +1,7 @@
 // Run by tests/deployment/test_nginx.py: `node proxy-check.mjs URL TOKEN` drives the official client through a proxy.
-import { once } from "node:events";
+// It answers the lines on its input with one line each: `call` calls on every connection, and `return` does so when every
+// one has reconnected once more. The answers hold how often each has.
+import { createInterface } from "node:readline";
 import { HttpTransportType, HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
 import { protocolOf } from "./support.mjs";
 
@@ -38,6 +40,23 @@ async function streamed(connection, gate) {
   return items;
 }
 
+/** Counts how often a connection came back, and lets the test wait for it. */
+class Returns {
+  constructor(connection) {
+    this.count = this.expected = 0;
+    this.waiting = () => {};
+    connection.onreconnected(() => {
+      this.count += 1;
+      this.waiting();
+    });
+  }
+
+  async next() {
+    this.expected += 1;
+    while (this.count < this.expected) await new Promise((resolve) => (this.waiting = resolve));
+  }
+}
+
 const results = [];
 const connections = [];
 for (const [transport, codec] of PAIRS) {
@@ -51,12 +70,13 @@ for (const [transport, codec] of PAIRS) {
     items: await streamed(connection, `${transport} ${codec}`),
   });
 }
+const returns = connections.map((connection) => new Returns(connection));
 console.log(JSON.stringify(results));
 
-// The proxy is restarted now. Everybody comes back.
-const back = connections.map((connection) => new Promise((resolve) => connection.onreconnected(resolve)));
-await once(process.stdin, "data");
-await Promise.all(back);
-console.log(JSON.stringify(await Promise.all(connections.map((connection) => connection.invoke("Size", "back")))));
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line === "return") await Promise.all(returns.map((each) => each.next()));
+  const sizes = await Promise.all(connections.map((connection) => connection.invoke("Size", line)));
+  console.log(JSON.stringify({ sizes, returns: returns.map((each) => each.count) }));
+}
 await Promise.all(connections.map((connection) => connection.stop()));
 process.exit(0);
