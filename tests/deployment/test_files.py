@@ -1,7 +1,11 @@
 """The unit of systemd and the Dockerfile, as far as they can be tried without systemd and without images."""
 
+import asyncio
+import json
+import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,8 +81,52 @@ def test_the_image_installs_what_the_makefile_does() -> None:
     assert f"MODEL := {model}\n" in (ROOT / "Makefile").read_text("utf-8")
 
 
-def test_the_image_ends_in_good_order() -> None:
-    last = dict(instructions())
-    assert last["STOPSIGNAL"] == "SIGTERM"
-    assert last["CMD"] == '["python", "-m", "hubline_chat"]'
-    assert last["USER"] == "hubline"
+def laid_out(directory: Path) -> None:
+    """Copy what the second stage copies from the repository, to where it is copied."""
+    final = instructions()[max(i for i, (name, _) in enumerate(instructions()) if name == "FROM") :]
+    for name, rest in final:
+        *sources, target = rest.split()
+        if name != "COPY" or sources[0].startswith("--from"):
+            continue
+        for source in sources:
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, directory / target)
+            else:
+                shutil.copy(ROOT / source, directory / target)
+
+
+async def test_the_image_starts_is_found_healthy_and_ends_in_good_order(tmp_path: Path) -> None:
+    laid_out(tmp_path)
+    found = dict(instructions())
+    assert found["STOPSIGNAL"] == "SIGTERM"
+    assert found["USER"] == "hubline"
+    port = str(free_port())
+    settings = dict(pair.split("=", 1) for pair in found["ENV"].split())
+    settings |= {
+        "PYTHONPATH": settings["PYTHONPATH"].replace("/srv/hubline", str(tmp_path)),
+        "HUBLINE_CHAT_DATA": str(tmp_path / "data"),
+        "HUBLINE_CHAT_PORT": port,
+        "HUBLINE_CHAT_MODEL_URL": "http://127.0.0.1:9/v1",
+        "HUBLINE_CHAT_MODEL": "none",
+    }
+    program, *arguments = json.loads(found["CMD"])
+    check, *checking = json.loads(found["HEALTHCHECK"].removeprefix("CMD ").replace(":8000/", f":{port}/"))
+    assert (program, check) == ("python", "python")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, cwd=tmp_path, env=os.environ | settings, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(60):
+            assert process.stdout is not None
+            while b"is open at" not in (line := await process.stdout.readline()):
+                assert line, "the chat ended"
+            healthy = await asyncio.create_subprocess_exec(sys.executable, *checking)
+            assert await healthy.wait() == 0
+            process.terminate()
+            rest = await process.stdout.read()
+            assert await process.wait() == 0
+            assert b"Stopped." in rest
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
