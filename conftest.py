@@ -53,12 +53,24 @@ def _refpeer() -> str | None:
     return None if os.environ.get("HUBLINE_REFPEER") else "HUBLINE_REFPEER does not name the reference peer's run.sh"
 
 
+def _nginx() -> str | None:
+    if shutil.which("nginx") or Path("/usr/sbin/nginx").exists():
+        return None
+    return "nginx is missing: on Debian, apt-get install nginx"
+
+
+def _systemd() -> str | None:
+    return None if shutil.which("systemd-analyze") else "systemd-analyze is missing: on Debian, apt-get install systemd"
+
+
 NEEDS: dict[str, Callable[[], str | None]] = {
     "interop": _interop,
     "browser": _browser,
     "model": _model,
     "postgres": _postgres,
     "refpeer": _refpeer,
+    "nginx": _nginx,
+    "systemd": _systemd,
 }
 """Marker → why a test with it cannot run here, or None when it can."""
 

@@ -4,8 +4,6 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -15,6 +13,7 @@ from typer.testing import CliRunner
 from hubline.auth.jwt import make_token
 from hubline.cli.commands import commands
 from hubline.cli.loading import load
+from tests.cli.running import hubline
 from tests.servers.raw_client import RawWebSocket
 
 APPLICATION = """
@@ -59,49 +58,6 @@ hubs = HubApp({"/chat": ChatHub})
 HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
 WELCOME = '{"type":1,"target":"Welcome","arguments":[]}\x1e'
 GOODBYE = '{"type":7,"allowReconnect":true}\x1e'
-
-
-class Running:
-    """A process of the command; what it logs is gathered in `log`."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.log: list[str] = []
-
-    async def until(self, text: str) -> str:
-        """The first line with `text` in it."""
-        assert self.process.stdout is not None
-        while line := (await self.process.stdout.readline()).decode():
-            self.log.append(line)
-            if text in line:
-                return line
-        raise AssertionError(f"{text!r} did not come, but {''.join(self.log)}")
-
-    async def url(self) -> str:
-        line = await self.until("Hubline listens on")
-        return line.split()[3]
-
-    async def end(self) -> int:
-        assert self.process.stdout is not None
-        self.log.append((await self.process.stdout.read()).decode())
-        return await self.process.wait()
-
-
-@asynccontextmanager
-async def hubline(directory: Path, *arguments: str) -> AsyncIterator[Running]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hubline.cli.main", *arguments),
-        cwd=directory,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(60):
-            yield Running(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 @pytest.fixture

@@ -59,6 +59,12 @@ def run(
     access_log: Annotated[bool, typer.Option(help="Log every request; tokens are blotted out.")] = True,
     drain_timeout: Annotated[float, typer.Option(help="Seconds that clients get to leave in good order.")] = 15.0,
     root_path: Annotated[str, typer.Option(help="Path that a proxy in front has cut off.")] = "",
+    forwarded_allow_ips: Annotated[
+        str | None,
+        typer.Option(
+            help="Proxies whose X-Forwarded-For and -Proto are believed, by address or network. [this machine]"
+        ),
+    ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Start again when a source file changes.")] = False,
     accelerate: Annotated[
         bool, typer.Option(help="Take the accelerated WebSocket path where this version has one.")
@@ -79,6 +85,7 @@ def run(
         log_level=log_level.value,
         access_log=access_log,
         root_path=root_path,
+        forwarded_allow_ips=forwarded_allow_ips,
         reload=reload,
     )
     server = Server(config, drain_timeout=drain_timeout, ready=_announce)

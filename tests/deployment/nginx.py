@@ -1,0 +1,121 @@
+"""nginx with the configuration of `deploy/`, as an ordinary process in a directory of its own."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+
+MAIN = """
+{user}
+daemon off;
+worker_processes {workers};
+pid {directory}/pid;
+error_log {directory}/error.log notice;
+events {{ worker_connections 4096; }}
+http {{
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    include {directory}/hubline.conf;
+}}
+"""
+
+
+WORKERS = 2
+USER = "user root;" if os.geteuid() == 0 else ""
+"""As root it would become `nobody`, who may not write to a directory of a test."""
+
+
+class Nginx:
+    """A running nginx: its address, and what it logs."""
+
+    def __init__(self, directory: Path, port: int, process: "subprocess.Popen[bytes]") -> None:
+        self.port, self.url = port, f"http://127.0.0.1:{port}"
+        self._directory, self._process = directory, process
+
+    @property
+    def access_log(self) -> str:
+        return (self._directory / "access.log").read_text("utf-8")
+
+    @property
+    def logs(self) -> str:
+        """All that it writes: about requests, about what went wrong with one, and about itself."""
+        return "".join(path.read_text("utf-8") for path in self._directory.glob("*.log"))
+
+    def reload(self) -> None:
+        """Read the configuration again, as `systemctl reload nginx` does; wait until only new workers take requests."""
+        wanted = self._retired() + WORKERS
+        self._process.send_signal(signal.SIGHUP)
+        while self._retired() < wanted:
+            assert self._process.poll() is None, "nginx ended"
+
+    def _retired(self) -> int:
+        return (self._directory / "error.log").read_text("utf-8").count("gracefully shutting down")
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def configured(backend: str, port: int, directory: Path, location: str = "") -> str:
+    """The file of `deploy/` with the addresses of a test, each of which must stand in it exactly once."""
+    text = CONFIGURATION.read_text("utf-8")
+    for old, new in (
+        ("server 127.0.0.1:8000;", f"server {urlsplit(backend).netloc};"),
+        ("listen 80;", f"listen 127.0.0.1:{port};"),
+        ("/var/log/nginx/hubline.log", str(directory / "access.log")),
+        ("/var/log/nginx/hubline.error.log", str(directory / "requests.log")),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    if location:
+        text = re.sub(r"location / \{.*?\n    \}", location, text, flags=re.DOTALL)
+    return text
+
+
+@contextmanager
+def nginx(
+    backend: str, directory: Path, *, location: str = "", rate: str = "20r/s", port: int | None = None
+) -> Iterator[Nginx]:
+    """Run it in front of `backend`; `location` takes the place of that block of the file, `rate` that of its rate."""
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    port = port or free_port()
+    text = configured(backend, port, directory, location)
+    assert text.count("rate=20r/s") == 1
+    (directory / "hubline.conf").write_text(text.replace("rate=20r/s", f"rate={rate}"), "utf-8")
+    (directory / "nginx.conf").write_text(MAIN.format(directory=directory, user=USER, workers=WORKERS), "utf-8")
+    command = [program, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(directory / "nginx.conf")]
+    checked = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stderr
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        running = Nginx(directory, port, process)
+        _until_it_listens(port, process)
+        yield running
+    finally:
+        process.terminate()
+        process.wait(10)
+    assert not re.search(r"\[(?:emerg|alert|crit)\]", running.logs), running.logs
+
+
+def _until_it_listens(port: int, process: "subprocess.Popen[bytes]") -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 5).close()
+        except ConnectionRefusedError:
+            assert process.poll() is None, "nginx did not start"
+        else:
+            return
