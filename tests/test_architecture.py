@@ -72,6 +72,7 @@ BUDGETS: dict[str, int] = {
     "client": 800,
     "models": 650,
     "limits": 350,
+    "servers": 450,
     "testing": 1200,
     "cli": 400,
 }

@@ -1020,6 +1020,22 @@ async def test_what_a_peer_says_stands_short_and_on_one_line_in_the_log(caplog: 
     assert all(len(line) < 300 and "\n" not in line and "forged" in line for line in lines)
 
 
+async def test_a_flood_of_calls_that_come_to_nothing_is_no_flood_of_lines(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with bench(Calls, create=lambda: Calls(Gate())) as hub:
+        ada, bob = await hub.connect(), await hub.connect()
+        for _ in range(20):
+            await ada.result("NoSuchMethod")
+            await ada.result("Add", "no number")
+            await ada.result("Refuse", "so it is")
+        assert len(caplog.records) == 10
+        assert caplog.messages[-1].endswith("; more of this minute are not logged")
+        await bob.result("NoSuchMethod")
+        await hub.clock.advance(60)
+        await ada.result("NoSuchMethod")
+        assert len(caplog.records) == 12
+
+
 @pytest.mark.statement(164)
 async def test_policies_see_the_arguments_and_the_user_of_the_moment() -> None:
     async with bench(Guarded, create=lambda: Guarded(Gate()), policies=POLICIES) as hub:

@@ -39,8 +39,12 @@ class RawWebSocket:
 
     def send(self, payload: bytes, opcode: int = TEXT) -> None:
         """One frame of at most 64 KiB, masked with zeros."""
+        self.fragment(payload, 0x80 | opcode)
+
+    def fragment(self, payload: bytes, first: int) -> None:
+        """A frame whose first byte is `first`: without 0x80, more of the message follows."""
         size = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
-        self._writer.write(bytes([0x80 | opcode]) + size + bytes(4) + payload)
+        self._writer.write(bytes([first]) + size + bytes(4) + payload)
 
     async def frame(self) -> tuple[int, bytes]:
         """Opcode and payload of the next frame. Raises asyncio.IncompleteReadError at the end."""

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hubline.dispatcher")
 
+REFUSALS_LOGGED = 10
+"""Of one connection a minute: a flood of calls that come to nothing must not become a flood of lines. Ours."""
+
 
 class Dispatcher:
     """The calls of one connection."""
@@ -41,6 +44,7 @@ class Dispatcher:
         self._runtime, self._connection = runtime, connection
         self._running = 0
         self._streaming = 0
+        self._refused, self._minute = 0, float("-inf")
         self._waiting: deque[InTurn] = deque()
         self._calls: dict[str, Call] = {}
         """What a cancellation finds: one call an id, a stream before a plain call."""
@@ -296,7 +300,7 @@ class Dispatcher:
         if isinstance(error, RateLimitExceeded):  # so many that they must not fill the log
             logger.debug("connection %s: %s: %s", connection_id, method.where, error)
         elif isinstance(error, HubError | ConnectionClosed):  # said on purpose, or a peer went away meanwhile
-            logger.info("connection %s: %s: %.200r", connection_id, method.where, str(error))
+            self._log_refusal(f"{method.where}: ", str(error))
         else:
             logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)
         base = errors.STREAM_FAILED if call.streaming else errors.INVOCATION_FAILED.format(method.name)
@@ -327,6 +331,16 @@ class Dispatcher:
             await self._connection.drain()
 
     def _answer_error(self, message: Invocation | StreamInvocation, text: str) -> None:
-        logger.info("connection %s: %.200r", self._connection.id, text)  # the peer's words: short, and on one line
+        self._log_refusal("", text)
         if message.invocation_id:
             self._connection.send(Completion(invocation_id=message.invocation_id, error=text))
+
+    def _log_refusal(self, where: str, text: str) -> None:
+        """Note a call that came to nothing, on one line: the text may be the peer's."""
+        now = self._runtime.clock.now()
+        if now - self._minute >= 60:
+            self._refused, self._minute = 0, now
+        self._refused += 1
+        if self._refused <= REFUSALS_LOGGED:
+            more = "; more of this minute are not logged" if self._refused == REFUSALS_LOGGED else ""
+            logger.info("connection %s: %s%.200r%s", self._connection.id, where, text, more)

@@ -20,6 +20,7 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
 from hubline._tasks import TaskOwner
+from hubline.servers.protocols import HttpProtocol, WebSocketProtocol
 
 DRAIN_STATE = "hubline.drain"
 """Key of the lifespan state; the value is a list of `async` functions to run before sockets are closed."""
@@ -109,7 +110,8 @@ def configure(
         "port": port,
         "log_level": log_level,
         "log_config": log_config(log_level),
-        "ws": "websockets-sansio",  # what `auto` takes, but not in older versions: those take deprecated code
+        "http": HttpProtocol,
+        "ws": WebSocketProtocol,
         "ws_max_size": max_size,
         "ws_per_message_deflate": False,  # costs more than it saves on small messages, and rules out ready-made frames
         "ws_ping_interval": None,  # hubs have their own pings (spec §12, statement 52)

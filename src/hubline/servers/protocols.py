@@ -1,0 +1,187 @@
+"""uvicorn's HTTP and WebSocket protocols with the bounds they lack.
+
+Both are told from their originals only by what a hostile or broken peer meets: it cannot make the server keep
+anything large, and cannot hold a socket by never finishing what it began.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+HEAD_SIZE = 65_536
+"""Bytes of a request's head; also the most that may pass between two pieces of a body. uvicorn's own limit with h11."""
+
+HEADERS = 100
+"""Source: `KestrelServerLimits.MaxRequestHeaderCount`."""
+
+PIPELINED = 16
+"""Requests that wait behind one that is being answered. Ours: no client that we know of pipelines."""
+
+READ_SIZE = 16_384
+"""Bytes read from a WebSocket at a time. Ours: 256 KiB, asyncio's measure, hold 37,000 messages of one byte, and these
+take 9 MB while the application is busy."""
+
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with bounds on the head of a request and on the time that its sender takes.
+
+    A socket is closed when the next head is not complete after `head_timeout` seconds, and when a body comes in at
+    less than `body_rate` bytes a second while the application wants it.
+    """
+
+    head_timeout = 30.0
+    """Source: `KestrelServerLimits.RequestHeadersTimeout`."""
+
+    body_rate = 240.0
+    """Source: `KestrelServerLimits.MinRequestBodyDataRate`, with `body_grace`."""
+
+    body_grace = 5.0
+    """Seconds over which the rate is taken."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._progress = 0
+        self._unfinished = 0
+        """Bytes since something was complete: a head, a piece of a body, a request."""
+        self._received = 0
+        self._deadline: asyncio.TimerHandle | None = None
+        self._waits_for_head = True
+        self._in_head = False
+        self._running: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_deadline()
+        if self._running is not None:  # uvicorn tells the request that came last, and others may wait behind this one
+            self._running.disconnected = True
+            self._running.message_event.set()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        progress = self._progress
+        self._received += len(data)
+        super().data_received(data)
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:  # refused, or a WebSocket now
+            self._forget_deadline()
+            return
+        request: RequestResponseCycle | None = self.cycle
+        self._unfinished = 0 if self._progress != progress else self._unfinished + len(data)
+        if self._unfinished > HEAD_SIZE:
+            self.send_400_response("The request is too large.")
+        elif request is None or request.response_complete:
+            self._await_head()
+        elif request.more_body:
+            self._await_body()
+        else:
+            self._forget_deadline()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
+        if size > HEAD_SIZE or len(self.headers) > HEADERS or len(self.pipeline) >= PIPELINED:
+            raise ValueError("more than a client has reason to send")  # the parser has it answered with 400
+        self._progress += 1
+        self._in_head = False
+        self._forget_deadline()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._progress += 1
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._progress += 1
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_head and not self.transport.is_closing():  # came while the last one was being answered
+            self._await_head()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _await_head(self) -> None:
+        if self._deadline is None or not self._waits_for_head:
+            self._forget_deadline()
+            self._waits_for_head = True
+            self._deadline = self.loop.call_later(self.head_timeout, self.transport.close)
+
+    def _await_body(self) -> None:
+        if self._deadline is None or self._waits_for_head:
+            self._forget_deadline()
+            self._waits_for_head = False
+            self._deadline = self.loop.call_later(self.body_grace, self._check_body, self._received)
+
+    def _check_body(self, before: int) -> None:
+        self._deadline = None
+        if self.cycle.response_complete or not self.cycle.more_body:
+            return
+        if not self.flow.read_paused and self._received - before < self.body_rate * self.body_grace:
+            self.transport.close()
+        else:
+            self._await_body()
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class WebSocketProtocol(asyncio.BufferedProtocol, WebSocketsSansIOProtocol):  # type: ignore[misc]  # `eof_received`
+    """WebSockets whose peer cannot make the server keep more than a message of the greatest size allowed."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._buffer = bytearray()
+        self._joined = bytearray()
+        """The message that is coming in fragments, without its last one."""
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        self._buffer = bytearray(READ_SIZE)
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(memoryview(self._buffer)[:nbytes])
+        self._buffer = bytearray()
+        self.data_received(data)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse()
+
+    def handle_cont(self, event: Any) -> None:
+        """Join what continues a message at once: a list of single bytes takes fifty times their size."""
+        if event.fin:
+            super().handle_cont(event)
+            self._joined = bytearray()
+        elif event.data:
+            if self._joined is not self.frames[0]:
+                self._joined = bytearray(self.frames[0])
+                self.frames = [self._joined]  # type: ignore[list-item]  # uvicorn joins what is in it
+            self._joined += event.data
+
+    def handle_ping(self) -> None:
+        """Leave pings of a peer that does not read unanswered (RFC 6455 §5.5.3): it would pile up pongs."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def _refuse(self) -> None:
+        """The library found the upgrade request too large or malformed; uvicorn would never answer it."""
+        if not self.transport.is_closing():
+            self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
+            self.transport.close()
