@@ -195,7 +195,7 @@ async def test_a_server_that_cannot_deny_an_upgrade_closes_it_before_it_is_accep
 
 
 @pytest.mark.statement(30)
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "HEAD", "OPTIONS", "WEBSOCKET", "websocket", ""])
 async def test_another_verb_is_405(site: Site, method: str) -> None:
     answer = await Request(site.endpoint.connect, method, "id=unknown").answered()
     assert (answer.status, answer.body) == (405, b"")

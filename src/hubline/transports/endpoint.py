@@ -104,16 +104,16 @@ class HubEndpoint:
             await receive()  # `websocket.connect`
         try:
             connection_scope = await self._admit(scope)
-            match "WEBSOCKET" if websocket else scope["method"]:
-                case "WEBSOCKET":
+            match scope["type"], scope.get("method"):  # no word for it beside the verbs: a verb may be any word
+                case "websocket", _:
                     await self._websocket(connection_scope, receive, send)
-                case "GET" if connection_scope.wants_events:
+                case _, "GET" if connection_scope.wants_events:
                     await self._server_sent_events(connection_scope, receive, send)
-                case "GET":
+                case _, "GET":
                     await self._long_polling(connection_scope, scope, receive, send)
-                case "POST":
+                case _, "POST":
                     await self._post(connection_scope, scope, receive, send)
-                case "DELETE":
+                case _, "DELETE":
                     await self._delete(connection_scope, scope, receive, send)
                 case _:
                     raise Refused(plain(405))
