@@ -24,7 +24,14 @@ FAULTS = re.compile(
 @contextmanager
 def contract_server(server: str = "uvicorn", **environment: str) -> Iterator[str]:
     """Start it, yield its address, end it with SIGTERM and look for faults in its log."""
-    command = [sys.executable, "-m", "tests.interop.contract_server", "--port", "0", "--server", server]
+    with running("tests.interop.contract_server", "--port", "0", "--server", server, **environment) as url:
+        yield url
+
+
+@contextmanager
+def running(module: str, *arguments: str, **environment: str) -> Iterator[str]:
+    """The same for any module that prints `listening on URL` when it does."""
+    command = [sys.executable, "-m", module, *arguments]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, stderr=log, text=True

@@ -143,9 +143,9 @@ class HubConnectionContext:
             expected = isinstance(error, HubError)
             logger.log(
                 logging.INFO if expected else logging.ERROR,
-                "connection %s: on_connected refused it: %s",
+                "connection %s: on_connected refused it: %.200r",
                 self.id,
-                error,
+                str(error),
                 exc_info=None if expected else error,
             )
             text = error_text(CONNECTION_FAILED, error, detailed=self._runtime.options.detailed_errors)

@@ -1,0 +1,45 @@
+"""One server under attack for each way of carrying WebSockets, and a bystander during every attack."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.abuse.server import PATHS
+from tests.abuse.target import Bystander, Target, bystander
+from tests.integration.driver import WAYS, Connector, Way, connector
+from tests.interop.running import running
+
+GROUPS = [pytest.param(path, marks=pytest.mark.xdist_group(f"abuse {path}")) for path in PATHS]
+
+
+@pytest.fixture(scope="session", params=GROUPS)
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
+    with running("tests.abuse.server", "--path", request.param) as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+async def a_bystander(server: str) -> AsyncIterator[Bystander]:
+    async with bystander(server) as found:
+        yield found
+
+
+@pytest.fixture
+async def target(server: str, a_bystander: Bystander) -> AsyncIterator[Target]:
+    """The server, with nobody else on it than the bystander."""
+    found = Target(server)
+    await found.until(lambda figures: figures.connections == 1 and figures.waiting == 0)
+    yield found
+    await found.http.aclose()
+
+
+@pytest.fixture(params=WAYS, ids=str)
+def way(request: pytest.FixtureRequest) -> Way:
+    found: Way = request.param
+    return found
+
+
+@pytest.fixture
+async def connect(server: str, way: Way, a_bystander: Bystander) -> AsyncIterator[Connector]:
+    async with connector(server, way) as opener:
+        yield opener

@@ -1,0 +1,157 @@
+"""The server under attack, as a process of its own: hubs behind what `hubline run` sets up, and a page of figures.
+
+    python -m tests.abuse.server --path plain
+
+Limits are the defaults. Only times are shorter, so that tests need not wait for them.
+"""
+
+import argparse
+import asyncio
+import gc
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from hubline import ConnectionScope, Hub, HubApp, HubError, HubOptions, Identity, TransportOptions, authorize
+from hubline.servers.protocols import HttpProtocol
+from hubline.servers.uvicorn import serve
+
+PATHS = ("plain",)
+"""Ways of carrying WebSockets; the accelerated one joins here, and every attack is then made on it too."""
+
+SECRET = "secret detail"
+
+
+class Hasty(HttpProtocol):
+    head_timeout = 1.0
+    body_grace = 1.0
+
+
+class Attacked(Hub):
+    """What a hub can do, for peers that mean ill."""
+
+    async def on_connected(self) -> None:
+        if "refuse" in self.context.scope.query:
+            raise RuntimeError(SECRET)
+
+    async def echo(self, value: Any) -> Any:
+        return value
+
+    async def connection_id(self) -> str:
+        return self.context.connection_id
+
+    async def number(self, value: int) -> int:
+        return value
+
+    async def count(self, n: int) -> AsyncIterator[int]:
+        for number in range(n):
+            yield number
+
+    async def total(self, numbers: AsyncIterator[int]) -> int:
+        return sum([number async for number in numbers])
+
+    async def ask(self, connection_id: str) -> Any:
+        return await self.clients.client(connection_id).invoke("Answer")
+
+    async def throw(self) -> None:
+        raise RuntimeError(SECRET)
+
+    async def refuse(self) -> None:
+        raise HubError("said on purpose") from RuntimeError(SECRET)
+
+    async def unwritable(self) -> Any:
+        return {SECRET: object()}
+
+    async def broken_stream(self) -> AsyncIterator[int]:
+        yield 1
+        raise RuntimeError(SECRET)
+
+    @authorize
+    async def guarded(self) -> str:
+        return SECRET
+
+
+class Calm(Hub):
+    """Where the bystander is."""
+
+    async def echo(self, value: Any) -> Any:
+        return value
+
+
+def authenticate(scope: ConnectionScope) -> Identity | None:
+    user = scope.query.get("user")
+    return Identity(user) if user else None
+
+
+hubs = HubApp(
+    {"/hub": Attacked, "/calm": Calm},
+    options=HubOptions(handshake_timeout=1.0),
+    transport=TransportOptions(disconnect_timeout=1.0),
+    authenticate=authenticate,
+    drain_timeout=1.0,
+)
+
+
+def resident() -> int:
+    """Bytes of memory in use."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def figures(request: Request) -> Response:
+    """What the process holds: bytes of memory, descriptors, tasks, connections and what is queued for them."""
+    gc.collect()
+    transports = hubs.statistics()["transports"]
+    return JSONResponse(
+        {
+            "memory": resident(),
+            "descriptors": len(os.listdir("/proc/self/fd")),
+            "tasks": len(asyncio.all_tasks()),
+            "connections": transports.connections,
+            "waiting": transports.waiting,
+            "queued": transports.queued_bytes,
+            "unread": transports.unread_bytes,
+        }
+    )
+
+
+async def broadcast(request: Request) -> Response:
+    """Send to everybody on the attacked hub; others have their turn in between."""
+    number, size = int(request.query_params["number"]), int(request.query_params["size"])
+    everybody = hubs.context(Attacked).clients.all
+    for _ in range(number):
+        await everybody.send("Receive", "x" * size)
+        await asyncio.sleep(0)
+    return Response()
+
+
+app = Starlette(
+    routes=[Route("/figures", figures), Route("/broadcast", broadcast, methods=["POST"]), Mount("/", hubs)],
+    lifespan=hubs.lifespan,
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The server under attack.")
+    parser.add_argument("--path", choices=PATHS, required=True)
+    parser.parse_args()
+    asyncio.run(
+        serve(
+            app,
+            port=0,
+            log_level="warning",
+            access_log=False,
+            drain_timeout=2.0,
+            ready=lambda url: print(f"listening on {url}", flush=True),
+            http=Hasty,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""What RFC 6455 forbids, and what it allows but nobody needs: the connection of the sender ends, or nothing happens."""
+
+import pytest
+
+from tests.abuse.target import HANDSHAKE, MIB, Target, frame, upgrade
+
+PROTOCOL_ERROR, BAD_DATA, TOO_BIG = 1002, 1007, 1009
+SHAKEN = frame(b"{}\x1e", masked=False)
+CALL = b'{"type":1,"invocationId":"1","target":"Echo","arguments":["still here"]}\x1e'
+ANSWER = b'{"type":3,"invocationId":"1","result":"still here"}\x1e'
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (frame(b"x", 0xC1), PROTOCOL_ERROR),
+        (frame(b"x", 0xA1), PROTOCOL_ERROR),
+        (frame(b"x", 0x91), PROTOCOL_ERROR),
+        (frame(b"x", 0x83), PROTOCOL_ERROR),
+        (frame(b"x", 0x8B), PROTOCOL_ERROR),
+        (frame(b"x", masked=False), PROTOCOL_ERROR),
+        (frame(b"x" * 126, 0x89), PROTOCOL_ERROR),
+        (frame(b"x" * 126, 0x88), PROTOCOL_ERROR),
+        (frame(b"x", 0x09), PROTOCOL_ERROR),
+        (frame(b"x", 0x08), PROTOCOL_ERROR),
+        (frame(b"x", 0x80), PROTOCOL_ERROR),
+        (frame(b"x", 0x01) + frame(b"x"), PROTOCOL_ERROR),
+        (frame(b"\xff\xfe"), BAD_DATA),
+        (frame(b"\xc3", 0x01) + frame(b"\x28", 0x80), BAD_DATA),
+        (frame(b"\x03", 0x88), PROTOCOL_ERROR),
+        (frame(b"\x03\xec", 0x88), PROTOCOL_ERROR),
+        (frame(b"\x00\x01", 0x88), PROTOCOL_ERROR),
+        (frame(b"\xff\xff", 0x88), PROTOCOL_ERROR),
+        (frame(b"\x03\xe8\xff", 0x88), BAD_DATA),
+        (frame(b"", length=2**62), TOO_BIG),
+        (frame(b"", 0x82, length=2**63 - 1), TOO_BIG),
+        (frame(b"", 0x82, length=16 * MIB + 1), TOO_BIG),
+    ],
+    ids=lambda value: value[:6].hex() if isinstance(value, bytes) else str(value),
+)
+async def test_a_forbidden_frame_ends_the_connection(target: Target, data: bytes, code: int) -> None:
+    async with target.websocket(data=frame(HANDSHAKE)) as peer:
+        assert await peer.receive() == SHAKEN
+        said = await peer.exchange(data)
+        assert said[-(said[::-1].index(0x88) + 1) :][2:4] == code.to_bytes(2, "big"), said
+    await target.until(lambda figures: figures.connections == 1)
+
+
+async def test_compression_is_not_negotiated(target: Target) -> None:
+    offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+    async with target.socket(upgrade("/hub", offer)) as peer:
+        head = await peer.receive_until(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert b"extensions" not in head.lower()
+
+
+@pytest.mark.parametrize("first", [0x81, 0x82, 0x8A], ids=["text", "binary", "unasked pong"])
+async def test_ten_thousand_empty_frames_are_nothing(target: Target, first: int) -> None:
+    async with target.websocket(data=frame(HANDSHAKE)) as peer:
+        assert await peer.receive() == SHAKEN
+        await peer.send(frame(b"", first) * 10_000 + frame(CALL))
+        assert await peer.receive() == frame(ANSWER, masked=False)
+
+
+async def test_a_flood_of_pings_by_a_peer_that_does_not_read_costs_no_memory(target: Target) -> None:
+    before = await target.figures()
+    async with target.websocket(data=frame(HANDSHAKE), receive_buffer=4096) as peer:
+        for _ in range(200):
+            await peer.send(frame(b"x" * 125, 0x89) * 1_000)
+        assert (await target.figures()).memory - before.memory < 8 * MIB
+
+
+async def test_a_message_that_never_ends_costs_no_more_than_its_bytes(target: Target) -> None:
+    before = await target.figures()
+    async with target.websocket(data=frame(HANDSHAKE)) as peer:
+        assert await peer.receive() == SHAKEN
+        await peer.send(frame(b"a", 0x01))
+        for _ in range(50):
+            await peer.send(frame(b"a", 0x00) * 5_000 + frame(b"", 0x00) * 5_000)
+        await peer.send(frame(b"", 0x89))
+        assert (await peer.receive()).endswith(frame(b"", 0x8A, masked=False))
+        assert (await target.figures()).memory - before.memory < 4 * MIB
