@@ -159,3 +159,12 @@ def test_the_arguments_of_hub_app_are_documented() -> None:
     page = (ROOT / "docs" / "reference" / "options.md").read_text("utf-8").split("## HubApp")[1]
     named = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `")))
     assert named == list(inspect.signature(hubline.HubApp).parameters)
+
+
+def test_every_threat_of_the_security_guide_has_a_test_that_exists() -> None:
+    page = (ROOT / "docs" / "guides" / "security.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| threat")]
+    assert len(rows) > 30
+    for row in rows:
+        file, _, name = row.split("|")[-2].strip().strip("`").partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text("utf-8"), row
