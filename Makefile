@@ -55,6 +55,18 @@ test-slow: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT)
 	@$(say) "Slow tests, $(BUDGET) seconds for the random ones"
 	@HUBLINE_BUDGET=$(BUDGET) $(PY) -m pytest -m slow $(PYTEST_ARGS)
 
+FUZZ_TARGETS := $(shell sed -n 's/^TARGETS = (\(.*\))/\1/p' fuzz/__init__.py | tr -d '",')
+FUZZ_SECONDS = $(shell echo $$(( ($(BUDGET) + 6) / $(words $(FUZZ_TARGETS)) )))
+
+## fuzz: look for inputs that break something, for BUDGET seconds in all (BUDGET=60)
+.PHONY: fuzz
+fuzz: $(VENV)/.dev
+	@$(PY) -c 'import atheris' 2>/dev/null || { echo "Fuzzing needs atheris, which has wheels for Python 3.11 to 3.13 on Linux (x86-64): make PYTHON=python3.13 …"; exit 1; }
+	@for target in $(FUZZ_TARGETS); do \
+	  $(say) "Fuzzing $$target for $(FUZZ_SECONDS) seconds"; \
+	  $(PY) -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 2>&1 | grep -vE '^(#|INFO|WARN|"|stat::(new|slow|peak))'; \
+	done
+
 ## format: put the sources into their one form
 .PHONY: format
 format: $(VENV)/.dev

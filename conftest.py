@@ -7,6 +7,7 @@ A marker says what a test needs. Where that is missing the test is skipped and t
 import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -63,9 +64,18 @@ def _systemd() -> str | None:
     return None if shutil.which("systemd-analyze") else "systemd-analyze is missing: on Debian, apt-get install systemd"
 
 
+def _fuzz() -> str | None:
+    return (
+        None
+        if importlib.util.find_spec("atheris")
+        else "atheris is missing: it has wheels for Python 3.11 to 3.13 on Linux (x86-64)"
+    )
+
+
 NEEDS: dict[str, Callable[[], str | None]] = {
     "interop": _interop,
     "browser": _browser,
+    "fuzz": _fuzz,
     "model": _model,
     "postgres": _postgres,
     "refpeer": _refpeer,
@@ -74,8 +84,8 @@ NEEDS: dict[str, Callable[[], str | None]] = {
 }
 """Marker → why a test with it cannot run here, or None when it can."""
 
-OPTIONAL = frozenset({"refpeer"})
-"""What even CI may lack: the reference peer is not part of this repository."""
+OPTIONAL = frozenset({"refpeer", "fuzz"} if sys.version_info >= (3, 14) else {"refpeer"})
+"""What even CI may lack: the reference peer is not in this repository, and atheris has no wheel for Python 3.14."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
