@@ -18,7 +18,8 @@ async def test_one_address_gets_a_hundred_places_and_others_notice_nothing(targe
     async with elsewhere(2) as attacker:
         answers = await flood(target, attacker, 3 * ADDRESS_LIMIT)
         refused = [answer for answer in answers if answer.status_code != 200]
-        assert len(refused) == 2 * ADDRESS_LIMIT
+        assert 0 < len(refused) <= 2 * ADDRESS_LIMIT  # fewer where the machine is so slow that the first have expired
+        assert (await target.figures()).waiting <= ADDRESS_LIMIT
         assert {(answer.status_code, answer.headers["retry-after"]) for answer in refused} == {(429, "5")}
         assert await target.token()
         await target.until(lambda figures: figures.waiting == 0)
