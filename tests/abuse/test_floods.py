@@ -3,12 +3,15 @@
 import pytest
 
 from tests.abuse.target import MIB, Target
-from tests.integration.driver import WAYS, WEB_SOCKETS, Connector, Way, call, cancel, done, item, stream
+from tests.integration.driver import POLLING, WAYS, WEB_SOCKETS, Connector, Way, call, cancel, done, item, stream
 
 MANY = 3_000
+STREAMED = [way for way in WAYS if way.transport != POLLING]
+"""Who polls must do that between floods: a second without a poll ends the connection here."""
 ON_JSON = [way for way in WAYS if way.codec == "json"]
 
 
+@pytest.mark.parametrize("way", STREAMED, ids=str)
 async def test_messages_for_unknown_ids_are_ignored(target: Target, connect: Connector) -> None:
     before = await target.figures()
     peer = await connect()
@@ -39,6 +42,7 @@ async def test_more_streams_than_allowed_fail_one_by_one(target: Target, connect
     assert [message["result"] for message in await peer.receive_many(100)] == [0] * 100
 
 
+@pytest.mark.parametrize("way", STREAMED, ids=str)
 async def test_calls_of_methods_that_are_not_there_are_answered_and_cost_nothing(
     target: Target, connect: Connector
 ) -> None:

@@ -26,7 +26,7 @@ def request(token: str | None = None, *, query: str = "", accept: str = "*/*", *
 
 
 def signed(key: Any = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
-    payload = {"sub": "ada", "exp": int(time.time()) + 60, **claims}
+    payload = {"sub": "ada", "exp": int(time.time()) + 7_200, **claims}
     return jwt.encode({name: value for name, value in payload.items() if value is not None}, key, algorithm)
 
 
@@ -46,8 +46,8 @@ async def test_no_token_is_a_stranger() -> None:
 NOW = int(time.time())
 REFUSED = {
     "expired": signed(exp=NOW - 31),
-    "not yet valid": signed(nbf=NOW + 60),
-    "from the future": signed(iat=NOW + 60),
+    "not yet valid": signed(nbf=NOW + 3_600),
+    "from the future": signed(iat=NOW + 3_600),
     "without an end": signed(exp=None),
     "an end that is no number": signed(exp="soon"),
     "an endless end": signed(exp=float("inf")),
@@ -79,7 +79,7 @@ async def test_a_token_that_is_not_valid_is_a_stranger_and_never_logged(
 
 
 async def test_clocks_may_differ_a_little() -> None:
-    late = signed(exp=NOW - 5)
+    late = signed(exp=int(time.time()) - 5)
     assert await BEARER(request(late)) is not None
     assert await JwtBearer(SECRET, algorithms=["HS256"], leeway=0)(request(late)) is None
 

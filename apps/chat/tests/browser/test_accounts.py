@@ -138,6 +138,7 @@ def test_a_session_that_ends_during_a_chat_loses_nothing_of_the_person(enter: En
 
 
 def test_somebody_else_gets_nothing_of_whose_session_ended(enter: Enter) -> None:
+    enter("Ada").context.close()
     page = enter("Linus")
     page.get_by_role("textbox", name="Message").fill("A secret of Linus's")
     page.context.clear_cookies()
