@@ -65,7 +65,7 @@ class RawWebSocket:
                     self.send(payload, CLOSE)
                 else:
                     found.append(payload.decode())
-        except (asyncio.IncompleteReadError, ConnectionResetError):  # reset: a process that ended before our answer came
+        except (asyncio.IncompleteReadError, ConnectionResetError):  # the latter when our answer comes too late
             self._writer.close()
             return found
 
