@@ -53,8 +53,8 @@ class HubApp:
     that stands at several paths is one hub: its clients reach each other.
 
     `authenticate` says who a request comes from, before anything else is done for it; without it, the user that an
-    `AuthenticationMiddleware` of Starlette has found. `user_id` is asked once for each connection, for the name by
-    which `clients.user(…)` finds it; without it, the identity's. `allowed_origins` are the web
+    `AuthenticationMiddleware` of Starlette has found. `user_id` says by which name `clients.user(…)` finds
+    a connection, which keeps the one of its first request; without it, the identity's. `allowed_origins` are the web
     pages that may connect besides those of the same origin; it sets up CORS for them. `trusted_proxies` are the
     addresses and networks whose `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are
     given to clients to leave at shutdown. `readiness_path` answers 200, and 503 once draining has begun. An `async

@@ -44,7 +44,7 @@ class Caps:
 
     def wait(self, scope: ConnectionScope) -> Place:
         """A place for a connection that is negotiated and not opened yet. Raises `TooMany`."""
-        self._check(scope)
+        self._with_room(scope)
         limit = self._options.waiting_per_address
         if limit is None:
             return []
@@ -54,8 +54,7 @@ class Caps:
 
     def open(self, scope: ConnectionScope) -> Place:
         """A place for a connection that is open. Raises `TooMany`."""
-        self._check(scope)
-        return _taken([(counter, key) for _, counter, key, _ in self._capped(scope)])
+        return _taken(self._with_room(scope))
 
     def leave(self, place: Place) -> None:
         """Give a place back."""
@@ -65,10 +64,13 @@ class Caps:
                 del counter[key]
         place.clear()
 
-    def _check(self, scope: ConnectionScope) -> None:
-        for whose, counter, key, limit in self._capped(scope):
+    def _with_room(self, scope: ConnectionScope) -> Place:
+        """What one more open connection would take, once there is room for it. Raises `TooMany`."""
+        capped = self._capped(scope)
+        for whose, counter, key, limit in capped:
             if counter[key] >= limit:
                 raise TooMany(whose, key, limit, "open")
+        return [(counter, key) for _, counter, key, _ in capped]
 
     def _capped(self, scope: ConnectionScope) -> list[tuple[str, "Counter[str]", str, int]]:
         """The caps that count open connections, as far as they are set and apply."""
