@@ -66,5 +66,6 @@ async def test_a_client_that_never_pings_costs_a_descriptor_and_two_tasks_and_is
             assert await peer.receive() == frame(b"{}\x1e", masked=False)
         now = await target.figures()
         assert now.descriptors - before.descriptors == PEERS
-        assert now.tasks - before.tasks <= 2 * PEERS
+        # The bystander never rests: a call of its own may be running now that was not before.
+        assert now.tasks - before.tasks <= 2 * PEERS + 1
     await target.until(lambda figures: figures.connections == 1)
