@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -171,13 +172,12 @@ class LocalModel:
         try:
             async with asyncio.timeout(LOAD_TIMEOUT):
                 child.stdin.write(self._settings.dump())
-                await child.stdin.drain()
+                with suppress(ConnectionError):  # it ended without listening, and may still have said why
+                    await child.stdin.drain()
                 line = await child.stdout.readline()
         except TimeoutError:
             self._reason = f"it was not loaded after {LOAD_TIMEOUT:.0f} s"
             child.kill()
-            return None
-        except ConnectionError:
             return None
         answer: dict[str, str] = json.loads(line) if line else {}
         if "error" in answer:
