@@ -10,6 +10,7 @@ import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from hubline import ConnectionScope, Hub, HubApp, HubError, HubOptions, Identity, TransportOptions, authorize
+from hubline import ConnectionScope, Hub, HubApp, HubError, HubOptions, HubRoute, Identity, TransportOptions, authorize
 from hubline.servers.protocols import HttpProtocol
 from hubline.servers.uvicorn import serve
+from hubline.transports import registry
 
 PATHS = ("plain",)
 """Ways of carrying WebSockets; the accelerated one joins here, and every attack is then made on it too."""
@@ -77,6 +79,10 @@ class Attacked(Hub):
         return SECRET
 
 
+class Patient(Attacked):
+    """With the times of the defaults, for peers that take theirs."""
+
+
 class Calm(Hub):
     """Where the bystander is."""
 
@@ -89,10 +95,16 @@ def authenticate(scope: ConnectionScope) -> Identity | None:
     return Identity(user) if user else None
 
 
+transport = TransportOptions(disconnect_timeout=1.0)
 hubs = HubApp(
-    {"/hub": Attacked, "/calm": Calm},
+    {
+        "/hub": Attacked,
+        "/own": HubRoute(Attacked, transport=replace(transport, same_user=True)),
+        "/patient": HubRoute(Patient, options=HubOptions(), transport=TransportOptions()),
+        "/calm": Calm,
+    },
     options=HubOptions(handshake_timeout=1.0),
-    transport=TransportOptions(disconnect_timeout=1.0),
+    transport=transport,
     authenticate=authenticate,
     drain_timeout=1.0,
 )
@@ -140,6 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The server under attack.")
     parser.add_argument("--path", choices=PATHS, required=True)
     parser.parse_args()
+    registry.HEARTBEAT = 0.1
     asyncio.run(
         serve(
             app,
@@ -149,6 +162,7 @@ def main() -> None:
             drain_timeout=2.0,
             ready=lambda url: print(f"listening on {url}", flush=True),
             http=Hasty,
+            timeout_keep_alive=1,
         )
     )
 

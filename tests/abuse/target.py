@@ -13,11 +13,8 @@ from typing import Any
 import httpx
 
 from hubline._tasks import TaskOwner
-from tests.integration.driver import WEB_SOCKETS, Peer, Way
+from tests.integration.driver import WEB_SOCKETS, Peer, Way, call, done
 from tests.integration.lines import Endpoint, WebSocketLine
-
-ELSEWHERE = "127.0.0.2"
-"""Where attackers call from that use up what one address may have."""
 
 HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
 PATIENCE = 15.0
@@ -71,9 +68,13 @@ class Target:
         (await self.http.post("/broadcast", params={"number": number, "size": size}, timeout=120)).raise_for_status()
 
     @asynccontextmanager
-    async def socket(self, data: bytes = b"", *, receive_buffer: int | None = None) -> AsyncIterator["Socket"]:
-        """A TCP connection on which `data` has been sent."""
+    async def socket(
+        self, data: bytes = b"", *, receive_buffer: int | None = None, address: str = ""
+    ) -> AsyncIterator["Socket"]:
+        """A TCP connection on which `data` has been sent, from another address of this machine if one is given."""
         sock = socket.socket()
+        if address:
+            sock.bind((address, 0))
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)
@@ -165,28 +166,32 @@ def frame(payload: bytes, first: int = 0x81, *, length: int | None = None, maske
     return head + (bytes(4) if masked else b"") + payload
 
 
-def elsewhere(number: int) -> httpx.AsyncClient:
-    """A client on another address of this machine, one for each number."""
-    transport = httpx.AsyncHTTPTransport(local_address=f"127.0.0.{number}")
-    return httpx.AsyncClient(transport=transport, timeout=PATIENCE)
-
-
 class Bystander:
     """Calls `Echo` on a connection of its own, one call after the other, and notes how long the slowest took."""
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self.calls, self.slowest = 0, 0.0
-        self.answered = asyncio.Event()
+        self._answered = asyncio.Event()
 
     async def run(self) -> None:
         while True:
             began = time.monotonic()
             text = os.urandom(4).hex()
-            assert await self._peer.result("Echo", text) == text
+            await self._peer.send(call(text, "Echo", text))
+            while (answer := await self._peer.receive()) == {"type": 6}:  # it may be here for longer than 15 s
+                pass
+            assert answer == done(text, result=text)
             self.slowest = max(self.slowest, time.monotonic() - began)
             self.calls += 1
-            self.answered.set()
+            self._answered.set()
+
+    async def turn(self) -> None:
+        """Until a call has been made and answered from now on. So the server has read what was sent to it before."""
+        async with asyncio.timeout(PATIENCE):
+            for _ in range(2):  # the first may have been under way
+                self._answered.clear()
+                await self._answered.wait()
 
 
 @asynccontextmanager
@@ -201,10 +206,7 @@ async def bystander(url: str) -> AsyncIterator[Bystander]:
         try:
             yield found
             assert not working.done(), working.exception()
-            async with asyncio.timeout(PATIENCE):
-                for _ in range(3):
-                    found.answered.clear()
-                    await found.answered.wait()
+            await found.turn()
         finally:
             working.cancel()
             await asyncio.wait([working])

@@ -2,6 +2,8 @@
 
 from contextlib import AsyncExitStack
 
+import pytest
+
 from tests.abuse.target import HANDSHAKE, Target, frame, request, upgrade
 
 EVENTS = "Accept: text/event-stream"
@@ -17,6 +19,7 @@ HALF_REQUESTS = [
 HALF_HANDSHAKES = [b"", frame(HANDSHAKE[:10]), frame(HANDSHAKE)[:10], frame(HANDSHAKE, 0x01)[:12]]
 
 
+@pytest.mark.usefixtures("nobody_waits")
 async def test_half_a_request_holds_nothing(target: Target) -> None:
     before = await target.figures()
     async with AsyncExitStack() as stack:
@@ -58,6 +61,7 @@ async def test_a_client_that_polls_once_and_never_again_is_forgotten(target: Tar
     await target.until(lambda figures: figures.connections == 1)
 
 
+@pytest.mark.usefixtures("nobody_waits")
 async def test_a_client_that_never_pings_costs_a_descriptor_and_two_tasks_and_is_borne_with(target: Target) -> None:
     before = await target.figures()
     async with AsyncExitStack() as stack:

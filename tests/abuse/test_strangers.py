@@ -1,28 +1,71 @@
 """Two users who guess at each other's ids; secrets that no error may tell."""
 
 import asyncio
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.abuse.server import SECRET
-from tests.abuse.target import Target
-from tests.integration.driver import WAYS, WEB_SOCKETS, Connector, Way, call, cancel, done, item, stream
+from tests.abuse.target import Target, upgrade
+from tests.integration.driver import (
+    EVENTS,
+    POLLING,
+    WAYS,
+    WEB_SOCKETS,
+    Connector,
+    Way,
+    call,
+    cancel,
+    done,
+    item,
+    stream,
+)
 from tests.integration.wire_form import encode
 
 LINES = [Way(WEB_SOCKETS, "json")]
 
 
+async def knock(target: Target, path: str, **query: str) -> dict[str, int]:
+    """What everything is answered that can be asked of a connection by its id."""
+    events, content = {"accept": "text/event-stream"}, encode("json", call("1", "Echo", "x"))
+    asked = {
+        "poll": target.http.get(path, params=query),
+        "events": target.http.get(path, params=query, headers=events),
+        "post": target.http.post(path, params=query, content=content),
+        "delete": target.http.delete(path, params=query),
+        "refresh": target.http.post(f"{path}/refresh", params=query),
+    }
+    found = {what: (await answer).status_code for what, answer in asked.items()}
+    async with target.socket(upgrade(f"{path}?{urlencode(query)}")) as peer:
+        found["upgrade"] = int((await peer.receive_until(b"\r\n\r\n")).split()[1])
+    return found
+
+
 async def test_a_public_id_opens_nothing(target: Target, connect: Connector) -> None:
     peer = await connect()
-    events = {"accept": "text/event-stream"}
-    for guess in (peer.id, peer.token[:-1], peer.token.swapcase(), "", "*", "%00", "a" * 22):
-        for answer in (
-            await target.http.get("/hub", params={"id": guess}),
-            await target.http.get("/hub", params={"id": guess}, headers=events),
-            await target.http.post("/hub", params={"id": guess}, content=encode("json", call("1", "Echo", "x"))),
-            await target.http.delete("/hub", params={"id": guess}),
-        ):
-            assert answer.status_code in (400, 404), guess
+    for guess in (peer.id, peer.token[:-1], peer.token.swapcase(), "*", "%00", "\0", "a" * 22, f"{peer.token},"):
+        assert set((await knock(target, "/hub", id=guess)).values()) == {404}, guess
+    nameless = {"poll": 400, "events": 400, "post": 400, "delete": 400, "refresh": 404}
+    assert await knock(target, "/hub", id="") == nameless | {"upgrade": 101}  # to a connection of one's own
+    assert await peer.result("Echo", "untouched") == "untouched"
+
+
+async def test_a_token_of_another_path_opens_nothing(target: Target, connect: Connector) -> None:
+    peer = await connect()
+    for path in ("/own", "/patient", "/calm"):
+        assert set((await knock(target, path, id=peer.token)).values()) == {404}, path
+    assert await peer.result("Echo", "untouched") == "untouched"
+
+
+@pytest.mark.parametrize("user", ["eve", ""])
+async def test_with_same_user_a_token_alone_opens_nothing(target: Target, connect: Connector, user: str) -> None:
+    peer = await connect("/own", query="user=ada")
+    expected = {
+        WEB_SOCKETS: {"poll": 400, "events": 400, "post": 405, "delete": 400, "upgrade": 409},
+        EVENTS: {"poll": 400, "events": 409, "post": 403, "delete": 400, "upgrade": 400},
+        POLLING: {"poll": 403, "events": 400, "post": 403, "delete": 403, "upgrade": 400},
+    }[peer.way.transport]
+    assert await knock(target, "/own", user=user, id=peer.token) == expected | {"refresh": 404}
     assert await peer.result("Echo", "untouched") == "untouched"
 
 
