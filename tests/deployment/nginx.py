@@ -88,14 +88,22 @@ def configured(backend: str, port: int, directory: Path, location: str = "") -> 
 
 @contextmanager
 def nginx(
-    backend: str, directory: Path, *, location: str = "", rate: str = "20r/s", port: int | None = None
+    backend: str,
+    directory: Path,
+    *,
+    location: str = "",
+    rate: str = "20r/s",
+    read_timeout: str = "120s",
+    port: int | None = None,
 ) -> Iterator[Nginx]:
-    """Run it in front of `backend`; `location` takes the place of that block of the file, `rate` that of its rate."""
+    """Run it in front of `backend`; `location` takes the place of that block of the file, the others of its values."""
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     port = port or free_port()
     text = configured(backend, port, directory, location)
-    assert text.count("rate=20r/s") == 1
-    (directory / "hubline.conf").write_text(text.replace("rate=20r/s", f"rate={rate}"), "utf-8")
+    for old, new in (("rate=20r/s", f"rate={rate}"), ("proxy_read_timeout 120s", f"proxy_read_timeout {read_timeout}")):
+        assert location or text.count(old) == 1, old
+        text = text.replace(old, new)
+    (directory / "hubline.conf").write_text(text, "utf-8")
     (directory / "nginx.conf").write_text(MAIN.format(directory=directory, user=USER, workers=WORKERS), "utf-8")
     command = [program, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(directory / "nginx.conf")]
     checked = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True, check=False)

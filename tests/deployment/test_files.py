@@ -19,6 +19,7 @@ from tests.deployment.nginx import free_port
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
+GUIDE = ROOT / "docs" / "guides" / "deployment.md"
 APPLICATION = 'from hubline import Hub, HubApp\n\napp = HubApp({"/hub": Hub})\n'
 
 
@@ -70,8 +71,9 @@ def test_everything_that_the_image_copies_is_there() -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_the_settings_in_the_image_are_settings_of_the_chat() -> None:
-    named = re.findall(r"\bHUBLINE_CHAT_(\w+)=", (DEPLOY / "Dockerfile").read_text("utf-8"))
+@pytest.mark.parametrize("file", [DEPLOY / "Dockerfile", GUIDE], ids=lambda path: path.name)
+def test_the_settings_of_the_image_are_settings_of_the_chat(file: Path) -> None:
+    named = re.findall(r"\bHUBLINE_CHAT_(\w+)", file.read_text("utf-8"))
     assert named
     assert [name for name in named if name.lower() not in ChatSettings.model_fields] == []
 

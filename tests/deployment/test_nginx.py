@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -210,6 +211,28 @@ async def test_while_hubline_is_away_the_answer_is_502_and_then_it_is_there_agai
         assert negotiation(running.url).status_code == 502
     async with behind(tmp_path) as running:
         assert negotiation(running.url).status_code == 200
+
+
+async def test_while_hubline_hangs_the_answer_is_504_and_websockets_end_and_then_it_is_there_again(
+    tmp_path: Path,
+) -> None:
+    async with hubline(ROOT, "run", APPLICATION, "--port", "0") as command:
+        with nginx(await command.url(), tmp_path, read_timeout="1s") as running:
+            websocket = await RawWebSocket.open(running.url, f"/behind?access_token={SECRET}")
+            websocket.send(HANDSHAKE)
+            assert await websocket.frame() == (TEXT, b"{}\x1e")
+            command.process.send_signal(signal.SIGSTOP)
+            try:
+                assert negotiation(running.url).status_code == 504
+                refused = await RawWebSocket.open(running.url, f"/behind?access_token={SECRET}")
+                refused.close()
+                assert refused.status == 504
+                assert await websocket.messages() == []
+            finally:
+                command.process.send_signal(signal.SIGCONT)
+            assert negotiation(running.url).status_code == 200
+            assert SECRET not in running.logs
+            assert re.search(r'"POST /behind/negotiate" 504 .* 504 1\.0', running.access_log)
 
 
 async def test_a_path_that_the_proxy_cuts_off(tmp_path: Path) -> None:
