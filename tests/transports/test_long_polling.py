@@ -1,6 +1,7 @@
 """Long polling: behaviour §2.4; bytes from `long-polling.json` of ASP.NET Core 10.0.12, and from asking it."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -382,6 +383,44 @@ async def test_a_poll_whose_client_is_gone_when_it_is_answered_loses_its_output(
     assert (await site.get(token).answered()).body == b"next"
     await site.clock.advance(14)
     assert log.error is None, "the lost answer does not count as a slow write"
+
+
+async def says_good_bye(connection: TransportConnection) -> None:
+    with suppress(ConnectionClosed):
+        await connection.receive()
+    connection.write(Packet(b"bye"))
+
+
+async def test_draining_waits_for_whoever_may_poll_again_and_not_for_who_broke_a_poll_off(sites: Sites) -> None:
+    site = sites(says_good_bye)
+    gone, between, came_back = [await site.polling() for _ in "123"]
+    for token in (gone, came_back):
+        (await waiting(site, token)).vanish()
+        await settle()
+    again = await waiting(site, came_back)
+    for pipe in site.registry:
+        pipe.end_input()
+    draining = asyncio.ensure_future(site.registry.drain(10))
+    assert (await again.answered()).body == b"bye"
+    assert (await site.get(came_back).answered()).status == 204
+    assert len(site.registry) == 1
+    assert not draining.done()
+    assert (await site.get(between).answered()).body == b"bye"
+    assert (await site.get(between).answered()).status == 204
+    await settle()
+    assert draining.done()
+
+
+async def test_who_broke_a_poll_off_may_say_that_it_is_done(sites: Sites) -> None:
+    log = Log()
+    site = sites(log.serve)
+    token = await site.polling()
+    (await waiting(site, token)).vanish()
+    await settle()
+    log.connection.end_input()
+    await settle()
+    assert (await site.delete(token).answered()).status == 202
+    assert len(site.registry) == 0
 
 
 async def test_output_that_nobody_fetches_is_bounded(sites: Sites) -> None:

@@ -75,6 +75,7 @@ class LongPollingTransport:
             older.end(Reason.SUPERSEDED)
             await older.done.wait()
         poll = self._poll = Poll()
+        broken_off = False
         try:
             if self._pipe.state is not State.ENDED:
                 self._pipe.carry(Transport.LONG_POLLING, connection_scope)
@@ -83,10 +84,12 @@ class LongPollingTransport:
                 await self._write(poll, _output(b""), scope, receive, send)
             elif await self._wait(poll, receive):
                 await self._answer(poll, scope, receive, send)
+            else:
+                broken_off = True
         finally:
             self._poll = None
             poll.done.set()
-            self._pipe.between_polls()
+            self._pipe.between_polls(broken_off=broken_off)
 
     async def _serve(self, serve: Serve) -> None:
         try:

@@ -27,6 +27,7 @@ class State(Enum):
     WAITING = "negotiated, but nothing carries it yet"
     ACTIVE = "carried by a request"
     BETWEEN_POLLS = "long polling, and no poll is here"
+    BROKEN_OFF = "the same, and the client itself ended the last poll: official clients do so when they give up"
     ENDED = "no request reaches it any more; the application may still be finishing"
 
 
@@ -194,15 +195,15 @@ class Pipe:
         """The peer has said that it is done: what it sent is still read, and a poll that waits gets the last words."""
         self.terminated = True
         self.inbox.finish(ConnectionClosed())
-        if self.state is State.BETWEEN_POLLS and self.outbox.finished:
+        if self.state in (State.BETWEEN_POLLS, State.BROKEN_OFF) and self.outbox.finished:
             self.leave()  # the application has ended and its last words were fetched: no poll will come
 
-    def between_polls(self) -> None:
+    def between_polls(self, *, broken_off: bool = False) -> None:
         """No request carries the connection now; it ends unless one comes soon."""
         if self.terminated and self.outbox.finished:
             self.leave()
         elif self.state is State.ACTIVE:
-            self.state = State.BETWEEN_POLLS
+            self.state = State.BROKEN_OFF if broken_off else State.BETWEEN_POLLS
             self.set_deadline(self.options.disconnect_timeout, self.leave)
 
     def set_deadline(self, seconds: float, action: Callable[[], None]) -> None:

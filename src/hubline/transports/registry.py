@@ -168,11 +168,16 @@ class ConnectionRegistry:
         )
 
     async def drain(self, limit: float) -> None:
-        """Let nobody in any more, and wait until everybody has left, at most `limit` seconds."""
+        """Let nobody in any more, and wait until everybody has left, at most `limit` seconds.
+
+        Who has broken off a poll and sent no other is not waited for.
+        """
         self.draining = True
         for pipe in self:
             if pipe.transport is None:
                 self.remove(pipe)
+            elif pipe.state is State.BROKEN_OFF:
+                pipe.leave()
         if self._pipes:
             self._empty.clear()
             waits = [self.tasks.start(self._empty.wait()), self.tasks.start(self._clock.sleep(limit))]

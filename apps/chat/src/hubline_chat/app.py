@@ -28,6 +28,8 @@ from hubline_chat.store import Store, StoreError
 
 CONNECTIONS_PER_USER = 30
 """Tabs and devices of one person."""
+GOODBYE_SECONDS = 4.0
+"""Open pages get this long to fetch what is left for them. Less than `launch.DRAIN_SECONDS`, so that nothing is cut."""
 
 
 def create_app(
@@ -59,6 +61,7 @@ def create_app(
         authenticate=bearers,
         policies={"PremiumUser": PremiumUser(chat)},
         allowed_origins=settings.allowed_origins,
+        drain_timeout=GOODBYE_SECONDS,
         transport=TransportOptions(
             close_on_token_expiry=True,
             authentication_refresh=True,
