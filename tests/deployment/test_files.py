@@ -42,8 +42,8 @@ async def test_the_command_of_the_unit_runs_and_sigterm_ends_it_well(tmp_path: P
 
 def test_the_unit_gives_more_time_and_descriptors_than_hubline_takes() -> None:
     settings = unit()
-    drain = float(re.search(r"--drain-timeout (\d+)", settings["ExecStart"])[1])  # type: ignore[index]
-    assert float(settings["TimeoutStopSec"]) > drain
+    [drain] = re.findall(r"--drain-timeout (\d+)", settings["ExecStart"])
+    assert float(settings["TimeoutStopSec"]) > float(drain)
     assert int(settings["LimitNOFILE"]) > 20_000
 
 

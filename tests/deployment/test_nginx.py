@@ -39,9 +39,9 @@ async def behind(directory: Path, *arguments: str, location: str = "") -> AsyncI
             assert await command.end() == 0
 
 
-def negotiation(url: str, **options: object) -> httpx.Response:
+def negotiation(url: str, **options: Any) -> httpx.Response:
     with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.1")) as client:
-        return client.post(f"{url}/behind/negotiate?negotiateVersion=1", **options)  # type: ignore[arg-type]
+        return client.post(f"{url}/behind/negotiate?negotiateVersion=1", **options)
 
 
 class Driver:

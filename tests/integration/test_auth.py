@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.driver import POLLING, WAYS, WEB_SOCKETS, Connector, Way, call, connector, done, item, stream
-from tests.integration.lines import HEADERS_OF_EVENTS, Endpoint
+from tests.integration.lines import Endpoint
 from tests.integration.wire_form import encode
 
 EXPIRED = {"type": 7, "allowReconnect": True}
@@ -15,7 +15,7 @@ async def test_a_protected_hub_refuses_on_every_verb(server: str) -> None:
         for response in (
             await endpoint.http.post("/hub-auth/negotiate?negotiateVersion=1"),
             await endpoint.request("GET", "x"),
-            await endpoint.request("GET", "x", **HEADERS_OF_EVENTS),  # type: ignore[arg-type]
+            await endpoint.request("GET", "x", accept="text/event-stream"),
             await endpoint.request("POST", "x"),
             await endpoint.request("DELETE", "x"),
         ):

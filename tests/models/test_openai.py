@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,8 @@ from tests.models.endpoint import CHUNKED, CUT, END, HANG, Endpoint, endpoint, e
 QUESTION = [Message("system", "Be brief."), Message("user", "Why?")]
 
 
-async def answer(server: Endpoint, **options: float) -> list[Delta]:
-    model = OpenAIModel("m", base_url=server.url, api_key="secret", name="Model", **options)  # type: ignore[arg-type]
+async def answer(server: Endpoint, **options: Any) -> list[Delta]:
+    model = OpenAIModel("m", base_url=server.url, api_key="secret", name="Model", **options)
     try:
         async with asyncio.timeout(20):
             return [delta async for delta in model.stream(QUESTION)]

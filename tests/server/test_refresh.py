@@ -50,7 +50,8 @@ class Shop(Hub[Client]):
     async def tier_after_a_while(self) -> list[str]:
         before = self._tier()
         await self.held.wait()
-        return [before, self._tier(), self.context.scope.identity.claims["tier"]]  # type: ignore[union-attr]
+        assert self.context.scope.identity is not None
+        return [before, self._tier(), self.context.scope.identity.claims["tier"]]
 
     async def remember(self, value: str) -> str:
         before = str(self.context.items.get("value"))
@@ -118,6 +119,13 @@ async def shop(premium: Policy = is_premium, **settings: Any) -> AsyncIterator[T
         yield Trial(at, held, told)
         held.set()
         await settle()
+
+
+async def basic_is_refused(line: Line, number: str, method: str) -> None:
+    """A refresh that takes premium away ends the call that runs with the refusal."""
+    line.refresh(BASIC)
+    await settle()
+    assert completion(number, error=UNAUTHORIZED.format(method)) in line.take()
 
 
 @pytest.fixture
@@ -289,10 +297,7 @@ async def test_a_stream_whose_caller_may_no_longer_have_it_ends_with_the_refusal
     closed, free = line.stream("Tokens"), line.stream("OpenTokens")
     await settle()
     assert line.take() == [item(closed, 1), item(free, 1)]
-    line.refresh(BASIC)
-    await settle()
-    taken = line.take()
-    assert completion(closed, error=UNAUTHORIZED.format("Tokens")) in taken
+    await basic_is_refused(line, closed, "Tokens")
     assert "stream ended" in trial.told
     trial.held.set()
     await settle()
@@ -304,9 +309,7 @@ async def test_an_upload_whose_caller_may_no_longer_send_it_ends_with_the_refusa
     number = line.call("Collect", streams=["s"])
     line.send({"type": 2, "invocationId": "s", "item": 1})
     await settle()
-    line.refresh(BASIC)
-    await settle()
-    assert completion(number, error=UNAUTHORIZED.format("Collect")) in line.take()
+    await basic_is_refused(line, number, "Collect")
     line.send({"type": 2, "invocationId": "s", "item": 2})
     line.take()
     assert await line.result("Tier") == "basic"
@@ -317,9 +320,7 @@ async def test_a_method_that_will_not_end_is_answered_with_the_refusal_all_the_s
     line = await trial.connect()
     number = line.call("Stubborn", streams=["s"])
     await settle()
-    line.refresh(BASIC)
-    await settle()
-    assert completion(number, error=UNAUTHORIZED.format("Stubborn")) in line.take()
+    await basic_is_refused(line, number, "Stubborn")
     assert "cancelled: True" in trial.told
 
 
@@ -395,9 +396,7 @@ async def test_a_policy_that_fails_ends_the_stream(caplog: pytest.LogCaptureFixt
         line = await trial.connect()
         number = line.stream("Tokens")
         await settle()
-        line.refresh(BASIC)
-        await settle()
-        assert completion(number, error=UNAUTHORIZED.format("Tokens")) in line.take()
+        await basic_is_refused(line, number, "Tokens")
     assert "a policy of Shop.tokens failed" in caplog.text
 
 

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,8 @@ from tests.transports.conftest import Sites
 from tests.transports.driver import ManualClock, settle
 
 
-def carried(identity: Identity | None = None, **options: bool) -> Pipe:
-    pipe = Pipe(connection_id="id", token="token", options=TransportOptions(**options), clock=ManualClock())  # type: ignore[arg-type]
+def carried(identity: Identity | None = None, **options: Any) -> Pipe:
+    pipe = Pipe(connection_id="id", token="token", options=TransportOptions(**options), clock=ManualClock())
     pipe.carry(Transport.LONG_POLLING, ConnectionScope({"type": "http", "path": "/hub"}, identity))
     return pipe
 

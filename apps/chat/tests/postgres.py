@@ -47,7 +47,7 @@ def execute(directory: Path, statement: str) -> None:
     import psycopg
 
     with psycopg.connect(host=str(directory), user=USER, dbname="postgres", autocommit=True) as connection:
-        connection.execute(statement)  # type: ignore[arg-type]
+        connection.execute(statement.encode())
 
 
 def url(directory: Path, name: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
@@ -71,9 +72,9 @@ class People:
         self._sessions.setdefault(name, page.context.storage_state())
         return page
 
-    def stranger(self, **options: object) -> Page:
+    def stranger(self, **options: Any) -> Page:
         """The first screen, in a browser that was never here."""
-        context = self._browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))  # type: ignore[arg-type]
+        context = self._browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
         self._contexts.append(context)
         return self.window(context)
 
@@ -140,6 +141,7 @@ def picture() -> Picture:
 
 
 AXE = ROOT / "apps" / "chat" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 SIZES = ((360, 740), (768, 1000), (1280, 800), (1920, 1000))
 DRAWN = """
 async (scheme) => {
@@ -160,8 +162,8 @@ def problems_of(page: Page, name: str, picture: Picture, sizes: tuple[tuple[int,
     problems = []
     for width, height in sizes:
         page.set_viewport_size({"width": width, "height": height})
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.evaluate(DRAWN, scheme)
             found = page.evaluate("async () => (await axe.run({ resultTypes: ['violations'] })).violations")
             place = f"{name} {width} {scheme}"

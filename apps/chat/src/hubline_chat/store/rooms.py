@@ -52,9 +52,9 @@ class RoomStore:
     async def add(self, room: RoomRecord) -> None:
         """Keep a new room with its members."""
         now = datetime.now(UTC)
-        values = {"id": room.id, "name": room.name, "folded": room.name.casefold(), "topic": room.topic}
+        values: dict[str, object] = {"id": room.id, "name": room.name, "folded": room.name.casefold()}
         async with self.database.writing() as connection:
-            values |= {"is_private": room.is_private, "created_at": now}  # type: ignore[dict-item]
+            values |= {"topic": room.topic, "is_private": room.is_private, "created_at": now}
             await connection.execute(ROOMS.insert().values(values))
             for member in room.members:
                 await connection.execute(MEMBERS.insert().values(_member(room.id, member, now)))
