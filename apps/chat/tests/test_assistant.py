@@ -302,8 +302,8 @@ async def test_the_end_of_the_server_interrupts_answers_and_keeps_their_text() -
         drained = asyncio.ensure_future(under_test.chat.assistant.interrupt())
         ended = [await ada.ended() for _ in range(2)]
         assert [(text, answer["state"], answer["error"]) for text, answer in ended] == [
-            ("", "interrupted", "The server is restarting."),
-            ("Once ", "interrupted", "The server is restarting."),
+            ("", "interrupted", "A restart of the server cut the answer."),
+            ("Once ", "interrupted", "A restart of the server cut the answer."),
         ]
         await drained
         assert await refusal(ada, "Ask", "general", "x", "Why?") == "The server is restarting. Try again in a moment."

@@ -128,7 +128,7 @@ async def test_ctrl_c_ends_it_in_order_and_soon_with_a_page_open_and_an_answer_u
             await ada.until("AnswerDelta")
             process.send_signal(signal.SIGINT)
             _, _, text, answer = await ada.until("AnswerEnded")
-            assert (answer["state"], answer["error"]) == ("interrupted", "The server is restarting.")
+            assert (answer["state"], answer["error"]) == ("interrupted", "A restart of the server cut the answer.")
             assert text
             assert await ada.next() == {"type": 7, "allowReconnect": True}
         async with asyncio.timeout(15):

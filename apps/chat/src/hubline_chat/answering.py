@@ -14,7 +14,8 @@ from hubline_chat.contract import Answer, AnswerState, ChatClient, Message
 from hubline_chat.rooms import Room
 
 TOO_LATE = "The answer took too long and was cut."
-RESTARTING = "The server is restarting."
+RESTARTED = "A restart of the server cut the answer."
+"""Read at that moment, and as long as the message is kept."""
 UNEXPECTED = "The assistant had an unexpected problem."
 
 
@@ -116,7 +117,7 @@ class Answering:
     def _outcome(self) -> tuple[AnswerState, str | None]:
         task = self.task
         if task is None or not task.done() or task.cancelled():
-            return (AnswerState.STOPPED, None) if self.was_stopped else (AnswerState.INTERRUPTED, RESTARTING)
+            return (AnswerState.STOPPED, None) if self.was_stopped else (AnswerState.INTERRUPTED, RESTARTED)
         match task.exception():
             case None:
                 return AnswerState.COMPLETED, self.note

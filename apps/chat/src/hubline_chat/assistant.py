@@ -11,7 +11,7 @@ from hubline.limits import QuotaExceeded
 from hubline.models import ModelError
 from hubline_chat import contract
 from hubline_chat.allowance import Allowance
-from hubline_chat.answering import RESTARTING, Answering, PageOf, new_id, now
+from hubline_chat.answering import Answering, PageOf, new_id, now
 from hubline_chat.contract import Answer, AnswerState, Message, ModelName, Person
 from hubline_chat.people import person
 from hubline_chat.reading import Models, Reader
@@ -69,7 +69,7 @@ class Assistant:
             HubError: too much is waiting, in all or of this person, or nothing is left of the day's tokens.
         """
         if self._is_closing:
-            raise HubError(f"{RESTARTING} Try again in a moment.")
+            raise HubError("The server is restarting. Try again in a moment.")
         if len(self._admitted) >= WAITING + self._settings.model_slots:
             raise HubError(f"{WAITING} questions are waiting already. Try again later.")
         ticket = await self._allowance.admit(user)

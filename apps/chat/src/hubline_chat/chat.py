@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hubline import HubError
 from hubline_chat.allowance import Allowance
-from hubline_chat.answering import RESTARTING, Answering, new_id, now
+from hubline_chat.answering import RESTARTED, Answering, new_id, now
 from hubline_chat.assistant import Assistant
 from hubline_chat.contract import Earlier, Entered, Joined, Message, ModelName, Person, Server
 from hubline_chat.journal import Journal
@@ -53,7 +53,7 @@ class Chat:
 
     async def load(self) -> None:
         """Read what was said before; answers that were running then are at their end."""
-        await self._store.messages.interrupt(RESTARTING)
+        await self._store.messages.interrupt(RESTARTED)
         await self.rooms.load()
 
     def set_model_state(self, state: Literal["starting", "ready", "failed"], detail: str | None) -> None:

@@ -53,14 +53,14 @@ async def test_an_answer_is_replaced_by_its_newer_form(store: Store) -> None:
 
 async def test_answers_that_were_running_are_interrupted_and_no_others(store: Store) -> None:
     await store.messages.add([answer(seq, state) for seq, state in enumerate(AnswerState, 1)])
-    await store.messages.interrupt("The server is restarting.")
+    await store.messages.interrupt("A restart of the server cut the answer.")
     await store.messages.interrupt("again")
     ended = {m.seq: m.answer for m in await store.messages.newest("general", 10)}
     for seq, state in enumerate(AnswerState, 1):
         found = ended[seq]
         assert found is not None
         if state in ("queued", "thinking", "answering"):
-            assert (found.state, found.error) == (AnswerState.INTERRUPTED, "The server is restarting.")
+            assert (found.state, found.error) == (AnswerState.INTERRUPTED, "A restart of the server cut the answer.")
             assert found.ended_at is not None
         else:
             assert (found.state, found.error) == (state, None)
