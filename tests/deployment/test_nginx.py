@@ -232,7 +232,7 @@ async def test_while_hubline_hangs_the_answer_is_504_and_websockets_end_and_then
                 command.process.send_signal(signal.SIGCONT)
             assert negotiation(running.url).status_code == 200
             assert SECRET not in running.logs
-            assert re.search(r'"POST /behind/negotiate" 504 .* 504 1\.0', running.access_log)
+            assert re.search(r'"POST /behind/negotiate" 504 \d+ [\d.]+ 504 ', running.access_log)
 
 
 async def test_a_path_that_the_proxy_cuts_off(tmp_path: Path) -> None:

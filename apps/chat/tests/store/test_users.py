@@ -8,8 +8,6 @@ import pytest
 from hubline_chat.store import Store, users
 from hubline_chat.store.users import Full, LastAdmin, NameTaken
 
-NOW = datetime.now(UTC)
-
 
 @pytest.mark.parametrize("other", ["Ada", "ADA", "\uff21da", " ada\n"])
 async def test_a_name_that_looks_the_same_is_taken(store: Store, other: str) -> None:
@@ -75,22 +73,24 @@ async def test_people_are_found_by_the_beginning_of_their_names_and_nothing_else
 
 
 async def test_administrators_see_what_everybody_used_today(store: Store) -> None:
+    began = datetime.now(UTC)
     ada = await store.users.add("Ada", "member", "free")
     await store.users.add("Bob", "member", "free")
     await store.usage.add(ada.id, date(2026, 11, 25), 7)
     await store.usage.add(ada.id, date(2026, 11, 24), 100)
     listed = await store.users.list(date(2026, 11, 25))
     assert {each.user.name: each.used_today for each in listed} == {"Ada": 7, "Bob": 0}
-    assert all(abs(each.created_at - NOW) < timedelta(minutes=5) for each in listed)
+    assert all(abs(each.created_at - began) < timedelta(minutes=5) for each in listed)
 
 
 async def test_guests_without_a_session_are_idle(store: Store) -> None:
+    now = datetime.now(UTC)
     gone = await store.users.add("Gone", "guest", "guest")
     here = await store.users.add("Here", "guest", "guest")
     await store.users.add("Member", "member", "free")
-    await store.sessions.begin(here.id, NOW, NOW + timedelta(hours=1))
-    assert [user.id for user in await store.users.idle_guests(NOW + timedelta(minutes=5))] == [gone.id]
-    assert list(await store.users.idle_guests(NOW - timedelta(minutes=5))) == []
+    await store.sessions.begin(here.id, now, now + timedelta(hours=1))
+    assert [user.id for user in await store.users.idle_guests(now + timedelta(minutes=5))] == [gone.id]
+    assert list(await store.users.idle_guests(now - timedelta(minutes=5))) == []
     assert (await store.users.is_idle(gone.id), await store.users.is_idle(here.id)) == (True, False)
     await store.users.delete(gone.id)
     assert await store.users.get(gone.id) is None
