@@ -53,7 +53,7 @@ REFUSED = {
     "an endless end": signed(exp=float("inf")),
     "of another secret": signed("another secret of 32 bytes or more"),
     "of another algorithm": signed(SECRET * 2, "HS384"),
-    "without a signature": jwt.encode({"sub": "ada", "exp": NOW + 60}, "", "none"),
+    "without a signature": jwt.encode({"sub": "ada", "exp": NOW + 3_600}, "", "none"),
     "for some audience": signed(aud="others"),
     "whose subject is no text": signed(sub=7),
     "whose roles are none": signed(roles=7),
