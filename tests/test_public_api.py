@@ -23,7 +23,7 @@ PACKAGES = (
     "hubline.auth.jwt",
     "hubline.servers.uvicorn",
 )
-SERVERS = ("Server", "bind", "configure", "serve")
+SERVERS = ("HubWebSocketProtocol", "Server", "bind", "configure", "serve")
 """What of `hubline.servers.uvicorn` an application may use to serve itself; the module has no `__all__`."""
 
 EXPECTED = Path(__file__).with_name("public_api.txt")

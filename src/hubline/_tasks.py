@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Coroutine
 from typing import Any
 
 logger = logging.getLogger("hubline")
+
+_AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
 class TaskOwner:
@@ -30,6 +33,25 @@ class TaskOwner:
         task.add_done_callback(self._ended)
         return task
 
+    def begin(self, coroutine: Coroutine[Any, Any, Any], *, at_once: bool = False) -> asyncio.Task[Any]:
+        """The same for a coroutine that never fails, and says `ended()` itself: half a microsecond less.
+
+        `at_once` runs it to its first wait before this returns, where Python can (3.12 and newer).
+        """
+        loop = asyncio.get_running_loop()
+        if at_once and _AT_ONCE:
+            task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **_AT_ONCE)
+        else:
+            task = loop.create_task(coroutine)
+        if not task.done():
+            self._tasks.add(task)
+        return task
+
+    def ended(self, task: asyncio.Task[Any] | None) -> None:
+        """The last that a coroutine of `begin()` does; `None` when it was run at once."""
+        if task is not None:
+            self._tasks.discard(task)
+
     async def cancel(self) -> None:
         """Cancel every task and wait until all have ended."""
         while self._tasks:
@@ -37,6 +59,7 @@ class TaskOwner:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            self._tasks.difference_update(tasks)  # one of `begin()` that never began says nothing
 
     async def join(self) -> None:
         """Wait until no task is left."""

@@ -159,14 +159,17 @@ class HubApp:
         }
         return {"transports": self._registry.statistics(), "hubs": hubs}
 
-    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path = path_below_mount(scope)
         handler = self._handlers.get(path)
-        if handler is not None:
-            if self._watchdog is not None:
-                self._watchdog.start()
-            await handler(scope, receive, send)
-        elif scope["type"] == "websocket":
+        if handler is None:
+            return self._handle_other(path, scope, receive, send)
+        if self._watchdog is not None:
+            self._watchdog.start()
+        return handler(scope, receive, send)
+
+    async def _handle_other(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
         elif path == self._readiness_path:
             await PlainTextResponse("ready" if self.ready else "draining", 200 if self.ready else 503)(

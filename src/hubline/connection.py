@@ -1,11 +1,12 @@
 """The meeting point of transports and hubs: the pipe both sides agree on, and what is known about who is at its end."""
 
+import asyncio
 import copy
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
 from hubline.wire.codec import TransferFormat
@@ -116,6 +117,13 @@ def network_of(address: str | None) -> str:
     return f"{ipaddress.IPv6Address(int(parsed) >> 64 << 64)}/64"
 
 
+Feed: TypeAlias = Callable[[bytes], asyncio.Future[None] | None]
+"""Takes bytes from the peer and returns at once; a future that it returns asks for no more until that is done."""
+
+Heartbeat: TypeAlias = Callable[[float], float | None]
+"""Takes the time, in seconds of the application's clock."""
+
+
 class TransportConnection(Protocol):
     """One connection as a hub sees it: bytes in order, in both directions.
 
@@ -150,8 +158,14 @@ class TransportConnection(Protocol):
     def use(self, transfer_format: TransferFormat) -> None:
         """Fix what is written from now on; before it is called, text. Called while the handshake is processed."""
 
-    def on_heartbeat(self, callback: Callable[[float], None]) -> None:
-        """Have `callback(now)` called about once a second while the connection lives."""
+    def on_heartbeat(self, callback: Heartbeat) -> None:
+        """Have `callback(now)` called about once a second while the connection lives.
+
+        It may return the time before which it need not be called; `stir()` withdraws that, as does the end.
+        """
+
+    def stir(self) -> None:
+        """Have the heartbeat's callback called at the next beat, whatever it has returned."""
 
     def on_refresh(self, callback: Callable[[], None]) -> None:
         """Have `callback()` called after each authentication refresh, when `scope` has the new identity already."""
@@ -164,8 +178,14 @@ class TransportConnection(Protocol):
                 gave up on it (`SlowConsumerError`, `SendTimeout`). Never `CancelledError` for one of these.
         """
 
+    def consume(self, feed: Feed) -> Coroutine[Any, Any, None]:
+        """Call `feed` with everything the peer sends, in order: where it can be, straight from the transport's parser.
+
+        Instead of `receive()` from then on. Raises what that raises, and what `feed` does.
+        """
+
     def end_input(self) -> None:
-        """Stop reading: a pending `receive()` and every later one raises `ConnectionClosed`. Writing goes on."""
+        """Stop reading: `receive()` and `consume()` raise `ConnectionClosed`, now and later. Writing goes on."""
 
     def write(self, packet: Packet) -> bool:
         """Queue a packet; never waits, never raises.

@@ -24,8 +24,8 @@ from hubline.servers.protocols import HttpProtocol
 from hubline.servers.uvicorn import serve
 from hubline.transports import registry
 
-PATHS = ("plain",)
-"""Ways of carrying WebSockets; the accelerated one joins here, and every attack is then made on it too."""
+PATHS = ("plain", "accelerated")
+"""Ways of carrying WebSockets; every attack is made on each."""
 
 SECRET = "secret detail"
 
@@ -151,7 +151,7 @@ app = Starlette(
 def main() -> None:
     parser = argparse.ArgumentParser(description="The server under attack.")
     parser.add_argument("--path", choices=PATHS, required=True)
-    parser.parse_args()
+    path = parser.parse_args().path
     registry.HEARTBEAT = 0.1
     asyncio.run(
         serve(
@@ -162,6 +162,7 @@ def main() -> None:
             drain_timeout=2.0,
             ready=lambda url: print(f"listening on {url}", flush=True),
             http=Hasty,
+            accelerate=path == "accelerated",
             timeout_keep_alive=1,
         )
     )

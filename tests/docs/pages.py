@@ -35,9 +35,10 @@ PLAIN = frozenset({"text", "json", "nginx", "ini"})
 FENCE = re.compile(r"^```(\S+)?(.*)$")
 ADDRESS = "http://localhost:8000"
 PROGRAM_SECONDS = 100
-TOKEN_OPTIONS = frozenset(
-    option for parameter in typer.main.get_group(commands).commands["token"].params for option in parameter.opts
-)
+OPTIONS = {
+    name: frozenset(option for parameter in command.params for option in parameter.opts)
+    for name, command in typer.main.get_group(commands).commands.items()
+}
 
 
 @dataclass(frozen=True)
@@ -230,8 +231,8 @@ def known_program(words: list[str], page: Page) -> bool:
             return True
         case ["hubline", "run" | "check", *_] | ["uvicorn" | "hypercorn", *_]:
             return len(targets) == 1 and (folder / f"{targets[0].split(':')[0]}.py").exists()
-        case ["hubline", "token", *options]:
-            return all(word in TOKEN_OPTIONS for word in options if word.startswith("--"))
+        case ["hubline", "token" | "bench" as command, *options]:
+            return all(word in OPTIONS[command] for word in options if word.startswith("--"))
         case ["python" | "node", file]:
             return file in page.files or (ROOT / file).exists()
     return not words

@@ -333,9 +333,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The contract server on Hubline.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5800, help="0 takes a free one")
-    parser.add_argument("--server", choices=sorted(SERVERS), default="uvicorn")
+    parser.add_argument("--server", choices=sorted(SERVERS), default="accelerated")
     parser.add_argument(
-        "--no-accelerate", action="store_true", help="leave out the accelerated path, where there is one"
+        "--no-accelerate", action="store_const", dest="server", const="uvicorn", help="the same as --server uvicorn"
     )
     arguments = parser.parse_args()
     hubs = hub_app(os.environ)

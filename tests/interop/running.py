@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).parent.parent.parent
-SERVERS = ("uvicorn", "hypercorn")
+SERVERS = ("accelerated", "uvicorn", "hypercorn")
 ELSEWHERE = os.environ.get("HUBLINE_CONTRACT_URL", "").rstrip("/")
 """The address of another server that keeps the contract, such as the reference; then ours is not started."""
 
@@ -22,7 +22,7 @@ FAULTS = re.compile(
 
 
 @contextmanager
-def contract_server(server: str = "uvicorn", **environment: str) -> Iterator[str]:
+def contract_server(server: str = "accelerated", **environment: str) -> Iterator[str]:
     """Start it, yield its address, end it with SIGTERM and look for faults in its log."""
     with running("tests.interop.contract_server", "--port", "0", "--server", server, **environment) as url:
         yield url

@@ -12,7 +12,12 @@ import uvloop
 Drain: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
-async def serve_uvicorn(app: Any, drain: Drain, listener: socket.socket) -> None:
+async def serve_accelerated(app: Any, drain: Drain, listener: socket.socket) -> None:
+    await serve_uvicorn(app, drain, listener, ws="hubline.servers.uvicorn:HubWebSocketProtocol")
+
+
+async def serve_uvicorn(app: Any, drain: Drain, listener: socket.socket, *, ws: str = "websockets-sansio") -> None:
+    """As its users start it, with `--ws`. Of uvicorn's own, "sansio" alone can answer an upgrade with a body."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -25,7 +30,7 @@ async def serve_uvicorn(app: Any, drain: Drain, listener: socket.socket) -> None
 
     config = uvicorn.Config(
         app,
-        ws="websockets-sansio",  # the only one of uvicorn's that can answer an upgrade with a body
+        ws=ws,
         ws_max_size=16 * 1024 * 1024,  # the hub has a limit of its own, and tells the client
         ws_per_message_deflate=False,
         ws_ping_interval=None,  # hubs have their own pings
@@ -55,7 +60,7 @@ async def serve_hypercorn(app: Any, drain: Drain, listener: socket.socket) -> No
     await serve(app, config, shutdown_trigger=drained)
 
 
-SERVERS = {"uvicorn": serve_uvicorn, "hypercorn": serve_hypercorn}
+SERVERS = {"accelerated": serve_accelerated, "uvicorn": serve_uvicorn, "hypercorn": serve_hypercorn}
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -69,6 +74,6 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(server: str, app: Any, drain: Drain, listener: socket.socket) -> None:
     """Until a signal comes: uvicorn on uvloop, its usual companion, and others on asyncio's own loop."""
-    loop_factory = uvloop.new_event_loop if server == "uvicorn" else asyncio.new_event_loop
+    loop_factory = asyncio.new_event_loop if server == "hypercorn" else uvloop.new_event_loop
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(SERVERS[server](app, drain, listener))

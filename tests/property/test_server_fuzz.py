@@ -1,6 +1,7 @@
 """Whatever a peer sends, the server answers as documented, logs no error, and serves the next one as before."""
 
 import asyncio
+import itertools
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from hubline import ConnectionClosed, Hub, HubApp
 from hubline.testing import ManualClock, RefusedError, connect, connect_raw, running
+from tests.servers.paths import BINARY, BYE, BYE_ECHOED, PATHS, PING, TEXT, Peer, frame, served
 
 JSON_HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
 MESSAGEPACK_HANDSHAKE = b'{"protocol":"messagepack","version":1}\x1e'
@@ -94,12 +96,50 @@ async def attack(transport: Any, pieces: list[bytes]) -> None:
     assert [hub["connections"] for hub in hubs.statistics()["hubs"].values()] == [0]
 
 
+async def attack_socket(path: str, pieces: list[bytes], cuts: list[int]) -> None:
+    """The same over a real WebSocket on one of both paths, whose frames come in pieces, with or without a mask."""
+    hubs = HubApp({"/": FuzzHub}, blocking_warning=None)
+    async with served(hubs, ws=PATHS[path], lifespan="on") as url:
+        attacker, bystander = await Peer.connect(url), await Peer.connect(url)
+        bystander.say(frame(TEXT, JSON_HANDSHAKE))
+        assert await bystander.hear(5) == b"\x81\x03{}\x1e"
+        data = b"".join(frame(BINARY, piece) for piece in pieces[:-1]) + pieces[-1]
+        for start, end in itertools.pairwise([0, *sorted(cuts), len(data)]):
+            attacker.say(data[start:end])
+            bystander.say(frame(PING, b"here"))
+            assert await bystander.hear(6) == b"\x8a\x04here"
+        attacker.reset()
+        bystander.say(frame(TEXT, JSON_MESSAGES[0]))
+        answer = b'{"type":3,"invocationId":"1","result":"a"}\x1e'
+        assert await bystander.hear(2 + len(answer)) == bytes([0x81, len(answer)]) + answer
+        bystander.say(BYE)
+        assert await bystander.hear_all() == BYE_ECHOED
+
+
+@settings(RARELY_WITHIN, max_examples=10)
+@given(path=st.sampled_from(list(PATHS)), pieces=PIECES, cuts=st.lists(st.integers(0, 300), max_size=4))
+def test_random_bytes_on_a_real_socket_only_cost_their_sender(
+    errors: list[logging.LogRecord], path: str, pieces: list[bytes], cuts: list[int]
+) -> None:
+    asyncio.run(attack_socket(path, pieces, cuts))
+
+
 @RARELY_WITHIN
 @given(transport=TRANSPORTS, pieces=PIECES)
 def test_random_and_mutated_bytes_only_cost_their_sender(
     errors: list[logging.LogRecord], transport: str, pieces: list[bytes]
 ) -> None:
     asyncio.run(attack(transport, pieces))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 + 20 * BUDGET)
+@settings(OFTEN, max_examples=int(BUDGET * 4))
+@given(path=st.sampled_from(list(PATHS)), pieces=PIECES, cuts=st.lists(st.integers(0, 300), max_size=4))
+def test_many_random_bytes_on_a_real_socket(
+    errors: list[logging.LogRecord], path: str, pieces: list[bytes], cuts: list[int]
+) -> None:
+    asyncio.run(attack_socket(path, pieces, cuts))
 
 
 @pytest.mark.slow

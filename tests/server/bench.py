@@ -12,7 +12,7 @@ import msgspec
 
 from hubline._tasks import TaskOwner
 from hubline.auth.policies import Policies, Policy
-from hubline.connection import ConnectionScope, Identity
+from hubline.connection import ConnectionScope, Feed, Heartbeat, Identity
 from hubline.errors import ConnectionClosed
 from hubline.server.filters import HubFilter
 from hubline.server.hub import Hub
@@ -42,8 +42,10 @@ class FakeTransport:
         self.news = asyncio.Event()
         self.room = asyncio.Event()
         self.room.set()
-        self.drains = 0
-        self.beat: Callable[[float], None] = lambda now: None
+        self.drains = self.stirred = 0
+        self.beat: Heartbeat = lambda now: None
+        self.push: Feed
+        """What takes bytes as a frame channel hands them over, once the connection reads."""
         self.refreshed: Callable[[], None] = lambda: None
         self._input: asyncio.Queue[bytes] = asyncio.Queue()
         self._end: ConnectionClosed | None = None
@@ -52,8 +54,11 @@ class FakeTransport:
     def use(self, transfer_format: TransferFormat) -> None:
         self.transfer_format = transfer_format
 
-    def on_heartbeat(self, callback: Callable[[float], None]) -> None:
+    def on_heartbeat(self, callback: Heartbeat) -> None:
         self.beat = callback
+
+    def stir(self) -> None:
+        self.stirred += 1
 
     def on_refresh(self, callback: Callable[[], None]) -> None:
         self.refreshed = callback
@@ -65,6 +70,13 @@ class FakeTransport:
         if self._end is not None:
             raise self._end
         return self._input.get_nowait()
+
+    async def consume(self, feed: Feed) -> None:
+        self.push = feed
+        while True:
+            held = feed(await self.receive())
+            if held is not None:
+                await held
 
     def end_input(self) -> None:
         self.lose(ConnectionClosed())

@@ -869,3 +869,71 @@ async def test_whatever_happens_in_whichever_turn_of_the_loop_the_end_runs_once(
             assert notes.steps.count("on_disconnected") == connected, (how, turn, notes.steps)
             assert notes.steps.count("aborted: True") == connected
             hub.assert_nothing_left()
+
+
+# Pushed bytes
+
+
+READ = b'{"type":1,"target":"Read","arguments":[],"streamIds":["s"]}\x1e'
+ECHO = b'{"type":1,"invocationId":"9","target":"Echo","arguments":["behind"]}\x1e'
+
+
+def items(*numbers: int) -> bytes:
+    return b"".join(b'{"type":2,"invocationId":"s","item":%d}\x1e' % number for number in numbers)
+
+
+async def test_pushed_bytes_are_handled_at_once_where_there_is_room(notes: Notes) -> None:
+    async with life(notes) as hub:
+        ada = await hub.connect()
+        assert ada.transport.push(ECHO[:20]) is None
+        assert ada.transport.push(ECHO[20:]) is None
+        await settle()
+        assert ada.take() == [completion("9", "behind")]
+
+
+async def test_whoever_pushes_is_asked_to_wait_until_all_that_was_read_behind_is_handled(notes: Notes) -> None:
+    first, third = notes.hold("item 1"), notes.hold("item 3")
+    async with life(notes, stream_buffer_capacity=1) as hub:
+        ada = await hub.connect()
+        held = ada.transport.push(READ + items(1, 2, 3, 4, 5, 6) + b'{"type":6}\x1e')
+        assert held is not None
+        await settle()
+        assert (notes.steps[-1], held.done()) == ("item 1", False)
+        first.set()
+        await settle()
+        assert (notes.steps[-1], held.done()) == ("item 3", False), "it paused a second time"
+        third.set()
+        await held
+        await settle()
+        assert notes.steps[-1] == "item 6"
+
+
+async def test_what_handling_the_rest_raises_is_told_to_whoever_pushed(
+    notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = notes.hold("item 1")
+    async with life(notes, stream_buffer_capacity=1) as hub:
+        ada = await hub.connect()
+        held = ada.transport.push(READ + items(1, 2, 3) + b'{"type":5,"invocationId":"x"}\x1e')
+        assert held is not None
+
+        def broken(self: Any, invocation_id: str) -> None:
+            raise ValueError("ours")
+
+        monkeypatch.setattr("hubline.server.dispatcher.Dispatcher.cancel", broken)
+        first.set()
+        with pytest.raises(ValueError, match="ours"):
+            await held
+
+
+async def test_nothing_that_was_pushed_is_handled_when_the_connection_has_ended(notes: Notes) -> None:
+    notes.hold("item 1")
+    async with life(notes, stream_buffer_capacity=1) as hub:
+        ada = await hub.connect()
+        held = ada.transport.push(READ + items(1, 2, 3) + ECHO)
+        assert held is not None
+        hub.runtime.lifetime.index.connections[ada.id].close()
+        await held
+        assert ada.transport.push(ECHO) is None
+        notes.held["item 1"].set()
+        assert completion("9", "behind") not in await ada.ended()

@@ -1,14 +1,13 @@
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
 from hubline.streams.download import in_thread, pump
 from hubline.testing import settle
-from hubline.wire.messages import StreamItem
 
 
 class Writer:
@@ -18,9 +17,12 @@ class Writer:
         self.room, self.items = room, list[Any]()
         self.drained = asyncio.Event()
 
-    def send(self, message: StreamItem) -> bool:
-        assert message.invocation_id == "7"
-        self.items.append(message.item)
+    def items_of(self, invocation_id: str) -> Callable[[Any], bool]:
+        assert invocation_id == "7"
+        return self.send
+
+    def send(self, item: Any) -> bool:
+        self.items.append(item)
         self.room -= 1
         return self.room > 0
 
@@ -111,7 +113,7 @@ async def test_errors_of_the_iterator_and_of_the_writer_go_on() -> None:
         await pump(failing(), "7", Writer())
 
     class Refusing(Writer):
-        def send(self, message: StreamItem) -> bool:
+        def send(self, item: Any) -> bool:
             raise TypeError("no form on the wire")
 
     steps: list[Any] = []

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -223,3 +224,80 @@ def test_statistics_count_everything() -> None:
     after = probe.outbox.statistics()
     assert (after.queued_bytes, after.queued_messages, after.peak_bytes) == (0, 0, 6)
     assert (after.written_bytes, after.written_messages) == (6, 2)
+
+
+# Behind a transport that buffers
+
+
+def buffering(buffered: list[int], *, limit: int = 100, **settings: Any) -> Probe:
+    """A probe whose transport buffers what `buffered` says at its end."""
+    probe = Probe(**settings)
+    probe.outbox.count_buffer(lambda: buffered[-1], limit)
+    return probe
+
+
+def test_queued_bytes_are_those_of_the_queue_and_of_the_transport_and_no_byte_counts_twice() -> None:
+    buffered = [0]
+    probe = buffering(buffered)
+    probe.put(b"x" * 10, b"y" * 20)
+    assert probe.outbox.queued_bytes == 30
+    probe.take()
+    buffered.append(34)  # with a header of four bytes
+    assert probe.outbox.queued_bytes == 34
+    probe.put(b"z" * 5)
+    assert probe.outbox.queued_bytes == 39
+    probe.outbox.sent()
+    assert (probe.outbox.size, probe.outbox.queued_bytes) == (5, 39)
+    buffered.append(0)
+    assert probe.outbox.queued_bytes == 5
+    assert probe.outbox.statistics().queued_bytes == 5
+
+
+def test_without_a_buffer_queued_bytes_are_those_that_were_not_sent() -> None:
+    probe = Probe()
+    probe.put(b"x" * 10)
+    probe.take()
+    assert probe.outbox.queued_bytes == probe.outbox.size == 10
+
+
+def test_the_buffer_is_asked_for_only_where_it_can_matter() -> None:
+    asked: list[int] = []
+
+    def buffered() -> int:
+        asked.append(1)
+        return 0
+
+    probe = Probe(capacity=1000)
+    probe.outbox.count_buffer(buffered, 100)
+    probe.put(*[b"x" * 10] * 90)
+    assert asked == []
+    assert probe.put(b"x" * 10) == [True]
+    assert asked == [1]
+
+
+def test_a_capacity_smaller_than_the_buffer_still_holds() -> None:
+    buffered = [0]
+    probe = buffering(buffered, capacity=50)
+    assert probe.put(b"x" * 50) == [True]
+    assert probe.put(b"y") == [False]
+    assert probe.overflows == [50]
+    probe.take()
+    probe.outbox.sent()
+    buffered.append(30)
+    assert probe.put(b"x" * 20, b"y") == [True, False]
+    assert probe.overflows == [50, 50]
+
+
+def test_waiting_is_asked_for_before_buffer_and_queue_together_reach_the_high_water_mark() -> None:
+    probe = buffering([100], capacity=10**6)
+    assert probe.put(b"x" * (HIGH_WATER - 100), b"y") == [True, False]
+
+
+def test_what_the_transport_buffers_cannot_be_dropped() -> None:
+    probe = buffering([95], capacity=100, policy="drop_oldest")
+    assert probe.put(b"aaa", b"bb") == [True, True]
+    assert probe.put(b"cccc") == [True]
+    assert probe.take() == [b"cccc"]
+    probe.outbox.sent()
+    assert probe.put(b"dddddd") == [False]
+    assert probe.overflows == []

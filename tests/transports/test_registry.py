@@ -237,10 +237,12 @@ async def test_statistics_tell_what_waits_in_both_directions() -> None:
     await pipes[0].inbox.feed(b"unread")
     made.negotiate()
     assert made.registry.statistics() == RegistryStatistics(
-        connections=2, waiting=1, refused=0, queued_bytes=22, unread_bytes=6
+        connections=2, waiting=1, refused=0, queued_bytes=22, unread_bytes=6, peak_bytes=11, dropped_messages=0
     )
     for pipe in pipes:
         made.registry.remove(pipe)
+    gone = made.registry.statistics()
+    assert (gone.queued_bytes, gone.peak_bytes, gone.dropped_messages) == (0, 11, 2)
     await made.registry.close()
 
 

@@ -5,9 +5,9 @@ import pytest
 
 from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
+from hubline.transports.frames import PIECE
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import JOINED_WRITE
-from hubline.transports.websocket import PIECE
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites

@@ -34,6 +34,11 @@ class LogLevel(StrEnum):
     DEBUG = "debug"
 
 
+class Protocol(StrEnum):
+    JSON = "json"
+    MESSAGEPACK = "messagepack"
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         Console(highlight=False).print(f"hubline {version('hubline')}")
@@ -67,7 +72,7 @@ def run(
     ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Start again when a source file changes.")] = False,
     accelerate: Annotated[
-        bool, typer.Option(help="Take the accelerated WebSocket path where this version has one.")
+        bool, typer.Option(help="Take the accelerated WebSocket path; without it, uvicorn's own.")
     ] = True,
     app_dir: AppDir = ".",
 ) -> None:
@@ -87,6 +92,7 @@ def run(
         root_path=root_path,
         forwarded_allow_ips=forwarded_allow_ips,
         reload=reload,
+        accelerate=accelerate,
     )
     server = Server(config, drain_timeout=drain_timeout, ready=_announce)
     if reload:
@@ -138,6 +144,35 @@ def token(
     except ConfigurationError as error:
         fail(*error.problems)
     typer.echo(made)
+
+
+@commands.command()
+def bench(
+    url: Annotated[str, typer.Argument(help="Where the hub is, such as `http://127.0.0.1:8000/chat`.")],
+    method: Annotated[str, typer.Argument(help="The method to call.")] = "EchoText",
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="Its arguments, as JSON or as plain text. [hello, for EchoText]")
+    ] = None,
+    clients: Annotated[int, typer.Option(help="Connections, each with one call in flight.", min=1)] = 64,
+    seconds: Annotated[float, typer.Option(help="How long to call.", min=0.1)] = 5.0,
+    protocol: Annotated[Protocol, typer.Option(help="How messages are written.")] = Protocol.JSON,
+    token: Annotated[
+        str | None, typer.Option(envvar="HUBLINE_TOKEN", help="A bearer token.", show_envvar=True, show_default=False)
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Another header; may be repeated.")
+    ] = None,
+) -> None:
+    """Call a method of a running SignalR server again and again, and say how many calls it answers and how soon."""
+    try:
+        from hubline.cli.bench import run_bench
+    except ModuleNotFoundError as error:
+        fail(f"the package {error.name!r} is missing; install the extra `hubline[server]`")
+    given = ("hello",) if method == "EchoText" and not arguments else arguments or ()
+    try:
+        run_bench(url, method, given, clients, seconds, protocol.value, token, header or ())
+    except ConfigurationError as error:
+        fail(*error.problems)
 
 
 def _serve(server: Server, sockets: list[socket.socket] | None) -> None:

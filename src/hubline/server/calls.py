@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hubline.errors import InvocationError
@@ -21,16 +21,19 @@ from hubline.wire.messages import Invocation, StreamInvocation
 
 if TYPE_CHECKING:
     from hubline.server.connection import HubConnectionContext
+    from hubline.server.dispatcher import Dispatcher
     from hubline.server.runtime import HubRuntime
 
 
 class HubScope:
     """What a hub object is given: its connection, and calls to clients made in its name."""
 
-    __slots__ = ("connection", "context", "results_refused", "runtime")
+    results_refused = ""
 
     def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext", *, results_refused: str = "") -> None:
-        self.runtime, self.connection, self.results_refused = runtime, connection, results_refused
+        self.runtime, self.connection = runtime, connection
+        if results_refused:
+            self.results_refused = results_refused
         self.context: HubCallerContext = connection.context
         """Who the connection was when this began; a refresh does not change it."""
 
@@ -56,12 +59,8 @@ class HubScope:
 class InTurn(HubScope):
     """Something that takes a slot among the parallel calls of its connection."""
 
-    __slots__ = ("release",)
-
-    def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext") -> None:
-        super().__init__(runtime, connection)
-        self.release: Callable[[], None] | None = None
-        """Gives the slot back."""
+    holder: "Dispatcher | None" = None
+    """Whose slot it holds."""
 
     async def invoke(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
@@ -71,29 +70,30 @@ class InTurn(HubScope):
         return await super().invoke(connection_id, target, arguments, result_type, timeout)
 
     def release_slot(self) -> None:
-        release, self.release = self.release, None
-        if release is not None:
-            release()
+        holder, self.holder = self.holder, None
+        if holder is not None:
+            holder.release()
 
 
 class Call(InTurn):
-    """One invocation, from its arrival to its completion."""
+    """One invocation, from its arrival to its completion.
 
-    __slots__ = (
-        "arguments",
-        "cancellation",
-        "cancelled",
-        "injector",
-        "message",
-        "method",
-        "mistake",
-        "recheck",
-        "refusal",
-        "started",
-        "streaming",
-        "task",
-        "uploads",
-    )
+    Most of them need little of what there is: the rest is said once, at the class, and costs a call nothing.
+    """
+
+    mistake = ""
+    """Why it cannot be run the way it is called; told only to those who may call it."""
+    known = False
+    """Whether cancels and items can find it."""
+    uploads: Sequence[UploadStream[Any]] = ()
+    cancellation: Cancellation | None = None
+    injector: Injector | None = None
+    task: asyncio.Task[None] | None = None
+    recheck: asyncio.Task[None] | None = None
+    """Asks whether it may go on after a refresh. One at a time, so that refreshing on and on piles nothing up."""
+    started = streaming = cancelled = False
+    refusal = ""
+    """Why it was ended while it ran; its completion says so, whatever the method made of it."""
 
     def __init__(
         self,
@@ -103,19 +103,10 @@ class Call(InTurn):
         message: Invocation | StreamInvocation,
         arguments: tuple[Any, ...],
     ) -> None:
-        super().__init__(runtime, connection)
+        self.runtime, self.connection, self.context = runtime, connection, connection.context
         self.method, self.message, self.arguments = method, message, arguments
-        self.mistake = ""
-        """Why it cannot be run the way it is called; told only to those who may call it."""
-        self.uploads: list[UploadStream[Any]] = []
-        self.cancellation = Cancellation() if method.cancellation is not None else None
-        self.injector: Injector | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.recheck: asyncio.Task[None] | None = None
-        """Asks whether it may go on after a refresh. One at a time, so that refreshing on and on piles nothing up."""
-        self.started = self.streaming = self.cancelled = False
-        self.refusal = ""
-        """Why it was ended while it ran; its completion says so, whatever the method made of it."""
+        if method.cancellation is not None:
+            self.cancellation = Cancellation()
 
     @property
     def streams(self) -> bool:

@@ -7,7 +7,7 @@ handshake → answer → registered → `on_connected` → messages → `Close` 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
@@ -43,14 +43,14 @@ class HubConnectionContext:
         self.id = transport.id
         self.codec: Codec
         self.write: Callable[[Packet], bool] = transport.write
-        self.drain = transport.drain
+        self.drain, self.stir = transport.drain, transport.stir
         self.context = HubCallerContext(transport.id, transport.scope, self.abort)
         self._runtime, self._transport = runtime, transport
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._now = asyncio.get_running_loop(), runtime.clock.now
         self._wire = WireConnection(
             Side.SERVER,
             runtime.codecs,
-            now=runtime.clock.now(),
+            now=self._now(),
             maximum_message_size=options.maximum_receive_message_size,
             handshake_timeout=options.handshake_timeout,
             keep_alive_interval=None if transport.has_inherent_keep_alive else options.keep_alive_interval,
@@ -62,6 +62,8 @@ class HubConnectionContext:
         self._closing: Close | None = None
         self._cause: Exception | None = None
         self._paused: asyncio.Future[None] | None = None
+        self._unhandled: Sequence[Event] = ()
+        """What was read behind the event that reading pauses for."""
         self._patience: float | None = None
         """Until when calls that were sent before the client's last word may still begin."""
 
@@ -72,6 +74,11 @@ class HubConnectionContext:
     def send(self, message: Message) -> bool:
         """Encode and queue; False when the caller should `drain()`. Raises what encoding raises."""
         return self.write(Packet(self.codec.encode(message)))
+
+    def items_of(self, invocation_id: str) -> Callable[[Any], bool]:
+        """What sends the items of one stream; it returns and raises as `send()`."""
+        encode = self.codec.item_encoder(invocation_id)
+        return lambda item: self.write(Packet(encode(item)))
 
     def close(self, *, error: str = "", allow_reconnect: bool = False, cause: Exception | None = None) -> None:
         """Begin to end: stop reading, then everything in order. The first reason counts."""
@@ -119,7 +126,7 @@ class HubConnectionContext:
         """Wait for the handshake and answer it; what came behind it, or None when there is no connection."""
         try:
             while True:
-                events = self._wire.receive(await self._transport.receive(), self._runtime.clock.now())
+                events = self._wire.receive(await self._transport.receive(), self._now())
                 match events:
                     case [HandshakeAccepted(codec=codec, response=response), *following]:
                         self.codec = codec
@@ -153,31 +160,67 @@ class HubConnectionContext:
             return False
         return True
 
-    async def _read(self, events: Sequence[Event]) -> None:
-        """The read loop. Nothing here runs user code; it pauses only when a bounded queue is full."""
+    async def _read(self, following: Sequence[Event]) -> None:
+        """Read to the end. Nothing in it runs user code; it pauses only when a bounded queue is full."""
         self._dispatcher.begin()
-        receive, wire, now = self._transport.receive, self._wire, self._runtime.clock.now
         try:
-            while True:
-                for event in events:
-                    if isinstance(event, Close | Failed):
-                        await self._let_calls_begin()
-                    if self._closing is not None:
-                        return
-                    room = self._handle(event)
-                    if room is not None and not self._transport.lost:
-                        await self._pause(room)
-                events = wire.receive(await receive(), now())
+            held = self._proceed(following)
+            if held is not None:
+                await held
+            await self._transport.consume(self._feed)
         except ConnectionClosed as error:
             if self._closing is None:
                 self._abort_signal()
                 await self._let_calls_begin()
             self._lost(error)
+        finally:
+            self._unhandled = ()
+
+    def _feed(self, data: bytes) -> asyncio.Future[None] | None:
+        return self._proceed(self._wire.receive(data, self._now()))
+
+    def _proceed(self, events: Sequence[Event]) -> asyncio.Future[None] | None:
+        """Handle events until there is no room for what they bring; the future is done when all are handled."""
+        alone = len(events) == 1
+        for number, event in enumerate(events):
+            if self._closing is not None:
+                break
+            room = self._dispatcher.invoke(event, alone=alone) if type(event) is Invocation else self._handle(event)
+            if room is None:
+                continue
+            last_words = type(event) is Close or type(event) is Failed
+            if last_words or not self._transport.lost:
+                self._unhandled = events[number if last_words else number + 1 :]
+                return self._hold(room)
+        return None
+
+    def _hold(self, room: asyncio.Future[None]) -> asyncio.Future[None]:
+        """Wait for room, or for the end, then go on. The time does not count towards the client's silence."""
+        self._paused = room
+        self._wire.pause(self._now())
+        done: asyncio.Future[None] = self._loop.create_future()
+        room.add_done_callback(lambda _: self._go_on(done))
+        return done
+
+    def _go_on(self, done: asyncio.Future[None]) -> None:
+        self._paused = None
+        self._wire.resume(self._now())
+        events, self._unhandled = self._unhandled, ()
+        try:
+            held = self._proceed(events)
+        except Exception as error:
+            if not done.done():
+                done.set_exception(error)
+            return
+        if held is not None:
+            held.add_done_callback(lambda _: _settle(done))
+        else:
+            _settle(done)
 
     def _handle(self, event: Event) -> asyncio.Future[None] | None:
         """One event; a future means that reading must pause until it is done."""
         match event:
-            case Invocation() | StreamInvocation():
+            case StreamInvocation():
                 return self._dispatcher.invoke(event)
             case StreamItem():
                 return self._dispatcher.uploads.item(event.invocation_id, event.item)
@@ -185,6 +228,8 @@ class HubConnectionContext:
                 self._complete(event)
             case CancelInvocation():
                 self._dispatcher.cancel(event.invocation_id)
+            case Close() | Failed() if (began := self._calls_to_begin()) is not None:
+                return began
             case Close():
                 self.close(cause=None if event.error is UNSET else HubError(event.error))
             case Failed(error=error):
@@ -218,36 +263,34 @@ class HubConnectionContext:
         else:
             self._fail(error)
 
-    async def _let_calls_begin(self) -> None:
+    def _calls_to_begin(self) -> asyncio.Future[None] | None:
         """What a client sent before it left is still run, for as long as a silent client would be borne with."""
+        if self._patience is not None:
+            return None
         began = self._dispatcher.when_all_began()
         if began is not None:
-            self._patience = self._runtime.clock.now() + self._runtime.options.client_timeout
-            await self._pause(began)
+            self.stir()
+            self._patience = self._now() + self._runtime.options.client_timeout
+        return began
 
-    async def _pause(self, room: asyncio.Future[None]) -> None:
-        """Wait for room, or for the end. The time does not count towards the client's silence."""
-        self._paused = room
-        self._wire.pause(self._runtime.clock.now())
-        try:
-            await room
-        finally:
-            self._paused = None
-            self._wire.resume(self._runtime.clock.now())
+    async def _let_calls_begin(self) -> None:
+        began = self._calls_to_begin()
+        if began is not None:
+            await self._hold(began)
 
     def _resume(self) -> None:
         if self._paused is not None and not self._paused.done():
             self._paused.set_result(None)
 
-    def _tick(self, now: float) -> None:
-        """The heartbeat, about once a second."""
+    def _tick(self, now: float) -> float | None:
+        """The heartbeat, about once a second, or as rarely as nothing needs it."""
         if self._transport.expired:
             self.close(allow_reconnect=True)
         lost = self._transport.lost
         if lost if self._patience is None else now >= self._patience:
             self._resume()
         if lost:
-            return
+            return None
         for event in self._wire.tick(now):
             match event:
                 case PingDue():
@@ -257,7 +300,10 @@ class HubConnectionContext:
                     self._transport.end_input()
                 case Failed(error=error):  # pragma: no branch
                     self._fail(error)
-        self._runtime.lifetime.results.expire(self.id, now)
+        results = self._runtime.lifetime.results
+        results.expire(self.id, now)
+        watched = self._paused is not None or results.asked(self.id)
+        return None if watched else self._wire.quiet_until(now)
 
     def _refreshed(self) -> None:
         """The transport has another identity. What runs keeps the old one; streams must be admitted with the new."""
@@ -291,6 +337,11 @@ class HubConnectionContext:
             await self._runtime.on_disconnected(self, self._cause)
         finally:
             self._dispatcher.uploads.fail_all(ConnectionClosed("The underlying connection was closed."))
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _drop(packet: Packet) -> bool:

@@ -7,23 +7,17 @@ they do once a second call is queued (docs/decisions).
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
-
-from hubline.auth.policies import PolicyContext
-from hubline.errors import BindingError, ConnectionClosed, HubError, RateLimitExceeded
+from hubline.errors import BindingError
 from hubline.server import errors
 from hubline.server.calls import Call, InTurn
 from hubline.server.context import HubCallerContext
 from hubline.server.errors import error_text
-from hubline.server.filters import InvocationContext
-from hubline.server.injection import Injector
+from hubline.server.execution import admitted, broken_off, complete, failure
 from hubline.server.invocations import Uploads
 from hubline.server.methods import HubMethod
-from hubline.streams.download import pump
+from hubline.server.refusals import RefusalLog
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Completion, Invocation, StreamInvocation
 
@@ -33,22 +27,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("hubline.dispatcher")
 
-REFUSALS_LOGGED = 10
-"""Of one connection a minute: a flood of calls that come to nothing must not become a flood of lines. Ours."""
-
 
 class Dispatcher:
     """The calls of one connection."""
 
     def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext") -> None:
         self._runtime, self._connection = runtime, connection
-        self._running = 0
+        self._running, self._parallel = 0, runtime.options.maximum_parallel_invocations
         self._streaming = 0
-        self._refused, self._minute = 0, float("-inf")
-        self._waiting: deque[InTurn] = deque()
+        self._log = RefusalLog(connection.id, runtime.clock)
+        self._waiting: list[InTurn] = []
         self._calls: dict[str, Call] = {}
         """What a cancellation finds: one call an id, a stream before a plain call."""
-        self._live: set[Call] = set()
+        self._live: dict[Call, None] = {}
         self._room: asyncio.Future[None] | None = None
         self._none_waiting: asyncio.Future[None] | None = None
         self._begun = self._refreshed_early = False
@@ -72,8 +63,12 @@ class Dispatcher:
         else:
             self._refreshed_early = True
 
-    def invoke(self, message: Invocation | StreamInvocation) -> asyncio.Future[None] | None:
-        """Begin a call, or queue it. A future means that enough are waiting: read on when it is done."""
+    def invoke(self, message: Invocation | StreamInvocation, *, alone: bool = False) -> asyncio.Future[None] | None:
+        """Begin a call, or queue it. A future means that enough are waiting: read on when it is done.
+
+        One that came `alone` is run to its first wait at once, where Python can. If many came together that would be
+        unfair to everybody else.
+        """
         method = self._runtime.methods.find(message.target)
         if method is None:
             self._answer_error(message, errors.UNKNOWN_METHOD.format(message.target))
@@ -87,7 +82,14 @@ class Dispatcher:
             self._answer_error(message, error_text(text, error, detailed=self._runtime.options.detailed_errors))
             return None
         call = Call(self._runtime, self._connection, method, message, arguments)
-        call.mistake = self._mistake(method, message)
+        if method.plain and type(message) is Invocation and not message.stream_ids:
+            if self._running < self._parallel:  # nobody looks for it: nothing can end it but itself
+                self._running += 1
+                call.holder = self
+                call.task = self._runtime.tasks.begin(self._run(call), at_once=alone)
+                return None
+        else:
+            call.mistake = self._mistake(method, message)
         if not call.mistake:
             self._register(call)
         elif not method.requirements:
@@ -110,7 +112,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Nobody waits any longer: calls that have not begun never will."""
         self._waiting.clear()
-        self._live = {call for call in self._live if call.task is not None}
+        self._live = {call: None for call in self._live if call.task is not None}
 
     def when_all_began(self) -> asyncio.Future[None] | None:
         """A future that is done when no call waits for its turn; None when that is so already."""
@@ -141,12 +143,15 @@ class Dispatcher:
 
     def _register(self, call: Call) -> None:
         """Make the call known, so that items and cancels that follow at once find it, even while it waits."""
-        self._live.add(call)
+        call.known = True
+        self._live[call] = None
         if call.method.is_stream:
             self._calls[call.message.invocation_id] = call
         elif call.message.invocation_id:
             self._calls.setdefault(call.message.invocation_id, call)
-        options = self._runtime.options
+        if not call.method.uploads:
+            return
+        options, call.uploads = self._runtime.options, []
         for stream_id, (_, kind) in zip(call.message.stream_ids, call.method.uploads, strict=True):
             read = self._runtime.readers.reader(self._connection.codec, kind)
             stream: UploadStream[Any] = UploadStream(
@@ -159,7 +164,7 @@ class Dispatcher:
         if call.streams:
             self._streaming += 1
             self._start(call)
-        elif self._running < self._runtime.options.maximum_parallel_invocations:
+        elif self._running < self._parallel:
             self._take_slot(call)
         else:
             self._waiting.append(call)
@@ -170,24 +175,24 @@ class Dispatcher:
 
     def _take_slot(self, work: InTurn) -> None:
         self._running += 1
-        work.release = self._release
+        work.holder = self
         if isinstance(work, Call):
             self._start(work)
         else:
             self._runtime.tasks.start(self._tell(work))
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """A slot is free: the next call may begin, and there is room for another to wait."""
         self._running -= 1
         if self._waiting:
-            self._take_slot(self._waiting.popleft())
+            self._take_slot(self._waiting.pop(0))
             if self._room is not None and not self._room.done():
                 self._room.set_result(None)
             if self._none_waiting is not None and not self._waiting and not self._none_waiting.done():
                 self._none_waiting.set_result(None)
 
     def _start(self, call: Call) -> None:
-        call.task = self._runtime.tasks.start(self._run(call))
+        call.task = self._runtime.tasks.begin(self._run(call))
 
     def _announce(self) -> None:
         """Tell the hub of a refresh when its turn comes. When too many wait, the last of them stands for this one too.
@@ -198,7 +203,7 @@ class Dispatcher:
             return
         options = self._runtime.options
         waiting = [each for each in self._waiting if not isinstance(each, Call)]
-        if self._running < options.maximum_parallel_invocations:
+        if self._running < self._parallel:
             self._take_slot(InTurn(self._runtime, self._connection))
         elif len(waiting) > options.maximum_waiting_invocations:
             waiting[-1].context = self._connection.context
@@ -217,100 +222,46 @@ class Dispatcher:
         """A call from authorisation to answer. Its task is cancelled with its stream, or when the app shuts down."""
         call.started = True
         call.context = self._connection.context  # who it is may have changed while the call waited
+        message = call.message
         try:
-            try:
-                completion = await self._complete(call)
-            finally:
+            if call.method.name in self._runtime.direct and not call.cancelled:
+                try:
+                    result = await call.method.function(self._runtime.new_hub(call), *call.arguments)
+                    completion = Completion(invocation_id=message.invocation_id, result=result)
+                except (Exception, asyncio.CancelledError) as error:
+                    completion = broken_off(call, error, self._log)
+            else:
+                completion = await complete(call, self._log)
+            if call.known:
                 self._forget(call)
             if call.refusal:
-                completion = Completion(invocation_id=call.message.invocation_id, error=call.refusal)
-            await self._answer(call, completion)
+                completion = Completion(invocation_id=message.invocation_id, error=call.refusal)
+            if message.invocation_id and not self._answer(call, completion):
+                await self._connection.drain()
+        except Exception:
+            logger.exception("connection %s: %s could not be answered", self._connection.id, call.method.where)
         finally:
+            self._forget(call)
             call.release_slot()
-
-    async def _complete(self, call: Call) -> Completion:
-        """Run the call and make its completion, whatever happens."""
-        invocation_id, method = call.message.invocation_id, call.method
-        if call.cancelled:
-            return Completion(invocation_id=invocation_id)
-        try:
-            if method.requirements and not await self._admitted(call, call.context):
-                return Completion(invocation_id=invocation_id, error=errors.UNAUTHORIZED.format(method.name))
-            if call.mistake:
-                return Completion(invocation_id=invocation_id, error=call.mistake)
-            if not method.injected:
-                return await self._perform(call)
-            call.injector = Injector(call.context)
-            completion = Completion(invocation_id=invocation_id, result=UNSET if method.is_stream else None)
-            async with call.injector.stack:  # which may swallow the exception of the method
-                completion = await self._perform(call)
-            return completion
-        except asyncio.CancelledError as error:
-            if call.cancelled:
-                return Completion(invocation_id=invocation_id)
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return self._failure(call, error)  # not this task but something that the method awaited was cancelled
-        except Exception as error:
-            return self._failure(call, error)
+            self._runtime.tasks.ended(call.task)
 
     async def _admit_again(self, call: Call, caller: HubCallerContext) -> None:
         """Whether a stream may go on after a refresh. A later refresh has the last word."""
         try:
-            admitted = await self._admitted(call, caller)
+            admitted_again = await admitted(call, caller)
         except Exception:
             logger.exception("connection %s: a policy of %s failed", self._connection.id, call.method.where)
-            admitted = False
-        if not admitted and caller is self._connection.context and call in self._live:
+            admitted_again = False
+        if not admitted_again and caller is self._connection.context and call in self._live:
             call.refuse(errors.UNAUTHORIZED.format(call.method.name))
 
-    async def _admitted(self, call: Call, caller: HubCallerContext) -> bool:
-        scope = caller.scope
-        if scope.identity is None:
-            return False
-        context = PolicyContext(
-            identity=scope.identity,
-            scope=scope,
-            hub=self._runtime.hub,
-            method=call.method.name,
-            arguments=dict(zip((a.name for a in call.method.arguments), call.arguments, strict=True)),
-        )
-        return await self._runtime.policies.admit(call.method.requirements, context)
-
-    async def _perform(self, call: Call) -> Completion:
-        """The method itself; of a stream, every item too."""
-        runtime, method, invocation_id = self._runtime, call.method, call.message.invocation_id
-        hub = runtime.new_hub(call)
-        if method.plain and not runtime.filters:
-            result = await method.function(hub, *call.arguments)
-        else:
-            context = InvocationContext(hub, method.name, list(call.arguments), call.context, clock=runtime.clock)
-            result = await runtime.chains[method.name](context)
-        if not method.is_stream:
-            return Completion(invocation_id=invocation_id, result=result)
-        if not isinstance(result, AsyncIterable):
-            return Completion(invocation_id=invocation_id, error=errors.NOT_A_STREAM.format(method.name))
-        call.streaming = True
-        await pump(result, invocation_id, self._connection)
-        return Completion(invocation_id=invocation_id)
-
-    def _failure(self, call: Call, error: BaseException) -> Completion:
-        method, connection_id = call.method, self._connection.id
-        if isinstance(error, RateLimitExceeded):  # so many that they must not fill the log
-            logger.debug("connection %s: %s: %s", connection_id, method.where, error)
-        elif isinstance(error, HubError | ConnectionClosed):  # said on purpose, or a peer went away meanwhile
-            self._log_refusal(f"{method.where}: ", str(error))
-        else:
-            logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)
-        base = errors.STREAM_FAILED if call.streaming else errors.INVOCATION_FAILED.format(method.name)
-        text = error_text(base, error, detailed=self._runtime.options.detailed_errors)
-        return Completion(invocation_id=call.message.invocation_id, error=text)
-
     def _forget(self, call: Call) -> None:
-        """The method has ended: its id is free, and what is still uploaded to it is ignored."""
+        """The method has ended: its id is free, and what is still uploaded to it is ignored. Twice does no harm."""
+        if not call.known:
+            return
+        call.known = False
         message = call.message
-        self._live.discard(call)
+        self._live.pop(call, None)
         if self._calls.get(message.invocation_id) is call:
             del self._calls[message.invocation_id]
         if call.uploads:
@@ -319,28 +270,14 @@ class Dispatcher:
         if call.streams:
             self._streaming -= 1
 
-    async def _answer(self, call: Call, completion: Completion) -> None:
-        """Send the completion, if one is wanted; a result that has no form on the wire is an error of the call."""
-        if not completion.invocation_id:
-            return
+    def _answer(self, call: Call, completion: Completion) -> bool:
+        """Send the completion; a result that has no form on the wire is an error of the call. False: too much waits."""
         try:
-            room = self._connection.send(completion)
+            return self._connection.send(completion)
         except Exception as error:  # whatever an encoder raises about a user's value
-            room = self._connection.send(self._failure(call, error))
-        if not room:
-            await self._connection.drain()
+            return self._connection.send(failure(call, error, self._log))
 
     def _answer_error(self, message: Invocation | StreamInvocation, text: str) -> None:
-        self._log_refusal("", text)
+        self._log.note("", text)
         if message.invocation_id:
             self._connection.send(Completion(invocation_id=message.invocation_id, error=text))
-
-    def _log_refusal(self, where: str, text: str) -> None:
-        """Note a call that came to nothing, on one line: the text may be the peer's."""
-        now = self._runtime.clock.now()
-        if now - self._minute >= 60:
-            self._refused, self._minute = 0, now
-        self._refused += 1
-        if self._refused <= REFUSALS_LOGGED:
-            more = "; more of this minute are not logged" if self._refused == REFUSALS_LOGGED else ""
-            logger.info("connection %s: %s%.200r%s", self._connection.id, where, text, more)

@@ -15,21 +15,28 @@ from hubline.wire.messages import Completion
 class Cancellation:
     """Tells code that its result is no longer wanted. Asking costs nothing; waiting for it is optional."""
 
-    __slots__ = ("_event",)
+    __slots__ = ("_event", "_requested")
 
     def __init__(self) -> None:
-        self._event = asyncio.Event()
+        self._requested = False
+        self._event: asyncio.Event | None = None  # made for those who wait: every connection has a `Cancellation`
 
     @property
     def requested(self) -> bool:
-        return self._event.is_set()
+        return self._requested
 
     async def wait(self) -> None:
         """Return when cancellation is requested."""
+        if self._requested:
+            return
+        if self._event is None:
+            self._event = asyncio.Event()
         await self._event.wait()
 
     def request(self) -> None:
-        self._event.set()
+        self._requested = True
+        if self._event is not None:
+            self._event.set()
 
 
 class PendingResult:
@@ -102,6 +109,10 @@ class ClientResults:
             )
         self.forget(message.invocation_id)
         pending.complete(message)
+
+    def asked(self, connection_id: str) -> bool:
+        """Whether this connection is to answer something."""
+        return connection_id in self._asked
 
     def expire(self, connection_id: str, now: float) -> None:
         """Fail what has waited too long for this connection. Called by its heartbeat: kept to about a second."""

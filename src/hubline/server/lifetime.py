@@ -61,6 +61,7 @@ class HubLifetime:
         deadline = self._clock.now() + (self._options.client_result_timeout if timeout is None else timeout)
         read = self._readers.reader(connection.codec, result_type)
         invocation_id, pending = self.results.expect(connection_id, read, deadline)
+        connection.stir()  # its heartbeat keeps the deadline
         try:
             connection.send(Invocation(invocation_id=invocation_id, target=target, arguments=arguments))
             return await pending.future

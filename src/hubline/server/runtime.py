@@ -58,6 +58,10 @@ class HubRuntime:
             method.name: around_invoke((*self.filters, *method.filters), invoke_method) for method in self.methods.all
         }
         """Each method with every filter around it, by its name."""
+        self.direct = frozenset(
+            method.name for method in self.methods.all if method.plain and not method.requirements and not self.filters
+        )
+        """Methods that have nothing around them."""
         self._pings = {codec.name: Packet(codec.encode(Ping())) for codec in self.codecs}
 
     def _inspect(self) -> HubMethods:
@@ -69,9 +73,9 @@ class HubRuntime:
             raise ConfigurationError(self.interface.problems)
         return methods
 
-    async def serve(self, transport: TransportConnection) -> None:
+    def serve(self, transport: TransportConnection) -> Coroutine[Any, Any, None]:
         """Run the hub for one connection: what a transport is given to run."""
-        await HubConnectionContext(self, transport).run()
+        return HubConnectionContext(self, transport).run()
 
     async def authorize(self, scope: ConnectionScope) -> int | None:
         """Whether a connection may enter the hub: `None`, or the HTTP status that says why not.

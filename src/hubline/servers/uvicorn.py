@@ -20,6 +20,7 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
 from hubline._tasks import TaskOwner
+from hubline.servers.accelerated import HubWebSocketProtocol
 from hubline.servers.protocols import HttpProtocol, WebSocketProtocol
 
 DRAIN_STATE = "hubline.drain"
@@ -98,9 +99,12 @@ def configure(
     port: int = 8000,
     log_level: str = "info",
     max_size: int = 16 * 1024 * 1024,
+    accelerate: bool = True,
     **settings: Any,
 ) -> uvicorn.Config:
     """uvicorn's settings for hubs; `settings` are any others that `uvicorn.Config` takes.
+
+    With `accelerate` WebSockets take the accelerated path (`HubWebSocketProtocol`).
 
     `max_size` limits one WebSocket message in bytes. A client joins the hub messages that wait into one (the official
     JavaScript client does), so it is far above the limit of one hub message, which the hub itself checks.
@@ -111,7 +115,7 @@ def configure(
         "log_level": log_level,
         "log_config": log_config(log_level),
         "http": HttpProtocol,
-        "ws": WebSocketProtocol,
+        "ws": HubWebSocketProtocol if accelerate else WebSocketProtocol,
         "ws_max_size": max_size,
         "ws_per_message_deflate": False,  # costs more than it saves on small messages, and rules out ready-made frames
         "ws_ping_interval": None,  # hubs have their own pings (spec §12, statement 52)

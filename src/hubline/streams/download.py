@@ -2,10 +2,8 @@
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Any, Protocol
-
-from hubline.wire.messages import StreamItem
 
 _END = object()
 
@@ -13,8 +11,8 @@ _END = object()
 class ItemWriter(Protocol):
     """Where items go: a connection."""
 
-    def send(self, message: StreamItem) -> bool:
-        """Queue the item; False when the caller should `drain()` before it sends more."""
+    def items_of(self, invocation_id: str) -> Callable[[Any], bool]:
+        """What queues an item; it returns False when the caller should `drain()` before it sends more."""
 
     async def drain(self) -> None: ...
 
@@ -25,9 +23,10 @@ async def pump(items: AsyncIterable[Any], invocation_id: str, writer: ItemWriter
     Raises whatever the iterator raises, and what encoding an item raises.
     """
     iterator = aiter(items)
+    send = writer.items_of(invocation_id)
     try:
         async for item in iterator:
-            if not writer.send(StreamItem(invocation_id=invocation_id, item=item)):
+            if not send(item):
                 await writer.drain()
     finally:
         close = getattr(iterator, "aclose", None)

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from hubline.connection import ConnectionScope, Identity
 from hubline.transports.addresses import Addresses
 from hubline.transports.caps import NoRoom
+from hubline.transports.frames import offered
 from hubline.transports.long_polling import LongPollingTransport
 from hubline.transports.options import Transport, TransportOptions
 from hubline.transports.pipe import Pipe, Serve, State
@@ -192,7 +193,15 @@ class HubEndpoint:
             self._require_enabled(Transport.WEB_SOCKETS)
             pipe = self._registry.open(self, self._options, Transport.WEB_SOCKETS, scope)
         try:
-            await WebSocketTransport(pipe, receive, send, tasks=self._registry.tasks).run(self._serve)
+            transport = WebSocketTransport(
+                pipe,
+                receive,
+                send,
+                tasks=self._registry.tasks,
+                flusher=self._registry.flusher(),
+                channel=offered(scope.raw),
+            )
+            await transport.run(self._serve)
         finally:
             self._registry.remove(pipe)
 

@@ -1,11 +1,30 @@
 """What a peer has POSTed and the application has not read yet."""
 
 import asyncio
+from abc import ABC, abstractmethod
 
+from hubline.connection import Feed
 from hubline.errors import ConnectionClosed
 
 
-class Inbox:
+class PulledInput(ABC):
+    """Bytes that somebody must ask for."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def get(self) -> bytes:
+        """The next bytes, never empty. Raises `ConnectionClosed` when there will be none."""
+
+    async def consume(self, feed: Feed) -> None:
+        """See `TransportConnection.consume`."""
+        while True:
+            held = feed(await self.get())
+            if held is not None:
+                await held
+
+
+class Inbox(PulledInput):
     """A bounded stream of bytes from POST requests to the one reader of a connection.
 
     The original's application pipe: whoever feeds it waits while more than `capacity` bytes are unread, and goes on

@@ -13,6 +13,9 @@ OutboxPolicy = Literal["close", "drop_oldest", "latest"]
 RefreshCallback: TypeAlias = Callable[[AuthenticationRefresh], bool | Awaitable[bool]]
 
 
+_TEXT, _ALL = frozenset({TransferFormat.TEXT}), frozenset(TransferFormat)
+
+
 class Transport(Enum):
     """A way to carry a connection; the values are those of the negotiate response, the order is the one offered."""
 
@@ -23,8 +26,7 @@ class Transport(Enum):
     @property
     def transfer_formats(self) -> frozenset[TransferFormat]:
         """What it can carry."""
-        text_only = self is Transport.SERVER_SENT_EVENTS
-        return frozenset({TransferFormat.TEXT} if text_only else TransferFormat)
+        return _TEXT if self is Transport.SERVER_SENT_EVENTS else _ALL
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,6 @@ meantime, so load itself makes the writes bigger.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -38,14 +37,14 @@ class Outbox:
     """What waits for one peer, bounded in bytes and messages.
 
     One consumer calls `take()`, writes, and says `sent()`. `wake` is called when a packet joins an empty queue, and
-    when there will be no more: a task is woken by it now, a list of dirty outboxes flushed once per loop turn may
-    hang there as well. `overflow` is called with the bytes queued when the policy is to end the connection.
+    when there will be no more. `overflow` is called with the bytes queued when the policy is to end the connection.
     """
 
     __slots__ = (
+        "_buffered",
         "_capacity",
         "_dropped",
-        "_in_flight",
+        "_high",
         "_limit",
         "_messages",
         "_newest",
@@ -54,11 +53,12 @@ class Outbox:
         "_policy",
         "_queue",
         "_room",
-        "_wake",
         "_written",
         "_written_messages",
         "finished",
+        "in_flight",
         "size",
+        "wake",
         "writes",
     )
 
@@ -72,21 +72,24 @@ class Outbox:
         overflow: Callable[[int], None],
     ) -> None:
         self.size = 0
-        """Bytes queued, and bytes of a write that has not returned."""
+        """Bytes queued, and bytes of a write that has not returned; `queued_bytes` knows more behind a `buffer`."""
         self.finished = False
         """No packet will be added any more."""
         self.writes = 0
         """Writes begun; with `writing`, it tells how long one takes without asking a clock each time."""
-        self._queue: deque[Packet] = deque()
+        self._queue: list[Packet] = []
         self._newest: dict[str, Packet] = {}
         self._limit = capacity
         self._capacity = capacity if policy != "latest" else -1  # -1 sends every put down the slow way
+        self._high = HIGH_WATER
+        self._buffered: Callable[[], int] | None = None
         self._messages = messages
         self._policy = policy
-        self._wake = wake
+        self.wake = wake
         self._overflow = overflow
         self._room: asyncio.Event | None = None
-        self._in_flight = 0
+        self.in_flight = 0
+        """Bytes of a write that has not returned."""
         self._peak = self._dropped = self._written = self._written_messages = 0
 
     def __len__(self) -> int:
@@ -94,90 +97,121 @@ class Outbox:
 
     @property
     def writing(self) -> bool:
-        return self._in_flight > 0
+        return self.in_flight > 0
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that have not reached the kernel, as far as it is known."""
+        return self.size if self._buffered is None else self.size - self.in_flight + self._buffered()
+
+    def count_buffer(self, buffered: Callable[[], int], limit: int) -> None:
+        """Count what a transport buffers: `buffered()` bytes, and at most `limit` of them when `sent()` is said.
+
+        All marks count them, and `put` need not ask: it goes by what there may be, until that reaches a mark.
+        """
+        self._buffered = buffered
+        self._high -= limit
+        self._capacity = max(self._capacity - limit, -1)
 
     def put(self, packet: Packet) -> bool:
         """Queue a packet. False when more than the high-water mark is queued, or nothing is taken any more."""
         queue = self._queue
-        size = self.size + len(packet.payload)
+        size = self.size + packet.size
         if size > self._capacity or len(queue) >= self._messages:
-            return self._put_with_policy(packet, size)
+            return self._put_with_policy(packet)
         if not queue:
-            self._wake()
+            self.wake()
         queue.append(packet)
         self.size = size
-        return size <= HIGH_WATER
+        return size <= self._high
 
-    def _put_with_policy(self, packet: Packet, size: int) -> bool:
+    def _put_with_policy(self, packet: Packet) -> bool:
         if self.finished:
             return False
         if self._policy == "latest" and packet.key is not None and packet.key in self._newest:
             self._replace(packet)
-            return self.size <= HIGH_WATER
+            return self.size <= self._high
         if self._policy == "drop_oldest":
-            size = self._make_room(packet)
+            self._make_room(packet)
+        size = self.queued_bytes + packet.size
         if size > self._limit or len(self._queue) >= self._messages:
             self._dropped += 1
             if self._policy != "drop_oldest":
-                self._overflow(self.size)
+                self._overflow(size - packet.size)
             return False
         if self._policy == "latest" and packet.key is not None:
             self._newest[packet.key] = packet
         if not self._queue:
-            self._wake()
+            self.wake()
         self._queue.append(packet)
-        self.size = size
-        return size <= HIGH_WATER
+        self.size += packet.size
+        return self.size <= self._high
 
     def _replace(self, packet: Packet) -> None:
         """Keep the place in the queue of what is replaced: a key that changes all the time must not starve."""
         assert packet.key is not None
-        self.size += len(packet.payload) - len(self._newest[packet.key].payload)
+        self.size += packet.size - self._newest[packet.key].size
         self._newest[packet.key] = packet
         self._dropped += 1
 
-    def _make_room(self, packet: Packet) -> int:
-        """Drop from the front until `packet` fits; the size with it. What is being written cannot be dropped."""
-        size = self.size + len(packet.payload)
-        if size - self._limit > self.size - self._in_flight:
-            return size  # it would not fit into an empty queue either
-        while self._queue and (size > self._limit or len(self._queue) >= self._messages):
-            size -= len(self._queue.popleft().payload)
-            self._dropped += 1
-        self.size = size - len(packet.payload)
-        return size
+    def _make_room(self, packet: Packet) -> None:
+        """Drop from the front until `packet` fits. What is being written cannot be dropped."""
+        self._note_peak()
+        queue, size = self._queue, self.queued_bytes + packet.size
+        if size - self._limit > self.size - self.in_flight:
+            return  # it would not fit into an empty queue either
+        number = max(0, len(queue) - self._messages + 1)
+        size -= sum([dropped.size for dropped in queue[:number]])
+        while number < len(queue) and size > self._limit:
+            size -= queue[number].size
+            number += 1
+        self.size -= sum([dropped.size for dropped in queue[:number]])
+        self._dropped += number
+        del queue[:number]
 
-    def take(self, limit: int | None = JOINED_WRITE) -> Sequence[Packet]:
+    def take(self, limit: int | None = JOINED_WRITE) -> list[Packet]:
         """Everything queued, up to `limit` bytes; a larger packet comes alone. Empty when there is nothing.
 
         What is taken counts until `sent()`. It must not be called again before that.
         """
-        self._note_peak()
-        queue, size = self._queue, 0
-        taken: list[Packet] = []
-        while queue:
-            packet = queue[0]
-            if self._newest and packet.key is not None:
-                packet = self._newest[packet.key]
-            size += len(packet.payload)
-            if limit is not None and size > limit and taken:
-                size -= len(packet.payload)
-                break
-            queue.popleft()
-            if packet.key is not None:
-                self._newest.pop(packet.key, None)
-            taken.append(packet)
-        self._in_flight = size
+        size = self.size
+        if size > self._peak:
+            self._peak = size
+        taken = self._queue
+        if self._newest or (limit is not None and size > limit):
+            taken, size = self._take_some(limit)
+        else:
+            self._queue = []
+        self.in_flight = size
         self._written_messages += len(taken)
         self.writes += 1
         return taken
 
+    def _take_some(self, limit: int | None) -> tuple[list[Packet], int]:
+        """The first packets, `limit` bytes of them, each with the newest of its key in its place; and their size."""
+        queue, newest = self._queue, self._newest
+        size = number = 0
+        for packet in queue:
+            if newest and packet.key is not None:
+                packet = queue[number] = newest[packet.key]
+            if number and limit is not None and size + packet.size > limit:
+                break
+            size += packet.size
+            number += 1
+        taken = queue[:number]
+        del queue[:number]
+        for packet in taken:
+            if packet.key is not None:
+                newest.pop(packet.key, None)
+        return taken, size
+
     def sent(self) -> None:
         """The last `take()` has left."""
-        self._note_peak()
-        self._written += self._in_flight
-        self.size -= self._in_flight
-        self._in_flight = 0
+        if self.size > self._peak:
+            self._peak = self.size
+        self._written += self.in_flight
+        self.size -= self.in_flight
+        self.in_flight = 0
         if self._room is not None and self.size < LOW_WATER:
             self._room.set()
             self._room = None
@@ -202,26 +236,27 @@ class Outbox:
         if self._room is not None:
             self._room.set()
             self._room = None
-        self._wake()
+        self.wake()
 
     def close(self) -> None:
         """Take no more packets and forget those that wait."""
+        self._note_peak()
         self._dropped += len(self._queue)
         self._queue.clear()
         self._newest.clear()
-        self.size = self._in_flight
+        self.size = self.in_flight
         self.finish()
 
     def _note_peak(self) -> None:
         """Called before the size can shrink, so that `put` need not."""
-        if self.size > self._peak:
-            self._peak = self.size
+        self._peak = max(self._peak, self.size)
 
     def statistics(self) -> OutboxStatistics:
+        queued = self.queued_bytes
         return OutboxStatistics(
-            queued_bytes=self.size,
+            queued_bytes=queued,
             queued_messages=len(self._queue),
-            peak_bytes=max(self._peak, self.size),
+            peak_bytes=max(self._peak, queued),
             dropped_messages=self._dropped,
             written_bytes=self._written,
             written_messages=self._written_messages,

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from hubline._clock import Clock
-from hubline.connection import ConnectionScope, TransportConnection
+from hubline.connection import ConnectionScope, Feed, Heartbeat, TransportConnection
 from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
 from hubline.transports.inbox import Inbox
 from hubline.transports.options import Transport, TransportOptions
@@ -36,6 +37,9 @@ class Input(Protocol):
 
     async def get(self) -> bytes:
         """The next bytes, never empty. Raises `ConnectionClosed` when there will be none."""
+
+    def consume(self, feed: Feed) -> Coroutine[Any, Any, None]:
+        """Feed everything that comes, one after the other, until `ConnectionClosed` is raised as by `get()`."""
 
     def close(self, error: ConnectionClosed) -> None:
         """Make a waiting `get()` and every later one raise `error`."""
@@ -78,6 +82,7 @@ class Pipe:
         "input",
         "options",
         "outbox",
+        "quiet_until",
         "state",
         "terminated",
         "token",
@@ -95,6 +100,8 @@ class Pipe:
         self.transport: Transport | None = None
         self.terminated = False
         self.expired = False
+        self.quiet_until = 0.0
+        """No beat before this time concerns the connection, unless something is being written."""
         self.transfer_format = TransferFormat.TEXT
         self.inbox = Inbox(options.application_buffer)
         self.input: Input = self.inbox
@@ -109,7 +116,7 @@ class Pipe:
         self.drain = self.outbox.drain
         self.carrier: Carrier = NoCarrier()
         self._scope: ConnectionScope | None = None
-        self._heartbeats: list[Callable[[float], None]] = []
+        self._heartbeats: list[Heartbeat] = []
         self._refreshes: list[Callable[[], None]] = []
         self._refresh_lock: asyncio.Lock | None = None
         self._deadline: tuple[float, Callable[[], None]] | None = None
@@ -137,14 +144,21 @@ class Pipe:
     def use(self, transfer_format: TransferFormat) -> None:
         self.transfer_format = transfer_format
 
-    def on_heartbeat(self, callback: Callable[[float], None]) -> None:
+    def on_heartbeat(self, callback: Heartbeat) -> None:
         self._heartbeats.append(callback)
+        self.stir()
+
+    def stir(self) -> None:
+        self.quiet_until = 0.0
 
     def on_refresh(self, callback: Callable[[], None]) -> None:
         self._refreshes.append(callback)
 
     async def receive(self) -> bytes:
         return await self.input.get()
+
+    def consume(self, feed: Feed) -> Coroutine[Any, Any, None]:
+        return self.input.consume(feed)
 
     def end_input(self) -> None:
         self.input.close(ConnectionClosed())
@@ -154,6 +168,7 @@ class Pipe:
             return
         self.state = State.ENDED
         self._deadline = None
+        self.stir()
         self.input.close(_as_closed(error))
         self.outbox.close()
         self.carrier.abandon()
@@ -187,6 +202,7 @@ class Pipe:
             return
         self.state = State.ENDED
         self._deadline = None
+        self.stir()
         self.inbox.finish(ConnectionClosed())
         self.outbox.close()
         self.carrier.abandon()
@@ -208,7 +224,9 @@ class Pipe:
 
     def set_deadline(self, seconds: float, action: Callable[[], None]) -> None:
         """Call `action` at the first heartbeat after `seconds`, unless another deadline takes its place."""
-        self._deadline = (self.clock.now() + seconds, action)
+        at = self.clock.now() + seconds
+        self._deadline = (at, action)
+        self.quiet_until = min(self.quiet_until, at)
 
     async def serve(self, serve: Serve) -> bool:
         """Run the application on this connection; whether it ended well."""
@@ -223,6 +241,7 @@ class Pipe:
 
     def tick(self, now: float) -> None:
         """One heartbeat: deadlines, the time a write takes, the expiry of the identity, then the hub's own."""
+        self.quiet_until = math.inf
         if self._deadline is not None and now >= self._deadline[0]:
             action = self._deadline[1]
             self._deadline = None
@@ -231,8 +250,12 @@ class Pipe:
             self._check_write(now)
         if self.options.close_on_token_expiry:
             self._check_expiry()
+            self.stir()
         for callback in self._heartbeats:  # also of a connection that ended, until the application has noticed
-            callback(now)
+            until = callback(now)
+            self.quiet_until = min(self.quiet_until, 0.0 if until is None or self.lost else until)
+        if self._deadline is not None:
+            self.quiet_until = min(self.quiet_until, self._deadline[0])
 
     def _check_write(self, now: float) -> None:
         number, since = self._write_seen

@@ -12,6 +12,7 @@ from hubline._tasks import TaskOwner
 from hubline.connection import ConnectionScope
 from hubline.errors import ConnectionClosed
 from hubline.transports.caps import Caps, NoRoom, Place
+from hubline.transports.frames import Flusher
 from hubline.transports.options import Transport, TransportOptions
 from hubline.transports.pipe import Pipe, State
 
@@ -33,10 +34,12 @@ REFUSALS_LOGGED_EVERY = 60.0
 
 @dataclass(frozen=True, slots=True)
 class RegistryStatistics:
-    """Counts of the moment, but for `refused`, which only grows.
+    """Counts of the moment, and three since the start.
 
-    `waiting` connections were negotiated and not opened yet. `queued_bytes` wait for peers, `unread_bytes` came by
-    POST and wait for applications.
+    `waiting` connections were negotiated and not opened yet. `queued_bytes` wait for peers, those in the buffers of
+    sockets included; `unread_bytes` came by POST and wait for applications. Since the start: `refused` connections,
+    `peak_bytes` that were queued for one connection, and `dropped_messages`, by policies or with the end of their
+    connection.
     """
 
     connections: int
@@ -44,6 +47,8 @@ class RegistryStatistics:
     refused: int
     queued_bytes: int
     unread_bytes: int
+    peak_bytes: int
+    dropped_messages: int
 
 
 @dataclass(slots=True)
@@ -78,9 +83,10 @@ class ConnectionRegistry:
         self._clock = clock
         self._pipes: dict[str, Entry] = {}
         self._waiting = 0
-        self._refused = 0
+        self._refused = self._peak = self._dropped = 0
         self._refusal_logged = float("-inf")
         self._heartbeat: asyncio.Task[None] | None = None
+        self._flusher: Flusher | None = None
         self._empty: asyncio.Event = asyncio.Event()
 
     def __iter__(self) -> Iterator[Pipe]:
@@ -94,6 +100,13 @@ class ConnectionRegistry:
         """Start the heartbeat, if it does not run. It ends by itself when there is nobody to look after."""
         if self._heartbeat is None or self._heartbeat.done():
             self._heartbeat = self.tasks.start(self._beat(), name="hubline heartbeat")
+
+    def flusher(self) -> Flusher:
+        """The one that writes to every frame channel of this loop."""
+        loop = asyncio.get_running_loop()
+        if self._flusher is None or self._flusher.loop is not loop:
+            self._flusher = Flusher(loop)
+        return self._flusher
 
     def negotiate(self, endpoint: object, options: TransportOptions, scope: ConnectionScope, *, version: int) -> Pipe:
         """A connection that waits for its transport. In version 0 its id is also its token.
@@ -155,16 +168,22 @@ class ConnectionRegistry:
         if pipe.transport is None:
             self._waiting -= 1
         pipe.abort()
+        outbox = pipe.outbox.statistics()
+        self._peak = max(self._peak, outbox.peak_bytes)
+        self._dropped += outbox.dropped_messages
         if not self._pipes:
             self._empty.set()
 
     def statistics(self) -> RegistryStatistics:
+        outboxes = [pipe.outbox.statistics() for pipe in self]
         return RegistryStatistics(
             connections=len(self),
             waiting=self._waiting,
             refused=self._refused,
-            queued_bytes=sum(pipe.outbox.size for pipe in self),
+            queued_bytes=sum(each.queued_bytes for each in outboxes),
             unread_bytes=sum(pipe.inbox.size for pipe in self),
+            peak_bytes=max([self._peak, *(each.peak_bytes for each in outboxes)]),
+            dropped_messages=self._dropped + sum(each.dropped_messages for each in outboxes),
         )
 
     async def drain(self, limit: float) -> None:
@@ -227,7 +246,8 @@ class ConnectionRegistry:
         while self._pipes:
             await self._clock.sleep(HEARTBEAT)
             now = self._clock.now()
-            for number, pipe in enumerate(self, 1):
+            concerned = [pipe for pipe in self if pipe.quiet_until <= now or pipe.outbox.in_flight]
+            for number, pipe in enumerate(concerned, 1):
                 try:
                     pipe.tick(now)
                 except Exception:

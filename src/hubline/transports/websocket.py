@@ -1,4 +1,4 @@
-"""WebSockets over ASGI: the server's own task reads and runs the application, one more task writes.
+"""WebSockets: the server's own task runs the application, and on plain ASGI reads; one more task writes there.
 
 Incoming frame types and boundaries mean nothing (behaviour §2.2): payloads are one stream of bytes. Outgoing, one
 WebSocket message holds one or more whole hub messages.
@@ -13,6 +13,8 @@ from starlette.types import Message, Receive, Send
 
 from hubline._tasks import TaskOwner
 from hubline.errors import ConnectionClosed
+from hubline.transports.frames import PIECE, Flusher, FrameChannel, FrameInput, FrameWriter
+from hubline.transports.inbox import PulledInput
 from hubline.transports.interrupt import Interrupt, Interrupted
 from hubline.transports.pipe import Pipe, Serve
 from hubline.transports.writer import Writer
@@ -23,14 +25,10 @@ logger = logging.getLogger("hubline.transports")
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
 
-PIECE = 65_536
-"""Bytes of one WebSocket message that are handed on at once. Ours: a message of 16 MiB may hold a million hub messages,
-and reading them all in one go would keep everybody else waiting for seconds."""
-
 _NOTHING = memoryview(b"")
 
 
-class WebSocketInput:
+class WebSocketInput(PulledInput):
     """What the peer sends, straight from the ASGI server: no task, no queue and no copy of ours in between.
 
     Only a message larger than `PIECE` is cut up; between its pieces others have their turn.
@@ -75,13 +73,29 @@ class WebSocketInput:
 class WebSocketTransport:
     """Carries one connection over one WebSocket."""
 
-    def __init__(self, pipe: Pipe, receive: Receive, send: Send, *, tasks: TaskOwner) -> None:
+    def __init__(
+        self,
+        pipe: Pipe,
+        receive: Receive,
+        send: Send,
+        *,
+        tasks: TaskOwner,
+        flusher: Flusher,
+        channel: FrameChannel | None,
+    ) -> None:
+        """Through `channel`, where the server offers one."""
         self._pipe = pipe
         self._send = send
-        pipe.input = WebSocketInput(receive, self._peer_left)
         self._closing = Interrupt()
         self._peer_is_here = True
-        self._writer = Writer(pipe.outbox, self._write, tasks=tasks, failed=self._failed)
+        self._writer: Writer | FrameWriter
+        if channel is None:
+            pipe.input = WebSocketInput(receive, self._peer_left)
+            self._writer = Writer(pipe.outbox, self._write, tasks=tasks, failed=self._failed)
+        else:
+            pipe.input = reader = FrameInput(channel, flusher, self._peer_is_gone)
+            self._writer = writer = FrameWriter(pipe, channel, flusher)
+            channel.take(reader, writer)
         pipe.carrier = self
 
     def wake(self) -> None:
@@ -126,6 +140,11 @@ class WebSocketTransport:
         level = logging.DEBUG if isinstance(error, OSError) else logging.WARNING
         logger.log(level, "connection %s: the server could not send: %r", self._pipe.id, error)
         self._peer_left()
+
+    def _peer_is_gone(self) -> None:
+        """Nothing reaches the peer any more; what it sent is still read."""
+        self._peer_is_here = False
+        self._pipe.leave()
 
     def _peer_left(self) -> None:
         self._peer_is_here = False

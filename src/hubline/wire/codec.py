@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Raw
 
@@ -57,6 +57,9 @@ class Codec(Protocol):
         Raises:
             TypeError, ValueError, OverflowError, RecursionError: a value in it has no form on the wire.
         """
+
+    def item_encoder(self, invocation_id: str) -> Callable[[Any], bytes]:
+        """A function that encodes one item of a stream as `encode(StreamItem(…))` does: what stays the same, once."""
 
     def decode(self, payload: bytes) -> Message | None:
         """The message in a payload; `None` for an unknown type, which is to be ignored.

@@ -213,6 +213,14 @@ class WireConnection:
             return [PingDue()]
         return []
 
+    def quiet_until(self, now: float) -> float:
+        """Before that `tick()` has nothing to say, whatever comes meanwhile."""
+        if self.state is not _OPEN:
+            return self._handshake_deadline if self.state is State.HANDSHAKE else math.inf
+        timeout, interval = self._peer_timeout, self._keep_alive_interval
+        ping = math.inf if interval is None else self._last_ping + interval
+        return ping if timeout is None else min(ping, min(self._last_heard, now) + timeout)
+
     def pause(self, now: float) -> None:
         """Dispatching is blocked, so the peer may be unheard without being silent."""
         self._last_heard = math.inf

@@ -68,6 +68,12 @@ class JsonCodec:
             message = replace(message, item=item)
         return self._encode(message) + RECORD_SEPARATOR
 
+    def item_encoder(self, invocation_id: str) -> Callable[[Any], bytes]:
+        encode, named, plain = self._encode, self._named, self._named.plain
+        start = encode(StreamItem(invocation_id=invocation_id, item=0)).removesuffix(b"0}")
+        end = b"}" + RECORD_SEPARATOR
+        return lambda item: start + encode(item if type(item) in plain else named(item)) + end
+
     def decode(self, payload: bytes) -> Message | None:
         if len(payload) > 2 * MAXIMUM_DEPTH and payload.count(b"[") + payload.count(b"{") > MAXIMUM_DEPTH:
             _check_depth(payload)

@@ -49,6 +49,11 @@ class MessagePackCodec:
     def encode(self, message: Message) -> bytes:
         return frame_with_length(self._encode(self._form(message)))
 
+    def item_encoder(self, invocation_id: str) -> Callable[[Any], bytes]:
+        encode, named = self._encode, self._named
+        start = encode(self._form(StreamItem(invocation_id=invocation_id, item=0)))[:-1]
+        return lambda item: frame_with_length(start + encode(named(item)))
+
     def decode(self, payload: bytes) -> Message | None:
         try:
             form: Form = self._decode(payload)

@@ -68,7 +68,8 @@ class OutgoingNames:
     def __init__(self, rename: Callable[[str], str], *, pydantic_mode: str, special: Mapping[type, Write]) -> None:
         self._rename = rename
         self._pydantic_mode = pydantic_mode
-        self._plain = PLAIN - special.keys()
+        self.plain = PLAIN - special.keys()
+        """Types whose values need nothing; to ask here saves the call."""
         self._writers: dict[type, Write] = {
             list: self.each,
             tuple: self.each,
@@ -81,7 +82,7 @@ class OutgoingNames:
     def __call__(self, value: Any) -> Any:
         """The value to encode: `value` itself unless there is something to rename."""
         kind = type(value)
-        if kind in self._plain:
+        if kind in self.plain:
             return value
         write = self._writers.get(kind)
         if write is None:
@@ -90,7 +91,7 @@ class OutgoingNames:
 
     def each(self, values: Any) -> Any:
         """The same for a list, quicker."""
-        if type(values) is Raw or self._plain.issuperset(map(type, values)):
+        if type(values) is Raw or self.plain.issuperset(map(type, values)):
             return values
         return [self(value) for value in values]
 
@@ -103,7 +104,7 @@ class OutgoingNames:
         raise TypeError(f"values of type {type(value).__qualname__} have no form on the wire")
 
     def _dict(self, values: Any) -> Any:
-        if self._plain.issuperset(map(type, values.values())):
+        if self.plain.issuperset(map(type, values.values())):
             return values
         return {key: self(value) for key, value in values.items()}
 
@@ -133,7 +134,7 @@ class OutgoingNames:
         twin = defstruct(kind.__name__, definitions, rename=wire_names, omit_defaults=omit)
         if len(names) < 2:
             return lambda value: twin(*[self(getattr(value, name)) for name in names])
-        get, plain = attrgetter(*names), self._plain
+        get, plain = attrgetter(*names), self.plain
 
         def write(value: Any) -> Any:
             values = get(value)

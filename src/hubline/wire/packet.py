@@ -7,13 +7,15 @@ from hubline.wire.messages import Message
 class Packet:
     """One encoded hub message, shared by all its recipients and never changed.
 
-    `payload` holds the message with its framing. `key` names what it replaces in an outbox whose policy is `latest`.
+    `payload` holds the message with its framing, in `size` bytes. `key` names what it replaces in an outbox whose
+    policy is `latest`.
     """
 
-    __slots__ = ("key", "payload")
+    __slots__ = ("key", "payload", "size")
 
     def __init__(self, payload: bytes, key: str | None = None) -> None:
         self.payload = payload
+        self.size = len(payload)
         self.key = key
 
     def __repr__(self) -> str:

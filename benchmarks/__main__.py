@@ -1,0 +1,74 @@
+"""`python -m benchmarks`: measure, or draw what was measured."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+
+from benchmarks import page, peers, report, results, run
+from benchmarks.machine import ROOT
+from benchmarks.rows import catalogue
+from benchmarks.settings import QUICK, WHOLE
+from hubline.errors import ConfigurationError
+
+RESULTS = ROOT / "benchmarks" / "results"
+WHOLE_RESULT = RESULTS / "whole.json"
+
+commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
+
+
+@commands.command()
+def measure(
+    quick: Annotated[bool, typer.Option("--quick", help="Two minutes, for a first look.")] = False,
+    rounds: Annotated[int | None, typer.Option(help="How often each peer has its turn.", min=1)] = None,
+    peer: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
+    row: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where the result goes. [benchmarks/results/]")] = None,
+) -> None:
+    """Measure. A whole run, of all peers and rows, also becomes the figures of docs/benchmarks.md."""
+    if sys.platform != "linux":
+        raise typer.BadParameter("it needs Linux: what a server uses is read from /proc")
+    settings = QUICK if quick else WHOLE
+    if rounds is not None:
+        settings = settings.with_rounds(rounds)
+    try:
+        chosen, rows = peers.named(peer or []), catalogue.named(row or [])
+    except KeyError as error:
+        known = ", ".join([each.key for each in peers.PEERS] + [each.key for each in catalogue.ROWS])
+        raise typer.BadParameter(f"there is no {error}; there are {known}") from None
+    started = time.monotonic()
+    try:
+        result = uvloop.run(run.run(settings, chosen, rows, lambda text: console.print(text, style="dim")))
+    except ConfigurationError as error:
+        raise typer.BadParameter("; ".join(error.problems)) from None
+    whole = not (quick or peer or row)
+    path = output or (WHOLE_RESULT if whole else RESULTS / "quick.json")
+    result.save(path)
+    report.show(result, console)
+    console.print(f"{time.monotonic() - started:.0f} seconds; everything is in {path}")
+    if whole and output is None:
+        page.write(result)
+        console.print(f"The figures and charts of {page.PAGE} are written anew.")
+
+
+@commands.command()
+def draw(
+    result: Annotated[Path, typer.Argument(help="A result file.")] = WHOLE_RESULT,
+) -> None:
+    """Write the figures and charts of docs/benchmarks.md anew from a result, and measure nothing."""
+    page.write(results.load(result))
+
+
+@commands.command()
+def show(result: Annotated[Path, typer.Argument(help="A result file.")] = WHOLE_RESULT) -> None:
+    """Print the tables of a result."""
+    report.show(results.load(result), console)
+
+
+if __name__ == "__main__":
+    commands()

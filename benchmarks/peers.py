@@ -1,0 +1,169 @@
+"""Who is measured: how each is started, how it is spoken to, and which rows it leaves out, with the reason."""
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from benchmarks.load.dialects import Json, SocketIo, WithoutHeaders
+from benchmarks.machine import ROOT, installed, output
+from hubline.cli.dialect import Dialect, SignalR
+
+NODE = ROOT / "benchmarks" / "node"
+REFERENCE = "HUBLINE_REFPEER"
+"""Names the program that starts the server on ASP.NET Core."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """`command` gets the port in place of `{port}`; so do the values of `environment`."""
+
+    key: str
+    name: str
+    command: tuple[str, ...]
+    dialect: Callable[[], Dialect]
+    version: Callable[[], str]
+    """Empty where only the running process tells."""
+    missing: Callable[[], str] = str
+    """What is to be installed; empty when everything is here."""
+    path: str = "/hub"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """Row: why this peer is left out of it."""
+    calls_for_broadcasts: bool = False
+    """It has no method that sends broadcasts apart from each other, so each is asked for by a call of its own."""
+    messagepack: Callable[[], Dialect] = lambda: SignalR("messagepack")
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"benchmarks.servers.{module}", "--port", "{port}", *arguments)
+
+
+def _needs(module: str) -> Callable[[], str]:
+    return lambda: "" if importlib.util.find_spec(module) else f"no {module}: `make bench` installs it"
+
+
+def _node_missing() -> str:
+    if shutil.which("node") is None:
+        return "no Node.js: install it from https://nodejs.org"
+    return "" if (NODE / "node_modules" / "socket.io").exists() else "no socket.io: npm install in benchmarks/node"
+
+
+def _node_version() -> str:
+    package = NODE / "node_modules" / "socket.io" / "package.json"
+    return f"{json.loads(package.read_text('utf-8'))['version']} on Node.js {output('node', '--version')}"
+
+
+def _reference() -> str:
+    return os.environ.get(REFERENCE, "")
+
+
+def _without(reason: str, *rows: str) -> dict[str, str]:
+    return dict.fromkeys(rows, reason)
+
+
+NOT_SIGNALR = _without("it has a protocol of its own", "calls-msgpack", "connects-negotiated", "sse", "polling")
+NO_STREAMS = _without("it has no streams", "streams", "paced-streams")
+GROWTH = _without("growth is asked of Hubline and ASP.NET Core", "growth-connections", "growth-groups", "growth-size")
+NOT_IDLE = _without("idle memory is asked of Hubline, ASP.NET Core and the Socket.IO servers", "idle")
+
+PEERS: tuple[Peer, ...] = (
+    Peer(
+        "hubline",
+        "Hubline",
+        _python("hubline_server"),
+        SignalR,
+        lambda: installed("hubline"),
+    ),
+    Peer(
+        "hubline-asgi",
+        "Hubline, plain ASGI",
+        _python("hubline_server", "--no-accelerate"),
+        SignalR,
+        lambda: installed("hubline"),
+        lacks=GROWTH | _without("the same code as above serves it", "sse", "polling"),
+    ),
+    Peer(
+        "aspnetcore",
+        "ASP.NET Core",
+        ("{reference}", "server"),
+        SignalR,
+        str,
+        lambda: "" if _reference() else f"no ASP.NET Core: {REFERENCE} names no program that starts it",
+        environment={"URLS": "http://127.0.0.1:{port}"},
+        calls_for_broadcasts=True,
+    ),
+    Peer(
+        "aiosignalr",
+        "aiosignalr",
+        _python("aiosignalr_server"),
+        SignalR,
+        lambda: installed("aiosignalr"),
+        _needs("aiosignalr"),
+        lacks=GROWTH | NOT_IDLE,
+        messagepack=lambda: WithoutHeaders("messagepack"),
+    ),
+    Peer(
+        "socketio",
+        "python-socketio",
+        _python("socketio_server"),
+        SocketIo,
+        lambda: installed("python-socketio"),
+        _needs("socketio"),
+        path="/socket.io/?EIO=4&transport=websocket",
+        lacks=NOT_SIGNALR | NO_STREAMS | GROWTH,
+    ),
+    Peer(
+        "starlette",
+        "Starlette loop",
+        _python("starlette_loop"),
+        Json,
+        lambda: installed("starlette"),
+        lacks=NOT_SIGNALR | NO_STREAMS | GROWTH | NOT_IDLE,
+    ),
+    Peer(
+        "channels",
+        "Django Channels",
+        _python("channels_server"),
+        Json,
+        lambda: installed("channels"),
+        _needs("channels"),
+        lacks=NOT_SIGNALR | NO_STREAMS | GROWTH | NOT_IDLE,
+    ),
+    Peer(
+        "node",
+        "socket.io (Node.js)",
+        ("node", str(NODE / "server.js"), "--port", "{port}"),
+        SocketIo,
+        _node_version,
+        _node_missing,
+        path="/socket.io/?EIO=4&transport=websocket",
+        lacks=NOT_SIGNALR | NO_STREAMS | GROWTH,
+    ),
+    Peer(
+        "floor",
+        "ready-made frames",
+        _python("floor"),
+        Json,
+        lambda: installed("picows"),
+        _needs("picows"),
+        lacks=NOT_SIGNALR
+        | NO_STREAMS
+        | GROWTH
+        | NOT_IDLE
+        | _without("it is no hub, only the floor under a broadcast", "calls", "connects", "burst"),
+    ),
+)
+
+
+def named(keys: list[str]) -> list[Peer]:
+    """The peers with these keys, all without any.
+
+    Raises:
+        KeyError: there is no such peer.
+    """
+    known = {peer.key: peer for peer in PEERS}
+    return [known[key] for key in keys] if keys else list(PEERS)

@@ -1,0 +1,100 @@
+"""A server under measurement: alone on its core, with its CPU time and its memory."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from benchmarks.machine import Usage, family, resident, usage
+from benchmarks.peers import REFERENCE, Peer
+from hubline.cli.load import LoadError
+
+PATIENCE = 60.0
+"""Seconds until a server must listen. ASP.NET Core takes some when it is unpacked for the first time."""
+
+HOST = "127.0.0.1"
+
+
+class Server:
+    """One that runs."""
+
+    def __init__(self, peer: Peer, port: int, process: asyncio.subprocess.Process) -> None:
+        self.peer = peer
+        self.port = port
+        self.process = process
+        self.pids = family(process.pid)
+
+    @property
+    def url(self) -> str:
+        return f"ws://{HOST}:{self.port}{self.peer.path}"
+
+    def usage(self) -> Usage:
+        return usage(self.pids)
+
+    def resident(self) -> int:
+        return resident(self.pids)
+
+
+@asynccontextmanager
+async def running(peer: Peer, core: int) -> AsyncIterator[Server]:
+    """Start a peer on a core, and stop it.
+
+    Raises:
+        LoadError: it ends, or does not listen in time.
+    """
+    port = _free_port()
+    with tempfile.TemporaryFile() as log:
+        process = await asyncio.create_subprocess_exec(
+            *("taskset", "--cpu-list", str(core), *_command(peer, port)),
+            env=_environment(peer, port),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            if not await _listens(port, process):
+                log.seek(0)
+                said = log.read().decode(errors="replace").strip().splitlines()
+                raise LoadError(f"{peer.name} did not start: {said[-1] if said else 'it said nothing'}")
+            yield Server(peer, port, process)
+        finally:
+            await _stop(process)
+
+
+def _command(peer: Peer, port: int) -> list[str]:
+    reference = os.environ.get(REFERENCE, "")
+    return [part.format(port=port, reference=reference) for part in peer.command]
+
+
+def _environment(peer: Peer, port: int) -> dict[str, str]:
+    return dict(os.environ) | {name: value.format(port=port) for name, value in peer.environment.items()}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+async def _listens(port: int, process: asyncio.subprocess.Process) -> bool:
+    """Wait for it; whether it does in time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while process.returncode is None:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection(HOST, port)
+                    writer.close()
+                    return True
+                await asyncio.sleep(0.05)  # a server has no other way to tell all of us that it listens
+    return False
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """Everything in the process's group. Not kindly: there is nothing to save, and draining takes its time."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()

@@ -1,0 +1,101 @@
+"""What a run gives: every figure of every round, and what follows from them."""
+
+import json
+import statistics
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.rows.catalogue import Row
+from benchmarks.rows.measuring import Figures
+
+BUSY = 0.9
+"""Share of its core from which on the client is what was measured, and the server can do more."""
+
+OURS = "hubline"
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One row of one peer in one round."""
+
+    round: int
+    peer: str
+    row: str
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A row that a peer did not get through."""
+
+    round: int
+    peer: str
+    row: str
+    error: str
+
+
+@dataclass(slots=True)
+class Result:
+    """A whole run, as it is kept in `benchmarks/results/`."""
+
+    machine: dict[str, Any]
+    settings: dict[str, Any]
+    peers: dict[str, dict[str, str]]
+    """Name and version of each that was measured, in their order."""
+    left_out: dict[str, dict[str, str]]
+    """Peer, row, and why."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Name of a peer that is not installed, and what to do about it."""
+    measurements: list[Measurement] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def of(self, row: str, peer: str) -> list[Figures]:
+        """The figures of each round."""
+        return [each.figures for each in self.measurements if (each.row, each.peer) == (row, peer)]
+
+    def measured(self, row: str) -> list[str]:
+        """Who has figures in a row."""
+        return [peer for peer in self.peers if self.of(row, peer)]
+
+    def values(self, row: str, peer: str, figure: str) -> list[float]:
+        return [figures[figure] for figures in self.of(row, peer)]
+
+    def median(self, row: str, peer: str, figure: str) -> float:
+        return statistics.median(self.values(row, peer, figure))
+
+    def ratio(self, row: Row, peer: str, ours: str = OURS) -> float | None:
+        """How many times better ours is: the median of the ratios within each round; None without a common round."""
+        figure = row.columns[0].figure
+        by_round = {(each.round, each.peer): each.figures[figure] for each in self.measurements if each.row == row.key}
+        ratios = [
+            ourselves / other if row.more_is_better else other / ourselves
+            for (number, name), other in by_round.items()
+            if name == peer and (ourselves := by_round.get((number, ours))) and other
+        ]
+        return statistics.median(ratios) if ratios else None
+
+    def client_bound(self, row: str, peer: str) -> bool:
+        """Whether the client was the limit, so that the figure is only a lower bound."""
+        shares = [figures.get("client_cpu", 0.0) for figures in self.of(row, peer)]
+        return bool(shares) and statistics.median(shares) > BUSY
+
+    def shared(self, row: str, peer: str) -> bool:
+        """Whether server and client together did not fill even one core."""
+        sums = [figures["server_cpu"] + figures["client_cpu"] for figures in self.of(row, peer)]
+        return statistics.median(sums) < BUSY
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = asdict(self)
+        for each in content["measurements"]:
+            each["figures"] = {name: float(f"{value:.5g}") for name, value in each["figures"].items()}
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def load(path: Path) -> Result:
+    """What `save` has written."""
+    content = json.loads(path.read_text("utf-8"))
+    content["measurements"] = [Measurement(**each) for each in content["measurements"]]
+    content["failures"] = [Failure(**each) for each in content["failures"]]
+    return Result(**content)

@@ -1,0 +1,178 @@
+"""All rows: what each asks, what is run for it, and how its figures are shown."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from benchmarks.rows import broadcasts, calls, connections, fallbacks, growth, streams
+from benchmarks.rows.measuring import Bench, Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A figure in a table. `form` is how a number is written."""
+
+    figure: str
+    label: str
+    form: str = "{:,.0f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The first column is the one that is compared and drawn."""
+
+    key: str
+    title: str
+    question: str
+    columns: tuple[Column, ...]
+    run: Callable[[Bench], Awaitable[Figures]]
+    more_is_better: bool = True
+    once: bool = False
+    """Measured in the first round alone, in a process of its own: what is before would show in the memory."""
+    curve: str = ""
+    """What grows, when the figures are points of a curve."""
+
+
+USER = Column("user_us", "user µs", "{:.2f}")
+KERNEL = Column("kernel_us", "kernel µs", "{:.2f}")
+SERVER = Column("server_cpu", "server's core", "{:.0%}")
+CLIENT = Column("client_cpu", "client's core", "{:.0%}")
+COSTS = (USER, KERNEL, SERVER, CLIENT)
+CALLS = (Column("per_second", "calls/s"), Column("p50_ms", "p50 ms", "{:.2f}"), Column("p99_ms", "p99 ms", "{:.2f}"))
+DELIVERED = (Column("per_second", "messages/s"), *COSTS)
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        "calls",
+        "Echo calls, JSON",
+        "64 clients, each with one call in flight: how many calls are answered, and how soon?",
+        (*CALLS, *COSTS),
+        calls.json_calls,
+    ),
+    Row(
+        "calls-msgpack",
+        "Echo calls, MessagePack",
+        "The same in MessagePack.",
+        (*CALLS, *COSTS),
+        calls.messagepack_calls,
+    ),
+    Row(
+        "burst",
+        "200 broadcasts in one go, to 1,000",
+        "A method sends 200 messages to 1,000 connections without a pause. How many are delivered?",
+        DELIVERED,
+        broadcasts.burst,
+    ),
+    Row(
+        "paced",
+        "200 broadcasts apart, to 1,000",
+        "The same, with a turn of the event loop between two messages, so that each is a write of its own.",
+        DELIVERED,
+        broadcasts.paced,
+    ),
+    Row(
+        "streams",
+        "64 token streams at full speed",
+        "64 clients each read a stream of 20,000 tokens that are there at once.",
+        (Column("per_second", "tokens/s"), *COSTS),
+        streams.full_speed,
+    ),
+    Row(
+        "paced-streams",
+        "500 streams, a token every 20 ms",
+        "What does it take to pass on what 500 models write, and how evenly does it arrive?",
+        (
+            SERVER,
+            Column("gap_p50_ms", "gap p50 ms", "{:.1f}"),
+            Column("gap_p99_ms", "gap p99 ms", "{:.1f}"),
+            USER,
+            KERNEL,
+            CLIENT,
+        ),
+        streams.paced,
+        more_is_better=False,
+    ),
+    Row(
+        "connects",
+        "Connections a second",
+        "64 clients open a WebSocket, shake hands and leave, again and again.",
+        (Column("per_second", "connects/s"), *COSTS),
+        connections.connects,
+    ),
+    Row(
+        "connects-negotiated",
+        "Connections a second, with negotiate",
+        "The same, with a negotiate request before each.",
+        (Column("per_second", "connects/s"), *COSTS),
+        connections.negotiated,
+    ),
+    Row(
+        "sse",
+        "Server-Sent Events: 200 broadcasts in one go, to 500",
+        "The burst over Server-Sent Events.",
+        DELIVERED,
+        fallbacks.events,
+    ),
+    Row(
+        "polling",
+        "Long polling: a poll for each message, 500 clients",
+        "Each broadcast waits until everybody has the last. `of it HTTP`: what the same server needs for a bare page.",
+        (
+            Column("per_second", "messages/s"),
+            USER,
+            KERNEL,
+            Column("http_us", "of it HTTP µs", "{:.2f}"),
+            SERVER,
+            CLIENT,
+        ),
+        fallbacks.polling,
+    ),
+    Row(
+        "idle",
+        "5,000 idle connections",
+        "How much memory does a connection take over the empty server, and how much CPU do all take, pings included?",
+        (Column("bytes_per_connection", "bytes each"), Column("server_cpu", "server's core", "{:.2%}")),
+        connections.idle,
+        more_is_better=False,
+        once=True,
+    ),
+    Row(
+        "growth-connections",
+        "µs per message, by connections",
+        "Broadcasts apart from each other, to more and more connections.",
+        (),
+        growth.connections,
+        more_is_better=False,
+        once=True,
+        curve="connections",
+    ),
+    Row(
+        "growth-groups",
+        "µs per message, by groups",
+        "Messages to a group of 100, beside more and more other groups.",
+        (),
+        growth.groups,
+        more_is_better=False,
+        once=True,
+        curve="groups",
+    ),
+    Row(
+        "growth-size",
+        "µs per message, by characters",
+        "Broadcasts apart from each other to 100 connections, larger and larger.",
+        (),
+        growth.size,
+        more_is_better=False,
+        once=True,
+        curve="characters",
+    ),
+)
+
+
+def named(keys: list[str]) -> list[Row]:
+    """The rows with these keys, all without any.
+
+    Raises:
+        KeyError: there is no such row.
+    """
+    known = {row.key: row for row in ROWS}
+    return [known[key] for key in keys] if keys else list(ROWS)

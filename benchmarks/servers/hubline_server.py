@@ -1,0 +1,85 @@
+"""Hubline as `hubline run` serves it, with `--no-accelerate` as any ASGI server would."""
+
+import argparse
+import asyncio
+import inspect
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvloop
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+from hubline import Hub, HubApp, TransportOptions
+from hubline.servers.uvicorn import configure, serve
+
+ENDLESS = 2**31
+
+
+class BenchHub(Hub):
+    """The methods of the contract server that the rows need, and broadcasts apart from each other."""
+
+    async def echo_text(self, value: str) -> str:
+        return value
+
+    async def broadcast(self, messages: int, size: int) -> None:
+        for _ in range(messages):
+            await self.clients.all.send("ReceiveMessage", "alice", "x" * size)
+
+    async def broadcast_apart(self, messages: int, size: int) -> None:
+        for _ in range(messages):
+            await self.clients.all.send("ReceiveMessage", "alice", "x" * size)
+            await asyncio.sleep(0)
+
+    async def send_message(self, user: str, message: str) -> None:
+        await self.clients.all.send("ReceiveMessage", user, message)
+
+    async def join(self, group: str) -> None:
+        await self.groups.add(self.context.connection_id, group)
+
+    async def to_group(self, group: str, message: str) -> None:
+        await self.clients.group(group).send("ReceiveMessage", group, message)
+
+    async def tokens(self, n: int, size: int) -> AsyncIterator[str]:
+        for _ in range(n):
+            yield "x" * size
+
+    async def paced_tokens(self, n: int, size: int, every_ms: int) -> AsyncIterator[str]:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        for _ in range(n):
+            due += every_ms / 1000
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            yield "x" * size
+
+
+async def home(request: Request) -> PlainTextResponse:
+    """What the HTTP server costs by itself."""
+    return PlainTextResponse("benchmark")
+
+
+def application() -> Starlette:
+    """The peers have no limits on what waits for a client, so ours are out of the way."""
+    transport = TransportOptions(
+        outbox_capacity=ENDLESS, outbox_messages=ENDLESS, maximum_connections=ENDLESS, maximum_waiting=ENDLESS
+    )
+    # A burst is meant to fill the loop, so no warning about that.
+    hubs = HubApp({"/hub": BenchHub}, transport=transport, blocking_warning=None)
+    return Starlette(routes=[Route("/", home), Mount("/", hubs)], lifespan=hubs.lifespan)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--accelerate", action=argparse.BooleanOptionalAction, default=True)
+    arguments = parser.parse_args()
+    settings: dict[str, Any] = {"log_level": "warning", "access_log": False, "backlog": 4096}
+    if "accelerate" in inspect.signature(configure).parameters:
+        settings["accelerate"] = arguments.accelerate
+    uvloop.run(serve(application(), "127.0.0.1", arguments.port, drain_timeout=1, **settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""How a load client speaks to a server: SignalR here, others in `benchmarks/load/`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from hubline.wire.framing import frame_record, frame_with_length
+from hubline.wire.handshake import HandshakeRequest
+from hubline.wire.json import JsonCodec
+from hubline.wire.messages import Close, Completion, Invocation, Ping, StreamInvocation, StreamItem
+from hubline.wire.msgpack import MessagePackCodec
+
+
+class Kind(Enum):
+    """What a record means."""
+
+    OPENED = auto()
+    MESSAGE = auto()
+    ITEM = auto()
+    COMPLETION = auto()
+    PING = auto()
+    CLOSE = auto()
+    OTHER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One thing that a server said. `value` is a completion's result, `error` what went wrong instead."""
+
+    kind: Kind
+    call: str = ""
+    value: Any = None
+    error: str | None = None
+
+
+class Reader(Protocol):
+    """Cuts what one connection receives into payloads and reads them, in order."""
+
+    tail: bytes
+    """The beginning of a payload that is not complete, with what frames it."""
+
+    def feed(self, data: bytes, final: bool) -> list[bytes]:
+        """The payloads that are complete now; `final` ends a WebSocket message."""
+
+    def framed(self, payload: bytes) -> bytes:
+        """The payload as it was in the stream of bytes."""
+
+    def read(self, payload: bytes) -> Record: ...
+
+
+class Dialect(Protocol):
+    """A way to speak. Stateless; one serves all connections."""
+
+    binary: bool
+    greeting: bytes
+    """What a client says first; where it is empty, a connection is open without more ado."""
+
+    pong: bytes
+    """What a client answers a ping with; empty where nothing is expected."""
+
+    def reader(self) -> Reader: ...
+
+    def call(self, call: str, method: str, arguments: Sequence[Any]) -> bytes:
+        """A call; with an empty id nobody answers it."""
+
+    def stream(self, call: str, method: str, arguments: Sequence[Any]) -> bytes: ...
+
+
+class SignalR:
+    """The hub protocol, in JSON or MessagePack."""
+
+    pong = b""
+
+    def __init__(self, protocol: str = "json") -> None:
+        """`protocol` is `json` or `messagepack`."""
+        self.binary = protocol == "messagepack"
+        self.codec: JsonCodec | MessagePackCodec = MessagePackCodec() if self.binary else JsonCodec()
+        self.greeting = HandshakeRequest(protocol, 1).format()
+
+    def reader(self) -> "SignalRReader":
+        return SignalRReader(self.codec)
+
+    def call(self, call: str, method: str, arguments: Sequence[Any]) -> bytes:
+        return self.codec.encode(Invocation(invocation_id=call, target=method, arguments=list(arguments)))
+
+    def stream(self, call: str, method: str, arguments: Sequence[Any]) -> bytes:
+        return self.codec.encode(StreamInvocation(invocation_id=call, target=method, arguments=list(arguments)))
+
+
+class SignalRReader:
+    """Reads the answer to the handshake, which is always JSON, and then messages."""
+
+    def __init__(self, codec: JsonCodec | MessagePackCodec) -> None:
+        self.tail = b""
+        self.framed = frame_with_length if isinstance(codec, MessagePackCodec) else frame_record
+        self._codec = codec
+        self._value = codec.reader(object)
+        self._cut = self._read = False  # whether the handshake's answer is behind us
+
+    def feed(self, data: bytes, final: bool) -> list[bytes]:
+        data, self.tail = self.tail + data, b""
+        payloads: list[bytes] = []
+        if not self._cut:
+            answer, separator, rest = data.partition(b"\x1e")
+            if not separator:
+                self.tail = data
+                return []
+            self._cut, data = True, rest
+            payloads.append(answer)
+        splitter = self._codec.splitter(None)
+        payloads += splitter.feed(data)
+        if splitter.error is not None:
+            raise splitter.error
+        if splitter.pending:
+            self.tail = data[-splitter.pending :]
+        return payloads
+
+    def read(self, payload: bytes) -> Record:
+        if not self._read:
+            self._read = True
+            error = json.loads(payload).get("error")
+            return Record(Kind.OPENED if error is None else Kind.CLOSE, error=error)
+        message = self._codec.decode(payload)
+        match message:
+            case Invocation():
+                return Record(Kind.MESSAGE)
+            case StreamItem():
+                return Record(Kind.ITEM, message.invocation_id)
+            case Completion():
+                return self._completion(message)
+            case Ping():
+                return Record(Kind.PING)
+            case Close():
+                return Record(Kind.CLOSE, error=message.error or None)
+        return Record(Kind.OTHER)
+
+    def _completion(self, message: Completion) -> Record:
+        if message.error:
+            return Record(Kind.COMPLETION, message.invocation_id, error=str(message.error))
+        value = self._value(message.result) if message.result else None
+        return Record(Kind.COMPLETION, message.invocation_id, value)

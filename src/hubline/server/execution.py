@@ -1,0 +1,101 @@
+"""One call from authorisation to its completion, whatever happens in between."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable
+
+from msgspec import UNSET
+
+from hubline.auth.policies import PolicyContext
+from hubline.errors import ConnectionClosed, HubError, RateLimitExceeded
+from hubline.server import errors
+from hubline.server.calls import Call
+from hubline.server.context import HubCallerContext
+from hubline.server.errors import error_text
+from hubline.server.filters import InvocationContext
+from hubline.server.injection import Injector
+from hubline.server.refusals import RefusalLog
+from hubline.streams.download import pump
+from hubline.wire.messages import Completion
+
+logger = logging.getLogger("hubline.dispatcher")
+
+
+async def complete(call: Call, log: RefusalLog) -> Completion:
+    """Run the call and make its completion."""
+    invocation_id, method = call.message.invocation_id, call.method
+    if call.cancelled:
+        return Completion(invocation_id=invocation_id)
+    try:
+        if method.requirements and not await admitted(call, call.context):
+            return Completion(invocation_id=invocation_id, error=errors.UNAUTHORIZED.format(method.name))
+        if call.mistake:
+            return Completion(invocation_id=invocation_id, error=call.mistake)
+        if not method.injected:
+            return await _perform(call)
+        call.injector = Injector(call.context)
+        completion = Completion(invocation_id=invocation_id, result=UNSET if method.is_stream else None)
+        async with call.injector.stack:  # which may swallow the exception of the method
+            completion = await _perform(call)
+        return completion
+    except (Exception, asyncio.CancelledError) as error:
+        return broken_off(call, error, log)
+
+
+def broken_off(call: Call, error: BaseException, log: RefusalLog) -> Completion:
+    """The completion of a call that raised. A cancellation that is not the call's own is raised again."""
+    if not isinstance(error, asyncio.CancelledError):
+        return failure(call, error, log)
+    if call.cancelled:
+        return Completion(invocation_id=call.message.invocation_id)
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise error
+    return failure(call, error, log)  # not this task but something that the method awaited was cancelled
+
+
+def failure(call: Call, error: BaseException, log: RefusalLog) -> Completion:
+    """The completion that tells the caller of an error, and a line in the log."""
+    method, connection_id = call.method, call.connection.id
+    if isinstance(error, RateLimitExceeded):  # so many that they must not fill the log
+        logger.debug("connection %s: %s: %s", connection_id, method.where, error)
+    elif isinstance(error, HubError | ConnectionClosed):  # said on purpose, or a peer went away meanwhile
+        log.note(f"{method.where}: ", str(error))
+    else:
+        logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)
+    base = errors.STREAM_FAILED if call.streaming else errors.INVOCATION_FAILED.format(method.name)
+    text = error_text(base, error, detailed=call.runtime.options.detailed_errors)
+    return Completion(invocation_id=call.message.invocation_id, error=text)
+
+
+async def admitted(call: Call, caller: HubCallerContext) -> bool:
+    """Whether `caller` fulfils what the method asks for. Raises what a policy raises."""
+    scope = caller.scope
+    if scope.identity is None:
+        return False
+    context = PolicyContext(
+        identity=scope.identity,
+        scope=scope,
+        hub=call.runtime.hub,
+        method=call.method.name,
+        arguments=dict(zip((a.name for a in call.method.arguments), call.arguments, strict=True)),
+    )
+    return await call.runtime.policies.admit(call.method.requirements, context)
+
+
+async def _perform(call: Call) -> Completion:
+    """The method itself with its filters; of a stream, every item too."""
+    runtime, method, invocation_id = call.runtime, call.method, call.message.invocation_id
+    hub = runtime.new_hub(call)
+    if method.plain and not runtime.filters:
+        result = await method.function(hub, *call.arguments)
+    else:
+        context = InvocationContext(hub, method.name, list(call.arguments), call.context, clock=runtime.clock)
+        result = await runtime.chains[method.name](context)
+    if not method.is_stream:
+        return Completion(invocation_id=invocation_id, result=result)
+    if not isinstance(result, AsyncIterable):
+        return Completion(invocation_id=invocation_id, error=errors.NOT_A_STREAM.format(method.name))
+    call.streaming = True
+    await pump(result, invocation_id, call.connection)
+    return Completion(invocation_id=invocation_id)

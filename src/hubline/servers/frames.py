@@ -1,0 +1,278 @@
+"""The frame channel: picows parses a WebSocket and hands messages straight to the application (architecture §6).
+
+What a peer can observe is what uvicorn's own protocol does, to the reasons of its closes.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Protocol
+
+from picows import WSFrame, WSMsgType
+
+from hubline.servers.parser import Parser, Parsers
+
+LIMIT = 32_767
+"""Bytes that the socket's transport buffers before it asks us to wait; it goes on at half of that. Ours: less than the
+low-water mark of an outbox, so that one whose transport has not asked is not behind."""
+
+_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
+"""What a peer may give as a reason, besides 3000 to 4999 (RFC 6455 §7.4)."""
+_TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
+_PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
+_SAY_PONG, _SAY_CLOSE = 0x8A, 0x88
+_REASONS = (
+    ("invalid opcode", "invalid opcode"),
+    ("fragmented control", "fragmented control frame"),
+    ("un-masked", "incorrect masking"),
+    ("control frame with payload size", "control frame too long"),
+    ("payload len", "invalid length"),
+    ("invalid close code size", "close frame too short"),
+    ("invalid close code", "invalid status code"),
+)
+"""A part of what picows says of a frame, and what uvicorn tells the peer of the same."""
+_TOO_LARGE = re.compile(r"(\d+) > \d+$")
+
+
+class Reader(Protocol):
+    """Who takes messages; `hubline.transports.frames` says more."""
+
+    def received(self, payload: bytes) -> None: ...
+    def left(self) -> None: ...
+
+
+class Writer(Protocol):
+    """Who is told when to wait."""
+
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+
+
+class State(Enum):
+    OPEN = auto()
+    CLOSING = auto()
+    """Our close is on its way; the peer's is waited for."""
+    CLOSED = auto()
+
+
+class Channel(asyncio.BufferedProtocol):
+    """One WebSocket: the protocol of its socket once it is accepted, and what the application writes to.
+
+    Offers what `hubline.transports.frames.FrameChannel` asks for.
+    """
+
+    __slots__ = (
+        "_fragments",
+        "_fragments_are_text",
+        "_lost",
+        "_max_size",
+        "_own",
+        "_parsers",
+        "_reader",
+        "_reads",
+        "_received",
+        "_state",
+        "_transport",
+        "_writer",
+        "_writes",
+    )
+
+    limit = LIMIT
+
+    def __init__(self, parsers: Parsers, max_size: int, lost: Callable[[Exception | None], None]) -> None:
+        """`lost` is called when the socket is closed."""
+        self._lost = lost
+        self._parsers = parsers
+        self._own: Parser | None = None
+        """The parser, while a frame is on its way; otherwise the one that all share."""
+        self._max_size = max_size
+        self._reader: Reader | None = None
+        self._state = State.OPEN
+        self._fragments: bytearray | None = None
+        """The message that is coming in fragments, without its last one."""
+        self._fragments_are_text = False
+        self._reads = self._writes = True
+
+    @property
+    def taken(self) -> bool:
+        return self._reader is not None
+
+    # What the application does with it
+
+    def take(self, reader: Reader, writer: Writer) -> None:
+        self._reader, self._writer, self._received = reader, writer, reader.received
+
+    def write(self, frame: bytes) -> None:
+        self._transport.write(frame)
+
+    def buffered(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def pause_reading(self) -> None:
+        if self._reads and not self._transport.is_closing():
+            self._reads = False
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._reads and not self._transport.is_closing():
+            self._reads = True
+            self._transport.resume_reading()
+
+    # What the server does with it
+
+    def open(self, transport: asyncio.Transport, early: bytes) -> None:
+        """Take over a socket whose upgrade has been answered; `early` came behind the request."""
+        self._transport = transport
+        transport.set_write_buffer_limits(LIMIT, LIMIT // 2)
+        transport.set_protocol(self)
+        while early:
+            buffer = self.get_buffer(-1)
+            piece, early = early[: len(buffer)], early[len(buffer) :]
+            buffer[: len(piece)] = piece
+            self.buffer_updated(len(piece))
+
+    def close(self, code: int, reason: str) -> bool:
+        """Say good-bye. Whether the peer's answer is to be waited for."""
+        if self._state is not State.OPEN or self._transport.is_closing():
+            return False
+        self._state = State.CLOSING
+        self._say(_SAY_CLOSE, _close_payload(code, reason))
+        self.resume_reading()
+        return True
+
+    def shut_down(self) -> None:
+        """The server ends: cut, with a word of it where the peer has not heard one."""
+        if self._state is State.OPEN:
+            self._end(1012, "")
+        self._transport.close()
+
+    # What the socket brings
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return (self._own or self._parsers.shared).get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        parser = self._own or self._parsers.shared
+        parser.buffer_updated(nbytes, self)
+        if parser.rest:
+            if self._own is None:
+                self._own = self._parsers.keep()
+        elif self._own is not None:
+            self._own = None
+            self._parsers.give_back(parser)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._own = None
+        self._part()
+        self._lost(None)
+
+    def on_frame(self, frame: WSFrame) -> None:
+        kind, payload = frame.msg_type, frame.get_payload_as_bytes()
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._end(1002, "reserved bits must be 0")
+        elif kind is _TEXT or kind is _BINARY or kind is _CONTINUATION:
+            if frame.fin and self._fragments is None and kind is not _CONTINUATION:
+                self._deliver(payload, kind is _TEXT)
+            else:
+                self._on_fragment(kind, frame.fin, payload)
+        else:
+            self._on_control(kind, payload)
+
+    def pause_writing(self) -> None:
+        self._writes = False
+        self._writer.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._state is not State.CLOSED:
+            self._writes = True
+            self._writer.resume_writing()
+
+    def on_mistake(self, code: int, picows_says: str) -> None:
+        self._transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self._refuse, code, picows_says)
+
+    def _refuse(self, code: int, picows_says: str) -> None:
+        if too_large := _TOO_LARGE.search(picows_says):
+            self._end(1009, self._too_large(int(too_large[1])))
+        else:
+            self._end(code, next((ours for theirs, ours in _REASONS if theirs in picows_says), picows_says[:123]))
+
+    def _deliver(self, payload: bytes, text: bool) -> None:
+        if self._state is not State.OPEN:
+            return
+        if text and not payload.isascii() and not _is_utf8(payload):
+            self._end(1007, "")
+        elif payload:
+            self._received(payload)
+
+    def _on_fragment(self, kind: WSMsgType, last: bool, payload: bytes) -> None:
+        fragments = self._fragments
+        if kind is not _CONTINUATION:
+            if fragments is not None:
+                self._end(1002, "expected a continuation frame")
+            else:
+                self._fragments, self._fragments_are_text = bytearray(payload), kind is _TEXT
+        elif fragments is None:
+            self._end(1002, "unexpected continuation frame")
+        elif len(fragments) + len(payload) > self._max_size:
+            self._end(1009, self._too_large(len(payload)))
+        else:
+            fragments += payload
+            if last:
+                self._fragments = None
+                self._deliver(bytes(fragments), self._fragments_are_text)
+
+    def _on_control(self, kind: WSMsgType, payload: bytes) -> None:
+        if kind is _PING:
+            if self._writes and self._state is not State.CLOSED:  # a peer that does not read would pile up pongs
+                self._say(_SAY_PONG, payload)
+        elif kind is _CLOSE:
+            if self._state is State.CLOSING:
+                self._transport.close()
+            elif payload and not _may_be_said(int.from_bytes(payload[:2], "big")):
+                self._end(1002, "invalid status code")
+            elif self._fragments is not None:
+                self._end(1002, "incomplete fragmented message")
+            else:
+                self._cut(payload)
+
+    def _too_large(self, size: int) -> str:
+        held = f"after reading {len(self._fragments)} bytes " if self._fragments is not None else ""
+        return f"frame with {size} bytes {held}exceeds limit of {self._max_size} bytes"
+
+    def _end(self, code: int, reason: str) -> None:
+        self._cut(_close_payload(code, reason))
+
+    def _cut(self, last_words: bytes) -> None:
+        if self._state is State.OPEN and not self._transport.is_closing():
+            self._say(_SAY_CLOSE, last_words)
+        self._transport.close()
+        self._part()
+
+    def _part(self) -> None:
+        if self._state is not State.CLOSED:
+            self._state = State.CLOSED
+            self._fragments = None
+            self._writer.pause_writing()
+            assert self._reader is not None
+            self._reader.left()
+
+    def _say(self, first: int, payload: bytes) -> None:
+        self._transport.write(bytes((first, len(payload))) + payload)
+
+
+def _may_be_said(code: int) -> bool:
+    return code in _CLOSE_CODES or 3000 <= code < 5000
+
+
+def _close_payload(code: int, reason: str) -> bytes:
+    return code.to_bytes(2, "big") + reason.encode()[:123]
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""picows as a parser only: no socket, no log and no handshake of its own.
+
+It has no such use in mind. What this leans on is why its version is pinned, and why `tests/servers` look at each of it.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+from picows import WSAutoPingStrategy, WSFrame, WSListener, WSTransport, WSUpgradeResponse
+from picows import WSUpgradeResponseWithListener as Upgraded
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stubs leave it out
+
+from hubline.servers.protocols import READ_SIZE
+
+logger = logging.getLogger("hubline.server")
+
+Refused: TypeAlias = Callable[[int, str], None]
+
+LARGE = 65_536
+"""Bytes of a message after which a parser is not used again: picows never makes its buffer smaller."""
+
+SPARE = 16
+"""Parsers that are kept for connections in the middle of a frame. Ours: making one takes 20 µs."""
+
+_CLOSE_FRAME = 0x88
+_REQUEST = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+class _Socketless:
+    """What picows has for a transport: it only parses, and all it writes is meant for us.
+
+    That it asks for options of a socket is why it gets none: a Unix socket does not have them.
+    """
+
+    __slots__ = ("_refused",)
+
+    def __init__(self, refused: Refused) -> None:
+        self._refused = refused
+
+    def get_extra_info(self, name: str) -> Any:
+        return _NoSocket if name == "socket" else None
+
+    def get_write_buffer_size(self) -> int:
+        return 1  # or it would write to the socket itself
+
+    def write(self, data: bytes | bytearray) -> None:
+        if data[0] == _CLOSE_FRAME:
+            self._refused(int.from_bytes(data[2:4], "big"), data[4:].decode())
+
+    def close(self) -> None: ...
+
+
+class _NoSocket:
+    @staticmethod
+    def setsockopt(*option: Any) -> None: ...
+
+    @staticmethod
+    def getsockopt(*option: Any) -> int:
+        return 0
+
+    @staticmethod
+    def fileno() -> int:
+        return -1
+
+
+class _Quiet:
+    """The log of picows: what its peer does is none of its business, and a failure of ours is ours to tell."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  # the name is logging's
+        return False
+
+    def debug(self, *_: Any) -> None: ...
+
+    info = warning = error = debug
+
+    def exception(self, *_: Any) -> None:
+        logger.exception("a WebSocket failed")
+
+
+_QUIET = _Quiet()
+_RESPONSE = WSUpgradeResponse.create_101_response()
+
+
+class Owner(Protocol):
+    """Whose bytes are parsed. Neither method raises."""
+
+    def on_frame(self, frame: WSFrame) -> None:
+        """A frame is whole. It must not be kept: it is a view of the parser's buffer."""
+
+    def on_mistake(self, code: int, picows_says: str) -> None:
+        """The parser cannot go on. It looks one frame ahead: the one before the mistake comes after this."""
+
+
+class Parser(WSListener):
+    """Reads frames for one owner at a time. After a close, or a mistake, it reads for nobody else any more."""
+
+    __slots__ = ("_protocol", "grown", "owner", "rest", "spoilt")
+
+    def __init__(self, max_size: int) -> None:
+        self.owner: Owner | None = None
+        self.rest: int | bool = False
+        """Whether the next bytes must be the same owner's: a frame is not whole yet, or there can be no next frame."""
+        self.spoilt = self.grown = False
+        self._protocol = WSProtocol(
+            host_port=None,
+            ws_path=None,
+            is_client_side=False,
+            ws_listener_factory=lambda _: Upgraded(_RESPONSE, self),
+            logger=_QUIET,
+            disconnect_on_exception=True,
+            websocket_handshake_timeout=None,
+            enable_auto_ping=False,
+            auto_ping_idle_timeout=None,
+            auto_ping_reply_timeout=None,
+            auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+            enable_auto_pong=False,
+            max_frame_size=max_size,
+            extra_headers=None,
+            read_buffer_init_size=0,
+        )
+        self._protocol.connection_made(_Socketless(self._refused))
+        self.get_buffer()[: len(_REQUEST)] = _REQUEST
+        self._protocol.buffer_updated(len(_REQUEST))
+
+    def get_buffer(self) -> memoryview:
+        """Where the next bytes are to be put."""
+        buffer: memoryview = self._protocol.get_buffer(-1)
+        return buffer[:READ_SIZE]
+
+    def buffer_updated(self, size: int, owner: Owner) -> None:
+        """`size` bytes of `owner` have been put there."""
+        self.owner, self.rest = owner, size
+        self._protocol.buffer_updated(size)
+        if not self.rest:
+            self.owner = None
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self.rest = frame.tail_size or self.spoilt or transport.close_handshake is not None
+        if frame.payload_size > LARGE:
+            self.grown = True
+        if self.owner is not None:
+            self.owner.on_frame(frame)
+
+    def _refused(self, code: int, picows_says: str) -> None:
+        if not self.spoilt and self.owner is not None:
+            self.spoilt = True
+            self.owner.on_mistake(code, picows_says)
+
+
+class Parsers:
+    """The parsers of a server: one for all connections, but for those that are in the middle of a frame.
+
+    A parser holds 4 KB, and the largest message that it has ever had; an idle connection needs none.
+    """
+
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
+        self._spare: list[Parser] = []
+        self.shared = Parser(max_size)
+
+    def keep(self) -> Parser:
+        """Leave the shared one to a connection until its frame is whole."""
+        parser = self.shared
+        self.shared = self._spare.pop() if self._spare else Parser(self._max_size)
+        return parser
+
+    def give_back(self, parser: Parser) -> None:
+        """The frame is whole."""
+        if not parser.grown and len(self._spare) < SPARE:
+            self._spare.append(parser)
+
+
+def probe() -> None:
+    """Raise whatever comes of it when picows is not as it is known here. To be called while a loop is running."""
+    found: list[Any] = []
+
+    class Probe:
+        def on_frame(self, frame: WSFrame) -> None:
+            found.append((frame.get_payload_as_bytes(), frame.tail_size))
+
+        def on_mistake(self, code: int, picows_says: str) -> None:
+            found.append(code)
+
+    parser, sent = Parser(16), b"\x81\x82\0\0\0\0ok" + b"\x81\x91"
+    parser.get_buffer()[: len(sent)] = sent
+    parser.buffer_updated(len(sent), Probe())
+    if found != [1009, (b"ok", 2)] or not parser.rest:
+        raise RuntimeError(f"it reads {found}")

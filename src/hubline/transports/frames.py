@@ -1,0 +1,321 @@
+"""WebSockets over the frame channel of a server that offers one: no task wakes up for a message, in either direction.
+
+Such a server puts a `FrameChannel` into the extensions of the scope (architecture §6). Accepting and closing stay with
+ASGI, so middleware, routing and authentication see the connection as always.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from hubline.connection import Feed
+from hubline.errors import ConnectionClosed
+from hubline.transports.outbox import joined
+from hubline.transports.pipe import Pipe
+from hubline.wire.codec import TransferFormat
+from hubline.wire.packet import Packet
+
+EXTENSION = "hubline.frames"
+
+PIECE = 65_536
+"""Bytes of one WebSocket message that are handed on at once. Ours: a message of 16 MiB may hold a million hub messages,
+and reading them all in one go would keep everybody else waiting for seconds."""
+
+FLUSH_STRIDE = 1_000
+"""Connections that are written to in one go: about 10 ms, after which others have their turn. Ours."""
+
+
+class Reader(Protocol):
+    """What a channel tells about the peer. Neither waits nor raises."""
+
+    def received(self, payload: bytes) -> None:
+        """A whole WebSocket message. After `pause_reading()` those that were read already may still come."""
+
+    def left(self) -> None:
+        """The last call: there will be no more messages."""
+
+
+class Writer(Protocol):
+    """What a channel tells about its buffer."""
+
+    def pause_writing(self) -> None:
+        """More than `limit` bytes are buffered; may be called from within `write()`."""
+
+    def resume_writing(self) -> None:
+        """They have left, but for less than half of `limit`."""
+
+
+class FrameChannel(Protocol):
+    """What a server offers beside ASGI's `send` and `receive`, from the acceptance of a WebSocket on."""
+
+    limit: int
+    """Bytes that may be buffered before `pause_writing()`."""
+
+    def take(self, reader: Reader, writer: Writer) -> None:
+        """Use the channel. Called before `websocket.accept`; messages then no longer come through `receive`."""
+
+    def write(self, frame: bytes) -> None:
+        """Write one whole unmasked frame. Never waits, never raises; nowhere when the peer has left."""
+
+    def buffered(self) -> int:
+        """Bytes that have not reached the kernel."""
+
+    def pause_reading(self) -> None:
+        """Have the peer wait. Calling it again does no harm."""
+
+    def resume_reading(self) -> None:
+        """Calling it again does no harm."""
+
+
+def offered(scope: Mapping[str, Any]) -> FrameChannel | None:
+    """The channel of a connection, if its server offers one."""
+    extension = (scope.get("extensions") or {}).get(EXTENSION)
+    channel: FrameChannel | None = extension["channel"] if extension else None
+    return channel
+
+
+class FrameInput:
+    """What the peer sends, straight from the parser to whoever consumes it; kept while nobody may have it yet."""
+
+    __slots__ = ("_backlog", "_channel", "_consumer", "_error", "_feed", "_flusher", "_gone", "_left", "_waiting")
+
+    def __init__(self, channel: FrameChannel, flusher: "Flusher", left: Callable[[], None]) -> None:
+        """`left` is called once, when the peer is gone; what it sent may not all be read."""
+        self._channel, self._flusher, self._left = channel, flusher, left
+        self._backlog: list[bytes] = []
+        self._consumer: Feed | None = None
+        self._feed: Feed | None = None
+        """The consumer while it may be fed: nothing is held, and nothing kept comes first."""
+        self._waiting: asyncio.Future[None] | None = None
+        self._error: ConnectionClosed | None = None
+        self._gone = False
+
+    def received(self, payload: bytes) -> None:
+        feed = self._feed
+        if feed is None or len(payload) > PIECE:
+            self._keep(payload)
+            return
+        try:
+            held = feed(payload)
+        except Exception as error:
+            self._fail(error)
+            return
+        if held is not None:
+            self._hold(held)
+        if not self._flusher.scheduled:  # behind the task of a call that has just begun: its answer leaves at once
+            self._flusher.schedule()
+
+    def left(self) -> None:
+        self._gone = True
+        self._left()  # at once: what is held may wait for room in an outbox that nothing leaves any more
+        nothing_held = self._consumer is None or self._feed is not None
+        if nothing_held and not self._backlog:
+            self._end()
+
+    async def get(self) -> bytes:
+        while self._error is None:
+            if self._backlog:
+                payload = self._backlog.pop(0)
+                if not self._backlog and not self._gone:
+                    self._channel.resume_reading()
+                return payload
+            if self._gone:
+                self._end()
+            else:
+                await self._wait()
+        raise self._error
+
+    async def consume(self, feed: Feed) -> None:
+        self._consumer = feed
+        try:
+            self._go_on()
+            while self._error is None:
+                await self._wait()
+            raise self._error
+        finally:
+            self._consumer = self._feed = None
+
+    def close(self, error: ConnectionClosed) -> None:
+        """Nothing is read any more; the channel still is, for the sake of the peer's close."""
+        if self._error is None:
+            self._error = error
+            self._feed = None
+            self._backlog.clear()
+            self._wake()
+            if not self._gone:
+                self._channel.resume_reading()
+
+    async def _wait(self) -> None:
+        self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _keep(self, payload: bytes) -> None:
+        if self._error is not None:
+            return
+        self._backlog += [payload[start : start + PIECE] for start in range(0, len(payload), PIECE)]
+        self._channel.pause_reading()
+        if self._consumer is None:
+            self._wake()
+        elif self._feed is not None:
+            self._feed = None
+            self._go_on_soon()
+
+    def _hold(self, held: "asyncio.Future[None]") -> None:
+        self._feed = None
+        self._channel.pause_reading()
+        held.add_done_callback(lambda _: self._go_on())
+
+    def _go_on_soon(self) -> None:
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Feed one piece of what was kept, and let others have their turn before the next."""
+        consumer = self._consumer
+        if consumer is None or self._error is not None:
+            return
+        if self._backlog:
+            try:
+                held = consumer(self._backlog.pop(0))
+            except Exception as error:
+                self._fail(error)
+                return
+            if held is not None:
+                held.add_done_callback(lambda _: self._go_on())
+            else:
+                self._go_on_soon()
+        elif self._gone:
+            self._end()
+        else:
+            self._feed = consumer
+            self._channel.resume_reading()
+
+    def _end(self) -> None:
+        if self._error is None:
+            self._error = ConnectionClosed()
+            self._wake()
+
+    def _fail(self, error: Exception) -> None:
+        """The consumer raised what it never should: its own `consume()` ends with that."""
+        self._feed = None
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(error)
+        else:
+            raise error
+
+
+class FrameWriter:
+    """Empties an outbox into a frame channel, whenever the flusher comes by."""
+
+    __slots__ = ("_cancelled", "_flusher", "_joining", "blocked", "outbox", "pipe", "write")
+
+    def __init__(self, pipe: Pipe, channel: FrameChannel, flusher: "Flusher") -> None:
+        self.pipe, self.outbox, self.write = pipe, pipe.outbox, channel.write
+        self.blocked = False
+        """More is buffered than the kernel takes."""
+        self._flusher = flusher
+        self._joining: asyncio.Future[None] | None = None
+        self._cancelled = False
+        self.outbox.count_buffer(channel.buffered, channel.limit)
+        self.outbox.wake = self.wake
+
+    def wake(self) -> None:
+        flusher = self._flusher
+        flusher.dirty.append(self)
+        if not flusher.scheduled:
+            flusher.schedule()
+
+    def pause_writing(self) -> None:
+        self.blocked = True
+
+    def resume_writing(self) -> None:
+        self.blocked = False
+        if self.outbox.writing:
+            self.outbox.sent()
+        self.wake()
+
+    async def join(self) -> None:
+        """Wait until everything is written, once the outbox is finished."""
+        if (len(self.outbox) or self.blocked) and not self._cancelled:
+            self._joining = asyncio.get_running_loop().create_future()
+            await self._joining
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self.written()
+
+    def written(self) -> None:
+        if self._joining is not None and not self._joining.done():
+            self._joining.set_result(None)
+
+
+class Flusher:
+    """Writes, once in a turn of its loop, what was queued for any connection in it.
+
+    What waits for a connection becomes one frame. In a broadcast nearly everybody has the same waiting: the frame of
+    the connection before is used again, so joining and header are made once for a thousand sockets.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.dirty: list[FrameWriter] = []
+        self.scheduled = False
+
+    def schedule(self) -> None:
+        """Flush when the loop has done what it has to do already."""
+        self.scheduled = True
+        self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self.scheduled = False
+        dirty, self.dirty = self.dirty[:FLUSH_STRIDE], self.dirty[FLUSH_STRIDE:]
+        if self.dirty:
+            self.schedule()
+        before: Sequence[Packet] = ()
+        before_format, frame = TransferFormat.TEXT, b""
+        for writer in dirty:
+            if writer.blocked:
+                continue  # `resume_writing` comes back with it
+            outbox, transfer_format = writer.outbox, writer.pipe.transfer_format
+            packets = outbox.take()
+            if packets:
+                if packets != before or transfer_format is not before_format:
+                    before, before_format = packets, transfer_format
+                    frame = frame_of(joined(packets), transfer_format)
+                writer.write(frame)
+                if writer.blocked:
+                    continue
+                outbox.sent()
+            if len(outbox):
+                writer.wake()
+            else:
+                writer.written()
+
+
+def frame_of(payload: bytes, transfer_format: TransferFormat) -> bytes:
+    """A whole WebSocket message in one unmasked frame (RFC 6455 §5.2).
+
+    What is no text goes as binary, whatever the format: raw applications may send it without having said so.
+    """
+    text = transfer_format is TransferFormat.TEXT and (payload.isascii() or _is_utf8(payload))
+    first = b"\x81" if text else b"\x82"
+    size = len(payload)
+    if size < 126:
+        return first + size.to_bytes(1, "big") + payload
+    if size < 65_536:
+        return first + b"\x7e" + size.to_bytes(2, "big") + payload
+    return first + b"\x7f" + size.to_bytes(8, "big") + payload
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,153 @@
+"""Tables, charts and the page, from fixed figures."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks import page, report
+from benchmarks.__main__ import WHOLE_RESULT
+from benchmarks.results import Failure, Measurement, Result, load
+from benchmarks.rows import catalogue
+
+CALLS = catalogue.named(["calls"])[0]
+PACED = catalogue.named(["paced-streams"])[0]
+
+
+def figures(per_second: float, client_cpu: float = 0.5) -> dict[str, float]:
+    rest = dict.fromkeys(("p50_ms", "p99_ms", "user_us", "kernel_us"), 1.0)
+    return rest | {"per_second": per_second, "server_cpu": 0.99, "client_cpu": client_cpu}
+
+
+def result(*measurements: Measurement) -> Result:
+    machine = {
+        "when": "2026-11-25T12:00:00+00:00",
+        "commit": "abc",
+        "cpu": "a processor",
+        "cores": 2,
+        "system": "Linux 6",
+        "python": "3.13.0",
+        "packages": {"hubline": "0.1.0"},
+    }
+    names = {"hubline": "Hubline", "other": "Other & Sons"}
+    described = {key: {"name": name, "version": "1"} for key, name in names.items()}
+    return Result(machine, {"rounds": 3}, described, {}, measurements=list(measurements))
+
+
+THREE_ROUNDS = result(
+    *(Measurement(number, "hubline", "calls", figures(value)) for number, value in enumerate((100, 300, 200))),
+    *(Measurement(number, "other", "calls", figures(value)) for number, value in enumerate((50, 100, 200))),
+)
+
+
+def test_a_figure_is_the_median_of_the_rounds_and_the_best_comes_first() -> None:
+    _, heads, lines = next(report.tables(THREE_ROUNDS))
+    assert heads[:2] == ["", "calls/s"]
+    assert [line[:2] for line in lines] == [["Hubline", "200"], ["Other & Sons", "100"]]
+
+
+def test_a_ratio_is_taken_within_each_round() -> None:
+    # 2, 3 and 1; the medians would give 200/100.
+    skewed = result(
+        *(Measurement(number, "hubline", "calls", figures(value)) for number, value in enumerate((100, 300, 50))),
+        *(Measurement(number, "other", "calls", figures(value)) for number, value in enumerate((10, 100, 50))),
+    )
+    assert skewed.ratio(CALLS, "other") == 3.0
+    assert skewed.median("calls", "hubline", "per_second") / skewed.median("calls", "other", "per_second") == 2.0
+
+
+def test_where_less_is_better_the_ratio_is_turned_round() -> None:
+    common = {"gap_p50_ms": 20.0, "gap_p99_ms": 25.0, "user_us": 1.0, "kernel_us": 1.0, "client_cpu": 0.1}
+    paced = result(
+        Measurement(0, "hubline", "paced-streams", common | {"server_cpu": 0.2}),
+        Measurement(0, "other", "paced-streams", common | {"server_cpu": 0.4}),
+    )
+    assert paced.ratio(PACED, "other") == 2.0
+    assert report.ordered(paced, PACED) == ["hubline", "other"]
+
+
+def test_without_a_common_round_there_is_no_ratio() -> None:
+    apart = result(
+        Measurement(0, "hubline", "calls", figures(1)),
+        Measurement(1, "other", "calls", figures(1)),
+    )
+    assert apart.ratio(CALLS, "other") is None
+
+
+def test_a_figure_that_the_client_limited_is_marked_as_a_lower_bound() -> None:
+    busy = result(
+        Measurement(0, "hubline", "calls", figures(200, client_cpu=0.95)),
+        Measurement(0, "other", "calls", figures(100)),
+    )
+    _, _, lines = next(report.tables(busy))
+    assert lines[0][1] == "≥ 200"
+    assert lines[1][1] == "100"
+    assert lines[1][-1] == "≥ 2.00 x"
+    assert "≥ 200" in dict(page.charts(busy))["calls-light.svg"]
+    assert any("Hubline (calls)" in note for note in report.notes(busy))
+
+
+def test_what_failed_or_is_missing_is_told() -> None:
+    told = result()
+    told.missing["Third"] = "install it"
+    told.failures.append(Failure(1, "other", "burst", "2 messages came where 3 were sent"))
+    assert report.notes(told) == [
+        "Third was left out: install it.",
+        "Other & Sons failed in round 2 of burst: 2 messages came where 3 were sent.",
+    ]
+
+
+def test_a_machine_that_did_something_else_is_noticed() -> None:
+    slow = figures(100, client_cpu=0.2) | {"server_cpu": 0.5}
+    told = report.notes(result(Measurement(0, "hubline", "calls", slow), Measurement(0, "other", "calls", figures(1))))
+    assert len(told) == 1
+    assert told[0].endswith("something else ran on this machine, or slept: Hubline (calls).")
+
+
+def test_who_is_left_out_is_told_by_reason() -> None:
+    apart = result(Measurement(0, "hubline", "calls", figures(1)))
+    apart.left_out = {"hubline": {}, "other": {"calls": "it makes none"}}
+    assert report.left_out(apart, CALLS) == "Left out: Other & Sons (it makes none)."
+    assert report.left_out(apart, PACED) == ""
+    assert "Left out: Other & Sons (it makes none)." in page.figures(apart)
+
+
+def test_a_curve_says_by_how_much_it_grows() -> None:
+    grown = result(Measurement(0, "hubline", "growth-groups", {"1": 2.0, "10000": 3.0}))
+    _, heads, lines = next(report.tables(grown))
+    assert heads == ["groups", "1", "10,000", "grows by"]
+    assert lines == [["Hubline", "2.00", "3.00", "+50%"]]
+    assert "polyline" in dict(page.charts(grown))["growth-groups-dark.svg"]
+
+
+def test_charts_are_well_formed_with_our_bar_in_the_accent_colour() -> None:
+    drawn = dict(page.charts(THREE_ROUNDS))
+    assert sorted(drawn) == ["calls-dark.svg", "calls-light.svg", "overview-dark.svg", "overview-light.svg"]
+    for name, accent in (("calls-light.svg", "#0f766e"), ("calls-dark.svg", "#2dd4bf")):
+        tree = ElementTree.fromstring(drawn[name])
+        bars = [each.attrib for each in tree.iter("{http://www.w3.org/2000/svg}rect")]
+        assert [each["fill"] == accent for each in bars] == [True, False]
+        assert float(bars[0]["width"]) == pytest.approx(2 * float(bars[1]["width"]), rel=0.01)
+
+
+def test_markdown_sets_hubline_apart() -> None:
+    table = report.markdown(["", "x"], [["Hubline", "1"], ["Other", ""]])
+    assert table == "|  | x |\n| --- | ---: |\n| **Hubline** | **1** |\n| Other |  |"
+
+
+def test_a_page_without_the_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs the lines"):
+        page.with_figures("nothing", THREE_ROUNDS)
+
+
+def test_the_documentation_has_the_figures_and_charts_of_the_committed_result() -> None:
+    root = Path(__file__).parents[2]
+    text = (root / page.PAGE).read_text("utf-8")
+    if not WHOLE_RESULT.exists():
+        assert "No result has been committed yet." in text
+        assert not (root / page.IMAGES).exists()
+        return
+    committed = load(WHOLE_RESULT)
+    assert page.with_figures(text, committed) == text
+    drawn = {path.name: path.read_text("utf-8") for path in (root / page.IMAGES).iterdir()}
+    assert drawn == dict(page.charts(committed))

@@ -1,0 +1,673 @@
+"""The accelerated path without a server: real pipes, outboxes and flusher over a channel that a test plays."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hubline.errors import ConnectionClosed, SendTimeout
+from hubline.transports import frames
+from hubline.transports.frames import PIECE, Flusher, FrameInput, FrameWriter, Reader, Writer, frame_of, offered
+from hubline.transports.options import TransportOptions
+from hubline.transports.outbox import HIGH_WATER, JOINED_WRITE
+from hubline.transports.pipe import Pipe
+from hubline.transports.registry import ConnectionRegistry
+from hubline.wire.codec import TransferFormat
+from hubline.wire.packet import Packet
+from tests.transports.driver import ManualClock, Site, Socket, settle
+
+TEXT, BINARY = TransferFormat.TEXT, TransferFormat.BINARY
+LIMIT = 32_767
+"""What the channel of `hubline.servers` has."""
+
+
+class FakeChannel:
+    """Notes frames. While `stuck`, it buffers them and asks to wait as a transport does, from within `write()`."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.limit = limit
+        self.frames: list[bytes] = []
+        self.stuck = False
+        self.reading = True
+        self.reader: Reader
+        self.writer: Writer
+        self._buffered = 0
+        self._full = False
+
+    def take(self, reader: Reader, writer: Writer) -> None:
+        self.reader, self.writer = reader, writer
+
+    def write(self, frame: bytes) -> None:
+        self.frames.append(frame)
+        if self.stuck:
+            self._buffered += len(frame)
+            if self._buffered > self.limit and not self._full:
+                self._full = True
+                self.writer.pause_writing()
+
+    def buffered(self) -> int:
+        return self._buffered
+
+    def flow(self, left: int = 0) -> None:
+        """All but `left` bytes reach the kernel."""
+        self._buffered = left
+        if self._full and left <= self.limit // 2:
+            self._full = False
+            self.writer.resume_writing()
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def take_frames(self) -> list[bytes]:
+        found, self.frames = self.frames, []
+        return found
+
+
+class Line:
+    """One connection: its pipe, with a channel below it."""
+
+    def __init__(self, registry: ConnectionRegistry, *, limit: int = LIMIT, **options: Any) -> None:
+        self.channel = FakeChannel(limit)
+        self.pipe = Pipe(connection_id="id", token="token", options=TransportOptions(**options), clock=ManualClock())
+        self.outbox = self.pipe.outbox
+        self.lefts = 0
+        self.input = FrameInput(self.channel, registry.flusher(), self._left)
+        self.pipe.input = self.input
+        self.writer = FrameWriter(self.pipe, self.channel, registry.flusher())
+        self.channel.take(self.input, self.writer)
+        self.pipe.carrier = self
+
+    def _left(self) -> None:
+        self.lefts += 1
+
+    def wake(self) -> None:
+        self.writer.wake()
+
+    def abandon(self) -> None:
+        self.writer.cancel()
+
+    def put(self, *payloads: bytes) -> list[bool]:
+        return [self.pipe.write(Packet(payload)) for payload in payloads]
+
+
+class Consumer:
+    """Notes what it is fed. Asks to wait on messages that begin with "hold", and fails on "fail"."""
+
+    def __init__(self) -> None:
+        self.fed: list[bytes] = []
+        self.held: asyncio.Future[None] | None = None
+
+    def __call__(self, payload: bytes) -> asyncio.Future[None] | None:
+        self.fed.append(payload)
+        if payload.startswith(b"fail"):
+            raise ValueError("the consumer's own")
+        if payload.startswith(b"hold"):
+            self.held = asyncio.get_running_loop().create_future()
+            return self.held
+        return None
+
+    def release(self) -> None:
+        assert self.held is not None
+        self.held.set_result(None)
+
+
+@pytest.fixture
+async def registry() -> ConnectionRegistry:
+    return ConnectionRegistry(TransportOptions(), ManualClock())
+
+
+@pytest.fixture
+async def line(registry: ConnectionRegistry) -> Line:
+    return Line(registry)
+
+
+async def turn() -> None:
+    """One turn of the loop: what is scheduled now has run, and what that has scheduled has not."""
+    await asyncio.sleep(0)
+
+
+def consuming(line: Line) -> tuple[Consumer, "asyncio.Task[None]"]:
+    consumer = Consumer()
+    return consumer, asyncio.get_running_loop().create_task(line.pipe.consume(consumer))
+
+
+# Reading
+
+
+async def test_messages_are_fed_from_within_the_call_of_the_parser(line: Line) -> None:
+    consumer, task = consuming(line)
+    await turn()
+    line.input.received(b"a")
+    line.input.received(b"b")
+    assert consumer.fed == [b"a", b"b"]
+    assert line.channel.reading
+    line.input.left()
+    with pytest.raises(ConnectionClosed):
+        await task
+    assert line.lefts == 1
+
+
+async def test_a_consumer_that_comes_late_is_fed_everything_in_order_with_turns_for_others(line: Line) -> None:
+    line.input.received(b"a")
+    assert not line.channel.reading
+    line.input.received(b"b")
+    consumer, task = consuming(line)
+    await turn()
+    assert consumer.fed == [b"a"]
+    line.input.received(b"c")
+    await turn()
+    assert consumer.fed == [b"a", b"b"]
+    await settle()
+    assert consumer.fed == [b"a", b"b", b"c"]
+    assert line.channel.reading
+    line.input.received(b"d")
+    assert consumer.fed[3:] == [b"d"]
+    line.input.left()
+    with pytest.raises(ConnectionClosed):
+        await task
+
+
+async def test_nothing_is_fed_while_the_consumer_holds(line: Line) -> None:
+    consumer, task = consuming(line)
+    await turn()
+    line.input.received(b"hold 1")
+    assert not line.channel.reading
+    line.input.received(b"hold 2")  # had been read already
+    line.input.received(b"c")
+    await settle()
+    assert consumer.fed == [b"hold 1"]
+    consumer.release()
+    await settle()
+    assert consumer.fed == [b"hold 1", b"hold 2"]
+    assert not line.channel.reading
+    consumer.release()
+    await settle()
+    assert consumer.fed == [b"hold 1", b"hold 2", b"c"]
+    assert line.channel.reading
+    line.input.left()
+    with pytest.raises(ConnectionClosed):
+        await task
+
+
+async def test_a_large_message_comes_in_pieces_between_which_others_have_their_turn(
+    registry: ConnectionRegistry, line: Line
+) -> None:
+    other = Line(registry)
+    consumer, task = consuming(line)
+    bystander, other_task = consuming(other)
+    await turn()
+    message = bytes(range(256)) * 800
+    line.input.received(message)
+    line.input.received(b"next")
+    seen = [len(consumer.fed)]
+    while len(consumer.fed) < 5:
+        other.input.received(b"mine")
+        await turn()
+        seen.append(len(consumer.fed))
+    assert seen == [0, 1, 2, 3, 4, 5]
+    assert bystander.fed == [b"mine"] * 5
+    assert [len(piece) for piece in consumer.fed] == [PIECE, PIECE, PIECE, len(message) - 3 * PIECE, 4]
+    assert b"".join(consumer.fed) == message + b"next"
+    for each in (line, other):
+        each.input.left()
+    for ending in (task, other_task):
+        with pytest.raises(ConnectionClosed):
+            await ending
+
+
+async def test_consuming_ends_when_all_that_a_peer_sent_before_it_left_has_been_handled(line: Line) -> None:
+    consumer, task = consuming(line)
+    await turn()
+    line.input.received(b"hold")
+    line.input.received(b"last")
+    line.input.left()
+    await settle()
+    assert (line.lefts, task.done()) == (1, False)
+    consumer.release()
+    with pytest.raises(ConnectionClosed):
+        await task
+    assert consumer.fed == [b"hold", b"last"]
+    assert line.lefts == 1
+
+
+async def test_what_a_peer_sent_and_left_behind_is_still_received(line: Line) -> None:
+    line.input.received(b"a")
+    line.input.received(b"b")
+    line.input.left()
+    assert await line.pipe.receive() == b"a"
+    assert await line.pipe.receive() == b"b"
+    assert not line.channel.reading, "there is nothing to read any more"
+    for _ in range(2):
+        with pytest.raises(ConnectionClosed):
+            await line.pipe.receive()
+    assert line.lefts == 1
+
+
+async def test_receiving_waits_and_then_has_the_peer_go_on(line: Line) -> None:
+    receiving = asyncio.ensure_future(line.pipe.receive())
+    await turn()
+    line.input.received(b"a")
+    assert not line.channel.reading
+    assert await receiving == b"a"
+    assert line.channel.reading
+    receiving = asyncio.ensure_future(line.pipe.receive())
+    await turn()
+    line.input.left()
+    with pytest.raises(ConnectionClosed):
+        await receiving
+
+
+async def test_a_receive_that_was_cancelled_loses_nothing(line: Line) -> None:
+    receiving = asyncio.ensure_future(line.pipe.receive())
+    await turn()
+    receiving.cancel()
+    line.input.received(b"a")
+    await settle()
+    assert await line.pipe.receive() == b"a"
+
+
+async def test_closing_while_the_consumer_holds_forgets_what_waits_and_reads_on_for_the_close(line: Line) -> None:
+    consumer, task = consuming(line)
+    await turn()
+    line.input.received(b"hold")
+    line.input.received(b"forgotten")
+    error = ConnectionClosed("ours")
+    line.input.close(error)
+    line.input.close(ConnectionClosed("too late"))
+    assert line.channel.reading
+    with pytest.raises(ConnectionClosed, match="ours"):
+        await task
+    consumer.release()
+    line.input.received(b"unread")
+    await settle()
+    assert consumer.fed == [b"hold"]
+    with pytest.raises(ConnectionClosed, match="ours"):
+        await line.pipe.receive()
+    line.input.left()
+    assert line.lefts == 1
+
+
+async def test_closing_when_the_peer_has_left_while_the_consumer_holds_ends_at_once(line: Line) -> None:
+    consumer, task = consuming(line)
+    await turn()
+    line.input.received(b"hold")
+    line.input.left()
+    line.pipe.end_input()
+    with pytest.raises(ConnectionClosed):
+        await task
+    assert not line.channel.reading
+    consumer.release()
+    await settle()
+    assert line.lefts == 1
+
+
+@pytest.mark.parametrize("when", ["at once", "behind a hold", "late"])
+async def test_consuming_ends_with_what_the_consumer_raised(line: Line, when: str) -> None:
+    if when == "late":
+        line.input.received(b"fail")
+    consumer, task = consuming(line)
+    await turn()
+    if when == "at once":
+        line.input.received(b"fail")
+    elif when == "behind a hold":
+        line.input.received(b"hold")
+        consumer.release()
+        line.input.received(b"fail")
+    with pytest.raises(ValueError, match="own"):
+        await task
+    line.input.received(b"nobody is there")
+    await settle()
+    assert consumer.fed[-1] == b"fail"
+
+
+async def test_the_consumer_may_close_and_ask_to_wait_at_once(line: Line) -> None:
+    released = asyncio.get_running_loop().create_future()
+
+    def consumer(payload: bytes) -> asyncio.Future[None]:
+        line.pipe.end_input()
+        return released
+
+    task = asyncio.get_running_loop().create_task(line.pipe.consume(consumer))
+    await turn()
+    line.input.received(b"a")
+    with pytest.raises(ConnectionClosed):
+        await task
+    released.set_result(None)
+    await settle()
+    line.input.left()
+    assert line.lefts == 1
+
+
+# Writing
+
+
+async def test_what_waits_for_a_connection_becomes_one_frame_of_the_same_turn(line: Line) -> None:
+    line.put(b"a", b"bb", b"ccc")
+    assert line.channel.frames == []
+    await turn()
+    assert line.channel.frames == [b"\x81\x06abbccc"]
+    line.pipe.use(BINARY)
+    line.put(b"a", b"\xff")
+    await turn()
+    assert line.channel.frames[1:] == [b"\x82\x02a\xff"]
+    assert line.outbox.statistics().written_messages == 5
+
+
+async def test_the_answer_to_a_call_leaves_in_the_turn_in_which_the_call_came(line: Line) -> None:
+    """The task of a call is scheduled when the message is fed, and the flush behind it."""
+
+    async def call() -> None:
+        line.put(b"answer")
+
+    def consumer(payload: bytes) -> None:
+        tasks.append(asyncio.get_running_loop().create_task(call()))
+
+    tasks: list[asyncio.Task[None]] = []
+    consuming = asyncio.get_running_loop().create_task(line.pipe.consume(consumer))
+    await turn()
+    line.input.received(b"call")
+    await turn()
+    assert line.channel.frames == [b"\x81\x06answer"]
+    line.input.left()
+    with pytest.raises(ConnectionClosed):
+        await consuming
+
+
+async def test_all_connections_of_a_loop_are_flushed_once_a_turn(
+    registry: ConnectionRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flusher = registry.flusher()
+    assert registry.flusher() is flusher
+    flushes: list[int] = []
+    real = Flusher._flush
+
+    def flush(self: Flusher) -> None:
+        flushes.append(len(self.dirty))
+        real(self)
+
+    monkeypatch.setattr(Flusher, "_flush", flush)
+    lines = [Line(registry) for _ in range(5)]
+    for _ in range(3):
+        for each in lines:
+            each.put(b"x")
+    await settle()
+    assert flushes == [5]
+    assert [each.channel.frames for each in lines] == [[b"\x81\x03xxx"]] * 5
+
+
+async def test_everybody_in_a_broadcast_is_written_the_same_object(registry: ConnectionRegistry) -> None:
+    lines = [Line(registry) for _ in range(4)]
+    lines[3].pipe.use(BINARY)
+    one, two = Packet(b"one"), Packet(b"two")
+    for packet in (one, two):
+        for each in lines:
+            each.pipe.write(packet)
+    await turn()
+    first, second, third, binary = [each.channel.frames[0] for each in lines]
+    assert first == b"\x81\x06onetwo"
+    assert first is second is third
+    assert binary == b"\x82\x06onetwo"
+
+
+async def test_more_connections_than_a_stride_take_another_turn(
+    registry: ConnectionRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "FLUSH_STRIDE", 3)
+    lines = [Line(registry) for _ in range(7)]
+    for each in lines:
+        each.put(b"x")
+    written: list[int] = []
+    for _ in range(3):
+        await turn()
+        written.append(sum(len(each.channel.frames) for each in lines))
+    assert written == [3, 6, 7]
+
+
+async def test_a_frame_ends_at_the_last_message_that_fits_into_64_kib(line: Line) -> None:
+    line.put(*[bytes([97 + number]) * 30_000 for number in range(3)], b"d" * (JOINED_WRITE + 1), b"e")
+    await settle()
+    assert [len(frame) for frame in line.channel.frames] == [4 + 60_000, 4 + 30_000, 10 + JOINED_WRITE + 1, 3]
+    assert line.channel.frames[0][4:] == b"a" * 30_000 + b"b" * 30_000
+    assert line.channel.frames[2][:10] == b"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x01"
+
+
+async def test_a_connection_that_is_blocked_is_left_out_and_comes_back_with_everything_once(
+    registry: ConnectionRegistry,
+) -> None:
+    slow, quick = Line(registry, limit=10), Line(registry, limit=10)
+    slow.channel.stuck = True
+    for number in range(4):
+        for each in (slow, quick):
+            each.put(b"message %d" % number)
+        await turn()
+    assert quick.channel.frames == [b"\x81\x09message %d" % number for number in range(4)]
+    assert slow.channel.frames == [b"\x81\x09message 0"]
+    assert slow.outbox.queued_bytes == 11 + 27, "with the header of what the channel has"
+    slow.channel.flow(6)
+    await settle()
+    assert slow.channel.frames == [b"\x81\x09message 0"]
+    slow.channel.flow()
+    await turn()
+    assert slow.channel.frames[1:] == [b"\x81\x1bmessage 1message 2message 3"]
+    assert slow.outbox.statistics().written_messages == 4
+
+
+async def test_a_channel_may_be_full_and_free_again_with_nothing_in_flight(line: Line) -> None:
+    line.writer.pause_writing()
+    line.put(b"a")
+    await settle()
+    assert line.channel.frames == []
+    line.writer.resume_writing()
+    await turn()
+    assert line.channel.frames == [b"\x81\x01a"]
+
+
+# Backpressure
+
+
+@pytest.mark.parametrize("stuck", [0, 20, 100])
+async def test_a_slow_reader_is_cut_off_at_the_promised_number_of_bytes(
+    registry: ConnectionRegistry, stuck: int
+) -> None:
+    line = Line(registry, limit=100, outbox_capacity=1000)
+    await _buffer(line, stuck)
+    line.put(*[b"x" * 10] * ((1000 - stuck) // 10))
+    assert (line.outbox.queued_bytes, line.pipe.lost) == (1000, False)
+    assert line.put(b"y") == [False]
+    assert line.pipe.lost
+
+
+@pytest.mark.parametrize("stuck", [0, 20, 100])
+async def test_the_oldest_are_dropped_at_the_promised_number_of_bytes(registry: ConnectionRegistry, stuck: int) -> None:
+    line = Line(registry, limit=100, outbox_capacity=1000, outbox_policy="drop_oldest")
+    await _buffer(line, stuck)
+    line.put(*[b"x" * 10] * ((1000 - stuck) // 10))
+    assert line.outbox.statistics().dropped_messages == 0
+    line.put(b"y")
+    assert line.outbox.statistics().dropped_messages == 1
+    assert line.outbox.queued_bytes == 991
+    assert not line.pipe.lost
+
+
+@pytest.mark.parametrize("stuck", [0, 20, 100])
+async def test_the_latest_of_a_key_take_no_more_room_and_others_are_cut_off_at_the_promise(
+    registry: ConnectionRegistry, stuck: int
+) -> None:
+    line = Line(registry, limit=100, outbox_capacity=1000, outbox_policy="latest")
+    await _buffer(line, stuck)
+    room = 1000 - stuck
+    for _ in range(100):
+        line.pipe.write(Packet(b"k" * 100, "key"))
+    assert line.outbox.queued_bytes == stuck + 100
+    assert line.put(b"x" * (room - 100)) == [True]
+    assert line.outbox.queued_bytes == 1000
+    line.put(b"y")
+    assert line.pipe.lost
+
+
+async def _buffer(line: Line, size: int) -> None:
+    """Have the channel hold `size` bytes, which are of frames that the outbox has got rid of."""
+    line.channel.stuck = True
+    if size:
+        line.put(b"b" * (size - 2))
+        await turn()
+    assert line.channel.buffered() == line.outbox.queued_bytes == size
+
+
+async def test_a_producer_waits_at_the_high_water_mark_and_goes_on_at_the_low(registry: ConnectionRegistry) -> None:
+    line = Line(registry, outbox_capacity=10**6)
+    line.channel.stuck = True
+    assert line.put(b"x" * LIMIT) == [True]
+    await turn()
+    assert line.writer.blocked
+    goes_on = HIGH_WATER - 2 * LIMIT
+    assert line.put(b"y" * goes_on) == [True]
+    assert line.put(b"z" * 10_000) == [False]
+    draining = asyncio.ensure_future(line.pipe.drain())
+    await settle()
+    assert not draining.done()
+    line.channel.flow(LIMIT // 2 + 1)
+    await settle()
+    assert not draining.done()
+    line.channel.flow(LIMIT // 2)
+    await draining
+    assert line.outbox.size < 32_768
+
+
+async def test_a_write_that_does_not_go_meets_the_time_limit(registry: ConnectionRegistry) -> None:
+    line = Line(registry, send_timeout=10.0)
+    line.channel.stuck = True
+    line.put(b"x" * LIMIT)
+    await turn()
+    for now in (1000.0, 1009.9):
+        line.pipe.tick(now)
+        assert not line.pipe.lost
+    line.pipe.tick(1010.0)
+    assert line.pipe.lost
+    with pytest.raises(SendTimeout):
+        await line.pipe.receive()
+
+
+# The end
+
+
+async def test_joining_waits_until_everything_has_been_written(registry: ConnectionRegistry) -> None:
+    line = Line(registry, limit=10)
+    await line.writer.join()
+    line.channel.stuck = True
+    line.put(b"x" * 20)
+    await turn()
+    line.put(b"last")
+    line.outbox.finish()
+    joining = asyncio.ensure_future(line.writer.join())
+    await settle()
+    assert not joining.done()
+    line.channel.stuck = False
+    line.channel.flow()
+    await joining
+    assert line.channel.frames[-1] == b"\x81\x04last"
+
+
+async def test_joining_waits_for_the_channel_though_the_queue_is_empty(registry: ConnectionRegistry) -> None:
+    line = Line(registry, limit=10)
+    line.channel.stuck = True
+    line.put(b"x" * 20)
+    await turn()
+    line.outbox.finish()
+    joining = asyncio.ensure_future(line.writer.join())
+    await settle()
+    assert not joining.done()
+    line.channel.flow()
+    await joining
+
+
+@pytest.mark.parametrize(
+    "order", [["cancel", "join"], ["join", "cancel"], ["join", "cancel", "resume"], ["join", "abort"]]
+)
+async def test_nobody_waits_for_a_writer_that_was_cancelled(registry: ConnectionRegistry, order: list[str]) -> None:
+    line = Line(registry, limit=10)
+    line.channel.stuck = True
+    line.put(b"x" * 20)
+    await turn()
+    joins: list[asyncio.Future[None]] = []
+    steps: dict[str, Callable[[], Any]] = {
+        "cancel": line.writer.cancel,
+        "join": lambda: joins.append(asyncio.ensure_future(line.writer.join())),
+        "resume": line.channel.flow,
+        "abort": line.pipe.abort,
+    }
+    for step in order:
+        steps[step]()
+        await settle()
+    await joins[0]
+
+
+@pytest.mark.parametrize(
+    ("payload", "transfer_format", "head"),
+    [
+        (b"", TEXT, b"\x81\x00"),
+        (b"a" * 125, TEXT, b"\x81\x7d"),
+        (b"a" * 126, TEXT, b"\x81\x7e\x00\x7e"),
+        (b"a" * 65_535, TEXT, b"\x81\x7e\xff\xff"),
+        (b"a" * 65_536, TEXT, b"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00"),
+        (b"\xc3\xa4", TEXT, b"\x81\x02"),
+        (b"\xc3", TEXT, b"\x82\x01"),
+        (b"a", BINARY, b"\x82\x01"),
+    ],
+)
+def test_a_frame_has_the_shortest_header_and_is_text_only_where_the_payload_is(
+    payload: bytes, transfer_format: TransferFormat, head: bytes
+) -> None:
+    assert frame_of(payload, transfer_format) == head + payload
+
+
+@pytest.mark.parametrize("scope", [{}, {"extensions": None}, {"extensions": {"websocket.http.response": {}}}])
+def test_a_server_without_channels_offers_none(scope: dict[str, Any]) -> None:
+    assert offered(scope) is None
+
+
+# With the endpoint
+
+
+class ChannelSocket(Socket):
+    """A WebSocket of a server that offers a channel."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.channel = FakeChannel()
+        self._scope["extensions"] = {"hubline.frames": {"channel": self.channel}}
+
+
+async def test_an_endpoint_takes_the_channel_before_it_accepts() -> None:
+    site = Site()
+    socket = ChannelSocket(site.endpoint.connect)
+    await settle()
+    assert socket.sent == [{"type": "websocket.accept"}]
+    socket.channel.reader.received(b"hello")
+    await settle()
+    assert socket.channel.take_frames() == [b"\x81\x05hello"]
+    socket.channel.reader.left()
+    await socket.ended()
+    assert socket.sent[1:] == [], "nobody is there to close with"
+    await site.close()
+
+
+async def test_an_application_does_not_wait_for_room_when_the_peer_has_left() -> None:
+    """It waits in `drain()` and does not read, so that nothing but the channel can tell it."""
+    site = Site()
+    socket = ChannelSocket(site.endpoint.connect)
+    await settle()
+    socket.channel.stuck = True
+    socket.channel.reader.received(b"x" * PIECE)
+    await settle()
+    socket.channel.reader.received(b"y")
+    await settle()
+    assert not socket.channel.reading
+    socket.channel.reader.left()
+    await socket.ended()
+    assert len(site.registry) == 0
+    await site.close()
