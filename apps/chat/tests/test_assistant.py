@@ -141,7 +141,7 @@ async def test_a_waiting_question_can_be_stopped_and_those_behind_move_up() -> N
         assert (await ada.status("queued", place=1))["questionId"] == third["answer"]["questionId"]
         async with asyncio.timeout(10):  # "thinking" is told before the model is asked
             while not model.seen:
-                await asyncio.sleep(0)
+                await settle()
         assert len(model.seen) == 1
 
 
