@@ -63,25 +63,11 @@ class Plain(WebSocketProtocol):
         self.gone.set()
 
 
-class Accelerated(HubWebSocketProtocol):
-    """The last connection made, to look into."""
-
-    __slots__ = ("gone",)  # so that it outlives the hand-over
-    last: "Accelerated"
-    close_timeout = 0.1
-
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self.close_timeout = type(self).close_timeout
-        self.gone = asyncio.Event()
-        type(self).last = self
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self.gone.set()
+class Accelerated(Plain, HubWebSocketProtocol):  # type: ignore[misc]  # `eof_received`, as in `WebSocketProtocol`
+    """The same."""
 
 
-PATHS: dict[str, type[Plain] | type[Accelerated]] = {"plain": Plain, "accelerated": Accelerated}
+PATHS: dict[str, type[Plain]] = {"plain": Plain, "accelerated": Accelerated}
 
 
 class Listening:

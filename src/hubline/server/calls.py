@@ -31,9 +31,7 @@ class HubScope:
     results_refused = ""
 
     def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext", *, results_refused: str = "") -> None:
-        self.runtime, self.connection = runtime, connection
-        if results_refused:
-            self.results_refused = results_refused
+        self.runtime, self.connection, self.results_refused = runtime, connection, results_refused
         self.context: HubCallerContext = connection.context
         """Who the connection was when this began; a refresh does not change it."""
 

@@ -300,10 +300,8 @@ class HubConnectionContext:
                     self._transport.end_input()
                 case Failed(error=error):  # pragma: no branch
                     self._fail(error)
-        results = self._runtime.lifetime.results
-        results.expire(self.id, now)
-        watched = self._paused is not None or results.asked(self.id)
-        return None if watched else self._wire.quiet_until(now)
+        awaited = self._runtime.lifetime.results.expire(self.id, now)
+        return None if awaited or self._paused is not None else self._wire.quiet_until(now)
 
     def _refreshed(self) -> None:
         """The transport has another identity. What runs keeps the old one; streams must be admitted with the new."""

@@ -224,16 +224,16 @@ class Dispatcher:
         call.context = self._connection.context  # who it is may have changed while the call waited
         message = call.message
         try:
-            if call.method.name in self._runtime.direct and not call.cancelled:
+            method = call.method
+            if method.name in self._runtime.direct and not method.requirements and not call.cancelled:
                 try:
-                    result = await call.method.function(self._runtime.new_hub(call), *call.arguments)
+                    result = await method.function(self._runtime.new_hub(call), *call.arguments)
                     completion = Completion(invocation_id=message.invocation_id, result=result)
                 except (Exception, asyncio.CancelledError) as error:
                     completion = broken_off(call, error, self._log)
             else:
                 completion = await complete(call, self._log)
-            if call.known:
-                self._forget(call)
+            self._forget(call)
             if call.refusal:
                 completion = Completion(invocation_id=message.invocation_id, error=call.refusal)
             if message.invocation_id and not self._answer(call, completion):

@@ -87,7 +87,7 @@ async def _perform(call: Call) -> Completion:
     """The method itself with its filters; of a stream, every item too."""
     runtime, method, invocation_id = call.runtime, call.method, call.message.invocation_id
     hub = runtime.new_hub(call)
-    if method.plain and not runtime.filters:
+    if method.name in runtime.direct:
         result = await method.function(hub, *call.arguments)
     else:
         context = InvocationContext(hub, method.name, list(call.arguments), call.context, clock=runtime.clock)

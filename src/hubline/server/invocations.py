@@ -110,19 +110,17 @@ class ClientResults:
         self.forget(message.invocation_id)
         pending.complete(message)
 
-    def asked(self, connection_id: str) -> bool:
-        """Whether this connection is to answer something."""
-        return connection_id in self._asked
+    def expire(self, connection_id: str, now: float) -> bool:
+        """Fail what has waited too long for this connection; whether something still waits.
 
-    def expire(self, connection_id: str, now: float) -> None:
-        """Fail what has waited too long for this connection. Called by its heartbeat: kept to about a second."""
-        if connection_id not in self._asked:
-            return
-        for invocation_id in tuple(self._asked[connection_id]):
+        Called by its heartbeat: kept to about a second.
+        """
+        for invocation_id in tuple(self._asked.get(connection_id, ())):
             pending = self._pending[invocation_id]
             if now >= pending.deadline:
                 self.forget(invocation_id)
                 pending.fail(HubError("Invocation canceled by the server."))
+        return connection_id in self._asked
 
     def disconnected(self, connection_id: str) -> None:
         """Fail everything that is asked of a connection that ended."""

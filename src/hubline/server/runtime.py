@@ -58,10 +58,8 @@ class HubRuntime:
             method.name: around_invoke((*self.filters, *method.filters), invoke_method) for method in self.methods.all
         }
         """Each method with every filter around it, by its name."""
-        self.direct = frozenset(
-            method.name for method in self.methods.all if method.plain and not method.requirements and not self.filters
-        )
-        """Methods that have nothing around them."""
+        self.direct = frozenset(method.name for method in self.methods.all if method.plain and not self.filters)
+        """Methods that no filter is around, and that take nothing but what the caller sends."""
         self._pings = {codec.name: Packet(codec.encode(Ping())) for codec in self.codecs}
 
     def _inspect(self) -> HubMethods:

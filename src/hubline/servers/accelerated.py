@@ -130,7 +130,7 @@ class HubWebSocketProtocol(WebSocketProtocol):
         if unknown is not None:
             say_that_uvicorn_is_unknown(unknown)
         elif (channel_type := channel_class()) is not None:
-            self._channel = channel_type(parsers_of(self.config), self.config.ws_max_size, self.connection_lost)
+            self._channel = channel_type(parsers_of(self.config), self.connection_lost)
             self.scope["extensions"][EXTENSION] = {"channel": self._channel}
 
     def _hand_over(self, channel: "Channel") -> None:

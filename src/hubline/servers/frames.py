@@ -66,7 +66,6 @@ class Channel(asyncio.BufferedProtocol):
         "_fragments",
         "_fragments_are_text",
         "_lost",
-        "_max_size",
         "_own",
         "_parsers",
         "_reader",
@@ -80,13 +79,12 @@ class Channel(asyncio.BufferedProtocol):
 
     limit = LIMIT
 
-    def __init__(self, parsers: Parsers, max_size: int, lost: Callable[[Exception | None], None]) -> None:
+    def __init__(self, parsers: Parsers, lost: Callable[[Exception | None], None]) -> None:
         """`lost` is called when the socket is closed."""
         self._lost = lost
         self._parsers = parsers
         self._own: Parser | None = None
         """The parser, while a frame is on its way; otherwise the one that all share."""
-        self._max_size = max_size
         self._reader: Reader | None = None
         self._state = State.OPEN
         self._fragments: bytearray | None = None
@@ -215,7 +213,7 @@ class Channel(asyncio.BufferedProtocol):
                 self._fragments, self._fragments_are_text = bytearray(payload), kind is _TEXT
         elif fragments is None:
             self._end(1002, "unexpected continuation frame")
-        elif len(fragments) + len(payload) > self._max_size:
+        elif len(fragments) + len(payload) > self._parsers.max_size:
             self._end(1009, self._too_large(len(payload)))
         else:
             fragments += payload
@@ -239,7 +237,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def _too_large(self, size: int) -> str:
         held = f"after reading {len(self._fragments)} bytes " if self._fragments is not None else ""
-        return f"frame with {size} bytes {held}exceeds limit of {self._max_size} bytes"
+        return f"frame with {size} bytes {held}exceeds limit of {self._parsers.max_size} bytes"
 
     def _end(self, code: int, reason: str) -> None:
         self._cut(_close_payload(code, reason))

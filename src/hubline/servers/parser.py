@@ -158,14 +158,14 @@ class Parsers:
     """
 
     def __init__(self, max_size: int) -> None:
-        self._max_size = max_size
+        self.max_size = max_size
         self._spare: list[Parser] = []
         self.shared = Parser(max_size)
 
     def keep(self) -> Parser:
         """Leave the shared one to a connection until its frame is whole."""
         parser = self.shared
-        self.shared = self._spare.pop() if self._spare else Parser(self._max_size)
+        self.shared = self._spare.pop() if self._spare else Parser(self.max_size)
         return parser
 
     def give_back(self, parser: Parser) -> None:

@@ -170,12 +170,12 @@ class FrameInput:
     def _hold(self, held: "asyncio.Future[None]") -> None:
         self._feed = None
         self._channel.pause_reading()
-        held.add_done_callback(lambda _: self._go_on())
+        held.add_done_callback(self._go_on)
 
     def _go_on_soon(self) -> None:
         asyncio.get_running_loop().call_soon(self._go_on)
 
-    def _go_on(self) -> None:
+    def _go_on(self, _: object = None) -> None:
         """Feed one piece of what was kept, and let others have their turn before the next."""
         consumer = self._consumer
         if consumer is None or self._error is not None:
@@ -187,7 +187,7 @@ class FrameInput:
                 self._fail(error)
                 return
             if held is not None:
-                held.add_done_callback(lambda _: self._go_on())
+                self._hold(held)
             else:
                 self._go_on_soon()
         elif self._gone:

@@ -175,8 +175,6 @@ class Outbox:
         What is taken counts until `sent()`. It must not be called again before that.
         """
         size = self.size
-        if size > self._peak:
-            self._peak = size
         taken = self._queue
         if self._newest or (limit is not None and size > limit):
             taken, size = self._take_some(limit)
@@ -207,7 +205,7 @@ class Outbox:
 
     def sent(self) -> None:
         """The last `take()` has left."""
-        if self.size > self._peak:
+        if self.size > self._peak:  # `_note_peak()`, without the call
             self._peak = self.size
         self._written += self.in_flight
         self.size -= self.in_flight
