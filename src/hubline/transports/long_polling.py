@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from enum import Enum, auto
 
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hubline._tasks import TaskOwner
@@ -15,7 +13,7 @@ from hubline.transports.options import Transport
 from hubline.transports.outbox import joined
 from hubline.transports.pipe import Pipe, Serve, State
 from hubline.transports.posting import disconnected
-from hubline.transports.responses import NO_CACHE, plain
+from hubline.transports.responses import Answer, octets, plain
 
 
 class Reason(Enum):
@@ -30,18 +28,31 @@ class Reason(Enum):
 class Poll:
     """One GET request while it waits, and while its answer is written."""
 
-    __slots__ = ("done", "reason", "waiting", "writing")
+    __slots__ = ("_done", "reason", "waiting", "writing")
 
     def __init__(self) -> None:
         self.reason: Reason | None = None
         self.waiting = Interrupt()
         self.writing = Interrupt()
-        self.done = asyncio.Event()
+        self._done: asyncio.Event | None = None
 
     def end(self, reason: Reason) -> None:
         if self.reason is None:
             self.reason = reason
             self.waiting.fire()
+
+    async def join(self) -> None:
+        """Wait until it is answered."""
+        if self._done is None:
+            self._done = asyncio.Event()
+        await self._done.wait()
+
+    def finish(self) -> None:
+        if self._done is not None:
+            self._done.set()
+
+    def time_out(self) -> None:
+        self.end(Reason.TIMEOUT)
 
 
 class LongPollingTransport:
@@ -73,7 +84,7 @@ class LongPollingTransport:
         """Answer one poll. The first starts the application and is answered at once; a newer one ends an older one."""
         while (older := self._poll) is not None:
             older.end(Reason.SUPERSEDED)
-            await older.done.wait()
+            await older.join()
         poll = self._poll = Poll()
         broken_off = False
         try:
@@ -81,14 +92,14 @@ class LongPollingTransport:
                 self._pipe.carry(Transport.LONG_POLLING, connection_scope)
             if self._application is None:
                 self._application = self._tasks.start(self._serve(serve))
-                await self._write(poll, _output(b""), scope, receive, send)
-            elif await self._wait(poll, receive):
+                await self._write(poll, octets(b""), scope, receive, send)
+            elif len(self._pipe.outbox) or self._pipe.outbox.finished or await self._wait(poll, receive):
                 await self._answer(poll, scope, receive, send)
             else:
                 broken_off = True
         finally:
             self._poll = None
-            poll.done.set()
+            poll.finish()
             self._pipe.between_polls(broken_off=broken_off)
 
     async def _serve(self, serve: Serve) -> None:
@@ -103,11 +114,10 @@ class LongPollingTransport:
 
     async def _wait(self, poll: Poll, receive: Receive) -> bool:
         """Wait for something to answer. False when the client went away instead."""
-        if len(self._pipe.outbox) or self._pipe.outbox.finished:
-            return True
-        self._pipe.set_deadline(self._pipe.options.poll_timeout, lambda: poll.end(Reason.TIMEOUT))
+        self._pipe.set_deadline(self._pipe.options.poll_timeout, poll.time_out)
         try:
-            await poll.waiting.guard(lambda: disconnected(receive))
+            with poll.waiting:
+                await disconnected(receive)
         except Interrupted:
             return True
         return False
@@ -116,20 +126,19 @@ class LongPollingTransport:
         outbox = self._pipe.outbox
         if len(outbox) and poll.reason is not Reason.SUPERSEDED:
             try:
-                await self._write(poll, _output(joined(outbox.take(None))), scope, receive, send)
+                await self._write(poll, octets(joined(outbox.take(None))), scope, receive, send)
             finally:
                 outbox.sent()  # or lost: what a poll has taken is never sent again, as in the original
         elif poll.reason is Reason.TIMEOUT:
-            await self._write(poll, plain(200, headers=NO_CACHE), scope, receive, send)
+            await self._write(poll, plain(200).uncached(), scope, receive, send)
         else:
-            await self._write(poll, plain(204, headers=NO_CACHE), scope, receive, send)
+            await self._write(poll, plain(204).uncached(), scope, receive, send)
             if outbox.finished and poll.reason is not Reason.SUPERSEDED:
                 self._pipe.leave()
 
-    async def _write(self, poll: Poll, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-        with suppress(Interrupted, OSError):  # the connection ended, or the client is gone
-            await poll.writing.guard(lambda: response(scope, receive, send))
-
-
-def _output(body: bytes) -> Response:
-    return Response(body, 200, {"content-type": "application/octet-stream", **NO_CACHE})
+    async def _write(self, poll: Poll, response: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with poll.writing:
+                await response(scope, receive, send)
+        except (Interrupted, OSError):
+            pass  # the connection ended, or the client is gone
