@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
 from hubline._tasks import TaskOwner
 from hubline.connection import ConnectionScope
+from hubline.transports.departure import watched
 from hubline.transports.interrupt import Interrupt, Interrupted
 from hubline.transports.options import Transport
 from hubline.transports.outbox import joined
@@ -23,23 +25,49 @@ class Reason(Enum):
     SUPERSEDED = auto()
     TIMEOUT = auto()
     ENDED = auto()
+    LEFT = auto()
 
 
 class Poll:
     """One GET request while it waits, and while its answer is written."""
 
-    __slots__ = ("_done", "reason", "waiting", "writing")
+    __slots__ = ("_done", "_wake", "reason", "writing")
 
     def __init__(self) -> None:
         self.reason: Reason | None = None
-        self.waiting = Interrupt()
         self.writing = Interrupt()
+        self._wake: Callable[[], None] | None = None
         self._done: asyncio.Event | None = None
+
+    async def wait(self, scope: Scope, receive: Receive) -> None:
+        """Wait for a reason to stop waiting."""
+        if self.reason is not None:
+            return
+        if watched(scope, self.leave):
+            woken = asyncio.get_running_loop().create_future()
+            self._wake = partial(_release, woken)
+            await woken
+            return
+        waiting = Interrupt()
+        self._wake = waiting.fire
+        try:
+            with waiting:
+                await disconnected(receive)
+        except Interrupted:
+            return
+        self.reason = Reason.LEFT
 
     def end(self, reason: Reason) -> None:
         if self.reason is None:
             self.reason = reason
-            self.waiting.fire()
+            if self._wake is not None:
+                self._wake()
+
+    def leave(self) -> None:
+        self.end(Reason.LEFT)
+
+    def time_out(self) -> None:
+        self.end(Reason.TIMEOUT)
 
     async def join(self) -> None:
         """Wait until it is answered."""
@@ -50,9 +78,6 @@ class Poll:
     def finish(self) -> None:
         if self._done is not None:
             self._done.set()
-
-    def time_out(self) -> None:
-        self.end(Reason.TIMEOUT)
 
 
 class LongPollingTransport:
@@ -93,10 +118,15 @@ class LongPollingTransport:
             if self._application is None:
                 self._application = self._tasks.start(self._serve(serve))
                 await self._write(poll, octets(b""), scope, receive, send)
-            elif len(self._pipe.outbox) or self._pipe.outbox.finished or await self._wait(poll, receive):
+            elif len(self._pipe.outbox) or self._pipe.outbox.finished:
                 await self._answer(poll, scope, receive, send)
             else:
-                broken_off = True
+                self._pipe.set_deadline(self._pipe.options.poll_timeout, poll.time_out)
+                await poll.wait(scope, receive)
+                if poll.reason is Reason.LEFT:
+                    broken_off = True
+                else:
+                    await self._answer(poll, scope, receive, send)
         finally:
             self._poll = None
             poll.finish()
@@ -111,16 +141,6 @@ class LongPollingTransport:
                 self._pipe.leave()
             if self._pipe.state is State.ENDED:
                 self._done()
-
-    async def _wait(self, poll: Poll, receive: Receive) -> bool:
-        """Wait for something to answer. False when the client went away instead."""
-        self._pipe.set_deadline(self._pipe.options.poll_timeout, poll.time_out)
-        try:
-            with poll.waiting:
-                await disconnected(receive)
-        except Interrupted:
-            return True
-        return False
 
     async def _answer(self, poll: Poll, scope: Scope, receive: Receive, send: Send) -> None:
         outbox = self._pipe.outbox
@@ -142,3 +162,8 @@ class LongPollingTransport:
                 await response(scope, receive, send)
         except (Interrupted, OSError):
             pass  # the connection ended, or the client is gone
+
+
+def _release(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
