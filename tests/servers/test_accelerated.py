@@ -156,6 +156,16 @@ async def test_the_end_of_a_server_has_nothing_to_add_to_a_close(path: str) -> N
         PATHS[path].close_timeout = 0.1
 
 
+async def test_the_end_of_a_server_may_find_a_plain_connection_that_is_ending() -> None:
+    async with listening("plain") as (app, url):
+        peer = await Peer.connect(url)
+        await app.began.wait()
+        Plain.last.data_received(BYE)
+        Plain.last.shutdown()
+        assert await peer.hear_all() == BYE_ECHOED
+        await app.over.wait()
+
+
 async def blocked(app: Listening, url: str) -> Peer:
     """A peer that does not read, with more buffered for it than the server likes."""
     peer = await Peer.connect(url)

@@ -191,6 +191,11 @@ class WebSocketProtocol(asyncio.BufferedProtocol, WebSocketsSansIOProtocol):  # 
         else:
             self.conn.data_to_send()
 
+    def shutdown(self) -> None:
+        """Where the peer has said good-bye and its socket is still there, uvicorn would fail, and stop nobody else."""
+        if not self.transport.is_closing():
+            super().shutdown()
+
     def _refuse(self) -> None:
         """The library found the upgrade request too large or malformed; uvicorn would never answer it."""
         if not self.transport.is_closing():

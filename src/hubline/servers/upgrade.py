@@ -31,6 +31,27 @@ _SINGLE = (
     b"sec-websocket-protocol",
 )
 _ACCEPTED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+_NAMES = {
+    name: name
+    for name in (
+        *(b"host", b"origin", b"cookie", b"user-agent", b"authorization", b"sec-websocket-key"),
+        *(b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"pragma", b"sec-websocket-extensions"),
+        *(b"x-requested-with", b"x-signalr-user-agent", b"x-forwarded-for", b"x-forwarded-proto", b"sec-fetch-mode"),
+    )
+}
+"""Known to all connections, because each keeps its headers as long as it is there."""
+_USUAL = {
+    name + b": " + value: (name.lower(), value)
+    for name, value in (
+        *((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"), (b"Sec-WebSocket-Version", b"13")),
+        *((b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"connection", b"upgrade")),
+        *((b"sec-websocket-version", b"13"), (b"Connection", b"keep-alive, Upgrade"), (b"Cache-Control", b"no-cache")),
+        *((b"Pragma", b"no-cache"), (b"Accept", b"*/*"), (b"X-Requested-With", b"XMLHttpRequest")),
+        *((b"Accept-Encoding", b"gzip, deflate, br, zstd"), (b"Accept-Encoding", b"gzip, deflate, br")),
+        (b"Sec-WebSocket-Extensions", b"permessage-deflate; client_max_window_bits"),
+    )
+}
+"""The same of whole lines."""
 _NEVER = (b"content-length", b"transfer-encoding")
 
 
@@ -49,8 +70,7 @@ class Upgrade:
         if found is None:
             return None
         path, query, lines = found.groups()
-        pairs = [line.partition(b":") for line in lines.split(b"\r\n")[:-1]]
-        headers = [(name.lower(), value.strip(b" \t")) for name, _, value in pairs]
+        headers = [_USUAL.get(line) or _header(line) for line in lines.split(b"\r\n")[:-1]]
         values = dict(headers)
         if len(values) < len(headers) and _is_double([name for name, _ in headers]):
             return None
@@ -94,6 +114,12 @@ class Upgrade:
         if answer.count(b"\n") + answer.count(b"\r") != 2 * (_ACCEPTED.count(b"\n") + len(lines) - 1):
             raise ValueError("a header of the answer to a WebSocket has a line break in it")
         return answer
+
+
+def _header(line: bytes) -> Header:
+    name, _, value = line.partition(b":")
+    name = name.lower()
+    return _NAMES.get(name, name), value.strip(b" \t")
 
 
 def _is_double(names: list[bytes]) -> bool:

@@ -98,6 +98,8 @@ class PingDue:
     """Send a `Ping` now."""
 
 
+_PING_DUE = PingDue()
+
 Event: TypeAlias = Message | HandshakeAccepted | HandshakeRefused | Failed | PingDue
 
 
@@ -212,7 +214,7 @@ class WireConnection:
             return [self._failed(KeepAliveTimeout(timeout))]
         if interval is not None and now - self._last_ping >= interval:
             self._last_ping = now
-            return [PingDue()]
+            return [_PING_DUE]
         return []
 
     def quiet_until(self, now: float) -> float:
