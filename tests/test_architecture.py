@@ -73,7 +73,7 @@ BUDGETS: dict[str, int] = {
     "client": 800,
     "models": 650,
     "limits": 350,
-    "servers": 1350,
+    "servers": 1450,
     "testing": 1200,
     "cli": 1200,
 }
