@@ -98,7 +98,7 @@ class ConnectionScope:
     @property
     def wants_events(self) -> bool:
         """Whether exactly `text/event-stream` is accepted; with parameters it is another media type to the original."""
-        accepted = b",".join([value for name, value in self.raw.get("headers", ()) if name == b"accept"])
+        accepted = b",".join([value for name, value in self.raw.get("headers", ()) if name.lower() == b"accept"])
         return any(media_type.strip() == b"text/event-stream" for media_type in accepted.lower().split(b","))
 
 
