@@ -27,7 +27,6 @@ from hubline.wire.messages import (
     StreamInvocation,
     StreamItem,
 )
-from hubline.wire.packet import Packet
 
 if TYPE_CHECKING:
     from hubline.server.runtime import HubRuntime
@@ -42,7 +41,7 @@ class HubConnectionContext:
         options = runtime.options
         self.id = transport.id
         self.codec: Codec
-        self.write: Callable[[Packet], bool] = transport.write
+        self.write: Callable[[bytes], bool] = transport.write
         self.drain, self.stir = transport.drain, transport.stir
         self.context = HubCallerContext(transport.id, transport.scope, self.abort)
         self._runtime, self._transport = runtime, transport
@@ -73,12 +72,12 @@ class HubConnectionContext:
 
     def send(self, message: Message) -> bool:
         """Encode and queue; False when the caller should `drain()`. Raises what encoding raises."""
-        return self.write(Packet(self.codec.encode(message)))
+        return self.write(self.codec.encode(message))
 
     def items_of(self, invocation_id: str) -> Callable[[Any], bool]:
         """What sends the items of one stream; it returns and raises as `send()`."""
         encode = self.codec.item_encoder(invocation_id)
-        return lambda item: self.write(Packet(encode(item)))
+        return lambda item: self.write(encode(item))
 
     def close(self, *, error: str = "", allow_reconnect: bool = False, cause: Exception | None = None) -> None:
         """Begin to end: stop reading, then everything in order. The first reason counts."""
@@ -342,6 +341,6 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _drop(packet: Packet) -> bool:
+def _drop(packet: bytes) -> bool:
     """Where writes go when a connection has ended: silently nowhere, as in the original."""
     return True

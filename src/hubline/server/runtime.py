@@ -21,7 +21,6 @@ from hubline.server.methods import HubMethods
 from hubline.server.options import HubOptions
 from hubline.wire.codec import Codec
 from hubline.wire.messages import Ping
-from hubline.wire.packet import Packet
 
 
 class HubRuntime:
@@ -60,7 +59,7 @@ class HubRuntime:
         """Each method with every filter around it, by its name."""
         self.direct = frozenset(method.name for method in self.methods.all if method.plain and not self.filters)
         """Methods that no filter is around, and that take nothing but what the caller sends."""
-        self._pings = {codec.name: Packet(codec.encode(Ping())) for codec in self.codecs}
+        self._pings = {codec.name: codec.encode(Ping()) for codec in self.codecs}
 
     def _inspect(self) -> HubMethods:
         try:
@@ -91,7 +90,7 @@ class HubRuntime:
         except HubError:
             return 403
 
-    def ping_packet(self, codec: Codec) -> Packet:
+    def ping_packet(self, codec: Codec) -> bytes:
         return self._pings[codec.name]
 
     async def on_connected(self, connection: HubConnectionContext) -> None:

@@ -13,7 +13,6 @@ from hubline.errors import ConnectionClosed
 from hubline.transports.outbox import joined
 from hubline.transports.pipe import Pipe
 from hubline.wire.codec import TransferFormat
-from hubline.wire.packet import Packet
 
 EXTENSION = "hubline.frames"
 
@@ -277,7 +276,7 @@ class Flusher:
         dirty, self.dirty = self.dirty[:FLUSH_STRIDE], self.dirty[FLUSH_STRIDE:]
         if self.dirty:
             self.schedule()
-        before: Sequence[Packet] = ()
+        before: Sequence[bytes] = ()
         before_format, frame = TransferFormat.TEXT, b""
         for writer in dirty:
             if writer.blocked:

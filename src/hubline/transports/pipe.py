@@ -15,7 +15,6 @@ from hubline.transports.inbox import Inbox
 from hubline.transports.options import Transport, TransportOptions
 from hubline.transports.outbox import Outbox
 from hubline.wire.codec import TransferFormat
-from hubline.wire.packet import Packet
 
 logger = logging.getLogger("hubline.transports")
 
@@ -112,7 +111,7 @@ class Pipe:
             wake=self._wake,
             overflow=self._overflow,
         )
-        self.write: Callable[[Packet], bool] = self.outbox.put
+        self.write: Callable[[bytes], bool] = self.outbox.put
         self.drain = self.outbox.drain
         self.carrier: Carrier = NoCarrier()
         self._scope: ConnectionScope | None = None

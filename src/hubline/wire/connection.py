@@ -20,7 +20,6 @@ from hubline.wire.codec import Codec, Splitter, TransferFormat
 from hubline.wire.framing import RECORD_SEPARATOR
 from hubline.wire.handshake import CANCELED, HandshakeRequest, HandshakeResponse, choose_codec
 from hubline.wire.messages import Close, Message, Ping
-from hubline.wire.packet import Packet
 
 
 class Side(Enum):
@@ -73,7 +72,7 @@ class HandshakeAccepted:
 
     codec: Codec
     version: int
-    response: Packet
+    response: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class HandshakeRefused:
     """No agreement: `error` says why. The server writes `response` and ends; on the client side it is empty."""
 
     error: str
-    response: Packet
+    response: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +139,10 @@ class WireConnection:
         self._last_heard = now
         self._expects_pings = side is Side.CLIENT
 
-    def handshake(self, version: int = 1) -> Packet:
+    def handshake(self, version: int = 1) -> bytes:
         """The client's request, the first thing it sends."""
         self._version = version
-        return Packet(HandshakeRequest(self._codecs[0].name, version).format())
+        return HandshakeRequest(self._codecs[0].name, version).format()
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """What the bytes say. They may come in any pieces, a handshake with messages behind it."""
@@ -181,7 +180,7 @@ class WireConnection:
             return RemoteProtocolError("Connection terminated while reading a message.")
         return None
 
-    def send(self, message: Message, now: float | None = None) -> Packet:
+    def send(self, message: Message, now: float | None = None) -> bytes:
         """Encode a message; `now` matters only to a client, whose keep-alive it postpones.
 
         Raises:
@@ -193,7 +192,7 @@ class WireConnection:
             raise LocalProtocolError(
                 f"cannot send {type(message).__name__}: the connection is in state {self.state.name}"
             )
-        packet = Packet(self.codec.encode(message))
+        packet = self.codec.encode(message)
         if last_words:
             self._turn(Turn.CLOSE_SENT)
         if self.side is Side.CLIENT and now is not None:
@@ -254,18 +253,18 @@ class WireConnection:
         """The server reads a request."""
         request = HandshakeRequest.parse(payload, detailed_errors=self._detailed_errors)
         codec = choose_codec(request, self._codecs, self._transfer_formats)
-        return HandshakeAccepted(codec, request.version, Packet(HandshakeResponse().format()))
+        return HandshakeAccepted(codec, request.version, HandshakeResponse().format())
 
     def _accepted(self, payload: bytes) -> HandshakeAccepted:
         """The client reads a response."""
         response = HandshakeResponse.parse(payload)
         if response.error:
             raise HandshakeError(response.error)
-        return HandshakeAccepted(self._codecs[0], self._version, Packet(b""))
+        return HandshakeAccepted(self._codecs[0], self._version, b"")
 
     def _refused(self, error: str) -> HandshakeRefused:
         self._turn(Turn.REFUSED)
-        return HandshakeRefused(error, Packet(HandshakeResponse(error).format() if self.side is Side.SERVER else b""))
+        return HandshakeRefused(error, HandshakeResponse(error).format() if self.side is Side.SERVER else b"")
 
     def _failed(self, error: ConnectionClosed) -> Failed:
         self._turn(Turn.FAILED)
