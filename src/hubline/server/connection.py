@@ -6,7 +6,7 @@ handshake → answer → registered → `on_connected` → messages → `Close` 
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
@@ -42,7 +42,8 @@ class HubConnectionContext:
         self.id = transport.id
         self.codec: Codec
         self.write: Callable[[bytes], bool] = transport.write
-        self.drain, self.stir = transport.drain, transport.stir
+        self.drain: Callable[[], Coroutine[Any, Any, None]] = transport.drain
+        self.stir = transport.stir
         self.context = HubCallerContext(transport.id, transport.scope, self.abort)
         self._runtime, self._transport = runtime, transport
         self._loop, self._now = asyncio.get_running_loop(), runtime.clock.now
@@ -74,11 +75,6 @@ class HubConnectionContext:
         """Encode and queue; False when the caller should `drain()`. Raises what encoding raises."""
         return self.write(self.codec.encode(message))
 
-    def items_of(self, invocation_id: str) -> Callable[[Any], bool]:
-        """What sends the items of one stream; it returns and raises as `send()`."""
-        encode = self.codec.item_encoder(invocation_id)
-        return lambda item: self.write(encode(item))
-
     def close(self, *, error: str = "", allow_reconnect: bool = False, cause: Exception | None = None) -> None:
         """Begin to end: stop reading, then everything in order. The first reason counts."""
         if self._closing is None:
@@ -101,7 +97,10 @@ class HubConnectionContext:
     def _abort(self) -> None:
         """From now on nothing but `Close` is written, as in the original."""
         self.close()
-        self.write = _drop
+        self._write_nothing()
+
+    def _write_nothing(self) -> None:
+        self.write, self.drain = _drop, _let_others
 
     async def run(self) -> None:
         """The whole life of the connection. Raises what `on_disconnected` raises, so that the transport knows."""
@@ -319,7 +318,7 @@ class HubConnectionContext:
         self._dispatcher.refreshed()
 
     def _abort_signal(self) -> None:
-        self.write = _drop
+        self._write_nothing()
         self._runtime.lifetime.ending(self)
         self.context.aborted.request()
         self._dispatcher.signal()
@@ -343,4 +342,9 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 def _drop(packet: bytes) -> bool:
     """Where writes go when a connection has ended: silently nowhere, as in the original."""
-    return True
+    return False
+
+
+async def _let_others() -> None:
+    """A stream that never waits must not hold the loop until it learns of the end."""
+    await asyncio.sleep(0)

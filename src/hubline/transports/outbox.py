@@ -114,7 +114,7 @@ class Outbox:
         self._capacity = max(self._capacity - limit, -1)
 
     def put(self, packet: bytes) -> bool:
-        """Queue a packet. False when more than the high-water mark is queued, or nothing is taken any more."""
+        """Queue a packet. False when more than the high-water mark is queued, or one was dropped, this or another."""
         queue = self._queue
         size = self.size + len(packet)
         if size > self._capacity or len(queue) >= self._messages:
@@ -132,6 +132,7 @@ class Outbox:
         if key is not None and key in self._newest:
             self._replace(key, packet)
             return self.size <= self._high
+        dropped = self._dropped
         if self._policy == "drop_oldest":
             self._make_room(packet)
         size = self.queued_bytes + len(packet)
@@ -146,7 +147,7 @@ class Outbox:
             self.wake()
         self._queue.append(packet)
         self.size += len(packet)
-        return self.size <= self._high
+        return self.size <= self._high and self._dropped == dropped
 
     def _replace(self, key: str, packet: bytes) -> None:
         """Keep the place in the queue of what is replaced: a key that changes all the time must not starve."""
@@ -217,10 +218,8 @@ class Outbox:
 
     async def drain(self) -> None:
         """Wait until less than the low-water mark is queued, or the connection ended. Cancelling it loses nothing."""
-        if self.finished:
-            await asyncio.sleep(0)  # a producer that has not noticed the end must not hold the loop
-            return
-        if self.size < LOW_WATER:
+        if self.finished or self.size < LOW_WATER:
+            await asyncio.sleep(0)  # a producer that never waits must not hold the loop
             return
         if self._room is None:
             self._room = asyncio.Event()
