@@ -103,8 +103,6 @@ class Call(InTurn):
     ) -> None:
         self.runtime, self.connection, self.context = runtime, connection, connection.context
         self.method, self.message, self.arguments = method, message, arguments
-        if method.cancellation is not None:
-            self.cancellation = Cancellation()
 
     @property
     def streams(self) -> bool:

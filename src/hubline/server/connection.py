@@ -46,7 +46,7 @@ class HubConnectionContext:
         self.stir = transport.stir
         self.context = HubCallerContext(transport.id, transport.scope, self.abort)
         self._runtime, self._transport = runtime, transport
-        self._loop, self._now = asyncio.get_running_loop(), runtime.clock.now
+        self.loop, self._now = asyncio.get_running_loop(), runtime.clock.now
         self._wire = WireConnection(
             Side.SERVER,
             runtime.codecs,
@@ -86,13 +86,13 @@ class HubConnectionContext:
     def abort(self) -> None:
         """End because hub code says so, in whatever thread it runs."""
         try:
-            here = asyncio.get_running_loop() is self._loop
+            here = asyncio.get_running_loop() is self.loop
         except RuntimeError:
             here = False
         if here:
             self._abort()
         else:
-            self._loop.call_soon_threadsafe(self._abort)
+            self.loop.call_soon_threadsafe(self._abort)
 
     def _abort(self) -> None:
         """From now on nothing but `Close` is written, as in the original."""
@@ -196,7 +196,7 @@ class HubConnectionContext:
         """Wait for room, or for the end, then go on. The time does not count towards the client's silence."""
         self._paused = room
         self._wire.pause(self._now())
-        done: asyncio.Future[None] = self._loop.create_future()
+        done: asyncio.Future[None] = self.loop.create_future()
         room.add_done_callback(lambda _: self._go_on(done))
         return done
 

@@ -59,6 +59,8 @@ class HubRuntime:
         """Each method with every filter around it, by its name."""
         self.direct = frozenset(method.name for method in self.methods.all if method.plain and not self.filters)
         """Methods that no filter is around, and that take nothing but what the caller sends."""
+        self.open = frozenset(method.name for method in self.methods.all if not method.requirements) & self.direct
+        """Those of them that everybody may call."""
         self._pings = {codec.name: codec.encode(Ping()) for codec in self.codecs}
 
     def _inspect(self) -> HubMethods:
