@@ -45,6 +45,8 @@ class Reader(Protocol):
 class Writer(Protocol):
     """Who is told when to wait."""
 
+    write: Callable[[bytes], None]
+
     def pause_writing(self) -> None: ...
     def resume_writing(self) -> None: ...
 
@@ -124,6 +126,7 @@ class Channel(asyncio.BufferedProtocol):
         self._transport = transport
         transport.set_write_buffer_limits(LIMIT, LIMIT // 2)
         transport.set_protocol(self)
+        self._writer.write = transport.write
         while early:
             buffer = self.get_buffer(-1)
             piece, early = early[: len(buffer)], early[len(buffer) :]

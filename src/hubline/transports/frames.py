@@ -37,6 +37,9 @@ class Reader(Protocol):
 class Writer(Protocol):
     """What a channel tells about its buffer."""
 
+    write: Callable[[bytes], None]
+    """Called for each frame: the channel's `write`, unless the channel puts something here that comes to the same."""
+
     def pause_writing(self) -> None:
         """More than `limit` bytes are buffered; may be called from within `write()`."""
 
@@ -212,14 +215,16 @@ class FrameInput:
 class FrameWriter:
     """Empties an outbox into a frame channel, whenever the flusher comes by."""
 
-    __slots__ = ("_cancelled", "_flusher", "_joining", "blocked", "outbox", "pipe", "write")
+    __slots__ = ("_cancelled", "_flusher", "blocked", "joining", "outbox", "pipe", "write")
 
     def __init__(self, pipe: Pipe, channel: FrameChannel, flusher: "Flusher") -> None:
-        self.pipe, self.outbox, self.write = pipe, pipe.outbox, channel.write
+        self.pipe, self.outbox = pipe, pipe.outbox
+        self.write: Callable[[bytes], None] = channel.write
         self.blocked = False
         """More is buffered than the kernel takes."""
         self._flusher = flusher
-        self._joining: asyncio.Future[None] | None = None
+        self.joining: asyncio.Future[None] | None = None
+        """Done when everything is written, if somebody waits for that."""
         self._cancelled = False
         self.outbox.count_buffer(channel.buffered, channel.limit)
         self.outbox.wake = self.wake
@@ -242,16 +247,16 @@ class FrameWriter:
     async def join(self) -> None:
         """Wait until everything is written, once the outbox is finished."""
         if (len(self.outbox) or self.blocked) and not self._cancelled:
-            self._joining = asyncio.get_running_loop().create_future()
-            await self._joining
+            self.joining = asyncio.get_running_loop().create_future()
+            await self.joining
 
     def cancel(self) -> None:
         self._cancelled = True
         self.written()
 
     def written(self) -> None:
-        if self._joining is not None and not self._joining.done():
-            self._joining.set_result(None)
+        if self.joining is not None and not self.joining.done():
+            self.joining.set_result(None)
 
 
 class Flusher:
@@ -291,9 +296,9 @@ class Flusher:
                 if writer.blocked:
                     continue
                 outbox.sent()
-            if len(outbox):
+            if outbox.size:
                 writer.wake()
-            else:
+            elif writer.joining is not None:
                 writer.written()
 
 

@@ -54,12 +54,11 @@ class Outbox:
         "_queue",
         "_room",
         "_written",
-        "_written_messages",
         "finished",
         "in_flight",
         "size",
+        "taken",
         "wake",
-        "writes",
     )
 
     def __init__(
@@ -75,8 +74,8 @@ class Outbox:
         """Bytes queued, and bytes of a write that has not returned; `queued_bytes` knows more behind a `buffer`."""
         self.finished = False
         """No packet will be added any more."""
-        self.writes = 0
-        """Writes begun; with `writing`, it tells how long one takes without asking a clock each time."""
+        self.taken = 0
+        """Messages so far; with `writing`, it tells how long a write takes without asking a clock each time."""
         self._queue: list[bytes] = []
         self._newest: dict[str | None, bytes] = {}
         self._limit = capacity
@@ -90,7 +89,7 @@ class Outbox:
         self._room: asyncio.Event | None = None
         self.in_flight = 0
         """Bytes of a write that has not returned."""
-        self._peak = self._dropped = self._written = self._written_messages = 0
+        self._peak = self._dropped = self._written = 0
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -182,8 +181,7 @@ class Outbox:
         else:
             self._queue = []
         self.in_flight = size
-        self._written_messages += len(taken)
-        self.writes += 1
+        self.taken += len(taken)
         return taken
 
     def _take_some(self, limit: int | None) -> tuple[list[bytes], int]:
@@ -257,7 +255,7 @@ class Outbox:
             peak_bytes=max(self._peak, queued),
             dropped_messages=self._dropped,
             written_bytes=self._written,
-            written_messages=self._written_messages,
+            written_messages=self.taken,
         )
 
 

@@ -258,8 +258,8 @@ class Pipe:
 
     def _check_write(self, now: float) -> None:
         number, since = self._write_seen
-        if number != self.outbox.writes:
-            self._write_seen = (self.outbox.writes, now)
+        if number != self.outbox.taken:
+            self._write_seen = (self.outbox.taken, now)
         elif now - since >= self.options.send_timeout:
             self.abort(SendTimeout(self.id, timeout=self.options.send_timeout))
 
