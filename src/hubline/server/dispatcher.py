@@ -242,18 +242,19 @@ class Dispatcher:
 
     async def _run_direct(self, call: Call) -> None:
         """The same, quicker: nothing is around the method, and nobody knows of the call."""
-        call.context = self._connection.context
-        message, runtime = call.message, self._runtime
+        connection, runtime, invocation_id = self._connection, self._runtime, call.message.invocation_id
+        call.context = connection.context
         try:
             try:
                 result = await call.method.function(runtime.new_hub(call), *call.arguments)
-                completion = Completion(invocation_id=message.invocation_id, result=result)
+                room = not invocation_id or connection.send(Completion(invocation_id=invocation_id, result=result))
             except (Exception, asyncio.CancelledError) as error:
-                completion = broken_off(call, error, self._log)
-            if message.invocation_id and not self._answer(call, completion):
-                await self._connection.drain()
+                failed = broken_off(call, error, self._log)
+                room = not invocation_id or connection.send(failed)
+            if not room:
+                await connection.drain()
         except Exception:
-            logger.exception("connection %s: %s could not be answered", self._connection.id, call.method.where)
+            logger.exception("connection %s: %s could not be answered", connection.id, call.method.where)
         finally:
             call.release_slot()
             runtime.tasks.ended(call.task)

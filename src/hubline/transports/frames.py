@@ -23,6 +23,13 @@ and reading them all in one go would keep everybody else waiting for seconds."""
 FLUSH_STRIDE = 1_000
 """Connections that are written to in one go: about 10 ms, after which others have their turn. Ours."""
 
+_SHORT_TEXT = tuple(bytes((0x81, size)) for size in range(126))
+_SHORT_BINARY = tuple(bytes((0x82, size)) for size in range(126))
+"""The heads of most frames, which are small."""
+
+_TEXT = TransferFormat.TEXT
+"""Enum members cost 0.1 µs when taken from their class, which is much on the way of every message."""
+
 
 class Reader(Protocol):
     """What a channel tells about the peer. Neither waits nor raises."""
@@ -282,7 +289,7 @@ class Flusher:
         if self.dirty:
             self.schedule()
         before: Sequence[bytes] = ()
-        before_format, frame = TransferFormat.TEXT, b""
+        before_format, frame = _TEXT, b""
         for writer in dirty:
             if writer.blocked:
                 continue  # `resume_writing` comes back with it
@@ -307,11 +314,11 @@ def frame_of(payload: bytes, transfer_format: TransferFormat) -> bytes:
 
     What is no text goes as binary, whatever the format: raw applications may send it without having said so.
     """
-    text = transfer_format is TransferFormat.TEXT and (payload.isascii() or _is_utf8(payload))
-    first = b"\x81" if text else b"\x82"
+    text = transfer_format is _TEXT and (payload.isascii() or _is_utf8(payload))
     size = len(payload)
     if size < 126:
-        return first + size.to_bytes(1, "big") + payload
+        return (_SHORT_TEXT if text else _SHORT_BINARY)[size] + payload
+    first = b"\x81" if text else b"\x82"
     if size < 65_536:
         return first + b"\x7e" + size.to_bytes(2, "big") + payload
     return first + b"\x7f" + size.to_bytes(8, "big") + payload
