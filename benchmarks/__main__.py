@@ -49,6 +49,7 @@ def measure(
     whole = not (quick or peer or row)
     path = output or (WHOLE_RESULT if whole else RESULTS / "quick.json")
     result.save(path)
+    result = results.load(path)  # the page says what the file says, which is rounded
     report.show(result, console)
     console.print(f"{time.monotonic() - started:.0f} seconds; everything is in {path}")
     if whole and output is None:

@@ -1,4 +1,4 @@
-"""What a result becomes: the figures in `docs/benchmarks.md`, and the charts there and in the README."""
+"""What a result becomes: the figures in `docs/benchmarks.md`, the short ones in the README, and the charts of both."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,37 +9,57 @@ from benchmarks.report import AT_LEAST, left_out, markdown, notes, ordered, tabl
 from benchmarks.results import OURS, Result
 from benchmarks.rows.catalogue import ROWS, Row
 
-PAGE = Path("docs/benchmarks.md")
+PAGE, README = Path("docs/benchmarks.md"), Path("README.md")
 IMAGES = Path("docs/images/benchmarks")
 BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of the figures -->"
 OVERVIEW = ("calls", "burst", "streams", "sse")
 """Rows of the chart that the README shows."""
+SUMMARY = ("calls", "calls-msgpack", "burst", "paced", "streams", "connects", "sse", "polling")
+"""Rows of its table."""
+NO_PEERS = ("hubline-asgi", "floor")
+"""Measured, but nothing that one would pick instead."""
 
 
 def write(result: Result, root: Path = ROOT) -> None:
-    """Put the figures into the page, between the marks, and the charts beside it."""
-    path = root / PAGE
-    path.write_text(with_figures(path.read_text("utf-8"), result), "utf-8")
+    """Put the figures into both pages, between the marks, and the charts beside them."""
+    for page, content in ((PAGE, figures(result)), (README, summary(result))):
+        path = root / page
+        path.write_text(with_figures(path.read_text("utf-8"), content), "utf-8")
     folder = root / IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     for name, svg in charts(result):
         (folder / name).write_text(svg, "utf-8")
 
 
-def with_figures(page: str, result: Result) -> str:
-    """The page with the figures of this result in place of those it has."""
+def with_figures(page: str, content: str) -> str:
+    """The page with this in place of the figures that it has."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"{PAGE} needs the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{figures(result)}\n\n{END}{after}"
+        raise ValueError(f"a page with figures needs the lines {BEGIN!r} and {END!r}")
+    return f"{before}{BEGIN}\n\n{content}\n\n{END}{after}"
+
+
+def summary(result: Result) -> str:
+    """The README's: one chart, and what a full core gives, of everybody."""
+    rows = [row for row in ROWS if row.key in SUMMARY and result.measured(row.key)]
+    names = [each["name"] for key, each in result.peers.items() if key not in NO_PEERS]
+    heads = ["a second, on one core", *names]
+    lines = []
+    for row in rows:
+        shown = {bar.label: bar.text for bar in _shown(result, row)}
+        ours, *others = [shown.get(name, "") for name in names]
+        lines.append([f"{row.title} ({row.columns[0].label})", f"**{ours}**", *others])
+    machine = result.machine
+    source = f"Medians of {result.settings['rounds']} rounds on {machine['cpu']}, Python {machine['python']}."
+    return "\n\n".join([_picture("overview", "Rates of Hubline and its peers", README), markdown(heads, lines), source])
 
 
 def figures(result: Result) -> str:
     """Everything between the marks."""
     parts = [_provenance(result)]
     for row, heads, lines in tables(result):
-        parts += [f"### {row.title}", row.question, _picture(row.key, row.title), markdown(heads, lines)]
+        parts += [f"### {row.title}", row.question, _picture(row.key, row.title, PAGE), markdown(heads, lines)]
         if absent := left_out(result, row):
             parts.append(absent)
     if found := notes(result):
@@ -93,8 +113,8 @@ def _curves(result: Result, row: Row, theme: Theme) -> str:
     return curves(row.title, f"server CPU, {row.curve} from left to right", labels, shown, theme)
 
 
-def _picture(key: str, title: str) -> str:
-    folder = IMAGES.relative_to(PAGE.parent).as_posix()
+def _picture(key: str, title: str, page: Path) -> str:
+    folder = IMAGES.relative_to(page.parent).as_posix()
     return (
         f'<picture>\n  <source media="(prefers-color-scheme: dark)" srcset="{folder}/{key}-dark.svg">\n'
         f'  <img alt="{title}: the table below as a chart" src="{folder}/{key}-light.svg">\n</picture>'

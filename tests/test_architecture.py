@@ -73,7 +73,7 @@ BUDGETS: dict[str, int] = {
     "client": 800,
     "models": 650,
     "limits": 350,
-    "servers": 1050,
+    "servers": 1450,
     "testing": 1200,
     "cli": 1200,
 }
@@ -84,6 +84,7 @@ MODULE_LINES, FUNCTION_LINES, COMPONENT_LINES = 350, 60, 350
 OWN_TASKS: dict[str, str] = {
     # file: why it makes a task itself
     "src/hubline/_tasks.py": "the owner of every task of the library",
+    "src/hubline/servers/accelerated.py": "uvicorn's set of tasks owns what its protocols run, and ends it",
     "apps/chat/src/hubline_chat/store/database.py": "a transaction outlives whoever asked for it; `close` waits for it",
     "apps/chat/src/hubline_chat/assistant.py": "reads an answer that is sent on meanwhile; the same function ends it",
 }

@@ -30,7 +30,10 @@ async def size(bench: Bench) -> Figures:
 
 
 async def groups(bench: Bench) -> Figures:
-    """Messages to one group of a hundred, beside more and more groups that the connections are in."""
+    """Messages to one group of a hundred, beside more and more groups that the connections are in.
+
+    Each is asked for when the one before has been sent: no server can join what it is to send.
+    """
     found: Figures = {}
     everybody = await bench.connect(bench.settings.recipients)
     members = everybody[:MEMBERS]
@@ -52,7 +55,7 @@ async def _to_group(bench: Bench, members: list[Connection], messages: int) -> F
 
     async def send() -> None:
         for _ in range(messages):
-            control.send(control.dialect.call("", "ToGroup", ["bench", text]))
+            await control.call("ToGroup", "bench", text)
 
     return await delivered(bench, members, messages, send(), control)
 

@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from hubline import Hub, HubApp, TransportOptions
+from hubline.servers.garbage import collect_rarely
 from hubline.servers.uvicorn import configure, serve
 
 ENDLESS = 2**31
@@ -78,6 +79,7 @@ def main() -> None:
     settings: dict[str, Any] = {"log_level": "warning", "access_log": False, "backlog": 4096}
     if "accelerate" in inspect.signature(configure).parameters:
         settings["accelerate"] = arguments.accelerate
+    collect_rarely()
     uvloop.run(serve(application(), "127.0.0.1", arguments.port, drain_timeout=1, **settings))
 
 

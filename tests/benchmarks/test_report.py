@@ -130,6 +130,16 @@ def test_charts_are_well_formed_with_our_bar_in_the_accent_colour() -> None:
         assert float(bars[0]["width"]) == pytest.approx(2 * float(bars[1]["width"]), rel=0.01)
 
 
+def test_the_readme_has_a_chart_and_everybodys_rates() -> None:
+    both = result(*THREE_ROUNDS.measurements, Measurement(0, "hubline", "burst", figures(5_000)))
+    told = page.summary(both)
+    assert 'src="docs/images/benchmarks/overview-light.svg"' in told
+    assert "| a second, on one core | Hubline | Other & Sons |" in told
+    assert "| Echo calls, JSON (calls/s) | **200** | 100 |" in told
+    assert "(messages/s) | **5,000** |  |" in told
+    assert "Medians of 3 rounds on a processor, Python 3.13.0." in told
+
+
 def test_markdown_sets_hubline_apart() -> None:
     table = report.markdown(["", "x"], [["Hubline", "1"], ["Other", ""]])
     assert table == "|  | x |\n| --- | ---: |\n| **Hubline** | **1** |\n| Other |  |"
@@ -137,17 +147,14 @@ def test_markdown_sets_hubline_apart() -> None:
 
 def test_a_page_without_the_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="needs the lines"):
-        page.with_figures("nothing", THREE_ROUNDS)
+        page.with_figures("nothing", "1")
 
 
 def test_the_documentation_has_the_figures_and_charts_of_the_committed_result() -> None:
     root = Path(__file__).parents[2]
-    text = (root / page.PAGE).read_text("utf-8")
-    if not WHOLE_RESULT.exists():
-        assert "No result has been committed yet." in text
-        assert not (root / page.IMAGES).exists()
-        return
     committed = load(WHOLE_RESULT)
-    assert page.with_figures(text, committed) == text
+    for name, content in ((page.PAGE, page.figures(committed)), (page.README, page.summary(committed))):
+        text = (root / name).read_text("utf-8")
+        assert page.with_figures(text, content) == text
     drawn = {path.name: path.read_text("utf-8") for path in (root / page.IMAGES).iterdir()}
     assert drawn == dict(page.charts(committed))

@@ -38,10 +38,11 @@ async def test_every_row_is_measured_on_hubline_and_becomes_a_page(tmp_path: Pat
     result.save(tmp_path / "result.json")
     assert load(tmp_path / "result.json").settings == json.loads(json.dumps(TINY.as_dict()))
     (tmp_path / "docs").mkdir()
-    (tmp_path / page.PAGE).write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    for name in (page.PAGE, page.README):
+        (tmp_path / name).write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
     page.write(load(tmp_path / "result.json"), tmp_path)
     written = (tmp_path / page.PAGE).read_text()
-    assert "old" not in written
+    assert "old" not in written + (tmp_path / page.README).read_text()
     assert "| **Hubline** |" in written
     assert (tmp_path / page.IMAGES / "overview-dark.svg").exists()
 

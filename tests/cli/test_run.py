@@ -60,6 +60,9 @@ WELCOME = '{"type":1,"target":"Welcome","arguments":[]}\x1e'
 GOODBYE = '{"type":7,"allowReconnect":true}\x1e'
 
 
+both_paths = pytest.mark.parametrize("path", ["--accelerate", "--no-accelerate"])
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     (tmp_path / "application.py").write_text(APPLICATION)
@@ -67,9 +70,10 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@both_paths
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_drains_and_ends_with_status_0(directory: Path, number: signal.Signals) -> None:
-    async with hubline(directory, "run", "application:app", "--port", "0") as command:
+async def test_a_signal_drains_and_ends_with_status_0(directory: Path, number: signal.Signals, path: str) -> None:
+    async with hubline(directory, "run", "application:app", "--port", "0", path) as command:
         client = await RawWebSocket.open(await command.url(), "/hub?access_token=secret")
         assert await client.frame() == (1, b"welcome")
         started = asyncio.get_running_loop().time()
@@ -193,20 +197,21 @@ hubs = HubApp({"/chat": ChatHub}, authenticate=bearer)
 """
 
 
+@both_paths
 @pytest.mark.parametrize("level", ["info", "debug"])
-async def test_a_token_never_reaches_the_log(directory: Path, level: str) -> None:
+async def test_a_token_never_reaches_the_log(directory: Path, level: str, path: str) -> None:
     """Neither good ones nor bad ones, in header or query, whatever the transport."""
     (directory / "guarded.py").write_text(GUARDED)
     good = make_token("a secret of 32 bytes or more, for tests", "ada")
     bad = good[:-6] + "forged"
-    async with hubline(directory, "run", "guarded:hubs", "--port", "0", "--log-level", level) as command:
+    async with hubline(directory, "run", "guarded:hubs", "--port", "0", "--log-level", level, path) as command:
         url = await command.url()
         for token, status in ((good, 101), (bad, 401)):
-            for path, header in (
+            for target, header in (
                 (f"/chat?access_token={token}", "X-Other: 1"),
                 (f"/chat?x=1&%41ccess_token={token}", f"Authorization: Bearer {token}"),
             ):
-                client = await RawWebSocket.open(url, path, header)
+                client = await RawWebSocket.open(url, target, header)
                 assert client.status == status
                 if status == 101:
                     client.send(HANDSHAKE)
@@ -243,8 +248,9 @@ async def negotiated(http: httpx.AsyncClient, *, query: str = "") -> str:
     return str(answer.json()["connectionToken"])
 
 
-async def test_hubs_say_good_bye_on_every_transport_before_the_process_ends(directory: Path) -> None:
-    async with hubline(directory, "run", "hubs:hubs", "--port", "0", "--no-accelerate") as command:
+@both_paths
+async def test_hubs_say_good_bye_on_every_transport_before_the_process_ends(directory: Path, path: str) -> None:
+    async with hubline(directory, "run", "hubs:hubs", "--port", "0", path) as command:
         url = await command.url()
         async with httpx.AsyncClient(base_url=url, timeout=20) as http:
             websocket = await RawWebSocket.open(url, f"/chat?id={await negotiated(http)}")

@@ -470,8 +470,14 @@ async def test_the_order_of_the_end(notes: Notes) -> None:
         ada.send({"type": 7})
         await settle()
         assert ada.take() == [{"type": 7}]
-        assert notes.steps[:5] == ["on_connected", "waiting", "aborted: True", "on_disconnected", "saw the abort"]
-        assert sorted(notes.steps[5:]) == ["stream closed", "was cancelled", "was cancelled"]
+        assert notes.steps[:2] == ["on_connected", "waiting"]
+        assert [step for step in notes.steps if step.endswith(("True", "connected"))] == [
+            "on_connected",
+            "aborted: True",
+            "on_disconnected",
+        ]
+        told = ["saw the abort", "stream closed", "was cancelled", "was cancelled"]
+        assert sorted(step for step in notes.steps[2:] if step in told) == told
         assert hub.runtime.lifetime.index.statistics()["groups"] == 1
         held.set()
         await ada.ended()

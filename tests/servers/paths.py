@@ -48,7 +48,6 @@ def frame(first: int, payload: bytes = b"") -> bytes:
 class Plain(WebSocketProtocol):
     """The last connection made, to look into."""
 
-    __slots__ = ("gone",)  # so that it outlives the hand-over
     last: "Plain"
     close_timeout = 0.1
 
@@ -63,11 +62,32 @@ class Plain(WebSocketProtocol):
         self.gone.set()
 
 
-class Accelerated(Plain, HubWebSocketProtocol):  # type: ignore[misc]  # `eof_received`, as in `WebSocketProtocol`
+class Accelerated(HubWebSocketProtocol):
     """The same."""
 
+    last: "Accelerated"
+    close_timeout = 0.1
+    standard = Plain
 
-PATHS: dict[str, type[Plain]] = {"plain": Plain, "accelerated": Accelerated}
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.gone = asyncio.Event()
+        type(self).last = self
+
+    @property
+    def connections(self) -> set[Any]:
+        return self._state.connections
+
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]:
+        return self._state.tasks
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.gone.set()
+
+
+PATHS: dict[str, type[Plain] | type[Accelerated]] = {"plain": Plain, "accelerated": Accelerated}
 
 
 class Listening:
@@ -130,13 +150,22 @@ class Peer:
     @classmethod
     async def ask(cls, url: str, headers: bytes = b"", **settings: Any) -> "Peer":
         """Ask for the upgrade; the answer is still to come."""
+        return await cls.say_raw(url, UPGRADE + headers + b"\r\n", **settings)
+
+    @classmethod
+    async def say_raw(cls, url: str, *pieces: bytes, **settings: Any) -> "Peer":
+        """Connect and say these bytes, each piece when the one before has been read, as far as that can be seen."""
         scheme, _, address = url.partition(":")
         if scheme == "unix":
             self = cls(*await asyncio.open_unix_connection(address))
         else:
             host, _, port = address.removeprefix("//").rpartition(":")
             self = cls(*await asyncio.open_connection(host, int(port), **settings))
-        self.writer.write(UPGRADE + headers + b"\r\n")
+        for number, piece in enumerate(pieces):
+            self.writer.write(piece)
+            if number < len(pieces) - 1:
+                for _ in range(10):
+                    await asyncio.sleep(0)
         return self
 
     @classmethod

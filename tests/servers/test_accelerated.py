@@ -7,6 +7,7 @@ import gc
 import ipaddress
 import logging
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ from hubline.servers.frames import LIMIT, Channel
 from hubline.servers.parser import Parser
 from hubline.servers.protocols import READ_SIZE, WebSocketProtocol
 from hubline.servers.uvicorn import configure
-from hubline.transports.frames import FrameInput, FrameWriter
+from hubline.transports.frames import FrameInput, FrameWriter, offered
 from tests.servers.paths import (
     BYE,
     BYE_ECHOED,
@@ -36,10 +37,12 @@ from tests.servers.paths import (
     PATHS,
     PING,
     TEXT,
+    UPGRADE,
     Accelerated,
     Gated,
     Listening,
     Peer,
+    Plain,
     frame,
     listening,
     served,
@@ -151,6 +154,16 @@ async def test_the_end_of_a_server_has_nothing_to_add_to_a_close(path: str) -> N
         assert await peer.hear_all() == b""
     finally:
         PATHS[path].close_timeout = 0.1
+
+
+async def test_the_end_of_a_server_may_find_a_plain_connection_that_is_ending() -> None:
+    async with listening("plain") as (app, url):
+        peer = await Peer.connect(url)
+        await app.began.wait()
+        Plain.last.data_received(BYE)
+        Plain.last.shutdown()
+        assert await peer.hear_all() == BYE_ECHOED
+        await app.over.wait()
 
 
 async def blocked(app: Listening, url: str) -> Peer:
@@ -345,7 +358,7 @@ async def test_a_channel_that_was_taken_leaves_nothing_else_to_send() -> None:
         peer = await Peer.connect(url)
         await app.began.wait()
         with pytest.raises(RuntimeError, match=r"'websocket\.send' after the frame channel was taken"):
-            await Accelerated.last.send({"type": "websocket.send", "text": "a"})
+            await Accelerated.last._send({"type": "websocket.send", "text": "a"})
         peer.say(BYE)
         assert await peer.hear_all() == BYE_ECHOED
 
@@ -448,6 +461,147 @@ async def test_uvicorn_by_hand(tmp_path: Path) -> None:
             await process.wait()
 
 
+# The request
+
+
+async def _seen(path: str, request: bytes, *pieces: bytes) -> tuple[dict[str, Any], bytes]:
+    """What the application and the client see of one upgrade, where that does not change from one to the next."""
+    seen: dict[str, Any] = {}
+    app = Listening()
+
+    async def look(scope: Any, receive: Any, send: Any) -> None:
+        seen.update(scope | {"extensions": sorted(scope["extensions"])})
+        await app(scope, receive, send)
+
+    async with served(look, ws=PATHS[path], root_path="/below", headers=[("x-ours", "a")]) as url:
+        peer = await Peer.say_raw(url, request, *pieces)
+        await peer.answered()
+        peer.say(BYE)
+        assert await peer.hear_all() in (BYE_ECHOED, b"")
+    await app.close()
+    client, server = seen.pop("client"), seen.pop("server")
+    assert (client[0], server[0]) == ("127.0.0.1", "127.0.0.1")
+    extensions = set(seen.pop("extensions")) - {accelerated.EXTENSION}
+    return seen | {"extensions": extensions}, re.sub(rb"date: [^\r]*", b"date: now", peer.head)
+
+
+SUBPROTOCOLS = UPGRADE + b"Cookie: a=b; c\r\nSec-WebSocket-Protocol: a, b\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [(), (UPGRADE[20:], b"\r\n")], ids=["at once", "in pieces"])
+async def test_application_and_client_see_what_they_see_on_the_plain_path(pieces: tuple[bytes, ...]) -> None:
+    first = UPGRADE[:20] if pieces else SUBPROTOCOLS
+    plain = await _seen("plain", first, *pieces)
+    assert await _seen("accelerated", first, *pieces) == plain
+    assert plain[1].startswith(b"HTTP/1.1 101 ")
+    assert b"x-ours: a\r\n" in plain[1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        UPGRADE.replace(b"Version: 13", b"Version: 12"),
+        UPGRADE.replace(b"AAAA==", b"AA=="),
+        UPGRADE + b"Origin: http://x\r\nOrigin: http://y\r\n",
+        UPGRADE + b"Sec-WebSocket-Protocol: a b\r\n",
+        UPGRADE.replace(b"GET", b"POST"),
+    ],
+)
+async def test_a_request_that_is_wrong_is_refused_as_on_the_plain_path(wrong: bytes) -> None:
+    heard = {}
+    for path in PATHS:
+        async with listening(path) as (_, url):
+            peer = await Peer.say_raw(url, wrong + b"\r\n")
+            heard[path] = re.sub(rb"(?i)date: [^\r]*", b"", await peer.hear_all())
+    assert heard["accelerated"] == heard["plain"]
+    assert heard["plain"].startswith(b"HTTP/1.1 4")
+
+
+async def _fails(scope: Any, receive: Any, send: Any) -> None:
+    raise ValueError("mine")
+
+
+async def _says_nothing(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+
+
+async def _asks_twice(scope: Any, receive: Any, send: Any) -> None:
+    assert (await receive())["type"] == "websocket.connect"
+    asked = asyncio.ensure_future(receive())
+    await asyncio.sleep(0)
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": (await asked)["text"]})
+
+
+async def _breaks_lines(scope: Any, receive: Any, send: Any) -> None:
+    offered(scope).take(FrameInput, FrameWriter)  # type: ignore[union-attr, arg-type]
+    await send({"type": "websocket.accept", "headers": [(b"a", b"b\r\nc: d")]})
+
+
+@pytest.mark.parametrize(
+    ("app", "heard"),
+    [
+        (_fails, b"HTTP/1.1 500 Internal Server Error"),
+        (_says_nothing, b"HTTP/1.1 500 Internal Server Error"),
+        (_breaks_lines, b"HTTP/1.1 500 Internal Server Error"),
+    ],
+)
+async def test_an_application_that_comes_to_no_answer_is_500(app: Any, heard: bytes) -> None:
+    async with served(app, ws=Accelerated, log_level="critical") as url:
+        peer = await Peer.ask(url)
+        assert (await peer.hear_all()).startswith(heard)
+
+
+@both_paths
+async def test_an_application_may_ask_before_it_answers(path: str) -> None:
+    async with served(_asks_twice, ws=PATHS[path]) as url:
+        peer = await Peer.connect(url)
+        peer.say(frame(TEXT, b"a"))
+        assert await peer.hear(3) == b"\x81\x01a"
+        peer.writer.close()
+
+
+@both_paths
+async def test_the_end_of_a_server_is_told_to_who_has_no_answer_yet(path: str) -> None:
+    app = Listening()
+    gated = Gated(app)
+    async with served(gated, ws=PATHS[path]) as url:
+        peer = await Peer.ask(url)
+        await gated.asked.wait()
+        PATHS[path].last.shutdown()
+        gated.gate.set()
+        assert (await peer.hear_all()).startswith(b"HTTP/1.1 500 ")
+    assert not app.began.is_set()
+    await app.close()
+
+
+async def test_what_an_application_raises_behind_its_answer_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await Listening()(scope, receive, send)
+        raise ValueError("mine")
+
+    async with served(app, ws=Accelerated) as url:
+        peer = await Peer.connect(url)
+        peer.say(BYE)
+        assert await peer.hear_all() == BYE_ECHOED
+        await until(lambda: bool(caplog.records))
+    [record] = caplog.records
+    assert record.getMessage() == "Exception in ASGI application\n"
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]) == "mine"
+
+
+async def test_there_is_nothing_to_receive_beside_a_channel() -> None:
+    async with listening("accelerated") as (app, url):
+        peer = await Peer.connect(url)
+        await app.began.wait()
+        with pytest.raises(RuntimeError, match="messages come through the frame channel"):
+            await Accelerated.last._receive()
+        peer.writer.close()
+        await Accelerated.last.gone.wait()
+        assert await Accelerated.last._receive() == {"type": "websocket.disconnect", "code": 1006}
+
+
 # Memory
 
 
@@ -537,7 +691,7 @@ def _another_picows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _another_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accelerated, "_KNOWN", ("conn", "teapot"))
+    monkeypatch.setattr(accelerated, "_KNOWN", ("connections", "teapot"))
 
 
 @pytest.mark.parametrize(
@@ -545,7 +699,7 @@ def _another_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (_no_picows, "picows cannot be used: ModuleNotFoundError("),
         (_another_picows, "picows cannot be used: RuntimeError('it reads nothing')"),
-        (_another_uvicorn, "uvicorn's protocol has no 'teapot'"),
+        (_another_uvicorn, "uvicorn's state has no 'teapot'"),
     ],
 )
 async def test_plain_asgi_serves_where_something_has_another_shape_and_the_log_says_it_once(
@@ -563,7 +717,7 @@ async def test_plain_asgi_serves_where_something_has_another_shape_and_the_log_s
                 peer.say(frame(TEXT, b"a"), BYE)
                 assert await peer.hear_all() == BYE_ECHOED
                 await app.over.wait()
-                assert "hubline.frames" not in Accelerated.last.scope["extensions"]
+                assert "hubline.frames" not in Plain.last.scope["extensions"]
             assert app.received == [b"a", b"a"]
     [message] = [record.getMessage() for record in caplog.records if record.name == "hubline.server"]
     assert message.startswith("WebSockets are not accelerated, because ")

@@ -2,6 +2,7 @@ import asyncio
 import logging
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -121,6 +122,26 @@ async def test_an_application_without_drain_functions_just_stops() -> None:
     async with served(app):
         pass
     assert app.steps == ["shutdown"]
+
+
+async def test_a_stop_that_another_thread_asks_for_is_noticed_without_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hubline.servers.uvicorn.TICK", 1_000.0)
+    app = Application()
+    async with served(app) as (server, _):
+        thread = threading.Thread(target=setattr, args=(server, "should_exit", True))
+        thread.start()
+        thread.join()
+        await app.draining.wait()
+        assert server.should_exit
+
+
+async def test_a_tick_renews_the_date_of_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hubline.servers.uvicorn.TICK", 0.001)
+    async with served(Application()) as (server, _):
+        server.server_state.default_headers = []
+        while not server.server_state.default_headers:  # noqa: ASYNC110  # nothing of this sets an event
+            await asyncio.sleep(0)
+        assert server.server_state.default_headers[0][0] == b"date"
 
 
 async def test_a_response_that_never_ends_does_not_hold_the_end_for_long() -> None:

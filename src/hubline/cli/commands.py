@@ -16,6 +16,7 @@ from hubline.cli.loading import load
 from hubline.cli.problems import fail
 from hubline.cli.tokens import KEY_VARIABLE, development_token
 from hubline.errors import ConfigurationError
+from hubline.servers.garbage import collect_rarely
 from hubline.servers.uvicorn import Server, bind, configure
 
 commands = typer.Typer(
@@ -176,6 +177,7 @@ def bench(
 
 
 def _serve(server: Server, sockets: list[socket.socket] | None) -> None:
+    collect_rarely()
     try:
         server.run(sockets)
     except OSError as error:

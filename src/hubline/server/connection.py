@@ -115,7 +115,7 @@ class HubConnectionContext:
                 try:
                     await self._read(following)
                 finally:
-                    await self._runtime.finish(self._ended())
+                    await self._end()
         finally:
             self._abort_signal()
             self._runtime.lifetime.disconnected(self)
@@ -142,6 +142,8 @@ class HubConnectionContext:
         self.write(refused.response)
 
     async def _connected(self) -> bool:
+        if not self._runtime.hears_connections:
+            return True
         try:
             await self._runtime.on_connected(self)
         except Exception as error:
@@ -323,16 +325,16 @@ class HubConnectionContext:
         self.context.aborted.request()
         self._dispatcher.signal()
 
-    async def _ended(self) -> None:
+    async def _end(self) -> None:
         """The closing order of the original: `Close`, abort signal, `on_disconnected`, then the uploads fail."""
         self.write = self._transport.write
         self.send(self._closing or Close(allow_reconnect=True))
         self._abort_signal()
         self._dispatcher.stop()
-        try:
-            await self._runtime.on_disconnected(self, self._cause)
-        finally:
-            self._dispatcher.uploads.fail_all(ConnectionClosed("The underlying connection was closed."))
+        await self._runtime.finish(self, self._cause)
+
+    def fail_uploads(self) -> None:
+        self._dispatcher.uploads.fail_all(ConnectionClosed("The underlying connection was closed."))
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -49,6 +49,10 @@ class HubRuntime:
         """Those given, and inside them the hub's own."""
         self.requirements = requirements_of(*hub.__mro__)
         self.hears_refreshes = hub.on_authentication_refreshed is not Hub.on_authentication_refreshed
+        made_plainly = create is hub and hub.__init__ is Hub.__init__ and not self.filters
+        self.hears_connections = not made_plainly or hub.on_connected is not Hub.on_connected
+        """Whether anything of the user's sees a connection come: `on_connected`, filters, or whatever makes the hub."""
+        self.hears_ends = not made_plainly or hub.on_disconnected is not Hub.on_disconnected
         self.interface = ClientInterface(client_protocol(hub))
         self.methods = self._inspect()
         self.readers = Readers()
@@ -100,7 +104,10 @@ class HubRuntime:
         await run_connected(self.filters, self.new_hub(scope))
 
     async def on_disconnected(self, connection: HubConnectionContext, error: Exception | None) -> None:
-        await run_disconnected(self.filters, self.new_hub(HubScope(self, connection)), error)
+        try:
+            await run_disconnected(self.filters, self.new_hub(HubScope(self, connection)), error)
+        finally:
+            connection.fail_uploads()
 
     def new_hub(self, scope: HubScope) -> Hub[Any]:
         """A hub object for one call."""
@@ -108,6 +115,10 @@ class HubRuntime:
         hub.hubline_scope = scope
         return hub
 
-    async def finish(self, ending: Coroutine[Any, Any, None]) -> None:
-        """Run the end of a connection to its end, also when the connection's own task is being cancelled."""
-        await asyncio.shield(self.tasks.start(ending, name="hubline: connection ends"))
+    async def finish(self, connection: HubConnectionContext, error: Exception | None) -> None:
+        """Run `on_disconnected` to its end, also when the connection's own task is being cancelled."""
+        if self.hears_ends:
+            ending = self.on_disconnected(connection, error)
+            await asyncio.shield(self.tasks.start(ending, name="hubline: connection ends"))
+        else:
+            connection.fail_uploads()

@@ -1,14 +1,24 @@
-"""uvicorn's WebSocket protocol with a frame channel for applications that take it (architecture §6)."""
+"""A WebSocket protocol for uvicorn with a frame channel for applications that take it (architecture §6)."""
 
+import asyncio
 import functools
 import logging
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import uvicorn
-from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.utils import (
+    ClientDisconnected,
+    get_client_addr,
+    get_local_addr,
+    get_path_with_query_string,
+    get_remote_addr,
+    is_ssl,
+)
+from uvicorn.server import ServerState
 
-from hubline.servers.protocols import WebSocketProtocol
+from hubline.servers.protocols import HttpProtocol, WebSocketProtocol
+from hubline.servers.upgrade import Upgrade
 
 if TYPE_CHECKING:
     from hubline.servers.frames import Channel
@@ -17,20 +27,12 @@ if TYPE_CHECKING:
 EXTENSION = "hubline.frames"
 
 logger = logging.getLogger("hubline.server")
+_uvicorn_logger = logging.getLogger("uvicorn.error")
 
-_parsers: "WeakKeyDictionary[uvicorn.Config, Parsers]" = WeakKeyDictionary()
+_KNOWN = ("connections", "tasks", "default_headers")
+"""What uvicorn's state must have, besides what would be missed at once."""
 
-_KEPT = frozenset(
-    {
-        *("app", "scope", "transport", "loop", "logger", "connections", "tasks", "queue", "writable", "_channel"),
-        *("handshake_complete", "initial_response", "close_sent", "close_timer", "close_timeout", "disconnected"),
-        *("ping_timer", "pong_timer", "pending_ping_payload"),
-    }
-)
-"""What uvicorn's protocol needs to see the end of a connection whose socket it has handed over."""
-
-_KNOWN = ("conn", "request", "response", "scope", "config", "close_sent", "close_timer", "handshake_complete")
-"""What uvicorn's protocol must have, besides methods that would be missed at once."""
+_parsers: "WeakKeyDictionary[uvicorn.Config, Parsers | None]" = WeakKeyDictionary()
 
 
 @functools.cache
@@ -47,99 +49,254 @@ def channel_class() -> "type[Channel] | None":
     return Channel
 
 
-def parsers_of(config: uvicorn.Config) -> "Parsers":
-    """The parsers of a server, which go with its settings."""
-    from hubline.servers.parser import Parsers
-
-    parsers = _parsers.get(config)
-    if parsers is None:
-        parsers = _parsers[config] = Parsers(config.ws_max_size)
-    return parsers
-
-
 @functools.cache
 def say_that_uvicorn_is_unknown(missing: str) -> None:
-    logger.warning("WebSockets are not accelerated, because uvicorn's protocol has no %r", missing)
+    logger.warning("WebSockets are not accelerated, because uvicorn's state has no %r", missing)
 
 
-class _Nobody:
-    """Who is told the end of a connection where nobody waits for it: uvicorn's queue and event would be 3 KB."""
-
-    def put_nowait(self, message: Any) -> None: ...
-
-    def set(self) -> None: ...
-
-
-_NOBODY: Any = _Nobody()
+def parsers_of(config: uvicorn.Config, state: ServerState) -> "Parsers | None":
+    """The parsers of a server, which go with its settings; None where something has another shape than is known."""
+    try:
+        return _parsers[config]
+    except KeyError:
+        _parsers[config] = made = _make_parsers(config, state)
+        return made
 
 
-class HubWebSocketProtocol(WebSocketProtocol):
+def _make_parsers(config: uvicorn.Config, state: ServerState) -> "Parsers | None":
+    unknown = next((name for name in _KNOWN if not hasattr(state, name)), None)
+    if unknown is not None:
+        say_that_uvicorn_is_unknown(unknown)
+        return None
+    if channel_class() is None:
+        return None
+    from hubline.servers.parser import Parsers
+
+    return Parsers(config.ws_max_size)
+
+
+class HubWebSocketProtocol(asyncio.Protocol):
     """WebSockets for uvicorn's `ws` setting.
 
-    uvicorn's own protocol has a connection until it is accepted, so that everything before is as always; then picows
-    takes over the socket of an application that has taken the channel.
+    An ordinary request whose application takes the channel and accepts is answered here, and from then on picows reads
+    the socket. Whatever else may happen is the business of uvicorn's own protocol: requests out of the ordinary,
+    refusals, applications that want no channel. It gets the request as it came, and finds the application running.
 
     Compression is never agreed on: one frame goes to all recipients of a broadcast, and it costs more than it saves.
     """
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self.conn.available_extensions = []
-        self._channel: Channel | None = None
-        self._early = b""
+    __slots__ = (
+        "_accepted",
+        "_app_state",
+        "_application",
+        "_channel",
+        "_close_timer",
+        "_config",
+        "_early",
+        "_gone",
+        "_loop",
+        "_own",
+        "_request",
+        "_scope",
+        "_state",
+        "_told",
+        "_upgrade",
+        "transport",
+    )
 
-    def handle_connect(self, event: Any) -> None:
-        super().handle_connect(event)
-        if not self.close_sent:
-            self._offer_channel()
+    standard = WebSocketProtocol
+    """uvicorn's own protocol."""
+
+    close_timeout = 10.0
+    """Seconds for the peer to answer our close. uvicorn's own measure."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._config, self._state = config, server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._app_state = app_state
+        self._scope: dict[str, Any] = {}
+        self._request = self._early = b""
+        self._upgrade: Upgrade | None = None
+        self._channel: Channel | None = None
+        self._own: WebSocketProtocol | None = None
+        """uvicorn's own protocol, once it has the connection."""
+        self._application: asyncio.Task[Any] | None = None
+        self._told = self._accepted = self._gone = False
+        self._close_timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def take_over(cls, http: HttpProtocol, data: bytes) -> bool:
+        """Whether these first bytes of a socket are an ordinary request, which then has begun."""
+        upgrade = Upgrade.read(data)
+        if upgrade is None:
+            return False
+        self = cls(http.config, http.server_state, http.app_state, http.loop)
+        self.connection_made(http.transport)
+        self._request = data
+        self._begin(upgrade)
+        http.transport.set_protocol(self)
+        return True
+
+    # What the socket brings
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+        self._state.connections.add(self)  # type: ignore[arg-type]  # it only asks for `shutdown`
 
     def data_received(self, data: bytes) -> None:
-        if self._channel is not None and not self.handshake_complete:
+        if self._own is not None:
+            self._own.data_received(data)
+        elif self._request:
             self._early += data  # whose it is shows when the application accepts
             self.transport.pause_reading()
         else:
-            super().data_received(data)
+            self._request = data
+            self._begin(Upgrade.read(data))
 
-    async def send(self, message: Any) -> None:
-        channel = self._channel
-        if channel is None or not channel.taken:
-            await super().send(message)
-            if self._early and self.handshake_complete and not self.transport.is_closing():
-                early, self._early = self._early, b""
-                self.transport.resume_reading()
-                self.data_received(early)
-        elif not self.handshake_complete:
-            await super().send(message)
-            if self.handshake_complete and not self.close_sent:
-                self._hand_over(channel)
-            elif message["type"] == "websocket.accept":
-                raise ClientDisconnected  # it left, and uvicorn says nothing when it has not been told yet
-        elif message["type"] != "websocket.close":
-            raise RuntimeError(f"{message['type']!r} after the frame channel was taken")
-        elif channel.close(message.get("code", 1000), message.get("reason") or ""):
-            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._own is not None:
+            self._own.connection_lost(exc)
+            return
+        self._gone = True
+        self._state.connections.discard(self)
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        self.transport.close()
+        self._channel = None
 
     def shutdown(self) -> None:
-        if self._channel is not None and self._channel.taken and self.handshake_complete:
+        """The server ends."""
+        if self._accepted:
+            assert self._channel is not None
             self._channel.shut_down()
         else:
-            super().shutdown()
+            self._leave_to_uvicorn().shutdown()
 
-    def _offer_channel(self) -> None:
-        unknown = next((name for name in _KNOWN if not hasattr(self, name)), None)
-        if unknown is not None:
-            say_that_uvicorn_is_unknown(unknown)
-        elif (channel_type := channel_class()) is not None:
-            self._channel = channel_type(parsers_of(self.config), self.connection_lost)
-            self.scope["extensions"][EXTENSION] = {"channel": self._channel}
+    # What the application does
 
-    def _hand_over(self, channel: "Channel") -> None:
-        """The socket is the channel's; what only uvicorn's protocol needs is not kept for the life of a connection."""
-        self.stop_keepalive()
+    async def _receive(self) -> Any:
+        if not self._told:
+            self._told = True
+            return {"type": "websocket.connect"}
+        if self._gone:
+            return {"type": "websocket.disconnect", "code": 1006}
+        if self._accepted:
+            raise RuntimeError("messages come through the frame channel, which was taken")
+        return await self._leave_to_uvicorn().receive()
+
+    async def _send(self, message: Any) -> None:
+        channel = self._channel
+        if self._gone or channel is None:
+            raise ClientDisconnected
+        if self._accepted:
+            if message["type"] != "websocket.close":
+                raise RuntimeError(f"{message['type']!r} after the frame channel was taken")
+            if channel.close(message.get("code", 1000), message.get("reason") or ""):
+                self._close_timer = self._loop.call_later(self.close_timeout, self.transport.abort)
+        elif not channel.taken or message["type"] != "websocket.accept":
+            await self._leave_to_uvicorn().send(message)
+        elif self._own is not None or self.transport.is_closing():
+            raise ClientDisconnected
+        else:
+            self._accept(channel, message)
+
+    def _begin(self, upgrade: Upgrade | None) -> None:
+        """Run the application, if the request is one to be answered here."""
+        parsers, channel_type = parsers_of(self._config, self._state), channel_class()
+        if upgrade is None or parsers is None or channel_type is None:
+            self._loop.call_soon(self._leave_unread)  # uvicorn makes us the socket's protocol when this returns
+            return
+        self._upgrade, self._channel = upgrade, channel_type(parsers, self.connection_lost)
+        server, client, scheme = _ends(self.transport)
+        self._scope = {
+            **upgrade.scope(self._config.root_path),
+            "asgi": {"version": self._config.asgi_version, "spec_version": "2.4"},
+            "scheme": scheme,
+            "server": server,
+            "client": client,
+            "state": self._app_state.copy(),
+            "extensions": {"websocket.http.response": {}, EXTENSION: {"channel": self._channel}},
+        }
+        self._application = self._loop.create_task(self._config.loaded_app(self._scope, self._receive, self._send))
+        self._state.tasks.add(self._application)
+        self._application.add_done_callback(self._ended)
+
+    def _accept(self, channel: "Channel", message: Any) -> None:
+        """Answer the request and let the channel have the socket."""
+        assert self._upgrade is not None
+        headers = [*self._state.default_headers, *message.get("headers", ())]
+        if message.get("subprotocol"):
+            headers.append((b"Sec-WebSocket-Protocol", message["subprotocol"].encode("ascii")))
+        answer = self._upgrade.accepted(headers)
+        if _uvicorn_logger.isEnabledFor(logging.INFO):
+            of: Any = self._scope
+            _uvicorn_logger.info('%s - "WebSocket %s" [accepted]', get_client_addr(of), get_path_with_query_string(of))
+        self.transport.write(answer)
+        self._accepted = True
+        del self._scope["extensions"][EXTENSION]
         early, self._early = self._early, b""
+        self._scope, self._upgrade, self._request = {}, None, b""  # an idle connection keeps none of it
         channel.open(self.transport, early)
         if early:
             self.transport.resume_reading()
-        del self.scope["extensions"][EXTENSION]
-        self.queue = self.writable = _NOBODY
-        self.__dict__ = {name: value for name, value in vars(self).items() if name in _KEPT}
+
+    def _ended(self, application: "asyncio.Task[Any]") -> None:
+        self._state.tasks.discard(application)
+        if self._own is not None:
+            return  # it has waited for the application itself
+        if not self._accepted and not self._gone:
+            self._leave_to_uvicorn()  # which says what is missing
+            return
+        self._application = None
+        error = None if application.cancelled() else application.exception()
+        if error is not None and not isinstance(error, ClientDisconnected):
+            _uvicorn_logger.error("Exception in ASGI application\n", exc_info=error)
+        if self._close_timer is None:
+            self.transport.close()
+
+    # What is left to uvicorn
+
+    def _leave_unread(self) -> None:
+        if not self._gone:
+            self._leave_to_uvicorn()
+
+    def _leave_to_uvicorn(self) -> WebSocketProtocol:
+        """Its own protocol, which has the connection from now on."""
+        if self._own is not None:
+            return self._own
+        own = self._own = self.standard(
+            config=self._config, server_state=self._state, app_state=self._app_state, _loop=self._loop
+        )
+        if self._application is not None:
+            own.app = self._running
+            self._scope["extensions"].pop(EXTENSION, None)
+        own.conn.available_extensions = []
+        self._state.connections.discard(self)
+        own.connection_made(self.transport)
+        own.data_received(self._request)
+        if self._told:
+            own.queue.get_nowait()  # `websocket.connect`
+        self.transport.set_protocol(own)
+        if self._early:
+            self.transport.resume_reading()
+            own.data_received(self._early)
+        return own
+
+    async def _running(self, *_: Any) -> Any:
+        """The application, as uvicorn's protocol runs it."""
+        assert self._application is not None
+        return await self._application
+
+
+def _ends(transport: asyncio.Transport) -> tuple[Any, Any, str]:
+    """Our address, the peer's, and the scheme. Our HTTP protocol, from which the socket comes, has asked for them."""
+    before = transport.get_protocol()
+    if isinstance(before, HttpProtocol):
+        return before.server, before.client, "wss" if before.scheme == "https" else "ws"
+    return get_local_addr(transport), get_remote_addr(transport), "wss" if is_ssl(transport) else "ws"

@@ -65,6 +65,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.scope is None and b"websocket" in data and self._hand_over(data):
+            return
         progress = self._progress
         self._received += len(data)
         super().data_received(data)
@@ -81,6 +83,15 @@ class HttpProtocol(HttpToolsProtocol):
             self._await_body()
         else:
             self._forget_deadline()
+
+    def _hand_over(self, data: bytes) -> bool:
+        """Whether the WebSocket protocol has taken what came first: a whole upgrade, which need not be parsed twice."""
+        take_over = getattr(self.ws_protocol_class, "take_over", None)
+        taken = take_over is not None and bool(take_over(self, data))
+        if taken:
+            self._forget_deadline()
+            self.connections.discard(self)
+        return taken
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -179,6 +190,11 @@ class WebSocketProtocol(asyncio.BufferedProtocol, WebSocketsSansIOProtocol):  # 
             super().handle_ping()
         else:
             self.conn.data_to_send()
+
+    def shutdown(self) -> None:
+        """Where the peer has said good-bye and its socket is still there, uvicorn would fail, and stop nobody else."""
+        if not self.transport.is_closing():
+            super().shutdown()
 
     def _refuse(self) -> None:
         """The library found the upgrade request too large or malformed; uvicorn would never answer it."""

@@ -31,15 +31,14 @@ class Inbox(PulledInput):
     when at most half of that is left.
     """
 
-    __slots__ = ("_ended", "_error", "_reader", "_room", "_unread", "capacity", "feeding")
+    __slots__ = ("_ended", "_error", "_feeding", "_reader", "_room", "_unread", "capacity")
 
     def __init__(self, capacity: int) -> None:
-        self.feeding = asyncio.Lock()
-        """Held by the request that feeds, so that the bytes of two requests never mix."""
         self.capacity = capacity
         self._unread = bytearray()  # not a list: many tiny bodies would cost far more than they weigh
         self._reader: asyncio.Future[None] | None = None
         self._room: asyncio.Event | None = None
+        self._feeding: asyncio.Lock | None = None
         self._ended: ConnectionClosed | None = None
         self._error: ConnectionClosed | None = None
 
@@ -74,6 +73,13 @@ class Inbox(PulledInput):
                 self._room = asyncio.Event()
             await self._room.wait()
         return not self.closed
+
+    @property
+    def feeding(self) -> asyncio.Lock:
+        """Held by the request that feeds, so that the bytes of two requests never mix. WebSockets need none."""
+        if self._feeding is None:
+            self._feeding = asyncio.Lock()
+        return self._feeding
 
     @property
     def size(self) -> int:

@@ -31,6 +31,10 @@ class State(Enum):
     ENDED = "no request reaches it any more; the application may still be finishing"
 
 
+_ENDED = State.ENDED
+"""Enum members cost 0.1 µs when taken from their class."""
+
+
 class Input(Protocol):
     """Where `receive()` gets its bytes from."""
 
@@ -245,16 +249,19 @@ class Pipe:
             action = self._deadline[1]
             self._deadline = None
             action()
-        if self.outbox.writing:
+        if self.outbox.in_flight:
             self._check_write(now)
         if self.options.close_on_token_expiry:
             self._check_expiry()
             self.stir()
         for callback in self._heartbeats:  # also of a connection that ended, until the application has noticed
             until = callback(now)
-            self.quiet_until = min(self.quiet_until, 0.0 if until is None or self.lost else until)
-        if self._deadline is not None:
-            self.quiet_until = min(self.quiet_until, self._deadline[0])
+            if until is None or self.state is _ENDED:
+                self.stir()
+            elif until < self.quiet_until:
+                self.quiet_until = until
+        if self._deadline is not None and self._deadline[0] < self.quiet_until:
+            self.quiet_until = self._deadline[0]
 
     def _check_write(self, now: float) -> None:
         number, since = self._write_seen

@@ -86,7 +86,6 @@ class WebSocketTransport:
         """Through `channel`, where the server offers one."""
         self._pipe = pipe
         self._send = send
-        self._closing = Interrupt()
         self._peer_is_here = True
         self._writer: Writer | FrameWriter
         if channel is None:
@@ -127,9 +126,10 @@ class WebSocketTransport:
 
     async def _close(self, code: int) -> None:
         """Send our close and give the server `close_timeout` to bring it through."""
-        self._pipe.set_deadline(self._pipe.options.close_timeout, self._closing.fire)
+        closing = Interrupt()
+        self._pipe.set_deadline(self._pipe.options.close_timeout, closing.fire)
         try:
-            await self._closing.guard(lambda: self._send({"type": "websocket.close", "code": code, "reason": ""}))
+            await closing.guard(lambda: self._send({"type": "websocket.close", "code": code, "reason": ""}))
         except Interrupted:
             logger.info("connection %s: the peer did not take our close", self._pipe.id)
         except Exception as error:  # it may have left meanwhile, and ASGI servers differ in what they raise then
