@@ -6,8 +6,8 @@ handshake → answer → registered → `on_connected` → messages → `Close` 
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
@@ -42,8 +42,7 @@ class HubConnectionContext:
         self.id = transport.id
         self.codec: Codec
         self.write: Callable[[bytes], bool] = transport.write
-        self.drain: Callable[[], Coroutine[Any, Any, None]] = transport.drain
-        self.stir = transport.stir
+        self.drain, self.stir = transport.drain, transport.stir
         self.context = HubCallerContext(transport.id, transport.scope, self.abort)
         self._runtime, self._transport = runtime, transport
         self.loop, self._now = asyncio.get_running_loop(), runtime.clock.now
@@ -97,9 +96,6 @@ class HubConnectionContext:
     def _abort(self) -> None:
         """From now on nothing but `Close` is written, as in the original."""
         self.close()
-        self._write_nothing()
-
-    def _write_nothing(self) -> None:
         self.write, self.drain = _drop, _let_others
 
     async def run(self) -> None:
@@ -320,7 +316,7 @@ class HubConnectionContext:
         self._dispatcher.refreshed()
 
     def _abort_signal(self) -> None:
-        self._write_nothing()
+        self.write, self.drain = _drop, _let_others
         self._runtime.lifetime.ending(self)
         self.context.aborted.request()
         self._dispatcher.signal()
