@@ -25,7 +25,7 @@ class Settings:
     idle_seconds: float = 15.0
     """A keep-alive interval, so that every connection is pinged once."""
     fallbacks: int = 500
-    polls: int = 6
+    polls: int = 20
     growth_connections: tuple[int, ...] = (100, 1_000, 10_000)
     growth_groups: tuple[int, ...] = (1, 100, 10_000)
     growth_sizes: tuple[int, ...] = (16, 256, 1_024, 4_096, 32_000)

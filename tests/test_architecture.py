@@ -65,7 +65,7 @@ THIRD_PARTY: dict[str, str] = {
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 1850,
-    "transports": 2700,
+    "transports": 2800,
     "server": 2650,
     "auth": 600,
     "streams": 250,

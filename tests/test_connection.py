@@ -1,6 +1,10 @@
-import pytest
+from urllib.parse import parse_qsl
 
-from hubline.connection import ConnectionScope, Identity, network_of
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubline.connection import ConnectionScope, Identity, network_of, query_pairs
 
 
 def test_a_scope_shows_the_request() -> None:
@@ -17,6 +21,27 @@ def test_a_scope_shows_the_request() -> None:
     assert scope.headers == {"x-one": "1, 2", "host": "h"}
     assert scope.client == ("10.0.0.1", 4711)
     assert scope.identity is None
+
+
+@given(st.text(alphabet="ab&=%2B+;é\xa0").map(lambda text: text.encode("latin-1")))
+def test_a_query_is_read_as_the_standard_library_reads_it(query: bytes) -> None:
+    assert query_pairs(query) == parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "wanted"),
+    [
+        (["text/event-stream"], True),
+        (["text/html, Text/Event-Stream "], True),
+        (["text/html", "text/event-stream"], True),
+        (["text/event-stream;q=1"], False),
+        (["*/*"], False),
+        ([], False),
+    ],
+)
+def test_events_are_wanted_when_their_media_type_is_named(accepted: list[str], wanted: bool) -> None:
+    headers = [(name, value.encode()) for name, value in zip((b"accept", b"Accept"), accepted, strict=False)]
+    assert ConnectionScope({"path": "/", "headers": headers}).wants_events is wanted
 
 
 def test_a_scope_without_client_query_and_headers() -> None:

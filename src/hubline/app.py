@@ -84,7 +84,7 @@ class HubApp:
         self._clock = clock or MonotonicClock()
         self._options, self._transport = options or HubOptions(), transport or TransportOptions()
         self._policies, self._filters = Policies(policies), tuple(filters)
-        self._authenticate_request, self._user_id = authenticate or application_user, user_id
+        self._authenticate, self._user_id = _asynchronous(authenticate or application_user), user_id
         self._drain_timeout, self._readiness_path = drain_timeout, readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
         self._tasks = TaskOwner("hubline.app")
@@ -267,9 +267,17 @@ class HubApp:
         codes = {inspect.unwrap(function).__code__: where for function, where in functions}
         return BlockingWatchdog(limit, codes) if limit is not None else None
 
-    async def _authenticate(self, scope: ConnectionScope) -> Identity | None:
-        identity = self._authenticate_request(scope)
+
+def _asynchronous(authenticate: Authenticate) -> Callable[[ConnectionScope], Awaitable[Identity | None]]:
+    """The same function as one that must be awaited."""
+    if inspect.iscoroutinefunction(authenticate):
+        return authenticate
+
+    async def call(scope: ConnectionScope) -> Identity | None:
+        identity = authenticate(scope)
         return await identity if inspect.isawaitable(identity) else identity
+
+    return call
 
 
 async def _admit_all(scope: ConnectionScope) -> None:

@@ -83,7 +83,7 @@ class ConnectionScope:
     @cached_property
     def query(self) -> dict[str, str]:
         """The query string; of a key that comes twice, the last value."""
-        return dict(parse_qsl(self.raw.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
+        return dict(query_pairs(self.raw.get("query_string", b"")))
 
     @cached_property
     def headers(self) -> dict[str, str]:
@@ -97,8 +97,17 @@ class ConnectionScope:
     @property
     def wants_events(self) -> bool:
         """Whether exactly `text/event-stream` is accepted; with parameters it is another media type to the original."""
-        accepted = self.headers.get("accept", "").split(",")
-        return any(media_type.strip().lower() == "text/event-stream" for media_type in accepted)
+        accepted = b",".join([value for name, value in self.raw.get("headers", ()) if name.lower() == b"accept"])
+        return any(media_type.strip() == b"text/event-stream" for media_type in accepted.lower().split(b","))
+
+
+def query_pairs(query: bytes) -> list[tuple[str, str]]:
+    """The keys and values of a query string, decoded, in order; a key without a value has an empty one."""
+    text = query.decode("latin-1")
+    if "%" in text or "+" in text:
+        return parse_qsl(text, keep_blank_values=True)
+    pairs = [pair.partition("=") for pair in text.split("&") if pair]  # the same, where nothing is to be decoded
+    return [(key, value) for key, _, value in pairs]
 
 
 def network_of(address: str | None) -> str:

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from hubline._tasks import TaskOwner
-from hubline.servers.protocols import HEAD_SIZE, HEADERS, PIPELINED, READ_SIZE, HttpProtocol, WebSocketProtocol
+from hubline.servers.protocols import (
+    EXTENSION,
+    HEAD_SIZE,
+    HEADERS,
+    PIPELINED,
+    READ_SIZE,
+    HttpProtocol,
+    WebSocketProtocol,
+)
 from hubline.servers.uvicorn import Server, bind, configure
 from tests.servers.raw_client import CLOSE, PING, TEXT, RawWebSocket
 
@@ -71,7 +79,7 @@ class Application:
 
 
 @asynccontextmanager
-async def served(app: Application, **settings: Any) -> AsyncIterator[str]:
+async def served(app: "Application | Polled", **settings: Any) -> AsyncIterator[str]:
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     config = configure(app, port=0, log_config=None, log_level="error", lifespan="off", **settings)
     server = Server(config, ready=ready.set_result)
@@ -181,6 +189,82 @@ async def test_a_request_learns_that_its_peer_left_though_another_waits_behind_i
         await writer.drain()
         writer.close()
         await app.left.wait()
+
+
+class Polled:
+    """Asks to be told when the client goes, as a poll does, and answers `/answered` at once."""
+
+    def __init__(self) -> None:
+        self.watched: asyncio.Queue[bool] = asyncio.Queue()
+        self.gone = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        if scope["path"] == "/read":
+            await receive()
+        self.watched.put_nowait(scope["extensions"][EXTENSION]["watch"](self.gone.set))
+        if scope["path"] != "/answered":
+            await self.gate.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+        self.watched.put_nowait(scope["extensions"][EXTENSION]["watch"](self.gone.set))
+
+
+async def connected(url: str, *pieces: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.writelines(pieces)
+    return reader, writer
+
+
+@pytest.mark.parametrize("behind", [0, 1], ids=["alone", "another waits behind it"])
+async def test_a_request_is_told_by_a_call_that_its_client_has_gone(behind: int) -> None:
+    app = Polled()
+    async with served(app) as url:
+        _, writer = await connected(url, b"GET / HTTP/1.1\r\n\r\n" * (1 + behind))
+        assert await app.watched.get() is True
+        assert not app.gone.is_set()
+        writer.close()
+        await app.gone.wait()
+
+
+async def test_who_has_been_answered_is_told_nothing_and_cannot_ask() -> None:
+    app = Polled()
+    async with served(app) as url:
+        reader, writer = await connected(url, b"GET /answered HTTP/1.1\r\n\r\n")
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
+        assert [await app.watched.get() for _ in "12"] == [True, False]
+        writer.write(b"GET /next HTTP/1.1\r\n\r\n")
+        await app.watched.get()
+        gone, app.gone = app.gone, asyncio.Event()
+        writer.close()
+        await gone.wait()
+        assert not app.gone.is_set()
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "body"),
+    [("/", "Content-Length: 2", b""), ("/", "Content-Length: 2", b"ab"), ("/", "Expect: 100-continue", b"")],
+    ids=["a body is to come", "a body was not read", "the client waits for 100"],
+)
+async def test_a_request_that_receive_has_something_for_is_sent_there(path: str, more: str, body: bytes) -> None:
+    app = Polled()
+    async with served(app) as url:
+        _, writer = await connected(url, f"GET {path} HTTP/1.1\r\n{more}\r\n\r\n".encode() + body)
+        assert await app.watched.get() is False
+        app.gate.set()
+        writer.close()
+
+
+async def test_a_request_whose_body_was_read_is_told_as_well() -> None:
+    app = Polled()
+    async with served(app) as url:
+        _, writer = await connected(url, b"GET /read HTTP/1.1\r\nContent-Length: 2\r\n\r\nab")
+        assert await app.watched.get() is True
+        writer.close()
+        await app.gone.wait()
 
 
 @pytest.mark.parametrize("more", ["Content-Length: 3", f"Cookie: {'x' * 9000}"])

@@ -62,9 +62,10 @@ class Request:
         *,
         path: str = "/hub",
         address: str = "192.0.2.1",
+        tells: bool = False,
     ) -> None:
-        """With `body=None` the body is still to come: `part()`."""
-        self._scope = {
+        """With `body=None` the body is still to come: `part()`. A server that `tells` offers `hubline.departure`."""
+        self._scope: dict[str, Any] = {
             "type": "http",
             "method": method,
             "path": path,
@@ -72,6 +73,9 @@ class Request:
             "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
             "client": (address, 4711),
         }
+        if tells:
+            self._scope["extensions"] = {"hubline.departure": {"watch": self._watch}}
+        self._told: Callable[[], None] | None = None
         self._app = app
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.reads = asyncio.Event()
@@ -99,6 +103,12 @@ class Request:
         """The client goes away; sending to it fails from now on."""
         self.gone = True
         self._incoming.put_nowait({"type": "http.disconnect"})
+        if self._told is not None:
+            self._told()
+
+    def _watch(self, told: Callable[[], None]) -> bool:
+        self._told = told
+        return not self.gone
 
     @property
     def status(self) -> int:
@@ -196,6 +206,9 @@ async def echo(connection: TransportConnection) -> None:
 class Site:
     """An endpoint with its registry and a clock of its own."""
 
+    tells = False
+    """Whether the server tells by a call that the client of a poll has gone."""
+
     def __init__(self, serve: Application = echo, *, options: TransportOptions | None = None, **hooks: Any) -> None:
         self.clock = ManualClock()
         self.options = options or TransportOptions()
@@ -210,7 +223,7 @@ class Site:
         return str(json.loads((await self.negotiation(**more).answered()).body)["connectionToken"])
 
     def get(self, token: str, **more: Any) -> Request:
-        return Request(self.endpoint.connect, "GET", f"id={token}", **more)
+        return Request(self.endpoint.connect, "GET", f"id={token}", tells=self.tells, **more)
 
     def events(self, token: str, **more: Any) -> Request:
         """A request for Server-Sent Events."""

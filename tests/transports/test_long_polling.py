@@ -22,6 +22,12 @@ OUTPUT = {"content-type": "application/octet-stream"} | NO_CACHE
 PLAIN = {"content-type": "text/plain"} | NO_CACHE
 
 
+@pytest.fixture(params=[False, True], ids=["asked", "told"], autouse=True)
+def tells(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poll learns that its client has gone from ASGI's `receive`, or from a server that says so."""
+    monkeypatch.setattr(Site, "tells", request.param)
+
+
 class Log:
     """An echo that notes how it ended, and ends when it reads `stop`."""
 

@@ -125,7 +125,7 @@ async def test_a_vanished_upload_is_answered_400_should_anybody_listen() -> None
     async def receive() -> dict[str, Any]:
         return next(messages)
 
-    assert (await take_body(inbox, receive)).status_code == 400
+    assert (await take_body(inbox, receive)).status == 400
     assert inbox.size == 0
 
 

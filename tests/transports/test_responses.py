@@ -33,22 +33,22 @@ async def test_204_has_no_length() -> None:
 @pytest.mark.parametrize(
     ("status", "token_given", "headers"),
     [
-        (401, False, {"www-authenticate": "Bearer"}),
-        (401, True, {"www-authenticate": 'Bearer error="invalid_token"'}),
+        (401, False, {b"www-authenticate": b"Bearer"}),
+        (401, True, {b"www-authenticate": b'Bearer error="invalid_token"'}),
         (403, True, {}),
     ],
 )
 def test_refusals_say_how_to_authenticate_only_when_that_would_help(
-    status: int, token_given: bool, headers: dict[str, str]
+    status: int, token_given: bool, headers: dict[bytes, bytes]
 ) -> None:
     response = refused(status, token_given=token_given)
-    assert response.status_code == status
-    assert dict(response.headers) == {"content-length": "0"} | headers
+    assert response.status == status
+    assert dict(response.headers) == {b"content-length": b"0"} | headers
 
 
 def test_no_room_says_when_to_come_back() -> None:
     for status in (429, 503):
-        assert (no_room(status).status_code, no_room(status).headers["retry-after"]) == (status, "5")
+        assert (no_room(status).status, dict(no_room(status).headers)[b"retry-after"]) == (status, b"5")
 
 
 async def test_a_refused_upgrade_is_answered_where_the_server_can_and_closed_where_not() -> None:

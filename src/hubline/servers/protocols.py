@@ -5,8 +5,10 @@ anything large, and cannot hold a socket by never finishing what it began.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -23,7 +25,49 @@ READ_SIZE = 16_384
 """Bytes read from a WebSocket at a time. Ours: 256 KiB, asyncio's measure, hold 37,000 messages of one byte, and these
 take 9 MB while the application is busy."""
 
+EXTENSION = "hubline.departure"
+
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class Departure:
+    """The client of the request that a connection is busy with: tells who asked, by a plain call, that it has gone.
+
+    What a server offers as `hubline.departure` in the extensions of a scope (`transports/departure.py`).
+    """
+
+    __slots__ = ("_cycle", "_flow", "_gone")
+
+    def __init__(self, flow: FlowControl) -> None:
+        self._flow = flow
+        self._cycle: RequestResponseCycle | None = None
+        self._gone: Callable[[], None] | None = None
+
+    def watch(self, gone: Callable[[], None]) -> bool:
+        cycle = self._cycle
+        if cycle is None or cycle.more_body or cycle.body or cycle.waiting_for_100_continue:
+            return False
+        self._flow.resume_reading()  # as `receive` does: with reading paused nobody would see the client go
+        self._gone = gone
+        return True
+
+    def begin(self, cycle: RequestResponseCycle) -> None:
+        """This request is the one that is being answered."""
+        self._cycle = cycle
+
+    def end(self) -> None:
+        """It has its answer."""
+        self._cycle = self._gone = None
+
+    def happen(self) -> None:
+        """The client is gone."""
+        cycle, gone = self._cycle, self._gone
+        self.end()
+        if cycle is not None:  # uvicorn tells the request that came last, and others may wait behind this one
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if gone is not None:
+            gone()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -51,7 +95,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._waits_for_head = True
         self._in_head = False
-        self._running: RequestResponseCycle | None = None
+        self._departure: Departure | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -59,9 +103,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
-        if self._running is not None:  # uvicorn tells the request that came last, and others may wait behind this one
-            self._running.disconnected = True
-            self._running.message_event.set()
+        if self._departure is not None:
+            self._departure.happen()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -115,12 +158,18 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        if self._departure is not None:
+            self._departure.end()
         super().on_response_complete()
         if self._in_head and not self.transport.is_closing():  # came while the last one was being answered
             self._await_head()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._running = cycle
+        if self._departure is None:
+            self._departure = Departure(self.flow)
+        self._departure.begin(cycle)
+        scope: dict[str, Any] = cycle.scope  # type: ignore[assignment]
+        scope["extensions"] = {EXTENSION: {"watch": self._departure.watch}}
         super()._start_asgi_task(cycle, app)
 
     def _await_head(self) -> None:

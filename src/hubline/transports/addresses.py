@@ -46,6 +46,8 @@ class Addresses:
         """The client's address; `None` when there is none, as behind a Unix socket that is not trusted."""
         client = scope.get("client")
         host = client[0] if client else ""  # behind a Unix socket servers say either `None` or an empty host
+        if host and not self._networks:
+            return str(host)
         if not (self._trusts(_parsed(host)) if host else self._unix):
             return host or None
         found: Address | None = None

@@ -6,13 +6,11 @@ Status codes, texts and the order of the checks are the original's (`HttpConnect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl
 
 from msgspec import UNSET
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from hubline.connection import ConnectionScope, Identity
+from hubline.connection import ConnectionScope, Identity, query_pairs
 from hubline.transports.addresses import Addresses
 from hubline.transports.caps import NoRoom
 from hubline.transports.frames import offered
@@ -22,7 +20,7 @@ from hubline.transports.pipe import Pipe, Serve, State
 from hubline.transports.posting import take_body
 from hubline.transports.refresh import answer_refresh, lifetime, refresh, rejected
 from hubline.transports.registry import ConnectionRegistry
-from hubline.transports.responses import NO_CACHE, answer, no_room, plain, refused
+from hubline.transports.responses import Answer, answer, json, no_room, plain, refused
 from hubline.transports.server_sent_events import ServerSentEventsTransport
 from hubline.transports.websocket import WebSocketTransport
 from hubline.wire.negotiate import AvailableTransport, NegotiateResponse, choose_version
@@ -38,7 +36,7 @@ OriginAllowed: TypeAlias = Callable[[Mapping[str, Any]], bool]
 class Refused(Exception):
     """A request is answered with `response` and goes no further."""
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Answer) -> None:
         self.response = response
 
 
@@ -89,6 +87,11 @@ class HubEndpoint:
         self._authorize = authorize
         self._origin_allowed = origin_allowed
         self._addresses = addresses or Addresses()
+        self._available = tuple(
+            AvailableTransport.of(each.value, each.transfer_formats)
+            for each in Transport
+            if each in self._options.transports
+        )
 
     async def negotiate(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI: `POST {hub}/negotiate`; any other request, an upgrade too, is answered 405."""
@@ -144,7 +147,7 @@ class HubEndpoint:
     # What is asked for
 
     async def _answer_post(
-        self, make: Callable[[ConnectionScope], Awaitable[Response]], scope: Scope, receive: Receive, send: Send
+        self, make: Callable[[ConnectionScope], Awaitable[Answer]], scope: Scope, receive: Receive, send: Send
     ) -> None:
         if scope["type"] == "websocket":
             await receive()  # `websocket.connect`
@@ -159,31 +162,25 @@ class HubEndpoint:
             response = no_room(refusal.status)
         await answer(response, scope, receive, send)
 
-    async def _refreshed(self, scope: ConnectionScope) -> Response:
+    async def _refreshed(self, scope: ConnectionScope) -> Answer:
         token = query_value(scope, "id")
         return await answer_refresh(scope, token, lambda token: self._registry.find(self, token), self._options)
 
-    async def _negotiated(self, scope: ConnectionScope) -> Response:
+    async def _negotiated(self, scope: ConnectionScope) -> Answer:
         asked = query_value(scope, "negotiateversion")
         version = choose_version(asked, minimum=self._options.minimum_protocol_version)
         if isinstance(version, NegotiateResponse):
-            return _json(version)
+            return json(200, version.format())
         pipe = self._registry.negotiate(self, self._options, scope, version=version)
-        offered = [
-            AvailableTransport.of(each.value, each.transfer_formats)
-            for each in Transport
-            if each in self._options.transports
-        ]
         seconds = lifetime(scope.identity) if self._options.authentication_refresh else None
-        return _json(
-            NegotiateResponse(
-                negotiate_version=version,
-                connection_id=pipe.id,
-                connection_token=pipe.token if version > 0 else UNSET,
-                available_transports=tuple(offered),
-                token_lifetime_seconds=UNSET if seconds is None else seconds,
-            )
+        response = NegotiateResponse(
+            negotiate_version=version,
+            connection_id=pipe.id,
+            connection_token=pipe.token if version > 0 else UNSET,
+            available_transports=self._available,
+            token_lifetime_seconds=UNSET if seconds is None else seconds,
         )
+        return json(200, response.format())
 
     async def _websocket(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
         if query_value(scope, "id"):
@@ -219,8 +216,7 @@ class HubEndpoint:
             if not self._carry(pipe, Transport.LONG_POLLING, connection_scope):
                 await self._poll_again(pipe, connection_scope)
         except Refused as refusal:
-            refusal.response.headers.update(NO_CACHE)
-            raise
+            raise Refused(refusal.response.uncached()) from None
         if not isinstance(pipe.carrier, LongPollingTransport):
             LongPollingTransport(pipe, tasks=self._registry.tasks, done=lambda: self._registry.remove(pipe))
         assert isinstance(pipe.carrier, LongPollingTransport)
@@ -295,10 +291,5 @@ class HubEndpoint:
 
 def query_value(scope: ConnectionScope, name: str) -> str | None:
     """A query parameter, its name in any case; of several values all, joined with a comma, as ASP.NET Core has it."""
-    query = scope.raw.get("query_string", b"").decode("latin-1")
-    values = [value for key, value in parse_qsl(query, keep_blank_values=True) if key.lower() == name]
+    values = [value for key, value in query_pairs(scope.raw.get("query_string", b"")) if key.lower() == name]
     return ",".join(values) if values else None
-
-
-def _json(body: NegotiateResponse) -> Response:
-    return Response(body.format(), 200, {"content-type": "application/json"})

@@ -34,34 +34,33 @@ class Interrupt:
             self._task.cancel()
 
     async def guard(self, wait: Callable[[], Awaitable[T]]) -> T:
-        """Await `wait()`. One task at a time.
+        """Await `wait()` as a block; what it was about to return when it is interrupted is lost."""
+        with self:
+            return await wait()
+
+    def __enter__(self) -> None:
+        """Guard the awaits of a block. One task at a time.
 
         Raises:
-            Interrupted: `fire()` was called, now or before. What `wait` was about to return is lost.
+            Interrupted: `fire()` was called before.
         """
         if self.fired:
             raise Interrupted
         task = asyncio.current_task()
         assert task is not None
         self._task, self._baseline = task, task.cancelling()
-        try:
-            result = await wait()
-        except asyncio.CancelledError:
-            if self._take_back(task):
-                raise Interrupted from None
-            raise
-        except BaseException:
-            self._take_back(task)
-            raise
-        finally:
-            self._task = None
-        if self._take_back(task):  # `wait` swallowed the cancellation
-            raise Interrupted
-        return result
 
-    def _take_back(self, task: asyncio.Task[Any]) -> bool:
-        """Whether the only cancellation there was is ours, which is then no more."""
-        if not self._cancelled:
-            return False
-        self._cancelled = False
-        return task.uncancel() <= self._baseline
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """End the block.
+
+        Raises:
+            Interrupted: `fire()` was called, and nothing else has ended the block. When it ended well all the same,
+                an await has swallowed the cancellation.
+        """
+        task, self._task = self._task, None
+        if self._cancelled:
+            assert task is not None
+            self._cancelled = False
+            ours = task.uncancel() <= self._baseline
+            if ours and (kind is None or issubclass(kind, asyncio.CancelledError)):
+                raise Interrupted from None

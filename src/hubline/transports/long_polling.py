@@ -2,20 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from enum import Enum, auto
+from functools import partial
 
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hubline._tasks import TaskOwner
 from hubline.connection import ConnectionScope
+from hubline.transports.departure import watched
 from hubline.transports.interrupt import Interrupt, Interrupted
 from hubline.transports.options import Transport
 from hubline.transports.outbox import joined
 from hubline.transports.pipe import Pipe, Serve, State
 from hubline.transports.posting import disconnected
-from hubline.transports.responses import NO_CACHE, plain
+from hubline.transports.responses import Answer, octets, plain
 
 
 class Reason(Enum):
@@ -25,23 +25,59 @@ class Reason(Enum):
     SUPERSEDED = auto()
     TIMEOUT = auto()
     ENDED = auto()
+    LEFT = auto()
 
 
 class Poll:
     """One GET request while it waits, and while its answer is written."""
 
-    __slots__ = ("done", "reason", "waiting", "writing")
+    __slots__ = ("_done", "_wake", "reason", "writing")
 
     def __init__(self) -> None:
         self.reason: Reason | None = None
-        self.waiting = Interrupt()
         self.writing = Interrupt()
-        self.done = asyncio.Event()
+        self._wake: Callable[[], None] | None = None
+        self._done: asyncio.Event | None = None
+
+    async def wait(self, scope: Scope, receive: Receive) -> None:
+        """Wait for a reason to stop waiting."""
+        if self.reason is not None:
+            return
+        if watched(scope, self.leave):
+            woken = asyncio.get_running_loop().create_future()
+            self._wake = partial(_release, woken)
+            await woken
+            return
+        waiting = Interrupt()
+        self._wake = waiting.fire
+        try:
+            with waiting:
+                await disconnected(receive)
+        except Interrupted:
+            return
+        self.reason = Reason.LEFT
 
     def end(self, reason: Reason) -> None:
         if self.reason is None:
             self.reason = reason
-            self.waiting.fire()
+            if self._wake is not None:
+                self._wake()
+
+    def leave(self) -> None:
+        self.end(Reason.LEFT)
+
+    def time_out(self) -> None:
+        self.end(Reason.TIMEOUT)
+
+    async def join(self) -> None:
+        """Wait until it is answered."""
+        if self._done is None:
+            self._done = asyncio.Event()
+        await self._done.wait()
+
+    def finish(self) -> None:
+        if self._done is not None:
+            self._done.set()
 
 
 class LongPollingTransport:
@@ -73,7 +109,7 @@ class LongPollingTransport:
         """Answer one poll. The first starts the application and is answered at once; a newer one ends an older one."""
         while (older := self._poll) is not None:
             older.end(Reason.SUPERSEDED)
-            await older.done.wait()
+            await older.join()
         poll = self._poll = Poll()
         broken_off = False
         try:
@@ -81,14 +117,19 @@ class LongPollingTransport:
                 self._pipe.carry(Transport.LONG_POLLING, connection_scope)
             if self._application is None:
                 self._application = self._tasks.start(self._serve(serve))
-                await self._write(poll, _output(b""), scope, receive, send)
-            elif await self._wait(poll, receive):
+                await self._write(poll, octets(b""), scope, receive, send)
+            elif len(self._pipe.outbox) or self._pipe.outbox.finished:
                 await self._answer(poll, scope, receive, send)
             else:
-                broken_off = True
+                self._pipe.set_deadline(self._pipe.options.poll_timeout, poll.time_out)
+                await poll.wait(scope, receive)
+                if poll.reason is Reason.LEFT:
+                    broken_off = True
+                else:
+                    await self._answer(poll, scope, receive, send)
         finally:
             self._poll = None
-            poll.done.set()
+            poll.finish()
             self._pipe.between_polls(broken_off=broken_off)
 
     async def _serve(self, serve: Serve) -> None:
@@ -101,35 +142,28 @@ class LongPollingTransport:
             if self._pipe.state is State.ENDED:
                 self._done()
 
-    async def _wait(self, poll: Poll, receive: Receive) -> bool:
-        """Wait for something to answer. False when the client went away instead."""
-        if len(self._pipe.outbox) or self._pipe.outbox.finished:
-            return True
-        self._pipe.set_deadline(self._pipe.options.poll_timeout, lambda: poll.end(Reason.TIMEOUT))
-        try:
-            await poll.waiting.guard(lambda: disconnected(receive))
-        except Interrupted:
-            return True
-        return False
-
     async def _answer(self, poll: Poll, scope: Scope, receive: Receive, send: Send) -> None:
         outbox = self._pipe.outbox
         if len(outbox) and poll.reason is not Reason.SUPERSEDED:
             try:
-                await self._write(poll, _output(joined(outbox.take(None))), scope, receive, send)
+                await self._write(poll, octets(joined(outbox.take(None))), scope, receive, send)
             finally:
                 outbox.sent()  # or lost: what a poll has taken is never sent again, as in the original
         elif poll.reason is Reason.TIMEOUT:
-            await self._write(poll, plain(200, headers=NO_CACHE), scope, receive, send)
+            await self._write(poll, plain(200).uncached(), scope, receive, send)
         else:
-            await self._write(poll, plain(204, headers=NO_CACHE), scope, receive, send)
+            await self._write(poll, plain(204).uncached(), scope, receive, send)
             if outbox.finished and poll.reason is not Reason.SUPERSEDED:
                 self._pipe.leave()
 
-    async def _write(self, poll: Poll, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-        with suppress(Interrupted, OSError):  # the connection ended, or the client is gone
-            await poll.writing.guard(lambda: response(scope, receive, send))
+    async def _write(self, poll: Poll, response: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with poll.writing:
+                await response(scope, receive, send)
+        except (Interrupted, OSError):
+            pass  # the connection ended, or the client is gone
 
 
-def _output(body: bytes) -> Response:
-    return Response(body, 200, {"content-type": "application/octet-stream", **NO_CACHE})
+def _release(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)

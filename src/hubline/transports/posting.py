@@ -1,13 +1,12 @@
 """The body of a POST on its way into the inbox of its connection."""
 
-from starlette.responses import Response
 from starlette.types import Receive
 
 from hubline.transports.inbox import Inbox
-from hubline.transports.responses import plain
+from hubline.transports.responses import Answer, plain
 
 
-async def take_body(inbox: Inbox, receive: Receive) -> Response:
+async def take_body(inbox: Inbox, receive: Receive) -> Answer:
     """Feed the body of one request; answered when its bytes are queued, not when they are processed.
 
     Concurrent requests take turns. A body that fits into the inbox is delivered whole or, when the client vanishes in

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 
 from msgspec.json import encode
-from starlette.responses import Response
 
 from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity
 from hubline.transports.options import TransportOptions
 from hubline.transports.pipe import Pipe, State
+from hubline.transports.responses import Answer, json
 
 logger = logging.getLogger("hubline.transports")
 
@@ -25,14 +25,14 @@ def lifetime(identity: Identity | None) -> int | None:
     return max(0, int(identity.expires_at - time.time()))
 
 
-def rejected() -> Response:
+def rejected() -> Answer:
     """The application, or `same_user`, does not want this identity on this connection."""
     return _json(403, {"error": "permission_change_rejected"})
 
 
 async def answer_refresh(
     scope: ConnectionScope, token: str | None, find: Callable[[str], Pipe | None], options: TransportOptions
-) -> Response:
+) -> Answer:
     """The answer to `POST {hub}/refresh`, once it is done. `find` knows the connections of this endpoint."""
     if not options.authentication_refresh:
         return _json(404, {"error": "refresh_disabled"})
@@ -96,10 +96,10 @@ async def _wanted(asked: AuthenticationRefresh, options: TransportOptions) -> bo
         return False
 
 
-def _refreshed(identity: Identity | None) -> Response:
+def _refreshed(identity: Identity | None) -> Answer:
     seconds = lifetime(identity)
     return _json(200, {} if seconds is None else {"tokenLifetimeSeconds": seconds})
 
 
-def _json(status: int, body: dict[str, str] | dict[str, int]) -> Response:
-    return Response(encode(body), status, {"content-type": "application/json"})
+def _json(status: int, body: dict[str, str] | dict[str, int]) -> Answer:
+    return json(status, encode(body))

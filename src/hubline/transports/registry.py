@@ -4,7 +4,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hubline._clock import Clock
@@ -114,11 +113,14 @@ class ConnectionRegistry:
         Raises:
             NoRoom: too many wait or are open, or the server is draining.
         """
-        with self._refusals():
+        try:
             self._admit()
             if self._waiting >= self._options.maximum_waiting:
                 raise NoRoom(f"the limit of {self._waiting:,} waiting connections is reached")
             place = self.caps.wait(scope)
+        except NoRoom as refusal:
+            self._count(refusal)
+            raise
         pipe = self._add(endpoint, options, place, version=version)
         self._waiting += 1
         pipe.set_deadline(options.disconnect_timeout, lambda: self.remove(pipe))
@@ -130,9 +132,7 @@ class ConnectionRegistry:
         Raises:
             NoRoom: too many are open, or the server is draining.
         """
-        with self._refusals():
-            self._admit()
-            place = self.caps.open(scope)
+        place = self._place(scope)
         pipe = self._add(endpoint, options, place, version=0)
         pipe.carry(transport, scope)
         return pipe
@@ -143,9 +143,7 @@ class ConnectionRegistry:
         Raises:
             NoRoom: too many are open, or the server is draining.
         """
-        with self._refusals():
-            self._admit()
-            place = self.caps.open(scope)
+        place = self._place(scope)
         entry = self._pipes[pipe.token]
         self.caps.leave(entry.place)
         entry.place = place
@@ -228,19 +226,23 @@ class ConnectionRegistry:
         self.start()
         return pipe
 
-    @contextmanager
-    def _refusals(self) -> Iterator[None]:
-        """Count and log the refusals of a block, of a flood one line a minute; while draining they are no news."""
+    def _place(self, scope: ConnectionScope) -> Place:
+        """What one more open connection takes of the caps. Raises `NoRoom`."""
         try:
-            yield
+            self._admit()
+            return self.caps.open(scope)
         except NoRoom as refusal:
-            self._refused += 1
-            now = self._clock.now()
-            if not self.draining and now - self._refusal_logged >= REFUSALS_LOGGED_EVERY:
-                self._refusal_logged = now
-                text = "a connection was refused: %s; %d refused since the start, others are not logged for %g s"
-                logger.warning(text, refusal, self._refused, REFUSALS_LOGGED_EVERY)
+            self._count(refusal)
             raise
+
+    def _count(self, refusal: NoRoom) -> None:
+        """And log it, of a flood one line a minute; while draining refusals are no news."""
+        self._refused += 1
+        now = self._clock.now()
+        if not self.draining and now - self._refusal_logged >= REFUSALS_LOGGED_EVERY:
+            self._refusal_logged = now
+            text = "a connection was refused: %s; %d refused since the start, others are not logged for %g s"
+            logger.warning(text, refusal, self._refused, REFUSALS_LOGGED_EVERY)
 
     async def _beat(self) -> None:
         while self._pipes:

@@ -54,7 +54,7 @@ class ServerSentEventsTransport:
         """Returns when the response has ended; `done` is called when the application has ended too."""
         application = None
         try:
-            await self._send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            await self._send({"type": "http.response.start", "status": 200, "headers": [*HEADERS]})
             await self._send({"type": "http.response.body", "body": OPENING, "more_body": True})
             application = self._tasks.start(self._serve(serve))
             await self._closing.guard(lambda: disconnected(self._receive))
