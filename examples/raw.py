@@ -1,6 +1,6 @@
 """A connection without a hub: negotiation, three transports and limits, but your own bytes."""
 
-from hubline import ConnectionClosed, ConnectionRoute, HubApp, Packet, TransportConnection
+from hubline import ConnectionClosed, ConnectionRoute, HubApp, TransportConnection
 
 
 async def echo(connection: TransportConnection) -> None:
@@ -10,7 +10,7 @@ async def echo(connection: TransportConnection) -> None:
             data = await connection.receive()
         except ConnectionClosed:
             return
-        if not connection.write(Packet(data)):
+        if not connection.write(data):
             await connection.drain()
 
 

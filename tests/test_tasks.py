@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
@@ -60,4 +61,26 @@ async def test_cancelling_or_joining_nothing_returns_at_once() -> None:
     owner = TaskOwner("test")
     await owner.cancel()
     await owner.join()
+    assert len(owner) == 0
+
+
+async def test_a_task_that_ends_by_itself_has_its_name_from_the_start_and_comes_from_the_loops_factory() -> None:
+    owner, loop, made = TaskOwner("test"), asyncio.get_running_loop(), list[str]()
+
+    def factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **settings: Any) -> "asyncio.Task[Any]":
+        task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **settings)
+        made.append(task.get_name())
+        return task
+
+    async def work() -> None:
+        owner.ended(asyncio.current_task())
+
+    first = owner.begin(work(), loop, name="Chat.send")
+    assert first.get_name() == "Chat.send"
+    assert len(owner) == 1
+    loop.set_task_factory(factory)
+    second = owner.begin(work(), loop, name="Chat.send")
+    assert second.get_name() == "Chat.send"
+    await asyncio.gather(first, second)
+    assert len(made) == 1
     assert len(owner) == 0

@@ -33,16 +33,25 @@ class TaskOwner:
         task.add_done_callback(self._ended)
         return task
 
-    def begin(self, coroutine: Coroutine[Any, Any, Any], *, at_once: bool = False) -> asyncio.Task[Any]:
+    def begin(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        name: str | None = None,
+        at_once: bool = False,
+    ) -> asyncio.Task[Any]:
         """The same for a coroutine that never fails, and says `ended()` itself: half a microsecond less.
 
-        `at_once` runs it to its first wait before this returns, where Python can (3.12 and newer).
+        `loop` is the running one; to ask for it is a system call on Python 3.11. `at_once` runs the coroutine to its
+        first wait before this returns, where Python can (3.12 and newer).
         """
-        loop = asyncio.get_running_loop()
         if at_once and _AT_ONCE:
-            task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **_AT_ONCE)
+            task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, name=name, **_AT_ONCE)
+        elif loop.get_task_factory() is None:
+            task = asyncio.Task(coroutine, loop=loop, name=name)
         else:
-            task = loop.create_task(coroutine)
+            task = loop.create_task(coroutine, name=name)
         if not task.done():
             self._tasks.add(task)
         return task

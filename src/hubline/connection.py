@@ -10,7 +10,6 @@ from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
 from hubline.wire.codec import TransferFormat
-from hubline.wire.packet import Packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +195,8 @@ class TransportConnection(Protocol):
     def end_input(self) -> None:
         """Stop reading: `receive()` and `consume()` raise `ConnectionClosed`, now and later. Writing goes on."""
 
-    def write(self, packet: Packet) -> bool:
-        """Queue a packet; never waits, never raises.
+    def write(self, packet: bytes) -> bool:
+        """Queue a message, or a `Packet` that may replace one; never waits, never raises.
 
         False when more than the high-water mark is queued: whoever can wait (a reply, a stream) should then `drain()`.
         A queue that is full applies its policy, whose default ends the connection. Dropped when the connection ended.

@@ -96,9 +96,9 @@ def opened(event: Event) -> Any:
     """An event in a form that can be compared."""
     match event:
         case HandshakeAccepted(codec=codec, version=version, response=response):
-            return codec.name, version, response.payload
+            return codec.name, version, response
         case HandshakeRefused(error=error, response=response):
-            return error, response.payload
+            return error, response
         case Failed(error=failure):
             return type(failure), str(failure)
         case PingDue():

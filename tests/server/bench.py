@@ -23,7 +23,6 @@ from hubline.wire.codec import Codec, TransferFormat
 from hubline.wire.json import JsonCodec
 from hubline.wire.messages import Invocation, Message, StreamInvocation
 from hubline.wire.msgpack import MessagePackCodec
-from hubline.wire.packet import Packet
 
 CODECS: dict[str, Codec] = {"json": JsonCodec(), "messagepack": MessagePackCodec()}
 TIME_LIMIT = 5.0
@@ -81,9 +80,9 @@ class FakeTransport:
     def end_input(self) -> None:
         self.lose(ConnectionClosed())
 
-    def write(self, packet: Packet) -> bool:
+    def write(self, packet: bytes) -> bool:
         if not self.lost:
-            self.written.append(packet.payload)
+            self.written.append(packet)
             self.news.set()
         return self.room.is_set()
 

@@ -36,8 +36,8 @@ class Life(Hub[Client]):
     async def on_disconnected(self, error: Exception | None) -> None:
         self.notes.errors.append(error)
         self.notes.steps.append(f"aborted: {self.context.aborted.requested}")
-        await self.clients.caller.send("TooLate")
         await self.notes.reach("on_disconnected")
+        await self.clients.caller.send("TooLate")
 
     async def echo(self, value: Any) -> Any:
         return value
@@ -67,6 +67,13 @@ class Life(Hub[Client]):
         finally:
             self.notes.steps.append("stream closed")
 
+    async def tokens_without_a_wait(self, abort_at: int) -> AsyncIterator[int]:
+        for number in range(100_000):
+            self.notes.items = number
+            if number == abort_at:
+                self.context.abort()
+            yield number
+
     async def read(self, items: AsyncIterator[int]) -> None:
         try:
             async for number in items:
@@ -85,6 +92,8 @@ class Notes:
         self.errors: list[Exception | None] = []
         self.held: dict[str, asyncio.Event] = {}
         self.failing: dict[str, Exception] = {}
+        self.items = 0
+        """Which of its items a stream has made."""
 
     def hold(self, name: str) -> asyncio.Event:
         return self.held.setdefault(name, asyncio.Event())
@@ -321,6 +330,16 @@ async def test_abort_writes_nothing_but_close(notes: Notes) -> None:
         ada.call("Echo", 1)
         assert await ada.ended() == [{"type": 7}]
         assert notes.errors == [None]
+        hub.assert_nothing_left()
+
+
+async def test_a_stream_that_never_waits_learns_of_the_end(notes: Notes) -> None:
+    async with life(notes) as hub:
+        ada = await hub.connect()
+        ada.stream("TokensWithoutAWait", 1)
+        items = [{"type": 2, "invocationId": "1", "item": 0}]
+        assert await ada.ended() == [*items, {"type": 7}]
+        assert notes.items < 100
         hub.assert_nothing_left()
 
 

@@ -87,5 +87,5 @@ async def test_who_may_enter_a_hub() -> None:
 
 def test_each_codec_has_its_ping() -> None:
     made = runtime(Open)
-    assert made.ping_packet(CODECS["json"]).payload == b'{"type":6}\x1e'
+    assert made.ping_packet(CODECS["json"]) == b'{"type":6}\x1e'
     assert made.ping_packet(CODECS["messagepack"]) is made.ping_packet(CODECS["messagepack"])

@@ -1,7 +1,7 @@
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -17,17 +17,17 @@ class Writer:
         self.room, self.items = room, list[Any]()
         self.drained = asyncio.Event()
 
-    def items_of(self, invocation_id: str) -> Callable[[Any], bool]:
-        assert invocation_id == "7"
-        return self.send
-
-    def send(self, item: Any) -> bool:
-        self.items.append(item)
+    def write(self, packet: bytes) -> bool:
+        self.items.append(int(packet))
         self.room -= 1
         return self.room > 0
 
     async def drain(self) -> None:
         await self.drained.wait()
+
+
+def encode(item: Any) -> bytes:
+    return b"%d" % item
 
 
 class Closable:
@@ -57,14 +57,14 @@ async def count(n: int, steps: list[Any]) -> AsyncIterator[int]:
 @pytest.mark.statement(124)
 async def test_every_item_is_sent_and_the_generator_closed() -> None:
     writer, steps = Writer(), list[Any]()
-    await pump(count(3, steps), "7", writer)
+    await pump(count(3, steps), encode, writer)
     assert writer.items == [0, 1, 2]
     assert steps == ["closed"]
 
 
 async def test_it_waits_while_the_connection_is_behind() -> None:
     writer, steps = Writer(room=2), list[Any]()
-    task = asyncio.create_task(pump(count(4, steps), "7", writer))
+    task = asyncio.create_task(pump(count(4, steps), encode, writer))
     await settle()
     assert writer.items == [0, 1]
     writer.room = 100
@@ -77,7 +77,7 @@ async def test_cancelling_closes_the_generator_and_any_other_iterator() -> None:
     steps: list[Any] = []
     closable = Closable()
     for items in (count(4, steps), closable):
-        task = asyncio.create_task(pump(items, "7", Writer(room=1)))
+        task = asyncio.create_task(pump(items, encode, Writer(room=1)))
         await settle()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -100,7 +100,7 @@ async def test_an_iterator_without_close_is_left_alone() -> None:
             return self.left
 
     writer = Writer()
-    await pump(Two(), "7", writer)
+    await pump(Two(), encode, writer)
     assert writer.items == [1, 0]
 
 
@@ -110,15 +110,14 @@ async def test_errors_of_the_iterator_and_of_the_writer_go_on() -> None:
         raise LookupError("boom")
 
     with pytest.raises(LookupError):
-        await pump(failing(), "7", Writer())
+        await pump(failing(), encode, Writer())
 
-    class Refusing(Writer):
-        def send(self, item: Any) -> bool:
-            raise TypeError("no form on the wire")
+    def refuse(item: Any) -> bytes:
+        raise TypeError("no form on the wire")
 
     steps: list[Any] = []
     with pytest.raises(TypeError):
-        await pump(count(3, steps), "7", Refusing())
+        await pump(count(3, steps), refuse, Writer())
     assert steps == ["closed"]
 
 

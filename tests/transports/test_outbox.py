@@ -31,7 +31,7 @@ class Probe:
         ]
 
     def take(self, limit: int | None = JOINED_WRITE) -> list[bytes]:
-        return [packet.payload for packet in self.outbox.take(limit)]
+        return self.outbox.take(limit)
 
 
 def test_the_consumer_is_woken_once_for_everything_that_gathers() -> None:
@@ -50,7 +50,7 @@ def test_packets_are_the_same_objects_for_everybody() -> None:
     one.outbox.put(packet)
     two.outbox.put(packet)
     assert one.outbox.take()[0] is two.outbox.take()[0] is packet
-    assert joined([packet]) is packet.payload
+    assert joined([packet]) == packet
 
 
 def test_a_write_holds_whole_messages_up_to_its_limit() -> None:
@@ -100,7 +100,7 @@ def test_close_is_called_on_too_many_bytes_and_on_too_many_messages() -> None:
 
 def test_drop_oldest_makes_room_at_the_front() -> None:
     probe = Probe(capacity=10, policy="drop_oldest")
-    assert probe.put(b"aaaa", b"bbbb", b"cccc") == [True, True, True]
+    assert probe.put(b"aaaa", b"bbbb", b"cccc") == [True, True, False], "a stream should wait rather than lose its own"
     assert probe.take() == [b"bbbb", b"cccc"]
     assert probe.overflows == []
     assert probe.outbox.statistics().dropped_messages == 1
@@ -177,6 +177,15 @@ async def test_drain_waits_until_less_than_the_low_water_mark_is_left() -> None:
     assert draining[1].done()
     assert draining[2].done()
     assert draining[0].cancelled()
+
+
+async def test_drain_always_lets_others_have_a_turn() -> None:
+    probe, turns = Probe(capacity=10, policy="drop_oldest"), list[int]()
+    for number in range(3):
+        asyncio.get_running_loop().call_soon(turns.append, number)
+        probe.put(b"x" * 8)
+        await probe.outbox.drain()
+    assert turns == [0, 1, 2]
 
 
 @pytest.mark.parametrize("end", [Outbox.finish, Outbox.close])
@@ -296,7 +305,7 @@ def test_waiting_is_asked_for_before_buffer_and_queue_together_reach_the_high_wa
 def test_what_the_transport_buffers_cannot_be_dropped() -> None:
     probe = buffering([95], capacity=100, policy="drop_oldest")
     assert probe.put(b"aaa", b"bb") == [True, True]
-    assert probe.put(b"cccc") == [True]
+    assert probe.put(b"cccc") == [False]
     assert probe.take() == [b"cccc"]
     probe.outbox.sent()
     assert probe.put(b"dddddd") == [False]

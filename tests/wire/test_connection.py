@@ -67,7 +67,7 @@ def state_of(wire: WireConnection) -> State:
 def refused(events: list[Event]) -> tuple[str, bytes]:
     (event,) = events
     assert isinstance(event, HandshakeRefused)
-    return event.error, event.response.payload
+    return event.error, event.response
 
 
 # The handshake
@@ -78,7 +78,7 @@ def test_a_handshake_is_answered_with_two_braces() -> None:
     wire = connect()
     (event,) = wire.receive(REQUEST, 0.0)
     assert isinstance(event, HandshakeAccepted)
-    assert (event.codec, event.version, event.response.payload) == (JSON, 1, b"{}\x1e")
+    assert (event.codec, event.version, event.response) == (JSON, 1, b"{}\x1e")
     assert state_of(wire) is State.OPEN
     assert wire.codec is JSON
 
@@ -167,10 +167,10 @@ def test_a_peer_that_leaves_before_its_handshake_is_no_connection() -> None:
 
 def test_a_client_asks_for_its_first_codec_and_reads_the_answer() -> None:
     wire = connect(Side.CLIENT)
-    assert wire.handshake(version=2).payload == b'{"protocol":"json","version":2}\x1e'
+    assert wire.handshake(version=2) == b'{"protocol":"json","version":2}\x1e'
     accepted, *messages = wire.receive(b"{}\x1e" + PING, 0.0)
     assert isinstance(accepted, HandshakeAccepted)
-    assert (accepted.codec, accepted.version, accepted.response.payload) == (JSON, 2, b"")
+    assert (accepted.codec, accepted.version, accepted.response) == (JSON, 2, b"")
     assert messages == [Ping()]
 
 
@@ -233,9 +233,7 @@ def test_a_broken_message_is_the_last_event(message: bytes, text: str) -> None:
     assert (error.reason, error.allow_reconnect) == (text, True)
     assert state_of(wire) is State.PEER_CLOSED
     assert wire.receive(PING, 0.0) == []
-    assert (
-        wire.send(Close(error="x", allow_reconnect=True)).payload == b'{"type":7,"error":"x","allowReconnect":true}\x1e'
-    )
+    assert wire.send(Close(error="x", allow_reconnect=True)) == b'{"type":7,"error":"x","allowReconnect":true}\x1e'
     assert state_of(wire) is State.CLOSED
 
 
@@ -264,7 +262,7 @@ def test_input_that_ends_within_a_message_is_an_error() -> None:
 def test_input_that_ends_between_messages_is_no_error_and_a_close_may_follow() -> None:
     wire = open_server()
     assert wire.end_of_input() is None
-    assert wire.send(Close(allow_reconnect=True)).payload == b'{"type":7,"allowReconnect":true}\x1e'
+    assert wire.send(Close(allow_reconnect=True)) == b'{"type":7,"allowReconnect":true}\x1e'
     assert state_of(wire) is State.CLOSED
 
 
@@ -277,14 +275,14 @@ def test_what_follows_the_close_of_the_peer_is_not_heard() -> None:
     assert state_of(wire) is State.PEER_CLOSED
     with pytest.raises(LocalProtocolError, match="cannot send Ping: the connection is in state PEER_CLOSED"):
         wire.send(Ping())
-    assert wire.send(Close()).payload == b'{"type":7}\x1e'
+    assert wire.send(Close()) == b'{"type":7}\x1e'
     with pytest.raises(LocalProtocolError, match="CLOSED"):
         wire.send(Close())
 
 
 def test_after_our_close_the_peer_is_still_heard() -> None:
     wire = open_client()
-    assert wire.send(Close()).payload == b'{"type":7}\x1e'
+    assert wire.send(Close()) == b'{"type":7}\x1e'
     assert state_of(wire) is State.CLOSING
     with pytest.raises(LocalProtocolError):
         wire.send(Ping())
@@ -318,7 +316,7 @@ def test_a_value_that_cannot_be_encoded_changes_nothing() -> None:
     wire = open_server()
     with pytest.raises(TypeError):
         wire.send(Completion(invocation_id="1", result=object()))
-    assert wire.send(Completion(invocation_id="1", result=1)).payload == b'{"type":3,"invocationId":"1","result":1}\x1e'
+    assert wire.send(Completion(invocation_id="1", result=1)) == b'{"type":3,"invocationId":"1","result":1}\x1e'
 
 
 def test_every_state_but_the_last_can_be_left_and_nothing_leads_back() -> None:

@@ -9,12 +9,13 @@ from hubline.wire.packet import Packet, SerializedMessage
 def test_each_codec_encodes_a_message_once_however_often_it_is_asked() -> None:
     message = SerializedMessage(Ping())
     first = message.packet_for(JsonCodec())
-    assert first.payload == b'{"type":6}\x1e'
+    assert first == b'{"type":6}\x1e'
     assert message.packet_for(JsonCodec()) is first
-    assert message.packet_for(MessagePackCodec()).payload == b"\x02\x91\x06"
+    assert message.packet_for(MessagePackCodec()) == b"\x02\x91\x06"
 
 
-def test_a_packet_shows_what_is_in_it() -> None:
+def test_a_packet_is_bytes_with_a_key() -> None:
     packet = Packet(b"x", key="k")
-    assert repr(packet) == "Packet(b'x')"
+    assert packet == b"x"
     assert packet.key == "k"
+    assert Packet(b"x").key is None

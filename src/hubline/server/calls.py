@@ -79,6 +79,8 @@ class Call(InTurn):
     Most of them need little of what there is: the rest is said once, at the class, and costs a call nothing.
     """
 
+    context: HubCallerContext
+    """Set when it begins: who it is may change while it waits."""
     mistake = ""
     """Why it cannot be run the way it is called; told only to those who may call it."""
     known = False
@@ -101,10 +103,8 @@ class Call(InTurn):
         message: Invocation | StreamInvocation,
         arguments: tuple[Any, ...],
     ) -> None:
-        self.runtime, self.connection, self.context = runtime, connection, connection.context
+        self.runtime, self.connection = runtime, connection
         self.method, self.message, self.arguments = method, message, arguments
-        if method.cancellation is not None:
-            self.cancellation = Cancellation()
 
     @property
     def streams(self) -> bool:

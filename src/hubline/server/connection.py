@@ -7,7 +7,7 @@ handshake → answer → registered → `on_connected` → messages → `Close` 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
@@ -27,7 +27,6 @@ from hubline.wire.messages import (
     StreamInvocation,
     StreamItem,
 )
-from hubline.wire.packet import Packet
 
 if TYPE_CHECKING:
     from hubline.server.runtime import HubRuntime
@@ -42,11 +41,11 @@ class HubConnectionContext:
         options = runtime.options
         self.id = transport.id
         self.codec: Codec
-        self.write: Callable[[Packet], bool] = transport.write
+        self.write: Callable[[bytes], bool] = transport.write
         self.drain, self.stir = transport.drain, transport.stir
         self.context = HubCallerContext(transport.id, transport.scope, self.abort)
         self._runtime, self._transport = runtime, transport
-        self._loop, self._now = asyncio.get_running_loop(), runtime.clock.now
+        self.loop, self._now = asyncio.get_running_loop(), runtime.clock.now
         self._wire = WireConnection(
             Side.SERVER,
             runtime.codecs,
@@ -73,12 +72,7 @@ class HubConnectionContext:
 
     def send(self, message: Message) -> bool:
         """Encode and queue; False when the caller should `drain()`. Raises what encoding raises."""
-        return self.write(Packet(self.codec.encode(message)))
-
-    def items_of(self, invocation_id: str) -> Callable[[Any], bool]:
-        """What sends the items of one stream; it returns and raises as `send()`."""
-        encode = self.codec.item_encoder(invocation_id)
-        return lambda item: self.write(Packet(encode(item)))
+        return self.write(self.codec.encode(message))
 
     def close(self, *, error: str = "", allow_reconnect: bool = False, cause: Exception | None = None) -> None:
         """Begin to end: stop reading, then everything in order. The first reason counts."""
@@ -91,18 +85,18 @@ class HubConnectionContext:
     def abort(self) -> None:
         """End because hub code says so, in whatever thread it runs."""
         try:
-            here = asyncio.get_running_loop() is self._loop
+            here = asyncio.get_running_loop() is self.loop
         except RuntimeError:
             here = False
         if here:
             self._abort()
         else:
-            self._loop.call_soon_threadsafe(self._abort)
+            self.loop.call_soon_threadsafe(self._abort)
 
     def _abort(self) -> None:
         """From now on nothing but `Close` is written, as in the original."""
         self.close()
-        self.write = _drop
+        self.write, self.drain = _drop, _let_others
 
     async def run(self) -> None:
         """The whole life of the connection. Raises what `on_disconnected` raises, so that the transport knows."""
@@ -200,7 +194,7 @@ class HubConnectionContext:
         """Wait for room, or for the end, then go on. The time does not count towards the client's silence."""
         self._paused = room
         self._wire.pause(self._now())
-        done: asyncio.Future[None] = self._loop.create_future()
+        done: asyncio.Future[None] = self.loop.create_future()
         room.add_done_callback(lambda _: self._go_on(done))
         return done
 
@@ -322,7 +316,7 @@ class HubConnectionContext:
         self._dispatcher.refreshed()
 
     def _abort_signal(self) -> None:
-        self.write = _drop
+        self.write, self.drain = _drop, _let_others
         self._runtime.lifetime.ending(self)
         self.context.aborted.request()
         self._dispatcher.signal()
@@ -344,6 +338,11 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _drop(packet: Packet) -> bool:
+def _drop(packet: bytes) -> bool:
     """Where writes go when a connection has ended: silently nowhere, as in the original."""
-    return True
+    return False
+
+
+async def _let_others() -> None:
+    """A stream that never waits must not hold the loop until it learns of the end."""
+    await asyncio.sleep(0)

@@ -97,5 +97,5 @@ async def _perform(call: Call) -> Completion:
     if not isinstance(result, AsyncIterable):
         return Completion(invocation_id=invocation_id, error=errors.NOT_A_STREAM.format(method.name))
     call.streaming = True
-    await pump(result, invocation_id, call.connection)
+    await pump(result, call.connection.codec.item_encoder(invocation_id), call.connection)
     return Completion(invocation_id=invocation_id)

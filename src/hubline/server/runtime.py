@@ -21,7 +21,6 @@ from hubline.server.methods import HubMethods
 from hubline.server.options import HubOptions
 from hubline.wire.codec import Codec
 from hubline.wire.messages import Ping
-from hubline.wire.packet import Packet
 
 
 class HubRuntime:
@@ -64,7 +63,9 @@ class HubRuntime:
         """Each method with every filter around it, by its name."""
         self.direct = frozenset(method.name for method in self.methods.all if method.plain and not self.filters)
         """Methods that no filter is around, and that take nothing but what the caller sends."""
-        self._pings = {codec.name: Packet(codec.encode(Ping())) for codec in self.codecs}
+        self.open = frozenset(method.name for method in self.methods.all if not method.requirements) & self.direct
+        """Those of them that everybody may call."""
+        self._pings = {codec.name: codec.encode(Ping()) for codec in self.codecs}
 
     def _inspect(self) -> HubMethods:
         try:
@@ -95,7 +96,7 @@ class HubRuntime:
         except HubError:
             return 403
 
-    def ping_packet(self, codec: Codec) -> Packet:
+    def ping_packet(self, codec: Codec) -> bytes:
         return self._pings[codec.name]
 
     async def on_connected(self, connection: HubConnectionContext) -> None:

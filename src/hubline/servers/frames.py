@@ -45,6 +45,8 @@ class Reader(Protocol):
 class Writer(Protocol):
     """Who is told when to wait."""
 
+    write: Callable[[bytes], None]
+
     def pause_writing(self) -> None: ...
     def resume_writing(self) -> None: ...
 
@@ -54,6 +56,10 @@ class State(Enum):
     CLOSING = auto()
     """Our close is on its way; the peer's is waited for."""
     CLOSED = auto()
+
+
+_OPEN = State.OPEN
+"""Enum members cost 0.1 µs when taken from their class."""
 
 
 class Channel(asyncio.BufferedProtocol):
@@ -124,6 +130,7 @@ class Channel(asyncio.BufferedProtocol):
         self._transport = transport
         transport.set_write_buffer_limits(LIMIT, LIMIT // 2)
         transport.set_protocol(self)
+        self._writer.write = transport.write
         while early:
             buffer = self.get_buffer(-1)
             piece, early = early[: len(buffer)], early[len(buffer) :]
@@ -132,7 +139,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def close(self, code: int, reason: str) -> bool:
         """Say good-bye. Whether the peer's answer is to be waited for."""
-        if self._state is not State.OPEN or self._transport.is_closing():
+        if self._state is not _OPEN or self._transport.is_closing():
             return False
         self._state = State.CLOSING
         self._say(_SAY_CLOSE, _close_payload(code, reason))
@@ -141,7 +148,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def shut_down(self) -> None:
         """The server ends: cut, with a word of it where the peer has not heard one."""
-        if self._state is State.OPEN:
+        if self._state is _OPEN:
             self._end(1012, "")
         self._transport.close()
 
@@ -197,7 +204,7 @@ class Channel(asyncio.BufferedProtocol):
             self._end(code, next((ours for theirs, ours in _REASONS if theirs in picows_says), picows_says[:123]))
 
     def _deliver(self, payload: bytes, text: bool) -> None:
-        if self._state is not State.OPEN:
+        if self._state is not _OPEN:
             return
         if text and not payload.isascii() and not _is_utf8(payload):
             self._end(1007, "")
@@ -243,7 +250,7 @@ class Channel(asyncio.BufferedProtocol):
         self._cut(_close_payload(code, reason))
 
     def _cut(self, last_words: bytes) -> None:
-        if self._state is State.OPEN and not self._transport.is_closing():
+        if self._state is _OPEN and not self._transport.is_closing():
             self._say(_SAY_CLOSE, last_words)
         self._transport.close()
         self._part()

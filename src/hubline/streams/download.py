@@ -11,22 +11,22 @@ _END = object()
 class ItemWriter(Protocol):
     """Where items go: a connection."""
 
-    def items_of(self, invocation_id: str) -> Callable[[Any], bool]:
-        """What queues an item; it returns False when the caller should `drain()` before it sends more."""
+    @property
+    def write(self) -> Callable[[bytes], bool]:
+        """Queues an encoded item; False when the caller should `drain()` before it sends more. May change meanwhile."""
 
     async def drain(self) -> None: ...
 
 
-async def pump(items: AsyncIterable[Any], invocation_id: str, writer: ItemWriter) -> None:
+async def pump(items: AsyncIterable[Any], encode: Callable[[Any], bytes], writer: ItemWriter) -> None:
     """Send every item, waiting whenever the connection is behind. Closes the iterator however it ends.
 
     Raises whatever the iterator raises, and what encoding an item raises.
     """
     iterator = aiter(items)
-    send = writer.items_of(invocation_id)
     try:
         async for item in iterator:
-            if not send(item):
+            if not writer.write(encode(item)):
                 await writer.drain()
     finally:
         close = getattr(iterator, "aclose", None)

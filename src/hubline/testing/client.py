@@ -155,7 +155,7 @@ class InMemoryClient(Peer):
     async def start(self) -> None:
         """The handshake. Raises HandshakeError with the server's text."""
         self._tasks.start(self._read())
-        await self._transmit(self._wire.handshake().payload, self._codec.transfer_format is TransferFormat.BINARY)
+        await self._transmit(self._wire.handshake(), self._codec.transfer_format is TransferFormat.BINARY)
         refusal = await self._within(asyncio.shield(self._agreed), "the handshake was not answered")
         if refusal is not None:
             raise HandshakeError(refusal)
@@ -216,7 +216,7 @@ class InMemoryClient(Peer):
             raise self._gone("the connection has ended")
         packet = self._wire.send(message, 0.0)
         await self._within(
-            self._transmit(packet.payload, self._codec.transfer_format is TransferFormat.BINARY),
+            self._transmit(packet, self._codec.transfer_format is TransferFormat.BINARY),
             "the application took no message",
         )
 

@@ -54,12 +54,11 @@ class Outbox:
         "_queue",
         "_room",
         "_written",
-        "_written_messages",
         "finished",
         "in_flight",
         "size",
+        "taken",
         "wake",
-        "writes",
     )
 
     def __init__(
@@ -75,10 +74,10 @@ class Outbox:
         """Bytes queued, and bytes of a write that has not returned; `queued_bytes` knows more behind a `buffer`."""
         self.finished = False
         """No packet will be added any more."""
-        self.writes = 0
-        """Writes begun; with `writing`, it tells how long one takes without asking a clock each time."""
-        self._queue: list[Packet] = []
-        self._newest: dict[str, Packet] = {}
+        self.taken = 0
+        """Messages so far; with `writing`, it tells how long a write takes without asking a clock each time."""
+        self._queue: list[bytes] = []
+        self._newest: dict[str | None, bytes] = {}
         self._limit = capacity
         self._capacity = capacity if policy != "latest" else -1  # -1 sends every put down the slow way
         self._high = HIGH_WATER
@@ -90,7 +89,7 @@ class Outbox:
         self._room: asyncio.Event | None = None
         self.in_flight = 0
         """Bytes of a write that has not returned."""
-        self._peak = self._dropped = self._written = self._written_messages = 0
+        self._peak = self._dropped = self._written = 0
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -113,10 +112,10 @@ class Outbox:
         self._high -= limit
         self._capacity = max(self._capacity - limit, -1)
 
-    def put(self, packet: Packet) -> bool:
-        """Queue a packet. False when more than the high-water mark is queued, or nothing is taken any more."""
+    def put(self, packet: bytes) -> bool:
+        """Queue a packet. False when more than the high-water mark is queued, or one was dropped, this or another."""
         queue = self._queue
-        size = self.size + packet.size
+        size = self.size + len(packet)
         if size > self._capacity or len(queue) >= self._messages:
             return self._put_with_policy(packet)
         if not queue:
@@ -125,51 +124,52 @@ class Outbox:
         self.size = size
         return size <= self._high
 
-    def _put_with_policy(self, packet: Packet) -> bool:
+    def _put_with_policy(self, packet: bytes) -> bool:
         if self.finished:
             return False
-        if self._policy == "latest" and packet.key is not None and packet.key in self._newest:
-            self._replace(packet)
+        key = _key_of(packet) if self._policy == "latest" else None
+        if key is not None and key in self._newest:
+            self._replace(key, packet)
             return self.size <= self._high
+        dropped = self._dropped
         if self._policy == "drop_oldest":
             self._make_room(packet)
-        size = self.queued_bytes + packet.size
+        size = self.queued_bytes + len(packet)
         if size > self._limit or len(self._queue) >= self._messages:
             self._dropped += 1
             if self._policy != "drop_oldest":
-                self._overflow(size - packet.size)
+                self._overflow(size - len(packet))
             return False
-        if self._policy == "latest" and packet.key is not None:
-            self._newest[packet.key] = packet
+        if key is not None:
+            self._newest[key] = packet
         if not self._queue:
             self.wake()
         self._queue.append(packet)
-        self.size += packet.size
-        return self.size <= self._high
+        self.size += len(packet)
+        return self.size <= self._high and self._dropped == dropped
 
-    def _replace(self, packet: Packet) -> None:
+    def _replace(self, key: str, packet: bytes) -> None:
         """Keep the place in the queue of what is replaced: a key that changes all the time must not starve."""
-        assert packet.key is not None
-        self.size += packet.size - self._newest[packet.key].size
-        self._newest[packet.key] = packet
+        self.size += len(packet) - len(self._newest[key])
+        self._newest[key] = packet
         self._dropped += 1
 
-    def _make_room(self, packet: Packet) -> None:
+    def _make_room(self, packet: bytes) -> None:
         """Drop from the front until `packet` fits. What is being written cannot be dropped."""
         self._note_peak()
-        queue, size = self._queue, self.queued_bytes + packet.size
+        queue, size = self._queue, self.queued_bytes + len(packet)
         if size - self._limit > self.size - self.in_flight:
             return  # it would not fit into an empty queue either
         number = max(0, len(queue) - self._messages + 1)
-        size -= sum([dropped.size for dropped in queue[:number]])
+        size -= sum(map(len, queue[:number]))
         while number < len(queue) and size > self._limit:
-            size -= queue[number].size
+            size -= len(queue[number])
             number += 1
-        self.size -= sum([dropped.size for dropped in queue[:number]])
+        self.size -= sum(map(len, queue[:number]))
         self._dropped += number
         del queue[:number]
 
-    def take(self, limit: int | None = JOINED_WRITE) -> list[Packet]:
+    def take(self, limit: int | None = JOINED_WRITE) -> list[bytes]:
         """Everything queued, up to `limit` bytes; a larger packet comes alone. Empty when there is nothing.
 
         What is taken counts until `sent()`. It must not be called again before that.
@@ -181,26 +181,26 @@ class Outbox:
         else:
             self._queue = []
         self.in_flight = size
-        self._written_messages += len(taken)
-        self.writes += 1
+        self.taken += len(taken)
         return taken
 
-    def _take_some(self, limit: int | None) -> tuple[list[Packet], int]:
+    def _take_some(self, limit: int | None) -> tuple[list[bytes], int]:
         """The first packets, `limit` bytes of them, each with the newest of its key in its place; and their size."""
         queue, newest = self._queue, self._newest
         size = number = 0
         for packet in queue:
-            if newest and packet.key is not None:
-                packet = queue[number] = newest[packet.key]
-            if number and limit is not None and size + packet.size > limit:
+            key = _key_of(packet) if newest else None
+            if key is not None:
+                packet = queue[number] = newest[key]
+            if number and limit is not None and size + len(packet) > limit:
                 break
-            size += packet.size
+            size += len(packet)
             number += 1
         taken = queue[:number]
         del queue[:number]
-        for packet in taken:
-            if packet.key is not None:
-                newest.pop(packet.key, None)
+        if newest:
+            for packet in taken:
+                newest.pop(_key_of(packet), None)
         return taken, size
 
     def sent(self) -> None:
@@ -216,10 +216,8 @@ class Outbox:
 
     async def drain(self) -> None:
         """Wait until less than the low-water mark is queued, or the connection ended. Cancelling it loses nothing."""
-        if self.finished:
-            await asyncio.sleep(0)  # a producer that has not noticed the end must not hold the loop
-            return
-        if self.size < LOW_WATER:
+        if self.finished or self.size < LOW_WATER:
+            await asyncio.sleep(0)  # a producer that never waits must not hold the loop
             return
         if self._room is None:
             self._room = asyncio.Event()
@@ -257,10 +255,13 @@ class Outbox:
             peak_bytes=max(self._peak, queued),
             dropped_messages=self._dropped,
             written_bytes=self._written,
-            written_messages=self._written_messages,
+            written_messages=self.taken,
         )
 
 
-def joined(packets: Sequence[Packet]) -> bytes:
-    """One payload of whole messages."""
-    return packets[0].payload if len(packets) == 1 else b"".join([packet.payload for packet in packets])
+def _key_of(packet: bytes) -> str | None:
+    return packet.key if isinstance(packet, Packet) else None
+
+
+joined: Callable[[Sequence[bytes]], bytes] = b"".join
+"""One payload of whole messages."""

@@ -15,7 +15,6 @@ from hubline.transports.inbox import Inbox
 from hubline.transports.options import Transport, TransportOptions
 from hubline.transports.outbox import Outbox
 from hubline.wire.codec import TransferFormat
-from hubline.wire.packet import Packet
 
 logger = logging.getLogger("hubline.transports")
 
@@ -116,7 +115,7 @@ class Pipe:
             wake=self._wake,
             overflow=self._overflow,
         )
-        self.write: Callable[[Packet], bool] = self.outbox.put
+        self.write: Callable[[bytes], bool] = self.outbox.put
         self.drain = self.outbox.drain
         self.carrier: Carrier = NoCarrier()
         self._scope: ConnectionScope | None = None
@@ -266,8 +265,8 @@ class Pipe:
 
     def _check_write(self, now: float) -> None:
         number, since = self._write_seen
-        if number != self.outbox.writes:
-            self._write_seen = (self.outbox.writes, now)
+        if number != self.outbox.taken:
+            self._write_seen = (self.outbox.taken, now)
         elif now - since >= self.options.send_timeout:
             self.abort(SendTimeout(self.id, timeout=self.options.send_timeout))
 

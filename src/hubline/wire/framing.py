@@ -112,6 +112,8 @@ class VarintSplitter:
                 return []
             data = bytes(self._pending) + data
             self._pending.clear()
+        if 0 < len(data) <= 0x80 and len(data) == data[0] + 1 <= self._limit:
+            return [data[1:]]  # what most clients send: one short message
         return self._cut(data)
 
     def _cut(self, data: bytes) -> list[bytes]:

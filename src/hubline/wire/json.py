@@ -59,8 +59,9 @@ class JsonCodec:
 
     def encode(self, message: Message) -> bytes:
         if type(message) is Completion:
-            if (result := self._named(message.result)) is not message.result:
-                message = replace(message, result=result)
+            result = message.result
+            if type(result) not in self._named.plain and (named := self._named(result)) is not result:
+                message = replace(message, result=named)
         elif type(message) is Invocation or type(message) is StreamInvocation:
             if (arguments := self._named.each(message.arguments)) is not message.arguments:
                 message = replace(message, arguments=arguments)

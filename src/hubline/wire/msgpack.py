@@ -50,9 +50,9 @@ class MessagePackCodec:
         return frame_with_length(self._encode(self._form(message)))
 
     def item_encoder(self, invocation_id: str) -> Callable[[Any], bytes]:
-        encode, named = self._encode, self._named
+        encode, named, plain = self._encode, self._named, self._named.plain
         start = encode(self._form(StreamItem(invocation_id=invocation_id, item=0)))[:-1]
-        return lambda item: frame_with_length(start + encode(named(item)))
+        return lambda item: frame_with_length(start + encode(item if type(item) in plain else named(item)))
 
     def decode(self, payload: bytes) -> Message | None:
         try:
@@ -91,12 +91,12 @@ class MessagePackCodec:
                 assert_never(message)
 
     def _completion(self, message: Completion) -> tuple[Any, ...]:
-        start = 3, message.headers or {}, message.invocation_id
+        headers, invocation_id, result = message.headers or {}, message.invocation_id, message.result
         if message.error is not UNSET:
-            return *start, ERROR, message.error
-        if message.result is UNSET:
-            return *start, NOTHING
-        return *start, RESULT, self._named(message.result)
+            return 3, headers, invocation_id, ERROR, message.error
+        if result is UNSET:
+            return 3, headers, invocation_id, NOTHING
+        return 3, headers, invocation_id, RESULT, result if type(result) in self._named.plain else self._named(result)
 
 
 def _decoder(kind: Any) -> Callable[[Raw], Any]:
