@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import functools
 import ipaddress
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -110,6 +111,7 @@ def query_pairs(query: bytes) -> list[tuple[str, str]]:
     return [(key, value) for key, _, value in pairs]
 
 
+@functools.lru_cache(maxsize=4_096)
 def network_of(address: str | None) -> str:
     """See `ConnectionScope.network`. What is no IP address stands for itself."""
     if address is None:

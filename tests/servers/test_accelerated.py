@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,6 +23,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
+from hubline import Hub, HubApp
+from hubline.server.connection import HubConnectionContext
+from hubline.server.context import HubCallerContext
 from hubline.servers import accelerated
 from hubline.servers.accelerated import HubWebSocketProtocol
 from hubline.servers.frames import LIMIT, Channel
@@ -29,6 +33,8 @@ from hubline.servers.parser import Parser
 from hubline.servers.protocols import READ_SIZE, WebSocketProtocol
 from hubline.servers.uvicorn import configure
 from hubline.transports.frames import FrameInput, FrameWriter, offered
+from hubline.transports.outbox import Outbox
+from hubline.transports.pipe import Pipe
 from tests.servers.paths import (
     BYE,
     BYE_ECHOED,
@@ -633,6 +639,65 @@ async def test_nothing_is_kept_of_a_connection_that_has_ended() -> None:
         await settle()  # callbacks of tasks that are done
         del app.connection
         assert alive() == before
+
+
+class Chat(Hub):
+    """Everything that a connection can have at its end."""
+
+    async def on_connected(self) -> None:
+        await self.groups.add(self.context.connection_id, "all")
+
+    async def on_disconnected(self, error: Exception | None) -> None: ...
+
+    async def echo(self, text: str) -> str:
+        return text
+
+
+@pytest.mark.parametrize("negotiated", [False, True], ids=["direct", "negotiated"])
+async def test_a_connection_that_has_ended_is_freed_without_the_garbage_collector(negotiated: bool) -> None:
+    hubs = HubApp({"/": Chat})
+    kinds = (
+        Parser,
+        Channel,
+        Accelerated,
+        FrameInput,
+        FrameWriter,
+        Pipe,
+        Outbox,
+        HubConnectionContext,
+        HubCallerContext,
+    )
+
+    async def once(url: str) -> None:
+        query = b""
+        if negotiated:
+            async with httpx.AsyncClient(base_url=url) as http:
+                query = b"?id=" + (await http.post("/negotiate?negotiateVersion=1")).json()["connectionToken"].encode()
+        peer = await Peer.say_raw(url, UPGRADE.replace(b"GET /", b"GET /" + query) + b"\r\n")
+        await peer.answered()
+        peer.say(frame(TEXT, b'{"protocol":"json","version":1}\x1e'))
+        assert await peer.hear(5) == b"\x81\x03{}\x1e"
+        call = b'{"type":1,"invocationId":"1","target":"Echo","arguments":["a"]}\x1e'
+        peer.say(frame(TEXT, call))
+        assert (await peer.hear(2))[0] == TEXT
+        peer.say(BYE)
+        assert (await peer.hear_all()).endswith(BYE_ECHOED)
+        await Accelerated.last.gone.wait()
+        await until(lambda: hubs.statistics()["transports"].connections == 0)
+        await settle()
+        del Accelerated.last
+
+    async with served(hubs, ws=Accelerated, lifespan="on") as url:
+        await once(url)
+        gc.collect()
+        before = sum(isinstance(each, kinds) for each in gc.get_objects())
+        gc.disable()
+        try:
+            for _ in range(3):
+                await once(url)
+            assert sum(isinstance(each, kinds) for each in gc.get_objects()) == before
+        finally:
+            gc.enable()
 
 
 async def test_the_memory_of_a_large_message_goes_with_its_parser() -> None:

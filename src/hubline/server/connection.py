@@ -102,8 +102,7 @@ class HubConnectionContext:
         """The whole life of the connection. Raises what `on_disconnected` raises, so that the transport knows."""
         self._transport.on_heartbeat(self._tick)
         self._transport.on_refresh(self._refreshed)
-        following = await self._handshake()
-        if following is None:
+        if (following := await self._handshake()) is None:
             return
         self._runtime.lifetime.connected(self)
         try:
@@ -115,6 +114,7 @@ class HubConnectionContext:
         finally:
             self._abort_signal()
             self._runtime.lifetime.disconnected(self)
+            del self._dispatcher  # no cycle is left: what has ended is freed at once, not by the garbage collector
 
     async def _handshake(self) -> Sequence[Event] | None:
         """Wait for the handshake and answer it; what came behind it, or None when there is no connection."""
@@ -152,7 +152,8 @@ class HubConnectionContext:
                 exc_info=None if expected else error,
             )
             text = error_text(CONNECTION_FAILED, error, detailed=self._runtime.options.detailed_errors)
-            self.send(Close(error=text))
+            self._closing = Close(error=text)
+            self.send(self._closing)
             return False
         return True
 
@@ -165,6 +166,7 @@ class HubConnectionContext:
                 await held
             await self._transport.consume(self._feed)
         except ConnectionClosed as error:
+            error.__traceback__ = None  # leads to the input that keeps the error
             if self._closing is None:
                 self._abort_signal()
                 await self._let_calls_begin()

@@ -91,23 +91,15 @@ def _link(item: HubFilter, following: Invoke) -> Invoke:
 
 async def run_connected(filters: Sequence[HubFilter], hub: Hub[Any]) -> None:
     """`on_connected` with every filter around it."""
-
-    async def step(position: int) -> None:
-        if position == len(filters):
-            await hub.on_connected()
-        else:
-            await filters[position].connected(hub, lambda: step(position + 1))
-
-    await step(0)
+    if filters:
+        await filters[0].connected(hub, lambda: run_connected(filters[1:], hub))
+    else:
+        await hub.on_connected()
 
 
 async def run_disconnected(filters: Sequence[HubFilter], hub: Hub[Any], error: Exception | None) -> None:
     """`on_disconnected` with every filter around it."""
-
-    async def step(position: int, error: Exception | None) -> None:
-        if position == len(filters):
-            await hub.on_disconnected(error)
-        else:
-            await filters[position].disconnected(hub, error, lambda e: step(position + 1, e))
-
-    await step(0, error)
+    if filters:
+        await filters[0].disconnected(hub, error, lambda e: run_disconnected(filters[1:], hub, e))
+    else:
+        await hub.on_disconnected(error)

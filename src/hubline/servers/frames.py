@@ -168,9 +168,13 @@ class Channel(asyncio.BufferedProtocol):
             self._parsers.give_back(parser)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._own = None
+        if self._own is not None:
+            self._own.release()
+            self._own = None
         self._part()
         self._lost(None)
+        self._reader = None
+        del self._writer, self._received  # who refer to us
 
     def on_frame(self, frame: WSFrame) -> None:
         kind, payload = frame.msg_type, frame.get_payload_as_bytes()

@@ -138,6 +138,11 @@ class Parser(WSListener):
         if not self.rest:
             self.owner = None
 
+    def release(self) -> None:
+        """It is not needed any more, nor are its buffer and its owner."""
+        self.owner = None
+        del self._protocol  # which refers to us
+
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self.rest = frame.tail_size or self.spoilt or transport.close_handshake is not None
         if frame.payload_size > LARGE:

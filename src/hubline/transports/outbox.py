@@ -243,6 +243,10 @@ class Outbox:
         self.size = self.in_flight
         self.finish()
 
+    def release(self) -> None:
+        """Let go of everybody who was told something. Nothing is queued any more."""
+        self.wake, self._overflow, self._buffered = _nobody, _nobody, None
+
     def _note_peak(self) -> None:
         """Called before the size can shrink, so that `put` need not."""
         self._peak = max(self._peak, self.size)
@@ -257,6 +261,9 @@ class Outbox:
             written_bytes=self._written,
             written_messages=self.taken,
         )
+
+
+def _nobody(*_: object) -> None: ...
 
 
 def _key_of(packet: bytes) -> str | None:

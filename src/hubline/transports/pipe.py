@@ -210,6 +210,14 @@ class Pipe:
         self.outbox.close()
         self.carrier.abandon()
 
+    def release(self) -> None:
+        """The last call: nothing that the connection refers to refers back any more, so that it is freed at once."""
+        self.inbox.close(ConnectionClosed())
+        self.carrier, self.input = NoCarrier(), self.inbox
+        self._heartbeats.clear()
+        self._refreshes.clear()
+        self.outbox.release()
+
     def terminate(self) -> None:
         """The peer has said that it is done: what it sent is still read, and a poll that waits gets the last words."""
         self.terminated = True

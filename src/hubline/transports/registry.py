@@ -169,6 +169,7 @@ class ConnectionRegistry:
         outbox = pipe.outbox.statistics()
         self._peak = max(self._peak, outbox.peak_bytes)
         self._dropped += outbox.dropped_messages
+        pipe.release()
         if not self._pipes:
             self._empty.set()
 
