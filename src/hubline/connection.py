@@ -111,7 +111,7 @@ def query_pairs(query: bytes) -> list[tuple[str, str]]:
     return [(key, value) for key, _, value in pairs]
 
 
-@functools.lru_cache(maxsize=4_096)
+@functools.lru_cache(maxsize=1_024)
 def network_of(address: str | None) -> str:
     """See `ConnectionScope.network`. What is no IP address stands for itself."""
     if address is None:

@@ -45,7 +45,7 @@ class HubCallerContext:
         """What `clients.user(…)` finds the connection by. Only a refresh that is allowed to can change it."""
         return self._user_id
 
-    def release(self) -> None:
+    def _release(self) -> None:
         """The connection has ended, so there is nothing left to abort; it is not kept by who keeps this."""
         self._abort = _nothing
 

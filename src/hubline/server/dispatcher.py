@@ -31,6 +31,23 @@ logger = logging.getLogger("hubline.dispatcher")
 class Dispatcher:
     """The calls of one connection."""
 
+    __slots__ = (
+        "_begun",
+        "_calls",
+        "_connection",
+        "_live",
+        "_log",
+        "_none_waiting",
+        "_parallel",
+        "_refreshed_early",
+        "_room",
+        "_running",
+        "_runtime",
+        "_streaming",
+        "_waiting",
+        "uploads",
+    )
+
     def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext") -> None:
         self._runtime, self._connection = runtime, connection
         self._running, self._parallel = 0, runtime.options.maximum_parallel_invocations

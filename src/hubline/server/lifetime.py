@@ -83,4 +83,4 @@ class HubLifetime:
 
     def disconnected(self, connection: HubConnectionContext) -> None:
         self.index.remove(connection)
-        connection.context.release()
+        connection.context._release()

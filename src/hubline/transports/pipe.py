@@ -59,11 +59,14 @@ class Carrier(Protocol):
 
 
 class NoCarrier:
-    """The carrier of a connection that was negotiated and not opened yet."""
+    """The carrier of a connection that was negotiated and not opened yet, or is not carried any more."""
 
     def wake(self) -> None: ...
 
     def abandon(self) -> None: ...
+
+
+NOT_CARRIED = NoCarrier()
 
 
 class Pipe:
@@ -117,7 +120,7 @@ class Pipe:
         )
         self.write: Callable[[bytes], bool] = self.outbox.put
         self.drain = self.outbox.drain
-        self.carrier: Carrier = NoCarrier()
+        self.carrier: Carrier = NOT_CARRIED
         self._scope: ConnectionScope | None = None
         self._heartbeats: list[Heartbeat] = []
         self._refreshes: list[Callable[[], None]] = []
@@ -213,7 +216,7 @@ class Pipe:
     def release(self) -> None:
         """The last call: nothing that the connection refers to refers back any more, so that it is freed at once."""
         self.inbox.close(ConnectionClosed())
-        self.carrier, self.input = NoCarrier(), self.inbox
+        self.carrier, self.input = NOT_CARRIED, self.inbox
         self._heartbeats.clear()
         self._refreshes.clear()
         self.outbox.release()

@@ -73,6 +73,13 @@ class WebSocketInput(PulledInput):
 class WebSocketTransport:
     """Carries one connection over one WebSocket."""
 
+    __slots__ = (
+        "_peer_is_here",
+        "_pipe",
+        "_send",
+        "_writer",
+    )
+
     def __init__(
         self,
         pipe: Pipe,

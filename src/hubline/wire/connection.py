@@ -115,6 +115,26 @@ class WireConnection:
         detailed_errors: tell the peer why its handshake could not be read.
     """
 
+    __slots__ = (
+        "_codecs",
+        "_decode",
+        "_detailed_errors",
+        "_expects_pings",
+        "_handshake",
+        "_handshake_deadline",
+        "_keep_alive_interval",
+        "_last_heard",
+        "_last_ping",
+        "_maximum_message_size",
+        "_peer_timeout",
+        "_splitter",
+        "_transfer_formats",
+        "_version",
+        "codec",
+        "side",
+        "state",
+    )
+
     def __init__(
         self,
         side: Side,

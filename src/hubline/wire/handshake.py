@@ -39,6 +39,10 @@ class HandshakeRequest(Struct, frozen=True):
         Raises:
             HandshakeError: it is none; `reason` is the text for the peer.
         """
+        return _USUAL.get(payload) or cls._parse(payload, detailed_errors)
+
+    @classmethod
+    def _parse(cls, payload: bytes, detailed_errors: bool) -> "HandshakeRequest":
         fields = _fields(payload, detailed_errors)
         for name, kinds, word in (("protocol", str, "String"), ("version", int | float, "Number")):
             if name in fields and (not isinstance(fields[name], kinds) or isinstance(fields[name], bool)):
@@ -52,6 +56,14 @@ class HandshakeRequest(Struct, frozen=True):
             text = "Either the JSON value is not in a supported format, or is out of bounds for an Int32."
             raise _unexpected("FormatException", text, detailed_errors)
         return cls(fields["protocol"], version)
+
+
+_USUAL = {
+    b'{"protocol":"%s","version":%d}' % (protocol.encode("ascii"), version): HandshakeRequest(protocol, version)
+    for protocol in ("json", "messagepack")
+    for version in (1, 2)
+}
+"""What official clients send."""
 
 
 class HandshakeResponse(Struct, frozen=True, omit_defaults=True):
