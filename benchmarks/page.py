@@ -16,6 +16,14 @@ OVERVIEW = ("calls", "burst", "streams", "sse")
 """Rows of the chart that the README shows."""
 SUMMARY = ("calls", "calls-msgpack", "burst", "paced", "streams", "connects", "sse", "polling")
 """Rows of its table."""
+HEADLINE = (
+    ("calls", "answers {} times the calls"),
+    ("burst", "delivers {} times the broadcasts"),
+    ("streams", "streams {} times the tokens"),
+    ("connects", "accepts {} times the connections"),
+)
+ORIGINAL = "aspnetcore"
+"""With whom the README's first sentence compares."""
 NO_PEERS = ("hubline-asgi", "floor")
 """Measured, but nothing that one would pick instead."""
 
@@ -52,7 +60,22 @@ def summary(result: Result) -> str:
         lines.append([f"{row.title} ({row.columns[0].label})", f"**{ours}**", *others])
     machine = result.machine
     source = f"Medians of {result.settings['rounds']} rounds on {machine['cpu']}, Python {machine['python']}."
-    return "\n\n".join([_picture("overview", "Rates of Hubline and its peers", README), markdown(heads, lines), source])
+    picture = _picture("overview", "Rates of Hubline and its peers", README)
+    return "\n\n".join([*_headline(result), picture, markdown(heads, lines), source])
+
+
+def _headline(result: Result) -> list[str]:
+    """One sentence, where the original was measured."""
+    told = [
+        text.format(f"{ratio:.1f}")
+        for row in ROWS
+        for key, text in HEADLINE
+        if key == row.key and (ratio := result.ratio(row, ORIGINAL)) is not None
+    ]
+    if not told:
+        return []
+    *first, last = told
+    return [f"On one core Hubline {', '.join(first)}{' and ' if first else ''}{last} of ASP.NET Core."]
 
 
 def figures(result: Result) -> str:

@@ -138,6 +138,20 @@ def test_the_readme_has_a_chart_and_everybodys_rates() -> None:
     assert "| Echo calls, JSON (calls/s) | **200** | 100 |" in told
     assert "(messages/s) | **5,000** |  |" in told
     assert "Medians of 3 rounds on a processor, Python 3.13.0." in told
+    assert "of ASP.NET Core" not in told
+
+
+def test_the_readme_begins_with_the_original_where_it_was_measured() -> None:
+    rows = ("calls", "burst", "streams")
+    both = result(
+        *(Measurement(0, "hubline", row, figures(value)) for row, value in zip(rows, (260, 50, 99), strict=True)),
+        *(Measurement(0, page.ORIGINAL, row, figures(100)) for row in rows),
+    )
+    both.peers[page.ORIGINAL] = {"name": "ASP.NET Core", "version": "10"}
+    assert page.summary(both).startswith(
+        "On one core Hubline answers 2.6 times the calls, delivers 0.5 times the broadcasts and streams 1.0 times the "
+        "tokens of ASP.NET Core.\n\n<picture>"
+    )
 
 
 def test_markdown_sets_hubline_apart() -> None:
