@@ -30,7 +30,7 @@ from hubline.servers import accelerated
 from hubline.servers.accelerated import HubWebSocketProtocol
 from hubline.servers.frames import LIMIT, Channel
 from hubline.servers.parser import Parser
-from hubline.servers.protocols import READ_SIZE, WebSocketProtocol
+from hubline.servers.protocols import READ_SIZE, HttpProtocol, WebSocketProtocol
 from hubline.servers.uvicorn import configure
 from hubline.transports.frames import FrameInput, FrameWriter, offered
 from hubline.transports.outbox import Outbox
@@ -657,6 +657,7 @@ class Chat(Hub):
 async def test_a_connection_that_has_ended_is_freed_without_the_garbage_collector(negotiated: bool) -> None:
     hubs = HubApp({"/": Chat})
     kinds = (
+        HttpProtocol,
         Parser,
         Channel,
         Accelerated,

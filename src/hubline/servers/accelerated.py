@@ -230,7 +230,8 @@ class HubWebSocketProtocol(asyncio.Protocol):
     def _accept(self, channel: "Channel", message: Any) -> None:
         """Answer the request and let the channel have the socket."""
         assert self._upgrade is not None
-        headers = [*self._state.default_headers, *message.get("headers", ())]
+        theirs = [(name.lower(), value) for name, value in message.get("headers", ())]
+        headers = [*self._state.default_headers, *theirs]
         if message.get("subprotocol"):
             headers.append((b"Sec-WebSocket-Protocol", message["subprotocol"].encode("ascii")))
         answer = self._upgrade.accepted(headers)

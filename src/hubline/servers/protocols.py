@@ -134,6 +134,7 @@ class HttpProtocol(HttpToolsProtocol):
         if taken:
             self._forget_deadline()
             self.connections.discard(self)
+            self.parser = None  # type: ignore[assignment]  # as at the end of a connection: it refers to us
         return taken
 
     def on_message_begin(self) -> None:
