@@ -15,6 +15,7 @@ from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed, HubError, RemoteProtocolError
 from hubline.server.context import HubCallerContext
 from hubline.server.dispatcher import Dispatcher
+from hubline.server.endings import drop, let_others
 from hubline.server.errors import CONNECTION_FAILED, error_text
 from hubline.wire.codec import Codec
 from hubline.wire.connection import Event, Failed, HandshakeAccepted, HandshakeRefused, PingDue, Side, WireConnection
@@ -36,6 +37,11 @@ logger = logging.getLogger("hubline.connection")
 
 class HubConnectionContext:
     """A connection as the server side sees it. Its task is the one that runs `run()`."""
+
+    __slots__ = (
+        *("id", "codec", "context", "drain", "loop", "stir", "write", "_cause", "_closing", "_dispatcher", "_now"),
+        *("_patience", "_paused", "_runtime", "_transport", "_unhandled", "_wire"),
+    )
 
     def __init__(self, runtime: "HubRuntime", transport: TransportConnection) -> None:
         options = runtime.options
@@ -96,7 +102,7 @@ class HubConnectionContext:
     def _abort(self) -> None:
         """From now on nothing but `Close` is written, as in the original."""
         self.close()
-        self.write, self.drain = _drop, _let_others
+        self.write, self.drain = drop, let_others
 
     async def run(self) -> None:
         """The whole life of the connection. Raises what `on_disconnected` raises, so that the transport knows."""
@@ -318,7 +324,7 @@ class HubConnectionContext:
         self._dispatcher.refreshed()
 
     def _abort_signal(self) -> None:
-        self.write, self.drain = _drop, _let_others
+        self.write, self.drain = drop, let_others
         self._runtime.lifetime.ending(self)
         self.context.aborted.request()
         self._dispatcher.signal()
@@ -338,13 +344,3 @@ class HubConnectionContext:
 def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _drop(packet: bytes) -> bool:
-    """Where writes go when a connection has ended: silently nowhere, as in the original."""
-    return False
-
-
-async def _let_others() -> None:
-    """A stream that never waits must not hold the loop until it learns of the end."""
-    await asyncio.sleep(0)
