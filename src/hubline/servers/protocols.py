@@ -170,7 +170,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._departure = Departure(self.flow)
         self._departure.begin(cycle)
         scope: dict[str, Any] = cycle.scope  # type: ignore[assignment]
-        scope["extensions"] = {EXTENSION: {"watch": self._departure.watch}}
+        scope.setdefault("extensions", {})[EXTENSION] = {"watch": self._departure.watch}
         super()._start_asgi_task(cycle, app)
 
     def _await_head(self) -> None:
