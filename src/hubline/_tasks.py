@@ -11,6 +11,12 @@ logger = logging.getLogger("hubline")
 _AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
+def wake_up(waiter: "asyncio.Future[None] | None") -> None:
+    """Let whoever waits for it go on, if somebody does and nobody has said so yet."""
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
 class TaskOwner:
     """Keeps tasks alive, reports those that fail, and can end them all.
 

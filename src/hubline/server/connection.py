@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from hubline._tasks import wake_up
 from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed, HubError, RemoteProtocolError
 from hubline.server.context import HubCallerContext
@@ -217,9 +218,9 @@ class HubConnectionContext:
                 done.set_exception(error)
             return
         if held is not None:
-            held.add_done_callback(lambda _: _settle(done))
+            held.add_done_callback(lambda _: wake_up(done))
         else:
-            _settle(done)
+            wake_up(done)
 
     def _handle(self, event: Event) -> asyncio.Future[None] | None:
         """One event; a future means that reading must pause until it is done."""
@@ -283,8 +284,7 @@ class HubConnectionContext:
             await self._hold(began)
 
     def _resume(self) -> None:
-        if self._paused is not None and not self._paused.done():
-            self._paused.set_result(None)
+        wake_up(self._paused)
 
     def _tick(self, now: float) -> float | None:
         """The heartbeat, about once a second, or as rarely as nothing needs it."""
@@ -339,8 +339,3 @@ class HubConnectionContext:
 
     def fail_uploads(self) -> None:
         self._dispatcher.uploads.fail_all(ConnectionClosed("The underlying connection was closed."))
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

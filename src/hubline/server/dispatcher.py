@@ -9,6 +9,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+from hubline._tasks import wake_up
 from hubline.errors import BindingError
 from hubline.server import errors
 from hubline.server.calls import Call, InTurn
@@ -206,10 +207,9 @@ class Dispatcher:
         self._running -= 1
         if self._waiting:
             self._take_slot(self._waiting.pop(0))
-            if self._room is not None and not self._room.done():
-                self._room.set_result(None)
-            if self._none_waiting is not None and not self._waiting and not self._none_waiting.done():
-                self._none_waiting.set_result(None)
+            wake_up(self._room)
+            if not self._waiting:
+                wake_up(self._none_waiting)
 
     def _start(self, call: Call) -> None:
         call.task = self._runtime.tasks.begin(self._run(call), self._connection.loop, name=call.method.where)

@@ -3,7 +3,8 @@
 import asyncio
 import functools
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import uvicorn
@@ -22,7 +23,6 @@ from hubline.servers.upgrade import Upgrade
 
 if TYPE_CHECKING:
     from hubline.servers.frames import Channel
-    from hubline.servers.parser import Parsers
 
 EXTENSION = "hubline.frames"
 
@@ -32,7 +32,9 @@ _uvicorn_logger = logging.getLogger("uvicorn.error")
 _KNOWN = ("connections", "tasks", "default_headers")
 """What uvicorn's state must have, besides what would be missed at once."""
 
-_parsers: "WeakKeyDictionary[uvicorn.Config, Parsers | None]" = WeakKeyDictionary()
+NewChannel: TypeAlias = "Callable[[Callable[[Exception | None], None]], Channel]"
+
+_channels: "WeakKeyDictionary[uvicorn.Config, NewChannel | None]" = WeakKeyDictionary()
 
 
 @functools.cache
@@ -54,25 +56,26 @@ def say_that_uvicorn_is_unknown(missing: str) -> None:
     logger.warning("WebSockets are not accelerated, because uvicorn's state has no %r", missing)
 
 
-def parsers_of(config: uvicorn.Config, state: ServerState) -> "Parsers | None":
-    """The parsers of a server, which go with its settings; None where something has another shape than is known."""
+def channels_of(config: uvicorn.Config, state: ServerState) -> "NewChannel | None":
+    """What makes the channels of a server, which share its parsers; None where something has another shape."""
     try:
-        return _parsers[config]
+        return _channels[config]
     except KeyError:
-        _parsers[config] = made = _make_parsers(config, state)
+        _channels[config] = made = _new_channels(config, state)
         return made
 
 
-def _make_parsers(config: uvicorn.Config, state: ServerState) -> "Parsers | None":
+def _new_channels(config: uvicorn.Config, state: ServerState) -> "NewChannel | None":
     unknown = next((name for name in _KNOWN if not hasattr(state, name)), None)
     if unknown is not None:
         say_that_uvicorn_is_unknown(unknown)
         return None
-    if channel_class() is None:
+    channel_type = channel_class()
+    if channel_type is None:
         return None
     from hubline.servers.parser import Parsers
 
-    return Parsers(config.ws_max_size)
+    return functools.partial(channel_type, Parsers(config.ws_max_size))
 
 
 class HubWebSocketProtocol(asyncio.Protocol):
@@ -208,11 +211,11 @@ class HubWebSocketProtocol(asyncio.Protocol):
 
     def _begin(self, upgrade: Upgrade | None) -> None:
         """Run the application, if the request is one to be answered here."""
-        parsers, channel_type = parsers_of(self._config, self._state), channel_class()
-        if upgrade is None or parsers is None or channel_type is None:
+        new_channel = channels_of(self._config, self._state)
+        if upgrade is None or new_channel is None:
             self._loop.call_soon(self._leave_unread)  # uvicorn makes us the socket's protocol when this returns
             return
-        self._upgrade, self._channel = upgrade, channel_type(parsers, self.connection_lost)
+        self._upgrade, self._channel = upgrade, new_channel(self.connection_lost)
         server, client, scheme = _ends(self.transport)
         self._scope = {
             **upgrade.scope(self._config.root_path),

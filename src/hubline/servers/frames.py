@@ -11,6 +11,7 @@ from typing import Protocol
 
 from picows import WSFrame, WSMsgType
 
+from hubline._utf8 import is_utf8
 from hubline.servers.parser import Parser, Parsers
 
 LIMIT = 32_767
@@ -210,7 +211,7 @@ class Channel(asyncio.BufferedProtocol):
     def _deliver(self, payload: bytes, text: bool) -> None:
         if self._state is not _OPEN:
             return
-        if text and not payload.isascii() and not _is_utf8(payload):
+        if text and not payload.isascii() and not is_utf8(payload):
             self._end(1007, "")
         elif payload:
             self._received(payload)
@@ -277,11 +278,3 @@ def _may_be_said(code: int) -> bool:
 
 def _close_payload(code: int, reason: str) -> bytes:
     return code.to_bytes(2, "big") + reason.encode()[:123]
-
-
-def _is_utf8(payload: bytes) -> bool:
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

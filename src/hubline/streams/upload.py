@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Raw
 
+from hubline._tasks import wake_up
 from hubline.errors import HubError
 
 T = TypeVar("T")
@@ -83,9 +84,7 @@ class UploadStream(AsyncIterator[T], Generic[T]):
         return item
 
     def _wake(self) -> None:
-        if self._wanted is not None and not self._wanted.done():
-            self._wanted.set_result(None)
+        wake_up(self._wanted)
 
     def _release(self) -> None:
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        wake_up(self._room)

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from hubline._tasks import wake_up
+from hubline._utf8 import is_utf8
 from hubline.connection import Feed
 from hubline.errors import ConnectionClosed
 from hubline.transports.outbox import joined
@@ -162,8 +164,7 @@ class FrameInput:
             self._waiting = None
 
     def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        wake_up(self._waiting)
 
     def _keep(self, payload: bytes) -> None:
         if self._error is not None:
@@ -262,8 +263,7 @@ class FrameWriter:
         self.written()
 
     def written(self) -> None:
-        if self.joining is not None and not self.joining.done():
-            self.joining.set_result(None)
+        wake_up(self.joining)
 
 
 class Flusher:
@@ -314,7 +314,7 @@ def frame_of(payload: bytes, transfer_format: TransferFormat) -> bytes:
 
     What is no text goes as binary, whatever the format: raw applications may send it without having said so.
     """
-    text = transfer_format is _TEXT and (payload.isascii() or _is_utf8(payload))
+    text = transfer_format is _TEXT and (payload.isascii() or is_utf8(payload))
     size = len(payload)
     if size < 126:
         return (_SHORT_TEXT if text else _SHORT_BINARY)[size] + payload
@@ -322,11 +322,3 @@ def frame_of(payload: bytes, transfer_format: TransferFormat) -> bytes:
     if size < 65_536:
         return first + b"\x7e" + size.to_bytes(2, "big") + payload
     return first + b"\x7f" + size.to_bytes(8, "big") + payload
-
-
-def _is_utf8(payload: bytes) -> bool:
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

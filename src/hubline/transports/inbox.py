@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 
+from hubline._tasks import wake_up
 from hubline.connection import Feed
 from hubline.errors import ConnectionClosed
 
@@ -114,8 +115,7 @@ class Inbox(PulledInput):
         self._make_room()
 
     def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        wake_up(self._reader)
 
     def _make_room(self) -> None:
         if self._room is not None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
-from hubline._tasks import TaskOwner
+from hubline._tasks import TaskOwner, wake_up
 from hubline.connection import ConnectionScope
 from hubline.transports.departure import watched
 from hubline.transports.interrupt import Interrupt, Interrupted
@@ -45,7 +45,7 @@ class Poll:
             return
         if watched(scope, self.leave):
             woken = asyncio.get_running_loop().create_future()
-            self._wake = partial(_release, woken)
+            self._wake = partial(wake_up, woken)
             await woken
             return
         waiting = Interrupt()
@@ -162,8 +162,3 @@ class LongPollingTransport:
                 await response(scope, receive, send)
         except (Interrupted, OSError):
             pass  # the connection ended, or the client is gone
-
-
-def _release(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -116,15 +116,7 @@ class ConnectionRegistry:
         Raises:
             NoRoom: too many wait or are open, or the server is draining.
         """
-        try:
-            self._admit()
-            if self._waiting >= self._options.maximum_waiting:
-                raise NoRoom(f"the limit of {self._waiting:,} waiting connections is reached")
-            place = self.caps.wait(scope)
-        except NoRoom as refusal:
-            self._count(refusal)
-            raise
-        pipe = self._add(endpoint, options, place, version=version)
+        pipe = self._add(endpoint, options, self._place(scope, waiting=True), version=version)
         self._waiting += 1
         pipe.set_deadline(options.disconnect_timeout, lambda: self.remove(pipe))
         return pipe
@@ -230,11 +222,15 @@ class ConnectionRegistry:
         self.start()
         return pipe
 
-    def _place(self, scope: ConnectionScope) -> Place:
-        """What one more open connection takes of the caps. Raises `NoRoom`."""
+    def _place(self, scope: ConnectionScope, *, waiting: bool = False) -> Place:
+        """What one more connection takes of the caps, open or `waiting` to be opened. Raises `NoRoom`."""
         try:
             self._admit()
-            return self.caps.open(scope)
+            if not waiting:
+                return self.caps.open(scope)
+            if self._waiting >= self._options.maximum_waiting:
+                raise NoRoom(f"the limit of {self._waiting:,} waiting connections is reached")
+            return self.caps.wait(scope)
         except NoRoom as refusal:
             self._count(refusal)
             raise

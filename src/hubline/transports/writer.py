@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from hubline._tasks import TaskOwner
+from hubline._tasks import TaskOwner, wake_up
 from hubline.transports.outbox import Outbox, joined
 
 
@@ -35,8 +35,8 @@ class Writer:
         if self._task is None:
             if len(self._outbox) or not self._outbox.finished:
                 self._task = self._tasks.start(self._run())
-        elif self._parked is not None and not self._parked.done():
-            self._parked.set_result(None)
+        else:
+            wake_up(self._parked)
 
     async def join(self) -> None:
         """Wait until everything is written, once the outbox is finished."""
