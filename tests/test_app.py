@@ -517,6 +517,29 @@ async def test_another_user_on_a_later_poll_is_logged(caplog: pytest.LogCaptureF
     assert any("the user changed from 'ada' to 'bob'" in record.getMessage() for record in caplog.records)
 
 
+@pytest.mark.parametrize(
+    ("refresh", "allowed", "status"), [(False, False, 403), (False, True, 403), (True, False, 403), (True, True, 200)]
+)
+async def test_another_user_may_go_on_where_a_refresh_may_change_the_user(
+    refresh: bool, allowed: bool, status: int
+) -> None:
+    app, _ = app_of(
+        {"/users": ForUsers},
+        authenticate=by_header_or_query,
+        transport=TransportOptions(authentication_refresh=refresh),
+        options=HubOptions(allow_user_id_change_on_refresh=allowed),
+    )
+    answer = await request(app, "POST", "/users/negotiate", query="negotiateVersion=1&access_token=ada")
+    token = json.loads(answer.body)["connectionToken"]
+    assert (await request(app, "GET", "/users", query=f"id={token}&access_token=ada")).status == 200
+    for method in ("POST", "GET"):
+        tasks = TaskOwner("requests")
+        origin = Origin(app, "/users", tasks, "", (("id", token), ("access_token", "bob")), ())
+        asked = tasks.start(origin.request(method, body=b'{"protocol":"json","version":1}\x1e'))
+        assert (await asked).status == status, method
+        await tasks.cancel()
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_only_pages_of_allowed_origins_may_connect(transport: TransportName) -> None:
     app, _ = app_of({"/chat": chat()}, allowed_origins=["https://a.example", "https://*.b.example"])

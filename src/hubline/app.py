@@ -208,7 +208,8 @@ class HubApp:
         else:
             route = route if isinstance(route, HubRoute) else HubRoute(route)
             runtime = self._runtime(route)
-            endpoint = self._endpoint(runtime.serve, route.transport, runtime.authorize)
+            may_change = (route.options or self._options).allow_user_id_change_on_refresh
+            endpoint = self._endpoint(runtime.serve, route.transport, runtime.authorize, user_may_change=may_change)
             self._descriptions.append(describe(path or "/", runtime))
         self._handlers[path or "/"] = endpoint.connect
         self._handlers[f"{path}/negotiate"] = endpoint.negotiate
@@ -219,6 +220,8 @@ class HubApp:
         serve: Callable[[TransportConnection], Awaitable[None]],
         options: TransportOptions | None,
         authorize: Callable[[ConnectionScope], Awaitable[int | None]],
+        *,
+        user_may_change: bool = True,
     ) -> HubEndpoint:
         return HubEndpoint(
             serve,
@@ -229,6 +232,7 @@ class HubApp:
             authorize=authorize,
             origin_allowed=self._origins.admits,
             addresses=self._addresses,
+            user_may_change=user_may_change,
         )
 
     def _runtime(self, route: HubRoute) -> HubRuntime:

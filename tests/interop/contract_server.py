@@ -271,8 +271,9 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
         **times,
     )
 
-    def transport(*transports: Transport, **settings: Any) -> TransportOptions:
-        return TransportOptions(transports=frozenset(transports or Transport), **UNLIMITED, **settings)
+    def transport(*transports: Transport, same_user: bool = False, **settings: Any) -> TransportOptions:
+        settings |= {"transports": frozenset(transports or Transport), "same_user": same_user}
+        return TransportOptions(**UNLIMITED, **settings)
 
     polling, events = Transport.LONG_POLLING, Transport.SERVER_SENT_EVENTS
     return HubApp(
