@@ -17,7 +17,17 @@ from hubline.auth.identity import application_user
 from hubline.auth.policies import Policies, Policy
 from hubline.connection import ConnectionScope, Identity, TransportConnection
 from hubline.errors import ConfigurationError
-from hubline.routes import ConnectionRoute, HubRoute, Route, class_and_factory, path_below_mount
+from hubline.routes import (
+    ConnectionRoute,
+    HubRoute,
+    Route,
+    RoutingTable,
+    class_and_factory,
+    open_mount_points,
+    path_below_mount,
+    path_problem,
+    same_path,
+)
 from hubline.server.clients import ClientT, HubClients
 from hubline.server.description import HubDescription, describe
 from hubline.server.filters import HubFilter
@@ -92,7 +102,8 @@ class HubApp:
         self._runtimes: dict[type[Hub[Any]], HubRuntime] = {}
         self._descriptions: list[HubDescription] = []
         self._drained: asyncio.Task[None] | None = None
-        self._handlers: dict[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {}
+        self._table = RoutingTable()
+        self._mounted_in: Any = None
         self._origins, self._addresses = Origins(), Addresses()
         self._add_routes(routes, allowed_origins, trusted_proxies)
         self._watchdog = self._make_watchdog(blocking_warning)
@@ -110,6 +121,7 @@ class HubApp:
         """Runs while the application does. Hand its state on, so that a server can drain before it closes sockets."""
         self._registry.draining = False
         self._drained = None
+        self._open_mount_points(app)
         if self._watchdog is not None:
             self._watchdog.start()
         try:
@@ -161,7 +173,8 @@ class HubApp:
 
     def _handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path = path_below_mount(scope)
-        handler = self._handlers.get(path)
+        self._open_mount_points(scope.get("app"))
+        handler = self._table.find(path)
         if handler is None:
             return self._handle_other(path, scope, receive, send)
         if self._watchdog is not None:
@@ -171,12 +184,19 @@ class HubApp:
     async def _handle_other(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
-        elif path == self._readiness_path:
+        elif self._readiness_path is not None and same_path(path, self._readiness_path):
             await PlainTextResponse("ready" if self.ready else "draining", 200 if self.ready else 503)(
                 scope, receive, send
             )
         else:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
+
+    def _open_mount_points(self, app: Any) -> None:
+        """At the start of the application that we are mounted in; without its lifespan, at the first request."""
+        if app is not None and app is not self._mounted_in:
+            self._mounted_in = app
+            if self._table.find("/"):
+                open_mount_points(app, self)
 
     def _add_routes(
         self, routes: Mapping[str, Route], allowed_origins: Sequence[str], trusted_proxies: Sequence[str]
@@ -193,10 +213,10 @@ class HubApp:
         except ConfigurationError as error:
             problems += error.problems
         for path, route in routes.items():
-            if not path.startswith("/") or (path != "/" and path.endswith("/")):
-                problems.append(f"the path {path!r} must begin with a slash and not end with one")
+            if problem := path_problem(path):
+                problems.append(problem)
             try:
-                self._add_route(path.rstrip("/"), route)
+                self._add_route(path, route)
             except ConfigurationError as error:
                 problems += [f"{path}: {problem}" for problem in error.problems]
         if problems:
@@ -210,10 +230,8 @@ class HubApp:
             runtime = self._runtime(route)
             may_change = (route.options or self._options).allow_user_id_change_on_refresh
             endpoint = self._endpoint(runtime.serve, route.transport, runtime.authorize, user_may_change=may_change)
-            self._descriptions.append(describe(path or "/", runtime))
-        self._handlers[path or "/"] = endpoint.connect
-        self._handlers[f"{path}/negotiate"] = endpoint.negotiate
-        self._handlers.setdefault(f"{path}/refresh", endpoint.refresh)  # there may be a hub of that name
+            self._descriptions.append(describe(path, runtime))
+        self._table.add(path, endpoint)
 
     def _endpoint(
         self,

@@ -68,6 +68,12 @@ class ConnectionScope:
         return str(self.raw["path"])
 
     @property
+    def path_params(self) -> Mapping[str, Any]:
+        """The parameters of the path that a framework has mounted the hubs at, as `tenant` of `/{tenant}/hubs`."""
+        found: Mapping[str, Any] = self.raw.get("path_params", {})
+        return found
+
+    @property
     def client(self) -> tuple[str, int] | None:
         """Address and port of the peer, as the ASGI server reports them: behind a proxy, the proxy's."""
         client = self.raw.get("client")

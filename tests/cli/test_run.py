@@ -104,6 +104,19 @@ async def test_a_unix_socket_can_be_listened_on(directory: Path) -> None:
         assert await command.end() == 0
 
 
+@pytest.mark.parametrize("root_path", ["/", "/live", "/live/", "live"])
+async def test_a_root_path_is_the_same_with_a_slash_and_without(directory: Path, root_path: str) -> None:
+    async with hubline(directory, "run", "hubs:hubs", "--port", "0", "--root-path", root_path) as command:
+        url = await command.url()
+        async with httpx.AsyncClient() as http:
+            assert (await http.post(f"{url}/chat/negotiate")).status_code == 200
+        client = await RawWebSocket.open(url, "/chat")
+        assert client.status == 101
+        command.process.terminate()
+        assert await client.messages() == ["close 1000"]
+        assert await command.end() == 0
+
+
 async def test_with_reload_a_changed_file_is_served_anew(directory: Path) -> None:
     async with hubline(directory, "run", "application:app", "--port", "0", "--reload") as command:
         url = await command.url()

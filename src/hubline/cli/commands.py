@@ -90,7 +90,7 @@ def run(
         uds=uds,
         log_level=log_level.value,
         access_log=access_log,
-        root_path=root_path,
+        root_path="/" + root_path.strip("/") if root_path.strip("/") else "",
         forwarded_allow_ips=forwarded_allow_ips,
         reload=reload,
         accelerate=accelerate,
