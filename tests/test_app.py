@@ -542,14 +542,31 @@ async def test_another_user_may_go_on_where_a_refresh_may_change_the_user(
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_only_pages_of_allowed_origins_may_connect(transport: TransportName) -> None:
-    app, _ = app_of({"/chat": chat()}, allowed_origins=["https://a.example", "https://*.b.example"])
-    for origin in ("http://testserver", "https://a.example", "https://x.b.example"):
+    allowed = ["https://a.example", "https://*.b.example", "capacitor://localhost", "moz-extension://*"]
+    app, _ = app_of({"/chat": chat()}, allowed_origins=allowed)
+    for origin in ("http://testserver", "https://x.b.example", "moz-extension://0f2d-0a2c", *allowed[::2]):
         async with connect(app, "/chat", transport=transport, headers={"origin": origin}) as ada:
             assert await ada.invoke("Echo", 1) == 1
-    with pytest.raises(RefusedError) as caught:
-        async with connect(app, "/chat", transport=transport, headers={"origin": "https://evil.example"}):
-            pass
-    assert caught.value.status == 403
+    for origin in ("https://evil.example", "ionic://localhost", "null"):
+        with pytest.raises(RefusedError) as caught:
+            async with connect(app, "/chat", transport=transport, headers={"origin": origin}):
+                pass
+        assert caught.value.status == 403
+
+
+async def test_a_page_without_an_origin_may_connect_where_that_is_said() -> None:
+    app, _ = app_of({"/chat": chat()}, allowed_origins=["null"], allowed_headers=["X-CSRF-Token"])
+    async with connect(app, "/chat", headers={"origin": "null"}) as ada:
+        assert await ada.invoke("Echo", 1) == 1
+    answer = await request(app, "POST", "/chat/negotiate", headers={"origin": "null"})
+    assert answer.headers["access-control-allow-origin"] == "null"
+    preflight = {
+        "origin": "null",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x-requested-with,x-csrf-token",
+    }
+    answer = await request(app, "OPTIONS", "/chat/negotiate", headers=preflight)
+    assert (answer.status, answer.headers["access-control-allow-credentials"]) == (200, "true")
 
 
 @pytest.mark.parametrize(
