@@ -45,7 +45,7 @@ ARROWS: dict[str, str] = {
 THIRD_PARTY: dict[str, str] = {
     # library: the modules (with everything below them) that may import it
     "msgspec": "wire streams server testing transports.endpoint transports.refresh",
-    "starlette": "transports auth app routes",
+    "starlette": "connection transports auth app routes",
     "jwt": "auth.jwt auth.jwks",
     "redis": "backplanes.redis backplanes.redis_envelope runs.redis_log",
     "openai": "models.openai",

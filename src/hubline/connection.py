@@ -10,6 +10,8 @@ from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
+from starlette.requests import cookie_parser
+
 from hubline.wire.codec import TransferFormat
 
 
@@ -94,12 +96,22 @@ class ConnectionScope:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """Header values by lower-case name; several values of one name are joined with a comma."""
+        """Header values by lower-case name; several values of one name are joined with a comma.
+
+        But those of `cookie`, which HTTP/2 sends in pieces, with a semicolon.
+        """
         found: dict[str, str] = {}
         for raw_name, raw_value in self.raw.get("headers", ()):
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            found[name] = f"{found[name]}, {value}" if name in found else value
+            if name in found:
+                value = f"{found[name]}{'; ' if name == 'cookie' else ', '}{value}"
+            found[name] = value
         return found
+
+    @cached_property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by name, as Starlette reads them; of a name that comes twice, the last value."""
+        return cookie_parser(self.headers.get("cookie", ""))
 
     @property
     def wants_events(self) -> bool:

@@ -148,6 +148,21 @@ def test_the_token_in_the_query_counts_only_where_browsers_cannot_send_a_header(
     assert token_of(request("from.the.header", query=query, type="websocket")) == "from.the.header"
 
 
+@pytest.mark.parametrize(
+    ("method", "accept"), [("POST", "*/*"), ("GET", "*/*"), ("GET", "text/event-stream"), ("DELETE", "*/*")]
+)
+@pytest.mark.parametrize("everywhere", [True, False])
+async def test_the_token_in_the_query_can_count_everywhere(method: str, accept: str, everywhere: bool) -> None:
+    bearer = JwtBearer(SECRET, algorithms=["HS256"], query_token_everywhere=everywhere)
+    asked = request(query=f"id=x&access_token={signed()}", method=method, accept=accept)
+    found = await bearer(asked)
+    assert (found is not None) is (everywhere or "event-stream" in accept)
+    other = request(signed(sub="bob"), query=f"access_token={signed()}", method=method)
+    found = await bearer(other)
+    assert found is not None
+    assert found.user_id == "bob", "the header comes first"
+
+
 @pytest.mark.parametrize("value", ["Basic YTpi", "Bearer", "Bearer ", "", "a.b.c"])
 def test_other_headers_hold_no_token(value: str) -> None:
     headers = [(b"authorization", value.encode())]

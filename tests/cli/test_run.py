@@ -237,13 +237,14 @@ async def test_a_token_never_reaches_the_log(directory: Path, level: str, path: 
                 assert answer.status_code == status
                 connection = answer.json()["connectionToken"] if status == 200 else "x"
                 query = {"id": connection, "access_token": token}
+                assert (await http.post("/chat/negotiate", params=query)).status_code == 401  # the header is the place
                 async with http.stream("GET", "/chat", params=query, headers={"Accept": "text/event-stream"}) as events:
                     assert events.status_code == status
-                assert (await http.get("/chat", params=query)).status_code == 401  # a poll: the header is the place
+                assert (await http.get("/chat", params=query)).status_code == 401  # a poll: the same
         command.process.terminate()
         assert await command.end() == 0
     log = "".join(command.log)
-    assert log.count("access_token=[redacted]") >= 6  # two WebSockets, two streams, two polls
+    assert log.count("access_token=[redacted]") >= 8  # two WebSockets, two negotiations, two streams, two polls
     assert "%41ccess_token=[redacted]" in log
     for token in (good, bad):
         assert not [part for part in token.split(".") if part in log]

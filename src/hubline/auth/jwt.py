@@ -30,7 +30,8 @@ class JwtBearer:
     """Says who a request comes from, by its bearer token: for `HubApp(authenticate=…)`.
 
     The token is in the header `Authorization: Bearer …`. Browsers cannot set headers on WebSockets and Server-Sent
-    Events, so there, and only there, official clients send it as `access_token` in the query.
+    Events, so there, and only there, official clients send it as `access_token` in the query. Other clients may send it
+    so with every request: `query_token_everywhere` has it looked for there too.
 
     A token must have `exp`. `nbf`, `iat`, `issuer` and `audience` are checked where they are there or set; a token
     made for some audience is refused where none is set. A token that is not valid makes a stranger, who gets 401 at
@@ -48,6 +49,7 @@ class JwtBearer:
         leeway: float = 30.0,
         user_id_claim: str = "sub",
         role_claims: Sequence[str] = ("role", "roles"),
+        query_token_everywhere: bool = False,
     ) -> None:
         """Give `key`, a shared secret or a public key in PEM, or `jwks_url`, where the issuer publishes its keys.
 
@@ -61,6 +63,7 @@ class JwtBearer:
         if problems:
             raise ConfigurationError([f"JwtBearer: {problem}" for problem in problems])
         self._key = key
+        self._everywhere = query_token_everywhere
         self._keys = jwks.KeySet(jwks_url) if jwks_url is not None else None
         self._algorithms = list(algorithms)
         self._issuer, self._audience, self._leeway = issuer, audience, leeway
@@ -71,7 +74,7 @@ class JwtBearer:
 
     async def __call__(self, scope: ConnectionScope) -> Identity | None:
         """The bearer of the request's token, or None: there is no token, or it is not valid."""
-        token = token_of(scope)
+        token = token_of(scope, everywhere=self._everywhere)
         return None if token is None else await self.identify(token)
 
     async def identify(self, token: str) -> Identity | None:
@@ -116,12 +119,13 @@ class JwtBearer:
         return Identity(None if user is None else str(user), claims, float(claims["exp"]), frozenset(roles))
 
 
-def token_of(scope: ConnectionScope) -> str | None:
-    """The token of a request. In the query it counts only where browsers cannot send a header."""
+def token_of(scope: ConnectionScope, *, everywhere: bool = False) -> str | None:
+    """The token of a request. In the query it counts `everywhere`, or only where browsers cannot send a header."""
     scheme, _, token = scope.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    if scope.raw["type"] == "websocket" or (scope.raw.get("method") == "GET" and scope.wants_events):
+    events = scope.raw.get("method") == "GET" and scope.wants_events
+    if everywhere or scope.raw["type"] == "websocket" or events:
         return scope.query.get("access_token")
     return None
 
