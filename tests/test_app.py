@@ -351,6 +351,27 @@ async def test_sending_from_outside() -> None:
         app.context(chat())
 
 
+def test_a_factory_that_fails_at_start_up_is_told_with_its_path_and_beside_other_mistakes() -> None:
+    failure = LookupError("no database yet")
+
+    def make() -> Hub:
+        raise failure
+
+    async def make_later() -> Hub:
+        return Hub()
+
+    routes = {"/a": make, "/b": make_later, "/c": HubRoute(make), "/d": Stars}
+    with pytest.raises(ConfigurationError) as caught:
+        HubApp(routes)  # type: ignore[arg-type]
+    problems = caught.value.problems
+    raised = "the factory, which is called once at start-up to learn the class of its hub, raised LookupError"
+    assert problems[0] == f"/a: {raised}('no database yet')"
+    assert problems[1].startswith("/b: the factory is `async`")
+    assert problems[2] == f"/c: {raised}('no database yet')"
+    assert problems[3].startswith("/d: Stars.stars")
+    assert caught.value.__cause__ is failure, "its traceback shows where"
+
+
 async def test_a_factory_makes_the_hub_of_each_call() -> None:
     made: list[int] = []
 
@@ -980,3 +1001,53 @@ async def test_a_page_of_a_known_origin_may_refresh_and_others_may_not() -> None
     for origin, status in (("https://ours.example", 404), ("https://theirs.example", 403)):
         answer = await request(app, "POST", "/chat/refresh", headers={"origin": origin})
         assert (answer.status, b"refresh_disabled" in answer.body) == (status, status == 404)
+
+
+# What carries a connection
+
+
+@pytest.mark.parametrize(
+    ("transport", "carried_by"),
+    [
+        ("websocket", Transport.WEB_SOCKETS),
+        ("sse", Transport.SERVER_SENT_EVENTS),
+        ("long_polling", Transport.LONG_POLLING),
+    ],
+)
+async def test_a_hub_and_a_raw_connection_know_their_transport(transport: TransportName, carried_by: Transport) -> None:
+    seen: list[Transport | None] = []
+    asked: list[Transport | None] = []
+
+    class Noting(Hub):
+        async def on_connected(self) -> None:
+            seen.append(self.context.transport)
+
+        async def which(self) -> str:
+            seen.append(self.context.scope.transport)
+            return self.context.transport.value
+
+        async def on_disconnected(self, error: Exception | None) -> None:
+            seen.append(self.context.transport)
+
+    async def serve(connection: TransportConnection) -> None:
+        seen.append(connection.transport)
+
+    def authenticate(scope: ConnectionScope) -> Identity:
+        asked.append(scope.transport)
+        return Identity("ada", expires_at=4e9 + len(asked))
+
+    app, _ = app_of(
+        {"/chat": Noting, "/raw": ConnectionRoute(serve)},
+        authenticate=authenticate,
+        transport=TransportOptions(authentication_refresh=True),
+    )
+    async with connect(app, "/chat", transport=transport) as ada:
+        assert await ada.invoke("Which") == carried_by.value
+        token = next(iter(app._registry)).token
+        assert (await request(app, "POST", "/chat/refresh", query=f"id={token}")).status == 200
+        assert await ada.invoke("Which") == carried_by.value, "a refresh changes who it is, and nothing else"
+    async with connect_raw(app, "/raw", transport=transport):
+        await settle()
+    await settle()
+    assert seen == [carried_by] * 5
+    assert set(asked) == {None}, "nothing is carried while it is asked who that is"

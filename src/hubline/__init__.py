@@ -2,7 +2,7 @@
 
 from hubline.app import HubApp, HubContext
 from hubline.auth.policies import PolicyContext, all_of, allow_anonymous, any_of, authorize
-from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity, TransportConnection
+from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity, Transport, TransportConnection
 from hubline.errors import (
     BindingError,
     ConfigurationError,
@@ -25,7 +25,7 @@ from hubline.server.injection import Depends
 from hubline.server.invocations import Cancellation
 from hubline.server.marks import hidden, hub_method
 from hubline.server.options import HubOptions
-from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.options import TransportOptions
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
 

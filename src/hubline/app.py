@@ -204,6 +204,7 @@ class HubApp:
         self, routes: Mapping[str, Route], origins: tuple[Sequence[str], Sequence[str]], trusted_proxies: Sequence[str]
     ) -> None:
         problems: list[str] = []
+        cause: BaseException | None = None
         if inspect.iscoroutinefunction(self._user_id):
             problems.append("user_id must be a plain function; what it has to wait for belongs into authenticate")
         try:
@@ -221,8 +222,9 @@ class HubApp:
                 self._add_route(path, route)
             except ConfigurationError as error:
                 problems += [f"{path}: {problem}" for problem in error.problems]
+                cause = cause or error.__cause__
         if problems:
-            raise ConfigurationError(list(dict.fromkeys(problems)))
+            raise ConfigurationError(list(dict.fromkeys(problems))) from cause
 
     def _add_route(self, path: str, route: Route) -> None:
         if isinstance(route, ConnectionRoute):

@@ -6,6 +6,7 @@ import functools
 import ipaddress
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qsl
@@ -13,6 +14,21 @@ from urllib.parse import parse_qsl
 from starlette.requests import cookie_parser
 
 from hubline.wire.codec import TransferFormat
+
+_TEXT, _ALL = frozenset({TransferFormat.TEXT}), frozenset(TransferFormat)
+
+
+class Transport(Enum):
+    """A way to carry a connection; the values are those of the negotiate response, the order is the one offered."""
+
+    WEB_SOCKETS = "WebSockets"
+    SERVER_SENT_EVENTS = "ServerSentEvents"
+    LONG_POLLING = "LongPolling"
+
+    @property
+    def transfer_formats(self) -> frozenset[TransferFormat]:
+        """What it can carry."""
+        return _TEXT if self is Transport.SERVER_SENT_EVENTS else _ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,8 @@ class ConnectionScope:
         self.identity = identity
         self.user_id = identity.user_id if identity is not None else None
         """What `clients.user(…)` goes by: the identity's, or what `HubApp(user_id=…)` says."""
+        self.transport: Transport | None = None
+        """What carries the connection that this request opened; `None` before, as in `authenticate`."""
         self.address = address or (self.client[0] if self.client else None) or None
         """The client's address, as far as it can be trusted: `HubApp(trusted_proxies=…)` says whose word counts.
 
@@ -166,6 +184,10 @@ class TransportConnection(Protocol):
     @property
     def scope(self) -> ConnectionScope:
         """The request that opened the connection. An authentication refresh puts another object in its place."""
+
+    @property
+    def transport(self) -> Transport:
+        """What carries the connection, from its first byte to its last."""
 
     @property
     def transfer_formats(self) -> frozenset[TransferFormat]:

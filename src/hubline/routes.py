@@ -24,9 +24,10 @@ Handler: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class HubRoute:
-    """A hub at a path, with settings of its own. `hub` is a class, or a function that makes one for each call.
+    """A hub at a path, with settings of its own. `hub` is a class, or a plain function that makes a hub for each call.
 
-    `filters` stand inside those of the app.
+    Such a function is also called once when the app is made, to learn the class. `filters` stand inside those of the
+    app.
     """
 
     hub: type[Hub[Any]] | HubFactory
@@ -50,9 +51,20 @@ Route: TypeAlias = type[Hub[Any]] | HubFactory | HubRoute | ConnectionRoute
 
 
 def class_and_factory(hub: type[Hub[Any]] | HubFactory) -> tuple[type[Hub[Any]], HubFactory]:
-    """The class that will be inspected. A factory is called once to learn it; nothing of that hub runs."""
+    """The class that will be inspected. A factory is called once to learn it; nothing of that hub runs.
+
+    Raises ConfigurationError for what is no hub, or whatever a factory raises.
+    """
     if not isinstance(hub, type):
-        made = hub()
+        if inspect.iscoroutinefunction(hub):
+            raise ConfigurationError(
+                ["the factory is `async`: make it a plain function, which is called for each call"]
+            )
+        try:
+            made = hub()
+        except Exception as error:
+            problem = f"the factory, which is called once at start-up to learn the class of its hub, raised {error!r}"
+            raise ConfigurationError([problem]) from error
         if not isinstance(made, Hub):
             raise ConfigurationError([f"the factory makes a {type(made).__qualname__}, not a hubline.Hub"])
         return type(made), hub

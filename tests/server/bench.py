@@ -12,7 +12,7 @@ import msgspec
 
 from hubline._tasks import TaskOwner
 from hubline.auth.policies import Policies, Policy
-from hubline.connection import ConnectionScope, Feed, Heartbeat, Identity
+from hubline.connection import ConnectionScope, Feed, Heartbeat, Identity, Transport
 from hubline.errors import ConnectionClosed
 from hubline.server.filters import HubFilter
 from hubline.server.hub import Hub
@@ -33,6 +33,7 @@ class FakeTransport:
 
     def __init__(self, connection_id: str, scope: ConnectionScope, *, inherent_keep_alive: bool = False) -> None:
         self.id, self.scope = connection_id, scope
+        self.transport = Transport.LONG_POLLING if inherent_keep_alive else Transport.WEB_SOCKETS
         self.transfer_formats = frozenset(TransferFormat)
         self.has_inherent_keep_alive = inherent_keep_alive
         self.lost = self.expired = False

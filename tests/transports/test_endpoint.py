@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hubline.connection import ConnectionScope, Identity, TransportConnection
+from hubline.connection import ConnectionScope, Identity, Transport, TransportConnection
 from hubline.transports.endpoint import HubEndpoint
-from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.options import TransportOptions
 from tests.transports.conftest import Sites
 from tests.transports.driver import ManualClock, Request, Site, Socket, settle
 

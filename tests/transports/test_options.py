@@ -1,7 +1,8 @@
 import pytest
 
+from hubline.connection import Transport
 from hubline.errors import ConfigurationError
-from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.options import TransportOptions
 from hubline.wire.codec import TransferFormat
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from hubline.connection import ConnectionScope, Identity, TransportConnection
+from hubline.connection import ConnectionScope, Identity, Transport, TransportConnection
 from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
-from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.options import TransportOptions
 from hubline.transports.pipe import Pipe, State
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet

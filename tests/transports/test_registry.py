@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from hubline.connection import ConnectionScope, Identity, TransportConnection
+from hubline.connection import ConnectionScope, Identity, Transport, TransportConnection
 from hubline.errors import ConnectionClosed
 from hubline.transports.caps import NoRoom
-from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.options import TransportOptions
 from hubline.transports.pipe import Pipe
 from hubline.transports.registry import ConnectionRegistry, RegistryStatistics
 from hubline.wire.packet import Packet

@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
-from hubline.connection import ConnectionScope, Identity, query_pairs
+from hubline.connection import ConnectionScope, Identity, Transport, query_pairs
 from hubline.transports.addresses import Addresses
 from hubline.transports.caps import NoRoom
 from hubline.transports.frames import offered
 from hubline.transports.long_polling import LongPollingTransport
-from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.options import TransportOptions
 from hubline.transports.pipe import Pipe, Serve, State
 from hubline.transports.posting import take_body
 from hubline.transports.refresh import answer_refresh, lifetime, refresh, rejected
@@ -227,7 +227,7 @@ class HubEndpoint:
 
     async def _post(self, connection_scope: ConnectionScope, scope: Scope, receive: Receive, send: Send) -> None:
         pipe = self._find(connection_scope)
-        if pipe.transport is Transport.WEB_SOCKETS:
+        if pipe.carried_by is Transport.WEB_SOCKETS:
             raise Refused(plain(405, "POST requests are not allowed for WebSocket connections."))
         self._compare_user(pipe, connection_scope)
         response = await take_body(pipe.inbox, receive)
@@ -235,7 +235,7 @@ class HubEndpoint:
 
     async def _delete(self, connection_scope: ConnectionScope, scope: Scope, receive: Receive, send: Send) -> None:
         pipe = self._find(connection_scope)
-        if pipe.transport is not Transport.LONG_POLLING:
+        if pipe.carried_by is not Transport.LONG_POLLING:
             raise Refused(plain(400, "Cannot terminate this connection using the DELETE endpoint."))
         if self._options.same_user:
             self._compare_user(pipe, connection_scope)
@@ -263,7 +263,7 @@ class HubEndpoint:
         if pipe.state is State.WAITING:
             self._registry.carry(pipe, transport, scope)
             return True
-        if pipe.transport is not transport:
+        if pipe.carried_by is not transport:
             raise Refused(plain(400, "Cannot change transports mid-connection"))
         if transport is not Transport.LONG_POLLING:
             raise Refused(plain(409))

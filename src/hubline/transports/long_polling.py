@@ -8,10 +8,9 @@ from functools import partial
 from starlette.types import Receive, Scope, Send
 
 from hubline._tasks import TaskOwner, wake_up
-from hubline.connection import ConnectionScope
+from hubline.connection import ConnectionScope, Transport
 from hubline.transports.departure import watched
 from hubline.transports.interrupt import Interrupt, Interrupted
-from hubline.transports.options import Transport
 from hubline.transports.outbox import joined
 from hubline.transports.pipe import Pipe, Serve, State
 from hubline.transports.posting import disconnected

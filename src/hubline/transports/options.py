@@ -2,31 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Literal, TypeAlias, get_args
 
-from hubline.connection import AuthenticationRefresh
+from hubline.connection import AuthenticationRefresh, Transport
 from hubline.errors import ConfigurationError
-from hubline.wire.codec import TransferFormat
 
 OutboxPolicy = Literal["close", "drop_oldest", "latest"]
 RefreshCallback: TypeAlias = Callable[[AuthenticationRefresh], bool | Awaitable[bool]]
-
-
-_TEXT, _ALL = frozenset({TransferFormat.TEXT}), frozenset(TransferFormat)
-
-
-class Transport(Enum):
-    """A way to carry a connection; the values are those of the negotiate response, the order is the one offered."""
-
-    WEB_SOCKETS = "WebSockets"
-    SERVER_SENT_EVENTS = "ServerSentEvents"
-    LONG_POLLING = "LongPolling"
-
-    @property
-    def transfer_formats(self) -> frozenset[TransferFormat]:
-        """What it can carry."""
-        return _TEXT if self is Transport.SERVER_SENT_EVENTS else _ALL
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,10 +9,10 @@ from enum import Enum
 from typing import Any, Protocol, TypeAlias
 
 from hubline._clock import Clock
-from hubline.connection import ConnectionScope, Feed, Heartbeat, TransportConnection
+from hubline.connection import ConnectionScope, Feed, Heartbeat, Transport, TransportConnection
 from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
 from hubline.transports.inbox import Inbox
-from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import Outbox
 from hubline.wire.codec import TransferFormat
 
@@ -79,6 +79,7 @@ class Pipe:
         "_refreshes",
         "_scope",
         "_write_seen",
+        "carried_by",
         "carrier",
         "clock",
         "drain",
@@ -93,7 +94,6 @@ class Pipe:
         "terminated",
         "token",
         "transfer_format",
-        "transport",
         "write",
     )
 
@@ -103,7 +103,8 @@ class Pipe:
         self.options = options
         self.clock = clock
         self.state = State.WAITING
-        self.transport: Transport | None = None
+        self.carried_by: Transport | None = None
+        """`None` until a request opens the connection."""
         self.terminated = False
         self.expired = False
         self.quiet_until = 0.0
@@ -136,12 +137,17 @@ class Pipe:
         return self._scope
 
     @property
+    def transport(self) -> Transport:
+        assert self.carried_by is not None, "nobody sees a connection before a transport carries it"
+        return self.carried_by
+
+    @property
     def transfer_formats(self) -> frozenset[TransferFormat]:
-        return self.transport.transfer_formats if self.transport is not None else frozenset()
+        return self.carried_by.transfer_formats if self.carried_by is not None else frozenset()
 
     @property
     def has_inherent_keep_alive(self) -> bool:
-        return self.transport is Transport.LONG_POLLING
+        return self.carried_by is Transport.LONG_POLLING
 
     @property
     def lost(self) -> bool:
@@ -183,7 +189,7 @@ class Pipe:
 
     def carry(self, transport: Transport, scope: ConnectionScope) -> None:
         """A request of this transport carries the connection from now on."""
-        self.transport = transport
+        self.carried_by = scope.transport = transport
         self.state = State.ACTIVE
         self._deadline = None
         if self._scope is None:
