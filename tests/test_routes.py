@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Host, Mount, Route
+from starlette.routing import Host, Mount, Route, Router
 
 from hubline import ConfigurationError, Hub, HubApp
 from hubline.routes import path_below_mount
@@ -183,6 +183,13 @@ async def test_a_mount_is_found_behind_middleware_below_other_mounts_and_once() 
             assert (await request(served, "GET", "/own")).body == b"the application's own"
             assert await asked_at(served, "/own", negotiate=False) == "/own"
     assert len(inner.routes) == 2
+
+
+async def test_mounted_in_a_router_without_an_application() -> None:
+    hubs = HubApp({"/": Where, "/chat": Elsewhere})
+    async with running(Router(routes=[Mount("/hubs", hubs)], lifespan=hubs.lifespan)) as served:
+        for path in ("/hubs/chat", "/hubs/", "/hubs"):
+            assert await asked_at(served, path) == path
 
 
 async def test_an_application_without_a_hub_at_its_root_changes_nothing_where_it_is_mounted() -> None:

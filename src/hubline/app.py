@@ -175,7 +175,7 @@ class HubApp:
 
     def _handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path = path_below_mount(scope)
-        self._open_mount_points(scope.get("app"))
+        self._open_mount_points(scope.get("router"))
         handler = self._table.find(path)
         if handler is None:
             return self._handle_other(path, scope, receive, send)
