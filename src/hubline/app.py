@@ -65,11 +65,11 @@ class HubApp:
     `authenticate` says who a request comes from, before anything else is done for it; without it, the user that an
     `AuthenticationMiddleware` of Starlette has found. `user_id` says by which name `clients.user(…)` finds
     a connection, which keeps the one of its first request; without it, the identity's. `allowed_origins` are the web
-    pages that may connect besides those of the same origin; it sets up CORS for them. `allowed_headers` are those that
-    they may send besides what official clients do. `trusted_proxies` are the
-    addresses and networks whose `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are
-    given to clients to leave at shutdown. `readiness_path` answers 200, and 503 once draining has begun. An `async
-    def` method that blocks the loop for longer than `blocking_warning` seconds is named in the log.
+    pages that may connect besides those of the same origin; it sets up CORS for them. `allowed_headers` are what
+    they may send besides the headers of official clients. `trusted_proxies` are the addresses and networks whose
+    `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are given to clients to leave at
+    shutdown. `readiness_path` answers 200, and 503 once draining has begun. An `async def` method that blocks the loop
+    for longer than `blocking_warning` seconds is named in the log.
 
     Raises:
         ConfigurationError: with every mistake in all hubs and settings.
@@ -107,7 +107,7 @@ class HubApp:
         self._table = RoutingTable()
         self._mounted_in: Any = None
         self._origins, self._addresses = Origins(), Addresses()
-        self._add_routes(routes, (allowed_origins, allowed_headers), trusted_proxies)
+        self._add_routes(routes, lambda: Origins(allowed_origins, allowed_headers), lambda: Addresses(trusted_proxies))
         self._watchdog = self._make_watchdog(blocking_warning)
         self._app: ASGIApp = self._origins.cors(self._handle)
         self._router = Router(lifespan=self.lifespan)
@@ -201,18 +201,18 @@ class HubApp:
                 open_mount_points(app, self)
 
     def _add_routes(
-        self, routes: Mapping[str, Route], origins: tuple[Sequence[str], Sequence[str]], trusted_proxies: Sequence[str]
+        self, routes: Mapping[str, Route], origins: Callable[[], Origins], addresses: Callable[[], Addresses]
     ) -> None:
         problems: list[str] = []
         cause: BaseException | None = None
         if inspect.iscoroutinefunction(self._user_id):
             problems.append("user_id must be a plain function; what it has to wait for belongs into authenticate")
         try:
-            self._origins = Origins(*origins)
+            self._origins = origins()
         except ConfigurationError as error:
             problems += error.problems
         try:
-            self._addresses = Addresses(trusted_proxies)
+            self._addresses = addresses()
         except ConfigurationError as error:
             problems += error.problems
         for path, route in routes.items():
