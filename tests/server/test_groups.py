@@ -51,11 +51,6 @@ def test_who_is_reached(index: LocalIndex[Member], recipients: Recipients, reach
     assert "".join(member.id for member in index.members(recipients)) == reached
 
 
-def test_an_empty_name_among_several_groups_is_an_error(index: LocalIndex[Member]) -> None:
-    with pytest.raises(HubError, match=r"^Cannot send to an empty group name\.$"):
-        index.members(Groups(("g", "")))
-
-
 @pytest.mark.statement(155)
 def test_joining_twice_and_leaving_what_one_is_not_in(index: LocalIndex[Member]) -> None:
     index.join("a", "g")
