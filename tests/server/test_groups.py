@@ -2,7 +2,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from hubline.errors import HubError
 from hubline.server.groups import LocalIndex
 from hubline.server.recipients import All, Connections, Groups, Recipients, Users
 

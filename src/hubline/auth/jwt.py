@@ -64,7 +64,7 @@ class JwtBearer:
         """
         problems = _problems(key, jwks_url, algorithms)
         if audience is not None and not verify_audience:
-            problems.append("`audience` says who tokens must be for, and `verify_audience=False` that it does not matter")
+            problems.append("`audience` says whom tokens must be for, `verify_audience=False` that it does not matter")
         if problems:
             raise ConfigurationError([f"JwtBearer: {problem}" for problem in problems])
         self._key = key
