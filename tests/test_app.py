@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -940,3 +941,35 @@ async def test_a_page_of_a_known_origin_may_refresh_and_others_may_not() -> None
     for origin, status in (("https://ours.example", 404), ("https://theirs.example", 403)):
         answer = await request(app, "POST", "/chat/refresh", headers={"origin": origin})
         assert (answer.status, b"refresh_disabled" in answer.body) == (status, status == 404)
+
+
+@dataclass
+class Note:
+    written_by: str
+
+
+class Notes(Hub):
+    async def keep(self, note: Note) -> list[Note]:
+        await self.clients.all.send("Kept", note)
+        return [note]
+
+    async def many(self) -> AsyncIterator[Note]:
+        yield Note("Ada")
+
+
+class Others(Notes):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("protocol", "by_codec"), [("json", {"writtenBy": "Ada"}), ("messagepack", {"WrittenBy": "Ada"})]
+)
+async def test_each_hub_says_how_fields_are_called(protocol: ProtocolName, by_codec: dict[str, str]) -> None:
+    as_written = HubRoute(Others, options=HubOptions(field_names="as_written"))
+    app = HubApp({"/notes": Notes, "/others": as_written})
+    for path, expected in (("/notes", by_codec), ("/others", {"written_by": "Ada"})):
+        async with connect(app, path, protocol=protocol) as client:
+            for sent in ({"writtenBy": "Ada"}, {"written_by": "Ada"}, {"WRITTENBY": "Ada"}):
+                assert await client.invoke("Keep", sent) == [expected]
+                assert await client.expect("Kept") == [expected]
+            assert [item async for item in client.stream("Many")] == [expected]

@@ -65,7 +65,7 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 2150,
+    "wire": 2250,
     "transports": 2850,
     "server": 2850,
     "auth": 600,

@@ -6,15 +6,17 @@ a running server. Where it is laxer than JSON (it ignores text behind a message)
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, TypeVar
 
-from msgspec import UNSET, DecodeError, Raw
+from msgspec import UNSET, DecodeError, Raw, Struct, inspect, to_builtins
 from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
 from hubline.errors import RemoteProtocolError
 from hubline.wire.codec import Splitter, TransferFormat
 from hubline.wire.framing import RECORD_SEPARATOR, RecordSplitter
+from hubline.wire.incoming import holds
 from hubline.wire.json_faults import refuse, repair
 from hubline.wire.messages import (
     Ack,
@@ -27,7 +29,7 @@ from hubline.wire.messages import (
     StreamInvocation,
     StreamItem,
 )
-from hubline.wire.names import OutgoingNames, camel_case
+from hubline.wire.names import FieldNames, OutgoingNames, Write, as_written, camel_case
 from hubline.wire.reading import read_custom, value_reader
 
 T = TypeVar("T")
@@ -49,9 +51,14 @@ class JsonCodec:
     name = "json"
     transfer_format = TransferFormat.TEXT
 
-    def __init__(self) -> None:
-        self._named = OutgoingNames(camel_case, pydantic_mode="json", special={})
-        self._encode = Encoder(enc_hook=self._named.unknown, decimal_format="number").encode
+    def __init__(self, *, field_names: FieldNames = "by_codec") -> None:
+        self._named = OutgoingNames(
+            camel_case if field_names == "by_codec" else as_written,
+            pydantic_mode="json",
+            special={Decimal: _number},
+            left_alone=self._left_alone,
+        )
+        self._encode = Encoder(enc_hook=self._named.unknown, decimal_format="string").encode
         self._decode = Decoder(Message).decode
 
     def splitter(self, limit: int | None) -> Splitter:
@@ -95,6 +102,20 @@ class JsonCodec:
 
     def reader(self, kind: type[T]) -> Callable[[Raw], T]:
         return value_reader(kind, decoder=_decoder, rename=camel_case, text_keys=True)
+
+    def _left_alone(self, kind: type[Struct]) -> Write | None:
+        """How to write a Struct that keeps its names. Decimals in it are numbers, as everywhere, and looked for."""
+        if not holds(kind, inspect.DecimalType, inspect.AnyType):
+            return None
+        return lambda value: self._named(to_builtins(value, builtin_types=(Decimal,), enc_hook=self._named.unknown))
+
+
+def _number(value: Decimal) -> Raw | None:
+    """A Decimal as a number with all its digits. What is none is null, as of floats: JSON has no word for it.
+
+    The encoder itself writes texts, so that one which nobody has looked at, as a key, is valid JSON in any case.
+    """
+    return Raw(str(value)) if value.is_finite() else None
 
 
 def _decoder(kind: Any) -> Callable[[Raw], Any]:
