@@ -405,8 +405,8 @@ def test_classes_that_are_made_for_each_call_are_let_go(codec: JsonCodec | Messa
             case "dataclass":
                 return dataclasses.make_dataclass(name, ["the_number"])(number)
             case "named tuple":
-                made: Any = namedtuple(name, ["the_number"])
-                return made(number)
+                make_one: Any = namedtuple
+                return make_one(name, ["the_number"])(number)
             case "struct":
                 return msgspec.defstruct(name, ["the_number"])(number)
             case "pydantic":
