@@ -14,7 +14,7 @@ import pytest
 from msgspec import Raw, Struct, ValidationError
 
 from hubline.wire.codec import Codec
-from hubline.wire.foreign import attrs_fields, is_pydantic_dataclass, is_pydantic_model
+from hubline.wire.foreign import attribute_names, is_pydantic_dataclass, is_pydantic_model
 from hubline.wire.json import JsonCodec
 from hubline.wire.messages import Completion
 from hubline.wire.msgpack import MessagePackCodec
@@ -136,7 +136,7 @@ def test_they_are_known_without_importing_their_libraries() -> None:
         False,
     ]
     assert is_pydantic_model(pydantic.BaseModel)
-    assert attrs_fields(Place) is None
+    assert [attribute_names(kind) for kind in (Place, Fixed, int)] == [("street_name",), ("the_name",), ()]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,8 @@ def test_an_alias_is_the_name_on_the_wire_in_both_directions(codec: Codec) -> No
 
 
 def test_an_ordinary_dataclass_that_derives_from_one_is_validated_too(codec: Codec) -> None:
-    assert codec.reader(Derived)(sent(codec, {"howMany": 1, "extraField": 3})).extra_field == 3
+    value = Derived(2, extra_field=3)
+    assert codec.reader(Derived)(written(codec, value)) == value
     with pytest.raises(ValidationError, match="greater than 0"):
         codec.reader(Derived)(sent(codec, {"howMany": 0}))
 

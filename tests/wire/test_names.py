@@ -361,6 +361,11 @@ def test_what_json_has_no_number_for_is_null_wherever_it_is(place: Any, value: A
             Priced(Decimal(1), {"a": Renamed("x")}),
             '{"the-price":1,"inner-things":{"a":{"first-name":"x","inner-person":null}}}',
         ),
+        (Priced(Decimal(1), Raw(b'{"a":[1.10,"x"]}')), '{"the-price":1,"inner-things":{"a":[1.10,"x"]}}'),
+        (Renamed("x", [Raw(b"1.10")]), '{"first-name":"x","inner-person":[1.10]}'),
+        (Renamed("x", Shout("y")), '{"first-name":"x","inner-person":"y"}'),
+        (Renamed("x", Money.ONE), '{"first-name":"x","inner-person":1.50}'),
+        (Renamed("x", Single(Decimal(1))), '{"first-name":"x","inner-person":{"only_one":1}}'),
         (Money.ONE, "1.50"),
         (Money.UNKNOWN, "null"),
         ({Decimal("1.5"): 1, Decimal("NaN"): 2}, '{"1.5":1,"NaN":2}'),
@@ -388,6 +393,17 @@ def test_what_has_no_form_is_an_error_of_the_call(value: Any, in_both: bool) -> 
         for message in (Completion(invocation_id="1", result=value), Invocation(target="T", arguments=([value],))):
             with pytest.raises((TypeError, ValueError, OverflowError)):
                 codec.encode(message)
+
+
+@pytest.mark.parametrize("place", [lambda raw: raw, lambda raw: [raw], lambda raw: Single({"a": raw})])
+def test_what_the_application_encoded_itself_is_looked_at(place: Any) -> None:
+    good = {JSON: b'{"a":1.10}', MESSAGEPACK: b"\x81\xa1a\x01"}
+    bad = {JSON: [b"NaN", b"", b"{", b"1 2", b'"\xff"', b'"\x1e"'], MESSAGEPACK: [b"", b"\x91", b'{"a":1}', b"\xc1"]}
+    for codec in (JSON, MESSAGEPACK):
+        assert good[codec] in codec.encode(Completion(invocation_id="1", result=place(Raw(good[codec]))))
+        for payload in bad[codec]:
+            with pytest.raises(ValueError, match=r"a Raw holds no|utf-8"):
+                codec.encode(Completion(invocation_id="1", result=place(Raw(payload))))
 
 
 def test_structs_that_can_hold_no_decimals_are_not_looked_into() -> None:

@@ -5,7 +5,8 @@ classes an application uses, that library it has imported.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import fields as dataclass_fields
 from dataclasses import is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -24,10 +25,15 @@ def is_pydantic_dataclass(kind: Any) -> bool:
     return isinstance(kind, type) and is_dataclass(kind) and hasattr(kind, "__pydantic_validator__")
 
 
-def attrs_fields(kind: type) -> tuple[str, ...] | None:
-    """The names of an attrs class' attributes; `None` if it is no such class."""
-    attributes: Iterable[Any] | None = getattr(kind, "__attrs_attrs__", None)
-    return None if attributes is None else tuple(attribute.name for attribute in attributes)
+def attribute_names(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass or of an attrs class, in order; none for anything else."""
+    if is_dataclass(kind):
+        return tuple(field.name for field in dataclass_fields(kind))
+    return tuple(attribute.name for attribute in getattr(kind, "__attrs_attrs__", ()))
+
+
+def is_attrs(kind: type) -> bool:
+    return hasattr(kind, "__attrs_attrs__")
 
 
 def pydantic_adapter(kind: type) -> Any:
@@ -57,6 +63,8 @@ def refuse_what_is_skipped(kind: Any) -> None:
 
 
 def _skipped(kind: Any, path: str, seen: set[int]) -> Iterator[str]:
+    while hasattr(kind, "__value__"):  # what `type Name = …` makes
+        kind = kind.__value__
     if get_origin(kind) is Annotated:
         place = f" ({path})" if path else ""
         for mark in get_args(kind)[1:]:
@@ -78,7 +86,7 @@ def _skipped(kind: Any, path: str, seen: set[int]) -> Iterator[str]:
 def _hints(cls: type) -> dict[str, Any]:
     if issubclass(cls, Struct):
         return {field.name: field.type for field in fields(cls)}
-    if is_dataclass(cls) or hasattr(cls, "__attrs_attrs__") or hasattr(cls, "__total__") or hasattr(cls, "_fields"):
+    if is_dataclass(cls) or is_attrs(cls) or hasattr(cls, "__total__") or hasattr(cls, "_fields"):
         try:
             return get_type_hints(cls, include_extras=True)
         except Exception:  # hints that are text can fail in every way that code can; msgspec says so itself

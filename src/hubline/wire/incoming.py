@@ -203,7 +203,7 @@ class _Preparation:
             if self._rename is not None and self._is_renamed(info):
                 exact[self._rename(name)] = folded[self._rename(name).lower()] = entry
             exact[entry[0]] = entry
-        for name, entry in entries if self._is_renamed(info) else ():
+        for name, entry in entries if aliases or self._is_renamed(info) else ():
             exact.setdefault(name, entry)
             folded.setdefault(name.lower(), entry)
         return self._objects[id(info)]

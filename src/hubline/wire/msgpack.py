@@ -32,6 +32,8 @@ from hubline.wire.reading import read_custom, value_reader
 
 T = TypeVar("T")
 
+_any_value = Decoder(Raw).decode
+
 
 class MessagePackCodec:
     """Messages as MessagePack arrays, each behind its length."""
@@ -41,7 +43,7 @@ class MessagePackCodec:
 
     def __init__(self, *, field_names: FieldNames = "by_codec") -> None:
         rename = pascal_case if field_names == "by_codec" else as_written
-        self._named = OutgoingNames(rename, pydantic_mode="python", special={datetime: _with_zone})
+        self._named = OutgoingNames(rename, pydantic_mode="python", special={datetime: _with_zone, Raw: _checked})
         self._encode = Encoder(enc_hook=self._named.unknown).encode
         self._decode = Decoder(Form).decode
 
@@ -107,6 +109,15 @@ def _decoder(kind: Any) -> Callable[[Raw], Any]:
 
 def _mend(raw: Raw) -> Raw:
     return Raw(within_the_last_second(bytes(raw)))
+
+
+def _checked(value: Raw) -> Raw:
+    """What the application has encoded itself. A mistake there would cost every client its connection."""
+    try:
+        _any_value(value)
+    except DecodeError as error:
+        raise ValueError(f"a Raw holds no MessagePack value: {error}") from error
+    return value
 
 
 def _with_zone(moment: datetime) -> datetime:

@@ -10,9 +10,9 @@ System.Text.Json does here.
 Values without such objects pay next to nothing: a look at their type.
 """
 
-import dataclasses
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -23,7 +23,7 @@ from uuid import UUID
 from msgspec import UNSET, Raw, Struct, UnsetType, defstruct, field
 from msgspec.structs import FieldInfo, fields
 
-from hubline.wire.foreign import attrs_fields, is_pydantic_dataclass, is_pydantic_model, pydantic_adapter
+from hubline.wire.foreign import attribute_names, is_attrs, is_pydantic_dataclass, is_pydantic_model, pydantic_adapter
 
 Write: TypeAlias = Callable[[Any], Any]
 
@@ -134,10 +134,8 @@ class OutgoingNames:
             return lambda model: self(model.model_dump(mode=self._pydantic_mode, by_alias=True))
         if is_pydantic_dataclass(kind):
             return self._pydantic_writer(kind)
-        if dataclasses.is_dataclass(kind):
-            return self._object_writer(kind, [(each.name, Any) for each in dataclasses.fields(kind)], omit=False)
-        if (attributes := attrs_fields(kind)) is not None:
-            return self._object_writer(kind, [(name, Any) for name in attributes], omit=False)
+        if is_dataclass(kind) or is_attrs(kind):
+            return self._object_writer(kind, [(name, Any) for name in attribute_names(kind)], omit=False)
         if issubclass(kind, Enum) and any(isinstance(each.value, Decimal) for each in kind):
             return lambda member: self(member.value)
         if issubclass(kind, Struct):
@@ -161,10 +159,13 @@ class OutgoingNames:
         aliases = {name: each.serialization_alias for name, each in known.items() if each.serialization_alias}
         decorators: Any = kind.__pydantic_decorators__  # type: ignore[attr-defined]
         if not (decorators.field_serializers or decorators.model_serializers or decorators.computed_fields):
-            kept = [(name, Any) for name, each in known.items() if not each.exclude]
+            kept = [(name, Any) for name in attribute_names(kind) if name not in known or not known[name].exclude]
             return self._object_writer(kind, kept, omit=False, aliases=aliases)
         dump = pydantic_adapter(kind).dump_python
-        wire_names = {name: aliases.get(name, self._rename(name)) for name in (*known, *decorators.computed_fields)}
+        wire_names = {
+            name: aliases.get(name, self._rename(name))
+            for name in (*attribute_names(kind), *decorators.computed_fields)
+        }
 
         def write(value: Any) -> Any:
             found = dump(value, mode=self._pydantic_mode, by_alias=False)

@@ -5,7 +5,8 @@ second step: decode, prepare, convert. Types with dates take it only when the fi
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
 from msgspec import DecodeError, Raw, ValidationError, convert, inspect
 
@@ -40,35 +41,23 @@ def value_reader(
 
     prepare = preparation(kind, rename, base64=text_keys)
     decode = decoder(kind) if prepare is None else two_steps(prepare)
-    dates = preparation(kind, rename, lenient=True, base64=text_keys)
-    if dates is not None and holds(kind, inspect.DateTimeType):
+    again: Callable[[Raw], Any] | None = None
+    if holds(kind, inspect.DateTimeType) and (dates := preparation(kind, rename, lenient=True, base64=text_keys)):
         again = two_steps(dates)
     elif mend is not None and holds(kind, inspect.AnyType):
         again = decode
-    else:
-        return _worded(decode)
 
     def read(raw: Raw) -> T:
         try:
             value: T = decode(raw)
         except _MALFORMED as error:
-            try:
-                value = again(raw if mend is None else mend(raw))
-            except _MALFORMED:
-                raise error from None
-        return value
-
-    return _worded(read)
-
-
-def _worded(decode: Callable[[Raw], T]) -> Callable[[Raw], T]:
-    def read(raw: Raw) -> T:
-        try:
-            return decode(raw)
-        except ValidationError:
-            raise
-        except _MALFORMED as error:
+            if again is not None:
+                with suppress(*_MALFORMED):
+                    return cast("T", again(raw if mend is None else mend(raw)))
+            if isinstance(error, ValidationError):
+                raise
             raise ValidationError(f"the value is malformed: {error}") from error
+        return value
 
     return read
 
