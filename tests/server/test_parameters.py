@@ -132,6 +132,8 @@ def test_what_a_mark_asks_for_in_vain(function: Callable[..., Any], text: str) -
         (Annotated[dict[str, Any], MARK] | None, "has its `Depends` inside of its type"),
         (list[Annotated[dict[str, Any], fastapi.Depends(current_user)]], "has its `Depends` inside of its type"),
         (Annotated[dict[str, Any], MARK, fastapi.Depends(current_user)], "has two `Depends`"),
+        (Annotated[Any, Depends()], "has a `Depends()` without a factory"),
+        (Annotated[Settings | None, fastapi.Depends()], "has a `Depends()` without a factory"),
     ],
     ids=str,
 )

@@ -59,7 +59,7 @@ def depends_of(annotation: Any, default: Any = None) -> Depends | None:
     kind, marks = _resolved(annotation)
     for mark in (*marks, default):
         if _is_depends(mark):
-            factory = mark.factory if isinstance(mark, Depends) else mark.dependency
+            factory = _factory(mark)
             return Depends(kind if factory is None else factory, use_cache=mark.use_cache)
     return None
 
@@ -71,6 +71,8 @@ def misuse(parameter: inspect.Parameter, annotation: Any, *, in_method: bool) ->
     asked = [mark for mark in given if _is_depends(mark)]
     if len(asked) > 1:
         return "has two `Depends`"
+    if asked and _factory(asked[0]) is None and (kind is Any or not callable(kind)):
+        return "has a `Depends()` without a factory, and no class that could be it: write `Depends(…)`"
     if any(_is_depends(mark) for mark in _buried(kind)):
         return "has its `Depends` inside of its type: write `Annotated[…, Depends(…)]` around the whole"
     for mark in given:
@@ -124,3 +126,7 @@ def _is_depends(mark: Any) -> bool:
     if isinstance(mark, Depends):
         return True
     return not isinstance(mark, type) and hasattr(mark, "dependency") and hasattr(mark, "use_cache")
+
+
+def _factory(mark: Any) -> Any:
+    return mark.factory if isinstance(mark, Depends) else mark.dependency
