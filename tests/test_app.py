@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -1051,3 +1052,33 @@ async def test_a_hub_and_a_raw_connection_know_their_transport(transport: Transp
     await settle()
     assert seen == [carried_by] * 5
     assert set(asked) == {None}, "nothing is carried while it is asked who that is"
+@dataclass
+class Note:
+    written_by: str
+
+
+class Notes(Hub):
+    async def keep(self, note: Note) -> list[Note]:
+        await self.clients.all.send("Kept", note)
+        return [note]
+
+    async def many(self) -> AsyncIterator[Note]:
+        yield Note("Ada")
+
+
+class Others(Notes):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("protocol", "by_codec"), [("json", {"writtenBy": "Ada"}), ("messagepack", {"WrittenBy": "Ada"})]
+)
+async def test_each_hub_says_how_fields_are_called(protocol: ProtocolName, by_codec: dict[str, str]) -> None:
+    as_written = HubRoute(Others, options=HubOptions(field_names="as_written"))
+    app = HubApp({"/notes": Notes, "/others": as_written})
+    for path, expected in (("/notes", by_codec), ("/others", {"written_by": "Ada"})):
+        async with connect(app, path, protocol=protocol) as client:
+            for sent in ({"writtenBy": "Ada"}, {"written_by": "Ada"}, {"WRITTENBY": "Ada"}):
+                assert await client.invoke("Keep", sent) == [expected]
+                assert await client.expect("Kept") == [expected]
+            assert [item async for item in client.stream("Many")] == [expected]

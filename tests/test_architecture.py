@@ -65,9 +65,9 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 1850,
+    "wire": 2250,
     "transports": 2850,
-    "server": 2700,
+    "server": 2850,
     "auth": 600,
     "streams": 250,
     "backplanes": 600,

@@ -21,10 +21,10 @@ from hubline.server.clients import Client, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
 from hubline.server.filters import HubFilter, InvocationContext, filtered
 from hubline.server.hub import GroupManager, Hub
-from hubline.server.injection import Depends
 from hubline.server.invocations import Cancellation
 from hubline.server.marks import hidden, hub_method
 from hubline.server.options import HubOptions
+from hubline.server.parameters import Depends
 from hubline.transports.options import TransportOptions
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet

@@ -40,11 +40,12 @@ from hubline.transports.endpoint import HubEndpoint, UserId
 from hubline.transports.options import TransportOptions
 from hubline.transports.origins import Origins
 from hubline.transports.registry import ConnectionRegistry
-from hubline.wire.codec import Codec
 from hubline.wire.json import JsonCodec
 from hubline.wire.msgpack import MessagePackCodec
 
 logger = logging.getLogger("hubline.app")
+
+_CODECS: dict[str, type[JsonCodec | MessagePackCodec]] = {"json": JsonCodec, "messagepack": MessagePackCodec}
 
 Authenticate: TypeAlias = Callable[[ConnectionScope], Identity | Awaitable[Identity | None] | None]
 
@@ -100,7 +101,6 @@ class HubApp:
         self._drain_timeout, self._readiness_path = drain_timeout, readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
         self._tasks = TaskOwner("hubline.app")
-        self._codecs: dict[str, Codec] = {codec.name: codec for codec in (JsonCodec(), MessagePackCodec())}
         self._runtimes: dict[type[Hub[Any]], HubRuntime] = {}
         self._descriptions: list[HubDescription] = []
         self._drained: asyncio.Task[None] | None = None
@@ -265,7 +265,7 @@ class HubApp:
             known = self._runtimes[hub] = HubRuntime(
                 hub,
                 create,
-                codecs=[self._codecs[name] for name in options.codecs],
+                codecs=[_CODECS[name](field_names=options.field_names) for name in options.codecs],
                 options=options,
                 filters=(*self._filters, *route.filters),
                 policies=self._policies,

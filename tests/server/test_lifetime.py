@@ -83,13 +83,15 @@ def _is_call(message: Any) -> bool:
     return bool((message["type"] if isinstance(message, dict) else message[0]) == 1)
 
 
-async def test_an_empty_group_name_among_several_fails_the_call() -> None:
+@pytest.mark.parametrize("codec", ["json", "messagepack"])
+@pytest.mark.parametrize("names", [["g", ""], [""], ["", ""]], ids=str)
+async def test_an_empty_name_in_a_list_of_groups_fails_the_call(names: list[str], codec: str) -> None:
+    """Asked from ASP.NET Core 10: `Groups([""])` as `Groups(["a", ""])`; `Group("")` and `Groups([])` are nobody."""
     async with bench(Room) as hub:
-        ada = await hub.connect()
+        ada = await hub.connect(codec=codec)
         text = "error: An unexpected error occurred invoking 'Tell' on the server."
-        assert await ada.result("Tell", "groups", ["g", ""]) == (
-            f"{text} HubException: Cannot send to an empty group name."
-        )
+        assert await ada.result("Tell", "groups", names) == f"{text} HubException: Cannot send to an empty group name."
+        assert await ada.result("Tell", "groups", []) is None
         assert await ada.result("Tell", "group", [""]) is None
 
 
