@@ -18,15 +18,16 @@ ARROWS: dict[str, str] = {
     # layer: the layers it may import. `public` is the package itself, `from hubline import …`.
     "errors": "",
     "_clock": "",
+    "_bursts": "",
     "_tasks": "",
     "_utf8": "",
     "telemetry": "errors",
     "wire": "errors",
     "connection": "errors wire",
-    "transports": "errors wire connection _clock _tasks _utf8 telemetry",
+    "transports": "errors wire connection _bursts _clock _tasks _utf8 telemetry",
     "auth": "errors connection _clock _tasks telemetry",
     "streams": "errors wire _clock _tasks telemetry",
-    "server": "errors wire connection streams auth backplanes.base _clock _tasks telemetry",
+    "server": "errors wire connection streams auth backplanes.base _bursts _clock _tasks telemetry",
     "backplanes": "errors wire streams _clock _tasks telemetry",
     "client": "errors wire _clock _tasks telemetry",
     "runs": "errors streams auth public backplanes.base _clock _tasks telemetry",
@@ -66,7 +67,7 @@ THIRD_PARTY: dict[str, str] = {
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 1850,
-    "transports": 2850,
+    "transports": 3000,
     "server": 2700,
     "auth": 600,
     "streams": 250,

@@ -436,6 +436,7 @@ async def test_output_that_nobody_fetches_is_bounded(sites: Sites) -> None:
     await settle()
     for _ in range(11):
         log.connection.write(Packet(b"x" * 1000))
+        await asyncio.sleep(0)
     await settle()
     assert isinstance(log.error, SlowConsumerError)
     assert (await site.get(token).answered()).status == 404
