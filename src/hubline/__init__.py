@@ -14,6 +14,7 @@ from hubline.errors import (
     MessageTooLarge,
     RemoteProtocolError,
     SendTimeout,
+    SendTooLarge,
     SlowConsumerError,
 )
 from hubline.routes import ConnectionRoute, HubRoute
@@ -60,6 +61,7 @@ __all__ = [
     "PolicyContext",
     "RemoteProtocolError",
     "SendTimeout",
+    "SendTooLarge",
     "SlowConsumerError",
     "TransferFormat",
     "Transport",

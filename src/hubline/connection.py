@@ -205,8 +205,18 @@ class TransportConnection(Protocol):
     def expired(self) -> bool:
         """Whether the identity expired where that ends connections (`close_on_token_expiry`): no more can be read."""
 
-    def use(self, transfer_format: TransferFormat) -> None:
-        """Fix what is written from now on; before it is called, text. Called while the handshake is processed."""
+    @property
+    def unoffered(self) -> bool:
+        """Whether what is queued, in part or all, is offered to the peer as soon as others have a turn of the loop.
+
+        Not so of a peer that has not taken what it was offered before, or that has to ask first, as in long polling.
+        """
+
+    def use(self, transfer_format: TransferFormat, *, maximum_message: int | None = None) -> None:
+        """Fix what is written from now on; before it is called, text. Called while the handshake is processed.
+
+        `maximum_message` is the largest message in bytes that `write` takes; it stays 16 MiB when nothing is said.
+        """
 
     def on_heartbeat(self, callback: Heartbeat) -> None:
         """Have `callback(now)` called about once a second while the connection lives.
@@ -238,10 +248,13 @@ class TransportConnection(Protocol):
         """Stop reading: `receive()` and `consume()` raise `ConnectionClosed`, now and later. Writing goes on."""
 
     def write(self, packet: bytes) -> bool:
-        """Queue a message, or a `Packet` that may replace one; never waits, never raises.
+        """Queue a message, or a `Packet` that may replace one; never waits.
 
         False when more than the high-water mark is queued: whoever can wait (a reply, a stream) should then `drain()`.
         A queue that is full applies its policy, whose default ends the connection. Dropped when the connection ended.
+
+        Raises:
+            SendTooLarge: it is larger than a message may be.
         """
 
     async def drain(self) -> None:

@@ -36,8 +36,9 @@ class FakeTransport:
         self.transport = Transport.LONG_POLLING if inherent_keep_alive else Transport.WEB_SOCKETS
         self.transfer_formats = frozenset(TransferFormat)
         self.has_inherent_keep_alive = inherent_keep_alive
-        self.lost = self.expired = False
+        self.lost = self.expired = self.unoffered = False
         self.transfer_format: TransferFormat | None = None
+        self.maximum_message: int | None = None
         self.written: deque[bytes] = deque()
         self.news = asyncio.Event()
         self.room = asyncio.Event()
@@ -51,8 +52,8 @@ class FakeTransport:
         self._end: ConnectionClosed | None = None
         self._ended = asyncio.Event()
 
-    def use(self, transfer_format: TransferFormat) -> None:
-        self.transfer_format = transfer_format
+    def use(self, transfer_format: TransferFormat, *, maximum_message: int | None = None) -> None:
+        self.transfer_format, self.maximum_message = transfer_format, maximum_message
 
     def on_heartbeat(self, callback: Heartbeat) -> None:
         self.beat = callback

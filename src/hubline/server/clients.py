@@ -28,6 +28,7 @@ class Client(Protocol):
 
         Raises:
             TypeError, ValueError: an argument has no form on the wire.
+            SendTooLarge: the message is larger than `HubOptions.maximum_send_message_size`; nobody gets any of it.
         """
 
     async def invoke(self, target: str, /, *args: Any, result_type: Any = Any, timeout: float | None = None) -> Any:

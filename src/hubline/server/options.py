@@ -26,6 +26,12 @@ class HubOptions:
     maximum_receive_message_size: int | None = 32 * 1024
     """Size of one incoming message with its framing; `None` for no limit."""
 
+    maximum_send_message_size: int = 16 * 1_048_576
+    """Size of one encoded message to a client; past it the call that sends it fails, not the connection. Ours.
+
+    Up to it a message may exceed the capacity of an outbox, `TransportOptions.outbox_capacity`.
+    """
+
     detailed_errors: bool = False
     """Whether callers see the texts of all exceptions. The text of a `HubError` travels in any case."""
 
@@ -79,6 +85,7 @@ class HubOptions:
             "keep_alive_interval",
             "client_timeout",
             "maximum_receive_message_size",
+            "maximum_send_message_size",
             "stream_buffer_capacity",
             "maximum_parallel_invocations",
             "maximum_streams",

@@ -12,7 +12,7 @@ from hubline._tasks import wake_up
 from hubline._utf8 import is_utf8
 from hubline.connection import Feed
 from hubline.errors import ConnectionClosed
-from hubline.transports.outbox import joined
+from hubline.transports.outbox import JOINED_WRITE, joined
 from hubline.transports.pipe import Pipe
 from hubline.wire.codec import TransferFormat
 
@@ -66,7 +66,10 @@ class FrameChannel(Protocol):
         """Use the channel. Called before `websocket.accept`; messages then no longer come through `receive`."""
 
     def write(self, frame: bytes) -> None:
-        """Write one whole unmasked frame. Never waits, never raises; nowhere when the peer has left."""
+        """Write one whole unmasked frame, or of a large one the head, and at once its payload: that is not copied then.
+
+        Never waits, never raises; nowhere when the peer has left.
+        """
 
     def buffered(self) -> int:
         """Bytes that have not reached the kernel."""
@@ -243,6 +246,10 @@ class FrameWriter:
         if not flusher.scheduled:
             flusher.schedule()
 
+    @property
+    def ready(self) -> bool:
+        return not self.blocked
+
     def pause_writing(self) -> None:
         self.blocked = True
 
@@ -289,7 +296,7 @@ class Flusher:
         if self.dirty:
             self.schedule()
         before: Sequence[bytes] = ()
-        before_format, frame = _TEXT, b""
+        before_format, frame, rest = _TEXT, b"", b""
         for writer in dirty:
             if writer.blocked:
                 continue  # `resume_writing` comes back with it
@@ -298,8 +305,14 @@ class Flusher:
             if packets:
                 if packets != before or transfer_format is not before_format:
                     before, before_format = packets, transfer_format
-                    frame = frame_of(joined(packets), transfer_format)
+                    frame, rest = joined(packets), b""
+                    if len(frame) > JOINED_WRITE:  # one large packet, which all who get it share
+                        frame, rest = frame_of(frame, transfer_format, with_payload=False), frame
+                    else:
+                        frame = frame_of(frame, transfer_format)
                 writer.write(frame)
+                if rest:
+                    writer.write(rest)
                 if writer.blocked:
                     continue
                 outbox.sent()
@@ -309,8 +322,8 @@ class Flusher:
                 writer.written()
 
 
-def frame_of(payload: bytes, transfer_format: TransferFormat) -> bytes:
-    """A whole WebSocket message in one unmasked frame (RFC 6455 §5.2).
+def frame_of(payload: bytes, transfer_format: TransferFormat, *, with_payload: bool = True) -> bytes:
+    """A whole WebSocket message in one unmasked frame (RFC 6455 §5.2); of a large one only the head, if that is asked.
 
     What is no text goes as binary, whatever the format: raw applications may send it without having said so.
     """
@@ -321,4 +334,5 @@ def frame_of(payload: bytes, transfer_format: TransferFormat) -> bytes:
     first = b"\x81" if text else b"\x82"
     if size < 65_536:
         return first + b"\x7e" + size.to_bytes(2, "big") + payload
-    return first + b"\x7f" + size.to_bytes(8, "big") + payload
+    head = first + b"\x7f" + size.to_bytes(8, "big")
+    return head + payload if with_payload else head

@@ -90,6 +90,10 @@ class LongPollingTransport:
         self._application: asyncio.Task[None] | None = None
         pipe.carrier = self
 
+    @property
+    def ready(self) -> bool:
+        return self._poll is not None and not self._pipe.outbox.in_flight
+
     def wake(self) -> None:
         if self._poll is not None:
             self._poll.end(Reason.OUTPUT)

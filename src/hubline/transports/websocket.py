@@ -104,6 +104,10 @@ class WebSocketTransport:
             channel.take(reader, writer)
         pipe.carrier = self
 
+    @property
+    def ready(self) -> bool:
+        return self._writer.ready
+
     def wake(self) -> None:
         self._writer.wake()
 
