@@ -53,7 +53,7 @@ THIRD_PARTY: dict[str, str] = {
     "pyrate_limiter": "limits.rates",
     "opentelemetry": "telemetry",
     "httpx": "client",
-    "websockets": "client",
+    "websockets": "client servers",
     "typer": "cli",
     "rich": "cli",
     "uvicorn": "cli servers",
@@ -66,7 +66,7 @@ THIRD_PARTY: dict[str, str] = {
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 1850,
-    "transports": 2850,
+    "transports": 2950,
     "server": 2700,
     "auth": 600,
     "streams": 250,
@@ -74,7 +74,7 @@ BUDGETS: dict[str, int] = {
     "client": 800,
     "models": 650,
     "limits": 350,
-    "servers": 1450,
+    "servers": 1650,
     "testing": 1200,
     "cli": 1200,
 }
