@@ -54,7 +54,7 @@ THIRD_PARTY: dict[str, str] = {
     "pyrate_limiter": "limits.rates",
     "opentelemetry": "telemetry",
     "httpx": "client",
-    "websockets": "client",
+    "websockets": "client servers",
     "typer": "cli",
     "rich": "cli",
     "uvicorn": "cli servers",
@@ -67,15 +67,15 @@ THIRD_PARTY: dict[str, str] = {
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 2250,
-    "transports": 3050,
+    "transports": 3200,
     "server": 3050,
-    "auth": 600,
+    "auth": 620,
     "streams": 250,
     "backplanes": 600,
     "client": 800,
     "models": 650,
     "limits": 350,
-    "servers": 1450,
+    "servers": 1650,
     "testing": 1200,
     "cli": 1200,
 }

@@ -93,6 +93,16 @@ async def test_the_log_level_is_kept(directory: Path) -> None:
     assert len("".join(command.log).splitlines()) == 1
 
 
+@both_paths
+async def test_the_size_of_a_websocket_message_is_limited(directory: Path, path: str) -> None:
+    """Where it is held until it is whole, as that of an application without hubs is."""
+    async with hubline(directory, "run", "application:app", "--port", "0", "--ws-max-size", "100", path) as command:
+        peer = await RawWebSocket.open(await command.url(), "/")
+        peer.send(b"x" * 100)
+        peer.send(b"x" * 101)
+        assert await peer.messages() == ["welcome", "close 1009"]
+
+
 async def test_a_unix_socket_can_be_listened_on(directory: Path) -> None:
     async with hubline(directory, "run", "application:app", "--uds", "hub.sock") as command:
         assert await command.url() == "unix:hub.sock"

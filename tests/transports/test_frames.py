@@ -9,11 +9,12 @@ import pytest
 from hubline._bursts import let_others_within_a_burst
 from hubline.errors import ConnectionClosed, SendTimeout
 from hubline.transports import frames
-from hubline.transports.frames import PIECE, Flusher, FrameInput, FrameWriter, Reader, Writer, frame_of, offered
+from hubline.transports.frames import Flusher, FrameInput, FrameWriter, Reader, Writer, frame_of, offered
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import HIGH_WATER, JOINED_WRITE
 from hubline.transports.pipe import Pipe
 from hubline.transports.registry import ConnectionRegistry
+from hubline.transports.turns import PIECE
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
 from tests.transports.driver import ManualClock, Site, Socket, settle
@@ -205,7 +206,7 @@ async def test_a_large_message_comes_in_pieces_between_which_others_have_their_t
     consumer, task = consuming(line)
     bystander, other_task = consuming(other)
     await turn()
-    message = bytes(range(256)) * 800
+    message = bytes(range(256)) * 200
     line.input.received(message)
     line.input.received(b"next")
     seen = [len(consumer.fed)]
@@ -222,6 +223,34 @@ async def test_a_large_message_comes_in_pieces_between_which_others_have_their_t
     for ending in (task, other_task):
         with pytest.raises(ConnectionClosed):
             await ending
+
+
+async def test_who_sends_much_in_small_messages_waits_for_a_turn_too(registry: ConnectionRegistry) -> None:
+    lines = [Line(registry) for _ in range(20)]
+    tasks = [consuming(each)[1] for each in lines]
+    await turn()
+    for each in lines:
+        each.input.read_much(PIECE)
+    assert [each.channel.reading for each in lines] == [True] * 4 + [False] * 16
+    for number in range(16):
+        await turn()
+        assert sum(each.channel.reading for each in lines) == 4 + number + 1
+    for each, task in zip(lines, tasks, strict=True):
+        each.input.left()
+        with pytest.raises(ConnectionClosed):
+            await task
+
+
+async def test_one_that_sends_much_alone_never_waits(line: Line) -> None:
+    task = consuming(line)[1]
+    await turn()
+    for _ in range(10):
+        line.input.read_much(PIECE)
+        assert line.channel.reading
+        await turn()
+    line.input.left()
+    with pytest.raises(ConnectionClosed):
+        await task
 
 
 async def test_consuming_ends_when_all_that_a_peer_sent_before_it_left_has_been_handled(line: Line) -> None:
@@ -746,7 +775,7 @@ async def test_an_application_does_not_wait_for_room_when_the_peer_has_left() ->
     socket = ChannelSocket(site.endpoint.connect)
     await settle()
     socket.channel.stuck = True
-    socket.channel.reader.received(b"x" * PIECE)
+    socket.channel.reader.received(b"x" * 65_536)
     await settle()
     socket.channel.reader.received(b"y")
     await settle()

@@ -14,13 +14,14 @@ from hubline.connection import Feed
 from hubline.errors import ConnectionClosed
 from hubline.transports.outbox import JOINED_WRITE, joined
 from hubline.transports.pipe import Pipe
+from hubline.transports.turns import PIECE, turns
 from hubline.wire.codec import TransferFormat
 
 EXTENSION = "hubline.frames"
 
-PIECE = 65_536
-"""Bytes of one WebSocket message that are handed on at once. Ours: a message of 16 MiB may hold a million hub messages,
-and reading them all in one go would keep everybody else waiting for seconds."""
+AT_ONCE = 32_768
+"""Bytes of one frame that are handed on at once: as large as a hub message may be unless somebody says otherwise. The
+server has read it in two turns of the loop at least, so it is a bounded share of each. Ours."""
 
 FLUSH_STRIDE = 1_000
 """Connections that are written to in one go: about 10 ms, after which others have their turn. Ours."""
@@ -37,7 +38,10 @@ class Reader(Protocol):
     """What a channel tells about the peer. Neither waits nor raises."""
 
     def received(self, payload: bytes) -> None:
-        """A whole WebSocket message. After `pause_reading()` those that were read already may still come."""
+        """What of the stream has come, cut anywhere. After `pause_reading()` what was read already may still come."""
+
+    def read_much(self, size: int) -> None:
+        """`size` bytes of the socket were read at once, and handed on. May be told when they are many."""
 
     def left(self) -> None:
         """The last call: there will be no more messages."""
@@ -106,7 +110,7 @@ class FrameInput:
 
     def received(self, payload: bytes) -> None:
         feed = self._feed
-        if feed is None or len(payload) > PIECE:
+        if feed is None or len(payload) > AT_ONCE:
             self._keep(payload)
             return
         try:
@@ -118,6 +122,12 @@ class FrameInput:
             self._hold(held)
         if not self._flusher.scheduled:  # behind the task of a call that has just begun: its answer leaves at once
             self._flusher.schedule()
+
+    def read_much(self, size: int) -> None:
+        if self._feed is not None and not turns().give(size):
+            self._feed = None
+            self._channel.pause_reading()
+            self._go_on_soon()
 
     def left(self) -> None:
         self._gone = True
@@ -183,13 +193,19 @@ class FrameInput:
     def _hold(self, held: "asyncio.Future[None]") -> None:
         self._feed = None
         self._channel.pause_reading()
-        held.add_done_callback(self._go_on)
+        held.add_done_callback(self._released)
+
+    def _released(self, held: "asyncio.Future[None]") -> None:
+        if self._backlog:
+            self._go_on_soon()
+        else:
+            self._go_on()
 
     def _go_on_soon(self) -> None:
-        asyncio.get_running_loop().call_soon(self._go_on)
+        turns().soon(self._go_on)
 
-    def _go_on(self, _: object = None) -> None:
-        """Feed one piece of what was kept, and let others have their turn before the next."""
+    def _go_on(self) -> None:
+        """Feed one piece of what was kept; the next has to wait for its turn."""
         consumer = self._consumer
         if consumer is None or self._error is not None:
             return
