@@ -13,6 +13,8 @@ from typing import Any
 
 PACKAGES = ("hubline", "uvicorn", "uvloop", "picows", "httptools", "websockets", "msgspec", "starlette")
 _SHARED = re.compile(r"Microsoft\.AspNetCore\.App/([\w.-]+)/")
+COMPILERS = (".NET Tiered Com",)
+"""How the kernel calls the thread that compiles in the background, after 15 characters."""
 TICKS = os.sysconf("SC_CLK_TCK")
 ROOT = Path(__file__).parent.parent
 
@@ -53,6 +55,17 @@ def usage(pids: list[int]) -> Usage:
 def resident(pids: list[int]) -> int:
     """Bytes of memory that are in use."""
     return sum(int(fields[21]) for pid in pids if (fields := _stat(pid))) * os.sysconf("SC_PAGE_SIZE")
+
+
+def compiling(pids: list[int]) -> float:
+    """CPU seconds of the threads that compile what is called often; 0 for a program without such a thread."""
+    found = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):  # a thread may end meanwhile
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                if (thread / "comm").read_text().startswith(COMPILERS):
+                    found += int((thread / "schedstat").read_text().split()[0])
+    return found / 1e9
 
 
 def _stat(pid: int) -> list[str]:

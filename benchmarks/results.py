@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.rows.catalogue import Row
 from benchmarks.rows.measuring import Figures
+from benchmarks.warming import WarmUp
 
 BUSY = 0.9
 """Share of its core from which on the client is what was measured, and the server can do more."""
@@ -49,6 +50,7 @@ class Result:
     """Name of a peer that is not installed, and what to do about it."""
     measurements: list[Measurement] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    warm_ups: list[WarmUp] = field(default_factory=list)
 
     def of(self, row: str, peer: str) -> list[Figures]:
         """The figures of each round."""
@@ -75,6 +77,19 @@ class Result:
         ]
         return statistics.median(ratios) if ratios else None
 
+    def best(self, row: Row, peer: str) -> float:
+        """A peer's best round."""
+        values = self.values(row.key, peer, row.columns[0].figure)
+        return max(values) if row.more_is_better else min(values)
+
+    def ratio_to_best(self, row: Row, peer: str, ours: str = OURS) -> float | None:
+        """How many times better our median is than the best round of the peer; None where one has no figures."""
+        if not (self.of(row.key, ours) and self.of(row.key, peer)):
+            return None
+        ourselves, best = self.median(row.key, ours, row.columns[0].figure), self.best(row, peer)
+        above, below = (ourselves, best) if row.more_is_better else (best, ourselves)
+        return above / below if below else None
+
     def client_bound(self, row: str, peer: str) -> bool:
         """Whether the client was the limit, so that the figure is only a lower bound."""
         shares = [figures.get("client_cpu", 0.0) for figures in self.of(row, peer)]
@@ -90,6 +105,8 @@ class Result:
         content = asdict(self)
         for each in content["measurements"]:
             each["figures"] = {name: float(f"{value:.5g}") for name, value in each["figures"].items()}
+        for each in content["warm_ups"]:
+            each |= {"rates": [float(f"{rate:.5g}") for rate in each["rates"]], "seconds": round(each["seconds"], 1)}
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
@@ -98,4 +115,5 @@ def load(path: Path) -> Result:
     content = json.loads(path.read_text("utf-8"))
     content["measurements"] = [Measurement(**each) for each in content["measurements"]]
     content["failures"] = [Failure(**each) for each in content["failures"]]
+    content["warm_ups"] = [WarmUp(**each) for each in content.get("warm_ups", [])]
     return Result(**content)
