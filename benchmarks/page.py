@@ -14,7 +14,7 @@ IMAGES = Path("docs/images/benchmarks")
 BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of the figures -->"
 OVERVIEW = ("calls", "burst", "streams", "sse")
 """Rows of the chart that the README shows."""
-SUMMARY = ("calls", "calls-msgpack", "burst", "paced", "streams", "connects", "sse", "polling")
+SUMMARY = ("calls", "calls-msgpack", "burst", "paced", "streams", "connects", "storm", "sse", "polling")
 """Rows of its table."""
 HEADLINE = (
     ("calls", "answers {} times the calls"),

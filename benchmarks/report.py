@@ -12,6 +12,9 @@ from benchmarks.rows.catalogue import ROWS, Row
 AT_LEAST = "≥ "
 """Before a figure of which the client was the limit."""
 
+RATIOS = ("Hubline is", "of its best", "by µs")
+"""How many times better Hubline is: in the first column, in that beside the peer's best round, in CPU for the same."""
+
 
 def tables(result: Result) -> Iterator[tuple[Row, list[str], list[list[str]]]]:
     """Each row that was measured, with the heads and lines of its table."""
@@ -22,15 +25,25 @@ def tables(result: Result) -> Iterator[tuple[Row, list[str], list[list[str]]]]:
 
 
 def _figures(result: Result, row: Row) -> tuple[list[str], list[list[str]]]:
-    heads = ["", *(column.label for column in row.columns), "Hubline is", "of its best"]
+    heads = ["", *(column.label for column in row.columns), *RATIOS]
     lines = []
     for peer in ordered(result, row):
         cells = [column.form.format(result.median(row.key, peer, column.figure)) for column in row.columns]
         if result.client_bound(row.key, peer) and row.more_is_better:
             cells[0] = AT_LEAST + cells[0]
-        ratios = (result.ratio(row, peer), result.ratio_to_best(row, peer)) if peer != OURS else (None, None)
-        lines.append([result.peers[peer]["name"], *cells, *(_times(result, row, ratio) for ratio in ratios)])
+        lines.append([result.peers[peer]["name"], *cells, *_ratios(result, row, peer)])
     return heads, lines
+
+
+def _ratios(result: Result, row: Row, peer: str) -> list[str]:
+    """What stands under `RATIOS`."""
+    if peer == OURS:
+        return [""] * len(RATIOS)
+    bound = AT_LEAST if row.more_is_better and result.client_bound(row.key, OURS) else ""
+    rates = [result.ratio(row, peer), result.ratio_to_best(row, peer)]
+    told = ["" if ratio is None else f"{bound}{ratio:.2f} x" for ratio in rates]
+    cost = result.cost_ratio(row, peer)
+    return [*told, "" if cost is None else f"{cost:.2f} x"]
 
 
 def _curve(result: Result, row: Row) -> tuple[list[str], list[list[str]]]:
@@ -50,13 +63,6 @@ def ordered(result: Result, row: Row) -> list[str]:
     return sorted(
         result.measured(row.key), key=lambda peer: result.median(row.key, peer, figure), reverse=row.more_is_better
     )
-
-
-def _times(result: Result, row: Row, ratio: float | None) -> str:
-    if ratio is None:
-        return ""
-    bound = AT_LEAST if row.more_is_better and result.client_bound(row.key, OURS) else ""
-    return f"{bound}{ratio:.2f} x"
 
 
 def warming(result: Result) -> tuple[list[str], list[list[str]]]:

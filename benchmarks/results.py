@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,11 +70,22 @@ class Result:
     def ratio(self, row: Row, peer: str, ours: str = OURS) -> float | None:
         """How many times better ours is: the median of the ratios within each round; None without a common round."""
         figure = row.columns[0].figure
-        by_round = {(each.round, each.peer): each.figures[figure] for each in self.measurements if each.row == row.key}
+        below, above = (peer, ours) if row.more_is_better else (ours, peer)
+        return self._within_rounds(row, above, below, lambda figures: figures[figure])
+
+    def cost_ratio(self, row: Row, peer: str, ours: str = OURS) -> float | None:
+        """How many times as much CPU the peer takes for the same; None where a row does not count that."""
+        if "user_us" not in {column.figure for column in row.columns}:
+            return None
+        return self._within_rounds(row, peer, ours, lambda figures: figures["user_us"] + figures["kernel_us"])
+
+    def _within_rounds(self, row: Row, above: str, below: str, figure: Callable[[Figures], float]) -> float | None:
+        """One peer's figure by another's in each round that both have, and of these the median."""
+        by_round = {(each.round, each.peer): figure(each.figures) for each in self.measurements if each.row == row.key}
         ratios = [
-            ourselves / other if row.more_is_better else other / ourselves
-            for (number, name), other in by_round.items()
-            if name == peer and (ourselves := by_round.get((number, ours))) and other
+            value / other
+            for (number, name), value in by_round.items()
+            if name == above and (other := by_round.get((number, below)))
         ]
         return statistics.median(ratios) if ratios else None
 

@@ -29,7 +29,8 @@ async def run(settings: Settings, peers: Sequence[Peer], rows: Sequence[Row], re
     Raises:
         ConfigurationError: so many connections need more open files than the system allows.
     """
-    largest = max(settings.idle, 2 * settings.storm, 2 * settings.fallbacks, *settings.growth_connections)
+    # In a storm a server has those who left, those who negotiate and those who are back.
+    largest = max(settings.idle, 3 * settings.storm, 2 * settings.fallbacks, *settings.growth_connections)
     allow_files(largest + SPARE_FILES)
     core, ours = cores()
     os.sched_setaffinity(0, {ours})
@@ -123,7 +124,7 @@ class _Measuring:
             compiled, started = bench.server.compiling(), time.perf_counter()
             figures = await run(seconds)
             took = time.perf_counter() - started
-            return Slice(row.rate(figures), (bench.server.compiling() - compiled) / took)
+            return Slice(row.rate(figures), took, (bench.server.compiling() - compiled) / took)
 
         warmed = await warm(bench.server.peer.key, row.key, self.settings, load)
         self.result.warm_ups.append(warmed)

@@ -14,7 +14,7 @@ class Settings:
     again: float = 0.3
     """How long a server has the row's load before each measurement: its connections are new, and it was stopped."""
     warm_slice: float = 1.0
-    warm_last: int = 3
+    warm_last: float = 3.0
     warm_rise: float = 0.03
     warm_most: float = 30.0
     """See `benchmarks.warming`."""
@@ -51,7 +51,7 @@ class Settings:
 WHOLE = Settings()
 QUICK = Settings(
     rounds=1,
-    warm_last=2,
+    warm_last=2.0,
     idle=1_000,
     idle_seconds=3.0,
     growth_connections=(100, 1_000),
@@ -63,7 +63,7 @@ TINY = Settings(
     seconds=0.05,
     again=0.01,
     warm_slice=0.01,
-    warm_last=1,
+    warm_last=0.01,
     warm_most=0.02,
     callers=3,
     recipients=5,

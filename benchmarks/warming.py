@@ -21,6 +21,8 @@ class Slice:
 
     rate: float
     """More is better; the unit is the row's."""
+    seconds: float
+    """What it took; a load that cannot be cut takes longer than it should."""
     compiling: float = 0.0
     """Share of a core that the server's compiler took."""
 
@@ -43,12 +45,15 @@ class WarmUp:
         return max(self.rates) / self.rates[0] if self.rates[0] else 1.0
 
 
-def steady(slices: Sequence[Slice], last: int, rise: float) -> bool:
-    """Whether the last slices bring nothing new.
+def steady(slices: Sequence[Slice], last: float, rise: float) -> bool:
+    """Whether the last slices, which together took at least `last` seconds, bring nothing new.
 
     None of them is better by more than `rise` (a share) than the best before, and nothing was compiled meanwhile.
     """
-    before, recent = slices[:-last], slices[-last:]
+    recent, before, seconds = list[Slice](), list(slices), 0.0
+    while before and seconds < last:
+        recent.append(before.pop())
+        seconds += recent[-1].seconds
     if not before:
         return False
     best = max(each.rate for each in before)

@@ -54,7 +54,9 @@ async def _storm(bench: Bench, come: Callable[[], Awaitable[Connection]]) -> Asy
             while clock.seconds < seconds:
                 with clock.running():
                     close(here)
-                    served = await asyncio.gather(*(_served(come) for _ in range(count)))
+                    async with asyncio.TaskGroup() as group:
+                        coming = [group.create_task(_served(come)) for _ in range(count)]
+                served = [task.result() for task in coming]
                 here[:] = [connection for connection, _ in served]
                 errors += sum(failed for _, failed in served)
                 storms += 1

@@ -59,9 +59,16 @@ def test_a_ratio_is_taken_within_each_round() -> None:
 
 def test_beside_the_ratio_stands_that_to_the_best_round_of_the_peer() -> None:
     _, heads, lines = next(report.tables(THREE_ROUNDS))
-    assert heads[-2:] == ["Hubline is", "of its best"]
-    assert lines[0][-2:] == ["", ""]
-    assert lines[1][-2:] == ["2.00 x", "1.00 x"]  # 200, the median, to 200, the best
+    assert heads[-3:] == ["Hubline is", "of its best", "by µs"]
+    assert lines[0][-3:] == ["", "", ""]
+    assert lines[1][-3:] == ["2.00 x", "1.00 x", "1.00 x"]  # 200, the median, to 200, the best
+
+
+def test_what_the_same_costs_in_cpu_is_compared_within_each_round() -> None:
+    dear = figures(1) | {"user_us": 4.0, "kernel_us": 1.0}
+    both = result(Measurement(0, "hubline", "calls", figures(1)), Measurement(0, "other", "calls", dear))
+    assert both.cost_ratio(CALLS, "other") == 2.5
+    assert both.cost_ratio(catalogue.named(["idle"])[0], "other") is None
 
 
 def test_where_less_is_better_the_ratio_is_turned_round() -> None:
@@ -93,7 +100,7 @@ def test_a_figure_that_the_client_limited_is_marked_as_a_lower_bound() -> None:
     _, _, lines = next(report.tables(busy))
     assert lines[0][1] == "≥ 200"
     assert lines[1][1] == "100"
-    assert lines[1][-2:] == ["≥ 2.00 x", "≥ 2.00 x"]
+    assert lines[1][-3:] == ["≥ 2.00 x", "≥ 2.00 x", "1.00 x"]
     assert "≥ 200" in dict(page.charts(busy))["calls-light.svg"]
     assert any("Hubline (calls)" in note for note in report.notes(busy))
 

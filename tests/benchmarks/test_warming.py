@@ -8,11 +8,11 @@ import pytest
 from benchmarks.settings import TINY
 from benchmarks.warming import Slice, WarmUp, warm
 
-SETTINGS = replace(TINY, warm_slice=1.0, warm_last=3, warm_rise=0.03, warm_most=20.0)
+SETTINGS = replace(TINY, warm_slice=1.0, warm_last=3.0, warm_rise=0.03, warm_most=20.0)
 
 
-async def warmed(*script: Slice, took: float = 1.0) -> WarmUp:
-    """Each slice takes `took` seconds; the last one of the script comes again and again."""
+async def warmed(*script: Slice) -> WarmUp:
+    """The last slice of the script comes again and again."""
     now = 0.0
     slices: Iterator[Slice] = iter(script)
     last = script[-1]
@@ -20,17 +20,18 @@ async def warmed(*script: Slice, took: float = 1.0) -> WarmUp:
     async def load(seconds: float) -> Slice:
         nonlocal now
         assert seconds == SETTINGS.warm_slice
-        now += took
-        return next(slices, last)
+        found = next(slices, last)
+        now += found.seconds
+        return found
 
     return await warm("peer", "row", SETTINGS, load, lambda: now)
 
 
-def rates(*values: float) -> list[Slice]:
-    return [Slice(value) for value in values]
+def rates(*values: float, took: float = 1.0) -> list[Slice]:
+    return [Slice(value, took) for value in values]
 
 
-async def test_a_rate_that_never_rises_takes_one_slice_more_than_the_last_ones() -> None:
+async def test_a_rate_that_never_rises_takes_one_slice_before_the_last_three_seconds() -> None:
     assert await warmed(*rates(100)) == WarmUp("peer", "row", [100, 100, 100, 100], 4.0, True)
 
 
@@ -46,7 +47,7 @@ async def test_a_slice_that_something_else_disturbed_does_not_hide_what_came_bef
 
 
 async def test_while_something_is_compiled_a_rate_that_stands_still_is_not_the_end() -> None:
-    flat = [Slice(30), Slice(30, 0.08), Slice(30), Slice(30, 0.02), Slice(30), Slice(30, 0.1)]
+    flat = [Slice(30, 1.0, compiling) for compiling in (0.0, 0.08, 0.0, 0.02, 0.0, 0.1)]
     done = await warmed(*flat, *rates(50, 51, 51, 51))
     assert done.rates == [30, 30, 30, 30, 30, 30, 50, 51, 51, 51]
     assert done.steady
@@ -58,5 +59,7 @@ async def test_a_rate_that_rises_for_ever_ends_with_the_time_and_is_told() -> No
 
 
 async def test_slices_that_take_longer_than_they_should_count_with_what_they_take() -> None:
-    slow = await warmed(*rates(1, 2, 4, 8), took=12.0)
+    assert (await warmed(*rates(5, 5, took=4.0))).rates == [5, 5]
+    assert (await warmed(*rates(5, 5, 5, took=2.0))).rates == [5, 5, 5]
+    slow = await warmed(*rates(1, 2, 4, took=12.0))
     assert (slow.rates, slow.seconds, slow.steady) == ([1, 2], 24.0, False)
