@@ -52,6 +52,7 @@ WHOLE = Settings()
 QUICK = Settings(
     rounds=1,
     warm_last=2.0,
+    warm_most=20.0,
     idle=1_000,
     idle_seconds=3.0,
     growth_connections=(100, 1_000),

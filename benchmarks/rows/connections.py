@@ -80,11 +80,12 @@ async def idle(bench: Bench, warm: Warm) -> Figures:
         await asyncio.sleep(bench.settings.idle_seconds)
     memory = bench.server.resident() - empty
     check(connections)
+    await bench.connect(0)
     figures = clock.figures(1)
     return {
-        "bytes_per_connection": memory / len(connections),
+        "bytes_per_connection": memory / bench.settings.idle,
         "server_cpu": figures["server_cpu"],
         "client_cpu": figures["client_cpu"],
-        "connections": len(connections),
+        "connections": bench.settings.idle,
         "empty_bytes": empty,
     }

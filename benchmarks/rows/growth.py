@@ -7,9 +7,11 @@ from hubline.cli.load import Connection
 MEMBERS = 100
 """Connections in the group that is sent to."""
 AT_ONCE = 500
-"""Messages that one call asks for at the most, fewer where they are large or many receive them."""
-BYTES = 4_000_000
-"""Characters that they have together at the most, for each connection."""
+"""Messages that one call asks for at the most."""
+CHARACTERS = 4_000_000
+"""What these have together at the most."""
+DELIVERIES = 50_000
+"""How often they are delivered together at the most; but three of them are always sent."""
 
 
 async def connections(bench: Bench, warm: Warm) -> Figures:
@@ -17,7 +19,7 @@ async def connections(bench: Bench, warm: Warm) -> Figures:
     found: Figures = {}
     for count in bench.settings.growth_connections:
         everybody = await bench.connect(count)
-        run = sending(bench, everybody, "BroadcastApart", max(50_000 // count, 3), bench.settings.message_size)
+        run = sending(bench, everybody, "BroadcastApart", max(DELIVERIES // count, 3), bench.settings.message_size)
         found[str(count)] = await _cost(bench, run, None if found else warm)
     await bench.connect(0)
     return found
@@ -28,7 +30,7 @@ async def size(bench: Bench, warm: Warm) -> Figures:
     found: Figures = {}
     everybody = await bench.connect(min(bench.settings.recipients, MEMBERS))
     for characters in bench.settings.growth_sizes:
-        most = max(min(AT_ONCE, BYTES // characters), 3)
+        most = max(min(AT_ONCE, CHARACTERS // characters), 3)
         run = sending(bench, everybody, "BroadcastApart", most, characters)
         found[str(characters)] = await _cost(bench, run, None if found else warm)
     await bench.connect(0)
