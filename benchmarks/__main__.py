@@ -65,10 +65,16 @@ def measure(
 
 
 def _checkouts(texts: list[str]) -> list[peers.Peer]:
-    pairs = [text.partition("=") for text in texts]
-    if wrong := [f"--checkout {name!r}: write NAME=PATH" for name, _, path in pairs if not (name and path)]:
-        raise typer.BadParameter("; ".join(wrong))
-    return [peers.checkout(name, Path(path)) for name, _, path in pairs]
+    paths: dict[str, Path] = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        if not (name and path) or name in paths:
+            raise typer.BadParameter(f"--checkout {text}: write NAME=PATH, each with a name of its own")
+        paths[name] = Path(path)
+    try:
+        return [peers.checkout(name, path) for name, path in paths.items()]
+    except ValueError as error:
+        raise typer.BadParameter(f"--checkout: {error}") from None
 
 
 @commands.command()

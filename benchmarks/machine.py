@@ -95,7 +95,7 @@ def describe() -> dict[str, Any]:
     """What a reader of a result must know about where it comes from."""
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(ROOT),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release()}",
@@ -120,9 +120,11 @@ def output(*command: str) -> str:
         return ""
 
 
-def _commit() -> str:
-    commit = output("git", "rev-parse", "--short=12", "HEAD")
-    return commit + ("+changes" if output("git", "status", "--porcelain", "--untracked-files=no") else "")
+def commit(root: Path) -> str:
+    """What is checked out there, and whether it was changed since."""
+    git = ("git", "-C", str(root))
+    found = output(*git, "rev-parse", "--short=12", "HEAD")
+    return found + ("+changes" if output(*git, "status", "--porcelain", "--untracked-files=no") else "")
 
 
 def _cpu() -> str:

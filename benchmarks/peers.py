@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.load.dialects import Json, SocketIo, WithoutHeaders
-from benchmarks.machine import ROOT, installed, output
+from benchmarks.machine import ROOT, commit, installed, output
 from hubline.cli.dialect import Dialect, SignalR
 
 NODE = ROOT / "benchmarks" / "node"
@@ -62,6 +62,11 @@ def _reference() -> str:
     return os.environ.get(REFERENCE, "")
 
 
+def _sources(root: Path) -> dict[str, str]:
+    """The environment in which `hubline` is what that checkout has, whatever is installed."""
+    return {"PYTHONPATH": str(root / "src")}
+
+
 def _without(reason: str, *rows: str) -> dict[str, str]:
     return dict.fromkeys(rows, reason)
 
@@ -86,6 +91,7 @@ PEERS: tuple[Peer, ...] = (
         _python("hubline_server"),
         SignalR,
         lambda: installed("hubline"),
+        environment=_sources(ROOT),
     ),
     Peer(
         "hubline-asgi",
@@ -93,6 +99,7 @@ PEERS: tuple[Peer, ...] = (
         _python("hubline_server", "--no-accelerate"),
         SignalR,
         lambda: installed("hubline"),
+        environment=_sources(ROOT),
         lacks=GROWTH | _without("the same code as above serves it", "sse", "polling", "polling-waiting") | MICROSOFT,
     ),
     Peer(
@@ -184,13 +191,18 @@ def named(keys: Iterable[str]) -> list[Peer]:
 
 
 def checkout(key: str, root: Path) -> Peer:
-    """Hubline as it is in another checkout, under the same server program: to compare two commits in one run."""
-    source = root.resolve() / "src"
+    """Hubline as it is in another checkout, under the same server program: to compare two commits in one run.
+
+    Raises:
+        ValueError: another peer has this key.
+    """
+    if any(peer.key == key for peer in PEERS):
+        raise ValueError(f"{key} is the name of a peer")
     return replace(
         named(["hubline"])[0],
         key=key,
         name=f"Hubline in {key}",
-        version=lambda: output("git", "-C", str(source), "rev-parse", "--short=12", "HEAD"),
-        missing=lambda: "" if (source / "hubline").is_dir() else f"no checkout of Hubline in {root}",
-        environment={"PYTHONPATH": str(source)},
+        version=lambda: commit(root),
+        missing=lambda: "" if (root / "src" / "hubline").is_dir() else f"no checkout of Hubline in {root}",
+        environment=_sources(root.resolve()),
     )

@@ -93,5 +93,7 @@ def test_every_peer_says_why_it_is_not_in_a_row() -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(KeyError, match="nobody"):
         peers.named(["nobody"])
+    with pytest.raises(ValueError, match="node is the name of a peer"):
+        peers.checkout("node", Path())
     with pytest.raises(KeyError, match="nothing"):
         catalogue.named(["nothing"])
