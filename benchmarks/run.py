@@ -14,7 +14,7 @@ from benchmarks.machine import aspnetcore, cores, describe
 from benchmarks.peers import Peer
 from benchmarks.results import Failure, Measurement, Result
 from benchmarks.rows.catalogue import Row
-from benchmarks.rows.measuring import Bench, Figures, Load, Run
+from benchmarks.rows.measuring import Bench, Figures, Load, Run, per_core
 from benchmarks.settings import Settings
 from benchmarks.warming import Slice, warm
 from hubline.cli.load import LoadError, allow_files
@@ -124,7 +124,7 @@ class _Measuring:
             compiled, started = bench.server.compiling(), time.perf_counter()
             figures = await run(seconds)
             took = time.perf_counter() - started
-            return Slice(row.rate(figures), took, (bench.server.compiling() - compiled) / took)
+            return Slice(per_core(figures), took, (bench.server.compiling() - compiled) / took)
 
         warmed = await warm(bench.server.peer.key, row.key, self.settings, load)
         self.result.warm_ups.append(warmed)

@@ -51,7 +51,6 @@ class Settings:
 WHOLE = Settings()
 QUICK = Settings(
     rounds=1,
-    warm_last=2.0,
     warm_most=20.0,
     idle=1_000,
     idle_seconds=3.0,

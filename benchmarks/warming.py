@@ -20,7 +20,7 @@ class Slice:
     """A second, or what is set, of the row's own load."""
 
     rate: float
-    """More is better; the unit is the row's."""
+    """What a second of the server's CPU did; the unit is the row's."""
     seconds: float
     """What it took; a load that cannot be cut takes longer than it should."""
     compiling: float = 0.0

@@ -9,15 +9,6 @@ from benchmarks.rows.measuring import Bench, Figures, Load, Warm
 Once = Callable[[Bench, Warm], Awaitable[Figures]]
 
 
-def per_second(figures: Figures) -> float:
-    return figures["per_second"]
-
-
-def per_core(figures: Figures) -> float:
-    """What a second of the server's CPU would do, where the load has a pace of its own."""
-    return 1e6 / max(figures["user_us"] + figures["kernel_us"], 1e-6)
-
-
 @dataclass(frozen=True, slots=True)
 class Column:
     """A figure in a table. `form` is how a number is written."""
@@ -42,8 +33,6 @@ class Row:
     fresh: bool = False
     """In a process of its own: what was before would show in the memory."""
     more_is_better: bool = True
-    rate: Callable[[Figures], float] = per_second
-    """What must have stopped rising before the row is measured."""
     curve: str = ""
     """What grows, when the figures are points of a curve."""
 
@@ -133,7 +122,6 @@ ROWS: tuple[Row, ...] = (
         ),
         load=streams.paced,
         more_is_better=False,
-        rate=per_core,
     ),
     Row(
         "connects",
@@ -208,7 +196,6 @@ ROWS: tuple[Row, ...] = (
         (),
         once=growth.connections,
         more_is_better=False,
-        rate=per_core,
         curve="connections",
     ),
     Row(
@@ -218,7 +205,6 @@ ROWS: tuple[Row, ...] = (
         (),
         once=growth.groups,
         more_is_better=False,
-        rate=per_core,
         curve="groups",
     ),
     Row(
@@ -228,7 +214,6 @@ ROWS: tuple[Row, ...] = (
         (),
         once=growth.size,
         more_is_better=False,
-        rate=per_core,
         curve="characters",
     ),
 )

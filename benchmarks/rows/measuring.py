@@ -84,6 +84,11 @@ class Clock:
         }
 
 
+def per_core(figures: Figures) -> float:
+    """How many units a second of the server's CPU does, whoever else is on its core and whatever limits the load."""
+    return 1e6 / max(figures["user_us"] + figures["kernel_us"], 1e-6)
+
+
 class Pace:
     """How many units fit into a time, by what the last ones took. It begins with one."""
 
