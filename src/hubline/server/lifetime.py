@@ -3,6 +3,7 @@
 Everything that is sent to clients goes through `HubLifetime.send`, which is where a backplane will take part.
 """
 
+import itertools
 from typing import Any
 
 from hubline._clock import Clock
@@ -13,6 +14,7 @@ from hubline.server.groups import LocalIndex
 from hubline.server.invocations import ClientResults
 from hubline.server.options import HubOptions
 from hubline.server.recipients import Connections, Recipients
+from hubline.server.turns import STRIDE, let_others
 from hubline.wire.messages import Invocation
 from hubline.wire.packet import SerializedMessage
 
@@ -24,30 +26,39 @@ class HubLifetime:
         self._options, self._clock, self._readers = options, clock, Readers()
         self.index: LocalIndex[HubConnectionContext] = LocalIndex()
         self.results = ClientResults()
+        self._turn = itertools.cycle([False] * (STRIDE - 1) + [True])
+        """Whether others have a turn after this send or change of a group."""
 
     async def send(self, recipients: Recipients, message: Invocation) -> None:
         """Queue a message for everybody addressed; nobody addressed is no error.
 
-        Waits only when a single connection is addressed that is behind: one slow client never delays a broadcast.
+        Waits for a client only when a single connection is addressed that is behind: one slow client never delays a
+        broadcast. When nobody has room for the message, and now and then anyway, others have a turn of the loop.
 
         Raises:
             TypeError, ValueError, OverflowError, RecursionError: an argument has no form on the wire.
         """
         if type(recipients) is Connections and len(recipients.ids) == 1:
             connection = self.index.connections.get(recipients.ids[0])
+            room = connection is not None
             if connection is not None and not connection.send(message):
                 await connection.drain()
-            return
-        self.deliver(recipients, SerializedMessage(message))
+                return
+        else:
+            room = self.deliver(recipients, SerializedMessage(message))
+        if next(self._turn) or not room:
+            await let_others()
 
-    def deliver(self, recipients: Recipients, message: SerializedMessage) -> None:
-        """The fan-out: no task, no await, no copy; each codec encodes once."""
-        codec = None
+    def deliver(self, recipients: Recipients, message: SerializedMessage) -> bool:
+        """The fan-out: no task, no await, no copy; each codec encodes once. Whether anybody had room for it."""
+        codec, room = None, False
         for connection in self.index.members(recipients):
             if connection.codec is not codec:
                 codec = connection.codec
                 packet = message.packet_for(codec)
-            connection.write(packet)
+            if connection.write(packet):
+                room = True
+        return room
 
     async def invoke(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
@@ -55,8 +66,10 @@ class HubLifetime:
         """Ask one client and wait for its answer; `Client.invoke` says what is raised."""
         connection = self.index.connections.get(connection_id)
         if connection is None:
+            await let_others()
             raise ConnectionClosed(f"Connection '{connection_id}' does not exist.")
         if connection.context.aborted.requested:
+            await let_others()
             raise ConnectionClosed(f"Connection '{connection_id}' disconnected.")
         deadline = self._clock.now() + (self._options.client_result_timeout if timeout is None else timeout)
         read = self._readers.reader(connection.codec, result_type)
@@ -70,9 +83,13 @@ class HubLifetime:
 
     async def add(self, connection_id: str, name: str) -> None:
         self.index.join(connection_id, name)
+        if next(self._turn):
+            await let_others()
 
     async def remove(self, connection_id: str, name: str) -> None:
         self.index.leave(connection_id, name)
+        if next(self._turn):
+            await let_others()
 
     def connected(self, connection: HubConnectionContext) -> None:
         self.index.add(connection)

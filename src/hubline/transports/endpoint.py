@@ -11,6 +11,7 @@ from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
 from hubline.connection import ConnectionScope, Identity, query_pairs
+from hubline.errors import FAILURES
 from hubline.transports.addresses import Addresses
 from hubline.transports.caps import NoRoom
 from hubline.transports.frames import offered
@@ -136,7 +137,7 @@ class HubEndpoint:
             connection_scope.identity = await self._authenticate(connection_scope)
             connection_scope.user_id = self._user_id(connection_scope)
             status = await self._authorize(connection_scope)
-        except Exception:  # whatever users' code raises; answered here, it is the same on every server
+        except FAILURES:  # users' code raised it; answered here, it is the same on every server
             logger.exception("%s: who may enter could not be found out", connection_scope.path)
             status = 500
         if status is not None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from hubline._tasks import wake_up
 from hubline._utf8 import is_utf8
 from hubline.connection import Feed
-from hubline.errors import ConnectionClosed
+from hubline.errors import FAILURES, ConnectionClosed
 from hubline.transports.outbox import joined
 from hubline.transports.pipe import Pipe
 from hubline.wire.codec import TransferFormat
@@ -108,7 +108,7 @@ class FrameInput:
             return
         try:
             held = feed(payload)
-        except Exception as error:
+        except FAILURES as error:
             self._fail(error)
             return
         if held is not None:
@@ -193,7 +193,7 @@ class FrameInput:
         if self._backlog:
             try:
                 held = consumer(self._backlog.pop(0))
-            except Exception as error:
+            except FAILURES as error:
                 self._fail(error)
                 return
             if held is not None:
@@ -211,7 +211,7 @@ class FrameInput:
             self._error = ConnectionClosed()
             self._wake()
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """The consumer raised what it never should: its own `consume()` ends with that."""
         self._feed = None
         if self._waiting is not None and not self._waiting.done():
