@@ -9,7 +9,8 @@ import pytest
 from hubline._bursts import let_others_within_a_burst
 from hubline.errors import ConnectionClosed, SendTimeout
 from hubline.transports import frames
-from hubline.transports.frames import Flusher, FrameInput, FrameWriter, Reader, Writer, frame_of, offered
+from hubline.transports.channel import ChannelReader, ChannelWriter, offered
+from hubline.transports.frames import Flusher, FrameInput, FrameWriter, frame_of
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import HIGH_WATER, JOINED_WRITE
 from hubline.transports.pipe import Pipe
@@ -32,12 +33,12 @@ class FakeChannel:
         self.frames: list[bytes] = []
         self.stuck = False
         self.reading = True
-        self.reader: Reader
-        self.writer: Writer
+        self.reader: ChannelReader
+        self.writer: ChannelWriter
         self._buffered = 0
         self._full = False
 
-    def take(self, reader: Reader, writer: Writer) -> None:
+    def take(self, reader: ChannelReader, writer: ChannelWriter) -> None:
         self.reader, self.writer = reader, writer
 
     def write(self, frame: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 from hubline._bursts import bursts_of
 from hubline._clock import Clock
 from hubline.connection import ConnectionScope, Feed, Heartbeat, Transport, TransportConnection
-from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
+from hubline.errors import FAILURES, ConnectionClosed, SendTimeout, SlowConsumerError, text_of
 from hubline.transports.inbox import Inbox
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import Outbox
@@ -271,7 +271,7 @@ class Pipe:
             await serve(self)
         except ConnectionClosed:
             return True  # a raw application that did not catch what `receive()` raises: the usual way to end a loop
-        except Exception:
+        except FAILURES:
             logger.exception("connection %s: the application failed", self.id)
             return False
         return True
@@ -328,6 +328,6 @@ class Pipe:
 def _as_closed(error: Exception | None) -> ConnectionClosed:
     if isinstance(error, ConnectionClosed):
         return error
-    closed = ConnectionClosed(str(error) if error is not None else "")
+    closed = ConnectionClosed(text_of(error) if error is not None else "")
     closed.__cause__ = error
     return closed
