@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from hubline.connection import ConnectionScope
 from hubline.server.context import HubCallerContext
+from hubline.server.workers import in_worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Injector:
             return await factory(**arguments)
         if inspect.isgeneratorfunction(code):
             return await self.stack.enter_async_context(_in_thread(factory, arguments))
-        value = await asyncio.to_thread(factory, **arguments)
+        value = await in_worker(factory, **arguments)
         return await value if inspect.iscoroutine(value) else value
 
 
