@@ -174,7 +174,12 @@ async def refreshing(refresh: AuthenticationRefresh) -> bool:
 
 async def raw(connection: TransportConnection) -> None:
     Trap.spring("raw connection")
-    Trap.spring("feed of a raw connection")
+
+    def feed(data: bytes) -> None:
+        Trap.spring("feed of a raw connection")
+
+    connection.on_refresh(lambda: Trap.spring("on_refresh of a raw connection"))
+    await connection.consume(feed)
 
 
 def careless(**settings: Any) -> HubApp:
@@ -355,13 +360,28 @@ async def test_a_refresh(where: str, error: BaseException, caplog: pytest.LogCap
 
 
 @pytest.mark.parametrize("error", FAILURES, ids=repr)
-async def test_a_raw_connection(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("where", ["raw connection", "feed of a raw connection"])
+async def test_a_raw_connection(where: str, error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     app = careless()
     async with connect(app, "/hub") as bystander:
-        Trap.set("raw connection", error)
+        Trap.set(where, error)
         async with connect_raw(app, "/raw") as ada:
+            if where != "raw connection":
+                await ada.send_bytes(b"data")
             assert (await ada.closed()).code == 1011
         await bystander.invoke("Method")
+    assert errors_of(caplog) == [error]
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=repr)
+async def test_a_callback_of_a_raw_connection(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    app = careless()
+    async with connect_raw(app, "/raw") as ada:
+        Trap.set("on_refresh of a raw connection", error)
+        (token,) = [pipe.token for pipe in app._registry]
+        assert (await post(app, "/raw/refresh", id=token, n="1")).status == 200
+        Trap.set("", error)
+        await ada.send_bytes(b"data")
     assert errors_of(caplog) == [error]
 
 
@@ -415,15 +435,20 @@ async def test_what_is_neither_an_exception_nor_an_end_of_its_task_is_a_failed_c
     assert errors_of(caplog) == [error] * 3
 
 
-async def test_stop_iteration_of_a_method_in_a_thread_is_a_failed_call(caplog: pytest.LogCaptureFixture) -> None:
+async def test_stop_iteration_in_a_thread_is_a_failed_call(caplog: pytest.LogCaptureFixture) -> None:
     """No future takes one: the caller would wait for ever, and its next calls behind it."""
+
+    def dependency() -> int:
+        return next(iter([]))
 
     class Threaded(Hub):
         def first(self) -> int:
             return next(iter([]))
 
+        async def second(self, value: Annotated[int, Depends(dependency)]) -> None: ...
+
     async with connect(HubApp({"/hub": Threaded}, blocking_warning=None), "/hub") as ada:
-        for _ in range(2):
+        for target in ("First", "Second"):
             with pytest.raises(InvocationError):
-                await ada.invoke("First")
+                await ada.invoke(target)
     assert [type(error.__cause__) for error in errors_of(caplog)] == [StopIteration] * 2

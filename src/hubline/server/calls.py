@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hubline.errors import InvocationError
@@ -16,6 +16,7 @@ from hubline.server.invocations import Cancellation
 from hubline.server.methods import HubMethod
 from hubline.server.recipients import Recipients
 from hubline.server.turns import let_others
+from hubline.server.workers import in_worker
 from hubline.streams.download import in_thread, interrupted
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Invocation, StreamInvocation
@@ -156,19 +157,11 @@ async def invoke_method(context: InvocationContext) -> Any:
         positional = [values[name] for name in method.order]
         keywords = {name: values[name] for name in method.keywords}
     function = functools.partial(method.function, context.hub, *positional, **keywords)
-    result = function() if method.is_async else await asyncio.to_thread(_called, function)
+    result = function() if method.is_async else await in_worker(function)
     if inspect.iscoroutine(result):  # asyncio's own takes generators for coroutines
         call.entered = True
         result = await (interrupted(result) if call.cancelled else result)
     return in_thread(result) if method.is_stream and isinstance(result, Iterable) else result
-
-
-def _called(function: Callable[[], Any]) -> Any:
-    """What a function returns in a thread. No future takes a `StopIteration`: its caller would wait for ever."""
-    try:
-        return function()
-    except StopIteration as error:
-        raise RuntimeError("a plain method raised StopIteration") from error
 
 
 async def _all_values(call: Call, arguments: list[Any]) -> dict[str, Any]:

@@ -223,7 +223,10 @@ class Pipe:
         """Who is behind this request is behind the connection from now on."""
         self._scope = self.scope.renewed(scope.identity, scope.user_id)
         for callback in self._refreshes:
-            callback()
+            try:
+                callback()
+            except FAILURES:
+                logger.exception("connection %s: the application failed to take a refresh", self.id)
 
     def leave(self) -> None:
         """The peer is gone: what it sent is still read, but nothing reaches it any more."""
