@@ -20,6 +20,10 @@ from hubline.wire.packet import SerializedMessage
 LARGE = 65_536
 """Bytes of a message, or a sixteenth of the limit: what is smaller in one codec is within the limit in all. Ours."""
 
+ASKED = 8
+"""Of those above the high-water mark, how many are asked for each message whether a turn of the loop is of use. Ours:
+in a burst to all who read the first says so, and thousands who do not read must not be asked each time."""
+
 
 class HubLifetime:
     """Sends to recipients, keeps groups, asks clients for results. Local: one server."""
@@ -53,15 +57,16 @@ class HubLifetime:
 
         True when somebody above the high-water mark is offered what waits as soon as others have a turn: then let them.
         """
-        codec, unoffered = None, False
+        codec, unoffered, asks = None, False, ASKED
         for connection in self.index.members(recipients):
             if connection.codec is not codec:
                 codec = connection.codec
                 packet = message.packet_for(codec)
                 if len(packet) > self._large:
                     self._check_size(recipients, message)
-            if not connection.write(packet) and not unoffered:
+            if not connection.write(packet) and asks:
                 unoffered = connection.unoffered
+                asks = 0 if unoffered else asks - 1
         return unoffered
 
     def _check_size(self, recipients: Recipients, message: SerializedMessage) -> None:
