@@ -21,6 +21,10 @@ from hubline.wire.packet import SerializedMessage
 LARGE = 65_536
 """Bytes of a message, or a sixteenth of the limit: what is smaller in one codec is within the limit in all. Ours."""
 
+ASKED = 8
+"""Of those above the high-water mark, how many are asked for each message whether a turn of the loop is of use. Ours:
+in a burst to all who read the first says so, and thousands who do not read must not be asked each time."""
+
 
 class HubLifetime:
     """Sends to recipients, keeps groups, asks clients for results. Local: one server."""
@@ -61,7 +65,7 @@ class HubLifetime:
         True when others should have a turn: nobody had room for the message, or somebody above the high-water mark is
         offered what waits as soon as the loop turns.
         """
-        codec, room, unoffered = None, False, False
+        codec, room, unoffered, asks = None, False, False, ASKED
         for connection in self.index.members(recipients):
             if connection.codec is not codec:
                 codec = connection.codec
@@ -70,8 +74,9 @@ class HubLifetime:
                     self._check_size(recipients, message)
             if connection.write(packet):
                 room = True
-            elif not unoffered:
+            elif asks:
                 unoffered = connection.unoffered
+                asks = 0 if unoffered else asks - 1
         return unoffered or not room
 
     def _check_size(self, recipients: Recipients, message: SerializedMessage) -> None:

@@ -14,7 +14,7 @@ from hubline.connection import ConnectionScope, Feed, Heartbeat, Transport, Tran
 from hubline.errors import FAILURES, ConnectionClosed, SendTimeout, SlowConsumerError, text_of
 from hubline.transports.inbox import Inbox
 from hubline.transports.options import TransportOptions
-from hubline.transports.outbox import Outbox
+from hubline.transports.outbox import HIGH_WATER, Outbox
 from hubline.wire.codec import TransferFormat
 
 logger = logging.getLogger("hubline.transports")
@@ -166,7 +166,7 @@ class Pipe:
 
     @property
     def unoffered(self) -> bool:
-        return len(self.outbox) > 0 and self.carrier.ready
+        return self.outbox.size > HIGH_WATER and self.carrier.ready
 
     def use(self, transfer_format: TransferFormat, *, maximum_message: int | None = None) -> None:
         self.transfer_format = transfer_format
