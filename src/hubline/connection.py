@@ -22,9 +22,13 @@ class Identity:
     """
 
     user_id: str | None
+    """What `clients.user(…)` finds the connection by, unless `HubApp(user_id=…)` says otherwise; `None` for no user."""
     claims: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever is known of the user, by name: for a bearer token, its claims."""
     expires_at: float | None = None
+    """Seconds since the epoch; `None` never expires."""
     roles: frozenset[str] = frozenset()
+    """What `@authorize(roles=…)` looks at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +39,13 @@ class AuthenticationRefresh:
     """
 
     connection_id: str
+    """The public id of the connection."""
     old: Identity | None
+    """Who it was so far; `None` for a stranger."""
     new: Identity
+    """Who it will be, if the answer is yes."""
     scope: "ConnectionScope"
+    """The request that brings `new`: `POST {hub}/refresh`, or a poll."""
 
 
 class ConnectionScope:
@@ -65,6 +73,7 @@ class ConnectionScope:
 
     @property
     def path(self) -> str:
+        """The path of the request, with that of the mount: ASGI's `path`."""
         return str(self.raw["path"])
 
     @property

@@ -25,9 +25,13 @@ class HubRoute:
     """
 
     hub: type[Hub[Any]] | HubFactory
+    """A hub class, or a function that makes a hub object for each call."""
     options: HubOptions | None = None
+    """Instead of the app's; `None` takes those."""
     transport: TransportOptions | None = None
+    """Instead of the app's; `None` takes those."""
     filters: tuple[HubFilter, ...] = ()
+    """Around the calls of this hub, the first outermost; the app's stand outside of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,9 @@ class ConnectionRoute:
     """
 
     serve: Callable[[TransportConnection], Awaitable[None]]
+    """Runs once for each connection. What it raises ends the connection with an error."""
     transport: TransportOptions | None = None
+    """Instead of the app's; `None` takes those."""
 
 
 Route: TypeAlias = type[Hub[Any]] | HubFactory | HubRoute | ConnectionRoute

@@ -71,10 +71,15 @@ class PolicyContext:
     """
 
     identity: Identity
+    """The caller, as it is now."""
     scope: ConnectionScope
+    """The HTTP request that opened the connection."""
     hub: type
+    """The class of the hub."""
     method: str | None = None
+    """The method's name on the wire; `None` when a hub is entered."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the caller sent, by parameter; empty when a hub is entered."""
 
 
 Policy: TypeAlias = Callable[[PolicyContext], bool | Awaitable[bool]]

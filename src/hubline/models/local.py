@@ -45,7 +45,9 @@ class LocalStatus:
     """Where a local model stands. `detail` is a sentence for people."""
 
     state: LocalState
+    """Where it is in its life."""
     detail: str
+    """The same as a sentence for people."""
 
 
 def bundled_model() -> Path:
@@ -115,6 +117,7 @@ class LocalModel:
             raise ModelError(self.name, Fault.UNREACHABLE, f"is not running: {self.status.detail}")
 
     async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        """See `ChatModel.stream`. Waits until the model has been loaded."""
         await self.ready()
         assert self._model is not None
         answer = self._model.stream(messages)

@@ -22,6 +22,7 @@ class Depends:
     """
 
     factory: Callable[..., Any]
+    """Makes the value."""
 
 
 def depends_of(annotation: Any) -> Depends | None:
