@@ -13,14 +13,18 @@ from typing import Any
 
 import typer
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import stringify_annotation
+from starlette.types import ASGIApp
 
 from hubline.cli.commands import commands
 
 ROOT = Path(__file__).parents[1]
 REPOSITORY = "https://github.com/hubline/hubline/tree/main/"
+ASGI_APP = stringify_annotation(ASGIApp, "smart", short_literals=False)
 COMMANDS = typer.main.get_group(commands)
 logger = logging.getLogger(__name__)
 
@@ -35,8 +39,9 @@ myst_heading_anchors = 4
 
 default_role = "py:obj"  # a name in backticks in a docstring is a link to what it names, where that is public
 add_module_names = False
-maximum_signature_line_length = 120
+maximum_signature_line_length = 100
 python_use_unqualified_type_names = True
+autoclass_content = "both"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
@@ -47,6 +52,7 @@ html_title = "Hubline"
 html_copy_source = False
 html_static_path = html_css_files = ["site.css"]
 
+FACTORY = re.compile(r" ?= ?<factory>")
 LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
 PICTURE = re.compile(r"<picture>\s*<source [^>]*srcset=\"([^\"]+)\">\s*<img ([^>]*)src=\"([^\"]+)\">\s*</picture>")
 LISTED = re.compile(r"^[-|] \[[^]]+\]\(([^)#]+)\.md\)", re.MULTILINE)
@@ -90,29 +96,35 @@ def _toctree(caption: str, pages: list[str]) -> str:
     return "\n".join(["\n\n```{toctree}", *options, "", *(f"/{page}" for page in pages), "```\n"])
 
 
-def check_docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+def check_descriptions(app: Sphinx, doctree: nodes.document) -> None:
     """A public object without a docstring is a warning, and so fails the build."""
-    if not any(lines):
-        logger.warning("%s has no docstring", name)
+    for described in doctree.findall(addnodes.desc):
+        if all(isinstance(part, addnodes.desc | addnodes.index) for part in described[-1].children):
+            logger.warning("%s has no docstring", " ".join(described[0]["ids"]), location=described)
+
+
+def keep_colons(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Napoleon takes what stands before a colon for the type of an attribute; not behind an empty comment."""
     if what in ("attribute", "property"):
-        lines[:0] = [
-            "..",
-            "",
-        ]  # an empty comment: napoleon takes what stands before a colon in the first line for a type
+        lines[:0] = ["..", ""]
 
 
 def signature(
     app: Sphinx, what: str, name: str, thing: Any, options: Any, arguments: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """Without the arguments of classes that nobody calls."""
+    """Types by the names that people know, and no arguments for classes that nobody calls."""
     if isinstance(thing, type) and (getattr(thing, "_is_protocol", False) or issubclass(thing, Enum)):
-        return None, None
-    return arguments, returns
+        return "", ""
+    return _shorter(arguments), _shorter(returns)
+
+
+def _shorter(text: str | None) -> str | None:
+    return text and FACTORY.sub(" = ...", text.replace(ASGI_APP, "ASGIApp"))
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
     """What Sphinx does not copy: pictures that stand in HTML, and the front page by the name that servers look for."""
-    if error is None:
+    if error is None and app.builder.format == "html":
         shutil.copytree(ROOT / "docs" / "images", app.outdir / "docs" / "images", dirs_exist_ok=True)
         shutil.copy(app.outdir / "README.html", app.outdir / "index.html")
 
@@ -126,14 +138,29 @@ class Command(SphinxDirective):
         command = COMMANDS.commands[self.arguments[0]]
         lines = [command.help or "", ""]
         for parameter in command.params:
-            names = " ".join([*parameter.opts, *parameter.secondary_opts])
-            lines += [f"``{names}``", f"    {getattr(parameter, 'help', '')}", ""]
+            argument = parameter.param_type_name == "argument"
+            names = [parameter.metavar or parameter.name.upper()] if argument else parameter.opts
+            lines += [" ".join(f"``{name}``" for name in [*names, *parameter.secondary_opts])]
+            lines += [f"    {getattr(parameter, 'help', '')}{_values(parameter)}", ""]
         return self.parse_text_to_nodes("\n".join(lines))
+
+
+def _values(parameter: Any) -> str:
+    """What an option is where it is left out, and what else it may be where that is a choice."""
+    default, text = parameter.default, ""
+    if isinstance(default, Enum):
+        text, default = f" One of {', '.join(f'``{each.value}``' for each in type(default))}.", default.value
+    elif default is True:
+        default = parameter.opts[0]
+    if parameter.envvar:
+        text += f" Also taken from the environment variable ``{parameter.envvar}``."
+    return text + (f" Default: ``{default}``." if default else "")
 
 
 def setup(app: Sphinx) -> None:
     app.add_directive("command", Command)
     app.connect("source-read", adapt)
-    app.connect("autodoc-process-docstring", check_docstring, priority=400)  # before napoleon's 500
+    app.connect("doctree-read", check_descriptions)
+    app.connect("autodoc-process-docstring", keep_colons, priority=400)  # before napoleon's 500
     app.connect("autodoc-process-signature", signature)
     app.connect("build-finished", finish)

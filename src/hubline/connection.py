@@ -15,11 +15,7 @@ from hubline.wire.codec import TransferFormat
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is at the other end.
-
-    `user_id` is what `clients.user(…)` goes by. `expires_at` is in seconds since the epoch; `None` never expires.
-    `roles` are what `@authorize(roles=…)` looks at.
-    """
+    """Who is at the other end."""
 
     user_id: str | None
     """What `clients.user(…)` finds the connection by, unless `HubApp(user_id=…)` says otherwise; `None` for no user."""
@@ -33,10 +29,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticationRefresh:
-    """Another identity for a live connection, before it counts: what `on_authentication_refresh` decides about.
-
-    `scope` is the request that brings `new`: `POST {hub}/refresh`, or a poll.
-    """
+    """Another identity for a live connection, before it counts: what `on_authentication_refresh` decides about."""
 
     connection_id: str
     """The public id of the connection."""
@@ -57,6 +50,7 @@ class ConnectionScope:
         self.raw = scope
         """The ASGI scope of the request that opened the connection (for long polling: of the first poll)."""
         self.identity = identity
+        """Who sent the request; `None` for a stranger."""
         self.user_id = identity.user_id if identity is not None else None
         """What `clients.user(…)` goes by: the identity's, or what `HubApp(user_id=…)` says."""
         self.address = address or (self.client[0] if self.client else None) or None

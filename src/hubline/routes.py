@@ -19,10 +19,7 @@ HubFactory: TypeAlias = Callable[[], Hub[Any]]
 
 @dataclass(frozen=True, slots=True)
 class HubRoute:
-    """A hub at a path, with settings of its own. `hub` is a class, or a function that makes one for each call.
-
-    `filters` stand inside those of the app.
-    """
+    """A hub at a path, with settings of its own."""
 
     hub: type[Hub[Any]] | HubFactory
     """A hub class, or a function that makes a hub object for each call."""

@@ -35,7 +35,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a user has left. `tokens` is `None` without a limit, and never negative; `resets_at` is in UTC."""
+    """What a user has left of a day."""
 
     tokens: int | None
     """Tokens of today; `None` without a limit, and never negative."""

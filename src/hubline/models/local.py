@@ -35,14 +35,16 @@ class LocalState(Enum):
     """Where a local model is in its life."""
 
     STARTING = "starting"
+    """The weights are being loaded, for the first time or after the process has died."""
     READY = "ready"
+    """Questions are answered."""
     FAILED = "failed"
     """Given up after the last of `RESTART_DELAYS`, or closed; being closed is not reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStatus:
-    """Where a local model stands. `detail` is a sentence for people."""
+    """Where a local model stands."""
 
     state: LocalState
     """Where it is in its life."""

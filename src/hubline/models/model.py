@@ -55,7 +55,9 @@ class Fault(Enum):
     """What went wrong with a model, for those who decide by it."""
 
     UNREACHABLE = "unreachable"
+    """The endpoint cannot be reached, or the local model is not running."""
     TIMEOUT = "timeout"
+    """Nothing came within the time limit."""
     REFUSED = "refused"
     """The key was not accepted, or does not allow this."""
     BUSY = "busy"

@@ -20,8 +20,11 @@ class Transport(Enum):
     """A way to carry a connection; the values are those of the negotiate response, the order is the one offered."""
 
     WEB_SOCKETS = "WebSockets"
+    """One socket for both directions; text and binary."""
     SERVER_SENT_EVENTS = "ServerSentEvents"
+    """One long response to the client, and a POST for what it sends; text only."""
     LONG_POLLING = "LongPolling"
+    """A GET for each batch of messages, and a POST for what the client sends; text and binary."""
 
     @property
     def transfer_formats(self) -> frozenset[TransferFormat]:
