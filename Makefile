@@ -56,7 +56,7 @@ test-slow: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT)
 	@HUBLINE_BUDGET=$(BUDGET) $(PY) -m pytest -m slow $(PYTEST_ARGS)
 
 BENCH_NODE := benchmarks/node
-# Options of `python -m benchmarks measure`: --row calls --peer hubline --rounds 1
+# Options of `python -m benchmarks measure`: --row calls --peer hubline --rounds 1 --checkout old=../other
 BENCH_ARGS ?=
 
 FUZZ_TARGETS := $(shell sed -n 's/^TARGETS = (\(.*\))/\1/p' fuzz/__init__.py | tr -d '",')
@@ -96,7 +96,7 @@ cover: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT) $(PAGE)
 	@$(PY) -m coverage run -m pytest -m "not slow" $(PYTEST_ARGS)
 	@$(PY) -m coverage report
 
-## bench: Hubline beside its peers, each on one core, in ten minutes (QUICK=1: two)
+## bench: Hubline beside its peers, each on one core, in twenty minutes (QUICK=1: four)
 .PHONY: bench
 bench: $(VENV)/.bench $(if $(NODE_OK),$(BENCH_NODE)/node_modules/.installed)
 	@$(PY) -m benchmarks measure $(if $(QUICK),--quick) $(BENCH_ARGS)

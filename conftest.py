@@ -5,10 +5,11 @@ A marker says what a test needs. Where that is missing the test is skipped and t
 """
 
 import importlib.util
+import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be missing: {reason}"
     return report
+
+
+CONFIGURED = ("hubline", "uvicorn", "uvicorn.access", "uvicorn.asgi", "uvicorn.error")
+"""Loggers that a server of the test's own process sets up anew."""
+
+
+@pytest.fixture(autouse=True)
+def restored_loggers() -> Iterator[None]:
+    """A server that ran in this process leaves no logger configured: the next test may look at what is logged."""
+    loggers = [logging.getLogger(name) for name in CONFIGURED]
+    before = [(each.level, each.propagate, each.disabled, each.handlers[:], each.filters[:]) for each in loggers]
+    yield
+    for each, state in zip(loggers, before, strict=True):
+        level, each.propagate, each.disabled, each.handlers[:], each.filters[:] = state
+        each.setLevel(level)  # which also forgets what was found out for its children

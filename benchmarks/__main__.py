@@ -24,10 +24,16 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
 
 @commands.command()
 def measure(
-    quick: Annotated[bool, typer.Option("--quick", help="Two minutes, for a first look.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Four minutes, fewer peers and rows, for a first look.")
+    ] = False,
     rounds: Annotated[int | None, typer.Option(help="How often each peer has its turn.", min=1)] = None,
     peer: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
     row: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
+    checkout: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=PATH", help="Hubline in another checkout beside the others; may be repeated."),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Where the result goes. [benchmarks/results/]")] = None,
 ) -> None:
     """Measure. A whole run, of all peers and rows, also becomes the figures of docs/benchmarks.md."""
@@ -37,7 +43,8 @@ def measure(
     if rounds is not None:
         settings = settings.with_rounds(rounds)
     try:
-        chosen, rows = peers.named(peer or []), catalogue.named(row or [])
+        chosen = peers.named(peer or (peers.QUICK if quick else ())) + _checkouts(checkout or [])
+        rows = catalogue.named(row or (catalogue.QUICK if quick else ()))
     except KeyError as error:
         known = ", ".join([each.key for each in peers.PEERS] + [each.key for each in catalogue.ROWS])
         raise typer.BadParameter(f"there is no {error}; there are {known}") from None
@@ -46,7 +53,7 @@ def measure(
         result = uvloop.run(run.run(settings, chosen, rows, lambda text: console.print(text, style="dim")))
     except ConfigurationError as error:
         raise typer.BadParameter("; ".join(error.problems)) from None
-    whole = not (quick or peer or row)
+    whole = not (quick or peer or row or checkout)
     path = output or (WHOLE_RESULT if whole else RESULTS / "quick.json")
     result.save(path)
     result = results.load(path)  # the page says what the file says, which is rounded
@@ -55,6 +62,19 @@ def measure(
     if whole and output is None:
         page.write(result)
         console.print(f"The figures and charts of {page.PAGE} are written anew.")
+
+
+def _checkouts(texts: list[str]) -> list[peers.Peer]:
+    paths: dict[str, Path] = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        if not (name and path) or name in paths:
+            raise typer.BadParameter(f"--checkout {text}: write NAME=PATH, each with a name of its own")
+        paths[name] = Path(path)
+    try:
+        return [peers.checkout(name, path) for name, path in paths.items()]
+    except ValueError as error:
+        raise typer.BadParameter(f"--checkout: {error}") from None
 
 
 @commands.command()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.charts import THEMES, Bar, Curve, Theme, bars, curves, panels
 from benchmarks.machine import ROOT
-from benchmarks.report import AT_LEAST, left_out, markdown, notes, ordered, tables
+from benchmarks.report import AT_LEAST, left_out, markdown, notes, ordered, tables, warming
 from benchmarks.results import OURS, Result
 from benchmarks.rows.catalogue import ROWS, Row
 
@@ -14,7 +14,7 @@ IMAGES = Path("docs/images/benchmarks")
 BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of the figures -->"
 OVERVIEW = ("calls", "burst", "streams", "sse")
 """Rows of the chart that the README shows."""
-SUMMARY = ("calls", "calls-msgpack", "burst", "paced", "streams", "connects", "sse", "polling")
+SUMMARY = ("calls", "calls-msgpack", "burst", "paced", "streams", "connects", "storm", "sse", "polling")
 """Rows of its table."""
 HEADLINE = (
     ("calls", "answers {} times the calls"),
@@ -65,12 +65,12 @@ def summary(result: Result) -> str:
 
 
 def _headline(result: Result) -> list[str]:
-    """One sentence, where the original was measured."""
+    """One sentence, where the original was measured. Its best round is the one to beat."""
     told = [
         text.format(f"{ratio:.1f}")
         for row in ROWS
         for key, text in HEADLINE
-        if key == row.key and (ratio := result.ratio(row, ORIGINAL)) is not None
+        if key == row.key and (ratio := result.ratio_to_best(row, ORIGINAL)) is not None
     ]
     if not told:
         return []
@@ -85,6 +85,9 @@ def figures(result: Result) -> str:
         parts += [f"### {row.title}", row.question, _picture(row.key, row.title, PAGE), markdown(heads, lines)]
         if absent := left_out(result, row):
             parts.append(absent)
+    if result.warm_ups:
+        told = "How many times its first rate each server's best was while it was warmed, and how long that took."
+        parts += ["### Warming", told, markdown(*warming(result))]
     if found := notes(result):
         parts += ["### What to know about these figures", "\n".join(f"- {note}" for note in found)]
     return "\n\n".join(parts)

@@ -5,11 +5,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from benchmarks.load.dialects import Json, SocketIo, WithoutHeaders
-from benchmarks.machine import ROOT, installed, output
+from benchmarks.machine import ROOT, commit, installed, output
 from hubline.cli.dialect import Dialect, SignalR
 
 NODE = ROOT / "benchmarks" / "node"
@@ -61,14 +62,27 @@ def _reference() -> str:
     return os.environ.get(REFERENCE, "")
 
 
+def _sources(root: Path) -> dict[str, str]:
+    """The environment in which `hubline` is what that checkout has, whatever is installed."""
+    return {"PYTHONPATH": str(root / "src")}
+
+
 def _without(reason: str, *rows: str) -> dict[str, str]:
     return dict.fromkeys(rows, reason)
 
 
-NOT_SIGNALR = _without("it has a protocol of its own", "calls-msgpack", "connects-negotiated", "sse", "polling")
+NOT_SIGNALR = _without(
+    "it has a protocol of its own",
+    *("calls-msgpack", "calls-date", "echo-all", "broadcast"),
+    *("connects-negotiated", "storm-negotiated", "sse", "polling", "polling-waiting"),
+)
 NO_STREAMS = _without("it has no streams", "streams", "paced-streams")
 GROWTH = _without("growth is asked of Hubline and ASP.NET Core", "growth-connections", "growth-groups", "growth-size")
 NOT_IDLE = _without("idle memory is asked of Hubline, ASP.NET Core and the Socket.IO servers", "idle")
+MICROSOFT = _without("Microsoft's load is put on Hubline and ASP.NET Core", "calls-date", "echo-all", "broadcast")
+NO_STORM = _without(
+    "the storm is asked of Hubline, ASP.NET Core and the Socket.IO servers", "storm", "storm-negotiated"
+)
 
 PEERS: tuple[Peer, ...] = (
     Peer(
@@ -77,6 +91,7 @@ PEERS: tuple[Peer, ...] = (
         _python("hubline_server"),
         SignalR,
         lambda: installed("hubline"),
+        environment=_sources(ROOT),
     ),
     Peer(
         "hubline-asgi",
@@ -84,7 +99,8 @@ PEERS: tuple[Peer, ...] = (
         _python("hubline_server", "--no-accelerate"),
         SignalR,
         lambda: installed("hubline"),
-        lacks=GROWTH | _without("the same code as above serves it", "sse", "polling"),
+        environment=_sources(ROOT),
+        lacks=GROWTH | _without("the same code as above serves it", "sse", "polling", "polling-waiting") | MICROSOFT,
     ),
     Peer(
         "aspnetcore",
@@ -103,7 +119,7 @@ PEERS: tuple[Peer, ...] = (
         SignalR,
         lambda: installed("aiosignalr"),
         _needs("aiosignalr"),
-        lacks=GROWTH | NOT_IDLE,
+        lacks=GROWTH | NOT_IDLE | NO_STORM | MICROSOFT,
         messagepack=lambda: WithoutHeaders("messagepack"),
     ),
     Peer(
@@ -122,7 +138,7 @@ PEERS: tuple[Peer, ...] = (
         _python("starlette_loop"),
         Json,
         lambda: installed("starlette"),
-        lacks=NOT_SIGNALR | NO_STREAMS | GROWTH | NOT_IDLE,
+        lacks=NOT_SIGNALR | NO_STREAMS | GROWTH | NOT_IDLE | NO_STORM,
     ),
     Peer(
         "channels",
@@ -131,7 +147,7 @@ PEERS: tuple[Peer, ...] = (
         Json,
         lambda: installed("channels"),
         _needs("channels"),
-        lacks=NOT_SIGNALR | NO_STREAMS | GROWTH | NOT_IDLE,
+        lacks=NOT_SIGNALR | NO_STREAMS | GROWTH | NOT_IDLE | NO_STORM,
     ),
     Peer(
         "node",
@@ -154,16 +170,39 @@ PEERS: tuple[Peer, ...] = (
         | NO_STREAMS
         | GROWTH
         | NOT_IDLE
+        | NO_STORM
         | _without("it is no hub, only the floor under a broadcast", "calls", "connects", "burst"),
     ),
 )
 
 
-def named(keys: list[str]) -> list[Peer]:
+QUICK = ("hubline", "aspnetcore", "starlette", "node")
+"""Who is measured in a quick run where nobody is named."""
+
+
+def named(keys: Iterable[str]) -> list[Peer]:
     """The peers with these keys, all without any.
 
     Raises:
         KeyError: there is no such peer.
     """
     known = {peer.key: peer for peer in PEERS}
-    return [known[key] for key in keys] if keys else list(PEERS)
+    return [known[key] for key in keys] or list(PEERS)
+
+
+def checkout(key: str, root: Path) -> Peer:
+    """Hubline as it is in another checkout, under the same server program: to compare two commits in one run.
+
+    Raises:
+        ValueError: another peer has this key.
+    """
+    if any(peer.key == key for peer in PEERS):
+        raise ValueError(f"{key} is the name of a peer")
+    return replace(
+        named(["hubline"])[0],
+        key=key,
+        name=f"Hubline in {key}",
+        version=lambda: commit(root),
+        missing=lambda: "" if (root / "src" / "hubline").is_dir() else f"no checkout of Hubline in {root}",
+        environment=_sources(root.resolve()),
+    )

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from benchmarks.machine import Usage, family, resident, usage
+from benchmarks.machine import Usage, compiling, family, resident, usage
 from benchmarks.peers import REFERENCE, Peer
 from hubline.cli.load import LoadError
 
@@ -37,6 +37,16 @@ class Server:
 
     def resident(self) -> int:
         return resident(self.pids)
+
+    def compiling(self) -> float:
+        return compiling(self.pids)
+
+    def suspend(self) -> None:
+        """Stop it until `resume`: it keeps everything and does nothing."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.killpg(self.process.pid, signal.SIGCONT)
 
 
 @asynccontextmanager
@@ -71,7 +81,7 @@ def _command(peer: Peer, port: int) -> list[str]:
 
 
 def _environment(peer: Peer, port: int) -> dict[str, str]:
-    return dict(os.environ) | {name: value.format(port=port) for name, value in peer.environment.items()}
+    return dict(os.environ) | {name: value.replace("{port}", str(port)) for name, value in peer.environment.items()}
 
 
 def _free_port() -> int:

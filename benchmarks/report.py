@@ -12,6 +12,9 @@ from benchmarks.rows.catalogue import ROWS, Row
 AT_LEAST = "≥ "
 """Before a figure of which the client was the limit."""
 
+RATIOS = ("Hubline is", "of its best", "by µs")
+"""How many times better Hubline is: in the first column, in that beside the peer's best round, in CPU for the same."""
+
 
 def tables(result: Result) -> Iterator[tuple[Row, list[str], list[list[str]]]]:
     """Each row that was measured, with the heads and lines of its table."""
@@ -22,14 +25,25 @@ def tables(result: Result) -> Iterator[tuple[Row, list[str], list[list[str]]]]:
 
 
 def _figures(result: Result, row: Row) -> tuple[list[str], list[list[str]]]:
-    heads = ["", *(column.label for column in row.columns), "Hubline is"]
+    heads = ["", *(column.label for column in row.columns), *RATIOS]
     lines = []
     for peer in ordered(result, row):
         cells = [column.form.format(result.median(row.key, peer, column.figure)) for column in row.columns]
         if result.client_bound(row.key, peer) and row.more_is_better:
             cells[0] = AT_LEAST + cells[0]
-        lines.append([result.peers[peer]["name"], *cells, _times(result, row, peer)])
+        lines.append([result.peers[peer]["name"], *cells, *_ratios(result, row, peer)])
     return heads, lines
+
+
+def _ratios(result: Result, row: Row, peer: str) -> list[str]:
+    """What stands under `RATIOS`."""
+    if peer == OURS:
+        return [""] * len(RATIOS)
+    bound = AT_LEAST if row.more_is_better and result.client_bound(row.key, OURS) else ""
+    rates = [result.ratio(row, peer), result.ratio_to_best(row, peer)]
+    told = ["" if ratio is None else f"{bound}{ratio:.2f} x" for ratio in rates]
+    cost = result.cost_ratio(row, peer)
+    return [*told, "" if cost is None else f"{cost:.2f} x"]
 
 
 def _curve(result: Result, row: Row) -> tuple[list[str], list[list[str]]]:
@@ -51,14 +65,13 @@ def ordered(result: Result, row: Row) -> list[str]:
     )
 
 
-def _times(result: Result, row: Row, peer: str) -> str:
-    if peer == OURS:
-        return ""
-    ratio = result.ratio(row, peer)
-    if ratio is None:
-        return ""
-    bound = AT_LEAST if row.more_is_better and result.client_bound(row.key, OURS) else ""
-    return f"{bound}{ratio:.2f} x"
+def warming(result: Result) -> tuple[list[str], list[list[str]]]:
+    """How long each peer was warmed for each row, and how many times its first rate its best was."""
+    cells = {(each.row, each.peer): f"{each.rise:.2f} x, {each.seconds:.0f} s" for each in result.warm_ups}
+    peers = [peer for peer in result.peers if any(name == peer for _, name in cells)]
+    rows = [row for row in ROWS if any(key == row.key for key, _ in cells)]
+    lines = [[row.title, *(cells.get((row.key, peer), "") for peer in peers)] for row in rows]
+    return ["", *(result.peers[peer]["name"] for peer in peers)], lines
 
 
 def left_out(result: Result, row: Row) -> str:
@@ -81,7 +94,7 @@ def markdown(heads: list[str], lines: list[list[str]]) -> str:
 def show(result: Result, console: Console) -> None:
     """Print all tables, and what must be known about them."""
     for row, heads, lines in tables(result):
-        table = Table(title=Text(row.title, "bold"), title_justify="left", box=None, pad_edge=False)
+        table = Table(title=Text(row.title.replace("`", ""), "bold"), title_justify="left", box=None, pad_edge=False)
         for number, head in enumerate(heads):
             table.add_column(head, justify="right" if number else "left", header_style="dim")
         for line in lines:
@@ -98,6 +111,9 @@ def notes(result: Result) -> list[str]:
         f"{result.peers[each.peer]['name']} failed in round {each.round + 1} of {each.row}: {each.error}."
         for each in result.failures
     ]
+    rising = [f"{result.peers[each.peer]['name']} ({each.row})" for each in result.warm_ups if not each.steady]
+    if rising:
+        found.append(f"The rate had not come to rest when the time for warming was over: {', '.join(rising)}.")
     alone = [
         f"{result.peers[peer]['name']} ({row.key})"
         for row in ROWS

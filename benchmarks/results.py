@@ -2,12 +2,14 @@
 
 import json
 import statistics
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.rows.catalogue import Row
 from benchmarks.rows.measuring import Figures
+from benchmarks.warming import WarmUp
 
 BUSY = 0.9
 """Share of its core from which on the client is what was measured, and the server can do more."""
@@ -49,6 +51,7 @@ class Result:
     """Name of a peer that is not installed, and what to do about it."""
     measurements: list[Measurement] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    warm_ups: list[WarmUp] = field(default_factory=list)
 
     def of(self, row: str, peer: str) -> list[Figures]:
         """The figures of each round."""
@@ -67,13 +70,37 @@ class Result:
     def ratio(self, row: Row, peer: str, ours: str = OURS) -> float | None:
         """How many times better ours is: the median of the ratios within each round; None without a common round."""
         figure = row.columns[0].figure
-        by_round = {(each.round, each.peer): each.figures[figure] for each in self.measurements if each.row == row.key}
+        below, above = (peer, ours) if row.more_is_better else (ours, peer)
+        return self._within_rounds(row, above, below, lambda figures: figures[figure])
+
+    def cost_ratio(self, row: Row, peer: str, ours: str = OURS) -> float | None:
+        """How many times as much CPU the peer takes for the same; None where a row does not count that."""
+        if "user_us" not in {column.figure for column in row.columns}:
+            return None
+        return self._within_rounds(row, peer, ours, lambda figures: figures["user_us"] + figures["kernel_us"])
+
+    def _within_rounds(self, row: Row, above: str, below: str, figure: Callable[[Figures], float]) -> float | None:
+        """One peer's figure by another's in each round that both have, and of these the median."""
+        by_round = {(each.round, each.peer): figure(each.figures) for each in self.measurements if each.row == row.key}
         ratios = [
-            ourselves / other if row.more_is_better else other / ourselves
-            for (number, name), other in by_round.items()
-            if name == peer and (ourselves := by_round.get((number, ours))) and other
+            value / other
+            for (number, name), value in by_round.items()
+            if name == above and (other := by_round.get((number, below)))
         ]
         return statistics.median(ratios) if ratios else None
+
+    def best(self, row: Row, peer: str) -> float:
+        """A peer's best round."""
+        values = self.values(row.key, peer, row.columns[0].figure)
+        return max(values) if row.more_is_better else min(values)
+
+    def ratio_to_best(self, row: Row, peer: str, ours: str = OURS) -> float | None:
+        """How many times better our median is than the best round of the peer; None where one has no figures."""
+        if not (self.of(row.key, ours) and self.of(row.key, peer)):
+            return None
+        ourselves, best = self.median(row.key, ours, row.columns[0].figure), self.best(row, peer)
+        above, below = (ourselves, best) if row.more_is_better else (best, ourselves)
+        return above / below if below else None
 
     def client_bound(self, row: str, peer: str) -> bool:
         """Whether the client was the limit, so that the figure is only a lower bound."""
@@ -90,6 +117,8 @@ class Result:
         content = asdict(self)
         for each in content["measurements"]:
             each["figures"] = {name: float(f"{value:.5g}") for name, value in each["figures"].items()}
+        for each in content["warm_ups"]:
+            each |= {"rates": [float(f"{rate:.5g}") for rate in each["rates"]], "seconds": round(each["seconds"], 1)}
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
@@ -98,4 +127,5 @@ def load(path: Path) -> Result:
     content = json.loads(path.read_text("utf-8"))
     content["measurements"] = [Measurement(**each) for each in content["measurements"]]
     content["failures"] = [Failure(**each) for each in content["failures"]]
+    content["warm_ups"] = [WarmUp(**each) for each in content.get("warm_ups", [])]
     return Result(**content)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -351,6 +352,27 @@ async def test_sending_from_outside() -> None:
         app.context(chat())
 
 
+def test_a_factory_that_fails_at_start_up_is_told_with_its_path_and_beside_other_mistakes() -> None:
+    failure = LookupError("no database yet")
+
+    def make() -> Hub:
+        raise failure
+
+    async def make_later() -> Hub:
+        return Hub()
+
+    routes = {"/a": make, "/b": make_later, "/c": HubRoute(make), "/d": Stars}
+    with pytest.raises(ConfigurationError) as caught:
+        HubApp(routes)  # type: ignore[arg-type]
+    problems = caught.value.problems
+    raised = "the factory, which is called once at start-up to learn the class of its hub, raised LookupError"
+    assert problems[0] == f"/a: {raised}('no database yet')"
+    assert problems[1].startswith("/b: the factory is `async`")
+    assert problems[2] == f"/c: {raised}('no database yet')"
+    assert problems[3].startswith("/d: Stars.stars")
+    assert caught.value.__cause__ is failure, "its traceback shows where"
+
+
 async def test_a_factory_makes_the_hub_of_each_call() -> None:
     made: list[int] = []
 
@@ -517,16 +539,56 @@ async def test_another_user_on_a_later_poll_is_logged(caplog: pytest.LogCaptureF
     assert any("the user changed from 'ada' to 'bob'" in record.getMessage() for record in caplog.records)
 
 
+@pytest.mark.parametrize(
+    ("refresh", "allowed", "status"), [(False, False, 403), (False, True, 403), (True, False, 403), (True, True, 200)]
+)
+async def test_another_user_may_go_on_where_a_refresh_may_change_the_user(
+    refresh: bool, allowed: bool, status: int
+) -> None:
+    app, _ = app_of(
+        {"/users": ForUsers},
+        authenticate=by_header_or_query,
+        transport=TransportOptions(authentication_refresh=refresh),
+        options=HubOptions(allow_user_id_change_on_refresh=allowed),
+    )
+    answer = await request(app, "POST", "/users/negotiate", query="negotiateVersion=1&access_token=ada")
+    token = json.loads(answer.body)["connectionToken"]
+    assert (await request(app, "GET", "/users", query=f"id={token}&access_token=ada")).status == 200
+    for method in ("POST", "GET"):
+        tasks = TaskOwner("requests")
+        origin = Origin(app, "/users", tasks, "", (("id", token), ("access_token", "bob")), ())
+        asked = tasks.start(origin.request(method, body=b'{"protocol":"json","version":1}\x1e'))
+        assert (await asked).status == status, method
+        await tasks.cancel()
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_only_pages_of_allowed_origins_may_connect(transport: TransportName) -> None:
-    app, _ = app_of({"/chat": chat()}, allowed_origins=["https://a.example", "https://*.b.example"])
-    for origin in ("http://testserver", "https://a.example", "https://x.b.example"):
+    allowed = ["https://a.example", "https://*.b.example", "capacitor://localhost", "moz-extension://*"]
+    app, _ = app_of({"/chat": chat()}, allowed_origins=allowed)
+    for origin in ("http://testserver", "https://x.b.example", "moz-extension://0f2d-0a2c", *allowed[::2]):
         async with connect(app, "/chat", transport=transport, headers={"origin": origin}) as ada:
             assert await ada.invoke("Echo", 1) == 1
-    with pytest.raises(RefusedError) as caught:
-        async with connect(app, "/chat", transport=transport, headers={"origin": "https://evil.example"}):
-            pass
-    assert caught.value.status == 403
+    for origin in ("https://evil.example", "ionic://localhost", "null"):
+        with pytest.raises(RefusedError) as caught:
+            async with connect(app, "/chat", transport=transport, headers={"origin": origin}):
+                pass
+        assert caught.value.status == 403
+
+
+async def test_a_page_without_an_origin_may_connect_where_that_is_said() -> None:
+    app, _ = app_of({"/chat": chat()}, allowed_origins=["null"], allowed_headers=["X-CSRF-Token"])
+    async with connect(app, "/chat", headers={"origin": "null"}) as ada:
+        assert await ada.invoke("Echo", 1) == 1
+    answer = await request(app, "POST", "/chat/negotiate", headers={"origin": "null"})
+    assert answer.headers["access-control-allow-origin"] == "null"
+    preflight = {
+        "origin": "null",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x-requested-with,x-csrf-token",
+    }
+    answer = await request(app, "OPTIONS", "/chat/negotiate", headers=preflight)
+    assert (answer.status, answer.headers["access-control-allow-credentials"]) == (200, "true")
 
 
 @pytest.mark.parametrize(
@@ -940,3 +1002,83 @@ async def test_a_page_of_a_known_origin_may_refresh_and_others_may_not() -> None
     for origin, status in (("https://ours.example", 404), ("https://theirs.example", 403)):
         answer = await request(app, "POST", "/chat/refresh", headers={"origin": origin})
         assert (answer.status, b"refresh_disabled" in answer.body) == (status, status == 404)
+
+
+# What carries a connection
+
+
+@pytest.mark.parametrize(
+    ("transport", "carried_by"),
+    [
+        ("websocket", Transport.WEB_SOCKETS),
+        ("sse", Transport.SERVER_SENT_EVENTS),
+        ("long_polling", Transport.LONG_POLLING),
+    ],
+)
+async def test_a_hub_and_a_raw_connection_know_their_transport(transport: TransportName, carried_by: Transport) -> None:
+    seen: list[Transport | None] = []
+    asked: list[Transport | None] = []
+
+    class Noting(Hub):
+        async def on_connected(self) -> None:
+            seen.append(self.context.transport)
+
+        async def which(self) -> str:
+            seen.append(self.context.scope.transport)
+            return self.context.transport.value
+
+        async def on_disconnected(self, error: Exception | None) -> None:
+            seen.append(self.context.transport)
+
+    async def serve(connection: TransportConnection) -> None:
+        seen.append(connection.transport)
+
+    def authenticate(scope: ConnectionScope) -> Identity:
+        asked.append(scope.transport)
+        return Identity("ada", expires_at=4e9 + len(asked))
+
+    app, _ = app_of(
+        {"/chat": Noting, "/raw": ConnectionRoute(serve)},
+        authenticate=authenticate,
+        transport=TransportOptions(authentication_refresh=True),
+    )
+    async with connect(app, "/chat", transport=transport) as ada:
+        assert await ada.invoke("Which") == carried_by.value
+        token = next(iter(app._registry)).token
+        assert (await request(app, "POST", "/chat/refresh", query=f"id={token}")).status == 200
+        assert await ada.invoke("Which") == carried_by.value, "a refresh changes who it is, and nothing else"
+    async with connect_raw(app, "/raw", transport=transport):
+        await settle()
+    await settle()
+    assert seen == [carried_by] * 5
+    assert set(asked) == {None}, "nothing is carried while it is asked who that is"
+@dataclass
+class Note:
+    written_by: str
+
+
+class Notes(Hub):
+    async def keep(self, note: Note) -> list[Note]:
+        await self.clients.all.send("Kept", note)
+        return [note]
+
+    async def many(self) -> AsyncIterator[Note]:
+        yield Note("Ada")
+
+
+class Others(Notes):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("protocol", "by_codec"), [("json", {"writtenBy": "Ada"}), ("messagepack", {"WrittenBy": "Ada"})]
+)
+async def test_each_hub_says_how_fields_are_called(protocol: ProtocolName, by_codec: dict[str, str]) -> None:
+    as_written = HubRoute(Others, options=HubOptions(field_names="as_written"))
+    app = HubApp({"/notes": Notes, "/others": as_written})
+    for path, expected in (("/notes", by_codec), ("/others", {"written_by": "Ada"})):
+        async with connect(app, path, protocol=protocol) as client:
+            for sent in ({"writtenBy": "Ada"}, {"written_by": "Ada"}, {"WRITTENBY": "Ada"}):
+                assert await client.invoke("Keep", sent) == [expected]
+                assert await client.expect("Kept") == [expected]
+            assert [item async for item in client.stream("Many")] == [expected]

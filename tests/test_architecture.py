@@ -18,15 +18,16 @@ ARROWS: dict[str, str] = {
     # layer: the layers it may import. `public` is the package itself, `from hubline import …`.
     "errors": "",
     "_clock": "",
+    "_bursts": "",
     "_tasks": "",
     "_utf8": "",
     "telemetry": "errors",
     "wire": "errors",
     "connection": "errors wire",
-    "transports": "errors wire connection _clock _tasks _utf8 telemetry",
+    "transports": "errors wire connection _bursts _clock _tasks _utf8 telemetry",
     "auth": "errors connection _clock _tasks telemetry",
     "streams": "errors wire _clock _tasks telemetry",
-    "server": "errors wire connection streams auth backplanes.base _clock _tasks telemetry",
+    "server": "errors wire connection streams auth backplanes.base _bursts _clock _tasks telemetry",
     "backplanes": "errors wire streams _clock _tasks telemetry",
     "client": "errors wire _clock _tasks telemetry",
     "runs": "errors streams auth public backplanes.base _clock _tasks telemetry",
@@ -45,7 +46,7 @@ ARROWS: dict[str, str] = {
 THIRD_PARTY: dict[str, str] = {
     # library: the modules (with everything below them) that may import it
     "msgspec": "wire streams server testing transports.endpoint transports.refresh",
-    "starlette": "transports auth app routes",
+    "starlette": "connection transports auth app routes",
     "jwt": "auth.jwt auth.jwks",
     "redis": "backplanes.redis backplanes.redis_envelope runs.redis_log",
     "openai": "models.openai",
@@ -53,7 +54,7 @@ THIRD_PARTY: dict[str, str] = {
     "pyrate_limiter": "limits.rates",
     "opentelemetry": "telemetry",
     "httpx": "client",
-    "websockets": "client",
+    "websockets": "client servers",
     "typer": "cli",
     "rich": "cli",
     "uvicorn": "cli servers",
@@ -65,16 +66,16 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 1850,
-    "transports": 2850,
-    "server": 2700,
-    "auth": 600,
+    "wire": 2260,
+    "transports": 3200,
+    "server": 3050,
+    "auth": 620,
     "streams": 250,
     "backplanes": 600,
     "client": 800,
     "models": 650,
     "limits": 350,
-    "servers": 1450,
+    "servers": 1650,
     "testing": 1200,
     "cli": 1200,
 }

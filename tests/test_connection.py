@@ -23,6 +23,29 @@ def test_a_scope_shows_the_request() -> None:
     assert scope.identity is None
 
 
+@pytest.mark.parametrize(
+    ("headers", "cookies"),
+    [
+        (["theme=dark; token=t1"], {"theme": "dark", "token": "t1"}),
+        (["token=t1; theme=dark"], {"theme": "dark", "token": "t1"}),
+        (["theme=dark", "token=t1"], {"theme": "dark", "token": "t1"}),
+        (["token=a.b=="], {"token": "a.b=="}),
+        (['a="1 2";b=;  c ; a=3'], {"a": "3", "b": "", "": "c"}),
+        (["a=1,b=2"], {"a": "1,b=2"}),
+        ([""], {}),
+        ([], {}),
+    ],
+)
+def test_cookies_are_found_by_name(headers: list[str], cookies: dict[str, str]) -> None:
+    raw = {"path": "/", "headers": [(b"Cookie", each.encode()) for each in headers]}
+    assert ConnectionScope(raw).cookies == cookies
+
+
+def test_cookies_in_several_headers_are_one_list() -> None:
+    raw = {"path": "/", "headers": [(b"cookie", b"a=1"), (b"accept", b"x"), (b"cookie", b"b=2; c=3")]}
+    assert ConnectionScope(raw).headers == {"cookie": "a=1; b=2; c=3", "accept": "x"}
+
+
 @given(st.text(alphabet="ab&=%2B+;é\xa0").map(lambda text: text.encode("latin-1")))
 def test_a_query_is_read_as_the_standard_library_reads_it(query: bytes) -> None:
     assert query_pairs(query) == parse_qsl(query.decode("latin-1"), keep_blank_values=True)

@@ -15,6 +15,7 @@ from hubline.errors import (
     RateLimitExceeded,
     RemoteProtocolError,
     SendTimeout,
+    SendTooLarge,
     SlowConsumerError,
 )
 
@@ -45,6 +46,10 @@ def test_a_configuration_error_holds_every_problem() -> None:
         (
             SlowConsumerError("abc", queued=12, capacity=10),
             "connection abc is too slow: 12 bytes queued, capacity is 10 bytes",
+        ),
+        (
+            SendTooLarge(11, limit=10),
+            "11 bytes are too much for one message: maximum_send_message_size is 10 bytes",
         ),
         (SendTimeout("abc", timeout=10.0), "connection abc did not take a write within 10 s"),
         (RemoteProtocolError("Missing required property 'type'."), "Missing required property 'type'."),

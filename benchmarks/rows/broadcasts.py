@@ -1,47 +1,75 @@
-"""Broadcasts to many: in one go, and each by itself."""
+"""Broadcasts to many: in one go, each by itself, and from everybody at once."""
 
-import time
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
-from benchmarks.rows.measuring import Bench, Figures, affordable, delivered
-from hubline.cli.load import Connection, Session
-
-QUICK_TRY = 0.1
-"""Seconds: who needs longer for one broadcast is spared the ten that warm up the others."""
+from benchmarks.rows.measuring import Bench, Figures, Pace, Run, connected, repeated
+from hubline.cli.load import Connection
 
 
-async def burst(bench: Bench) -> Figures:
+@asynccontextmanager
+async def burst(bench: Bench) -> AsyncIterator[Run]:
     """All in one go, so that joining can show."""
-    connections = await bench.connect(bench.settings.recipients)
-    return await measure(bench, connections, "Broadcast")
-
-
-async def paced(bench: Bench) -> Figures:
-    """Each in a turn of the event loop of its own."""
-    connections = await bench.connect(bench.settings.recipients)
-    return await measure(bench, connections, "BroadcastApart")
-
-
-async def measure(
-    bench: Bench, sessions: list[Connection], method: str, *, messages: int = 0, size: int = 0
-) -> Figures:
-    """Tries that warm up and tell how many messages a slow server can send in time, and then these."""
     settings = bench.settings
-    size = size or settings.message_size
-    messages = messages or settings.broadcasts
-    for tried in (1, min(messages, 10)):
-        started = time.perf_counter()
-        await delivered(bench, sessions, tried, _send(bench, sessions[0], method, tried, size), sessions[0])
-        took = time.perf_counter() - started
-        if took > QUICK_TRY:
-            break
-    messages = affordable(messages, 2 * settings.seconds, tried, took)
-    figures = await delivered(bench, sessions, messages, _send(bench, sessions[0], method, messages, size), sessions[0])
-    return figures | {"messages": messages}
+    async with connected(bench, settings.recipients) as connections:
+        yield sending(bench, connections, "Broadcast", settings.broadcasts, settings.message_size)
 
 
-async def _send(bench: Bench, control: Session, method: str, messages: int, size: int) -> None:
-    if method == "BroadcastApart" and bench.server.peer.calls_for_broadcasts:
+@asynccontextmanager
+async def long(bench: Bench) -> AsyncIterator[Run]:
+    """Many more in one go, to fewer."""
+    settings = bench.settings
+    async with connected(bench, settings.callers) as connections:
+        yield sending(bench, connections, "Broadcast", settings.long_broadcasts, settings.message_size)
+
+
+@asynccontextmanager
+async def paced(bench: Bench) -> AsyncIterator[Run]:
+    """Each in a turn of the event loop of its own."""
+    settings = bench.settings
+    async with connected(bench, settings.recipients) as connections:
+        yield sending(bench, connections, "BroadcastApart", settings.broadcasts, settings.message_size)
+
+
+@asynccontextmanager
+async def everybody(bench: Bench) -> AsyncIterator[Run]:
+    """Each has one call in flight, and each call is a broadcast to all."""
+    text = "x" * bench.settings.message_size
+
+    async def call(connection: Connection, calls: int) -> None:
+        for _ in range(calls):
+            await connection.call("SendMessage", "alice", text)
+
+    async with connected(bench, bench.settings.callers) as connections:
+        pace = Pace(bench.settings.broadcasts)
+
+        async def go(calls: int) -> None:
+            await asyncio.gather(*(call(each, calls) for each in connections))
+
+        async def run(seconds: float) -> Figures:
+            return await repeated(bench, connections, seconds, pace, go, each=len(connections))
+
+        yield run
+
+
+def sending(bench: Bench, connections: Sequence[Connection], method: str, most: int, size: int) -> Run:
+    """Calls of a method that sends to everybody, `most` messages at a time; a slow server is asked for fewer."""
+    pace, go = Pace(most), _caller(bench, connections[0], method, size)
+
+    async def run(seconds: float) -> Figures:
+        return await repeated(bench, connections, seconds, pace, go)
+
+    return run
+
+
+def _caller(bench: Bench, control: Connection, method: str, size: int) -> Callable[[int], Awaitable[object]]:
+    async def one_by_one(messages: int) -> None:
         for _ in range(messages):
             await control.call("SendMessage", "alice", "x" * size)
-    else:
+
+    async def at_once(messages: int) -> None:
         await control.call(method, messages, size)
+
+    apart = method == "BroadcastApart" and bench.server.peer.calls_for_broadcasts
+    return one_by_one if apart else at_once

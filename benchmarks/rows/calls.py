@@ -1,30 +1,43 @@
 """Echo calls: many clients, each with one call in flight."""
 
-from benchmarks.rows.measuring import Bench, Clock, Figures, close
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from benchmarks.rows.measuring import Bench, Clock, Figures, Run, connected
 from hubline.cli.calls import call_for
-from hubline.cli.dialect import Dialect
-from hubline.cli.load import LoadError, connect_many
+from hubline.cli.load import Connection, LoadError
 
 TEXT = "hello, hub"
+DATE = "2026-11-28T12:00:00Z"
 
 
-async def json_calls(bench: Bench) -> Figures:
-    return await _calls(bench, bench.server.peer.dialect())
+@asynccontextmanager
+async def json_calls(bench: Bench) -> AsyncIterator[Run]:
+    async with connected(bench, bench.settings.callers) as connections:
+        yield _echo(bench, connections, "EchoText", TEXT)
 
 
-async def messagepack_calls(bench: Bench) -> Figures:
-    return await _calls(bench, bench.server.peer.messagepack())
+@asynccontextmanager
+async def messagepack_calls(bench: Bench) -> AsyncIterator[Run]:
+    async with connected(bench, bench.settings.callers, bench.server.peer.messagepack()) as connections:
+        yield _echo(bench, connections, "EchoText", TEXT)
 
 
-async def _calls(bench: Bench, dialect: Dialect) -> Figures:
-    connections = await connect_many(bench.settings.callers, bench.server.url, dialect)
-    await call_for(bench.settings.seconds / 2, connections, "EchoText", [TEXT], check=True)
-    clock = Clock(bench.server)
-    clock.start()
-    calls = await call_for(bench.settings.seconds, connections, "EchoText", [TEXT], check=True)
-    clock.stop()
-    close(connections)
-    if calls.errors:
-        raise LoadError(f"calls failed: {dict(calls.errors)}")
-    figures = clock.figures(len(calls.latencies))
-    return figures | {"p50_ms": calls.percentile(0.5) * 1000, "p99_ms": calls.percentile(0.99) * 1000}
+@asynccontextmanager
+async def dates(bench: Bench) -> AsyncIterator[Run]:
+    """The server reads the date and writes it anew."""
+    async with connected(bench, bench.settings.callers) as connections:
+        yield _echo(bench, connections, "EchoDate", DATE)
+
+
+def _echo(bench: Bench, connections: list[Connection], method: str, argument: str) -> Run:
+    async def run(seconds: float) -> Figures:
+        clock = Clock(bench.server)
+        with clock, clock.running():
+            calls = await call_for(seconds, connections, method, [argument], check=True)
+        if calls.errors:
+            raise LoadError(f"calls failed: {dict(calls.errors)}")
+        figures = clock.figures(len(calls.latencies))
+        return figures | {"p50_ms": calls.percentile(0.5) * 1000, "p99_ms": calls.percentile(0.99) * 1000}
+
+    return run

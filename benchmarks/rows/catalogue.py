@@ -1,10 +1,12 @@
 """All rows: what each asks, what is run for it, and how its figures are shown."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from benchmarks.rows import broadcasts, calls, connections, fallbacks, growth, streams
-from benchmarks.rows.measuring import Bench, Figures
+from benchmarks.rows import broadcasts, calls, connections, fallbacks, growth, storms, streams
+from benchmarks.rows.measuring import Bench, Figures, Load, Warm
+
+Once = Callable[[Bench, Warm], Awaitable[Figures]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,13 @@ class Row:
     title: str
     question: str
     columns: tuple[Column, ...]
-    run: Callable[[Bench], Awaitable[Figures]]
+    load: Load | None = None
+    """Measured in each round, on servers that are warm."""
+    once: Once | None = None
+    """Measured once, without rounds, after everything else."""
+    fresh: bool = False
+    """In a process of its own: what was before would show in the memory."""
     more_is_better: bool = True
-    once: bool = False
-    """Measured in the first round alone, in a process of its own: what is before would show in the memory."""
     curve: str = ""
     """What grows, when the figures are points of a curve."""
 
@@ -39,6 +44,12 @@ CLIENT = Column("client_cpu", "client's core", "{:.0%}")
 COSTS = (USER, KERNEL, SERVER, CLIENT)
 CALLS = (Column("per_second", "calls/s"), Column("p50_ms", "p50 ms", "{:.2f}"), Column("p99_ms", "p99 ms", "{:.2f}"))
 DELIVERED = (Column("per_second", "messages/s"), *COSTS)
+STORM = (
+    Column("per_second", "clients/s"),
+    Column("last_s", "last after s", "{:.2f}"),
+    Column("errors", "errors"),
+    *COSTS,
+)
 
 ROWS: tuple[Row, ...] = (
     Row(
@@ -46,35 +57,56 @@ ROWS: tuple[Row, ...] = (
         "Echo calls, JSON",
         "64 clients, each with one call in flight: how many calls are answered, and how soon?",
         (*CALLS, *COSTS),
-        calls.json_calls,
+        load=calls.json_calls,
     ),
     Row(
         "calls-msgpack",
         "Echo calls, MessagePack",
         "The same in MessagePack.",
         (*CALLS, *COSTS),
-        calls.messagepack_calls,
+        load=calls.messagepack_calls,
+    ),
+    Row(
+        "calls-date",
+        "Microsoft's load: `Echo(DateTime)`",
+        "64 clients, each with one call in flight; the argument is a date, which the server reads and writes anew.",
+        (*CALLS, *COSTS),
+        load=calls.dates,
+    ),
+    Row(
+        "echo-all",
+        "Microsoft's load: `EchoAll(DateTime)`",
+        "64 clients, each with one call in flight, and each call is a broadcast to all 64. How many are delivered?",
+        DELIVERED,
+        load=broadcasts.everybody,
+    ),
+    Row(
+        "broadcast",
+        "Microsoft's load: `Broadcast(int)`",
+        "One method sends to 64 connections as fast as it can, 5,000 messages at a time. How many are delivered?",
+        DELIVERED,
+        load=broadcasts.long,
     ),
     Row(
         "burst",
         "200 broadcasts in one go, to 1,000",
         "A method sends 200 messages to 1,000 connections without a pause. How many are delivered?",
         DELIVERED,
-        broadcasts.burst,
+        load=broadcasts.burst,
     ),
     Row(
         "paced",
         "200 broadcasts apart, to 1,000",
         "The same, with a turn of the event loop between two messages, so that each is a write of its own.",
         DELIVERED,
-        broadcasts.paced,
+        load=broadcasts.paced,
     ),
     Row(
         "streams",
         "64 token streams at full speed",
         "64 clients each read a stream of 20,000 tokens that are there at once.",
         (Column("per_second", "tokens/s"), *COSTS),
-        streams.full_speed,
+        load=streams.full_speed,
     ),
     Row(
         "paced-streams",
@@ -88,7 +120,7 @@ ROWS: tuple[Row, ...] = (
             KERNEL,
             CLIENT,
         ),
-        streams.paced,
+        load=streams.paced,
         more_is_better=False,
     ),
     Row(
@@ -96,21 +128,36 @@ ROWS: tuple[Row, ...] = (
         "Connections a second",
         "64 clients open a WebSocket, shake hands and leave, again and again.",
         (Column("per_second", "connects/s"), *COSTS),
-        connections.connects,
+        load=connections.connects,
     ),
     Row(
         "connects-negotiated",
         "Connections a second, with negotiate",
         "The same, with a negotiate request before each.",
         (Column("per_second", "connects/s"), *COSTS),
-        connections.negotiated,
+        load=connections.negotiated,
+    ),
+    Row(
+        "storm",
+        "5,000 clients come back at once",
+        "All connections are cut, and all clients open a new WebSocket at once, shake hands and make a call. Who fails "
+        "tries again after 2 s. When is the last one served?",
+        STORM,
+        load=storms.direct,
+    ),
+    Row(
+        "storm-negotiated",
+        "5,000 clients come back at once, with negotiate",
+        "The same, with a negotiate request before each, on an HTTP connection of its own.",
+        STORM,
+        load=storms.negotiated,
     ),
     Row(
         "sse",
         "Server-Sent Events: 200 broadcasts in one go, to 500",
         "The burst over Server-Sent Events.",
         DELIVERED,
-        fallbacks.events,
+        load=fallbacks.events,
     ),
     Row(
         "polling",
@@ -124,25 +171,31 @@ ROWS: tuple[Row, ...] = (
             SERVER,
             CLIENT,
         ),
-        fallbacks.polling,
+        load=fallbacks.polling,
+    ),
+    Row(
+        "polling-waiting",
+        "Long polling: ten messages wait, 500 clients",
+        "Ten broadcasts in one go, the next ten when everybody has them; a poll takes what waits.",
+        DELIVERED,
+        load=fallbacks.waiting,
     ),
     Row(
         "idle",
         "5,000 idle connections",
         "How much memory does a connection take over the empty server, and how much CPU do all take, pings included?",
         (Column("bytes_per_connection", "bytes each"), Column("server_cpu", "server's core", "{:.2%}")),
-        connections.idle,
+        once=connections.idle,
+        fresh=True,
         more_is_better=False,
-        once=True,
     ),
     Row(
         "growth-connections",
         "µs per message, by connections",
         "Broadcasts apart from each other, to more and more connections.",
         (),
-        growth.connections,
+        once=growth.connections,
         more_is_better=False,
-        once=True,
         curve="connections",
     ),
     Row(
@@ -150,9 +203,8 @@ ROWS: tuple[Row, ...] = (
         "µs per message, by groups",
         "Messages to a group of 100, beside more and more other groups.",
         (),
-        growth.groups,
+        once=growth.groups,
         more_is_better=False,
-        once=True,
         curve="groups",
     ),
     Row(
@@ -160,19 +212,22 @@ ROWS: tuple[Row, ...] = (
         "µs per message, by characters",
         "Broadcasts apart from each other to 100 connections, larger and larger.",
         (),
-        growth.size,
+        once=growth.size,
         more_is_better=False,
-        once=True,
         curve="characters",
     ),
 )
 
 
-def named(keys: list[str]) -> list[Row]:
+QUICK = ("calls", "burst", "paced", "streams", "paced-streams", "connects", "storm", "sse", "polling", "idle")
+"""What is measured in a quick run where no row is named."""
+
+
+def named(keys: Iterable[str]) -> list[Row]:
     """The rows with these keys, all without any.
 
     Raises:
         KeyError: there is no such row.
     """
     known = {row.key: row for row in ROWS}
-    return [known[key] for key in keys] if keys else list(ROWS)
+    return [known[key] for key in keys] or list(ROWS)

@@ -2,32 +2,33 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from benchmarks.load.fallbacks import negotiate
 from benchmarks.load.http import open_http
 from benchmarks.process import HOST
-from benchmarks.rows.measuring import Bench, Clock, Figures
+from benchmarks.rows.measuring import Bench, Clock, Figures, Run, Warm, check
 from hubline.cli.load import connect
 
 COMING = 64
 """Clients that connect side by side, each again and again."""
 
 
-async def connects(bench: Bench) -> Figures:
+@asynccontextmanager
+async def connects(bench: Bench) -> AsyncIterator[Run]:
     """WebSocket and handshake, without negotiate."""
-    await bench.connect(0)
     dialect = bench.server.peer.dialect()
 
     async def once() -> None:
         (await connect(bench.server.url, dialect)).close()
 
-    return await _come(bench, [once] * COMING)
+    yield _coming(bench, [once] * COMING)
 
 
-async def negotiated(bench: Bench) -> Figures:
+@asynccontextmanager
+async def negotiated(bench: Bench) -> AsyncIterator[Run]:
     """Negotiate on a connection that is kept, as browsers do; then WebSocket and handshake."""
-    await bench.connect(0)
     dialect, path = bench.server.peer.dialect(), bench.server.peer.path
     clients = [await open_http(HOST, bench.server.port) for _ in range(COMING)]
 
@@ -38,31 +39,36 @@ async def negotiated(bench: Bench) -> Figures:
 
         return come
 
-    figures = await _come(bench, [once(number) for number in range(COMING)])
-    for client in clients:
-        client.close()
-    return figures
+    try:
+        yield _coming(bench, [once(number) for number in range(COMING)])
+    finally:
+        for client in clients:
+            client.close()
 
 
-async def _come(bench: Bench, ways: list[Callable[[], Awaitable[None]]]) -> Figures:
-    await asyncio.gather(*(way() for way in ways))
-    clock, made = Clock(bench.server), 0
-    clock.start()
-    end = time.perf_counter() + bench.settings.seconds
-
-    async def again(way: Callable[[], Awaitable[None]]) -> None:
-        nonlocal made
+def _coming(bench: Bench, ways: list[Callable[[], Awaitable[None]]]) -> Run:
+    async def again(way: Callable[[], Awaitable[None]], end: float) -> int:
+        made = 0
         while time.perf_counter() < end:
             await way()
             made += 1
+        return made
 
-    await asyncio.gather(*(again(way) for way in ways))
-    clock.stop()
-    return clock.figures(made)
+    async def run(seconds: float) -> Figures:
+        clock = Clock(bench.server)
+        with clock, clock.running():
+            end = time.perf_counter() + seconds
+            made = await asyncio.gather(*(again(way, end) for way in ways))
+        return clock.figures(sum(made))
+
+    return run
 
 
-async def idle(bench: Bench) -> Figures:
-    """Memory over the server before anybody came, and CPU while nobody says anything."""
+async def idle(bench: Bench, warm: Warm) -> Figures:
+    """Memory over the server before anybody came, and CPU while nobody says anything.
+
+    Nothing is warmed, because a server that has worked has grown.
+    """
     await bench.connect(1)
     await bench.connect(0)
     await asyncio.sleep(min(1.0, bench.settings.idle_seconds))
@@ -70,17 +76,16 @@ async def idle(bench: Bench) -> Figures:
     connections = await bench.connect(bench.settings.idle)
     await asyncio.sleep(min(2.0, bench.settings.idle_seconds))
     clock = Clock(bench.server)
-    clock.start()
-    await asyncio.sleep(bench.settings.idle_seconds)
-    clock.stop()
+    with clock, clock.running():
+        await asyncio.sleep(bench.settings.idle_seconds)
     memory = bench.server.resident() - empty
-    for connection in connections:
-        connection.inbox.check()
+    check(connections)
+    await bench.connect(0)
     figures = clock.figures(1)
     return {
-        "bytes_per_connection": memory / len(connections),
+        "bytes_per_connection": memory / bench.settings.idle,
         "server_cpu": figures["server_cpu"],
         "client_cpu": figures["client_cpu"],
-        "connections": len(connections),
+        "connections": bench.settings.idle,
         "empty_bytes": empty,
     }

@@ -1,35 +1,43 @@
 """What a message costs as connections, groups and sizes grow, in µs of server CPU per delivery."""
 
-from benchmarks.rows.broadcasts import measure
-from benchmarks.rows.measuring import Bench, Figures, delivered
+from benchmarks.rows.broadcasts import sending
+from benchmarks.rows.measuring import Bench, Figures, Pace, Run, Warm, repeated
 from hubline.cli.load import Connection
 
 MEMBERS = 100
 """Connections in the group that is sent to."""
+AT_ONCE = 500
+"""Messages that one call asks for at the most."""
+CHARACTERS = 4_000_000
+"""What these have together at the most."""
+DELIVERIES = 50_000
+"""How often they are delivered together at the most; but three of them are always sent."""
 
 
-async def connections(bench: Bench) -> Figures:
+async def connections(bench: Bench, warm: Warm) -> Figures:
     """Broadcasts apart from each other, to more and more."""
     found: Figures = {}
     for count in bench.settings.growth_connections:
         everybody = await bench.connect(count)
-        messages = max(bench.settings.growth_deliveries // count, 3)
-        found[str(count)] = _cost(await measure(bench, everybody, "BroadcastApart", messages=messages))
+        run = sending(bench, everybody, "BroadcastApart", max(DELIVERIES // count, 3), bench.settings.message_size)
+        found[str(count)] = await _cost(bench, run, None if found else warm)
+    await bench.connect(0)
     return found
 
 
-async def size(bench: Bench) -> Figures:
+async def size(bench: Bench, warm: Warm) -> Figures:
     """Broadcasts apart from each other, of larger and larger messages, to a hundred."""
     found: Figures = {}
     everybody = await bench.connect(min(bench.settings.recipients, MEMBERS))
     for characters in bench.settings.growth_sizes:
-        messages = max(min(bench.settings.growth_deliveries // len(everybody), 4_000_000 // characters), 3)
-        figures = await measure(bench, everybody, "BroadcastApart", messages=messages, size=characters)
-        found[str(characters)] = _cost(figures)
+        most = max(min(AT_ONCE, CHARACTERS // characters), 3)
+        run = sending(bench, everybody, "BroadcastApart", most, characters)
+        found[str(characters)] = await _cost(bench, run, None if found else warm)
+    await bench.connect(0)
     return found
 
 
-async def groups(bench: Bench) -> Figures:
+async def groups(bench: Bench, warm: Warm) -> Figures:
     """Messages to one group of a hundred, beside more and more groups that the connections are in.
 
     Each is asked for when the one before has been sent: no server can join what it is to send.
@@ -38,26 +46,27 @@ async def groups(bench: Bench) -> Figures:
     everybody = await bench.connect(bench.settings.recipients)
     members = everybody[:MEMBERS]
     await _join(members, ["bench"] * len(members))
-    made = 1
+    run, made = _to_group(bench, members), 1
     for count in bench.settings.growth_groups:
         names = [f"group-{number}" for number in range(made, count)]
         made = max(made, count)
         await _join([everybody[number % len(everybody)] for number in range(len(names))], names)
-        messages = max(bench.settings.growth_deliveries // len(members), 3)
-        await _to_group(bench, members, min(messages, 5))
-        found[str(count)] = _cost(await _to_group(bench, members, messages))
+        found[str(count)] = await _cost(bench, run, None if found else warm)
+    await bench.connect(0)
     return found
 
 
-async def _to_group(bench: Bench, members: list[Connection], messages: int) -> Figures:
-    control = members[0]
-    text = "x" * bench.settings.message_size
+def _to_group(bench: Bench, members: list[Connection]) -> Run:
+    pace, text = Pace(AT_ONCE), "x" * bench.settings.message_size
 
-    async def send() -> None:
+    async def go(messages: int) -> None:
         for _ in range(messages):
-            await control.call("ToGroup", "bench", text)
+            await members[0].call("ToGroup", "bench", text)
 
-    return await delivered(bench, members, messages, send(), control)
+    async def run(seconds: float) -> Figures:
+        return await repeated(bench, members, seconds, pace, go)
+
+    return run
 
 
 async def _join(joining: list[Connection], names: list[str]) -> None:
@@ -67,5 +76,10 @@ async def _join(joining: list[Connection], names: list[str]) -> None:
         await connection.call("EchoText", "joined")
 
 
-def _cost(figures: Figures) -> float:
+async def _cost(bench: Bench, run: Run, warm: Warm | None) -> float:
+    """Of one point; the first one is where the server is warmed."""
+    if warm is not None:
+        await warm(run)
+    await run(bench.settings.again)
+    figures = await run(bench.settings.growth_seconds)
     return figures["user_us"] + figures["kernel_us"]

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from benchmarks.machine import Usage
 from benchmarks.process import Server
 from benchmarks.settings import Settings
+from hubline.cli.dialect import Dialect
 from hubline.cli.load import Connection, Countdown, LoadError, Pattern, Session, connect_many
 
 Figures = dict[str, float]
@@ -18,11 +20,14 @@ PATIENCE = 90.0
 
 @dataclass(slots=True)
 class Bench:
-    """What a row is given. Connections stay open for the next one: a slow server takes seconds for a thousand."""
+    """What a row is given."""
 
     server: Server
     settings: Settings
     connections: list[Connection] = field(default_factory=list)
+    """Of the rows that have more and more of them."""
+    warmed: set[str] = field(default_factory=set)
+    """Keys of the rows that this process is warm for."""
 
     async def connect(self, count: int) -> list[Connection]:
         """Exactly so many, however many there were."""
@@ -33,21 +38,40 @@ class Bench:
         return self.connections
 
 
+Run = Callable[[float], Awaitable[Figures]]
+"""Puts a row's load on a server for at least so many seconds. May be called again and again."""
+
+Warm = Callable[[Run], Awaitable[None]]
+"""Puts a load on the server until it is warm."""
+
+Load = Callable[[Bench], AbstractAsyncContextManager[Run]]
+"""Connects what the load needs, and closes it at the end."""
+
+
 class Clock:
-    """Reads wall, server and client at `start` and `stop`."""
+    """`with clock` counts the server's CPU; wall time and the client's CPU count `with clock.running()` inside it.
+
+    So the client may check and prepare between two runs: the server has nothing to do meanwhile.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._used = Usage(0, 0)
         self.seconds = self._own = 0.0
 
-    def start(self) -> None:
-        self._used, self._own, self.seconds = self._server.usage(), time.process_time(), time.perf_counter()
+    def __enter__(self) -> "Clock":
+        self._used = self._server.usage()
+        return self
 
-    def stop(self) -> None:
-        self.seconds = time.perf_counter() - self.seconds
-        self._own = time.process_time() - self._own
+    def __exit__(self, *error: object) -> None:
         self._used = self._server.usage() - self._used
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        own, started = time.process_time(), time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - started
+        self._own += time.process_time() - own
 
     def figures(self, units: int) -> Figures:
         """What so many units cost the server."""
@@ -60,29 +84,80 @@ class Clock:
         }
 
 
-async def delivered(
-    bench: Bench, sessions: Sequence[Session], messages: int, trigger: Awaitable[object], control: Session
+def per_core(figures: Figures) -> float:
+    """How many units a second of the server's CPU does, whoever else is on its core and whatever limits the load."""
+    return 1e6 / max(figures["user_us"] + figures["kernel_us"], 1e-6)
+
+
+class Pace:
+    """How many units fit into a time, by what the last ones took. It begins with one."""
+
+    def __init__(self, most: int, least: int = 3) -> None:
+        self._most = most
+        self._least = min(least, most)
+        self._seconds_each = 0.0
+
+    def fit(self, seconds: float) -> int:
+        """Never more than `most`; never fewer than `least` but for the first time."""
+        if not self._seconds_each:
+            return 1
+        return max(min(self._most, int(seconds / self._seconds_each)), self._least)
+
+    def learn(self, units: int, seconds: float) -> None:
+        self._seconds_each = seconds / units
+
+
+async def repeated(
+    bench: Bench,
+    sessions: Sequence[Session],
+    seconds: float,
+    pace: Pace,
+    go: Callable[[int], Awaitable[object]],
+    *,
+    each: int = 1,
 ) -> Figures:
+    """Have `go` send again and again, as much as fits, the next when everybody has everything.
+
+    `each` is how many messages one unit brings to each session.
+
+    Raises:
+        LoadError: a session got fewer, more or other messages than were sent.
+    """
+    clock, counts = Clock(bench.server), list[int]()
+    with clock:
+        while clock.seconds < seconds:
+            count, before = pace.fit(seconds - clock.seconds), clock.seconds
+            await deliver(clock, sessions, count * each, go(count))
+            pace.learn(count, clock.seconds - before)
+            counts.append(count)
+    await settled(sessions[0])
+    check(sessions)
+    return clock.figures(sum(counts) * each * len(sessions)) | {"messages": max(counts)}
+
+
+async def deliver(clock: Clock, sessions: Sequence[Session], messages: int, trigger: Awaitable[object]) -> None:
     """Start `trigger` and wait until each session has got so many messages, all alike.
 
     Raises:
         LoadError: one got fewer, more or other messages.
     """
-    countdown, pattern, clock = Countdown(len(sessions)), Pattern(), Clock(bench.server)
+    countdown, pattern = Countdown(len(sessions)), Pattern()
     for session in sessions:
         session.inbox.expect(messages, countdown, pattern)
-    clock.start()
     try:
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.gather(trigger, countdown.done)
+        with clock.running():
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.gather(trigger, countdown.done)
     except TimeoutError:
         least = min(session.inbox.counted for session in sessions)
         raise LoadError(f"after {PATIENCE:g} s a connection had {least} of {messages} messages") from None
-    clock.stop()
-    await settled(control)
+    check(sessions)
+
+
+def check(sessions: Sequence[Session]) -> None:
+    """Raises `LoadError` unless each has got exactly what it expected."""
     for session in sessions:
         session.inbox.check()
-    return clock.figures(messages * len(sessions))
 
 
 async def settled(control: Session) -> None:
@@ -91,9 +166,14 @@ async def settled(control: Session) -> None:
     await asyncio.sleep(0.02)  # what was written after the answer, to others
 
 
-def affordable(wanted: int, seconds: float, tried: int, took: float, *, least: int = 3) -> int:
-    """How many of `wanted` fit into so many seconds, when `tried` took so long."""
-    return max(min(wanted, int(seconds * tried / took)), min(least, wanted))
+@asynccontextmanager
+async def connected(bench: Bench, count: int, dialect: Dialect | None = None) -> AsyncIterator[list[Connection]]:
+    """So many new connections, closed at the end."""
+    connections = await connect_many(count, bench.server.url, dialect or bench.server.peer.dialect())
+    try:
+        yield connections
+    finally:
+        close(connections)
 
 
 def close(sessions: Sequence[Session]) -> None:

@@ -2,55 +2,64 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-from benchmarks.rows.measuring import Bench, Figures, affordable, delivered
+from benchmarks.rows.measuring import Bench, Clock, Figures, Pace, Run, connected, deliver, repeated, settled
 from hubline.cli.load import Connection
 
 CALL = "s1"
 """The same id on every connection, so that items are alike."""
 
 
-async def full_speed(bench: Bench) -> Figures:
+@asynccontextmanager
+async def full_speed(bench: Bench) -> AsyncIterator[Run]:
     settings = bench.settings
-    connections = await bench.connect(settings.streams)
-    tried = min(settings.tokens, 500)
-    started = time.perf_counter()
-    await _stream(bench, connections, tried, "Tokens", tried, settings.token_size)
-    tokens = affordable(settings.tokens, 2 * settings.seconds, tried, time.perf_counter() - started)
-    figures = await _stream(bench, connections, tokens, "Tokens", tokens, settings.token_size)
-    return figures | {"messages": tokens}
+    async with connected(bench, settings.streams) as connections:
+        pace = Pace(settings.tokens)
+
+        async def go(tokens: int) -> None:
+            await _ask(connections, "Tokens", tokens, settings.token_size)
+
+        async def run(seconds: float) -> Figures:
+            return await repeated(bench, connections, seconds, pace, go)
+
+        yield run
 
 
-async def paced(bench: Bench) -> Figures:
+@asynccontextmanager
+async def paced(bench: Bench) -> AsyncIterator[Run]:
     """Gaps are those between two tokens of a stream, as its client sees them."""
     settings = bench.settings
-    connections = await bench.connect(settings.paced_streams)
-    tokens = max(int(settings.paced_seconds * 1000 / settings.paced_every_ms), 2)
-    arguments = ("PacedTokens", tokens, settings.token_size, settings.paced_every_ms)
-    await _stream(bench, connections, 5, "PacedTokens", 5, settings.token_size, settings.paced_every_ms)
-    gaps: list[float] = []
+    async with connected(bench, settings.paced_streams) as connections:
+
+        async def run(seconds: float) -> Figures:
+            tokens = max(int(seconds * 1000 / settings.paced_every_ms), 2)
+            gaps: list[float] = []
+            for connection in connections:
+                _listen(connection, gaps)
+            clock = Clock(bench.server)
+            with clock:
+                ask = _ask(connections, "PacedTokens", tokens, settings.token_size, settings.paced_every_ms)
+                await deliver(clock, connections, tokens, ask)
+            for connection in connections:
+                connection.receive = connection.inbox.receive
+            await settled(connections[0])
+            ordered = sorted(gaps)
+            shares = {"gap_p50_ms": 0.5, "gap_p99_ms": 0.99}
+            figures = clock.figures(tokens * len(connections))
+            return figures | {name: ordered[int(len(ordered) * share)] * 1000 for name, share in shares.items()}
+
+        yield run
+
+
+async def _ask(connections: Sequence[Connection], method: str, *arguments: Any) -> None:
+    """One stream for each, and wait for the ends."""
+    ends = [connection.answer(CALL) for connection in connections]
     for connection in connections:
-        _listen(connection, gaps)
-    figures = await _stream(bench, connections, tokens, *arguments)
-    for connection in connections:
-        connection.receive = connection.inbox.receive
-    ordered = sorted(gaps)
-    shares = {"gap_p50_ms": 0.5, "gap_p99_ms": 0.99}
-    return figures | {name: ordered[int(len(ordered) * share)] * 1000 for name, share in shares.items()}
-
-
-async def _stream(
-    bench: Bench, connections: Sequence[Connection], tokens: int, method: str, *arguments: Any
-) -> Figures:
-    async def ask() -> None:
-        ends = [connection.answer(CALL) for connection in connections]
-        for connection in connections:
-            connection.send(connection.dialect.stream(CALL, method, arguments))
-        await asyncio.gather(*ends)
-
-    return await delivered(bench, connections, tokens, ask(), connections[0])
+        connection.send(connection.dialect.stream(CALL, method, arguments))
+    await asyncio.gather(*ends)
 
 
 def _listen(connection: Connection, gaps: list[float]) -> None:

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import inspect
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import uvloop
@@ -23,6 +24,9 @@ class BenchHub(Hub):
     """The methods of the contract server that the rows need, and broadcasts apart from each other."""
 
     async def echo_text(self, value: str) -> str:
+        return value
+
+    async def echo_date(self, value: datetime) -> datetime:
         return value
 
     async def broadcast(self, messages: int, size: int) -> None:

@@ -2,7 +2,7 @@
 
 from hubline.app import HubApp, HubContext
 from hubline.auth.policies import PolicyContext, all_of, allow_anonymous, any_of, authorize
-from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity, TransportConnection
+from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity, Transport, TransportConnection
 from hubline.errors import (
     BindingError,
     ConfigurationError,
@@ -14,6 +14,7 @@ from hubline.errors import (
     MessageTooLarge,
     RemoteProtocolError,
     SendTimeout,
+    SendTooLarge,
     SlowConsumerError,
 )
 from hubline.routes import ConnectionRoute, HubRoute
@@ -21,11 +22,11 @@ from hubline.server.clients import Client, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
 from hubline.server.filters import HubFilter, InvocationContext, filtered
 from hubline.server.hub import GroupManager, Hub
-from hubline.server.injection import Depends
 from hubline.server.invocations import Cancellation
 from hubline.server.marks import hidden, hub_method
 from hubline.server.options import HubOptions
-from hubline.transports.options import Transport, TransportOptions
+from hubline.server.parameters import Depends
+from hubline.transports.options import TransportOptions
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
 
@@ -60,6 +61,7 @@ __all__ = [
     "PolicyContext",
     "RemoteProtocolError",
     "SendTimeout",
+    "SendTooLarge",
     "SlowConsumerError",
     "TransferFormat",
     "Transport",

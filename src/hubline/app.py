@@ -17,7 +17,17 @@ from hubline.auth.identity import application_user
 from hubline.auth.policies import Policies, Policy
 from hubline.connection import ConnectionScope, Identity, TransportConnection
 from hubline.errors import ConfigurationError
-from hubline.routes import ConnectionRoute, HubRoute, Route, class_and_factory, path_below_mount
+from hubline.routes import (
+    ConnectionRoute,
+    HubRoute,
+    Route,
+    RoutingTable,
+    class_and_factory,
+    open_mount_points,
+    path_below_mount,
+    path_problem,
+    same_path,
+)
 from hubline.server.clients import ClientT, HubClients
 from hubline.server.description import HubDescription, describe
 from hubline.server.filters import HubFilter
@@ -30,11 +40,12 @@ from hubline.transports.endpoint import HubEndpoint, UserId
 from hubline.transports.options import TransportOptions
 from hubline.transports.origins import Origins
 from hubline.transports.registry import ConnectionRegistry
-from hubline.wire.codec import Codec
 from hubline.wire.json import JsonCodec
 from hubline.wire.msgpack import MessagePackCodec
 
 logger = logging.getLogger("hubline.app")
+
+_CODECS: dict[str, type[JsonCodec | MessagePackCodec]] = {"json": JsonCodec, "messagepack": MessagePackCodec}
 
 Authenticate: TypeAlias = Callable[[ConnectionScope], Identity | Awaitable[Identity | None] | None]
 
@@ -55,10 +66,11 @@ class HubApp:
     `authenticate` says who a request comes from, before anything else is done for it; without it, the user that an
     `AuthenticationMiddleware` of Starlette has found. `user_id` says by which name `clients.user(…)` finds
     a connection, which keeps the one of its first request; without it, the identity's. `allowed_origins` are the web
-    pages that may connect besides those of the same origin; it sets up CORS for them. `trusted_proxies` are the
-    addresses and networks whose `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are
-    given to clients to leave at shutdown. `readiness_path` answers 200, and 503 once draining has begun. An `async
-    def` method that blocks the loop for longer than `blocking_warning` seconds is named in the log.
+    pages that may connect besides those of the same origin; it sets up CORS for them. `allowed_headers` are what
+    they may send besides the headers of official clients. `trusted_proxies` are the addresses and networks whose
+    `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are given to clients to leave at
+    shutdown. `readiness_path` answers 200, and 503 once draining has begun. An `async def` method that blocks the loop
+    for longer than `blocking_warning` seconds is named in the log.
 
     Raises:
         ConfigurationError: with every mistake in all hubs and settings.
@@ -75,6 +87,7 @@ class HubApp:
         policies: Mapping[str, Policy] | None = None,
         filters: Sequence[HubFilter] = (),
         allowed_origins: Sequence[str] = (),
+        allowed_headers: Sequence[str] = (),
         trusted_proxies: Sequence[str] = (),
         drain_timeout: float = 10.0,
         readiness_path: str | None = "/readyz",
@@ -88,13 +101,13 @@ class HubApp:
         self._drain_timeout, self._readiness_path = drain_timeout, readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
         self._tasks = TaskOwner("hubline.app")
-        self._codecs: dict[str, Codec] = {codec.name: codec for codec in (JsonCodec(), MessagePackCodec())}
         self._runtimes: dict[type[Hub[Any]], HubRuntime] = {}
         self._descriptions: list[HubDescription] = []
         self._drained: asyncio.Task[None] | None = None
-        self._handlers: dict[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {}
+        self._table = RoutingTable()
+        self._mounted_in: Any = None
         self._origins, self._addresses = Origins(), Addresses()
-        self._add_routes(routes, allowed_origins, trusted_proxies)
+        self._add_routes(routes, lambda: Origins(allowed_origins, allowed_headers), lambda: Addresses(trusted_proxies))
         self._watchdog = self._make_watchdog(blocking_warning)
         self._app: ASGIApp = self._origins.cors(self._handle)
         self._router = Router(lifespan=self.lifespan)
@@ -110,6 +123,7 @@ class HubApp:
         """Runs while the application does. Hand its state on, so that a server can drain before it closes sockets."""
         self._registry.draining = False
         self._drained = None
+        self._open_mount_points(app)
         if self._watchdog is not None:
             self._watchdog.start()
         try:
@@ -161,7 +175,8 @@ class HubApp:
 
     def _handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path = path_below_mount(scope)
-        handler = self._handlers.get(path)
+        self._open_mount_points(scope.get("router"))
+        handler = self._table.find(path)
         if handler is None:
             return self._handle_other(path, scope, receive, send)
         if self._watchdog is not None:
@@ -171,36 +186,45 @@ class HubApp:
     async def _handle_other(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
-        elif path == self._readiness_path:
+        elif self._readiness_path is not None and same_path(path, self._readiness_path):
             await PlainTextResponse("ready" if self.ready else "draining", 200 if self.ready else 503)(
                 scope, receive, send
             )
         else:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
 
+    def _open_mount_points(self, app: Any) -> None:
+        """At the start of the application that we are mounted in; without its lifespan, at the first request."""
+        if app is not None and app is not self._mounted_in:
+            self._mounted_in = app
+            if self._table.find("/"):
+                open_mount_points(app, self)
+
     def _add_routes(
-        self, routes: Mapping[str, Route], allowed_origins: Sequence[str], trusted_proxies: Sequence[str]
+        self, routes: Mapping[str, Route], origins: Callable[[], Origins], addresses: Callable[[], Addresses]
     ) -> None:
         problems: list[str] = []
+        cause: BaseException | None = None
         if inspect.iscoroutinefunction(self._user_id):
             problems.append("user_id must be a plain function; what it has to wait for belongs into authenticate")
         try:
-            self._origins = Origins(allowed_origins)
+            self._origins = origins()
         except ConfigurationError as error:
             problems += error.problems
         try:
-            self._addresses = Addresses(trusted_proxies)
+            self._addresses = addresses()
         except ConfigurationError as error:
             problems += error.problems
         for path, route in routes.items():
-            if not path.startswith("/") or (path != "/" and path.endswith("/")):
-                problems.append(f"the path {path!r} must begin with a slash and not end with one")
+            if problem := path_problem(path):
+                problems.append(problem)
             try:
-                self._add_route(path.rstrip("/"), route)
+                self._add_route(path, route)
             except ConfigurationError as error:
                 problems += [f"{path}: {problem}" for problem in error.problems]
+                cause = cause or error.__cause__
         if problems:
-            raise ConfigurationError(list(dict.fromkeys(problems)))
+            raise ConfigurationError(list(dict.fromkeys(problems))) from cause
 
     def _add_route(self, path: str, route: Route) -> None:
         if isinstance(route, ConnectionRoute):
@@ -208,17 +232,18 @@ class HubApp:
         else:
             route = route if isinstance(route, HubRoute) else HubRoute(route)
             runtime = self._runtime(route)
-            endpoint = self._endpoint(runtime.serve, route.transport, runtime.authorize)
-            self._descriptions.append(describe(path or "/", runtime))
-        self._handlers[path or "/"] = endpoint.connect
-        self._handlers[f"{path}/negotiate"] = endpoint.negotiate
-        self._handlers.setdefault(f"{path}/refresh", endpoint.refresh)  # there may be a hub of that name
+            may_change = (route.options or self._options).allow_user_id_change_on_refresh
+            endpoint = self._endpoint(runtime.serve, route.transport, runtime.authorize, user_may_change=may_change)
+            self._descriptions.append(describe(path, runtime))
+        self._table.add(path, endpoint)
 
     def _endpoint(
         self,
         serve: Callable[[TransportConnection], Awaitable[None]],
         options: TransportOptions | None,
         authorize: Callable[[ConnectionScope], Awaitable[int | None]],
+        *,
+        user_may_change: bool = True,
     ) -> HubEndpoint:
         return HubEndpoint(
             serve,
@@ -229,6 +254,7 @@ class HubApp:
             authorize=authorize,
             origin_allowed=self._origins.admits,
             addresses=self._addresses,
+            user_may_change=user_may_change,
         )
 
     def _runtime(self, route: HubRoute) -> HubRuntime:
@@ -239,7 +265,7 @@ class HubApp:
             known = self._runtimes[hub] = HubRuntime(
                 hub,
                 create,
-                codecs=[self._codecs[name] for name in options.codecs],
+                codecs=[_CODECS[name](field_names=options.field_names) for name in options.codecs],
                 options=options,
                 filters=(*self._filters, *route.filters),
                 policies=self._policies,

@@ -6,11 +6,32 @@ import functools
 import ipaddress
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
+from starlette.requests import cookie_parser
+
 from hubline.wire.codec import TransferFormat
+
+_TEXT, _ALL = frozenset({TransferFormat.TEXT}), frozenset(TransferFormat)
+
+
+class Transport(Enum):
+    """A way to carry a connection; the values are those of the negotiate response, the order is the one offered."""
+
+    WEB_SOCKETS = "WebSockets"
+    """One socket for both directions; text and binary."""
+    SERVER_SENT_EVENTS = "ServerSentEvents"
+    """One long response to the client, and a POST for what it sends; text only."""
+    LONG_POLLING = "LongPolling"
+    """A GET for each batch of messages, and a POST for what the client sends; text and binary."""
+
+    @property
+    def transfer_formats(self) -> frozenset[TransferFormat]:
+        """What it can carry."""
+        return _TEXT if self is Transport.SERVER_SENT_EVENTS else _ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +74,8 @@ class ConnectionScope:
         """Who sent the request; `None` for a stranger."""
         self.user_id = identity.user_id if identity is not None else None
         """What `clients.user(…)` goes by: the identity's, or what `HubApp(user_id=…)` says."""
+        self.transport: Transport | None = None
+        """What carries the connection that this request opened; `None` before, as in `authenticate`."""
         self.address = address or (self.client[0] if self.client else None) or None
         """The client's address, as far as it can be trusted: `HubApp(trusted_proxies=…)` says whose word counts.
 
@@ -69,6 +92,12 @@ class ConnectionScope:
     def path(self) -> str:
         """The path of the request, with that of the mount: ASGI's `path`."""
         return str(self.raw["path"])
+
+    @property
+    def path_params(self) -> Mapping[str, Any]:
+        """The parameters of the path that a framework has mounted the hubs at, as `tenant` of `/{tenant}/hubs`."""
+        found: Mapping[str, Any] = self.raw.get("path_params", {})
+        return found
 
     @property
     def client(self) -> tuple[str, int] | None:
@@ -91,12 +120,22 @@ class ConnectionScope:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """Header values by lower-case name; several values of one name are joined with a comma."""
+        """Header values by lower-case name; several values of one name are joined with a comma.
+
+        But those of `cookie`, which HTTP/2 sends in pieces, with a semicolon.
+        """
         found: dict[str, str] = {}
         for raw_name, raw_value in self.raw.get("headers", ()):
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            found[name] = f"{found[name]}, {value}" if name in found else value
+            if name in found:
+                value = f"{found[name]}{'; ' if name == 'cookie' else ', '}{value}"
+            found[name] = value
         return found
+
+    @cached_property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by name, as Starlette reads them; of a name that comes twice, the last value."""
+        return cookie_parser(self.headers.get("cookie", ""))
 
     @property
     def wants_events(self) -> bool:
@@ -153,6 +192,10 @@ class TransportConnection(Protocol):
         """The request that opened the connection. An authentication refresh puts another object in its place."""
 
     @property
+    def transport(self) -> Transport:
+        """What carries the connection, from its first byte to its last."""
+
+    @property
     def transfer_formats(self) -> frozenset[TransferFormat]:
         """What the transport can carry; Server-Sent Events carry text only."""
 
@@ -168,8 +211,18 @@ class TransportConnection(Protocol):
     def expired(self) -> bool:
         """Whether the identity expired where that ends connections (`close_on_token_expiry`): no more can be read."""
 
-    def use(self, transfer_format: TransferFormat) -> None:
-        """Fix what is written from now on; before it is called, text. Called while the handshake is processed."""
+    @property
+    def unoffered(self) -> bool:
+        """Whether what is queued, in part or all, is offered to the peer as soon as others have a turn of the loop.
+
+        Not so of a peer that has not taken what it was offered before, or that has to ask first, as in long polling.
+        """
+
+    def use(self, transfer_format: TransferFormat, *, maximum_message: int | None = None) -> None:
+        """Fix what is written from now on; before it is called, text. Called while the handshake is processed.
+
+        `maximum_message` is the largest message in bytes that `write` takes; it stays 16 MiB when nothing is said.
+        """
 
     def on_heartbeat(self, callback: Heartbeat) -> None:
         """Have `callback(now)` called about once a second while the connection lives.
@@ -201,10 +254,13 @@ class TransportConnection(Protocol):
         """Stop reading: `receive()` and `consume()` raise `ConnectionClosed`, now and later. Writing goes on."""
 
     def write(self, packet: bytes) -> bool:
-        """Queue a message, or a `Packet` that may replace one; never waits, never raises.
+        """Queue a message, or a `Packet` that may replace one; never waits.
 
         False when more than the high-water mark is queued: whoever can wait (a reply, a stream) should then `drain()`.
         A queue that is full applies its policy, whose default ends the connection. Dropped when the connection ended.
+
+        Raises:
+            SendTooLarge: it is larger than a message may be.
         """
 
     async def drain(self) -> None:

@@ -14,6 +14,7 @@ HublineError
 │   ├─ SendTimeout           one write took too long
 │   └─ RemoteProtocolError   the peer broke the protocol
 │       └─ MessageTooLarge   a message exceeds the limit
+├─ SendTooLarge              a message to a client exceeds what may be sent
 └─ LocalProtocolError        we broke the protocol: a bug here
 """
 
@@ -145,6 +146,14 @@ class MessageTooLarge(RemoteProtocolError):
         super().__init__(
             f"The maximum message size of {limit}B was exceeded. The message size can be configured in AddHubOptions."
         )
+
+
+class SendTooLarge(HublineError):
+    """A message to a client, encoded `size` bytes, exceeds `limit`. Nobody got any of it, and the connection lives."""
+
+    def __init__(self, size: int, *, limit: int) -> None:
+        self.size, self.limit = size, limit
+        super().__init__(f"{size} bytes are too much for one message: maximum_send_message_size is {limit} bytes")
 
 
 class LocalProtocolError(HublineError):

@@ -18,6 +18,12 @@ def server(request: pytest.FixtureRequest) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def path(request: pytest.FixtureRequest, server: str) -> str:
+    """How the server carries WebSockets: one of `PATHS`."""
+    return str(request.node.callspec.params["server"])
+
+
 @pytest.fixture(autouse=True)
 async def a_bystander(server: str) -> AsyncIterator[Bystander]:
     async with bystander(server) as found:

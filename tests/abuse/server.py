@@ -95,7 +95,8 @@ def authenticate(scope: ConnectionScope) -> Identity | None:
     return Identity(user) if user else None
 
 
-transport = TransportOptions(disconnect_timeout=1.0)
+transport = TransportOptions(disconnect_timeout=1.0, maximum_waiting=1_000, waiting_per_address=100)
+"""With caps on negotiations, as the guide advises on the open internet: there are none by address unless set."""
 hubs = HubApp(
     {
         "/hub": Attacked,

@@ -172,6 +172,8 @@ class Bystander:
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self.calls, self.slowest = 0, 0.0
+        self.took: list[float] = []
+        """Seconds of each call; a test may clear it."""
         self._answered = asyncio.Event()
 
     async def run(self) -> None:
@@ -182,7 +184,8 @@ class Bystander:
             while (answer := await self._peer.receive()) == {"type": 6}:  # it may be here for longer than 15 s
                 pass
             assert answer == done(text, result=text)
-            self.slowest = max(self.slowest, time.monotonic() - began)
+            self.took.append(time.monotonic() - began)
+            self.slowest = max(self.slowest, self.took[-1])
             self.calls += 1
             self._answered.set()
 

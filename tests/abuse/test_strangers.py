@@ -57,15 +57,17 @@ async def test_a_token_of_another_path_opens_nothing(target: Target, connect: Co
     assert await peer.result("Echo", "untouched") == "untouched"
 
 
-@pytest.mark.parametrize("user", ["eve", ""])
-async def test_with_same_user_a_token_alone_opens_nothing(target: Target, connect: Connector, user: str) -> None:
-    peer = await connect("/own", query="user=ada")
+@pytest.mark.parametrize(("path", "user"), [("/hub", "eve"), ("/own", "eve"), ("/own", "")])
+async def test_the_token_alone_opens_nothing_to_another_user(
+    target: Target, connect: Connector, path: str, user: str
+) -> None:
+    peer = await connect(path, query="user=ada")
     expected = {
         WEB_SOCKETS: {"poll": 400, "events": 400, "post": 405, "delete": 400, "upgrade": 409},
         EVENTS: {"poll": 400, "events": 409, "post": 403, "delete": 400, "upgrade": 400},
         POLLING: {"poll": 403, "events": 400, "post": 403, "delete": 403, "upgrade": 400},
     }[peer.way.transport]
-    assert await knock(target, "/own", user=user, id=peer.token) == expected | {"refresh": 404}
+    assert await knock(target, path, user=user, id=peer.token) == expected | {"refresh": 404}
     assert await peer.result("Echo", "untouched") == "untouched"
 
 

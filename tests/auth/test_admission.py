@@ -397,6 +397,18 @@ async def test_a_token_in_the_query_does_not_negotiate_nor_poll(transport: Trans
         assert await ada.invoke("Who") == "ada"
 
 
+@pytest.mark.statement(185)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_token_in_the_query_of_every_request_counts_where_the_app_says_so(transport: TransportName) -> None:
+    bearer = JwtBearer(SECRET, algorithms=["HS256"], query_token_everywhere=True)
+    app = app_of(Guarded, authenticate=bearer)
+    async with connect(app, "/hub", transport=transport, query=f"access_token={make_token(SECRET, 'ada')}") as ada:
+        assert await ada.invoke("Who") == "ada"
+    with pytest.raises(RefusedError):
+        async with connect(app, "/hub", transport=transport, query="access_token=nonsense"):
+            pass
+
+
 async def test_an_invalid_token_makes_a_stranger_on_an_open_hub() -> None:
     class Open(Guarded): ...
 

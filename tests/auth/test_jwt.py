@@ -1,3 +1,4 @@
+import json
 import time
 from typing import Any
 
@@ -30,6 +31,50 @@ def signed(key: Any = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
     return jwt.encode({name: value for name, value in payload.items() if value is not None}, key, algorithm)
 
 
+def forged(**claims: Any) -> str:
+    """What PyJWT itself would not make."""
+    payload = json.dumps({"sub": "ada", "exp": int(time.time()) + 7_200, **claims})
+    return jwt.api_jws.encode(payload.encode(), SECRET, "HS256")
+
+
+@pytest.mark.parametrize(
+    ("subject", "user_id"),
+    [(7, "7"), (-5, "-5"), (7.0, "7"), (1.5, "1.5"), (2**63, "9223372036854775808"), ("007", "007")],
+)
+async def test_a_subject_that_is_a_number_is_its_text(subject: Any, user_id: str) -> None:
+    """Asked from ASP.NET Core 10, which also refuses what is no name: true, lists, objects."""
+    found = await BEARER(request(signed(sub=subject)))
+    assert found is not None
+    assert found.user_id == user_id
+    assert found.claims["sub"] == subject
+
+
+@pytest.mark.parametrize(
+    ("claims", "roles"),
+    [
+        ({"role": 7}, {"7"}),
+        ({"roles": [1, 2.0, "admin"]}, {"1", "2", "admin"}),
+        ({"role": 1.5, "roles": "staff"}, {"1.5", "staff"}),
+        ({"role": True, "roles": [None, {"a": 1}, ["b"], False, ""]}, set()),
+        ({"role": {"a": 1}}, set()),
+    ],
+    ids=str,
+)
+async def test_roles_may_be_numbers_and_what_cannot_be_one_is_none(claims: dict[str, Any], roles: set[str]) -> None:
+    found = await BEARER(request(signed(**claims)))
+    assert found is not None
+    assert found.roles == roles
+
+
+async def test_the_audience_can_be_left_unchecked() -> None:
+    anybodys = JwtBearer(SECRET, algorithms=["HS256"], verify_audience=False)
+    for claims in ({"aud": "others"}, {"aud": ["a", "b"]}, {}):
+        assert await anybodys(request(signed(**claims))) is not None
+    assert await anybodys(request(signed(exp=int(time.time()) - 60, aud="others"))) is None
+    with pytest.raises(ConfigurationError, match="does not matter"):
+        JwtBearer(SECRET, algorithms=["HS256"], audience="chat", verify_audience=False)
+
+
 async def test_a_token_says_who_it_is_and_until_when() -> None:
     expires = int(time.time()) + 60
     found = await BEARER(request(signed(exp=expires, tier="premium", roles=["admin", "staff"], role="boss")))
@@ -55,8 +100,11 @@ REFUSED = {
     "of another algorithm": signed(SECRET * 2, "HS384"),
     "without a signature": jwt.encode({"sub": "ada", "exp": NOW + 3_600}, "", "none"),
     "for some audience": signed(aud="others"),
-    "whose subject is no text": signed(sub=7),
-    "whose roles are none": signed(roles=7),
+    "whose subject is true": signed(sub=True),
+    "whose subject is a list": signed(sub=["ada"]),
+    "whose subject is an object": signed(sub={"name": "ada"}),
+    "whose id is no text": forged(jti=5),
+    "whose beginning is no number": forged(nbf="soon"),
     "cut": signed()[:-3],
     "no token": "nonsense",
     "empty parts": "..",
@@ -146,6 +194,21 @@ def test_the_token_in_the_query_counts_only_where_browsers_cannot_send_a_header(
     assert token_of(request(query=query)) is None
     assert token_of(request(query=query, method="DELETE", accept=events)) is None
     assert token_of(request("from.the.header", query=query, type="websocket")) == "from.the.header"
+
+
+@pytest.mark.parametrize(
+    ("method", "accept"), [("POST", "*/*"), ("GET", "*/*"), ("GET", "text/event-stream"), ("DELETE", "*/*")]
+)
+@pytest.mark.parametrize("everywhere", [True, False])
+async def test_the_token_in_the_query_can_count_everywhere(method: str, accept: str, everywhere: bool) -> None:
+    bearer = JwtBearer(SECRET, algorithms=["HS256"], query_token_everywhere=everywhere)
+    asked = request(query=f"id=x&access_token={signed()}", method=method, accept=accept)
+    found = await bearer(asked)
+    assert (found is not None) is (everywhere or "event-stream" in accept)
+    other = request(signed(sub="bob"), query=f"access_token={signed()}", method=method)
+    found = await bearer(other)
+    assert found is not None
+    assert found.user_id == "bob", "the header comes first"
 
 
 @pytest.mark.parametrize("value", ["Basic YTpi", "Bearer", "Bearer ", "", "a.b.c"])

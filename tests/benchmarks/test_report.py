@@ -9,6 +9,7 @@ from benchmarks import page, report
 from benchmarks.__main__ import WHOLE_RESULT
 from benchmarks.results import Failure, Measurement, Result, load
 from benchmarks.rows import catalogue
+from benchmarks.warming import WarmUp
 
 CALLS = catalogue.named(["calls"])[0]
 PACED = catalogue.named(["paced-streams"])[0]
@@ -56,6 +57,20 @@ def test_a_ratio_is_taken_within_each_round() -> None:
     assert skewed.median("calls", "hubline", "per_second") / skewed.median("calls", "other", "per_second") == 2.0
 
 
+def test_beside_the_ratio_stands_that_to_the_best_round_of_the_peer() -> None:
+    _, heads, lines = next(report.tables(THREE_ROUNDS))
+    assert heads[-3:] == ["Hubline is", "of its best", "by µs"]
+    assert lines[0][-3:] == ["", "", ""]
+    assert lines[1][-3:] == ["2.00 x", "1.00 x", "1.00 x"]  # 200, the median, to 200, the best
+
+
+def test_what_the_same_costs_in_cpu_is_compared_within_each_round() -> None:
+    dear = figures(1) | {"user_us": 4.0, "kernel_us": 1.0}
+    both = result(Measurement(0, "hubline", "calls", figures(1)), Measurement(0, "other", "calls", dear))
+    assert both.cost_ratio(CALLS, "other") == 2.5
+    assert both.cost_ratio(catalogue.named(["idle"])[0], "other") is None
+
+
 def test_where_less_is_better_the_ratio_is_turned_round() -> None:
     common = {"gap_p50_ms": 20.0, "gap_p99_ms": 25.0, "user_us": 1.0, "kernel_us": 1.0, "client_cpu": 0.1}
     paced = result(
@@ -63,6 +78,8 @@ def test_where_less_is_better_the_ratio_is_turned_round() -> None:
         Measurement(0, "other", "paced-streams", common | {"server_cpu": 0.4}),
     )
     assert paced.ratio(PACED, "other") == 2.0
+    paced.measurements.append(Measurement(1, "other", "paced-streams", common | {"server_cpu": 0.1}))
+    assert paced.ratio_to_best(PACED, "other") == 0.5
     assert report.ordered(paced, PACED) == ["hubline", "other"]
 
 
@@ -72,6 +89,7 @@ def test_without_a_common_round_there_is_no_ratio() -> None:
         Measurement(1, "other", "calls", figures(1)),
     )
     assert apart.ratio(CALLS, "other") is None
+    assert result(Measurement(0, "other", "calls", figures(1))).ratio_to_best(CALLS, "other") is None
 
 
 def test_a_figure_that_the_client_limited_is_marked_as_a_lower_bound() -> None:
@@ -82,7 +100,7 @@ def test_a_figure_that_the_client_limited_is_marked_as_a_lower_bound() -> None:
     _, _, lines = next(report.tables(busy))
     assert lines[0][1] == "≥ 200"
     assert lines[1][1] == "100"
-    assert lines[1][-1] == "≥ 2.00 x"
+    assert lines[1][-3:] == ["≥ 2.00 x", "≥ 2.00 x", "1.00 x"]
     assert "≥ 200" in dict(page.charts(busy))["calls-light.svg"]
     assert any("Hubline (calls)" in note for note in report.notes(busy))
 
@@ -102,6 +120,22 @@ def test_a_machine_that_did_something_else_is_noticed() -> None:
     told = report.notes(result(Measurement(0, "hubline", "calls", slow), Measurement(0, "other", "calls", figures(1))))
     assert len(told) == 1
     assert told[0].endswith("something else ran on this machine, or slept: Hubline (calls).")
+
+
+def test_the_page_tells_how_everybody_was_warmed() -> None:
+    warmed = result(*THREE_ROUNDS.measurements)
+    warmed.warm_ups = [
+        WarmUp("hubline", "calls", [100, 102, 101], 3.0, True),
+        WarmUp("other", "calls", [50, 60, 90], 30.2, False),
+    ]
+    heads, lines = report.warming(warmed)
+    assert heads == ["", "Hubline", "Other & Sons"]
+    assert lines == [["Echo calls, JSON", "1.02 x, 3 s", "1.80 x, 30 s"]]
+    assert "### Warming" in page.figures(warmed)
+    assert "### Warming" not in page.figures(THREE_ROUNDS)
+    rising = [note for note in report.notes(warmed) if "time for warming" in note]
+    assert len(rising) == 1
+    assert rising[0].endswith("was over: Other & Sons (calls).")
 
 
 def test_who_is_left_out_is_told_by_reason() -> None:
@@ -146,6 +180,7 @@ def test_the_readme_begins_with_the_original_where_it_was_measured() -> None:
     both = result(
         *(Measurement(0, "hubline", row, figures(value)) for row, value in zip(rows, (260, 50, 99), strict=True)),
         *(Measurement(0, page.ORIGINAL, row, figures(100)) for row in rows),
+        *(Measurement(1, page.ORIGINAL, row, figures(80)) for row in rows),
     )
     both.peers[page.ORIGINAL] = {"name": "ASP.NET Core", "version": "10"}
     assert page.summary(both).startswith(

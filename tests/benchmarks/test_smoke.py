@@ -34,7 +34,8 @@ async def test_every_row_is_measured_on_hubline_and_becomes_a_page(tmp_path: Pat
     assert [row.key for row in catalogue.ROWS if not result.measured(row.key)] == []
     assert result.values("burst", "hubline", "messages") == [6]
     assert result.of("growth-connections", "hubline")[0].keys() == {"2", "4"}
-    assert [line.partition(" s  ")[2] for line in told] == ["round 1 of 1: Hubline"]
+    assert sorted(line.partition(" s  ")[2] for line in told) == sorted(row.title for row in catalogue.ROWS)
+    assert [row.key for row in catalogue.ROWS if not (row.fresh or row.key in {w.row for w in result.warm_ups})] == []
     result.save(tmp_path / "result.json")
     assert load(tmp_path / "result.json").settings == json.loads(json.dumps(TINY.as_dict()))
     (tmp_path / "docs").mkdir()
@@ -69,6 +70,19 @@ async def test_a_peer_that_is_not_installed_is_named_with_what_to_do() -> None:
     assert result.failures == []
 
 
+@pytest.mark.usefixtures("affinity")
+async def test_another_checkout_is_a_peer_whose_sources_are_its_own(tmp_path: Path) -> None:
+    here = peers.checkout("here", Path(__file__).parents[2])
+    other = peers.checkout("other", tmp_path)
+    assert other.missing() == f"no checkout of Hubline in {tmp_path}"
+    package = tmp_path / "src" / "hubline"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("import sys; sys.exit('the other checkout')")
+    result = await run.run(TINY, [here, other], catalogue.named(["calls"]), list[str]().append)
+    assert result.measured("calls") == ["here"]
+    assert [each.error for each in result.failures] == ["Hubline in other did not start: the other checkout"]
+
+
 def test_every_peer_says_why_it_is_not_in_a_row() -> None:
     known = {row.key for row in catalogue.ROWS}
     for peer in peers.PEERS:
@@ -79,5 +93,7 @@ def test_every_peer_says_why_it_is_not_in_a_row() -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(KeyError, match="nobody"):
         peers.named(["nobody"])
+    with pytest.raises(ValueError, match="node is the name of a peer"):
+        peers.checkout("node", Path())
     with pytest.raises(KeyError, match="nothing"):
         catalogue.named(["nothing"])

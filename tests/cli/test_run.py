@@ -93,6 +93,16 @@ async def test_the_log_level_is_kept(directory: Path) -> None:
     assert len("".join(command.log).splitlines()) == 1
 
 
+@both_paths
+async def test_the_size_of_a_websocket_message_is_limited(directory: Path, path: str) -> None:
+    """Where it is held until it is whole, as that of an application without hubs is."""
+    async with hubline(directory, "run", "application:app", "--port", "0", "--ws-max-size", "100", path) as command:
+        peer = await RawWebSocket.open(await command.url(), "/")
+        peer.send(b"x" * 100)
+        peer.send(b"x" * 101)
+        assert await peer.messages() == ["welcome", "close 1009"]
+
+
 async def test_a_unix_socket_can_be_listened_on(directory: Path) -> None:
     async with hubline(directory, "run", "application:app", "--uds", "hub.sock") as command:
         assert await command.url() == "unix:hub.sock"
@@ -101,6 +111,19 @@ async def test_a_unix_socket_can_be_listened_on(directory: Path) -> None:
         assert b"VERSION 1" in await reader.read()
         writer.close()
         command.process.terminate()
+        assert await command.end() == 0
+
+
+@pytest.mark.parametrize("root_path", ["/", "/live", "/live/", "live"])
+async def test_a_root_path_is_the_same_with_a_slash_and_without(directory: Path, root_path: str) -> None:
+    async with hubline(directory, "run", "hubs:hubs", "--port", "0", "--root-path", root_path) as command:
+        url = await command.url()
+        async with httpx.AsyncClient() as http:
+            assert (await http.post(f"{url}/chat/negotiate")).status_code == 200
+        client = await RawWebSocket.open(url, "/chat")
+        assert client.status == 101
+        command.process.terminate()
+        assert await client.messages() == ["close 1000"]
         assert await command.end() == 0
 
 
@@ -224,13 +247,14 @@ async def test_a_token_never_reaches_the_log(directory: Path, level: str, path: 
                 assert answer.status_code == status
                 connection = answer.json()["connectionToken"] if status == 200 else "x"
                 query = {"id": connection, "access_token": token}
+                assert (await http.post("/chat/negotiate", params=query)).status_code == 401  # the header is the place
                 async with http.stream("GET", "/chat", params=query, headers={"Accept": "text/event-stream"}) as events:
                     assert events.status_code == status
-                assert (await http.get("/chat", params=query)).status_code == 401  # a poll: the header is the place
+                assert (await http.get("/chat", params=query)).status_code == 401  # a poll: the same
         command.process.terminate()
         assert await command.end() == 0
     log = "".join(command.log)
-    assert log.count("access_token=[redacted]") >= 6  # two WebSockets, two streams, two polls
+    assert log.count("access_token=[redacted]") >= 8  # two WebSockets, two negotiations, two streams, two polls
     assert "%41ccess_token=[redacted]" in log
     for token in (good, bad):
         assert not [part for part in token.split(".") if part in log]

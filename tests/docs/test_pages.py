@@ -137,7 +137,7 @@ def test_the_table_of_limits_is_complete_and_right_and_its_tests_exist() -> None
         for field in dataclasses.fields(getattr(hubline, kind))
         if type(field.default) in (int, float) and field.name != "minimum_protocol_version"
     }
-    caps = {"connections_per_user", "connections_per_address"}
+    caps = {"connections_per_user", "connections_per_address", "waiting_per_address"}
     assert named == every | {f"TransportOptions.{name}" for name in (*caps, "outbox_policy")}
 
 

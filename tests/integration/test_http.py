@@ -69,6 +69,17 @@ async def test_query_keys_ignore_case(endpoint: Endpoint) -> None:
     assert len(response.json()["connectionToken"]) == 22
 
 
+async def test_paths_ignore_case_and_one_slash_at_their_end(server: str, connect: Connector) -> None:
+    for path in ("/HUB", "/Hub"):
+        peer = await connect(path)
+        assert await peer.is_alive()
+    async with Endpoint(server) as found:
+        for path, status in (("/hub/NEGOTIATE", 200), ("/Hub/negotiate/", 200), ("/h%75b/negotiate", 200)):
+            assert (await found.http.post(path)).status_code == status, path
+        for path in ("/hub/negotiate//", "/hub//negotiate", "/hub%20/negotiate"):
+            assert (await found.http.post(path)).status_code == 404, path
+
+
 @pytest.mark.statement(31)
 async def test_a_transport_cannot_be_changed(connect_json: Connector, endpoint: Endpoint) -> None:
     peers = {way: await connect_json(way=way) for way in (WEBSOCKET, SSE, LP)}

@@ -94,7 +94,36 @@ async def test_an_unknown_type_is_ignored(connect: Connector) -> None:
     peer = await connect()
     for kind in (10, 42, 127):
         await peer.write(framed(peer.way.codec, f'{{"type":{kind},"x":[1]}}', bytes([0x92, kind, 0x01])))
+    for text, packed in (
+        ("-1", b"\xff"),
+        ("2147483648", b"\xce\x80\x00\x00\x00"),
+        ("-99999999999999999999999", b"\xd3\x80" + bytes(7)),
+        ("9" * 5_000, b"\xcf" + b"\xff" * 8),
+    ):
+        await peer.write(framed(peer.way.codec, f'{{"type":{text}}}', b"\x91" + packed))
     assert await peer.is_alive()
+
+
+LAST_MOMENT = b"\xc7\x0c\xff\x3b\x9a\xc9\x9c\x00\x00\x00\x3a\xff\xf4\x41\x7f"
+FIRST_MOMENT = b"\xc7\x0c\xff\x00\x00\x00\x00\xff\xff\xff\xf1\x88\x6e\x09\x00"
+NEW_YEAR = b"\xd6\xff\x65\x92\x00\x80"
+
+
+@pytest.mark.parametrize(
+    ("text", "timestamp"),
+    [
+        ("9999-12-31T23:59:59.9999999Z", LAST_MOMENT),
+        ("9999-12-31T23:59:59.9999999", LAST_MOMENT),
+        ("0001-01-01T00:00:00", FIRST_MOMENT),
+        ("2024-01-01", NEW_YEAR),
+        ("2024-01-01T00:00", NEW_YEAR),
+    ],
+)
+async def test_dates_at_the_edges_and_of_a_page_come_back(connect: Connector, text: str, timestamp: bytes) -> None:
+    json = f'{{"type":1,"invocationId":"1","target":"EchoDate","arguments":["{text}"]}}'
+    echoed, _ = await answers(connect, json, b"\x96\x01\x80\xa11\xa8EchoDate\x91" + timestamp + b"\x90")
+    assert "error" not in echoed
+    assert str(echoed["result"])[:10] == text[:10]
 
 
 @pytest.mark.statement(93, 94)

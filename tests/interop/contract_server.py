@@ -2,8 +2,9 @@
 
     python -m tests.interop.contract_server --port 5800
 
-Written with the public API alone, like a user's program. Same paths, names, results and texts as the reference on
-ASP.NET Core. Settings by environment: DETAILED=1, PARALLEL=n, KEEPALIVE_MS, CLIENT_TIMEOUT_MS, HANDSHAKE_MS.
+Written with the public API alone, like a user's program. Same paths, names, types, results and texts as the reference
+on ASP.NET Core: there a text may be null, and an int has 32 bits. Settings by environment: DETAILED=1, PARALLEL=n,
+KEEPALIVE_MS, CLIENT_TIMEOUT_MS, HANDSHAKE_MS.
 """
 
 import argparse
@@ -14,8 +15,9 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
+from msgspec import Meta
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -53,21 +55,31 @@ TIMES = [
     ("HANDSHAKE_MS", "handshake_timeout"),
 ]
 ENDLESS = 2**31
+NO_MESSAGE = "Exception of type 'Microsoft.AspNetCore.SignalR.HubException' was thrown."
 LIMITS_OF_OURS = ("outbox_capacity", "outbox_messages", "maximum_connections", "maximum_waiting")
 UNLIMITED: dict[str, Any] = dict.fromkeys(LIMITS_OF_OURS, ENDLESS)
 
 
+Int = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+Text = str | None
+
+
 @dataclass
 class Person:
-    name: str
-    age: int
-    tags: list[str] | None = None
+    name: Text = None
+    age: Int = 0
+    tags: list[Text] | None = None
+
+
+def wrapped(number: int) -> int:
+    """A sum as C# makes it: past the last of 32 bits it goes on with the first."""
+    return (number + 2**31) % 2**32 - 2**31
 
 
 class ReferenceClient(Client, Protocol):
-    async def receive_message(self, sender: str, text: str, /) -> None: ...
+    async def receive_message(self, sender: Text, text: Text, /) -> None: ...
 
-    async def double(self, value: int, /) -> int: ...
+    async def double(self, value: Int, /) -> Int: ...
 
 
 class ReferenceHub(Hub[ReferenceClient]):
@@ -84,23 +96,23 @@ class ReferenceHub(Hub[ReferenceClient]):
     async def echo(self, value: Any) -> Any:
         return value
 
-    async def echo_text(self, value: str) -> str:
+    async def echo_text(self, value: Text) -> Text:
         return value
 
-    async def echo_bytes(self, value: bytes) -> bytes:
+    async def echo_bytes(self, value: bytes | None) -> bytes | None:
         return value
 
     async def echo_date(self, value: datetime) -> datetime:
         return value
 
-    async def echo_map(self, value: dict[str, int]) -> dict[str, int]:
+    async def echo_map(self, value: dict[str, Int] | None) -> dict[str, Int] | None:
         return value
 
-    async def echo_person(self, person: Person) -> Person:
+    async def echo_person(self, person: Person | None) -> Person | None:
         return person
 
-    async def add(self, a: int, b: int) -> int:
-        return a + b
+    async def add(self, a: Int, b: Int) -> Int:
+        return wrapped(a + b)
 
     async def null(self) -> str | None:
         return None
@@ -119,10 +131,10 @@ class ReferenceHub(Hub[ReferenceClient]):
     async def throw(self) -> None:
         raise RuntimeError("secret detail")
 
-    async def throw_hub(self, message: str) -> None:
-        raise HubError(message)
+    async def throw_hub(self, message: Text) -> None:
+        raise HubError(NO_MESSAGE if message is None else message)
 
-    async def slow(self, milliseconds: int) -> int:
+    async def slow(self, milliseconds: Int) -> Int:
         await asyncio.sleep(milliseconds / 1000)
         return milliseconds
 
@@ -142,40 +154,40 @@ class ReferenceHub(Hub[ReferenceClient]):
         return "premium"
 
     # fan-out
-    async def send_message(self, user: str, message: str) -> None:
+    async def send_message(self, user: Text, message: Text) -> None:
         await self.clients.all.receive_message(user, message)
 
-    async def to_caller(self, message: str) -> None:
+    async def to_caller(self, message: Text) -> None:
         await self.clients.caller.receive_message("caller", message)
 
-    async def to_others(self, message: str) -> None:
+    async def to_others(self, message: Text) -> None:
         await self.clients.others.receive_message("others", message)
 
-    async def to_client(self, connection_id: str, message: str) -> None:
+    async def to_client(self, connection_id: str, message: Text) -> None:
         await self.clients.client(connection_id).receive_message("client", message)
 
-    async def to_clients(self, connection_ids: list[str], message: str) -> None:
+    async def to_clients(self, connection_ids: list[str], message: Text) -> None:
         await self.clients.clients(connection_ids).receive_message("clients", message)
 
-    async def to_all_except(self, connection_ids: list[str], message: str) -> None:
+    async def to_all_except(self, connection_ids: list[str], message: Text) -> None:
         await self.clients.all_except(connection_ids).receive_message("allexcept", message)
 
-    async def to_user(self, user: str, message: str) -> None:
+    async def to_user(self, user: str, message: Text) -> None:
         await self.clients.user(user).receive_message("user", message)
 
-    async def to_users(self, users: list[str], message: str) -> None:
+    async def to_users(self, users: list[str], message: Text) -> None:
         await self.clients.users(users).receive_message("users", message)
 
-    async def to_group(self, group: str, message: str) -> None:
+    async def to_group(self, group: str, message: Text) -> None:
         await self.clients.group(group).receive_message(group, message)
 
-    async def to_groups(self, groups: list[str], message: str) -> None:
+    async def to_groups(self, groups: list[str], message: Text) -> None:
         await self.clients.groups(groups).receive_message("groups", message)
 
-    async def to_others_in_group(self, group: str, message: str) -> None:
+    async def to_others_in_group(self, group: str, message: Text) -> None:
         await self.clients.others_in_group(group).receive_message(group, message)
 
-    async def to_group_except(self, group: str, connection_ids: list[str], message: str) -> None:
+    async def to_group_except(self, group: str, connection_ids: list[str], message: Text) -> None:
         await self.clients.group_except(group, connection_ids).receive_message(group, message)
 
     async def join(self, group: str) -> None:
@@ -187,38 +199,38 @@ class ReferenceHub(Hub[ReferenceClient]):
     async def join_other(self, connection_id: str, group: str) -> None:
         await self.groups.add(connection_id, group)
 
-    async def ask_client(self, connection_id: str, value: int) -> int:
+    async def ask_client(self, connection_id: str, value: Int) -> Int:
         return await self.clients.client(connection_id).double(value)
 
     # streams
-    async def count(self, n: int, delay_ms: int) -> AsyncIterator[int]:
+    async def count(self, n: Int, delay_ms: Int) -> AsyncIterator[Int]:
         for i in range(n):
             if delay_ms > 0:
                 await asyncio.sleep(delay_ms / 1000)
             yield i
 
-    async def count_then_throw(self, n: int) -> AsyncIterator[str]:
+    async def count_then_throw(self, n: Int) -> AsyncIterator[str]:
         for i in range(n):
             yield f"item {i}"
         raise HubError("stream broke")
 
-    async def sum(self, numbers: AsyncIterator[int]) -> int:
-        return sum([number async for number in numbers])
+    async def sum(self, numbers: AsyncIterator[Int]) -> Int:
+        return wrapped(sum([number async for number in numbers]))
 
     async def shout(self, words: AsyncIterator[str]) -> AsyncIterator[str]:
         async for word in words:
             yield word.upper()
 
     # load
-    async def broadcast(self, messages: int, size: int) -> None:
+    async def broadcast(self, messages: Int, size: Int) -> None:
         for _ in range(messages):
             await self.clients.all.receive_message("alice", "x" * size)
 
-    async def tokens(self, n: int, size: int) -> AsyncIterator[str]:
+    async def tokens(self, n: Int, size: Int) -> AsyncIterator[str]:
         for _ in range(n):
             yield "x" * size
 
-    async def paced_tokens(self, n: int, size: int, every_ms: int) -> AsyncIterator[str]:
+    async def paced_tokens(self, n: Int, size: Int, every_ms: Int) -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()
         due = loop.time()
         for _ in range(n):
@@ -271,8 +283,9 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
         **times,
     )
 
-    def transport(*transports: Transport, **settings: Any) -> TransportOptions:
-        return TransportOptions(transports=frozenset(transports or Transport), **UNLIMITED, **settings)
+    def transport(*transports: Transport, same_user: bool = False, **settings: Any) -> TransportOptions:
+        settings |= {"transports": frozenset(transports or Transport), "same_user": same_user}
+        return TransportOptions(**UNLIMITED, **settings)
 
     polling, events = Transport.LONG_POLLING, Transport.SERVER_SENT_EVENTS
     return HubApp(

@@ -31,7 +31,7 @@ async def serve_uvicorn(app: Any, drain: Drain, listener: socket.socket, *, ws: 
     config = uvicorn.Config(
         app,
         ws=ws,
-        ws_max_size=16 * 1024 * 1024,  # the hub has a limit of its own, and tells the client
+        ws_max_size=2 * 1024 * 1024,  # as the deployment guide has it
         ws_per_message_deflate=False,
         ws_ping_interval=None,  # hubs have their own pings
         access_log=False,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hubline import ConnectionRoute, Hub, HubApp, InvocationError, TransportConnection, TransportOptions
+from hubline import ConnectionRoute, Hub, HubApp, InvocationError, SendTooLarge, TransportConnection, TransportOptions
 from hubline.testing import InMemoryClient, ManualClock, connect, connect_raw, running, settle
 from hubline.testing.asgi import ASGIApp
 from hubline.testing.harness import ProtocolName
@@ -65,6 +65,13 @@ class Everything(Hub):
     async def swallow(self, items: AsyncIterator[int]) -> int:
         await self.world.gate.wait()
         return len([item async for item in items])
+
+    async def tell_me(self, size: int) -> str:
+        try:
+            await self.clients.caller.send("Line", "x" * size)
+        except SendTooLarge as error:
+            return f"{error.size} bytes, {error.limit} are allowed"
+        return "sent"
 
     async def ask_me(self) -> Any:
         return await self.clients.caller.invoke("Answer")
@@ -255,6 +262,17 @@ async def test_64_kib_of_posts_wait_and_the_next_post_is_held() -> None:
 # The outbox
 
 
+async def test_a_message_to_a_client_may_have_16_mib_and_one_byte_more_fails_the_call() -> None:
+    most = 16 * 1_048_576
+    async with world() as scene, scene.connect() as ada:
+        room = most - len(CODECS["json"].encode(Invocation(target="Line", arguments=("",))))
+        assert await ada.invoke("TellMe", room) == "sent"
+        assert await ada.invoke("TellMe", room + 1) == f"{most + 1} bytes, {most} are allowed"
+        (line,) = await ada.expect("Line")
+        assert len(line) == room
+        await ada.expect_nothing()
+
+
 async def test_an_outbox_holds_1_mib_and_one_byte_more_closes_the_connection() -> None:
     async with world() as scene, connect_raw(scene.app, "/raw") as ada:
         ada.stop_reading()
@@ -274,8 +292,11 @@ async def test_an_outbox_holds_10000_messages_and_one_more_closes_the_connection
         ada.stop_reading()
         await settle()
         (connection,) = scene.raw
+        connection.write(Packet(b"under way"))
+        await settle()
         for _ in range(10_000):
             connection.write(Packet(b"x"))
+        await settle()
         assert not connection.lost
         connection.write(Packet(b"x"))
         assert connection.lost
@@ -284,12 +305,15 @@ async def test_an_outbox_holds_10000_messages_and_one_more_closes_the_connection
 
 async def test_with_drop_oldest_an_outbox_of_1_mib_forgets_its_oldest_message() -> None:
     async with world(outbox_policy="drop_oldest") as scene, connect_raw(scene.app, "/raw") as ada:
+        ada.stop_reading()
         await settle()
         (connection,) = scene.raw
         for number in range(17):
             connection.write(Packet(bytes([65 + number]) * 65_536))
+            await settle()
+        ada.resume_reading()
         received = [await ada.receive_bytes() for _ in range(16)]
-        assert b"".join(each[:1] for each in received) == b"BCDEFGHIJKLMNOPQ"
+        assert b"".join(each[:1] for each in received) == b"ACDEFGHIJKLMNOPQ", "A is under way"
         scene.gate.set()
 
 
@@ -302,6 +326,7 @@ async def test_with_latest_a_newer_message_takes_the_place_of_its_key_and_others
             connection.write(Packet(bytes([number]) * 65_536, key="position"))
         for _ in range(15):
             connection.write(Packet(b"x" * 65_536))
+        await settle()
         assert not connection.lost
         connection.write(Packet(b"x"))
         assert connection.lost

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hubline import ConnectionClosed, Hub, HubApp
 from hubline.testing import ManualClock, RefusedError, connect, connect_raw, running
-from tests.servers.paths import BINARY, BYE, BYE_ECHOED, PATHS, PING, TEXT, Peer, frame, served
+from tests.servers.paths import BINARY, BYE, BYE_ANSWERED, PATHS, PING, TEXT, Peer, frame, served
 
 JSON_HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
 MESSAGEPACK_HANDSHAKE = b'{"protocol":"messagepack","version":1}\x1e'
@@ -113,7 +113,7 @@ async def attack_socket(path: str, pieces: list[bytes], cuts: list[int]) -> None
         answer = b'{"type":3,"invocationId":"1","result":"a"}\x1e'
         assert await bystander.hear(2 + len(answer)) == bytes([0x81, len(answer)]) + answer
         bystander.say(BYE)
-        assert await bystander.hear_all() == BYE_ECHOED
+        assert await bystander.hear_all() == BYE_ANSWERED
 
 
 @settings(RARELY_WITHIN, max_examples=10)

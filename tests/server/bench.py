@@ -12,7 +12,7 @@ import msgspec
 
 from hubline._tasks import TaskOwner
 from hubline.auth.policies import Policies, Policy
-from hubline.connection import ConnectionScope, Feed, Heartbeat, Identity
+from hubline.connection import ConnectionScope, Feed, Heartbeat, Identity, Transport
 from hubline.errors import ConnectionClosed
 from hubline.server.filters import HubFilter
 from hubline.server.hub import Hub
@@ -33,10 +33,12 @@ class FakeTransport:
 
     def __init__(self, connection_id: str, scope: ConnectionScope, *, inherent_keep_alive: bool = False) -> None:
         self.id, self.scope = connection_id, scope
+        self.transport = Transport.LONG_POLLING if inherent_keep_alive else Transport.WEB_SOCKETS
         self.transfer_formats = frozenset(TransferFormat)
         self.has_inherent_keep_alive = inherent_keep_alive
-        self.lost = self.expired = False
+        self.lost = self.expired = self.unoffered = False
         self.transfer_format: TransferFormat | None = None
+        self.maximum_message: int | None = None
         self.written: deque[bytes] = deque()
         self.news = asyncio.Event()
         self.room = asyncio.Event()
@@ -50,8 +52,8 @@ class FakeTransport:
         self._end: ConnectionClosed | None = None
         self._ended = asyncio.Event()
 
-    def use(self, transfer_format: TransferFormat) -> None:
-        self.transfer_format = transfer_format
+    def use(self, transfer_format: TransferFormat, *, maximum_message: int | None = None) -> None:
+        self.transfer_format, self.maximum_message = transfer_format, maximum_message
 
     def on_heartbeat(self, callback: Heartbeat) -> None:
         self.beat = callback

@@ -1,9 +1,11 @@
 import base64
 import enum
+import gc
 import json
 import uuid
+import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -13,7 +15,7 @@ import pytest
 from msgspec import Raw
 
 from hubline.errors import BindingError
-from hubline.server.binding import Argument, Binder, Readers
+from hubline.server.binding import MAXIMUM_READERS, Argument, Binder, Readers
 from hubline.wire.codec import Codec
 from tests.server.bench import CODECS
 
@@ -127,10 +129,37 @@ def test_what_does_not_fit_is_named(codec: Codec, arguments: list[Argument], sen
     assert caught.value.message == text
 
 
-def test_an_error_that_says_no_place_is_told_as_it_is(codec: Codec) -> None:
+@pydantic.dataclasses.dataclass
+class Order:
+    how_many: int = pydantic.Field(gt=0)
+
+
+@dataclass
+class Basket:
+    all_orders: list[Order]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "text"),
+    [
+        (Model, {}, "`theName`: Field required at argument 2 (a)"),
+        (Order, {"howMany": 0}, "`how_many`: Input should be greater than 0 at argument 2 (a)"),
+        (Order | None, {"howMany": 0}, "`how_many`: Input should be greater than 0 at argument 2 (a)"),
+        (
+            Basket,
+            {"allOrders": [{"howMany": 0}]},
+            "`how_many`: Input should be greater than 0 at argument 2 (a.all_orders[...])",
+        ),
+        (Order, 5, "expected `object`, got `int` at argument 2 (a)"),
+    ],
+    ids=str,
+)
+def test_what_pydantic_refuses_is_told_in_one_line_with_its_place(
+    codec: Codec, kind: Any, sent: Any, text: str
+) -> None:
     with pytest.raises(BindingError) as caught:
-        binder(Argument("m", Model)).bind(codec, raw(codec, [{}]))
-    assert "1 validation error for Model" in caught.value.message
+        binder(Argument("first", int), Argument("a", kind)).bind(codec, raw(codec, [1, sent]))
+    assert caught.value.message == text
 
 
 @pytest.mark.parametrize(
@@ -166,6 +195,18 @@ def test_a_type_without_form_on_the_wire_is_found_when_the_reader_is_made(kind: 
 def test_a_required_argument_behind_one_with_a_default_is_refused() -> None:
     with pytest.raises(TypeError):
         binder(Argument("a", int, default=1), Argument("b", int))
+
+
+def test_readers_for_classes_that_are_made_for_each_call_are_let_go(codec: Codec) -> None:
+    readers = Readers()
+    classes = []
+    for _ in range(MAXIMUM_READERS + 100):
+        made = make_dataclass("Made", [("the_number", int)])
+        classes.append(weakref.ref(made))
+        assert readers.reader(codec, made)(raw(codec, {"theNumber": 5})).the_number == 5
+    assert len(readers._known) == MAXIMUM_READERS
+    gc.collect()
+    assert sum(each() is not None for each in classes) <= MAXIMUM_READERS
 
 
 def test_readers_are_made_once_for_each_type_and_codec(codec: Codec) -> None:

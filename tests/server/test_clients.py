@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from hubline import Client, InvocationError, hub_method
+from hubline import Client, HubError, InvocationError, hub_method
 from hubline.server.clients import ClientInterface, HubCallerClients
 from hubline.server.recipients import All, Connections, Groups, Recipients, Users
 from hubline.wire.messages import Invocation
@@ -46,6 +46,13 @@ class BothWays(Client, Protocol):
 def clients_of(protocol: type) -> tuple[Recorder, HubCallerClients[Any]]:
     sender = Recorder()
     return sender, HubCallerClients(sender, ClientInterface(protocol), "me")
+
+
+@pytest.mark.parametrize("names", [["g", ""], [""]], ids=str)
+def test_no_name_in_a_list_of_groups_may_be_empty(names: list[str]) -> None:
+    _, clients = clients_of(Client)
+    with pytest.raises(HubError, match=r"^Cannot send to an empty group name\.$"):
+        clients.groups(names)
 
 
 @pytest.mark.parametrize(

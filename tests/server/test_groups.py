@@ -2,7 +2,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from hubline.errors import HubError
 from hubline.server.groups import LocalIndex
 from hubline.server.recipients import All, Connections, Groups, Recipients, Users
 
@@ -49,11 +48,6 @@ def index() -> LocalIndex[Member]:
 )
 def test_who_is_reached(index: LocalIndex[Member], recipients: Recipients, reached: str) -> None:
     assert "".join(member.id for member in index.members(recipients)) == reached
-
-
-def test_an_empty_name_among_several_groups_is_an_error(index: LocalIndex[Member]) -> None:
-    with pytest.raises(HubError, match=r"^Cannot send to an empty group name\.$"):
-        index.members(Groups(("g", "")))
 
 
 @pytest.mark.statement(155)

@@ -4,11 +4,14 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
+import fastapi
 import pytest
+import starlette.requests
 
 from hubline.connection import ConnectionScope
 from hubline.server.context import HubCallerContext
-from hubline.server.injection import Dependency, Depends, Injector, compile_dependency, depends_of
+from hubline.server.injection import Dependency, Injector, compile_dependency
+from hubline.server.parameters import Depends
 
 CONTEXT = HubCallerContext("c1", ConnectionScope({"path": "/hub"}), lambda: None)
 
@@ -24,13 +27,6 @@ async def provide(factory: Any) -> Any:
     injector = Injector(CONTEXT)
     async with injector.stack:
         return await injector.provide(compiled(factory))
-
-
-def test_depends_is_found_in_annotated_only() -> None:
-    marker = Depends(int)
-    assert depends_of(Annotated[int, "note", marker]) is marker
-    assert depends_of(Annotated[int, "note"]) is None
-    assert depends_of(int) is None
 
 
 class Service:
@@ -243,3 +239,66 @@ def test_mistakes_are_reported(factory: Any, text: str) -> None:
 
 async def test_a_partial_function_is_a_factory() -> None:
     assert await provide(functools.partial(pow, 2, 3)) == 8
+
+
+async def test_without_its_cache_a_factory_runs_for_each_parameter() -> None:
+    made: list[int] = []
+
+    def count() -> int:
+        made.append(1)
+        return len(made)
+
+    async def top(
+        a: int = Depends(count),  # type: ignore[assignment]
+        b: int = fastapi.Depends(count),
+        c: int = Depends(count, use_cache=False),  # type: ignore[assignment]
+        d: int = fastapi.Depends(count, use_cache=False),
+    ) -> tuple[int, ...]:
+        return a, b, c, d
+
+    assert await provide(top) == (1, 1, 2, 3)
+
+
+async def test_a_factory_made_for_fastapi_works() -> None:
+    def base(limit: int = 10) -> int:
+        return limit
+
+    async def top(
+        left: Annotated[int, fastapi.Depends(base)], *, right: int = fastapi.Security(base), plain: int = 3
+    ) -> tuple[int, ...]:
+        return left, right, plain
+
+    assert await provide(top) == (10, 10, 3)
+
+
+def oauth(request: starlette.requests.Request) -> str:
+    return ""
+
+
+def paged(limit: int = fastapi.Query(10), token: Annotated[str, fastapi.Header()] = "") -> int:
+    return limit
+
+
+@pytest.mark.parametrize(
+    ("factory", "expected"),
+    [
+        (
+            oauth,
+            [
+                "'request' of oauth asks for a Request, which a call has not: a parameter that is a `ConnectionScope` "
+                "has what it was opened with"
+            ],
+        ),
+        (
+            paged,
+            [
+                "'limit' of paged asks for FastAPI's Query(…), which a call has not: read `scope.query`",
+                "'token' of paged asks for FastAPI's Header(…), which a call has not: read `scope.headers`",
+            ],
+        ),
+    ],
+)
+def test_a_factory_that_asks_for_a_request_is_told_what_to_ask_for(factory: Any, expected: list[str]) -> None:
+    problems: list[str] = []
+    compile_dependency(Depends(factory), problems, "Hub.method")
+    assert problems == [f"Hub.method: {each}" for each in expected]

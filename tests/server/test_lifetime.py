@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hubline import Client, Hub, HubError
-from hubline.errors import ConnectionClosed
+from hubline.errors import ConnectionClosed, SendTooLarge
 from hubline.server.clients import HubClients
 from hubline.server.recipients import All, Connections, Groups
 from hubline.testing import settle
@@ -83,13 +83,15 @@ def _is_call(message: Any) -> bool:
     return bool((message["type"] if isinstance(message, dict) else message[0]) == 1)
 
 
-async def test_an_empty_group_name_among_several_fails_the_call() -> None:
+@pytest.mark.parametrize("codec", ["json", "messagepack"])
+@pytest.mark.parametrize("names", [["g", ""], [""], ["", ""]], ids=str)
+async def test_an_empty_name_in_a_list_of_groups_fails_the_call(names: list[str], codec: str) -> None:
+    """Asked from ASP.NET Core 10: `Groups([""])` as `Groups(["a", ""])`; `Group("")` and `Groups([])` are nobody."""
     async with bench(Room) as hub:
-        ada = await hub.connect()
+        ada = await hub.connect(codec=codec)
         text = "error: An unexpected error occurred invoking 'Tell' on the server."
-        assert await ada.result("Tell", "groups", ["g", ""]) == (
-            f"{text} HubException: Cannot send to an empty group name."
-        )
+        assert await ada.result("Tell", "groups", names) == f"{text} HubException: Cannot send to an empty group name."
+        assert await ada.result("Tell", "groups", []) is None
         assert await ada.result("Tell", "group", [""]) is None
 
 
@@ -242,3 +244,35 @@ async def test_recipients_can_be_sent_to_directly() -> None:
         for recipients in (All(), Connections((ada.id,)), Connections(()), Groups(("g",))):
             await hub.runtime.lifetime.send(recipients, Invocation(target="T", arguments=()))
         assert ada.take() == [called("T"), called("T")]
+
+
+# Bursts and large messages
+
+
+async def test_a_send_to_many_lets_somebody_who_was_not_offered_what_waits_have_a_turn() -> None:
+    async with bench(Room) as hub:
+        ada, bob = await hub.connect(), await hub.connect()
+        turns: list[str] = []
+        for each in (ada, bob):
+            each.transport.room.clear()
+        for unoffered, expected in [(False, []), (True, ["a turn"])]:
+            bob.transport.unoffered = unoffered
+            asyncio.get_running_loop().call_soon(turns.append, "a turn")
+            await outside(hub).all.send("M")
+            assert turns == expected
+            await settle()
+            turns.clear()
+        assert len(ada.take()) == len(bob.take()) == 2
+
+
+async def test_a_message_that_is_too_large_in_one_codec_is_sent_to_nobody() -> None:
+    async with bench(Room, maximum_send_message_size=150_000) as hub:
+        ada, bob = await hub.connect(codec="messagepack"), await hub.connect()
+        assert ada.transport.maximum_message == 150_000
+        with pytest.raises(SendTooLarge, match="are too much for one message"):
+            await outside(hub).all.send("M", b"x" * 140_000)
+        await settle()
+        assert (ada.take(), bob.take()) == ([], [])
+        await outside(hub).all.send("M", b"x" * 100_000)
+        await settle()
+        assert len(ada.take()) == len(bob.take()) == 1

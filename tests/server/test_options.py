@@ -31,6 +31,7 @@ def test_every_mistake_is_named_at_once() -> None:
             maximum_streams=0,
             client_result_timeout=0,
             codecs=("xml",),
+            field_names="camel",  # type: ignore[arg-type]
         )
     named = [problem.removeprefix("HubOptions.").split()[0] for problem in caught.value.problems]
     assert named == [
@@ -44,6 +45,7 @@ def test_every_mistake_is_named_at_once() -> None:
         "client_result_timeout",
         "maximum_waiting_invocations",
         "codecs",
+        "field_names",
     ]
 
 

@@ -26,7 +26,7 @@ UPGRADE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 )
 BYE = b"\x88\x82" + MASK + bytes([0x03 ^ 1, 0xE8 ^ 2])
-BYE_ECHOED = b"\x88\x02\x03\xe8"
+BYE_ANSWERED = b"\x88\x02\x03\xe8"
 
 
 def masked(payload: bytes) -> bytes:

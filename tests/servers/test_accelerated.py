@@ -30,14 +30,14 @@ from hubline.servers import accelerated
 from hubline.servers.accelerated import HubWebSocketProtocol
 from hubline.servers.frames import LIMIT, Channel
 from hubline.servers.parser import Parser
-from hubline.servers.protocols import READ_SIZE, HttpProtocol, WebSocketProtocol
+from hubline.servers.protocols import CLOSE_EXTENSION, READ_SIZE, HttpProtocol, WebSocketProtocol
 from hubline.servers.uvicorn import configure
 from hubline.transports.frames import FrameInput, FrameWriter, offered
 from hubline.transports.outbox import Outbox
 from hubline.transports.pipe import Pipe
 from tests.servers.paths import (
     BYE,
-    BYE_ECHOED,
+    BYE_ANSWERED,
     CONTINUATION,
     MORE,
     PATHS,
@@ -79,7 +79,7 @@ async def _within_a_frame(app: Listening, peer: Peer) -> None:
 
 
 async def _within_a_message(app: Listening, peer: Peer) -> None:
-    peer.say(frame(TEXT, b"a"), frame(TEXT - MORE, b"b"), frame(CONTINUATION - MORE, b"c"))
+    peer.say(frame(TEXT, b"a"), frame(TEXT - MORE), frame(CONTINUATION - MORE))
     await app.came.wait()
 
 
@@ -168,7 +168,7 @@ async def test_the_end_of_a_server_may_find_a_plain_connection_that_is_ending() 
         await app.began.wait()
         Plain.last.data_received(BYE)
         Plain.last.shutdown()
-        assert await peer.hear_all() == BYE_ECHOED
+        assert await peer.hear_all() == BYE_ANSWERED
         await app.over.wait()
 
 
@@ -211,7 +211,7 @@ async def test_a_peer_that_reads_again_gets_everything_once() -> None:
             assert heard.count(b"%d" % number * 10_000) == 1
         assert outbox.queued_bytes == 0
         peer.say(BYE)
-        assert await peer.hear_all() == BYE_ECHOED
+        assert await peer.hear_all() == BYE_ANSWERED
         await app.over.wait()
 
 
@@ -271,7 +271,7 @@ async def test_messages_that_came_before_the_answer_are_handled(path: str) -> No
     async with served(gated, ws=PATHS[path]) as url:
         peer = await early(gated, url, path, frame(TEXT, b"early"), frame(TEXT, b"l" * 5_000), frame(TEXT, b"m"))
         peer.say(frame(TEXT, b"late"), BYE)
-        assert await peer.hear_all() == BYE_ECHOED
+        assert await peer.hear_all() == BYE_ANSWERED
         await app.over.wait()
         assert app.received == [b"early", b"l" * 5_000, b"m", b"late"]
     await app.close()
@@ -280,7 +280,7 @@ async def test_messages_that_came_before_the_answer_are_handled(path: str) -> No
 @pytest.mark.parametrize(
     ("said", "heard"),
     [
-        (frame(TEXT, b"a" * 20_000) + frame(PING, b"p") + BYE, b"\x8a\x01p" + BYE_ECHOED),
+        (frame(TEXT, b"a" * 20_000) + frame(PING, b"p") + BYE, b"\x8a\x01p" + BYE_ANSWERED),
         (frame(0x83, b"a") + b"\xff" * 5_000, b"\x88\x10\x03\xeainvalid opcode"),
     ],
     ids=["ping", "mistake"],
@@ -366,7 +366,7 @@ async def test_a_channel_that_was_taken_leaves_nothing_else_to_send() -> None:
         with pytest.raises(RuntimeError, match=r"'websocket\.send' after the frame channel was taken"):
             await Accelerated.last._send({"type": "websocket.send", "text": "a"})
         peer.say(BYE)
-        assert await peer.hear_all() == BYE_ECHOED
+        assert await peer.hear_all() == BYE_ANSWERED
 
 
 @both_paths
@@ -374,7 +374,7 @@ async def test_on_a_unix_socket(path: str, tmp_path: Path) -> None:
     async with listening(path, uds=tmp_path / "socket") as (app, url):
         peer = await Peer.connect(url)
         peer.say(frame(TEXT, b"a"), frame(PING, b"p"), BYE)
-        assert await peer.hear_all() == b"\x8a\x01p" + BYE_ECHOED
+        assert await peer.hear_all() == b"\x8a\x01p" + BYE_ANSWERED
         await app.over.wait()
         assert app.received == [b"a"]
 
@@ -410,7 +410,7 @@ async def test_over_tls(path: str, certificate: Path) -> None:
         app.write(b"y" * 70_000)
         assert await peer.hear(10 + 70_000) == b"\x81\x7f" + (70_000).to_bytes(8, "big") + b"y" * 70_000
         peer.say(frame(TEXT, b"x" * 100_000), BYE)
-        assert await peer.hear_all() == BYE_ECHOED
+        assert await peer.hear_all() == BYE_ANSWERED
         await app.over.wait()
         assert b"".join(app.received) == b"x" * 100_000
 
@@ -483,11 +483,11 @@ async def _seen(path: str, request: bytes, *pieces: bytes) -> tuple[dict[str, An
         peer = await Peer.say_raw(url, request, *pieces)
         await peer.answered()
         peer.say(BYE)
-        assert await peer.hear_all() in (BYE_ECHOED, b"")
+        assert await peer.hear_all() in (BYE_ANSWERED, b"")
     await app.close()
     client, server = seen.pop("client"), seen.pop("server")
     assert (client[0], server[0]) == ("127.0.0.1", "127.0.0.1")
-    extensions = set(seen.pop("extensions")) - {accelerated.EXTENSION}
+    extensions = set(seen.pop("extensions")) - {accelerated.EXTENSION, CLOSE_EXTENSION}
     return seen | {"extensions": extensions}, re.sub(rb"date: [^\r]*", b"date: now", peer.head)
 
 
@@ -589,7 +589,7 @@ async def test_what_an_application_raises_behind_its_answer_is_logged(caplog: py
     async with served(app, ws=Accelerated) as url:
         peer = await Peer.connect(url)
         peer.say(BYE)
-        assert await peer.hear_all() == BYE_ECHOED
+        assert await peer.hear_all() == BYE_ANSWERED
         await until(lambda: bool(caplog.records))
     [record] = caplog.records
     assert record.getMessage() == "Exception in ASGI application\n"
@@ -682,7 +682,7 @@ async def test_a_connection_that_has_ended_is_freed_without_the_garbage_collecto
         peer.say(frame(TEXT, call))
         assert (await peer.hear(2))[0] == TEXT
         peer.say(BYE)
-        assert (await peer.hear_all()).endswith(BYE_ECHOED)
+        assert (await peer.hear_all()).endswith(BYE_ANSWERED)
         await Accelerated.last.gone.wait()
         await until(lambda: hubs.statistics()["transports"].connections == 0)
         await settle()
@@ -709,7 +709,7 @@ async def test_the_memory_of_a_large_message_goes_with_its_parser() -> None:
         peer.say(message, frame(PING))
         await peer.hear(2)
         peer.say(frame(TEXT, b"a"), BYE)
-        assert await peer.hear_all() == BYE_ECHOED
+        assert await peer.hear_all() == BYE_ANSWERED
         await app.over.wait()
         assert b"".join(app.received) == b"x" * 1_000_000 + b"a"
         gc.collect()
@@ -726,7 +726,7 @@ async def test_tiny_messages_to_a_busy_application_wait_in_the_socket() -> None:
         assert len(backlog) <= READ_SIZE // 7
         held.set_result(None)
         peer.say(BYE)
-        assert await peer.hear_all() == BYE_ECHOED
+        assert await peer.hear_all() == BYE_ANSWERED
         await app.over.wait()
         assert app.received == [b"x"] * 20_000
 
@@ -781,7 +781,7 @@ async def test_plain_asgi_serves_where_something_has_another_shape_and_the_log_s
                 app.over.clear()
                 peer = await Peer.connect(url)
                 peer.say(frame(TEXT, b"a"), BYE)
-                assert await peer.hear_all() == BYE_ECHOED
+                assert await peer.hear_all() == BYE_ANSWERED
                 await app.over.wait()
                 assert "hubline.frames" not in Plain.last.scope["extensions"]
             assert app.received == [b"a", b"a"]

@@ -39,7 +39,7 @@ def feed(parser: Parser, owner: Heard, data: bytes) -> None:
 
 @pytest.fixture
 async def parser() -> Parser:
-    return Parser(1000)
+    return Parser()
 
 
 async def test_it_reads_every_kind_of_frame_and_answers_none(parser: Parser) -> None:
@@ -88,15 +88,31 @@ async def test_a_mistake_leaves_it_to_its_owner_for_ever_and_is_told_once(parser
     assert len(heard.mistakes) == 1
 
 
-async def test_it_refuses_a_frame_by_its_header() -> None:
+@pytest.mark.parametrize("size", [2**62, 2**63 - 1])
+async def test_it_refuses_no_frame_for_its_size(parser: Parser, size: int) -> None:
     heard = Heard()
-    feed(Parser(16), heard, frame(TEXT, b"x" * 17)[:6])
-    assert [code for code, _ in heard.mistakes] == [1009]
-    assert heard.mistakes[0][1].endswith("17 > 16")
+    feed(parser, heard, b"\x82\xff" + size.to_bytes(8, "big") + b"mask" + b"x")
+    assert heard.mistakes == []
+    assert parser.rest
+
+
+async def test_what_has_come_of_a_frame_is_known_until_it_is_whole(parser: Parser) -> None:
+    heard, data = Heard(), frame(TEXT, b"a" * 1_600)
+    feed(parser, heard, frame(TEXT, b"b") + data[:5])
+    parser.little_updated()
+    assert parser.begun == data[:5]
+    parser.get_buffer()[:1_500] = data[5:1_505]
+    parser.much_updated(1_500, heard)
+    assert parser.begun == data[:1_505]
+    more = data[1_505:] + data[:3]
+    parser.get_buffer()[: len(more)] = more
+    parser.much_updated(len(more), heard)
+    assert parser.begun == data[:3]
+    assert [payload for _, _, payload in heard.frames] == [b"b", b"a" * 1_600]
 
 
 async def test_it_reads_no_more_at_a_time_than_the_plain_path_and_says_when_it_has_grown() -> None:
-    parser, heard = Parser(10_000_000), Heard()
+    parser, heard = Parser(), Heard()
     assert len(parser.get_buffer()) <= 2048
     feed(parser, heard, frame(BINARY, b"x" * LARGE))
     assert not parser.grown
@@ -112,7 +128,7 @@ async def test_a_failure_of_ours_is_in_our_log_and_nothing_in_that_of_picows(
     heard.failure = ValueError("mine")
     with caplog.at_level(0):
         feed(parser, heard, frame(TEXT, b"a"))
-        feed(Parser(1000), Heard(), frame(0x83))
+        feed(Parser(), Heard(), frame(0x83))
     ours = [record for record in caplog.records if record.name != "asyncio"]
     assert [(record.name, record.levelno) for record in ours] == [("hubline.server", logging.ERROR)]
     assert ours[0].exc_info is not None
@@ -126,13 +142,13 @@ async def test_it_is_collected_when_it_is_not_used_any_more() -> None:
         return sum(isinstance(each, Parser) for each in gc.get_objects())
 
     before = alive()
-    feed(Parser(1000), Heard(), frame(TEXT, b"a") + frame(TEXT, b"b")[:3])
+    feed(Parser(), Heard(), frame(TEXT, b"a") + frame(TEXT, b"b")[:3])
     assert alive() <= before
 
 
 async def test_frames_of_two_owners_do_not_mix() -> None:
     """As channels use it: each takes the shared one, and keeps it while its frame is not whole."""
-    parsers, ada, bob = Parsers(1000), Heard(), Heard()
+    parsers, ada, bob = Parsers(), Heard(), Heard()
     own = parsers.shared
     feed(own, ada, frame(TEXT, b"of Ada")[:7])
     assert parsers.keep() is own
@@ -146,7 +162,7 @@ async def test_frames_of_two_owners_do_not_mix() -> None:
 
 
 async def test_a_few_parsers_are_spared_and_none_that_has_grown() -> None:
-    parsers = Parsers(1000)
+    parsers = Parsers()
     kept = [parsers.keep() for _ in range(SPARE + 2)]
     kept[0].grown = True
     for each in kept:

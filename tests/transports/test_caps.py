@@ -51,8 +51,8 @@ def test_exactly_the_limit_passes_and_one_that_leaves_makes_room(
         made.open(same)
 
 
-def test_one_address_takes_a_tenth_of_the_waiting_room_and_no_more() -> None:
-    made = caps()
+def test_one_address_takes_as_much_of_the_waiting_room_as_is_said_and_no_more() -> None:
+    made = caps(waiting_per_address=100)
     places = [made.wait(ADA_HOME) for _ in range(100)]
     with pytest.raises(TooMany, match="is at the limit of 100 waiting connections"):
         made.wait(BOB_HOME)
@@ -93,7 +93,7 @@ def test_a_refused_one_takes_nothing() -> None:
 
 
 def test_who_holds_nothing_is_not_remembered() -> None:
-    made = caps(connections_per_user=5, connections_per_address=5)
+    made = caps(connections_per_user=5, connections_per_address=5, waiting_per_address=5)
     people = [scope(f"u{number}", f"10.0.{number // 256}.{number % 256}") for number in range(1000)]
     places = [take(each) for each in people for take in (made.open, made.wait)]
     assert len(made) == 3000
@@ -102,8 +102,8 @@ def test_who_holds_nothing_is_not_remembered() -> None:
     assert len(made) == 0
 
 
-def test_without_caps_nothing_is_counted() -> None:
-    made = caps(waiting_per_address=None)
+def test_by_default_there_is_no_cap_and_nothing_is_counted() -> None:
+    made = caps()
     assert (made.open(ADA_HOME), made.wait(ADA_HOME), len(made)) == ([], [], 0)
 
 
@@ -152,7 +152,7 @@ async def test_one_too_many_is_answered_429_on_every_way_in_and_no_other_connect
 
 
 async def test_one_laptop_does_not_fill_the_waiting_room(sites: Sites) -> None:
-    site: Site = sites()
+    site: Site = sites(options=TransportOptions(waiting_per_address=100))
     answers = [await site.negotiation().answered() for _ in range(101)]
     assert [answer.status for answer in answers] == [200] * 100 + [429]
     assert (await site.negotiation(address="192.0.2.2").answered()).status == 200
@@ -160,3 +160,14 @@ async def test_one_laptop_does_not_fill_the_waiting_room(sites: Sites) -> None:
     await settle()
     assert socket.sent == [{"type": "websocket.accept"}], "what is opened at once does not wait"
     socket.leave()
+
+
+async def test_a_whole_company_comes_back_at_once_from_one_address_and_everybody_is_let_in(sites: Sites) -> None:
+    site: Site = sites()
+    tokens = [await site.token() for _ in range(1_500)]
+    sockets = [site.socket(f"id={token}") for token in tokens]
+    await settle()
+    assert [socket.sent for socket in sockets] == [[{"type": "websocket.accept"}]] * 1_500
+    assert site.registry.statistics().refused == 0
+    for socket in sockets:
+        socket.leave()

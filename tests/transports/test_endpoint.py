@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hubline.connection import ConnectionScope, Identity, TransportConnection
+from hubline.connection import ConnectionScope, Identity, Transport, TransportConnection
 from hubline.transports.endpoint import HubEndpoint
-from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.options import TransportOptions
 from tests.transports.conftest import Sites
 from tests.transports.driver import ManualClock, Request, Site, Socket, settle
 
@@ -404,7 +404,7 @@ async def test_authorisation_is_asked_again_for_every_request_of_a_connection(si
 
 
 @pytest.mark.statement(187)
-async def test_another_user_on_a_connection_is_logged_and_let_through(
+async def test_without_same_user_another_user_is_logged_and_let_through(
     sites: Sites, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[TransportConnection] = []
@@ -414,7 +414,7 @@ async def test_another_user_on_a_connection_is_logged_and_let_through(
         await connection.receive()
 
     guard = Guard()
-    site = sites(serve, authenticate=guard.authenticate)
+    site = sites(serve, authenticate=guard.authenticate, options=TransportOptions(same_user=False))
     token = await site.token()
     await site.get(f"{token}&user=ada").answered()
     assert caplog.text == ""
@@ -427,6 +427,30 @@ async def test_another_user_on_a_connection_is_logged_and_let_through(
     assert seen[0].scope.identity == Identity("bob"), "a poll brings its user along, as in the original"
     await site.delete(token).answered()
     await poll.answered()
+
+
+@pytest.mark.statement(187)
+async def test_by_default_another_user_is_refused_and_nobody_is_logged(
+    sites: Sites, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = sites(authenticate=Guard().authenticate)
+    token = await site.token()
+    ada, bob = f"{token}&user=ada", f"{token}&user=bob"
+    await site.get(ada).answered()
+    refused = [await request.answered() for request in (site.post(bob, b"x"), site.get(bob), site.delete(bob))]
+    assert [(each.status, each.body) for each in refused] == [(403, b"")] * 3
+    assert caplog.text.count("the user changed from 'ada' to 'bob'") == 3
+    assert (await site.post(token, b"hello").answered()).status == 200
+    assert "the user changed from 'ada' to None" in caplog.text
+    assert (await site.get(ada).answered()).body == b"hello"
+    assert (await site.delete(token).answered()).status == 202
+
+    caplog.clear()
+    token = await site.token()
+    await site.get(token).answered()
+    assert (await site.post(f"{token}&user=bob", b"hello").answered()).status == 200, "nobody has signed in"
+    assert "the user changed from None to 'bob'" in caplog.text
+    await site.delete(token).answered()
 
 
 # How many

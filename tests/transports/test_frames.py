@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from hubline._bursts import let_others_within_a_burst
 from hubline.errors import ConnectionClosed, SendTimeout
 from hubline.transports import frames
-from hubline.transports.frames import PIECE, Flusher, FrameInput, FrameWriter, Reader, Writer, frame_of, offered
+from hubline.transports.frames import Flusher, FrameInput, FrameWriter, Reader, Writer, frame_of, offered
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import HIGH_WATER, JOINED_WRITE
 from hubline.transports.pipe import Pipe
 from hubline.transports.registry import ConnectionRegistry
+from hubline.transports.turns import PIECE
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
 from tests.transports.driver import ManualClock, Site, Socket, settle
@@ -83,6 +85,10 @@ class Line:
 
     def _left(self) -> None:
         self.lefts += 1
+
+    @property
+    def ready(self) -> bool:
+        return self.writer.ready
 
     def wake(self) -> None:
         self.writer.wake()
@@ -200,7 +206,7 @@ async def test_a_large_message_comes_in_pieces_between_which_others_have_their_t
     consumer, task = consuming(line)
     bystander, other_task = consuming(other)
     await turn()
-    message = bytes(range(256)) * 800
+    message = bytes(range(256)) * 200
     line.input.received(message)
     line.input.received(b"next")
     seen = [len(consumer.fed)]
@@ -217,6 +223,34 @@ async def test_a_large_message_comes_in_pieces_between_which_others_have_their_t
     for ending in (task, other_task):
         with pytest.raises(ConnectionClosed):
             await ending
+
+
+async def test_who_sends_much_in_small_messages_waits_for_a_turn_too(registry: ConnectionRegistry) -> None:
+    lines = [Line(registry) for _ in range(20)]
+    tasks = [consuming(each)[1] for each in lines]
+    await turn()
+    for each in lines:
+        each.input.read_much(PIECE)
+    assert [each.channel.reading for each in lines] == [True] * 4 + [False] * 16
+    for number in range(16):
+        await turn()
+        assert sum(each.channel.reading for each in lines) == 4 + number + 1
+    for each, task in zip(lines, tasks, strict=True):
+        each.input.left()
+        with pytest.raises(ConnectionClosed):
+            await task
+
+
+async def test_one_that_sends_much_alone_never_waits(line: Line) -> None:
+    task = consuming(line)[1]
+    await turn()
+    for _ in range(10):
+        line.input.read_much(PIECE)
+        assert line.channel.reading
+        await turn()
+    line.input.left()
+    with pytest.raises(ConnectionClosed):
+        await task
 
 
 async def test_consuming_ends_when_all_that_a_peer_sent_before_it_left_has_been_handled(line: Line) -> None:
@@ -430,9 +464,9 @@ async def test_more_connections_than_a_stride_take_another_turn(
 async def test_a_frame_ends_at_the_last_message_that_fits_into_64_kib(line: Line) -> None:
     line.put(*[bytes([97 + number]) * 30_000 for number in range(3)], b"d" * (JOINED_WRITE + 1), b"e")
     await settle()
-    assert [len(frame) for frame in line.channel.frames] == [4 + 60_000, 4 + 30_000, 10 + JOINED_WRITE + 1, 3]
+    assert [len(each) for each in line.channel.frames] == [4 + 60_000, 4 + 30_000, 10, JOINED_WRITE + 1, 3]
     assert line.channel.frames[0][4:] == b"a" * 30_000 + b"b" * 30_000
-    assert line.channel.frames[2][:10] == b"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x01"
+    assert line.channel.frames[2] == b"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x01"
 
 
 async def test_a_connection_that_is_blocked_is_left_out_and_comes_back_with_everything_once(
@@ -469,7 +503,7 @@ async def test_a_channel_may_be_full_and_free_again_with_nothing_in_flight(line:
 # Backpressure
 
 
-@pytest.mark.parametrize("stuck", [0, 20, 100])
+@pytest.mark.parametrize("stuck", [110, 150, 500])
 async def test_a_slow_reader_is_cut_off_at_the_promised_number_of_bytes(
     registry: ConnectionRegistry, stuck: int
 ) -> None:
@@ -477,23 +511,25 @@ async def test_a_slow_reader_is_cut_off_at_the_promised_number_of_bytes(
     await _buffer(line, stuck)
     line.put(*[b"x" * 10] * ((1000 - stuck) // 10))
     assert (line.outbox.queued_bytes, line.pipe.lost) == (1000, False)
+    await settle()
     assert line.put(b"y") == [False]
     assert line.pipe.lost
 
 
-@pytest.mark.parametrize("stuck", [0, 20, 100])
+@pytest.mark.parametrize("stuck", [110, 150, 500])
 async def test_the_oldest_are_dropped_at_the_promised_number_of_bytes(registry: ConnectionRegistry, stuck: int) -> None:
     line = Line(registry, limit=100, outbox_capacity=1000, outbox_policy="drop_oldest")
     await _buffer(line, stuck)
     line.put(*[b"x" * 10] * ((1000 - stuck) // 10))
     assert line.outbox.statistics().dropped_messages == 0
+    await settle()
     line.put(b"y")
     assert line.outbox.statistics().dropped_messages == 1
     assert line.outbox.queued_bytes == 991
     assert not line.pipe.lost
 
 
-@pytest.mark.parametrize("stuck", [0, 20, 100])
+@pytest.mark.parametrize("stuck", [110, 150, 500])
 async def test_the_latest_of_a_key_take_no_more_room_and_others_are_cut_off_at_the_promise(
     registry: ConnectionRegistry, stuck: int
 ) -> None:
@@ -505,16 +541,17 @@ async def test_the_latest_of_a_key_take_no_more_room_and_others_are_cut_off_at_t
     assert line.outbox.queued_bytes == stuck + 100
     assert line.put(b"x" * (room - 100)) == [True]
     assert line.outbox.queued_bytes == 1000
+    await settle()
     line.put(b"y")
     assert line.pipe.lost
 
 
 async def _buffer(line: Line, size: int) -> None:
-    """Have the channel hold `size` bytes, which are of frames that the outbox has got rid of."""
+    """Have the channel hold `size` bytes, more than it may, and the burst be over in which it asked to wait."""
     line.channel.stuck = True
-    if size:
-        line.put(b"b" * (size - 2))
-        await turn()
+    line.put(b"b" * (size - (2 if size < 128 else 4)))
+    await settle()
+    assert line.writer.blocked
     assert line.channel.buffered() == line.outbox.queued_bytes == size
 
 
@@ -550,6 +587,82 @@ async def test_a_write_that_does_not_go_meets_the_time_limit(registry: Connectio
     assert line.pipe.lost
     with pytest.raises(SendTimeout):
         await line.pipe.receive()
+
+
+# Bursts and large messages
+
+
+async def test_a_burst_to_thousands_who_read_is_written_to_all_of_them(registry: ConnectionRegistry) -> None:
+    """More than are written to in one turn, and many times what may wait for one."""
+    lines = [Line(registry, limit=100, outbox_capacity=1000) for _ in range(frames.FLUSH_STRIDE * 2 + 500)]
+    for number in range(40):
+        packet = b"%d" % number * 100
+        for each in lines:
+            each.pipe.write(packet)
+        if any(each.pipe.unoffered for each in lines):
+            await let_others_within_a_burst()
+    await settle()
+    sent = sum(len(b"%d" % number * 100) for number in range(40))
+    assert not any(each.pipe.lost for each in lines)
+    assert {each.outbox.statistics().written_bytes for each in lines} == {sent}
+
+
+async def test_who_does_not_read_is_spared_one_burst_and_then_has_the_capacity(registry: ConnectionRegistry) -> None:
+    slow, quick = Line(registry, limit=100, outbox_capacity=1000), Line(registry, limit=100, outbox_capacity=1000)
+    slow.channel.stuck = True
+    for each in (slow, quick):
+        each.put(*[b"x" * 100] * 50)
+    await settle()
+    assert (slow.pipe.unoffered, slow.pipe.lost) == (False, False)
+    for _ in range(9):
+        for each in (slow, quick):
+            each.put(b"y" * 100)
+        await settle()
+    assert not slow.pipe.lost
+    for each in (slow, quick):
+        each.put(*[b"z" * 100] * 2)
+    assert (slow.pipe.lost, quick.pipe.lost) == (True, False)
+    await settle()
+    assert quick.outbox.statistics().written_bytes == 6_100
+
+
+async def test_what_waits_is_unoffered_until_it_was_written_or_refused(line: Line) -> None:
+    assert not line.pipe.unoffered
+    line.put(b"x")
+    assert line.pipe.unoffered
+    await settle()
+    assert not line.pipe.unoffered
+    line.channel.stuck = True
+    line.put(b"x" * (LIMIT + 1))
+    await settle()
+    line.put(b"x")
+    assert not line.pipe.unoffered
+
+
+async def test_a_large_message_is_the_same_object_for_everybody(registry: ConnectionRegistry) -> None:
+    lines = [Line(registry), Line(registry)]
+    packet = b"x" * 2_000_000
+    for each in lines:
+        each.pipe.write(packet)
+    await settle()
+    assert [each.channel.frames[0] for each in lines] == [b"\x81\x7f" + (2_000_000).to_bytes(8, "big")] * 2
+    assert lines[0].channel.frames[1] is lines[1].channel.frames[1] is packet
+    assert {each.outbox.statistics().written_bytes for each in lines} == {2_000_000}
+
+
+async def test_a_large_write_that_goes_on_is_no_slow_write(registry: ConnectionRegistry) -> None:
+    line = Line(registry, send_timeout=10.0)
+    line.channel.stuck = True
+    line.put(b"x" * 16_000_000)
+    await turn()
+    for second in range(0, 60, 9):
+        line.channel.flow(16_000_000 - second * 100_000)
+        line.pipe.tick(1000.0 + second)
+        assert not line.pipe.lost
+    line.pipe.tick(1063.9)
+    assert not line.pipe.lost
+    line.pipe.tick(1064.0)
+    assert line.pipe.lost
 
 
 # The end
@@ -662,7 +775,7 @@ async def test_an_application_does_not_wait_for_room_when_the_peer_has_left() ->
     socket = ChannelSocket(site.endpoint.connect)
     await settle()
     socket.channel.stuck = True
-    socket.channel.reader.received(b"x" * PIECE)
+    socket.channel.reader.received(b"x" * 65_536)
     await settle()
     socket.channel.reader.received(b"y")
     await settle()

@@ -436,10 +436,28 @@ async def test_output_that_nobody_fetches_is_bounded(sites: Sites) -> None:
     await settle()
     for _ in range(11):
         log.connection.write(Packet(b"x" * 1000))
+        await asyncio.sleep(0)
     await settle()
     assert isinstance(log.error, SlowConsumerError)
     assert (await site.get(token).answered()).status == 404
     assert len(site.registry) == 0
+
+
+async def test_a_burst_waits_for_the_next_poll_whatever_its_size(sites: Sites) -> None:
+    log = Log()
+    site = sites(log.serve, options=TransportOptions(outbox_capacity=10_000, outbox_messages=100))
+    token = await site.polling()
+    poll = await waiting(site, token)
+    assert not log.connection.unoffered
+    log.connection.write(Packet(b"first"))
+    assert log.connection.unoffered
+    assert (await poll.answered()).body == b"first"
+    for _ in range(900):
+        log.connection.write(Packet(b"x" * 1000))
+    assert not log.connection.unoffered, "between two polls a turn of the loop is of no use"
+    await settle()
+    assert (await site.get(token).answered()).body == b"x" * 900_000
+    assert log.error is None
 
 
 @pytest.mark.parametrize("blocked", [None, 0, 3])

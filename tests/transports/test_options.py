@@ -1,7 +1,8 @@
 import pytest
 
+from hubline.connection import Transport
 from hubline.errors import ConfigurationError
-from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.options import TransportOptions
 from hubline.wire.codec import TransferFormat
 
 
@@ -18,9 +19,10 @@ def test_the_defaults_are_those_of_the_original_where_it_has_one() -> None:
 def test_our_own_limits() -> None:
     options = TransportOptions()
     assert (options.outbox_capacity, options.outbox_messages, options.outbox_policy) == (1_048_576, 10_000, "close")
-    assert (options.maximum_connections, options.maximum_waiting) == (20_000, 1_000)
+    assert (options.maximum_connections, options.maximum_waiting) == (20_000, 20_000)
     assert (options.connections_per_user, options.connections_per_address) == (None, None)
-    assert options.waiting_per_address == 100
+    assert options.waiting_per_address is None
+    assert options.same_user == "signed_in"
 
 
 def test_transports_are_named_and_ordered_as_in_the_negotiate_response() -> None:
@@ -38,8 +40,9 @@ def test_every_mistake_is_reported_at_once() -> None:
             maximum_connections=True,
             connections_per_user=0,
             waiting_per_address=-1,
+            same_user="always",  # type: ignore[arg-type]
         )
-    assert len(caught.value.problems) == 8
+    assert len(caught.value.problems) == 9
     assert "`application_buffer` must be greater than 0, got 0" in caught.value.problems
     assert any("'drop'" in problem for problem in caught.value.problems)
 
@@ -55,5 +58,7 @@ def test_server_sent_events_carry_text_only() -> None:
     assert Transport.WEB_SOCKETS.transfer_formats == Transport.LONG_POLLING.transfer_formats == set(TransferFormat)
 
 
-def test_none_lifts_a_cap() -> None:
-    assert TransportOptions(waiting_per_address=None).waiting_per_address is None
+@pytest.mark.parametrize("cap", ["connections_per_user", "connections_per_address", "waiting_per_address"])
+def test_caps_are_off_and_can_be_set(cap: str) -> None:
+    assert getattr(TransportOptions(), cap) is None
+    assert getattr(TransportOptions(**{cap: 7}), cap) == 7  # type: ignore[arg-type]

@@ -55,6 +55,48 @@ def admits(allowed: list[str], *origins: str, host: str = "app.example", scheme:
         (["http://localhost:*"], "http://localhost:80.evil.com", False),
         (["*"], "https://anything.example", True),
         (["*"], "null", True),
+        (["*"], "capacitor://localhost", True),
+        # apps and extensions
+        ([], "capacitor://localhost", False),
+        (["capacitor://localhost"], "capacitor://localhost", True),
+        (["capacitor://localhost"], "capacitor://localhost.evil", False),
+        (["capacitor://localhost"], "capacitor://localhost:8080", False),
+        (["capacitor://localhost"], "ionic://localhost", False),
+        (["capacitor://localhost"], "http://localhost", False),
+        (["capacitor://localhost"], "capacitor:localhost", False),
+        (["ionic://localhost"], "ionic://localhost", True),
+        (["tauri://localhost"], "tauri://localhost", True),
+        (["http://tauri.localhost"], "http://tauri.localhost", True),
+        (["app://"], "app://", True),
+        (["app://"], "app://other", False),
+        (["app://-"], "app://-", True),
+        (["app://."], "app://.", True),
+        (["app://."], "app://x", False),
+        (["app://obsidian.md"], "app://obsidian.md", True),
+        (["file://"], "file://", True),
+        (
+            ["chrome-extension://abcdefghijklmnopabcdefghijklmnop"],
+            "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+            True,
+        ),
+        (
+            ["chrome-extension://abcdefghijklmnopabcdefghijklmnop"],
+            "chrome-extension://bbcdefghijklmnopabcdefghijklmnop",
+            False,
+        ),
+        (["chrome-extension://*"], "chrome-extension://abcdefghijklmnopabcdefghijklmnop", True),
+        (["chrome-extension://*"], "moz-extension://abcdefghijklmnopabcdefghijklmnop", False),
+        (["moz-extension://*"], "moz-extension://0f2d0a2c-6e2f-4b1c-9d7e-1a2b3c4d5e6f", True),
+        (["safari-web-extension://0F2D0A2C-6E2F"], "safari-web-extension://0f2d0a2c-6e2f", True),
+        (["safari-web-extension://*"], "safari-web-extension://0F2D0A2C-6E2F", True),
+        (["com.example.app://localhost"], "comXexample.app://localhost", False),
+        # only what has been written
+        (["null"], "null", True),
+        (["null"], "https://null", False),
+        (["null"], "nullx", False),
+        (["null", "https://a.example"], "https://evil.example", False),
+        (["capacitor://localhost", "https://a.example"], "null", False),
+        (["app://"], "null", False),
     ],
 )
 def test_whom_the_list_admits(allowed: list[str], origin: str, admitted: bool) -> None:
@@ -139,7 +181,12 @@ def test_of_several_origins_all_must_be_admitted() -> None:
         "https://a.example:port",
         "https://a.example:1:2",
         "https://b\u00fccher.example",
-        "null",
+        "wss://a.example",
+        "capacitor:localhost",
+        "capacitor://localhost/",
+        "://localhost",
+        "Null",
+        "",
     ],
 )
 def test_what_is_no_origin_is_refused_with_a_hint(origin: str) -> None:
@@ -167,7 +214,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"hello"})
 
 
-async def ask(allowed: list[str], method: str, **headers: str) -> tuple[int, dict[str, str]]:
+async def ask(
+    allowed: list[str], method: str, *, others: list[str] | None = None, **headers: str
+) -> tuple[int, dict[str, str]]:
     scope = {
         "type": "http",
         "method": method,
@@ -179,7 +228,7 @@ async def ask(allowed: list[str], method: str, **headers: str) -> tuple[int, dic
     async def send(event: Any) -> None:
         sent.append(event)
 
-    await Origins(allowed).cors(application)(scope, None, send)  # type: ignore[arg-type]
+    await Origins(allowed, others or []).cors(application)(scope, None, send)  # type: ignore[arg-type]
     return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}
 
 
@@ -187,11 +236,24 @@ def test_without_other_origins_there_is_no_cors() -> None:
     assert Origins([]).cors(application) is application
 
 
-@pytest.mark.parametrize("allowed", [["https://a.example"], ["*"], ["https://A.example"], ["https://*.example"]])
-async def test_the_origin_is_answered_with_credentials_and_never_a_star(allowed: list[str]) -> None:
-    status, headers = await ask(allowed, "GET", origin="https://a.example")
+@pytest.mark.parametrize(
+    ("allowed", "origin"),
+    [
+        ("https://a.example", "https://a.example"),
+        ("*", "https://a.example"),
+        ("https://A.example", "https://a.example"),
+        ("https://*.example", "https://a.example"),
+        ("capacitor://localhost", "capacitor://localhost"),
+        ("moz-extension://*", "moz-extension://0f2d0a2c-6e2f"),
+        ("safari-web-extension://*", "safari-web-extension://0F2D0A2C-6E2F"),
+        ("app://", "app://"),
+        ("null", "null"),
+    ],
+)
+async def test_the_origin_is_answered_with_credentials_and_never_a_star(allowed: str, origin: str) -> None:
+    status, headers = await ask([allowed], "GET", origin=origin)
     assert status == 200
-    assert headers["access-control-allow-origin"] == "https://a.example"
+    assert headers["access-control-allow-origin"] == origin
     assert headers["access-control-allow-credentials"] == "true"
     assert "Origin" in headers["vary"]
 
@@ -235,3 +297,48 @@ async def test_a_preflight_for_anything_else_is_refused(origin: str, method: str
     assert status == 400
     assert headers.get("access-control-allow-origin") == (None if "evil" in origin else origin)
     assert headers["vary"].startswith("Origin")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "asked", "status"),
+    [
+        (["X-CSRF-Token"], "x-csrf-token,content-type", 200),
+        (["X-CSRF-Token"], "X-CSRF-TOKEN", 200),
+        (["X-CSRF-Token"], "x-csrf-token,x-other", 400),
+        (["traceparent", "tracestate"], "authorization,traceparent,tracestate", 200),
+        (["*"], "x-whatever", 200),
+    ],
+)
+async def test_a_preflight_may_ask_for_the_headers_that_are_named_besides(
+    allowed: list[str], asked: str, status: int
+) -> None:
+    answer, headers = await ask(
+        ["capacitor://localhost"],
+        "OPTIONS",
+        others=allowed,
+        origin="capacitor://localhost",
+        access_control_request_method="POST",
+        access_control_request_headers=asked,
+    )
+    assert answer == status
+    assert headers["access-control-allow-origin"] == "capacitor://localhost"
+    assert headers["access-control-allow-credentials"] == "true"
+    if status == 200:
+        answered = {name.strip().lower() for name in headers["access-control-allow-headers"].split(",")}
+        assert answered >= set(asked.lower().split(","))
+
+
+@pytest.mark.parametrize(
+    ("origins", "headers", "problem"),
+    [
+        (["*"], ["x csrf"], "allowed_headers: 'x csrf' is no name of a header"),
+        (["*"], [""], "allowed_headers: '' is no name of a header"),
+        ([], ["x-csrf"], "allowed_headers is for pages of other origins: name them in allowed_origins"),
+        (["*"], "x-csrf", "allowed_headers is a list, got the text 'x-csrf'"),
+        ("https://a.example", [], "allowed_origins is a list, got the text 'https://a.example'"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(origins: Any, headers: Any, problem: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Origins(origins, headers)
+    assert caught.value.problems == (problem,)

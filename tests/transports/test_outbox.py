@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from hubline.errors import SendTooLarge
 from hubline.transports.options import OutboxPolicy
 from hubline.transports.outbox import HIGH_WATER, JOINED_WRITE, LOW_WATER, Outbox, joined
 from hubline.wire.packet import Packet
@@ -11,13 +12,19 @@ from tests.transports.driver import settle
 
 
 class Probe:
-    """An outbox that notes when it wakes its consumer and when it overflows."""
+    """An outbox that notes when it wakes its consumer and when it overflows. Each packet is a burst of its own."""
 
-    def __init__(self, *, capacity: int = 1000, messages: int = 100, policy: OutboxPolicy = "close") -> None:
+    def __init__(self, *, capacity: int = 1000, messages: int = 1000, policy: OutboxPolicy = "close") -> None:
         self.wakes = 0
         self.overflows: list[int] = []
+        self.burst = 1
         self.outbox = Outbox(
-            capacity=capacity, messages=messages, policy=policy, wake=self._wake, overflow=self.overflows.append
+            capacity=capacity,
+            messages=messages,
+            policy=policy,
+            wake=self._wake,
+            overflow=self.overflows.append,
+            burst=lambda: self.burst,
         )
 
     def _wake(self) -> None:
@@ -25,6 +32,11 @@ class Probe:
 
     def put(self, *payloads: bytes | str) -> list[bool]:
         """Packets; text is a packet with its first letter as the key."""
+        return [self.put_at_once(each)[0] for each in payloads]
+
+    def put_at_once(self, *payloads: bytes | str) -> list[bool]:
+        """The same in one burst."""
+        self.burst += 1
         return [
             self.outbox.put(Packet(each.encode(), each[0]) if isinstance(each, str) else Packet(each))
             for each in payloads
@@ -276,11 +288,11 @@ def test_the_buffer_is_asked_for_only_where_it_can_matter() -> None:
         asked.append(1)
         return 0
 
-    probe = Probe(capacity=1000)
+    probe = Probe(capacity=1_000_000)
     probe.outbox.count_buffer(buffered, 100)
-    probe.put(*[b"x" * 10] * 90)
+    probe.put(*[b"x" * 10_000] * 49, b"x" * 9_900)
     assert asked == []
-    assert probe.put(b"x" * 10) == [True]
+    assert probe.put(b"x") == [False]
     assert asked == [1]
 
 
@@ -305,8 +317,142 @@ def test_waiting_is_asked_for_before_buffer_and_queue_together_reach_the_high_wa
 def test_what_the_transport_buffers_cannot_be_dropped() -> None:
     probe = buffering([95], capacity=100, policy="drop_oldest")
     assert probe.put(b"aaa", b"bb") == [True, True]
-    assert probe.put(b"cccc") == [False]
+    assert probe.put(b"cccc", b"dddddd") == [False, False]
     assert probe.take() == [b"cccc"]
-    probe.outbox.sent()
-    assert probe.put(b"dddddd") == [False]
     assert probe.overflows == []
+
+
+# Bursts and large messages
+
+
+def test_a_burst_is_no_slowness_and_the_capacity_counts_what_comes_on_top_of_it() -> None:
+    probe = Probe(capacity=10)
+    assert probe.put_at_once(*[b"x"] * 25) == [True] * 25
+    assert probe.put(*[b"y"] * 10) == [True] * 10
+    assert probe.put(b"z") == [False]
+    assert probe.overflows == [35]
+
+
+def test_what_is_left_of_a_burst_is_spared_and_no_byte_more() -> None:
+    probe = Probe(capacity=10)
+    probe.put_at_once(*[b"x"] * 25)
+    assert probe.take(20) == [b"x"] * 20
+    probe.outbox.sent()
+    assert probe.put(*[b"y"] * 10, b"z") == [True] * 10 + [False]
+    assert probe.overflows == [15]
+
+
+def test_who_has_taken_a_burst_may_have_another() -> None:
+    probe = Probe(capacity=10)
+    for _ in range(3):
+        probe.put_at_once(*[b"x"] * 25)
+        assert len(probe.take()) == 25
+        probe.outbox.sent()
+    assert probe.overflows == []
+
+
+def test_who_is_behind_when_a_burst_begins_is_not_spared() -> None:
+    probe = Probe(capacity=10)
+    probe.put(b"x" * 6)
+    assert probe.put_at_once(*[b"y"] * 5) == [True] * 4 + [False]
+    assert probe.overflows == [10]
+
+
+def test_who_waits_for_less_than_half_of_the_capacity_is_not_behind() -> None:
+    """So a viewer of a stream at full speed, whose socket is nearly always full, is not."""
+    probe = Probe(capacity=10)
+    probe.put(b"x" * 5)
+    probe.take()
+    assert probe.put_at_once(*[b"y"] * 20) == [True] * 20
+    assert probe.overflows == []
+
+
+def test_many_messages_of_a_burst_are_spared_too() -> None:
+    probe = Probe(messages=10)
+    probe.put_at_once(*[b"x"] * 25)
+    assert probe.put(*[b"y"] * 10, b"z") == [True] * 10 + [False]
+    assert probe.overflows == [35]
+
+
+def test_a_burst_is_bounded_by_capacity_and_largest_message_and_by_ten_times_the_messages() -> None:
+    probe = Probe(capacity=10)
+    probe.outbox.limit_message(30)
+    assert probe.put_at_once(*[b"x"] * 41) == [True] * 40 + [False]
+    assert probe.overflows == [40]
+    probe = Probe(messages=2)
+    assert probe.put_at_once(*[b"x"] * 21) == [True] * 20 + [False]
+    assert probe.overflows == [20]
+
+
+def test_nothing_is_dropped_in_a_burst_below_its_bound_and_then_all_that_exceeds_the_capacity() -> None:
+    probe = Probe(capacity=10, policy="drop_oldest")
+    probe.outbox.limit_message(30)
+    assert probe.put_at_once(*[b"x"] * 40) == [True] * 40
+    assert probe.outbox.statistics().dropped_messages == 0
+    assert probe.put(b"y", b"z") == [False, False]
+    assert probe.outbox.statistics().dropped_messages == 32
+    assert probe.take() == [*[b"x"] * 8, b"y", b"z"]
+
+
+def test_the_oldest_of_a_burst_make_room_at_its_bound() -> None:
+    probe = Probe(capacity=10, policy="drop_oldest")
+    probe.outbox.limit_message(30)
+    assert probe.put_at_once(b"old", *[b"x"] * 37, b"new") == [True] * 38 + [False]
+    assert probe.take() == [*[b"x"] * 37, b"new"]
+
+
+def test_what_is_being_written_stays_spared_where_the_oldest_are_dropped() -> None:
+    probe = Probe(capacity=10, policy="drop_oldest")
+    probe.put_at_once(*[b"x"] * 25)
+    probe.take()
+    assert probe.put(*[b"y"] * 10, b"z") == [True] * 10 + [False]
+    probe.outbox.sent()
+    assert probe.take() == [*[b"y"] * 9, b"z"]
+
+
+def test_latest_spares_a_burst_too() -> None:
+    probe = Probe(capacity=10, policy="latest")
+    assert probe.put_at_once("a1", "a2", *[b"x"] * 20) == [True] * 22
+    assert probe.put(*[b"y"] * 10, b"z") == [True] * 10 + [False]
+    assert probe.overflows == [32]
+
+
+@pytest.mark.parametrize("policy", ["close", "drop_oldest", "latest"])
+def test_one_message_may_be_larger_than_the_capacity_even_of_who_is_behind(policy: OutboxPolicy) -> None:
+    probe = Probe(capacity=10, policy=policy)
+    probe.put(b"x" * 6, b"L" * 1000)
+    assert (probe.overflows, len(probe.outbox)) == ([], 2)
+    assert probe.take(100) == [b"x" * 6]
+    probe.outbox.sent()
+    assert probe.take(100) == [b"L" * 1000]
+    assert probe.put(b"y") == [True]
+    assert (probe.overflows, probe.outbox.statistics().dropped_messages) == ([], 0)
+
+
+def test_a_message_above_the_maximum_is_refused_and_changes_nothing() -> None:
+    probe = Probe()
+    probe.put(b"x")
+    with pytest.raises(SendTooLarge, match="16777217 bytes are too much for one message"):
+        probe.put(b"L" * (16 * 1_048_576 + 1))
+    assert (probe.outbox.size, probe.overflows) == (1, [])
+    probe.outbox.finish()
+    assert probe.put(b"L" * (16 * 1_048_576 + 1)) == [False], "nobody is told of a message to who has left"
+
+
+def test_a_maximum_below_the_capacity_holds_too() -> None:
+    probe = Probe(capacity=1_000_000)
+    probe.outbox.limit_message(100)
+    assert probe.put(b"x" * 100) == [True]
+    with pytest.raises(SendTooLarge):
+        probe.put(b"x" * 101)
+
+
+def test_what_has_left_of_a_running_write_is_known_where_the_transport_tells() -> None:
+    buffered = [0]
+    probe = buffering(buffered, capacity=10**6)
+    probe.put(b"x" * 1000)
+    probe.take()
+    for left in (1000, 400):
+        buffered.append(left)
+        assert (probe.outbox.shows_progress, probe.outbox.written) == (True, 1000 - left)
+    assert not Probe().outbox.shows_progress

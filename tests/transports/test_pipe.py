@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from hubline.connection import ConnectionScope, Identity, TransportConnection
-from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
-from hubline.transports.options import Transport, TransportOptions
+from hubline.connection import ConnectionScope, Identity, Transport, TransportConnection
+from hubline.errors import ConnectionClosed, SendTimeout, SendTooLarge, SlowConsumerError
+from hubline.transports.options import TransportOptions
 from hubline.transports.pipe import Pipe, State
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
@@ -98,7 +98,9 @@ async def test_a_negotiated_connection_can_end_before_anything_carries_it(end: C
 async def test_a_full_outbox_ends_the_connection_with_the_reason() -> None:
     pipe = carried()
     chunk = Packet(b"x" * 300_000)
-    assert [pipe.write(chunk) for _ in range(4)] == [False] * 4, "each is above the high-water mark"
+    for _ in range(4):
+        assert not pipe.write(chunk), "each is above the high-water mark"
+        await settle()
     with pytest.raises(SlowConsumerError, match="900000 bytes queued, capacity is 1048576"):
         await pipe.receive()
 
@@ -113,6 +115,29 @@ async def test_a_write_that_takes_too_long_ends_the_connection_with_the_reason()
     pipe.tick(1011.0)
     with pytest.raises(SendTimeout):
         await pipe.receive()
+
+
+async def test_a_large_write_has_more_time_where_nobody_can_see_whether_it_goes_on() -> None:
+    pipe = carried()
+    pipe.write(Packet(b"x" * 3 * 1_048_576))
+    pipe.outbox.take()
+    for now in (1001.0, 1030.9):
+        pipe.tick(now)
+        assert not pipe.lost
+    pipe.tick(1031.0)
+    with pytest.raises(SendTimeout, match="30 s"):
+        await pipe.receive()
+
+
+async def test_a_message_may_be_as_large_as_the_hub_says_and_a_larger_one_ends_nothing() -> None:
+    pipe = carried(outbox_capacity=1000)
+    pipe.use(TransferFormat.TEXT, maximum_message=2000)
+    pipe.write(Packet(b"x" * 2000))
+    with pytest.raises(SendTooLarge) as caught:
+        pipe.write(Packet(b"x" * 2001))
+    assert (caught.value.size, caught.value.limit) == (2001, 2000)
+    assert not pipe.lost
+    assert len(pipe.outbox) == 1
 
 
 async def test_what_aborts_is_what_receive_raises_as_the_end_of_a_connection() -> None:

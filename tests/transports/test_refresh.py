@@ -417,7 +417,7 @@ async def test_with_same_user_nobody_else_reaches_the_connection(sites: Sites, n
 async def test_without_it_another_user_is_let_through_and_logged(
     sites: Sites, caplog: pytest.LogCaptureFixture
 ) -> None:
-    here = Refreshing(sites, authentication_refresh=False)
+    here = Refreshing(sites, authentication_refresh=False, same_user=False)
     token = await here.polling()
     assert await here.poll(token, "bob") == (200, b"('bob', %a)" % (NOW + 300))
     assert (await here.site.post(token, b"", **by("bob")).answered()).status == 200

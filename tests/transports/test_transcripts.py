@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hubline.connection import ConnectionScope, Identity, TransportConnection
-from hubline.transports.options import Transport, TransportOptions
+from hubline.connection import ConnectionScope, Identity, Transport, TransportConnection
+from hubline.transports.options import TransportOptions
 from hubline.transports.server_sent_events import OPENING, event
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites

@@ -5,9 +5,9 @@ import pytest
 
 from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
-from hubline.transports.frames import PIECE
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import JOINED_WRITE
+from hubline.transports.turns import PIECE
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites
@@ -61,7 +61,7 @@ async def test_a_large_message_comes_in_pieces_between_which_others_have_their_t
             await asyncio.sleep(0)
 
     socket = await opened(sites(serve))
-    message = bytes(range(256)) * 800
+    message = bytes(range(256)) * 200
     socket.say(message)
     socket.say("next")
     await bystander()

@@ -12,7 +12,14 @@ class Peer:
 
     def __init__(self) -> None:
         self.tasks = TaskOwner("test")
-        self.outbox = Outbox(capacity=10**6, messages=1000, policy="close", wake=self._wake, overflow=lambda _: None)
+        self.outbox = Outbox(
+            capacity=10**6,
+            messages=1000,
+            policy="close",
+            wake=self._wake,
+            overflow=lambda _: None,
+            burst=lambda: 1,
+        )
         self.failures: list[Exception] = []
         self.failure: Exception | None = None
         self.writer = Writer(self.outbox, self._write, tasks=self.tasks, failed=self.failures.append)

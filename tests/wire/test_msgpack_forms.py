@@ -17,6 +17,7 @@ from hubline.wire.messages import (
     StreamInvocation,
     StreamItem,
 )
+from hubline.wire.msgpack import MessagePackCodec
 from hubline.wire.msgpack_forms import Form, refuse
 
 DECODER: Decoder[Form] = Decoder(Form)
@@ -106,7 +107,8 @@ def test_what_the_original_refuses_is_refused_in_its_words(payload: str, text: s
     [
         ("a0", "Reading 'messageType' as Int32 failed."),
         ("91 a131", "Reading 'messageType' as Int32 failed."),
-        ("91 ce80000000", "Reading 'messageType' as Int32 failed."),
+        ("91 cb4018000000000000", "Reading 'messageType' as Int32 failed."),
+        ("91 c0", "Reading 'messageType' as Int32 failed."),
         ("91", "Reading the message failed: the decoder's"),
         ("92 08 c0", "Reading the message failed: the decoder's"),
     ],
@@ -117,6 +119,10 @@ def test_what_could_not_be_read_is_refused(payload: str, text: str) -> None:
     assert caught.value.reason == text
 
 
-@pytest.mark.parametrize("payload", ["91 0a", "91 00", "93 ff c0 c0"])
-def test_an_unknown_type_is_not_refused(payload: str) -> None:
+@pytest.mark.parametrize(
+    "payload",
+    ["91 0a", "91 00", "93 ff c0 c0", "91 ce80000000", "91 cfffffffffffffffff", "91 d38000000000000000"],
+)
+def test_an_unknown_type_is_not_refused_whatever_its_size(payload: str) -> None:
     refuse(bytes.fromhex(payload), ValueError())
+    assert MessagePackCodec().decode(bytes.fromhex(payload)) is None

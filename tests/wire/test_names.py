@@ -2,24 +2,29 @@
 
 import dataclasses
 import enum
+import gc
+import json
 import subprocess
 import sys
-from collections import defaultdict
+import weakref
+from collections import defaultdict, namedtuple
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
 
+import attrs
 import msgspec
 import pydantic
 import pytest
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from hubline.wire.foreign import is_pydantic_model
 from hubline.wire.json import JsonCodec
 from hubline.wire.messages import Completion, Invocation, Message, StreamInvocation, StreamItem
 from hubline.wire.msgpack import MessagePackCodec
-from hubline.wire.names import camel_case, is_pydantic_model, names_are_free, pascal_case
+from hubline.wire.names import MAXIMUM_KNOWN, camel_case, names_are_free, pascal_case
 
 JSON, MESSAGEPACK = JsonCodec(), MessagePackCodec()
 
@@ -264,3 +269,248 @@ def test_pydantic_is_never_imported_for_those_who_do_not_use_it() -> None:
         "sys.exit('pydantic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+class Money(enum.Enum):
+    UNKNOWN = Decimal("NaN")
+    ONE = Decimal("1.50")
+
+
+class Priced(Struct, rename="kebab"):
+    the_price: Decimal
+    inner_things: Any = None
+
+
+class AnyTagged(Struct, tag=True):
+    value: Any
+
+
+class AnyPositional(Struct, array_like=True):
+    value: Any
+
+
+class Priceless(Struct, rename="kebab"):
+    the_name: str
+
+
+@dataclass
+class Costing:
+    the_price: Decimal
+    others: list[Decimal] = dataclasses.field(default_factory=list)
+
+
+NAN, INFINITY = float("nan"), float("inf")
+NO_NUMBERS = [Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity"), Decimal("Infinity"), NAN, INFINITY, -INFINITY]
+
+
+def refuse_constant(name: str) -> None:
+    raise AssertionError(f"{name} is not JSON")
+
+
+def strictly(payload: bytes) -> Any:
+    """JSON as browsers read it: Python alone would take NaN and Infinity."""
+    return json.loads(payload.removesuffix(b"\x1e"), parse_constant=refuse_constant)
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=str)
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda value: value,
+        lambda value: [value],
+        lambda value: (1, value),
+        lambda value: {"a": {"b": [value]}},
+        lambda value: Point(1, value),
+        lambda value: Single(value),
+        lambda value: Costing(Decimal(1), [value]),
+        lambda value: Brief(real_name=value),
+        lambda value: Priced(value),
+        lambda value: Priced(Decimal(1), {"a": [value, Single(value), Priced(value)]}),
+        lambda value: [Renamed("a", value), Renamed("b", [Renamed("c", value)])],
+        lambda value: AnyTagged(value),
+        lambda value: AnyPositional(value),
+        lambda value: defaultdict(list, a=[value]),
+    ],
+)
+def test_what_json_has_no_number_for_is_null_wherever_it_is(place: Any, value: Any) -> None:
+    messages: list[Message] = [
+        Completion(invocation_id="1", result=place(value)),
+        StreamItem(invocation_id="1", item=place(value)),
+        Invocation(target="T", arguments=(place(value), 1)),
+    ]
+    for message in messages:
+        assert b"null" in JSON.encode(message)
+        strictly(JSON.encode(message))
+    assert JSON.item_encoder("1")(place(value)) == JSON.encode(messages[1])
+    for message in messages:
+        (payload,) = MESSAGEPACK.splitter(None).feed(MESSAGEPACK.encode(message))
+        msgspec.msgpack.decode(payload)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal("1.10"), "1.10"),
+        (Decimal("-0"), "-0"),
+        (Decimal("1E+400"), "1E+400"),
+        (Decimal("1e-7"), "1E-7"),
+        (Decimal(10**30), "1" + "0" * 30),
+        ([Decimal("1.10")], "[1.10]"),
+        (Priced(Decimal("1.10"), [Decimal(2)]), '{"the-price":1.10,"inner-things":[2]}'),
+        (
+            Priced(Decimal(1), {"a": Renamed("x")}),
+            '{"the-price":1,"inner-things":{"a":{"first-name":"x","inner-person":null}}}',
+        ),
+        (Priced(Decimal(1), Raw(b'{"a":[1.10,"x"]}')), '{"the-price":1,"inner-things":{"a":[1.10,"x"]}}'),
+        (Renamed("x", [Raw(b"1.10")]), '{"first-name":"x","inner-person":[1.10]}'),
+        (Renamed("x", Shout("y")), '{"first-name":"x","inner-person":"y"}'),
+        (Renamed("x", Money.ONE), '{"first-name":"x","inner-person":1.50}'),
+        (Renamed("x", Single(Decimal(1))), '{"first-name":"x","inner-person":{"only_one":1}}'),
+        (Money.ONE, "1.50"),
+        (Money.UNKNOWN, "null"),
+        ({Decimal("1.5"): 1, Decimal("NaN"): 2}, '{"1.5":1,"NaN":2}'),
+        ({NAN: 1, INFINITY: 2}, '{"nan":1,"inf":2}'),
+        ({Money.UNKNOWN: 1}, '{"NaN":1}'),
+        (2**70, str(2**70)),
+        (memoryview(b"abc"), '"YWJj"'),
+        ("\x1e\u2028", '"\\u001e\u2028"'),
+    ],
+    ids=str,
+)
+def test_numbers_and_keys_are_valid_json(value: Any, text: str) -> None:
+    encoded = JSON.encode(Completion(invocation_id="1", result=value))
+    assert encoded.decode() == f'{{"type":3,"invocationId":"1","result":{text}}}\x1e'
+    strictly(encoded)
+
+
+@pytest.mark.parametrize(
+    ("value", "in_both"),
+    [("\ud800", True), ({"\ud800": 1}, True), (1j, True), (range(3), True), (2**64, False), ({2**70: 1}, False)],
+    ids=ascii,
+)
+def test_what_has_no_form_is_an_error_of_the_call(value: Any, in_both: bool) -> None:
+    for codec in (JSON, MESSAGEPACK) if in_both else (MESSAGEPACK,):
+        for message in (Completion(invocation_id="1", result=value), Invocation(target="T", arguments=([value],))):
+            with pytest.raises((TypeError, ValueError, OverflowError)):
+                codec.encode(message)
+
+
+@pytest.mark.parametrize("place", [lambda raw: raw, lambda raw: [raw], lambda raw: Single({"a": raw})])
+def test_what_the_application_encoded_itself_is_looked_at(place: Any) -> None:
+    good = {JSON: b'{"a":1.10}', MESSAGEPACK: b"\x81\xa1a\x01"}
+    bad = {JSON: [b"NaN", b"", b"{", b"1 2", b'"\xff"', b'"\x1e"'], MESSAGEPACK: [b"", b"\x91", b'{"a":1}', b"\xc1"]}
+    for codec in (JSON, MESSAGEPACK):
+        assert good[codec] in codec.encode(Completion(invocation_id="1", result=place(Raw(good[codec]))))
+        for payload in bad[codec]:
+            with pytest.raises(ValueError, match=r"a Raw holds no|utf-8"):
+                codec.encode(Completion(invocation_id="1", result=place(Raw(payload))))
+
+
+def test_structs_that_can_hold_no_decimals_are_not_looked_into() -> None:
+    value = Priceless("x")
+    assert JSON._named(value) is value
+    assert MESSAGEPACK._named(priced := Priced(Decimal(1))) is priced
+
+
+@pytest.mark.parametrize("make", ["dataclass", "named tuple", "struct", "pydantic", "attrs"])
+@pytest.mark.parametrize("codec", [JsonCodec(), MessagePackCodec()], ids=["json", "messagepack"])
+def test_classes_that_are_made_for_each_call_are_let_go(codec: JsonCodec | MessagePackCodec, make: str) -> None:
+    def fresh(number: int) -> Any:
+        name = f"Made{number}"
+        match make:
+            case "dataclass":
+                return dataclasses.make_dataclass(name, ["the_number"])(number)
+            case "named tuple":
+                make_one: Any = namedtuple
+                return make_one(name, ["the_number"])(number)
+            case "struct":
+                return msgspec.defstruct(name, ["the_number"])(number)
+            case "pydantic":
+                return pydantic.create_model(name, the_number=(int, ...))(the_number=number)
+        return attrs.make_class(name, ["the_number"])(number)
+
+    kinds = []
+    count = MAXIMUM_KNOWN + 100
+    for number in range(count):
+        value = fresh(number)
+        kinds.append(weakref.ref(type(value)))
+        payload = codec.encode(Completion(invocation_id="1", result=value))
+        assert str(number).encode() in payload or codec.name == "messagepack"
+    del value
+    gc.collect()
+    assert len(codec._named._learnt) <= MAXIMUM_KNOWN
+    assert len(codec._named._writers) <= MAXIMUM_KNOWN + 10
+    assert sum(kind() is not None for kind in kinds) <= MAXIMUM_KNOWN
+    kept = fresh(count)
+    first = codec.encode(Completion(invocation_id="1", result=kept))
+    for number in range(MAXIMUM_KNOWN + 1):
+        codec.encode(Completion(invocation_id="1", result=dataclasses.make_dataclass("Other", ["a"])(number)))
+    assert codec.encode(Completion(invocation_id="1", result=kept)) == first
+
+
+def test_ten_thousand_classes_leave_no_more_behind_than_a_thousand() -> None:
+    codec = JsonCodec()
+
+    def after(count: int) -> int:
+        for number in range(count):
+            kind = dataclasses.make_dataclass("Made", ["the_number"])
+            assert codec.encode(Completion(invocation_id="1", result=kind(number))).endswith(
+                b'{"theNumber":%d}}\x1e' % number
+            )
+        del kind
+        gc.collect()
+        return sum(each.__name__ == "Made" for each in gc.get_objects() if isinstance(each, type))
+
+    few = after(1_000)
+    assert few <= 2 * MAXIMUM_KNOWN  # the classes, and what is encoded in their place
+    assert after(9_000) <= few
+
+
+def test_names_can_be_left_as_they_are_written() -> None:
+    as_it_is = JsonCodec(field_names="as_written"), MessagePackCodec(field_names="as_written")
+    for codec in as_it_is:
+        (payload,) = codec.splitter(None).feed(
+            codec.encode(
+                StreamItem(
+                    invocation_id="1",
+                    item=[
+                        Person("Ada", 36, [Person("Bob")]),
+                        Free("x"),
+                        Brief(real_name="y"),
+                        Renamed("z"),
+                        _Attrs(1),
+                        _Checked(2),
+                    ],
+                )
+            )
+        )
+        item = codec.decode(payload)
+        assert isinstance(item, StreamItem)
+        found: Any = codec.reader(Any)(item.item)
+        assert found == [
+            {"first_name": "Ada", "age": 36, "friends": [{"first_name": "Bob", "age": 0, "friends": None}]},
+            {"first_name": "x", "last_seen": None},
+            {"real_name": "y"},
+            {"first-name": "z", "inner-person": None},
+            {"the_number": 1},
+            {"the_number": 2},
+        ]
+
+
+@attrs.define
+class _Attrs:
+    the_number: int
+
+
+@pydantic.dataclasses.dataclass
+class _Checked:
+    the_number: int
+
+
+@pytest.mark.parametrize("name", ["first_name", "firstName", "FirstName", "FIRST_NAME", "firstname"])
+@pytest.mark.parametrize("field_names", ["by_codec", "as_written"])
+def test_names_are_read_in_every_form_whatever_is_written(name: str, field_names: Any) -> None:
+    text = f'{{"{name}":"Ada"}}'
+    assert JsonCodec(field_names=field_names).reader(Person)(Raw(text.encode())) == Person("Ada")
+    packed = Raw(msgspec.msgpack.encode({name: "Ada"}))
+    assert MessagePackCodec(field_names=field_names).reader(Person)(packed) == Person("Ada")

@@ -13,10 +13,10 @@ import pytest
 from msgspec import NODEFAULT, Meta, Raw, Struct, ValidationError
 
 from hubline.wire.codec import Codec
+from hubline.wire.incoming import preparation
 from hubline.wire.json import JsonCodec
 from hubline.wire.msgpack import MessagePackCodec
 from hubline.wire.names import camel_case
-from hubline.wire.reading import incoming_names
 
 JSON, MESSAGEPACK = JsonCodec(), MessagePackCodec()
 T = TypeVar("T")
@@ -245,7 +245,7 @@ def test_arguments_that_do_not_fit_are_explained(text: str, words: str) -> None:
 
 def test_where_nothing_is_to_be_renamed_msgspec_reads_alone() -> None:
     for kind in (int, list[str], dict[str, Any], Renamed, Tagged, Model, arguments(a=int, b=(str, ""))):
-        assert incoming_names(kind, camel_case) is None
+        assert preparation(kind, camel_case) is None
 
 
 class Opaque:

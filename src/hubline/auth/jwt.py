@@ -20,7 +20,8 @@ logger = logging.getLogger("hubline.auth")
 MAXIMUM_TOKEN = 8_192
 """Characters of a token; a longer one is refused unread. Ours: what servers allow for one header."""
 
-_checker = jwt.PyJWT({"enforce_minimum_key_length": True})
+_checker = jwt.PyJWT({"enforce_minimum_key_length": True, "verify_sub": False})
+"""Whether `sub` can name a user is for us to say: PyJWT wants a text, and many issuers write a number there."""
 
 _HMAC = {"HS256": 32, "HS384": 48, "HS512": 64}
 """Algorithms of shared secrets, with the least bytes of a secret (RFC 7518, section 3.2)."""
@@ -30,11 +31,12 @@ class JwtBearer:
     """Says who a request comes from, by its bearer token: for `HubApp(authenticate=…)`.
 
     The token is in the header `Authorization: Bearer …`. Browsers cannot set headers on WebSockets and Server-Sent
-    Events, so there, and only there, official clients send it as `access_token` in the query.
+    Events, so there, and only there, official clients send it as `access_token` in the query. Other clients may send it
+    so with every request: `query_token_everywhere` has it looked for there too.
 
     A token must have `exp`. `nbf`, `iat`, `issuer` and `audience` are checked where they are there or set; a token
-    made for some audience is refused where none is set. A token that is not valid makes a stranger, who gets 401 at
-    a guarded hub.
+    made for some audience is refused where none is set, unless `verify_audience` is false. A token that is not valid
+    makes a stranger, who gets 401 at a guarded hub.
     """
 
     def __init__(
@@ -45,25 +47,34 @@ class JwtBearer:
         algorithms: Sequence[str],
         issuer: str | Sequence[str] | None = None,
         audience: str | Sequence[str] | None = None,
+        verify_audience: bool = True,
         leeway: float = 30.0,
         user_id_claim: str = "sub",
         role_claims: Sequence[str] = ("role", "roles"),
+        query_token_everywhere: bool = False,
     ) -> None:
         """Give `key`, a shared secret or a public key in PEM, or `jwks_url`, where the issuer publishes its keys.
 
         `algorithms` are those the issuer uses, and no others. `leeway` is in seconds, for clocks that differ.
-        `role_claims` hold one role or a list of them.
+        `role_claims` hold one role or a list of them; numbers count as their text, in `user_id_claim` too.
+
+        `verify_audience=False` takes tokens that the issuer made for any audience. Whoever has got one for another
+        service of that issuer, and that service itself, is then let in here.
 
         Raises:
             ConfigurationError: with everything that is wrong.
         """
         problems = _problems(key, jwks_url, algorithms)
+        if audience is not None and not verify_audience:
+            problems.append("`audience` says whom tokens must be for, `verify_audience=False` that it does not matter")
         if problems:
             raise ConfigurationError([f"JwtBearer: {problem}" for problem in problems])
         self._key = key
+        self._everywhere = query_token_everywhere
         self._keys = jwks.KeySet(jwks_url) if jwks_url is not None else None
         self._algorithms = list(algorithms)
         self._issuer, self._audience, self._leeway = issuer, audience, leeway
+        self._options: jwt.types.Options = {"require": ["exp"], "verify_aud": verify_audience}
         self._user_id_claim, self._role_claims = user_id_claim, tuple(role_claims)
 
     def __repr__(self) -> str:
@@ -71,7 +82,7 @@ class JwtBearer:
 
     async def __call__(self, scope: ConnectionScope) -> Identity | None:
         """The bearer of the request's token, or None: there is no token, or it is not valid."""
-        token = token_of(scope)
+        token = token_of(scope, everywhere=self._everywhere)
         return None if token is None else await self.identify(token)
 
     async def identify(self, token: str) -> Identity | None:
@@ -89,7 +100,7 @@ class JwtBearer:
             token,
             await self._key_for(token),
             algorithms=self._algorithms,
-            options={"require": ["exp"]},
+            options=self._options,
             issuer=self._issuer,
             audience=self._audience,
             leeway=self._leeway,
@@ -109,19 +120,30 @@ class JwtBearer:
 
     def _identity(self, claims: dict[str, Any]) -> Identity:
         user = claims.get(self._user_id_claim)
+        user_id = None if user is None else _text(user)
+        if user_id is None and user is not None:
+            raise jwt.InvalidTokenError(f"{self._user_id_claim} names no user")
         roles: set[str] = set()
         for name in self._role_claims:
-            value = claims.get(name, [])
-            roles.update([value] if isinstance(value, str) else map(str, value))
-        return Identity(None if user is None else str(user), claims, float(claims["exp"]), frozenset(roles))
+            value = claims.get(name)
+            roles.update(filter(None, map(_text, value if isinstance(value, list) else [value])))
+        return Identity(user_id, claims, float(claims["exp"]), frozenset(roles))
 
 
-def token_of(scope: ConnectionScope) -> str | None:
-    """The token of a request. In the query it counts only where browsers cannot send a header."""
+def _text(value: Any) -> str | None:
+    """A claim as a name, or `None`: it is none. Numbers are written as the original writes them, 7.0 as `7`."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+
+
+def token_of(scope: ConnectionScope, *, everywhere: bool = False) -> str | None:
+    """The token of a request. In the query it counts `everywhere`, or only where browsers cannot send a header."""
     scheme, _, token = scope.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
-    if scope.raw["type"] == "websocket" or (scope.raw.get("method") == "GET" and scope.wants_events):
+    events = scope.raw.get("method") == "GET" and scope.wants_events
+    if everywhere or scope.raw["type"] == "websocket" or events:
         return scope.query.get("access_token")
     return None
 

@@ -17,7 +17,7 @@ from hubline.cli.problems import fail
 from hubline.cli.tokens import KEY_VARIABLE, development_token
 from hubline.errors import ConfigurationError
 from hubline.servers.garbage import collect_rarely
-from hubline.servers.uvicorn import Server, bind, configure
+from hubline.servers.uvicorn import MAX_SIZE, Server, bind, configure
 
 commands = typer.Typer(
     help="Hubs for Python: real-time channels that speak SignalR.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -75,6 +75,12 @@ def run(
     accelerate: Annotated[
         bool, typer.Option(help="Take the accelerated WebSocket path; without it, uvicorn's own.")
     ] = True,
+    ws_max_size: Annotated[
+        int,
+        typer.Option(
+            help="Bytes of one WebSocket message; on the accelerated path hubs have only their own limit.", min=1
+        ),
+    ] = MAX_SIZE,
     app_dir: AppDir = ".",
 ) -> None:
     """Serve an application on uvicorn. SIGTERM and Ctrl+C drain it first; a second signal ends it at once."""
@@ -90,10 +96,11 @@ def run(
         uds=uds,
         log_level=log_level.value,
         access_log=access_log,
-        root_path=root_path,
+        root_path="/" + root_path.strip("/") if root_path.strip("/") else "",
         forwarded_allow_ips=forwarded_allow_ips,
         reload=reload,
         accelerate=accelerate,
+        max_size=ws_max_size,
     )
     server = Server(config, drain_timeout=drain_timeout, ready=_announce)
     if reload:

@@ -77,8 +77,12 @@ class Binder:
         return f"{reason[:1].lower()}{reason[1:]} at argument {position + 1} ({name})"
 
 
+MAXIMUM_READERS = 512
+"""Types whose readers are kept. A class may be made for each call, and would stay for ever. Ours."""
+
+
 class Readers:
-    """Functions that read a value as a type: making one takes longer than a call, so each is made once."""
+    """Functions that read a value as a type: making one takes longer than a call, so the latest are kept."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, Any], Callable[[Raw], Any]] = {}
@@ -88,7 +92,10 @@ class Readers:
         try:
             return self._known[key]
         except KeyError:
-            read = self._known[key] = codec.reader(kind)
+            read = codec.reader(kind)
+            if len(self._known) >= MAXIMUM_READERS:
+                del self._known[next(iter(self._known))]
+            self._known[key] = read
             return read
         except TypeError:  # an annotation with something unhashable in it
             return codec.reader(kind)

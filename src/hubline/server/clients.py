@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, cast, get_type_hints
 
 from typing_extensions import TypeVar
 
-from hubline.errors import InvocationError
+from hubline.errors import HubError, InvocationError
 from hubline.server.marks import name_of
 from hubline.server.recipients import All, Connections, Groups, Recipients, Users
 from hubline.wire.messages import Invocation
@@ -28,6 +28,7 @@ class Client(Protocol):
 
         Raises:
             TypeError, ValueError: an argument has no form on the wire.
+            SendTooLarge: the message is larger than `HubOptions.maximum_send_message_size`; nobody gets any of it.
         """
 
     async def invoke(self, target: str, /, *args: Any, result_type: Any = Any, timeout: float | None = None) -> Any:
@@ -168,8 +169,15 @@ class HubClients(Generic[ClientT]):
         return self._to(Groups((name,)))
 
     def groups(self, names: Iterable[str]) -> ClientT:
-        """The members of several groups; a member of two of them gets the message twice, as in the original."""
-        return self._to(Groups(tuple(names)))
+        """The members of several groups; a member of two of them gets the message twice, as in the original.
+
+        Raises:
+            HubError: one of the names is empty (the original's text; alone, `group("")` is an ordinary group).
+        """
+        named = tuple(names)
+        if "" in named:
+            raise HubError("Cannot send to an empty group name.")
+        return self._to(Groups(named))
 
     def group_except(self, name: str, connection_ids: Iterable[str]) -> ClientT:
         """The members of a group but these connections."""

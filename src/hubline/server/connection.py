@@ -77,8 +77,12 @@ class HubConnectionContext:
     def user_id(self) -> str | None:
         return self.context.user_id
 
+    @property
+    def unoffered(self) -> bool:
+        return self._transport.unoffered
+
     def send(self, message: Message) -> bool:
-        """Encode and queue; False when the caller should `drain()`. Raises what encoding raises."""
+        """Encode and queue; False when the caller should `drain()`. Raises what encoding raises, and `SendTooLarge`."""
         return self.write(self.codec.encode(message))
 
     def close(self, *, error: str = "", allow_reconnect: bool = False, cause: Exception | None = None) -> None:
@@ -131,7 +135,8 @@ class HubConnectionContext:
                 match events:
                     case [HandshakeAccepted(codec=codec, response=response), *following]:
                         self.codec = codec
-                        self._transport.use(codec.transfer_format)
+                        maximum = self._runtime.options.maximum_send_message_size
+                        self._transport.use(codec.transfer_format, maximum_message=maximum)
                         self.write(response)
                         return following
                     case [HandshakeRefused() as refused, *_]:

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable
 from typing import Any, Self
 
-from hubline.connection import ConnectionScope, Identity
+from hubline.connection import ConnectionScope, Identity, Transport
 from hubline.server.invocations import Cancellation
 
 
@@ -39,6 +39,13 @@ class HubCallerContext:
     def identity(self) -> Identity | None:
         """Who it is now: over long polling each poll may say it anew."""
         return self.scope.identity
+
+    @property
+    def transport(self) -> Transport:
+        """What carries the connection."""
+        transport = self.scope.transport
+        assert transport is not None, "the scope is that of the request which opened the connection"
+        return transport
 
     @property
     def user_id(self) -> str | None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
-from hubline.errors import HubError
 from hubline.server.recipients import All, Connections, Groups, Recipients, Users
 
 
@@ -71,11 +70,7 @@ class LocalIndex(Generic[MemberT]):
                 del self._groups_of[connection_id]
 
     def members(self, recipients: Recipients) -> Iterable[MemberT]:
-        """The addressed connections of this server. Iterate at once: the result may be a live view.
-
-        Raises:
-            HubError: an empty group name among several (the original's text).
-        """
+        """The addressed connections of this server. Iterate at once: the result may be a live view."""
         match recipients:
             case All(excluded=()):
                 return self.connections.values()
@@ -86,8 +81,6 @@ class LocalIndex(Generic[MemberT]):
             case Groups(names=(name,), excluded=()):
                 return self._groups.get(name, {}).values()
             case Groups(names=names, excluded=excluded):
-                if len(names) > 1 and "" in names:
-                    raise HubError("Cannot send to an empty group name.")
                 banned = frozenset(excluded)
                 return (member for name in names for member in _without(self._groups.get(name, {}), banned))
             case Users(ids=ids):  # pragma: no branch

@@ -1,35 +1,15 @@
-"""`Depends`: values that a call needs and no client sends. FastAPI's meaning, without its machinery."""
+"""Values that a call needs and no client sends: factories, inspected at start-up and run for each call."""
 
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from hubline.connection import ConnectionScope
 from hubline.server.context import HubCallerContext
-
-
-@dataclass(frozen=True, slots=True)
-class Depends:
-    """Marks a parameter, `Annotated[T, Depends(factory)]`, whose value `factory` makes for each call.
-
-    The factory may be a function, an async function, a class, or a generator that yields the value once: what stands
-    behind the `yield` runs after the call (after the last item, for a stream) and sees the call's exception. Plain
-    functions and generators run in a worker thread. Its own parameters may be `Annotated[…, Depends(…)]`,
-    `HubCallerContext` or `ConnectionScope`. Within one call a factory runs once.
-    """
-
-    factory: Callable[..., Any]
-    """Makes the value."""
-
-
-def depends_of(annotation: Any) -> Depends | None:
-    """The `Depends` inside an `Annotated[…]`."""
-    if get_origin(annotation) is Annotated:
-        return next((item for item in get_args(annotation)[1:] if isinstance(item, Depends)), None)
-    return None
+from hubline.server.parameters import Depends, depends_of, misuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +18,38 @@ class Dependency:
 
     factory: Callable[..., Any]
     needs: Mapping[str, "Dependency | type"]
+    use_cache: bool = True
 
 
 def compile_dependency(depends: Depends, problems: list[str], where: str, seen: tuple[Any, ...] = ()) -> Dependency:
     """Inspect a factory and everything it depends on; mistakes go to `problems`."""
-    factory = depends.factory
+    factory: Any = depends.factory
     needs: dict[str, Dependency | type] = {}
+    dependency = Dependency(factory, needs, depends.use_cache)
     if factory in seen:
         problems.append(f"{where}: {_name(factory)} depends on itself")
-        return Dependency(factory, needs)
+        return dependency
     try:
         signature = inspect.signature(factory)
         hints = get_type_hints(_code_of(factory), include_extras=True)
     except Exception as error:  # hints that are text can fail in every way that code can
         problems.append(f"{where}: cannot inspect {_name(factory)}: {error}")
-        return Dependency(factory, needs)
+        return dependency
     for name, parameter in signature.parameters.items():
-        inner = depends_of(hints.get(name))
-        if inner is not None:
+        hint = hints.get(name, Any)
+        inner = depends_of(hint, parameter.default)
+        if problem := misuse(parameter, hint, in_method=False):
+            problems.append(f"{where}: {name!r} of {_name(factory)} {problem}")
+        elif inner is not None:
             needs[name] = compile_dependency(inner, problems, where, (*seen, factory))
-        elif hints.get(name) in (HubCallerContext, ConnectionScope):
-            needs[name] = hints[name]
+        elif hint in (HubCallerContext, ConnectionScope):
+            needs[name] = hint
         elif parameter.default is parameter.empty and parameter.kind not in (
             parameter.VAR_POSITIONAL,
             parameter.VAR_KEYWORD,
         ):
             problems.append(f"{where}: {_name(factory)} needs {name!r}, which nothing provides")
-    return Dependency(factory, needs)
+    return dependency
 
 
 class Injector:
@@ -76,11 +61,13 @@ class Injector:
         self.stack = AsyncExitStack()
 
     async def provide(self, dependency: Dependency) -> Any:
-        """The value, made at the first request of this call."""
-        if dependency.factory not in self._made:
-            arguments = {name: await self._need(need) for name, need in dependency.needs.items()}
-            self._made[dependency.factory] = await self._make(dependency.factory, arguments)
-        return self._made[dependency.factory]
+        """The value, made at the first request of this call, or at each where the dependency is not to be cached."""
+        if dependency.use_cache and dependency.factory in self._made:
+            return self._made[dependency.factory]
+        arguments = {name: await self._need(need) for name, need in dependency.needs.items()}
+        value = await self._make(dependency.factory, arguments)
+        self._made.setdefault(dependency.factory, value)
+        return value
 
     async def _need(self, need: Dependency | type) -> Any:
         if isinstance(need, Dependency):

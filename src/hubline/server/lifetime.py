@@ -5,8 +5,9 @@ Everything that is sent to clients goes through `HubLifetime.send`, which is whe
 
 from typing import Any
 
+from hubline._bursts import let_others_within_a_burst
 from hubline._clock import Clock
-from hubline.errors import ConnectionClosed
+from hubline.errors import ConnectionClosed, SendTooLarge
 from hubline.server.binding import Readers
 from hubline.server.connection import HubConnectionContext
 from hubline.server.groups import LocalIndex
@@ -16,6 +17,9 @@ from hubline.server.recipients import Connections, Recipients
 from hubline.wire.messages import Invocation
 from hubline.wire.packet import SerializedMessage
 
+LARGE = 65_536
+"""Bytes of a message, or a sixteenth of the limit: what is smaller in one codec is within the limit in all. Ours."""
+
 
 class HubLifetime:
     """Sends to recipients, keeps groups, asks clients for results. Local: one server."""
@@ -24,30 +28,49 @@ class HubLifetime:
         self._options, self._clock, self._readers = options, clock, Readers()
         self.index: LocalIndex[HubConnectionContext] = LocalIndex()
         self.results = ClientResults()
+        self._large = min(LARGE, options.maximum_send_message_size // 16)
 
     async def send(self, recipients: Recipients, message: Invocation) -> None:
         """Queue a message for everybody addressed; nobody addressed is no error.
 
-        Waits only when a single connection is addressed that is behind: one slow client never delays a broadcast.
+        Waits only when a single connection is addressed that is behind: one slow client never delays a broadcast. When
+        much is queued for one of many that it was not offered yet, others have a turn of the loop, and it is.
 
         Raises:
             TypeError, ValueError, OverflowError, RecursionError: an argument has no form on the wire.
+            SendTooLarge: the message is larger than `HubOptions.maximum_send_message_size`; nobody has got it.
         """
         if type(recipients) is Connections and len(recipients.ids) == 1:
             connection = self.index.connections.get(recipients.ids[0])
             if connection is not None and not connection.send(message):
                 await connection.drain()
             return
-        self.deliver(recipients, SerializedMessage(message))
+        if self.deliver(recipients, SerializedMessage(message)):
+            await let_others_within_a_burst()
 
-    def deliver(self, recipients: Recipients, message: SerializedMessage) -> None:
-        """The fan-out: no task, no await, no copy; each codec encodes once."""
-        codec = None
+    def deliver(self, recipients: Recipients, message: SerializedMessage) -> bool:
+        """The fan-out: no task, no await, no copy; each codec encodes once.
+
+        True when somebody above the high-water mark is offered what waits as soon as others have a turn: then let them.
+        """
+        codec, unoffered = None, False
         for connection in self.index.members(recipients):
             if connection.codec is not codec:
                 codec = connection.codec
                 packet = message.packet_for(codec)
-            connection.write(packet)
+                if len(packet) > self._large:
+                    self._check_size(recipients, message)
+            if not connection.write(packet) and not unoffered:
+                unoffered = connection.unoffered
+        return unoffered
+
+    def _check_size(self, recipients: Recipients, message: SerializedMessage) -> None:
+        """Before anybody gets a large message: whether all may have it, in whatever codec."""
+        limit = self._options.maximum_send_message_size
+        for codec in {connection.codec for connection in self.index.members(recipients)}:
+            size = len(message.packet_for(codec))
+            if size > limit:
+                raise SendTooLarge(size, limit=limit)
 
     async def invoke(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None

@@ -12,9 +12,10 @@ from hubline.errors import ConfigurationError
 from hubline.server.binding import Argument, Binder
 from hubline.server.filters import HubFilter, filters_of
 from hubline.server.hub import Hub
-from hubline.server.injection import Dependency, compile_dependency, depends_of
+from hubline.server.injection import Dependency, compile_dependency
 from hubline.server.invocations import Cancellation
 from hubline.server.marks import is_hidden, name_of
+from hubline.server.parameters import depends_of, misuse
 from hubline.wire.codec import Codec
 from hubline.wire.names import pascal_case
 
@@ -76,6 +77,7 @@ class HubMethods:
             for end in (hub.on_connected, hub.on_disconnected, hub.on_authentication_refreshed)
             if filters_of(end)
         ]
+        problems += _not_injected(hub)
         self.all: list[HubMethod] = []
         self._folded: dict[str, HubMethod] = {}
         for attribute, definitions in _public_functions(hub):
@@ -111,6 +113,26 @@ def _public_functions(hub: type[Hub[Any]]) -> list[tuple[str, list[Callable[...,
         definitions = [cls.__dict__[attribute] for cls in hub.__mro__ if attribute in cls.__dict__]
         if not any(map(is_hidden, definitions)):
             found.append((attribute, definitions))
+    return found
+
+
+def _not_injected(hub: type[Hub[Any]]) -> list[str]:
+    """Parameters that ask for an injection where there is none: what makes a hub, and what a connection calls.
+
+    As a default it would be the mark itself that such a function gets.
+    """
+    found = []
+    for function in (hub.__init__, hub.on_connected, hub.on_disconnected, hub.on_authentication_refreshed):
+        try:
+            hints = get_type_hints(function, include_extras=True)
+        except Exception:  # as for methods; what cannot be resolved may still have a default
+            hints = {}
+        found += [
+            f"{function.__qualname__}: {name!r} is not injected here: only methods that clients call are. "
+            "A constructor is given its values by the function that makes the hub"
+            for name, parameter in inspect.signature(function).parameters.items()
+            if depends_of(hints.get(name), parameter.default) is not None
+        ]
     return found
 
 
@@ -167,8 +189,10 @@ class _Inspector:
         )
 
     def _parameter(self, parameter: inspect.Parameter, kind: Any) -> None:
-        depends = depends_of(kind)
-        if depends is not None:
+        depends = depends_of(kind, parameter.default)
+        if problem := misuse(parameter, kind, in_method=True):
+            self.problems.append(f"{self.where}: {parameter.name!r} {problem}")
+        elif depends is not None:
             self.injected.append((parameter.name, compile_dependency(depends, self.problems, self.where)))
         elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY):
             self.problems.append(f"{self.where}: clients send arguments by position, which {parameter} cannot take")

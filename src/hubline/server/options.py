@@ -1,8 +1,10 @@
 """Settings of a hub. Durations are seconds, sizes bytes; the numbers are the original's unless marked as ours."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 from hubline.errors import ConfigurationError
+from hubline.wire.names import FieldNames
 
 CODEC_NAMES = ("json", "messagepack")
 
@@ -23,6 +25,12 @@ class HubOptions:
 
     maximum_receive_message_size: int | None = 32 * 1024
     """Size of one incoming message with its framing; `None` for no limit."""
+
+    maximum_send_message_size: int = 16 * 1_048_576
+    """Size of one encoded message to a client; past it the call that sends it fails, not the connection. Ours.
+
+    Up to it a message may exceed the capacity of an outbox, `TransportOptions.outbox_capacity`.
+    """
 
     detailed_errors: bool = False
     """Whether callers see the texts of all exceptions. The text of a `HubError` travels in any case."""
@@ -49,6 +57,10 @@ class HubOptions:
     codecs: tuple[str, ...] = CODEC_NAMES
     """What clients may speak."""
 
+    field_names: FieldNames = "by_codec"
+    """How the fields of objects are called in what is sent: in camelCase in JSON and in PascalCase in MessagePack, or
+    `"as_written"` in Python. What clients send is read in either form. Source: `PropertyNamingPolicy`."""
+
     def __post_init__(self) -> None:
         problems = [
             f"HubOptions.{name} must be positive, got {value!r}"
@@ -62,6 +74,8 @@ class HubOptions:
         unknown = [name for name in self.codecs if name not in CODEC_NAMES]
         if unknown or not self.codecs:
             problems.append(f"HubOptions.codecs must be some of {CODEC_NAMES}, got {self.codecs!r}")
+        if self.field_names not in get_args(FieldNames):
+            problems.append(f"HubOptions.field_names must be one of {get_args(FieldNames)}, got {self.field_names!r}")
         if problems:
             raise ConfigurationError(problems)
 
@@ -71,6 +85,7 @@ class HubOptions:
             "keep_alive_interval",
             "client_timeout",
             "maximum_receive_message_size",
+            "maximum_send_message_size",
             "stream_buffer_capacity",
             "maximum_parallel_invocations",
             "maximum_streams",

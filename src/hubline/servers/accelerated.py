@@ -75,7 +75,7 @@ def _new_channels(config: uvicorn.Config, state: ServerState) -> "NewChannel | N
         return None
     from hubline.servers.parser import Parsers
 
-    return functools.partial(channel_type, Parsers(config.ws_max_size))
+    return functools.partial(channel_type, Parsers())
 
 
 class HubWebSocketProtocol(asyncio.Protocol):

@@ -4,7 +4,7 @@ What a peer can observe is what uvicorn's own protocol does, to the reasons of i
 """
 
 import asyncio
-import re
+import codecs
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol
@@ -12,11 +12,15 @@ from typing import Protocol
 from picows import WSFrame, WSMsgType
 
 from hubline._utf8 import is_utf8
-from hubline.servers.parser import Parser, Parsers
+from hubline.servers.large import HEAD, RESERVED, LargeFrame, is_large
+from hubline.servers.parser import SMALL, Parser, Parsers
 
 LIMIT = 32_767
 """Bytes that the socket's transport buffers before it asks us to wait; it goes on at half of that. Ours: less than the
 low-water mark of an outbox, so that one whose transport has not asked is not behind."""
+
+MUCH = 8_192
+"""Bytes that are read at once, at least half of what can be, after which the reader may ask to wait. Ours."""
 
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 """What a peer may give as a reason, besides 3000 to 4999 (RFC 6455 §7.4)."""
@@ -33,13 +37,14 @@ _REASONS = (
     ("invalid close code", "invalid status code"),
 )
 """A part of what picows says of a frame, and what uvicorn tells the peer of the same."""
-_TOO_LARGE = re.compile(r"(\d+) > \d+$")
+_new_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Reader(Protocol):
     """Who takes messages; `hubline.transports.frames` says more."""
 
     def received(self, payload: bytes) -> None: ...
+    def read_much(self, size: int) -> None: ...
     def left(self) -> None: ...
 
 
@@ -63,6 +68,21 @@ _OPEN = State.OPEN
 """Enum members cost 0.1 µs when taken from their class."""
 
 
+class _NotOpen(asyncio.Transport):
+    """What a channel has before it is opened. It never is, when the peer leaves while it is being admitted."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def write(self, data: object) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+_NOT_OPEN = _NotOpen()
+
+
 class Channel(asyncio.BufferedProtocol):
     """One WebSocket: the protocol of its socket once it is accepted, and what the application writes to.
 
@@ -70,8 +90,7 @@ class Channel(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
-        "_fragments",
-        "_fragments_are_text",
+        "_decoder",
         "_lost",
         "_own",
         "_parsers",
@@ -80,6 +99,7 @@ class Channel(asyncio.BufferedProtocol):
         "_received",
         "_state",
         "_transport",
+        "_within",
         "_writer",
         "_writes",
     )
@@ -90,13 +110,15 @@ class Channel(asyncio.BufferedProtocol):
         """`lost` is called when the socket is closed."""
         self._lost = lost
         self._parsers = parsers
-        self._own: Parser | None = None
+        self._transport: asyncio.Transport = _NOT_OPEN
+        self._own: Parser | LargeFrame | None = None
         """The parser, while a frame is on its way; otherwise the one that all share."""
         self._reader: Reader | None = None
         self._state = State.OPEN
-        self._fragments: bytearray | None = None
-        """The message that is coming in fragments, without its last one."""
-        self._fragments_are_text = False
+        self._within = False
+        """A message is coming in fragments. They are handed on as they come: nothing of it is kept."""
+        self._decoder: codecs.IncrementalDecoder | None = None
+        """Of its text, which may be cut within a character."""
         self._reads = self._writes = True
 
     @property
@@ -132,11 +154,7 @@ class Channel(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(LIMIT, LIMIT // 2)
         transport.set_protocol(self)
         self._writer.write = transport.write
-        while early:
-            buffer = self.get_buffer(-1)
-            piece, early = early[: len(buffer)], early[len(buffer) :]
-            buffer[: len(piece)] = piece
-            self.buffer_updated(len(piece))
+        self._parse(early)
 
     def close(self, code: int, reason: str) -> bool:
         """Say good-bye. Whether the peer's answer is to be waited for."""
@@ -159,19 +177,64 @@ class Channel(asyncio.BufferedProtocol):
         return (self._own or self._parsers.shared).get_buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
-        parser = self._own or self._parsers.shared
+        if self._own is not None or nbytes > SMALL:
+            self._much_updated(nbytes)
+            return
+        parser = self._parsers.shared
         parser.buffer_updated(nbytes, self)
         if parser.rest:
-            if self._own is None:
-                self._own = self._parsers.keep()
-        elif self._own is not None:
+            parser.little_updated()
+            self._keep(parser)
+
+    def _much_updated(self, nbytes: int) -> None:
+        own = self._own
+        if isinstance(own, LargeFrame):
+            self._take(own, bytes(own.get_buffer()[:nbytes]))
+        else:
+            parser = own or self._parsers.shared
+            parser.much_updated(nbytes, self)
+            if parser.rest:
+                self._keep(parser)
+            elif own is not None:
+                self._own = None
+                self._parsers.give_back(parser)
+        if nbytes >= MUCH and self._state is _OPEN and self._reader is not None:
+            self._reader.read_much(nbytes)
+
+    def _keep(self, parser: Parser) -> None:
+        """A frame is not whole. The next bytes are ours, and a large one is not kept until it is."""
+        if self._own is None:
+            self._own = self._parsers.keep()
+        begun = parser.begun
+        if begun is None or parser.spoilt or (large := is_large(begun)) is None:
+            return
+        parser.begun = None
+        if not large:
+            return
+        parser.release()
+        self._own = frame = LargeFrame(begun)
+        if begun[0] & RESERVED:
+            self._end(1002, "reserved bits must be 0")
+        self._take(frame, begun[HEAD:])
+
+    def _take(self, frame: LargeFrame, data: bytes) -> None:
+        behind = frame.take(data, self)
+        if frame.whole:
             self._own = None
-            self._parsers.give_back(parser)
+            self._parse(behind)
+
+    def _parse(self, data: bytes) -> None:
+        """As if the socket brought it."""
+        while data:
+            buffer = self.get_buffer(-1)
+            piece, data = data[: len(buffer)], data[len(buffer) :]
+            buffer[: len(piece)] = piece
+            self.buffer_updated(len(piece))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._own is not None:
+        if isinstance(self._own, Parser):
             self._own.release()
-            self._own = None
+        self._own = None
         self._part()
         self._lost(None)
         self._reader = None
@@ -182,10 +245,10 @@ class Channel(asyncio.BufferedProtocol):
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._end(1002, "reserved bits must be 0")
         elif kind is _TEXT or kind is _BINARY or kind is _CONTINUATION:
-            if frame.fin and self._fragments is None and kind is not _CONTINUATION:
+            if frame.fin and not self._within and kind is not _CONTINUATION:
                 self._deliver(payload, kind is _TEXT)
             else:
-                self._on_fragment(kind, frame.fin, payload)
+                self.on_fragment(kind, bool(frame.fin), payload)
         else:
             self._on_control(kind, payload)
 
@@ -203,10 +266,7 @@ class Channel(asyncio.BufferedProtocol):
         asyncio.get_running_loop().call_soon(self._refuse, code, picows_says)
 
     def _refuse(self, code: int, picows_says: str) -> None:
-        if too_large := _TOO_LARGE.search(picows_says):
-            self._end(1009, self._too_large(int(too_large[1])))
-        else:
-            self._end(code, next((ours for theirs, ours in _REASONS if theirs in picows_says), picows_says[:123]))
+        self._end(code, next((ours for theirs, ours in _REASONS if theirs in picows_says), picows_says[:123]))
 
     def _deliver(self, payload: bytes, text: bool) -> None:
         if self._state is not _OPEN:
@@ -216,22 +276,28 @@ class Channel(asyncio.BufferedProtocol):
         elif payload:
             self._received(payload)
 
-    def _on_fragment(self, kind: WSMsgType, last: bool, payload: bytes) -> None:
-        fragments = self._fragments
+    def on_fragment(self, kind: WSMsgType, last: bool, payload: bytes) -> None:
+        """A part of a message, which may end within a character: it is the whole message that must be text."""
         if kind is not _CONTINUATION:
-            if fragments is not None:
+            if self._within:
                 self._end(1002, "expected a continuation frame")
-            else:
-                self._fragments, self._fragments_are_text = bytearray(payload), kind is _TEXT
-        elif fragments is None:
+                return
+            self._within, self._decoder = True, _new_decoder() if kind is _TEXT else None
+        elif not self._within:
             self._end(1002, "unexpected continuation frame")
-        elif len(fragments) + len(payload) > self._parsers.max_size:
-            self._end(1009, self._too_large(len(payload)))
-        else:
-            fragments += payload
-            if last:
-                self._fragments = None
-                self._deliver(bytes(fragments), self._fragments_are_text)
+            return
+        if last:
+            self._within = False
+        if self._state is not _OPEN:
+            return
+        if self._decoder is not None:
+            try:
+                self._decoder.decode(payload, last)
+            except UnicodeDecodeError:
+                self._end(1007, "")
+                return
+        if payload:
+            self._received(payload)
 
     def _on_control(self, kind: WSMsgType, payload: bytes) -> None:
         if kind is _PING:
@@ -242,14 +308,8 @@ class Channel(asyncio.BufferedProtocol):
                 self._transport.close()
             elif payload and not _may_be_said(int.from_bytes(payload[:2], "big")):
                 self._end(1002, "invalid status code")
-            elif self._fragments is not None:
-                self._end(1002, "incomplete fragmented message")
             else:
-                self._cut(payload)
-
-    def _too_large(self, size: int) -> str:
-        held = f"after reading {len(self._fragments)} bytes " if self._fragments is not None else ""
-        return f"frame with {size} bytes {held}exceeds limit of {self._parsers.max_size} bytes"
+                self._end(1000, "")  # whatever the peer has said, as the original does
 
     def _end(self, code: int, reason: str) -> None:
         self._cut(_close_payload(code, reason))
@@ -263,7 +323,7 @@ class Channel(asyncio.BufferedProtocol):
     def _part(self) -> None:
         if self._state is not State.CLOSED:
             self._state = State.CLOSED
-            self._fragments = None
+            self._decoder = None
             self._writer.pause_writing()
             assert self._reader is not None
             self._reader.left()

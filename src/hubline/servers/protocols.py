@@ -11,6 +11,9 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 HEAD_SIZE = 65_536
 """Bytes of a request's head; also the most that may pass between two pieces of a body. uvicorn's own limit with h11."""
@@ -26,6 +29,7 @@ READ_SIZE = 16_384
 take 9 MB while the application is busy."""
 
 EXTENSION = "hubline.departure"
+CLOSE_EXTENSION = "hubline.close"
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -200,14 +204,40 @@ class HttpProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
+class _ServerProtocol(ServerProtocol):
+    """The frames of one WebSocket."""
+
+    answers_normally = False
+    """Whether a peer's close is answered with 1000, instead of its own words."""
+
+    def send_frame(self, frame: Frame) -> None:
+        if self.answers_normally and frame.opcode is Opcode.CLOSE and self.close_rcvd and self.state is State.OPEN:
+            frame = Frame(Opcode.CLOSE, Close(1000, "").serialize())
+        super().send_frame(frame)
+
+    def answer_normally(self) -> None:
+        self.answers_normally = True
+
+
 class WebSocketProtocol(asyncio.BufferedProtocol, WebSocketsSansIOProtocol):  # type: ignore[misc]  # `eof_received`
     """WebSockets whose peer cannot make the server keep more than a message of the greatest size allowed."""
 
+    conn: _ServerProtocol
+
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
+        given = self.conn
+        self.conn = _ServerProtocol(
+            extensions=given.available_extensions, max_size=self.config.ws_max_size, logger=given.logger
+        )
         self._buffer = bytearray()
         self._joined = bytearray()
         """The message that is coming in fragments, without its last one."""
+
+    async def run_asgi(self) -> None:
+        """What the application may ask for: `hubline.transports.websocket` says more."""
+        self.scope["extensions"][CLOSE_EXTENSION] = {"answer_normally": self.conn.answer_normally}
+        await super().run_asgi()
 
     def get_buffer(self, sizehint: int) -> bytearray:
         self._buffer = bytearray(READ_SIZE)

@@ -30,6 +30,10 @@ DRAIN_STATE = "hubline.drain"
 SECRETS = {"access_token": re.compile(""), "id": re.compile(r"[\w-]{22}$", re.ASCII)}
 """Query keys, and which of their values open a connection: any bearer token, and what looks like a connection token."""
 
+MAX_SIZE = 2 * 1024 * 1024
+"""Bytes of one WebSocket message where it is held until it is whole. Ours: 64 times the limit of one hub message, for
+what the official JavaScript client joins (docs/decisions/websocket-message-size.md)."""
+
 TICK = 1.0
 """Seconds between two looks at what uvicorn keeps: the `Date` header, its limit of requests."""
 
@@ -128,7 +132,7 @@ def configure(
     host: str = "127.0.0.1",
     port: int = 8000,
     log_level: str = "info",
-    max_size: int = 16 * 1024 * 1024,
+    max_size: int = MAX_SIZE,
     accelerate: bool = True,
     **settings: Any,
 ) -> uvicorn.Config:
@@ -136,8 +140,10 @@ def configure(
 
     With `accelerate` WebSockets take the accelerated path (`HubWebSocketProtocol`).
 
-    `max_size` limits one WebSocket message in bytes. A client joins the hub messages that wait into one (the official
-    JavaScript client does), so it is far above the limit of one hub message, which the hub itself checks.
+    `max_size` limits one WebSocket message in bytes, where the server holds it until it is whole: without `accelerate`,
+    and of WebSockets that are not a hub's. The official JavaScript client joins into one whatever it sends in one turn,
+    so the limit must be far above that of one hub message (`HubOptions.maximum_receive_message_size`), which the hub
+    itself checks. The accelerated path hands on what comes and holds nothing: there the hub's limit is the only one.
     """
     chosen: dict[str, Any] = {
         "host": host,

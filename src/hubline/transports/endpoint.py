@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
-from hubline.connection import ConnectionScope, Identity, query_pairs
+from hubline.connection import ConnectionScope, Identity, Transport, query_pairs
 from hubline.transports.addresses import Addresses
 from hubline.transports.caps import NoRoom
 from hubline.transports.frames import offered
 from hubline.transports.long_polling import LongPollingTransport
-from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.options import TransportOptions
 from hubline.transports.pipe import Pipe, Serve, State
 from hubline.transports.posting import take_body
 from hubline.transports.refresh import answer_refresh, lifetime, refresh, rejected
@@ -64,7 +64,8 @@ class HubEndpoint:
     """Negotiate and the transports of one path, over a `serve(connection)` of which nothing else is known.
 
     For every request, in this order: `origin_allowed` (403), `authenticate`, `authorize` (401 or 403, or `None` to let
-    it pass), then what the request asks for. `serve` runs once for each connection.
+    it pass), then what the request asks for. `serve` runs once for each connection. `user_may_change` says whether an
+    authentication refresh may bring another user.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class HubEndpoint:
         authorize: Authorize = everybody,
         origin_allowed: OriginAllowed = any_origin,
         addresses: Addresses | None = None,
+        user_may_change: bool = True,
     ) -> None:
         self._serve = serve
         self._registry = registry
@@ -87,6 +89,7 @@ class HubEndpoint:
         self._authorize = authorize
         self._origin_allowed = origin_allowed
         self._addresses = addresses or Addresses()
+        self._user_may_change = self._options.authentication_refresh and user_may_change
         self._available = tuple(
             AvailableTransport.of(each.value, each.transfer_formats)
             for each in Transport
@@ -224,7 +227,7 @@ class HubEndpoint:
 
     async def _post(self, connection_scope: ConnectionScope, scope: Scope, receive: Receive, send: Send) -> None:
         pipe = self._find(connection_scope)
-        if pipe.transport is Transport.WEB_SOCKETS:
+        if pipe.carried_by is Transport.WEB_SOCKETS:
             raise Refused(plain(405, "POST requests are not allowed for WebSocket connections."))
         self._compare_user(pipe, connection_scope)
         response = await take_body(pipe.inbox, receive)
@@ -232,7 +235,7 @@ class HubEndpoint:
 
     async def _delete(self, connection_scope: ConnectionScope, scope: Scope, receive: Receive, send: Send) -> None:
         pipe = self._find(connection_scope)
-        if pipe.transport is not Transport.LONG_POLLING:
+        if pipe.carried_by is not Transport.LONG_POLLING:
             raise Refused(plain(400, "Cannot terminate this connection using the DELETE endpoint."))
         if self._options.same_user:
             self._compare_user(pipe, connection_scope)
@@ -260,7 +263,7 @@ class HubEndpoint:
         if pipe.state is State.WAITING:
             self._registry.carry(pipe, transport, scope)
             return True
-        if pipe.transport is not transport:
+        if pipe.carried_by is not transport:
             raise Refused(plain(400, "Cannot change transports mid-connection"))
         if transport is not Transport.LONG_POLLING:
             raise Refused(plain(409))
@@ -276,17 +279,16 @@ class HubEndpoint:
             raise Refused(rejected())
 
     def _compare_user(self, pipe: Pipe, scope: ConnectionScope) -> None:
-        """Another user on a connection is logged and let through, as in the original: the token is the proof.
-
-        With `same_user` it is refused.
-        """
+        """Another user on a connection is logged, and refused as far as `same_user` says."""
         if pipe.state is State.WAITING:
             return
         before, now = pipe.scope.user_id, scope.user_id
-        if before != now:
-            logger.warning("connection %s: the user changed from %r to %r", pipe.id, before, now)
-            if self._options.same_user:
-                raise Refused(plain(403))
+        if before == now:
+            return
+        logger.warning("connection %s: the user changed from %r to %r", pipe.id, before, now)
+        signed_in = before is not None and now is not None
+        if self._options.same_user is True or (self._options.same_user and signed_in and not self._user_may_change):
+            raise Refused(plain(403))
 
 
 def query_value(scope: ConnectionScope, name: str) -> str | None:

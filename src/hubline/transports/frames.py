@@ -12,15 +12,16 @@ from hubline._tasks import wake_up
 from hubline._utf8 import is_utf8
 from hubline.connection import Feed
 from hubline.errors import ConnectionClosed
-from hubline.transports.outbox import joined
+from hubline.transports.outbox import JOINED_WRITE, joined
 from hubline.transports.pipe import Pipe
+from hubline.transports.turns import PIECE, turns
 from hubline.wire.codec import TransferFormat
 
 EXTENSION = "hubline.frames"
 
-PIECE = 65_536
-"""Bytes of one WebSocket message that are handed on at once. Ours: a message of 16 MiB may hold a million hub messages,
-and reading them all in one go would keep everybody else waiting for seconds."""
+AT_ONCE = 32_768
+"""Bytes of one frame that are handed on at once: as large as a hub message may be unless somebody says otherwise. The
+server has read it in two turns of the loop at least, so it is a bounded share of each. Ours."""
 
 FLUSH_STRIDE = 1_000
 """Connections that are written to in one go: about 10 ms, after which others have their turn. Ours."""
@@ -37,7 +38,10 @@ class Reader(Protocol):
     """What a channel tells about the peer. Neither waits nor raises."""
 
     def received(self, payload: bytes) -> None:
-        """A whole WebSocket message. After `pause_reading()` those that were read already may still come."""
+        """What of the stream has come, cut anywhere. After `pause_reading()` what was read already may still come."""
+
+    def read_much(self, size: int) -> None:
+        """`size` bytes of the socket were read at once, and handed on. May be told when they are many."""
 
     def left(self) -> None:
         """The last call: there will be no more messages."""
@@ -66,7 +70,10 @@ class FrameChannel(Protocol):
         """Use the channel. Called before `websocket.accept`; messages then no longer come through `receive`."""
 
     def write(self, frame: bytes) -> None:
-        """Write one whole unmasked frame. Never waits, never raises; nowhere when the peer has left."""
+        """Write one whole unmasked frame, or of a large one the head, and at once its payload: that is not copied then.
+
+        Never waits, never raises; nowhere when the peer has left.
+        """
 
     def buffered(self) -> int:
         """Bytes that have not reached the kernel."""
@@ -103,7 +110,7 @@ class FrameInput:
 
     def received(self, payload: bytes) -> None:
         feed = self._feed
-        if feed is None or len(payload) > PIECE:
+        if feed is None or len(payload) > AT_ONCE:
             self._keep(payload)
             return
         try:
@@ -115,6 +122,12 @@ class FrameInput:
             self._hold(held)
         if not self._flusher.scheduled:  # behind the task of a call that has just begun: its answer leaves at once
             self._flusher.schedule()
+
+    def read_much(self, size: int) -> None:
+        if self._feed is not None and not turns().give(size):
+            self._feed = None
+            self._channel.pause_reading()
+            self._go_on_soon()
 
     def left(self) -> None:
         self._gone = True
@@ -180,13 +193,19 @@ class FrameInput:
     def _hold(self, held: "asyncio.Future[None]") -> None:
         self._feed = None
         self._channel.pause_reading()
-        held.add_done_callback(self._go_on)
+        held.add_done_callback(self._released)
+
+    def _released(self, held: "asyncio.Future[None]") -> None:
+        if self._backlog:
+            self._go_on_soon()
+        else:
+            self._go_on()
 
     def _go_on_soon(self) -> None:
-        asyncio.get_running_loop().call_soon(self._go_on)
+        turns().soon(self._go_on)
 
-    def _go_on(self, _: object = None) -> None:
-        """Feed one piece of what was kept, and let others have their turn before the next."""
+    def _go_on(self) -> None:
+        """Feed one piece of what was kept; the next has to wait for its turn."""
         consumer = self._consumer
         if consumer is None or self._error is not None:
             return
@@ -243,6 +262,10 @@ class FrameWriter:
         if not flusher.scheduled:
             flusher.schedule()
 
+    @property
+    def ready(self) -> bool:
+        return not self.blocked
+
     def pause_writing(self) -> None:
         self.blocked = True
 
@@ -289,7 +312,7 @@ class Flusher:
         if self.dirty:
             self.schedule()
         before: Sequence[bytes] = ()
-        before_format, frame = _TEXT, b""
+        before_format, frame, rest = _TEXT, b"", b""
         for writer in dirty:
             if writer.blocked:
                 continue  # `resume_writing` comes back with it
@@ -298,8 +321,14 @@ class Flusher:
             if packets:
                 if packets != before or transfer_format is not before_format:
                     before, before_format = packets, transfer_format
-                    frame = frame_of(joined(packets), transfer_format)
+                    frame, rest = joined(packets), b""
+                    if len(frame) > JOINED_WRITE:  # one large packet, which all who get it share
+                        frame, rest = frame_of(frame, transfer_format, with_payload=False), frame
+                    else:
+                        frame = frame_of(frame, transfer_format)
                 writer.write(frame)
+                if rest:
+                    writer.write(rest)
                 if writer.blocked:
                     continue
                 outbox.sent()
@@ -309,8 +338,8 @@ class Flusher:
                 writer.written()
 
 
-def frame_of(payload: bytes, transfer_format: TransferFormat) -> bytes:
-    """A whole WebSocket message in one unmasked frame (RFC 6455 §5.2).
+def frame_of(payload: bytes, transfer_format: TransferFormat, *, with_payload: bool = True) -> bytes:
+    """A whole WebSocket message in one unmasked frame (RFC 6455 §5.2); of a large one only the head, if that is asked.
 
     What is no text goes as binary, whatever the format: raw applications may send it without having said so.
     """
@@ -321,4 +350,5 @@ def frame_of(payload: bytes, transfer_format: TransferFormat) -> bytes:
     first = b"\x81" if text else b"\x82"
     if size < 65_536:
         return first + b"\x7e" + size.to_bytes(2, "big") + payload
-    return first + b"\x7f" + size.to_bytes(8, "big") + payload
+    head = first + b"\x7f" + size.to_bytes(8, "big")
+    return head + payload if with_payload else head

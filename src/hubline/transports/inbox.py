@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from hubline._tasks import wake_up
 from hubline.connection import Feed
 from hubline.errors import ConnectionClosed
+from hubline.transports.turns import PIECE, turns
 
 
 class PulledInput(ABC):
@@ -32,11 +33,13 @@ class Inbox(PulledInput):
     when at most half of that is left.
     """
 
-    __slots__ = ("_ended", "_error", "_feeding", "_reader", "_room", "_unread", "capacity")
+    __slots__ = ("_cut", "_ended", "_error", "_feeding", "_reader", "_room", "_unread", "capacity")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._unread = bytearray()  # not a list: many tiny bodies would cost far more than they weigh
+        self._cut = False
+        """Somebody has read a piece of what was there, and the rest waits for another turn."""
         self._reader: asyncio.Future[None] | None = None
         self._room: asyncio.Event | None = None
         self._feeding: asyncio.Lock | None = None
@@ -44,16 +47,21 @@ class Inbox(PulledInput):
         self._error: ConnectionClosed | None = None
 
     async def get(self) -> bytes:
-        """Everything unread, never empty. Cancelling it loses nothing.
+        """Everything unread, or of more than `PIECE` bytes a piece in each turn. Never empty; cancelling loses nothing.
 
         Raises:
             ConnectionClosed: at once after `close()`; after `finish()` when the rest was read.
         """
+        had_turn = False
         while True:
             if self._error is not None:
                 raise self._error
             if self._unread:
-                return self._take()
+                if had_turn or not (self._cut or len(self._unread) > PIECE):
+                    return self._take()
+                await turns().wait()
+                had_turn = True
+                continue
             if self._ended is not None:
                 raise self._ended
             self._reader = asyncio.get_running_loop().create_future()
@@ -105,9 +113,11 @@ class Inbox(PulledInput):
             self._release()
 
     def _take(self) -> bytes:
-        data = bytes(self._unread)
-        self._unread.clear()
-        self._make_room()
+        data = bytes(self._unread[:PIECE])
+        del self._unread[:PIECE]
+        self._cut = bool(self._unread)
+        if len(self._unread) <= self.capacity // 2:
+            self._make_room()
         return data
 
     def _release(self) -> None:

@@ -8,10 +8,9 @@ from functools import partial
 from starlette.types import Receive, Scope, Send
 
 from hubline._tasks import TaskOwner, wake_up
-from hubline.connection import ConnectionScope
+from hubline.connection import ConnectionScope, Transport
 from hubline.transports.departure import watched
 from hubline.transports.interrupt import Interrupt, Interrupted
-from hubline.transports.options import Transport
 from hubline.transports.outbox import joined
 from hubline.transports.pipe import Pipe, Serve, State
 from hubline.transports.posting import disconnected
@@ -90,6 +89,10 @@ class LongPollingTransport:
         self._poll: Poll | None = None
         self._application: asyncio.Task[None] | None = None
         pipe.carrier = self
+
+    @property
+    def ready(self) -> bool:
+        return self._poll is not None and not self._pipe.outbox.in_flight
 
     def wake(self) -> None:
         if self._poll is not None:

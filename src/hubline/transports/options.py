@@ -2,34 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Literal, TypeAlias, get_args
 
-from hubline.connection import AuthenticationRefresh
+from hubline.connection import AuthenticationRefresh, Transport
 from hubline.errors import ConfigurationError
-from hubline.wire.codec import TransferFormat
 
 OutboxPolicy = Literal["close", "drop_oldest", "latest"]
 RefreshCallback: TypeAlias = Callable[[AuthenticationRefresh], bool | Awaitable[bool]]
-
-
-_TEXT, _ALL = frozenset({TransferFormat.TEXT}), frozenset(TransferFormat)
-
-
-class Transport(Enum):
-    """A way to carry a connection; the values are those of the negotiate response, the order is the one offered."""
-
-    WEB_SOCKETS = "WebSockets"
-    """One socket for both directions; text and binary."""
-    SERVER_SENT_EVENTS = "ServerSentEvents"
-    """One long response to the client, and a POST for what it sends; text only."""
-    LONG_POLLING = "LongPolling"
-    """A GET for each batch of messages, and a POST for what the client sends; text and binary."""
-
-    @property
-    def transfer_formats(self) -> frozenset[TransferFormat]:
-        """What it can carry."""
-        return _TEXT if self is Transport.SERVER_SENT_EVENTS else _ALL
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,8 +63,12 @@ class TransportOptions:
     maximum_connections: int = 20_000
     """Open connections; beyond it new ones are answered 503. Ours."""
 
-    maximum_waiting: int = 1_000
-    """Negotiated connections that were not opened yet; beyond it negotiate answers 503. Ours."""
+    maximum_waiting: int = 20_000
+    """Negotiated connections that were not opened yet; beyond it negotiate answers 503. Ours.
+
+    As many as may be open: after a restart all clients come back at once, and negotiate before the first one connects.
+    One takes less than 2 KB.
+    """
 
     connections_per_user: int | None = None
     """Open connections of one user id; beyond it new ones are answered 429. Ours.
@@ -99,8 +82,11 @@ class TransportOptions:
     `None` is no cap: a whole company may come from one address, and all do while a proxy in front is not trusted.
     """
 
-    waiting_per_address: int | None = 100
-    """Of `maximum_waiting`, those that one address may take; beyond it negotiate answers 429. Ours."""
+    waiting_per_address: int | None = None
+    """Of `maximum_waiting`, those that one address may take; beyond it negotiate answers 429. Ours.
+
+    `None` is no cap, for the same reason: a whole company may come back at once from one address.
+    """
 
     close_on_token_expiry: bool = False
     """Whether a connection ends when its identity expires. Source: `…Options.CloseOnAuthenticationExpiration`."""
@@ -111,10 +97,12 @@ class TransportOptions:
     on_authentication_refresh: RefreshCallback | None = None
     """Asked before a refreshed identity counts; what is not true, and an exception, refuses it. Source: .NET 11."""
 
-    same_user: bool = False
-    """Whether polls, POSTs, DELETEs and refreshes of another user than the connection's are answered 403.
+    same_user: bool | Literal["signed_in"] = "signed_in"
+    """Whether polls, POSTs and DELETEs of another user than the connection's are answered 403. Ours.
 
-    Ours: in the original the connection token is proof enough, and another user is only logged.
+    `"signed_in"`: where both have a user id, and no authentication refresh may change it. `True`: also where one of
+    them has none, and for refreshes. `False`: never, as in the original, where the connection token is proof enough.
+    What is let through is logged.
     """
 
     def __post_init__(self) -> None:
@@ -129,6 +117,8 @@ class TransportOptions:
             found.append(f"`minimum_protocol_version` is 0 or 1, got {self.minimum_protocol_version!r}")
         if self.outbox_policy not in get_args(OutboxPolicy):
             found.append(f"`outbox_policy` is one of {list(get_args(OutboxPolicy))}, got {self.outbox_policy!r}")
+        if self.same_user not in (True, False, "signed_in"):
+            found.append(f"`same_user` is True, False or 'signed_in', got {self.same_user!r}")
         if self.on_authentication_refresh is not None and not self.authentication_refresh:
             found.append("`on_authentication_refresh` is never asked without `authentication_refresh=True`")
         optional = ("connections_per_user", "connections_per_address", "waiting_per_address")

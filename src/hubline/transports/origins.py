@@ -10,32 +10,56 @@ from starlette.types import ASGIApp
 from hubline.errors import ConfigurationError
 
 _ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
-"""What browsers send (RFC 6454, section 7), but for `null`."""
+"""What browsers send for pages of servers (RFC 6454, section 7)."""
 
-_PATTERN = re.compile(r"(https?)://([a-z0-9._*-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}|\*))?", re.IGNORECASE)
+_PATTERN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._*-]*|\[[0-9a-f:.]+\])(?::([0-9]{1,5}|\*))?", re.IGNORECASE)
+"""Those, with `*`, and the origins of apps and extensions (`capacitor://localhost`, `app://`)."""
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
+_NO_PAGES = ("ws", "wss", "ftp")
+"""Schemes that no page has, though somebody may write them."""
+
+_NULL = "null"
+"""What pages without an origin of their own send: in a sandbox, from a `data:` address, from a file."""
+
 _HEADERS = ("authorization", "content-type", "x-requested-with", "x-signalr-user-agent")
 """What official clients send (spec §1.6)."""
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A name (RFC 9110, section 5.6.2). `*` alone is every header."""
 
 
 class Origins:
     """The origin of the server itself, and those allowed besides.
 
     A pattern is an origin with `*` in place of a part of the host name or the port (`https://*.example.com`), or `*`
-    alone for every page. WebSockets are not covered by CORS, so the server has to check (cross-site hijacking).
+    alone for every page. Apps and extensions have schemes of their own (`capacitor://localhost`,
+    `chrome-extension://…`). `null` admits every page that has no origin, whoever wrote it. WebSockets are not covered
+    by CORS, so the server has to check (cross-site hijacking).
 
     The server's own origin is its `Host` header with the scheme of the request. Where that is `http`, a page of
     `https` is let in too: a proxy may have ended TLS without telling. Where it is `https`, a page of `http` is not,
     because whoever sits on the line can write into it.
     """
 
-    def __init__(self, allowed: Sequence[str] = ()) -> None:
-        """Raises ConfigurationError when one of them is no origin."""
-        if problems := [problem for origin in allowed if origin != "*" and (problem := _problem(origin))]:
+    def __init__(self, allowed: Sequence[str] = (), headers: Sequence[str] = ()) -> None:
+        """`headers` are those that pages of allowed origins may send besides those of the official clients.
+
+        Raises ConfigurationError when one of them is no origin, or no name of a header.
+        """
+        for name, given in (("allowed_origins", allowed), ("allowed_headers", headers)):
+            if isinstance(given, str):
+                raise ConfigurationError([f"{name} is a list, got the text {given!r}"])
+        problems = [problem for origin in allowed if origin != "*" and (problem := _problem(origin))]
+        problems += [
+            f"allowed_headers: {name!r} is no name of a header" for name in headers if not _HEADER.fullmatch(name)
+        ]
+        if headers and not allowed:
+            problems.append("allowed_headers is for pages of other origins: name them in allowed_origins")
+        if problems:
             raise ConfigurationError(problems)
-        self._allowed = tuple(allowed)
+        self._allowed, self._headers = tuple(allowed), tuple(headers)
         self._pattern = re.compile("|".join(map(_regex, allowed)) or r"(?!)")
 
     def admits(self, scope: Mapping[str, Any]) -> bool:
@@ -57,7 +81,7 @@ class Origins:
             allow_origin_regex=self._pattern.pattern,
             allow_credentials=True,
             allow_methods=("GET", "POST", "DELETE"),
-            allow_headers=_HEADERS,
+            allow_headers=(*_HEADERS, *self._headers),
         )
 
 
@@ -78,8 +102,11 @@ def _is_own(origin: str, scope: Mapping[str, Any]) -> bool:
 
 def _problem(origin: str) -> str:
     """What is wrong with an allowed origin, if anything."""
+    if origin == _NULL:
+        return ""
     found = _PATTERN.fullmatch(origin)
-    if found is None:
+    scheme = found[1].lower() if found is not None else ""
+    if found is None or scheme in _NO_PAGES or (scheme in _DEFAULT_PORTS and not found[2]):
         return f"allowed_origins: {origin!r} is no origin: write `https://host` or `https://host:port`, without a path"
     if found[2] != "*" and not re.fullmatch(r"[^*]*|.*\*\.[^*.][^*]*", found[2]):
         return (
@@ -94,10 +121,12 @@ def _regex(origin: str) -> str:
 
     A `*` matches labels of a host, or a port.
     """
-    if origin == "*":
-        return ".*"
+    if origin in ("*", _NULL):
+        return ".*" if origin == "*" else _NULL
     scheme, _, rest = origin.lower().partition("://")
-    rest = re.escape(rest.removesuffix(f":{_DEFAULT_PORTS[scheme]}"))
+    own = scheme in _DEFAULT_PORTS
+    rest = re.escape(rest.removesuffix(f":{_DEFAULT_PORTS[scheme]}") if own else rest)
     if rest.endswith(r":\*"):
         rest = rest.removesuffix(r":\*") + "(?::[0-9]+)?"
-    return f"{scheme}://" + rest.replace(r"\*", r"[a-z0-9.-]+")
+    regex = f"{re.escape(scheme)}://" + rest.replace(r"\*", r"[a-z0-9.-]+")
+    return regex if own else f"(?i:{regex})"  # Safari names its extensions in capitals

@@ -4,61 +4,38 @@
 meantime, so load itself makes the writes bigger.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
+from hubline.errors import SendTooLarge
+from hubline.transports.backlog import JOINED_WRITE, LOW_WATER, Backlog, OutboxStatistics, joined, key_of
 from hubline.transports.options import OutboxPolicy
-from hubline.wire.packet import Packet
+
+__all__ = ["HIGH_WATER", "JOINED_WRITE", "LOW_WATER", "Outbox", "OutboxStatistics", "joined"]
 
 HIGH_WATER = 65_536
 """Above this many bytes, whoever can wait should. The original's pipes pause there (`TransportMaxBufferSize`)."""
 
-LOW_WATER = 32_768
-"""Below this many bytes they go on; half of the above, as in the original."""
+MAXIMUM_MESSAGE = 16 * 1_048_576
+"""Bytes of one message, unless a hub says something else: `HubOptions.maximum_send_message_size`."""
 
-JOINED_WRITE = 65_536
-"""The most that is joined into one write. Ours: architecture §8."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxStatistics:
-    """`queued_bytes` and `peak_bytes` count the running write too; `queued_messages` does not."""
-
-    queued_bytes: int
-    queued_messages: int
-    peak_bytes: int
-    dropped_messages: int
-    written_bytes: int
-    written_messages: int
+BURST_MESSAGES = 10
+"""How many times `messages` there may be in a burst. Ours."""
 
 
-class Outbox:
+class Outbox(Backlog):
     """What waits for one peer, bounded in bytes and messages.
 
-    One consumer calls `take()`, writes, and says `sent()`. `wake` is called when a packet joins an empty queue, and
-    when there will be no more. `overflow` is called with the bytes queued when the policy is to end the connection.
+    `overflow` is called with the bytes queued when the policy is to end the connection; `burst` gives the number of the
+    burst that runs.
+
+    The policy judges who is *behind*: half of what may wait has waited since before this burst. For everybody else a
+    burst, and for all a message that is larger than the whole capacity, is *spared*: the capacity counts what comes on
+    top. What always holds is the capacity and one message of the maximum size together.
     """
 
     __slots__ = (
-        "_buffered",
-        "_capacity",
-        "_dropped",
-        "_high",
-        "_limit",
-        "_messages",
-        "_newest",
-        "_overflow",
-        "_peak",
-        "_policy",
-        "_queue",
-        "_room",
-        "_written",
-        "finished",
-        "in_flight",
-        "size",
-        "taken",
-        "wake",
+        *("_burst", "_careless", "_half", "_half_messages", "_high", "_limit", "_maximum", "_messages", "_noted"),
+        *("_overflow", "_policy", "_since", "_spared", "_spared_messages"),
     )
 
     def __init__(
@@ -69,39 +46,25 @@ class Outbox:
         policy: OutboxPolicy,
         wake: Callable[[], None],
         overflow: Callable[[int], None],
+        burst: Callable[[], int],
     ) -> None:
-        self.size = 0
-        """Bytes queued, and bytes of a write that has not returned; `queued_bytes` knows more behind a `buffer`."""
-        self.finished = False
-        """No packet will be added any more."""
-        self.taken = 0
-        """Messages so far; with `writing`, it tells how long a write takes without asking a clock each time."""
-        self._queue: list[bytes] = []
-        self._newest: dict[str | None, bytes] = {}
-        self._limit = capacity
-        self._capacity = capacity if policy != "latest" else -1  # -1 sends every put down the slow way
+        super().__init__(wake)
+        self._policy, self._overflow, self._burst = policy, overflow, burst
+        self._limit, self._messages, self._maximum = capacity, messages, MAXIMUM_MESSAGE
         self._high = HIGH_WATER
-        self._buffered: Callable[[], int] | None = None
-        self._messages = messages
-        self._policy = policy
-        self.wake = wake
-        self._overflow = overflow
-        self._room: asyncio.Event | None = None
-        self.in_flight = 0
-        """Bytes of a write that has not returned."""
-        self._peak = self._dropped = self._written = 0
+        self._half, self._half_messages = capacity // 2, messages // 2
+        """More than that much matters, so it is noted since when. Who can wait does so long before."""
+        self._careless = min(self._half, MAXIMUM_MESSAGE) if policy != "latest" else -1
+        """`put` looks no further while so much is queued; -1 sends every put down the slow way."""
+        self._since = self._noted = 0
+        """In which burst more than half was queued, and up to which byte of all that were ever queued."""
+        self._spared = self._spared_messages = 0
+        """Up to which byte and which message of all that were ever queued the policy does not judge."""
 
-    def __len__(self) -> int:
-        return len(self._queue)
-
-    @property
-    def writing(self) -> bool:
-        return self.in_flight > 0
-
-    @property
-    def queued_bytes(self) -> int:
-        """Bytes that have not reached the kernel, as far as it is known."""
-        return self.size if self._buffered is None else self.size - self.in_flight + self._buffered()
+    def limit_message(self, maximum: int) -> None:
+        """Refuse messages of more than `maximum` bytes."""
+        self._maximum = maximum
+        self._careless = min(self._careless, maximum)
 
     def count_buffer(self, buffered: Callable[[], int], limit: int) -> None:
         """Count what a transport buffers: `buffered()` bytes, and at most `limit` of them when `sent()` is said.
@@ -110,13 +73,18 @@ class Outbox:
         """
         self._buffered = buffered
         self._high -= limit
-        self._capacity = max(self._capacity - limit, -1)
+        self._half -= limit
+        self._careless = max(self._careless - limit, -1)
 
     def put(self, packet: bytes) -> bool:
-        """Queue a packet. False when more than the high-water mark is queued, or one was dropped, this or another."""
+        """Queue a packet. False when more than the high-water mark is queued, or one was dropped, this or another.
+
+        Raises:
+            SendTooLarge: it exceeds the maximum; nothing has happened.
+        """
         queue = self._queue
         size = self.size + len(packet)
-        if size > self._capacity or len(queue) >= self._messages:
+        if size > self._careless or len(queue) >= self._half_messages:
             return self._put_with_policy(packet)
         if not queue:
             self.wake()
@@ -127,26 +95,85 @@ class Outbox:
     def _put_with_policy(self, packet: bytes) -> bool:
         if self.finished:
             return False
-        key = _key_of(packet) if self._policy == "latest" else None
+        size = len(packet)
+        if size > self._maximum:
+            raise SendTooLarge(size, limit=self._maximum)
+        key = key_of(packet) if self._policy == "latest" else None
         if key is not None and key in self._newest:
             self._replace(key, packet)
             return self.size <= self._high
-        dropped = self._dropped
-        if self._policy == "drop_oldest":
-            self._make_room(packet)
-        size = self.queued_bytes + len(packet)
-        if size > self._limit or len(self._queue) >= self._messages:
+        total, dropped = self.size + size, self._dropped
+        if (total > self._half or len(self._queue) >= self._half_messages) and self._written >= self._noted:
+            self._since, self._noted = self._burst(), self._written + total  # all that was noted before has left
+        if not self._has_room(size) and not self._make_room(size):
             self._dropped += 1
             if self._policy != "drop_oldest":
-                self._overflow(size - len(packet))
+                self._overflow(self.queued_bytes)
             return False
         if key is not None:
             self._newest[key] = packet
         if not self._queue:
             self.wake()
         self._queue.append(packet)
-        self.size += len(packet)
+        self.size += size
         return self.size <= self._high and self._dropped == dropped
+
+    def _behind(self) -> bool:
+        return self._written < self._noted and self._since != self._burst()
+
+    def _has_room(self, size: int) -> bool:
+        """Whether a packet fits: into the capacity, because it is spared, or on top of what is spared."""
+        queued, waiting = self.queued_bytes, len(self._queue) + 1
+        total = queued + size
+        if total <= self._limit and waiting <= self._messages:
+            return True
+        limit, messages = self._burst_bounds
+        if total <= limit and waiting <= messages and (size > self._limit or not self._behind()):
+            self._spared = self._written + self.size + size
+            self._spared_messages = self.taken + waiting
+            return True
+        limit, messages = self._bounds(queued)
+        return total <= limit and waiting <= messages
+
+    @property
+    def _burst_bounds(self) -> tuple[int, int]:
+        """How many bytes and messages there may be at all."""
+        return self._limit + self._maximum, BURST_MESSAGES * self._messages
+
+    def _bounds(self, queued: int) -> tuple[int, int]:
+        """How many bytes and messages there may be when nothing more is spared and `queued` bytes are queued.
+
+        Of who is behind, `drop_oldest` spares only what it cannot drop.
+        """
+        spared = max(self._spared - self._written_but(queued), 0)
+        spared_messages = max(self._spared_messages - self.taken, 0)
+        if self._policy == "drop_oldest" and (spared or spared_messages) and self._behind():
+            spared, spared_messages = min(spared, self._running(queued)), 0
+        most, most_messages = self._burst_bounds
+        return min(self._limit + spared, most), min(self._messages + spared_messages, most_messages)
+
+    def _running(self, queued: int) -> int:
+        """Those of `queued` bytes that are being written."""
+        return queued - self.size + self.in_flight
+
+    def _make_room(self, size: int) -> bool:
+        """Drop from the front until so many bytes fit, if that is the policy and of any use."""
+        queue, queued = self._queue, self.queued_bytes
+        limit, messages = self._bounds(queued) if self._behind() else self._burst_bounds
+        if self._policy != "drop_oldest" or self._running(queued) + size > limit:
+            return False
+        self._note_peak()
+        number = max(0, len(queue) - messages + 1)
+        dropped = sum(map(len, queue[:number]))
+        while number < len(queue) and queued - dropped + size > limit:
+            dropped += len(queue[number])
+            number += 1
+        del queue[:number]
+        self.size -= dropped
+        self._dropped += number
+        self._spared -= dropped
+        self._spared_messages -= number
+        return True
 
     def _replace(self, key: str, packet: bytes) -> None:
         """Keep the place in the queue of what is replaced: a key that changes all the time must not starve."""
@@ -154,121 +181,18 @@ class Outbox:
         self._newest[key] = packet
         self._dropped += 1
 
-    def _make_room(self, packet: bytes) -> None:
-        """Drop from the front until `packet` fits. What is being written cannot be dropped."""
-        self._note_peak()
-        queue, size = self._queue, self.queued_bytes + len(packet)
-        if size - self._limit > self.size - self.in_flight:
-            return  # it would not fit into an empty queue either
-        number = max(0, len(queue) - self._messages + 1)
-        size -= sum(map(len, queue[:number]))
-        while number < len(queue) and size > self._limit:
-            size -= len(queue[number])
-            number += 1
-        self.size -= sum(map(len, queue[:number]))
-        self._dropped += number
-        del queue[:number]
-
-    def take(self, limit: int | None = JOINED_WRITE) -> list[bytes]:
-        """Everything queued, up to `limit` bytes; a larger packet comes alone. Empty when there is nothing.
-
-        What is taken counts until `sent()`. It must not be called again before that.
-        """
-        size = self.size
-        taken = self._queue
-        if self._newest or (limit is not None and size > limit):
-            taken, size = self._take_some(limit)
-        else:
-            self._queue = []
-        self.in_flight = size
-        self.taken += len(taken)
-        return taken
-
-    def _take_some(self, limit: int | None) -> tuple[list[bytes], int]:
-        """The first packets, `limit` bytes of them, each with the newest of its key in its place; and their size."""
-        queue, newest = self._queue, self._newest
-        size = number = 0
-        for packet in queue:
-            key = _key_of(packet) if newest else None
-            if key is not None:
-                packet = queue[number] = newest[key]
-            if number and limit is not None and size + len(packet) > limit:
-                break
-            size += len(packet)
-            number += 1
-        taken = queue[:number]
-        del queue[:number]
-        if newest:
-            for packet in taken:
-                newest.pop(_key_of(packet), None)
-        return taken, size
-
-    def sent(self) -> None:
-        """The last `take()` has left."""
-        if self.size > self._peak:  # `_note_peak()`, without the call
-            self._peak = self.size
-        self._written += self.in_flight
-        self.size -= self.in_flight
-        self.in_flight = 0
-        if self._room is not None and self.size < LOW_WATER:
-            self._room.set()
-            self._room = None
-
-    async def drain(self) -> None:
-        """Wait until less than the low-water mark is queued, or the connection ended. Cancelling it loses nothing."""
-        if self.finished or self.size < LOW_WATER:
-            await asyncio.sleep(0)  # a producer that never waits must not hold the loop
-            return
-        if self._room is None:
-            self._room = asyncio.Event()
-        await self._room.wait()
-
     def finish(self) -> None:
-        """Take no more packets; those that wait are still to be written."""
-        if self.finished:
-            return
-        self.finished = True
-        self._capacity = -1
-        if self._room is not None:
-            self._room.set()
-            self._room = None
-        self.wake()
-
-    def close(self) -> None:
-        """Take no more packets and forget those that wait."""
-        self._note_peak()
-        self._dropped += len(self._queue)
-        self._queue.clear()
-        self._newest.clear()
-        self.size = self.in_flight
-        self.finish()
+        self._careless = -1
+        super().finish()
 
     def release(self) -> None:
         """Let go of everybody who was told something. Nothing is queued any more."""
         self.wake, self._overflow, self._buffered = _nobody, _nobody, None
-
-    def _note_peak(self) -> None:
-        """Called before the size can shrink, so that `put` need not."""
-        self._peak = max(self._peak, self.size)
-
-    def statistics(self) -> OutboxStatistics:
-        queued = self.queued_bytes
-        return OutboxStatistics(
-            queued_bytes=queued,
-            queued_messages=len(self._queue),
-            peak_bytes=max(self._peak, queued),
-            dropped_messages=self._dropped,
-            written_bytes=self._written,
-            written_messages=self.taken,
-        )
+        self._burst = _no_burst
 
 
 def _nobody(*_: object) -> None: ...
 
 
-def _key_of(packet: bytes) -> str | None:
-    return packet.key if isinstance(packet, Packet) else None
-
-
-joined: Callable[[Sequence[bytes]], bytes] = b"".join
-"""One payload of whole messages."""
+def _no_burst() -> int:
+    return 0

@@ -8,17 +8,21 @@ from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
 from typing import Any, Protocol, TypeAlias
 
+from hubline._bursts import bursts_of
 from hubline._clock import Clock
-from hubline.connection import ConnectionScope, Feed, Heartbeat, TransportConnection
+from hubline.connection import ConnectionScope, Feed, Heartbeat, Transport, TransportConnection
 from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
 from hubline.transports.inbox import Inbox
-from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import Outbox
 from hubline.wire.codec import TransferFormat
 
 logger = logging.getLogger("hubline.transports")
 
 Serve: TypeAlias = Callable[[TransportConnection], Awaitable[None]]
+
+
+_MIB = 1_048_576
 
 
 class State(Enum):
@@ -51,6 +55,10 @@ class Input(Protocol):
 class Carrier(Protocol):
     """What a transport does about events of the connection it carries. Neither waits nor raises."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether the peer is offered what is queued at the next turn of the loop, if there is something."""
+
     def wake(self) -> None:
         """Output is about to be queued on an empty outbox, or there will be none any more."""
 
@@ -60,6 +68,8 @@ class Carrier(Protocol):
 
 class NoCarrier:
     """The carrier of a connection that was negotiated and not opened yet, or is not carried any more."""
+
+    ready = False
 
     def wake(self) -> None: ...
 
@@ -79,6 +89,7 @@ class Pipe:
         "_refreshes",
         "_scope",
         "_write_seen",
+        "carried_by",
         "carrier",
         "clock",
         "drain",
@@ -93,7 +104,6 @@ class Pipe:
         "terminated",
         "token",
         "transfer_format",
-        "transport",
         "write",
     )
 
@@ -103,7 +113,8 @@ class Pipe:
         self.options = options
         self.clock = clock
         self.state = State.WAITING
-        self.transport: Transport | None = None
+        self.carried_by: Transport | None = None
+        """`None` until a request opens the connection."""
         self.terminated = False
         self.expired = False
         self.quiet_until = 0.0
@@ -117,6 +128,7 @@ class Pipe:
             policy=options.outbox_policy,
             wake=self._wake,
             overflow=self._overflow,
+            burst=self._burst,
         )
         self.write: Callable[[bytes], bool] = self.outbox.put
         self.drain = self.outbox.drain
@@ -126,7 +138,7 @@ class Pipe:
         self._refreshes: list[Callable[[], None]] = []
         self._refresh_lock: asyncio.Lock | None = None
         self._deadline: tuple[float, Callable[[], None]] | None = None
-        self._write_seen = (0, 0.0)
+        self._write_seen = (0, 0, 0.0)
 
     # What a hub sees
 
@@ -136,19 +148,30 @@ class Pipe:
         return self._scope
 
     @property
+    def transport(self) -> Transport:
+        assert self.carried_by is not None, "nobody sees a connection before a transport carries it"
+        return self.carried_by
+
+    @property
     def transfer_formats(self) -> frozenset[TransferFormat]:
-        return self.transport.transfer_formats if self.transport is not None else frozenset()
+        return self.carried_by.transfer_formats if self.carried_by is not None else frozenset()
 
     @property
     def has_inherent_keep_alive(self) -> bool:
-        return self.transport is Transport.LONG_POLLING
+        return self.carried_by is Transport.LONG_POLLING
 
     @property
     def lost(self) -> bool:
         return self.state is State.ENDED
 
-    def use(self, transfer_format: TransferFormat) -> None:
+    @property
+    def unoffered(self) -> bool:
+        return len(self.outbox) > 0 and self.carrier.ready
+
+    def use(self, transfer_format: TransferFormat, *, maximum_message: int | None = None) -> None:
         self.transfer_format = transfer_format
+        if maximum_message is not None:
+            self.outbox.limit_message(maximum_message)
 
     def on_heartbeat(self, callback: Heartbeat) -> None:
         self._heartbeats.append(callback)
@@ -183,7 +206,7 @@ class Pipe:
 
     def carry(self, transport: Transport, scope: ConnectionScope) -> None:
         """A request of this transport carries the connection from now on."""
-        self.transport = transport
+        self.carried_by = scope.transport = transport
         self.state = State.ACTIVE
         self._deadline = None
         if self._scope is None:
@@ -275,11 +298,16 @@ class Pipe:
             self.quiet_until = self._deadline[0]
 
     def _check_write(self, now: float) -> None:
-        number, since = self._write_seen
-        if number != self.outbox.taken:
-            self._write_seen = (self.outbox.taken, now)
-        elif now - since >= self.options.send_timeout:
-            self.abort(SendTimeout(self.id, timeout=self.options.send_timeout))
+        """One that goes on is no slow one. Where that cannot be seen, each MiB of it has the time of a write."""
+        outbox = self.outbox
+        number, written, since = self._write_seen
+        timeout = self.options.send_timeout
+        if not outbox.shows_progress:
+            timeout *= max(outbox.in_flight / _MIB, 1.0)
+        if number != outbox.taken or written != outbox.written:
+            self._write_seen = (outbox.taken, outbox.written, now)
+        elif now - since >= timeout:
+            self.abort(SendTimeout(self.id, timeout=timeout))
 
     def _check_expiry(self) -> None:
         identity = self._scope.identity if self._scope is not None else None
@@ -289,6 +317,9 @@ class Pipe:
 
     def _wake(self) -> None:
         self.carrier.wake()
+
+    def _burst(self) -> int:
+        return bursts_of(asyncio.get_running_loop()).begin()
 
     def _overflow(self, queued: int) -> None:
         self.abort(SlowConsumerError(self.id, queued=queued, capacity=self.options.outbox_capacity))

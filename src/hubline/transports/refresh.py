@@ -47,7 +47,7 @@ async def answer_refresh(
         return _json(401, {"error": "invalid_token"})
     if pipe.state is State.WAITING:
         return _refreshed(scope.identity)  # the request that opens the connection will say who it is
-    if options.same_user and pipe.scope.user_id != scope.user_id:
+    if options.same_user is True and pipe.scope.user_id != scope.user_id:
         return rejected()
     if not await refresh(pipe, scope):
         return rejected()

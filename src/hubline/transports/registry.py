@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner
-from hubline.connection import ConnectionScope
+from hubline.connection import ConnectionScope, Transport
 from hubline.errors import ConnectionClosed
 from hubline.transports.caps import Caps, NoRoom, Place
 from hubline.transports.frames import Flusher
-from hubline.transports.options import Transport, TransportOptions
+from hubline.transports.options import TransportOptions
 from hubline.transports.pipe import Pipe, State
 
 logger = logging.getLogger("hubline.transports")
@@ -158,7 +158,7 @@ class ConnectionRegistry:
         if entry is None:
             return
         self.caps.leave(entry.place)
-        if pipe.transport is None:
+        if pipe.carried_by is None:
             self._waiting -= 1
         pipe.abort()
         outbox = pipe.outbox.statistics()
@@ -187,7 +187,7 @@ class ConnectionRegistry:
         """
         self.draining = True
         for pipe in self:
-            if pipe.transport is None:
+            if pipe.carried_by is None:
                 self.remove(pipe)
             elif pipe.state is State.BROKEN_OFF:
                 pipe.leave()

@@ -43,6 +43,10 @@ class ServerSentEventsTransport:
         self._writer = Writer(pipe.outbox, self._write, tasks=tasks, failed=lambda _: pipe.leave())
         pipe.carrier = self
 
+    @property
+    def ready(self) -> bool:
+        return self._writer.ready
+
     def wake(self) -> None:
         self._writer.wake()
 

@@ -4,7 +4,6 @@ Incoming frame types and boundaries mean nothing (behaviour §2.2): payloads are
 WebSocket message holds one or more whole hub messages.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,10 +12,11 @@ from starlette.types import Message, Receive, Send
 
 from hubline._tasks import TaskOwner
 from hubline.errors import ConnectionClosed
-from hubline.transports.frames import PIECE, Flusher, FrameChannel, FrameInput, FrameWriter
+from hubline.transports.frames import Flusher, FrameChannel, FrameInput, FrameWriter
 from hubline.transports.inbox import PulledInput
 from hubline.transports.interrupt import Interrupt, Interrupted
 from hubline.transports.pipe import Pipe, Serve
+from hubline.transports.turns import PIECE, turns
 from hubline.transports.writer import Writer
 from hubline.wire.codec import TransferFormat
 
@@ -25,13 +25,20 @@ logger = logging.getLogger("hubline.transports")
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
 
+CLOSE_EXTENSION = "hubline.close"
+"""In the extensions of a scope: `{"answer_normally": f}`. After `f()` the server answers a peer's close with 1000.
+
+Servers echo what the peer said. The original answers 1000 whatever that was, and `@aspnet/signalr` 1.0 takes any other
+answer to a `stop()` for an error. The frame channel does it in any case; a WebSocket that is not ours keeps its echo.
+"""
+
 _NOTHING = memoryview(b"")
 
 
 class WebSocketInput(PulledInput):
     """What the peer sends, straight from the ASGI server: no task, no queue and no copy of ours in between.
 
-    Only a message larger than `PIECE` is cut up; between its pieces others have their turn.
+    Only a message larger than `PIECE` is cut up, and its pieces wait for their turn.
     """
 
     __slots__ = ("_error", "_interrupt", "_left", "_receive", "_rest")
@@ -44,10 +51,11 @@ class WebSocketInput(PulledInput):
         self._rest = _NOTHING
 
     async def get(self) -> bytes:
-        if self._rest:
-            await asyncio.sleep(0)
         while self._error is None:
             if self._rest:
+                await turns().wait()
+                if self._error is not None:
+                    break
                 piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
                 return bytes(piece)
             try:
@@ -96,6 +104,9 @@ class WebSocketTransport:
         self._peer_is_here = True
         self._writer: Writer | FrameWriter
         if channel is None:
+            offer = (pipe.scope.raw.get("extensions") or {}).get(CLOSE_EXTENSION)
+            if offer:
+                offer["answer_normally"]()
             pipe.input = WebSocketInput(receive, self._peer_left)
             self._writer = Writer(pipe.outbox, self._write, tasks=tasks, failed=self._failed)
         else:
@@ -103,6 +114,10 @@ class WebSocketTransport:
             self._writer = writer = FrameWriter(pipe, channel, flusher)
             channel.take(reader, writer)
         pipe.carrier = self
+
+    @property
+    def ready(self) -> bool:
+        return self._writer.ready
 
     def wake(self) -> None:
         self._writer.wake()

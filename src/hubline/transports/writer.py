@@ -30,6 +30,10 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self._parked: asyncio.Future[None] | None = None
 
+    @property
+    def ready(self) -> bool:
+        return not self._outbox.in_flight
+
     def wake(self) -> None:
         """There is something to write, or there will be nothing any more."""
         if self._task is None:

@@ -5,16 +5,20 @@ a running server. Where it is laxer than JSON (it ignores text behind a message)
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from decimal import Decimal
+from enum import Enum
 from typing import Any, TypeVar
 
-from msgspec import UNSET, DecodeError, Raw
+from msgspec import UNSET, DecodeError, Raw, Struct, inspect, to_builtins
 from msgspec.json import Decoder, Encoder
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from hubline.errors import RemoteProtocolError
 from hubline.wire.codec import Splitter, TransferFormat
+from hubline.wire.foreign import attribute_names
 from hubline.wire.framing import RECORD_SEPARATOR, RecordSplitter
+from hubline.wire.incoming import holds
 from hubline.wire.json_faults import refuse, repair
 from hubline.wire.messages import (
     Ack,
@@ -27,13 +31,18 @@ from hubline.wire.messages import (
     StreamInvocation,
     StreamItem,
 )
-from hubline.wire.names import OutgoingNames, camel_case
+from hubline.wire.names import PLAIN, FieldNames, OutgoingNames, Write, as_written, camel_case
 from hubline.wire.reading import read_custom, value_reader
 
 T = TypeVar("T")
 
 MAXIMUM_DEPTH = 64
 """Nested objects and arrays, the message itself included. Source: `JsonReaderOptions.MaxDepth`; measured."""
+
+_exactly = Decoder(float_hook=Decimal).decode
+
+_any_value = Decoder(Raw).decode
+_NO_DECIMALS = PLAIN - {Decimal}
 
 _WITHOUT_ID = frozenset((Ping, Close, Ack, Sequence))
 
@@ -49,9 +58,14 @@ class JsonCodec:
     name = "json"
     transfer_format = TransferFormat.TEXT
 
-    def __init__(self) -> None:
-        self._named = OutgoingNames(camel_case, pydantic_mode="json", special={})
-        self._encode = Encoder(enc_hook=self._named.unknown, decimal_format="number").encode
+    def __init__(self, *, field_names: FieldNames = "by_codec") -> None:
+        self._named = OutgoingNames(
+            camel_case if field_names == "by_codec" else as_written,
+            pydantic_mode="json",
+            special={Decimal: _number, Raw: _checked},
+            left_alone=self._left_alone,
+        )
+        self._encode = Encoder(enc_hook=self._named.unknown, decimal_format="string").encode
         self._decode = Decoder(Message).decode
 
     def splitter(self, limit: int | None) -> Splitter:
@@ -95,6 +109,61 @@ class JsonCodec:
 
     def reader(self, kind: type[T]) -> Callable[[Raw], T]:
         return value_reader(kind, decoder=_decoder, rename=camel_case, text_keys=True)
+
+    def _left_alone(self, kind: type[Struct]) -> Write | None:
+        """How to write a Struct that keeps its names: as it is, unless a Decimal is in it."""
+        names = [each.name for each in fields(kind) if holds(each.type, inspect.DecimalType, inspect.AnyType)]
+        if not names:
+            return None
+        named = self._named
+
+        def write(value: Any) -> Any:
+            if not _decimal_in([getattr(value, name) for name in names]):
+                return value
+            return named(to_builtins(value, builtin_types=(Decimal,), enc_hook=self._unknown_inside))
+
+        return write
+
+    def _unknown_inside(self, value: Any) -> Any:
+        """What `to_builtins` cannot convert; encoded JSON keeps every digit of its numbers."""
+        return _exactly(value) if isinstance(value, Raw) else self._named.unknown(value)
+
+
+def _decimal_in(values: Iterable[Any]) -> bool:
+    """Whether a Decimal is among these values or in one of them, other than as a key of a dict."""
+    if _NO_DECIMALS.issuperset(map(type, values)):
+        return False
+    open_ones = [value for value in values if type(value) not in _NO_DECIMALS]
+    return any([type(value) is Decimal or _decimal_in(_parts(value)) for value in open_ones])
+
+
+def _parts(value: Any) -> Collection[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, list | tuple | set | frozenset):
+        return value
+    if isinstance(value, Enum):
+        return (value.value,)
+    names = value.__struct_fields__ if isinstance(value, Struct) else attribute_names(type(value))
+    return [getattr(value, name) for name in names]
+
+
+def _checked(value: Raw) -> Raw:
+    """What the application has encoded itself. A mistake there would cost every client its connection."""
+    try:
+        _any_value(value)
+        str(memoryview(value), "utf-8")
+    except DecodeError as error:
+        raise ValueError(f"a Raw holds no JSON value: {error}") from error
+    return value
+
+
+def _number(value: Decimal) -> Raw | None:
+    """A Decimal as a number with all its digits. What is none is null, as of floats: JSON has no word for it.
+
+    The encoder itself writes texts, so that one which nobody has looked at, as a key, is valid JSON in any case.
+    """
+    return Raw(str(value)) if value.is_finite() else None
 
 
 def _decoder(kind: Any) -> Callable[[Raw], Any]:

@@ -12,9 +12,10 @@ from msgspec.structs import asdict
 
 from hubline.errors import RemoteProtocolError
 
-_LARGEST_TYPE = 2**31 - 1
 _KNOWN_TYPES = range(1, 10)
 _TOKENS = {'"': "String", "[": "Array", "n": "Null", "t": "True", "f": "False"}
+
+_INTEGER = re.compile(rb"-?[0-9]+")
 
 _ESCAPES = re.compile(
     rb"""\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}   # a pair
@@ -107,15 +108,16 @@ def _properties(payload: bytes, cause: Exception) -> _Properties:
 
 
 def _type_of(raw: Raw | UnsetType, cause: Exception) -> int:
+    """The type, or 0 for any that is unknown. An integer of any size is a type, as MessagePack's are."""
     if raw is UNSET:
         raise RemoteProtocolError("Missing required property 'type'.") from cause
-    if not _fits(raw, int | float, cause):
+    text = bytes(raw)
+    if text[0] not in b"-0123456789":
         raise RemoteProtocolError("Expected 'type' to be of type Number.") from cause
-    kind = decode(raw)
-    if not isinstance(kind, int) or not -_LARGEST_TYPE <= kind <= _LARGEST_TYPE:
-        text = "Either the JSON value is not in a supported format, or is out of bounds for an Int32."
-        raise RemoteProtocolError(text) from cause
-    return kind
+    if _INTEGER.fullmatch(text) is None:
+        refusal = "Either the JSON value is not in a supported format, or is out of bounds for an Int32."
+        raise RemoteProtocolError(refusal) from cause
+    return int(text) if len(text) == 1 else 0  # what has more digits is unknown, however many they are
 
 
 def _fits(raw: Raw | UnsetType, form: Any, cause: Exception) -> bool:

@@ -25,11 +25,14 @@ from hubline.wire.messages import (
     StreamInvocation,
     StreamItem,
 )
+from hubline.wire.moments import within_the_last_second
 from hubline.wire.msgpack_forms import ERROR, NOTHING, RESULT, Form, refuse
-from hubline.wire.names import OutgoingNames, pascal_case
+from hubline.wire.names import FieldNames, OutgoingNames, as_written, pascal_case
 from hubline.wire.reading import read_custom, value_reader
 
 T = TypeVar("T")
+
+_any_value = Decoder(Raw).decode
 
 
 class MessagePackCodec:
@@ -38,8 +41,9 @@ class MessagePackCodec:
     name = "messagepack"
     transfer_format = TransferFormat.BINARY
 
-    def __init__(self) -> None:
-        self._named = OutgoingNames(pascal_case, pydantic_mode="python", special={datetime: _with_zone})
+    def __init__(self, *, field_names: FieldNames = "by_codec") -> None:
+        rename = pascal_case if field_names == "by_codec" else as_written
+        self._named = OutgoingNames(rename, pydantic_mode="python", special={datetime: _with_zone, Raw: _checked})
         self._encode = Encoder(enc_hook=self._named.unknown).encode
         self._decode = Decoder(Form).decode
 
@@ -63,7 +67,7 @@ class MessagePackCodec:
         return form.message()
 
     def reader(self, kind: type[T]) -> Callable[[Raw], T]:
-        return value_reader(kind, decoder=_decoder, rename=pascal_case, text_keys=False)
+        return value_reader(kind, decoder=_decoder, rename=pascal_case, text_keys=False, mend=_mend)
 
     def _form(self, message: Message) -> tuple[Any, ...]:
         """The items of the array; integers become as short as they can."""
@@ -101,6 +105,19 @@ class MessagePackCodec:
 
 def _decoder(kind: Any) -> Callable[[Raw], Any]:
     return Decoder(kind, dec_hook=read_custom).decode
+
+
+def _mend(raw: Raw) -> Raw:
+    return Raw(within_the_last_second(bytes(raw)))
+
+
+def _checked(value: Raw) -> Raw:
+    """What the application has encoded itself. A mistake there would cost every client its connection."""
+    try:
+        _any_value(value)
+    except DecodeError as error:
+        raise ValueError(f"a Raw holds no MessagePack value: {error}") from error
+    return value
 
 
 def _with_zone(moment: datetime) -> datetime:

@@ -172,7 +172,6 @@ class _Unknown(Struct, array_like=True):
 
 
 _KNOWN_TYPES = range(1, 10)
-_LARGEST_TYPE = 2**31 - 1
 
 
 def refuse(payload: bytes, cause: Exception) -> None:
@@ -183,7 +182,5 @@ def refuse(payload: bytes, cause: Exception) -> None:
         raise RemoteProtocolError("Reading 'messageType' as Int32 failed.") from cause
     except (DecodeError, UnicodeDecodeError, RecursionError):
         raise RemoteProtocolError(f"Reading the message failed: {cause}") from cause
-    if not -_LARGEST_TYPE <= kind <= _LARGEST_TYPE:
-        raise RemoteProtocolError("Reading 'messageType' as Int32 failed.") from cause
     if kind in _KNOWN_TYPES:
         raise RemoteProtocolError(f"Reading the message failed: {cause}") from cause

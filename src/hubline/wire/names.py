@@ -1,26 +1,36 @@
 """Names of fields: `first_name` in Python, `firstName` in JSON, `FirstName` in MessagePack.
 
 Those are the defaults of the original for objects: `JsonSerializerOptions.Web` and MessagePack's contractless resolver.
-Renamed are the fields of dataclasses and of msgspec Structs that say nothing of their form themselves. A Struct with a
-`rename`, a tag or `array_like` is left alone with everything in it; keys of dicts and TypedDicts are data; Pydantic
-models go by their aliases. Names are read without regard to case, as System.Text.Json does here.
+Renamed are the fields of dataclasses, of attrs' classes and of msgspec Structs that say nothing of their form
+themselves. A Struct with a `rename`, a tag or `array_like` is left alone with everything in it; keys of dicts and
+TypedDicts are data; Pydantic models go by their aliases, and so does a field of a Pydantic dataclass that has one.
+`HubOptions(field_names="as_written")` writes the names of Python. Names are read without regard to case, as
+System.Text.Json does here.
 
 Values without such objects pay next to nothing: a look at their type.
 """
 
-import dataclasses
-import sys
+from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from enum import Enum
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from msgspec import UNSET, Raw, Struct, UnsetType, defstruct, field
 from msgspec.structs import FieldInfo, fields
 
+from hubline.wire.foreign import attribute_names, is_attrs, is_pydantic_dataclass, is_pydantic_model, pydantic_adapter
+
 Write: TypeAlias = Callable[[Any], Any]
+
+FieldNames: TypeAlias = Literal["by_codec", "as_written"]
+
+MAXIMUM_KNOWN = 512
+"""Types whose writers are kept: a class may be made for each call, and its writer costs up to 10 KB. Ours."""
 
 PLAIN: frozenset[type] = frozenset(
     (
@@ -56,17 +66,19 @@ def pascal_case(name: str) -> str:
     return camel[:1].upper() + camel[1:]
 
 
-def is_pydantic_model(kind: Any) -> bool:
-    """Whether `kind` is a Pydantic model; Pydantic itself is never imported for that."""
-    pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and isinstance(kind, type) and issubclass(kind, pydantic.BaseModel)
-
-
 class OutgoingNames:
     """Replaces objects by ones whose fields have the names of the wire, wherever they are in a value."""
 
-    def __init__(self, rename: Callable[[str], str], *, pydantic_mode: str, special: Mapping[type, Write]) -> None:
-        self._rename = rename
+    def __init__(
+        self,
+        rename: Callable[[str], str],
+        *,
+        pydantic_mode: str,
+        special: Mapping[type, Write],
+        left_alone: Callable[[type[Struct]], Write | None] = lambda kind: None,
+    ) -> None:
+        """`special` writes types of its own; `left_alone`, Structs whose names are not touched."""
+        self._rename, self._left_alone = rename, left_alone
         self._pydantic_mode = pydantic_mode
         self.plain = PLAIN - special.keys()
         """Types whose values need nothing; to ask here saves the call."""
@@ -78,6 +90,7 @@ class OutgoingNames:
             dict: self._dict,
             **special,
         }
+        self._learnt: deque[type] = deque()
 
     def __call__(self, value: Any) -> Any:
         """The value to encode: `value` itself unless there is something to rename."""
@@ -86,7 +99,7 @@ class OutgoingNames:
             return value
         write = self._writers.get(kind)
         if write is None:
-            write = self._writers[kind] = self._writer(kind)
+            write = self._learn(kind)
         return write(value)
 
     def each(self, values: Any) -> Any:
@@ -108,11 +121,23 @@ class OutgoingNames:
             return values
         return {key: self(value) for key, value in values.items()}
 
+    def _learn(self, kind: type) -> Write:
+        write = self._writer(kind)
+        if len(self._learnt) >= MAXIMUM_KNOWN:
+            self._writers.pop(self._learnt.popleft(), None)
+        self._learnt.append(kind)
+        self._writers[kind] = write
+        return write
+
     def _writer(self, kind: type) -> Write:
         if is_pydantic_model(kind):
             return lambda model: self(model.model_dump(mode=self._pydantic_mode, by_alias=True))
-        if dataclasses.is_dataclass(kind):
-            return self._object_writer(kind, [(each.name, Any) for each in dataclasses.fields(kind)], omit=False)
+        if is_pydantic_dataclass(kind):
+            return self._pydantic_writer(kind)
+        if is_dataclass(kind) or is_attrs(kind):
+            return self._object_writer(kind, [(name, Any) for name in attribute_names(kind)], omit=False)
+        if issubclass(kind, Enum) and any(isinstance(each.value, Decimal) for each in kind):
+            return lambda member: self(member.value)
         if issubclass(kind, Struct):
             return self._struct_writer(kind)
         for container in (dict, list, tuple, set, frozenset):
@@ -122,15 +147,39 @@ class OutgoingNames:
 
     def _struct_writer(self, kind: type[Struct]) -> Write:
         if not names_are_free(kind):
-            return lambda value: value
+            return self._left_alone(kind) or (lambda value: value)
         config = kind.__struct_config__
         if not config.omit_defaults:
             return self._object_writer(kind, [(name, Any) for name in kind.__struct_fields__], omit=False)
         return self._object_writer(kind, [(each.name, Any, _default(each)) for each in fields(kind)], omit=True)
 
-    def _object_writer(self, kind: type, definitions: list[Any], *, omit: bool) -> Write:
+    def _pydantic_writer(self, kind: type) -> Write:
+        """A dataclass of Pydantic's: its serializers, where it has some, and what is excluded, count."""
+        known: dict[str, Any] = kind.__pydantic_fields__  # type: ignore[attr-defined]
+        aliases = {name: each.serialization_alias for name, each in known.items() if each.serialization_alias}
+        decorators: Any = kind.__pydantic_decorators__  # type: ignore[attr-defined]
+        if not (decorators.field_serializers or decorators.model_serializers or decorators.computed_fields):
+            kept = [(name, Any) for name in attribute_names(kind) if name not in known or not known[name].exclude]
+            return self._object_writer(kind, kept, omit=False, aliases=aliases)
+        dump = pydantic_adapter(kind).dump_python
+        wire_names = {
+            name: aliases.get(name, self._rename(name))
+            for name in (*attribute_names(kind), *decorators.computed_fields)
+        }
+
+        def write(value: Any) -> Any:
+            found = dump(value, mode=self._pydantic_mode, by_alias=False)
+            if not isinstance(found, dict):
+                return self(found)
+            return {wire_names.get(name, name): self(item) for name, item in found.items()}
+
+        return write
+
+    def _object_writer(
+        self, kind: type, definitions: list[Any], *, omit: bool, aliases: Mapping[str, str] | None = None
+    ) -> Write:
         names = [definition[0] for definition in definitions]
-        wire_names = {name: self._rename(name) for name in names}
+        wire_names = {name: self._rename(name) for name in names} | dict(aliases or {})
         twin = defstruct(kind.__name__, definitions, rename=wire_names, omit_defaults=omit)
         if len(names) < 2:
             return lambda value: twin(*[self(getattr(value, name)) for name in names])
@@ -141,6 +190,11 @@ class OutgoingNames:
             return twin(*values) if plain.issuperset(map(type, values)) else twin(*map(self, values))
 
         return write
+
+
+def as_written(name: str) -> str:
+    """The name of Python, as it is."""
+    return name
 
 
 def names_are_free(kind: type[Struct]) -> bool:

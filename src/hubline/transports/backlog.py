@@ -1,0 +1,176 @@
+"""What waits for one peer, as whoever writes it sees it, and whoever waits for room."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hubline.wire.packet import Packet
+
+LOW_WATER = 32_768
+"""Below this many bytes those who wait for room go on; half of the high-water mark, as in the original."""
+
+JOINED_WRITE = 65_536
+"""The most that is joined into one write. Ours: architecture §8."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStatistics:
+    """`queued_bytes` and `peak_bytes` count the running write too; `queued_messages` does not."""
+
+    queued_bytes: int
+    queued_messages: int
+    peak_bytes: int
+    dropped_messages: int
+    written_bytes: int
+    written_messages: int
+
+
+class Backlog:
+    """A queue of packets that one consumer empties: it calls `take()`, writes, and says `sent()`.
+
+    `wake` is called when a packet joins an empty queue, and when there will be no more.
+    """
+
+    __slots__ = (
+        *("_buffered", "_dropped", "_newest", "_peak", "_queue", "_room", "_written"),
+        *("finished", "in_flight", "size", "taken", "wake"),
+    )
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self.size = 0
+        """Bytes queued, and bytes of a write that has not returned; `queued_bytes` knows more behind a `buffer`."""
+        self.finished = False
+        """No packet will be added any more."""
+        self.taken = 0
+        """Messages so far; with `writing`, it tells how long a write takes without asking a clock each time."""
+        self.in_flight = 0
+        """Bytes of a write that has not returned."""
+        self.wake = wake
+        self._queue: list[bytes] = []
+        self._newest: dict[str | None, bytes] = {}
+        """The newest packet of each key that is queued, where newer ones replace older ones."""
+        self._buffered: Callable[[], int] | None = None
+        self._room: asyncio.Event | None = None
+        self._peak = self._dropped = self._written = 0
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def writing(self) -> bool:
+        return self.in_flight > 0
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that have not reached the kernel, as far as it is known."""
+        return self.size if self._buffered is None else self.size - self.in_flight + self._buffered()
+
+    @property
+    def written(self) -> int:
+        """Bytes that have reached the kernel, as far as it is known."""
+        return self._written_but(self.queued_bytes)
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether `written` grows while a write runs."""
+        return self._buffered is not None
+
+    def take(self, limit: int | None = JOINED_WRITE) -> list[bytes]:
+        """Everything queued, up to `limit` bytes; a larger packet comes alone. Empty when there is nothing.
+
+        What is taken counts until `sent()`. It must not be called again before that.
+        """
+        size = self.size
+        taken = self._queue
+        if self._newest or (limit is not None and size > limit):
+            taken, size = self._take_some(limit)
+        else:
+            self._queue = []
+        self.in_flight = size
+        self.taken += len(taken)
+        return taken
+
+    def _take_some(self, limit: int | None) -> tuple[list[bytes], int]:
+        """The first packets, `limit` bytes of them, each with the newest of its key in its place; and their size."""
+        queue, newest = self._queue, self._newest
+        size = number = 0
+        for packet in queue:
+            key = key_of(packet) if newest else None
+            if key is not None:
+                packet = queue[number] = newest[key]
+            if number and limit is not None and size + len(packet) > limit:
+                break
+            size += len(packet)
+            number += 1
+        taken = queue[:number]
+        del queue[:number]
+        if newest:
+            for packet in taken:
+                newest.pop(key_of(packet), None)
+        return taken, size
+
+    def sent(self) -> None:
+        """The last `take()` has left."""
+        if self.size > self._peak:  # `_note_peak()`, without the call
+            self._peak = self.size
+        self._written += self.in_flight
+        self.size -= self.in_flight
+        self.in_flight = 0
+        if self._room is not None and self.size < LOW_WATER:
+            self._room.set()
+            self._room = None
+
+    async def drain(self) -> None:
+        """Wait until less than the low-water mark is queued, or the connection ended. Cancelling it loses nothing."""
+        if self.finished or self.size < LOW_WATER:
+            await asyncio.sleep(0)  # a producer that never waits must not hold the loop
+            return
+        if self._room is None:
+            self._room = asyncio.Event()
+        await self._room.wait()
+
+    def finish(self) -> None:
+        """Take no more packets; those that wait are still to be written."""
+        if self.finished:
+            return
+        self.finished = True
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+        self.wake()
+
+    def close(self) -> None:
+        """Take no more packets and forget those that wait."""
+        self._note_peak()
+        self._dropped += len(self._queue)
+        self._queue.clear()
+        self._newest.clear()
+        self.size = self.in_flight
+        self.finish()
+
+    def _note_peak(self) -> None:
+        """Called before the size can shrink, so that `put` need not."""
+        self._peak = max(self._peak, self.size)
+
+    def statistics(self) -> OutboxStatistics:
+        queued = self.queued_bytes
+        return OutboxStatistics(
+            queued_bytes=queued,
+            queued_messages=len(self._queue),
+            peak_bytes=max(self._peak, queued),
+            dropped_messages=self._dropped,
+            written_bytes=self._written,
+            written_messages=self.taken,
+        )
+
+    def _written_but(self, queued: int) -> int:
+        """`written`, for who knows `queued_bytes` already."""
+        return max(self._written + self.size - queued, 0)
+
+
+def key_of(packet: bytes) -> str | None:
+    return packet.key if isinstance(packet, Packet) else None
+
+
+joined: Callable[[Sequence[bytes]], bytes] = b"".join
+"""One payload of whole messages."""
