@@ -101,6 +101,12 @@ cover: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT) $(PAGE)
 bench: $(VENV)/.bench $(if $(NODE_OK),$(BENCH_NODE)/node_modules/.installed)
 	@$(PY) -m benchmarks measure $(if $(QUICK),--quick) $(BENCH_ARGS)
 
+## docs: the documentation with its reference as one site, in build/site
+.PHONY: docs
+docs: $(VENV)/.docs
+	@$(say) "Documentation, in build/site/index.html"
+	@$(PY) -m sphinx --quiet --fail-on-warning --keep-going -c docs -d build/doctrees -b html . build/site
+
 ## public-api: write tests/public_api.txt anew after a wanted change of the public names
 .PHONY: public-api
 public-api: $(VENV)/.dev
@@ -109,7 +115,7 @@ public-api: $(VENV)/.dev
 ## clean: remove everything these targets made
 .PHONY: clean
 clean:
-	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist $(JS)/node_modules $(BENCH_NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
+	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist $(JS)/node_modules $(BENCH_NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results build
 
 ## help: this list
 .PHONY: help
@@ -129,7 +135,12 @@ $(VENV)/.made:
 $(VENV)/.dev: pyproject.toml | $(VENV)/.made
 	@$(say) "Installing Hubline and its development tools (about a minute)"
 	@$(PY) -m pip install -qq --editable '.[dev]'
-	@touch $@ $(VENV)/.chat
+	@touch $@ $(VENV)/.chat $(VENV)/.docs
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/.made
+	@$(say) "Installing Hubline and Sphinx"
+	@$(PY) -m pip install -qq --editable '.[docs]'
+	@touch $@
 
 $(VENV)/.chat: pyproject.toml | $(VENV)/.made
 	@$(say) "Installing Hubline and the chat's server (about a minute)"

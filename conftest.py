@@ -65,6 +65,11 @@ def _systemd() -> str | None:
     return None if shutil.which("systemd-analyze") else "systemd-analyze is missing: on Debian, apt-get install systemd"
 
 
+def _site() -> str | None:
+    missing = [name for name in ("furo", "myst_parser", "sphinx") if importlib.util.find_spec(name) is None]
+    return f"Sphinx is missing ({', '.join(missing)}): make test installs it" if missing else None
+
+
 def _fuzz() -> str | None:
     return (
         None
@@ -81,6 +86,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "postgres": _postgres,
     "refpeer": _refpeer,
     "nginx": _nginx,
+    "site": _site,
     "systemd": _systemd,
 }
 """Marker → why a test with it cannot run here, or None when it can."""

@@ -66,7 +66,7 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 2250,
+    "wire": 2260,
     "transports": 3220,
     "server": 3200,
     "auth": 620,

@@ -51,7 +51,7 @@ Authenticate: TypeAlias = Callable[[ConnectionScope], Identity | Awaitable[Ident
 
 
 class HubContext(Generic[ClientT]):
-    """A hub's clients and groups, for code outside of it: a route, a worker, a timer."""
+    """A hub's `clients` and `groups`, for code outside of it: a route, a worker, a timer."""
 
     def __init__(self, clients: HubClients[ClientT], groups: GroupManager) -> None:
         self.clients, self.groups = clients, groups

@@ -22,8 +22,11 @@ class Transport(Enum):
     """A way to carry a connection; the values are those of the negotiate response, the order is the one offered."""
 
     WEB_SOCKETS = "WebSockets"
+    """One socket for both directions; text and binary."""
     SERVER_SENT_EVENTS = "ServerSentEvents"
+    """One long response to the client, and a POST for what it sends; text only."""
     LONG_POLLING = "LongPolling"
+    """A GET for each batch of messages, and a POST for what the client sends; text and binary."""
 
     @property
     def transfer_formats(self) -> frozenset[TransferFormat]:
@@ -33,29 +36,30 @@ class Transport(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is at the other end.
-
-    `user_id` is what `clients.user(…)` goes by. `expires_at` is in seconds since the epoch; `None` never expires.
-    `roles` are what `@authorize(roles=…)` looks at.
-    """
+    """Who is at the other end."""
 
     user_id: str | None
+    """What `clients.user(…)` finds the connection by, unless `HubApp(user_id=…)` says otherwise; `None` for no user."""
     claims: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever is known of the user, by name: for a bearer token, its claims."""
     expires_at: float | None = None
+    """Seconds since the epoch; `None` never expires."""
     roles: frozenset[str] = frozenset()
+    """What `@authorize(roles=…)` looks at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticationRefresh:
-    """Another identity for a live connection, before it counts: what `on_authentication_refresh` decides about.
-
-    `scope` is the request that brings `new`: `POST {hub}/refresh`, or a poll.
-    """
+    """Another identity for a live connection, before it counts: what `on_authentication_refresh` decides about."""
 
     connection_id: str
+    """The public id of the connection."""
     old: Identity | None
+    """Who it was so far; `None` for a stranger."""
     new: Identity
+    """Who it will be, if the answer is yes."""
     scope: "ConnectionScope"
+    """The request that brings `new`: `POST {hub}/refresh`, or a poll."""
 
 
 class ConnectionScope:
@@ -67,6 +71,7 @@ class ConnectionScope:
         self.raw = scope
         """The ASGI scope of the request that opened the connection (for long polling: of the first poll)."""
         self.identity = identity
+        """Who sent the request; `None` for a stranger."""
         self.user_id = identity.user_id if identity is not None else None
         """What `clients.user(…)` goes by: the identity's, or what `HubApp(user_id=…)` says."""
         self.transport: Transport | None = None
@@ -85,6 +90,7 @@ class ConnectionScope:
 
     @property
     def path(self) -> str:
+        """The path of the request, with that of the mount: ASGI's `path`."""
         return str(self.raw["path"])
 
     @property

@@ -84,7 +84,7 @@ class QuotaExceeded(HubError):
 
 
 class InvocationError(HublineError):
-    """A call failed on the other side."""
+    """A call failed on the other side: `target` is the method, `message` what the other side said, maybe nothing."""
 
     def __init__(self, target: str, message: str) -> None:
         self.target, self.message = target, message
@@ -99,7 +99,7 @@ class BindingError(InvocationError):
 
 
 class ConnectionClosed(HublineError):
-    """The connection ended.
+    """The connection ended; `reason` says why, in a sentence.
 
     `allow_reconnect` tells whether the peer is invited to come back (`Close.allowReconnect` on the wire).
     """
@@ -127,7 +127,7 @@ class KeepAliveTimeout(ConnectionClosed):
 
 
 class SlowConsumerError(ConnectionClosed):
-    """The peer did not read fast enough and its outbox filled up."""
+    """The peer did not read fast enough and its outbox filled up: `queued` and `capacity` are bytes."""
 
     def __init__(self, connection_id: str, *, queued: int, capacity: int) -> None:
         self.connection_id, self.queued, self.capacity = connection_id, queued, capacity

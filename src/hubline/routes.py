@@ -24,16 +24,16 @@ Handler: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class HubRoute:
-    """A hub at a path, with settings of its own. `hub` is a class, or a plain function that makes a hub for each call.
-
-    Such a function is also called once when the app is made, to learn the class. `filters` stand inside those of the
-    app.
-    """
+    """A hub at a path, with settings of its own."""
 
     hub: type[Hub[Any]] | HubFactory
+    """A hub class, or a plain function that makes a hub for each call, and once for the app, to learn the class."""
     options: HubOptions | None = None
+    """Instead of the app's; `None` takes those."""
     transport: TransportOptions | None = None
+    """Instead of the app's; `None` takes those."""
     filters: tuple[HubFilter, ...] = ()
+    """Around the calls of this hub, the first outermost; the app's stand outside of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,9 @@ class ConnectionRoute:
     """
 
     serve: Callable[[TransportConnection], Awaitable[None]]
+    """Runs once for each connection. What it raises ends the connection with an error."""
     transport: TransportOptions | None = None
+    """Instead of the app's; `None` takes those."""
 
 
 Route: TypeAlias = type[Hub[Any]] | HubFactory | HubRoute | ConnectionRoute

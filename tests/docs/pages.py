@@ -8,6 +8,7 @@ How a page is read:
   address `http://localhost:8000` stands for that server's.
 - ` ```text output ` must be what the block before it printed.
 - ` ```sh `, ` ```csharp ` and ` ```java ` cannot all be run here: the commands, targets and names in them must exist.
+- ` ```{eval-rst} ` is for the site: what its directives describe must exist, and `test_site.py` looks at the rest.
 - Any other language must be one of `PLAIN`. There is no way to exempt a block of Python or JavaScript.
 """
 
@@ -16,6 +17,7 @@ import asyncio
 import contextlib
 import importlib
 import io
+import pydoc
 import re
 import socket
 import sys
@@ -208,6 +210,11 @@ def check(block: Block, page: Page) -> None:
         called = re.findall(r"(?:Async|\b(?:On|on|invoke|send|stream))(?:<[^>]*>)?\((?:[\w.]+, )?\"(\w+)\"", block.text)
         assert called, f"{block}: no call of the hub in it"
         assert [name for name in called if name.lower() not in names] == [], f"{block}: names the page's hub lacks"
+    elif block.language == "{eval-rst}":
+        described = re.findall(r"^\.\. (auto\w+|command):: (\S+)$", block.text, flags=re.MULTILINE)
+        assert described, f"{block}: no directive in it"
+        for directive, name in described:
+            assert name in OPTIONS if directive == "command" else pydoc.locate(name), f"{block}: there is no {name}"
     else:
         assert block.language in PLAIN, f"{block}: a language nobody checks: {block.language!r}"
 

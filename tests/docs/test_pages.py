@@ -85,6 +85,9 @@ def block(language: str, text: str, **attributes: str) -> Block:
         block("sh", "uvicorn missing:app"),
         block("csharp", 'await connection.InvokeAsync("NoSuchMethod");'),
         block("js", "console.log(1)"),
+        block("{eval-rst}", ".. autoclass:: hubline.NoSuchClass"),
+        block("{eval-rst}", ".. command:: no-such-command"),
+        block("{eval-rst}", "No directive."),
     ],
     ids=lambda wrong: f"{wrong.language}-{wrong.text.split()[0]}",
 )
@@ -146,6 +149,21 @@ def test_the_tour_names_every_part_of_the_library_and_nothing_else() -> None:
     packages = {path.name for path in library.iterdir() if (path / "__init__.py").exists()}
     modules = {path.name for path in library.glob("*.py") if path.name != "__init__.py"}
     assert named == packages | modules
+
+
+def test_the_tour_names_every_directory_of_the_repository_and_of_the_tests() -> None:
+    tour = (ROOT / "docs" / "directory-tour.md").read_text("utf-8")
+    top = set(re.findall(r"^([\w.]+)/", tour.split("```text")[1].split("```")[0], flags=re.MULTILINE))
+    rows = tour.split("## The tests")[1].split("\n## ")[0]
+    tests = set(re.findall(r"`(\w+)/`", "\n".join(line.split("|")[1] for line in rows.splitlines() if "|" in line)))
+    ignored = (ROOT / ".gitignore").read_text("utf-8").split()
+    assert top == {".ci"} | directories(ROOT, ignored)
+    assert tests == directories(ROOT / "tests", ignored)
+
+
+def directories(folder: Path, ignored: list[str]) -> set[str]:
+    names = {path.name for path in folder.iterdir() if path.is_dir()}
+    return {name for name in names if not name.startswith(".") and f"{name}/" not in ignored}
 
 
 def test_the_life_of_a_message_passes_through_modules_that_exist() -> None:

@@ -65,16 +65,21 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyContext:
-    """What a policy may look at. `method` and `arguments` are empty when a whole hub is entered.
-
-    `arguments` are what the caller sent, bound and validated, by the names of the parameters and in their order.
-    """
+    """What a policy may look at."""
 
     identity: Identity
+    """The caller, as it is now."""
     scope: ConnectionScope
+    """The HTTP request that opened the connection."""
     hub: type
+    """The class of the hub."""
     method: str | None = None
+    """The method's name on the wire; `None` when a hub is entered."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the caller sent, bound and validated, by the names of the parameters and in their order.
+
+    Empty when a hub is entered.
+    """
 
 
 Policy: TypeAlias = Callable[[PolicyContext], bool | Awaitable[bool]]

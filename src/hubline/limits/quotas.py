@@ -15,9 +15,13 @@ class Tier:
     """What a kind of user may have. `None` is no limit; `model` is the application's to understand."""
 
     name: str
+    """What the application calls it."""
     model: str | None = None
+    """Which model these users get. The application's to understand."""
     tokens_per_day: int | None = None
+    """Tokens that a user may spend in a day of UTC; `None` is no limit."""
     questions_at_once: int | None = None
+    """Questions of one user that may be answered at once; `None` is no limit."""
 
     def __post_init__(self) -> None:
         problems = [
@@ -31,10 +35,12 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a user has left. `tokens` is `None` without a limit, and never negative; `resets_at` is in UTC."""
+    """What a user has left of a day."""
 
     tokens: int | None
+    """Tokens of today; `None` without a limit, and never negative."""
     resets_at: datetime
+    """When the next day begins, in UTC."""
 
 
 class UsageStore(Protocol):
@@ -57,9 +63,11 @@ class MemoryUsage:
         self._days: dict[date, Counter[str]] = {}
 
     async def used(self, user_id: str, day: date) -> int:
+        """How many so far; 0 for a day it has forgotten."""
         return self._days.get(day, Counter())[user_id]
 
     async def add(self, user_id: str, day: date, tokens: int) -> int:
+        """Add some, tell the new total, and forget all days but the last two."""
         used = self._days.setdefault(day, Counter())
         used[user_id] += tokens
         for old in sorted(self._days)[:-2]:

@@ -35,17 +35,21 @@ class LocalState(Enum):
     """Where a local model is in its life."""
 
     STARTING = "starting"
+    """The weights are being loaded, for the first time or after the process has died."""
     READY = "ready"
+    """Questions are answered."""
     FAILED = "failed"
     """Given up after the last of `RESTART_DELAYS`, or closed; being closed is not reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStatus:
-    """Where a local model stands. `detail` is a sentence for people."""
+    """Where a local model stands."""
 
     state: LocalState
+    """Where it is in its life."""
     detail: str
+    """The same as a sentence for people."""
 
 
 def bundled_model() -> Path:
@@ -115,6 +119,7 @@ class LocalModel:
             raise ModelError(self.name, Fault.UNREACHABLE, f"is not running: {self.status.detail}")
 
     async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        """See `ChatModel.stream`. Waits until the model has been loaded."""
         await self.ready()
         assert self._model is not None
         answer = self._model.stream(messages)

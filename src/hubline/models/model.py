@@ -13,7 +13,9 @@ class Message:
     """One turn of a conversation."""
 
     role: Literal["system", "user", "assistant"]
+    """Who speaks."""
     content: str
+    """What is said, as plain text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,9 @@ class Usage:
     """What an answer cost, in tokens of the model that gave it."""
 
     input_tokens: int
+    """Tokens of the conversation that the model read."""
     output_tokens: int
+    """Tokens of the answer."""
 
 
 class StopReason(Enum):
@@ -40,15 +44,20 @@ class Delta:
     """The next piece of an answer. `stop` and `usage` come at most once, at the end, with or without text."""
 
     text: str = ""
+    """What to append to the answer; may be empty."""
     usage: Usage | None = None
+    """What the answer cost, where the model tells."""
     stop: StopReason | None = None
+    """Why the answer ended; `None` while it goes on."""
 
 
 class Fault(Enum):
     """What went wrong with a model, for those who decide by it."""
 
     UNREACHABLE = "unreachable"
+    """The endpoint cannot be reached, or the local model is not running."""
     TIMEOUT = "timeout"
+    """Nothing came within the time limit."""
     REFUSED = "refused"
     """The key was not accepted, or does not allow this."""
     BUSY = "busy"

@@ -58,6 +58,7 @@ class OpenAIModel:
         await self._client.close()
 
     async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        """See `ChatModel.stream`. The time limits of the constructor hold for the first piece and between pieces."""
         # Here and in `_next`, every error is translated: the SDK lets those of its HTTP library (which changed from one
         # major version to the next) and of the JSON parser pass.
         try:

@@ -30,6 +30,7 @@ class ScriptedModel:
         self._pace = pace
 
     async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        """See `ChatModel.stream`. Yields the script piece by piece, and raises the errors in it."""
         self.seen.append(tuple(messages))
         pieces = self._script(messages) if callable(self._script) else self._script
         try:

@@ -154,6 +154,7 @@ class HubClients(Generic[ClientT]):
         return self._to(All())
 
     def all_except(self, connection_ids: Iterable[str]) -> ClientT:
+        """Every connection of the hub but these."""
         return self._to(All(tuple(connection_ids)))
 
     def client(self, connection_id: str) -> ClientT:
@@ -161,6 +162,7 @@ class HubClients(Generic[ClientT]):
         return self._to(Connections((connection_id,)))
 
     def clients(self, connection_ids: Iterable[str]) -> ClientT:
+        """These connections; one that is named twice gets a message once."""
         return self._to(Connections(tuple(dict.fromkeys(connection_ids))))
 
     def group(self, name: str) -> ClientT:
@@ -179,6 +181,7 @@ class HubClients(Generic[ClientT]):
         return self._to(Groups(named))
 
     def group_except(self, name: str, connection_ids: Iterable[str]) -> ClientT:
+        """The members of a group but these connections."""
         return self._to(Groups((name,), tuple(connection_ids)))
 
     def user(self, user_id: str) -> ClientT:
@@ -186,6 +189,7 @@ class HubClients(Generic[ClientT]):
         return self._to(Users((user_id,)))
 
     def users(self, user_ids: Iterable[str]) -> ClientT:
+        """Every connection of these users; a user who is named twice gets a message once."""
         return self._to(Users(tuple(dict.fromkeys(user_ids))))
 
 
@@ -209,4 +213,5 @@ class HubCallerClients(HubClients[ClientT]):
         return self._to(All((self._caller,)))
 
     def others_in_group(self, name: str) -> ClientT:
+        """The members of a group but the caller, who need not be one."""
         return self._to(Groups((name,), (self._caller,)))

@@ -278,7 +278,7 @@ class HubConnectionContext:
             self._fail(error)
 
     def _calls_to_begin(self) -> asyncio.Future[None] | None:
-        """What a client sent before it left is still run, for as long as a silent client would be borne with."""
+        """What a client sent before it left is still run, as long as it begins within `client_timeout`."""
         if self._patience is not None:
             return None
         began = self._dispatcher.when_all_began()

@@ -21,10 +21,13 @@ class InvocationContext:
     """One call: what a filter sees and may change. `arguments` are bound and validated already."""
 
     hub: Hub[Any]
+    """The object whose method is called; it lives for this call."""
     method: str
     """The method's name on the wire, as registered."""
     arguments: list[Any]
+    """In the order of the parameters. What a filter puts here, the method gets; it is not validated again."""
     context: HubCallerContext
+    """The connection that called."""
     values: dict[str, Any] = field(default_factory=dict)
     """For filters to hand something on."""
     clock: Clock = field(default_factory=MonotonicClock)

@@ -12,7 +12,8 @@ class GroupManager(Protocol):
     async def add(self, connection_id: str, name: str) -> None:
         """Idempotent. An unknown connection is ignored. Membership ends with the connection."""
 
-    async def remove(self, connection_id: str, name: str) -> None: ...
+    async def remove(self, connection_id: str, name: str) -> None:
+        """Idempotent. A connection that is not in the group is ignored."""
 
 
 class Scope(Protocol):
@@ -45,6 +46,7 @@ class Hub(Generic[ClientT]):
 
     @property
     def groups(self) -> GroupManager:
+        """Puts connections into groups of this hub and takes them out."""
         return self.hubline_scope.groups
 
     @property

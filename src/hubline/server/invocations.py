@@ -24,6 +24,7 @@ class Cancellation:
 
     @property
     def requested(self) -> bool:
+        """Whether the result is no longer wanted. Once true, it stays true."""
         return self._requested
 
     async def wait(self) -> None:
@@ -36,6 +37,7 @@ class Cancellation:
         await self._event.wait()
 
     def request(self) -> None:
+        """Ask for the end, and wake up who waits. Called by Hubline; again does nothing."""
         self._requested = True
         if self._event is not None:
             self._event.set()

@@ -51,7 +51,9 @@ class Depends:
     """
 
     factory: Callable[..., Any] | None = None
+    """Makes the value; `None` stands for the annotated class."""
     use_cache: bool = field(default=True, kw_only=True)
+    """Whether parameters with the same factory share one value within a call."""
 
 
 def depends_of(annotation: Any, default: Any = None) -> Depends | None:

@@ -156,7 +156,7 @@ class HubWebSocketProtocol(asyncio.Protocol):
         if self._own is not None:
             self._own.data_received(data)
         elif self._request:
-            self._early += data  # whose it is shows when the application accepts
+            self._early += data  # for us or for uvicorn's protocol: known once the application has accepted or refused
             self.transport.pause_reading()
         else:
             self._request = data

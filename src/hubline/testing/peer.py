@@ -24,6 +24,7 @@ class Closed:
 
     @property
     def error(self) -> str | None:
+        """The error that the hub's `Close` message tells; `None` without one."""
         return (self.message.error or None) if self.message is not None else None
 
     @property

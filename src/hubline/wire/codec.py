@@ -16,7 +16,9 @@ class TransferFormat(Enum):
     """What a transport carries; the values are those of the negotiate response."""
 
     TEXT = "Text"
+    """UTF-8, which every transport carries; what the JSON codec writes."""
     BINARY = "Binary"
+    """Any bytes, which Server-Sent Events cannot carry; what the MessagePack codec writes."""
 
 
 class Splitter(Protocol):

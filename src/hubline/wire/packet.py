@@ -13,6 +13,7 @@ class Packet(bytes):
     """
 
     key: str | None
+    """What it replaces: a packet of the same key that still waits. `None` replaces nothing."""
 
     def __new__(cls, payload: bytes, key: str | None = None) -> Self:
         packet = super().__new__(cls, payload)
