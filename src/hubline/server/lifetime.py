@@ -22,6 +22,10 @@ class HubLifetime:
 
     def __init__(self, options: HubOptions, clock: Clock) -> None:
         self._options, self._clock, self._readers = options, clock, Readers()
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget every connection without touching it: their event loop does not run any more."""
         self.index: LocalIndex[HubConnectionContext] = LocalIndex()
         self.results = ClientResults()
 

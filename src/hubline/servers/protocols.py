@@ -223,6 +223,19 @@ class WebSocketProtocol(asyncio.BufferedProtocol, WebSocketsSansIOProtocol):  # 
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse()
 
+    async def run_asgi(self) -> None:
+        """uvicorn takes a refusal with a status and a body for no answer at all, and logs an error."""
+        app = self.app
+
+        async def answering(*arguments: Any) -> Any:
+            result = await app(*arguments)
+            if self.initial_response is not None and self.close_sent:
+                self.handshake_complete = True
+            return result
+
+        self.app = answering
+        await super().run_asgi()
+
     def handle_cont(self, event: Any) -> None:
         """Join what continues a message at once: a list of single bytes takes fifty times their size."""
         if event.fin:
