@@ -155,3 +155,16 @@ async def test_another_loop_beside_the_one_that_runs_takes_nothing_away() -> Non
         await asyncio.to_thread(asyncio.run, elsewhere())
         assert await client.invoke("Echo", "hi") == "hi"
         assert app.statistics()["transports"].connections == 1
+
+
+async def test_a_thread_without_a_loop_can_hand_a_send_over() -> None:
+    app = HubApp({"/chat": Chat})
+    context, loop = app.context(Chat), asyncio.get_running_loop()
+    async with running(app) as served, connect(served, "/chat") as client:
+
+        def send() -> None:
+            asyncio.run_coroutine_threadsafe(context.clients.all.send("News", 1), loop).result(5)
+
+        got = client.expect("News")
+        await asyncio.to_thread(send)
+        assert await got == [1]

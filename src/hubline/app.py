@@ -167,7 +167,10 @@ class HubApp:
 
     def _enter_loop(self) -> None:
         """State belongs to an event loop: in another one, when the former does not run any more, it begins anew."""
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a thread that hands what it makes of a context over to the loop
+            return
         if loop is self._loop or (self._loop is not None and self._loop.is_running()):
             return
         if self._loop is not None:

@@ -13,7 +13,7 @@ from hubline.servers.garbage import collect_rarely
 from hubline.servers.uvicorn import Server
 
 
-class Reload(ChangeReload):
+class Reload(ChangeReload):  # type: ignore[misc, valid-type]  # one of two classes, by what is installed
     """uvicorn's supervisor. Its first signal stops the server in good order; the second one ends the server at once."""
 
     def signal_handler(self, sig: int, frame: FrameType | None) -> None:

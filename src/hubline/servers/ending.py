@@ -54,7 +54,7 @@ def run_to_the_end(
 
 
 async def _end_tasks() -> "set[asyncio.Task[Any]]":
-    return await cancelled(asyncio.all_tasks() - {asyncio.current_task()}, GRACE)  # type: ignore[operator]
+    return await cancelled(asyncio.all_tasks() - {asyncio.current_task()}, GRACE)
 
 
 def _busy(deadline: float) -> list[str]:

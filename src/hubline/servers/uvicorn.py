@@ -85,8 +85,11 @@ class Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         redact_secrets()
         log_upgrades(self.config.access_log)
-        server_drains.set(True)
-        await super().serve(sockets)
+        token = server_drains.set(True)
+        try:
+            await super().serve(sockets)
+        finally:
+            server_drains.reset(token)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
