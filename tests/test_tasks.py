@@ -86,3 +86,91 @@ async def test_a_task_that_ends_by_itself_has_its_name_from_the_start_and_comes_
     await asyncio.gather(first, second)
     assert len(made) == 1
     assert len(owner) == 0
+
+
+async def swallowing(kind: type[BaseException], losses: int = 1_000_000) -> None:
+    """Loses its cancellations, and whatever else is of this kind."""
+    while losses:
+        try:
+            await asyncio.Event().wait()
+        except kind:
+            losses -= 1
+
+
+async def test_a_task_that_swallows_every_cancellation_is_named_and_stopped(caplog: pytest.LogCaptureFixture) -> None:
+    owner = TaskOwner("the owner", describe=lambda task: f"<{task.get_name()}>")
+    started = owner.start(swallowing(asyncio.CancelledError), name="one")
+    begun = owner.begin(
+        swallowing(asyncio.CancelledError), asyncio.get_running_loop(), context=contextvars.copy_context(), name="other"
+    )
+    await asyncio.sleep(0)
+    await owner.cancel(grace=0.01)
+    assert started.done()
+    assert begun.done()
+    assert len(owner) == 0
+    assert sorted(caplog.messages) == [
+        f"the owner: <{name}> did not end within 0.01 s of its cancellation and is abandoned"
+        for name in ("one", "other")
+    ]
+
+
+async def test_a_task_that_lost_one_cancellation_ends_at_the_second(caplog: pytest.LogCaptureFixture) -> None:
+    owner = TaskOwner("the owner")
+    task = owner.start(swallowing(asyncio.CancelledError, losses=1))
+    await asyncio.sleep(0)
+    await owner.cancel(grace=0.01)
+    assert task.done()
+    assert caplog.messages == []
+
+
+async def test_a_task_that_swallows_everything_holds_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    owner = TaskOwner("the owner")
+    task = owner.start(swallowing(BaseException, losses=5), name="stubborn")
+    await asyncio.sleep(0)
+    await owner.cancel(grace=0.01)
+    assert not task.done()
+    assert len(owner) == 0
+    assert len(caplog.messages) == 1
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+
+
+async def test_one_that_is_being_cancelled_is_left_to_its_clean_up() -> None:
+    cleaned, go = [], asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await go.wait()
+            cleaned.append(True)
+
+    owner = TaskOwner("the owner")
+    task = owner.start(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    ending = asyncio.create_task(owner.cancel(grace=5))
+    await asyncio.sleep(0)
+    go.set()
+    await ending
+    assert cleaned == [True]
+
+
+def test_tasks_of_a_loop_that_is_gone_can_be_forgotten() -> None:
+    owner = TaskOwner("the owner")
+    loop = asyncio.new_event_loop()
+    event = asyncio.Event()
+
+    async def begin() -> None:
+        owner.start(event.wait())
+
+    loop.run_until_complete(begin())
+    owner.forget()
+    assert len(owner) == 0
+    asyncio.run(owner.cancel())
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()

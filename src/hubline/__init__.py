@@ -1,6 +1,6 @@
 """Hubline: real-time channels for AI chat. A hub server that speaks the SignalR protocol, for any ASGI application."""
 
-from hubline.app import HubApp, HubContext
+from hubline.app import HubApp
 from hubline.auth.policies import PolicyContext, all_of, allow_anonymous, any_of, authorize
 from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity, Transport, TransportConnection
 from hubline.errors import (
@@ -21,7 +21,7 @@ from hubline.routes import ConnectionRoute, HubRoute
 from hubline.server.clients import Client, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
 from hubline.server.filters import HubFilter, InvocationContext, filtered
-from hubline.server.hub import GroupManager, Hub
+from hubline.server.hub import GroupManager, Hub, HubContext
 from hubline.server.invocations import Cancellation
 from hubline.server.marks import hidden, hub_method
 from hubline.server.options import HubOptions

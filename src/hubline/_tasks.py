@@ -4,10 +4,20 @@ import asyncio
 import contextvars
 import logging
 import sys
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
+from typing import Any, TypeAlias
 
 logger = logging.getLogger("hubline")
+
+GRACE = 0.5
+"""Seconds that tasks have to end in after they were cancelled, where their owner says nothing else. Ours."""
+
+AGAIN = 0.1
+"""Seconds more after each stronger word. Ours."""
+
+Describe: TypeAlias = "Callable[[asyncio.Task[Any]], str]"
+"""What a task is about, for the log."""
 
 _AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
@@ -18,16 +28,36 @@ def wake_up(waiter: "asyncio.Future[None] | None") -> None:
         waiter.set_result(None)
 
 
+async def cancelled(tasks: "Collection[asyncio.Task[Any]]", grace: float) -> "set[asyncio.Task[Any]]":
+    """Cancel tasks and give them `grace` seconds to end; those that have not.
+
+    One that has been cancelled before may be busy with its clean-up, and is left alone until then. Who still goes on
+    is cancelled again: it may have lost the first cancellation, as `asyncio.wait_for` of Python 3.11 can.
+    """
+    left = set(tasks)
+    for task in left:
+        if not task.cancelling():
+            task.cancel()
+    if left:
+        _, left = await asyncio.wait(left, timeout=grace)
+    for task in left:
+        task.cancel()
+    if left:
+        _, left = await asyncio.wait(left, timeout=AGAIN)
+    return left
+
+
 class TaskOwner:
     """Keeps tasks alive, reports those that fail, and can end them all.
 
-    Unlike `asyncio.TaskGroup`, a child that fails takes nobody with it: it is logged with the owner's name.
+    Unlike `asyncio.TaskGroup`, a child that fails takes nobody with it: it is logged with the owner's name. `describe`
+    says in the log what a task was about that would not end.
     """
 
-    __slots__ = ("_name", "_tasks")
+    __slots__ = ("_describe", "_name", "_tasks")
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, *, describe: Describe = asyncio.Task.get_name) -> None:
+        self._name, self._describe = name, describe
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
@@ -77,14 +107,32 @@ class TaskOwner:
         if task is not None:
             self._tasks.discard(task)
 
-    async def cancel(self) -> None:
-        """Cancel every task and wait until all have ended."""
+    async def cancel(self, grace: float = GRACE) -> None:
+        """Cancel every task and wait until all have ended, hardly longer than `grace` seconds.
+
+        A task that has not ended then is named in the log and abandoned: it is stopped where it stands, without
+        another chance to go on, so that it cannot keep the event loop from being closed.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace
         while self._tasks:
             tasks = list(self._tasks)
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            left = await cancelled(tasks, max(0.0, deadline - loop.time()))
             self._tasks.difference_update(tasks)  # one of `begin()` that never began says nothing
+            for task in left:
+                logger.error(
+                    "%s: %s did not end within %g s of its cancellation and is abandoned",
+                    self._name,
+                    self._describe(task),
+                    grace,
+                )
+                self._abandon(task)
+            if left:
+                await asyncio.wait(left, timeout=AGAIN)
+
+    def forget(self) -> None:
+        """Disown every task: they belong to an event loop that does not run any more, and never will end."""
+        self._tasks = set()
 
     async def join(self) -> None:
         """Wait until no task is left."""
@@ -95,3 +143,19 @@ class TaskOwner:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("%s: a task failed: %r", self._name, error, exc_info=error)
+
+    def _abandon(self, task: "asyncio.Task[Any]") -> None:
+        """Close its coroutine: `GeneratorExit` passes what swallows `CancelledError`, though not a bare `except`."""
+        task.remove_done_callback(self._ended)
+        task.add_done_callback(_look_away)
+        coroutine = task.get_coro()
+        if isinstance(coroutine, Coroutine):
+            with suppress(Exception):  # whatever its clean-up raises, or that it goes on nevertheless
+                coroutine.close()
+        task.cancel()  # wakes it, so that it notices
+
+
+def _look_away(task: "asyncio.Task[Any]") -> None:
+    """Take the exception, or asyncio would log it."""
+    if not task.cancelled():
+        task.exception()

@@ -5,13 +5,14 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Generic, TypeAlias
+from typing import Any, TypeAlias
 
 from starlette.responses import PlainTextResponse
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hubline._clock import Clock, MonotonicClock
+from hubline._signals import StopSignals, server_drains
 from hubline._tasks import TaskOwner
 from hubline.auth.identity import application_user
 from hubline.auth.policies import Policies, Policy
@@ -31,9 +32,10 @@ from hubline.routes import (
 from hubline.server.clients import ClientT, HubClients
 from hubline.server.description import HubDescription, describe
 from hubline.server.filters import HubFilter
-from hubline.server.hub import GroupManager, Hub
+from hubline.server.hub import Hub, HubContext
 from hubline.server.options import HubOptions
 from hubline.server.runtime import HubRuntime
+from hubline.server.unfinished import describe_task, in_threads, user_code
 from hubline.server.watchdog import BlockingWatchdog
 from hubline.transports.addresses import Addresses
 from hubline.transports.endpoint import HubEndpoint, UserId
@@ -47,14 +49,14 @@ logger = logging.getLogger("hubline.app")
 
 _CODECS: dict[str, type[JsonCodec | MessagePackCodec]] = {"json": JsonCodec, "messagepack": MessagePackCodec}
 
+CALL_GRACE = 2.0
+"""Seconds that calls and streams have at the end for their `finally` blocks, from their cancellation. Ours."""
+
+LAST_POLL = 1.0
+"""Seconds for a client between two polls to come for its last words once the server is closed. By ASGI it cannot; some
+servers still let it. Ours."""
+
 Authenticate: TypeAlias = Callable[[ConnectionScope], Identity | Awaitable[Identity | None] | None]
-
-
-class HubContext(Generic[ClientT]):
-    """A hub's `clients` and `groups`, for code outside of it: a route, a worker, a timer."""
-
-    def __init__(self, clients: HubClients[ClientT], groups: GroupManager) -> None:
-        self.clients, self.groups = clients, groups
 
 
 class HubApp:
@@ -69,8 +71,9 @@ class HubApp:
     pages that may connect besides those of the same origin; it sets up CORS for them. `allowed_headers` are what
     they may send besides the headers of official clients. `trusted_proxies` are the addresses and networks whose
     `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are given to clients to leave at
-    shutdown. `readiness_path` answers 200, and 503 once draining has begun. An `async def` method that blocks the loop
-    for longer than `blocking_warning` seconds is named in the log.
+    shutdown, which begins at SIGTERM or SIGINT, unless `drain_on_signals` is off and the server does not see to it.
+    `readiness_path` answers 200, and 503 once draining has begun. An `async def` method that blocks the loop for longer
+    than `blocking_warning` seconds is named in the log.
 
     Raises:
         ConfigurationError: with every mistake in all hubs and settings.
@@ -90,6 +93,7 @@ class HubApp:
         allowed_headers: Sequence[str] = (),
         trusted_proxies: Sequence[str] = (),
         drain_timeout: float = 10.0,
+        drain_on_signals: bool = True,
         readiness_path: str | None = "/readyz",
         blocking_warning: float | None = 0.1,
         clock: Clock | None = None,
@@ -98,9 +102,12 @@ class HubApp:
         self._options, self._transport = options or HubOptions(), transport or TransportOptions()
         self._policies, self._filters = Policies(policies), tuple(filters)
         self._authenticate, self._user_id = _asynchronous(authenticate or application_user), user_id
-        self._drain_timeout, self._readiness_path = drain_timeout, readiness_path
+        self._drain_timeout, self._drain_on_signals = drain_timeout, drain_on_signals
+        self._readiness_path = readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
-        self._tasks = TaskOwner("hubline.app")
+        self._tasks = TaskOwner("hubline.app", describe=describe_task)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The event loop that all connections belong to: the latest one."""
         self._runtimes: dict[type[Hub[Any]], HubRuntime] = {}
         self._descriptions: list[HubDescription] = []
         self._drained: asyncio.Task[None] | None = None
@@ -108,7 +115,8 @@ class HubApp:
         self._mounted_in: Any = None
         self._origins, self._addresses = Origins(), Addresses()
         self._add_routes(routes, lambda: Origins(allowed_origins, allowed_headers), lambda: Addresses(trusted_proxies))
-        self._watchdog = self._make_watchdog(blocking_warning)
+        self._watched = user_code(self._runtimes.values())
+        self._watchdog = BlockingWatchdog(blocking_warning, self._watched) if blocking_warning is not None else None
         self._app: ASGIApp = self._origins.cors(self._handle)
         self._router = Router(lifespan=self.lifespan)
 
@@ -120,25 +128,62 @@ class HubApp:
 
     @asynccontextmanager
     async def lifespan(self, app: Any = None) -> AsyncIterator[dict[str, Any]]:
-        """Runs while the application does. Hand its state on, so that a server can drain before it closes sockets."""
-        self._registry.draining = False
-        self._drained = None
+        """Runs while the application does. Hand its state on, so that a server can drain before it closes sockets.
+
+        At its end clients leave, calls are cancelled, and those that do not end are named in the log and abandoned.
+        Connections that are opened without a lifespan, before or after, are served as well.
+        """
+        self._enter_loop()
         self._open_mount_points(app)
+        self._registry.draining, self._drained = False, None
+        signals = StopSignals(self._heard_signal)
+        if self._drain_on_signals and not server_drains.get():
+            signals.listen()
         if self._watchdog is not None:
             self._watchdog.start()
         try:
             yield {"hubline.drain": [self.drain]}
         finally:
-            await self.drain()
-            await self._registry.close()
-            await self._tasks.cancel()
+            signals.stop()
+            await self._end()
+
+    async def _end(self) -> None:
+        self._tasks.start(self._registry.give_up_polls(after=LAST_POLL))
+        await self.drain()
+        await self._registry.close()
+        await self._tasks.cancel(CALL_GRACE)
+        for method in in_threads(self._watched):
+            logger.error("%s is still running in a thread, which nothing can end, and is abandoned", method)
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        self._registry.draining, self._drained = False, None
+
+    def _heard_signal(self) -> None:
+        if not self._registry.draining:
+            self._tasks.start(self.drain())
+
+    def _enter_loop(self) -> None:
+        """State belongs to an event loop: in another one, when the former does not run any more, it begins anew."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a thread that hands what it makes of a context over to the loop
+            return
+        if loop is self._loop or (self._loop is not None and self._loop.is_running()):
+            return
+        if self._loop is not None:
+            self._tasks.forget()
+            self._registry.begin_anew()
+            for runtime in self._runtimes.values():
+                runtime.lifetime.begin_anew()
+            self._drained = None
             if self._watchdog is not None:
                 self._watchdog.stop()
+        self._loop = loop
 
     def context(self, hub: type[Hub[ClientT]]) -> HubContext[ClientT]:
         """Clients and groups of a hub, to use from outside of it. Raises KeyError when the app has no such hub."""
         runtime = self._runtimes[hub]
-        return HubContext(HubClients(runtime.lifetime, runtime.interface), runtime.lifetime)
+        return HubContext(HubClients(runtime.lifetime, runtime.interface), runtime.lifetime, self._enter_loop)
 
     def describe(self) -> list[HubDescription]:
         """Every hub with its methods and what it calls on clients."""
@@ -155,6 +200,7 @@ class HubApp:
         At most `drain_timeout` seconds; what is still connected then stays for the server to cut. Calling it again
         waits for the same moment.
         """
+        self._enter_loop()
         self._registry.draining = True
         for runtime in self._runtimes.values():
             for connection in list(runtime.lifetime.index.connections.values()):
@@ -179,6 +225,7 @@ class HubApp:
         handler = self._table.find(path)
         if handler is None:
             return self._handle_other(path, scope, receive, send)
+        self._enter_loop()
         if self._watchdog is not None:
             self._watchdog.start()
         return handler(scope, receive, send)
@@ -281,17 +328,6 @@ class HubApp:
             if one != other:
                 raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different {what}"])
         return known
-
-    def _make_watchdog(self, limit: float | None) -> BlockingWatchdog | None:
-        runtimes = self._runtimes.values()
-        functions = [(method.function, method.where) for runtime in runtimes for method in runtime.methods.all]
-        for hub in self._runtimes:
-            functions += [
-                (end, f"{hub.__qualname__}.{end.__name__}")
-                for end in (hub.on_connected, hub.on_disconnected, hub.on_authentication_refreshed)
-            ]
-        codes = {inspect.unwrap(function).__code__: where for function, where in functions}
-        return BlockingWatchdog(limit, codes) if limit is not None else None
 
 
 def _asynchronous(authenticate: Authenticate) -> Callable[[ConnectionScope], Awaitable[Identity | None]]:

@@ -34,13 +34,14 @@ class Running:
 
 
 @asynccontextmanager
-async def hubline(directory: Path, *arguments: str) -> AsyncIterator[Running]:
-    """Run the command in `directory`; a process that still runs at the end is killed."""
+async def hubline(directory: Path, *arguments: str, group: bool = False) -> AsyncIterator[Running]:
+    """Run the command in `directory`, in a process group of its own if asked; what still runs at the end is killed."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hubline.cli.main", *arguments),
         cwd=directory,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        start_new_session=group,
     )
     try:
         async with asyncio.timeout(60):

@@ -3,12 +3,26 @@
 import asyncio
 import signal
 import socket
+import ssl
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidMessage
 
 from hubline.auth.jwt import make_token
 from hubline.cli.commands import commands
@@ -312,3 +326,117 @@ async def test_hubs_say_good_bye_on_every_transport_before_the_process_ends(dire
     assert not [token for token in (polling, events) if token in log]
     assert "id=[redacted]" in log
     assert "Traceback" not in log
+
+
+@both_paths
+async def test_refused_upgrades_are_no_errors_in_the_log(directory: Path, path: str) -> None:
+    async with hubline(directory, "run", "hubs:hubs", "--port", "0", path) as command:
+        url = await command.url()
+        for target, header, status in (
+            ("/chat?id=unknown", "X-Other: 1", 404),
+            ("/chat", "Origin: http://elsewhere.example", 403),
+            ("/nothing", "X-Other: 1", 403),
+        ):
+            client = await RawWebSocket.open(url, target, header)
+            assert client.status == status
+            client.close()
+        command.process.terminate()
+        assert await command.end() == 0
+    log = "".join(command.log)
+    assert '"WebSocket /chat?id=unknown" 404' in log
+    assert "ERROR" not in log
+
+
+@both_paths
+async def test_without_access_log_nothing_is_said_of_requests_and_upgrades(directory: Path, path: str) -> None:
+    async with hubline(directory, "run", "hubs:hubs", "--port", "0", "--no-access-log", path) as command:
+        url = await command.url()
+        for target, status in (("/chat", 101), ("/chat?id=unknown", 404)):
+            client = await RawWebSocket.open(url, target)
+            assert client.status == status
+            client.close()
+        async with httpx.AsyncClient(base_url=url) as http:
+            assert (await http.get("/chat")).status_code == 400
+        command.process.terminate()
+        assert await command.end() == 0
+    log = "".join(command.log)
+    assert "/chat" not in log
+    assert "connection " not in log
+    assert "Application startup complete" in log
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a self-signed certificate for this machine, its key, and the same key behind a password."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, SHA256())
+    )
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    for file, encryption in (("key.pem", NoEncryption()), ("locked.pem", BestAvailableEncryption(b"open"))):
+        (folder / file).write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+    return folder
+
+
+@both_paths
+@pytest.mark.parametrize(
+    "key", [["--ssl-keyfile", "key.pem"], ["--ssl-keyfile", "locked.pem", "--ssl-keyfile-password", "open"]]
+)
+async def test_hubs_are_served_over_tls(directory: Path, tls: Path, key: list[str], path: str) -> None:
+    arguments = ["--ssl-certfile", str(tls / "certificate.pem"), key[0], str(tls / key[1]), *key[2:], path]
+    async with hubline(directory, "run", "hubs:hubs", "--port", "0", *arguments) as command:
+        url = await command.url()
+        assert url.startswith("https://")
+        trusting = ssl.create_default_context(cafile=str(tls / "certificate.pem"))
+        address = url.replace("https://127.0.0.1", "wss://localhost") + "/chat"
+        async with connect(address, ssl=trusting, host="127.0.0.1", proxy=None) as client:
+            await client.send(HANDSHAKE.decode())
+            received = ""
+            while not received.endswith(WELCOME):
+                received += str(await client.recv())
+        command.process.terminate()
+        assert await command.end() == 0
+    assert "Traceback" not in "".join(command.log)
+
+
+async def test_clients_must_show_a_certificate_where_authorities_are_named(directory: Path, tls: Path) -> None:
+    files = [str(tls / name) for name in ("certificate.pem", "key.pem", "certificate.pem")]
+    options = ["--ssl-certfile", files[0], "--ssl-keyfile", files[1], "--ssl-ca-certs", files[2]]
+    async with hubline(directory, "run", "hubs:hubs", "--port", "0", *options) as command:
+        address = (await command.url()).replace("https://127.0.0.1", "wss://localhost") + "/chat"
+        context = ssl.create_default_context(cafile=files[0])
+        with pytest.raises((OSError, EOFError, InvalidMessage)):
+            async with connect(address, ssl=context, host="127.0.0.1", proxy=None) as client:
+                await client.recv()
+        context.load_cert_chain(files[0], files[1])
+        async with connect(address, ssl=context, host="127.0.0.1", proxy=None) as client:
+            await client.send(HANDSHAKE.decode())
+            assert str(await client.recv()).startswith("{}")
+        command.process.terminate()
+        assert await command.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--ssl-keyfile", "key.pem"], "--ssl-certfile is missing"),
+        (["--ssl-certfile", "none.pem"], "the TLS files cannot be read ("),
+        (["--ssl-certfile", "certificate.pem", "--ssl-keyfile", "certificate.pem"], "the TLS files cannot be used: "),
+        (["--ssl-certfile", "certificate.pem", "--ssl-keyfile", "locked.pem"], "the TLS files cannot be used: "),
+    ],
+)
+def test_tls_files_that_cannot_be_used_are_told_in_one_line(
+    directory: Path, tls: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], text: str
+) -> None:
+    places = [option if option.startswith("--") else str(tls / option) for option in options]
+    status, output = run(directory, monkeypatch, "application:app", "--port", "0", *places)
+    assert status == 1
+    assert output.startswith(f"error: {text}")
+    assert output.count("\n") == 1

@@ -1,22 +1,19 @@
 """The commands: their options, and how their outcome is told. What they do is in modules of their own."""
 
-import socket
-import sys
+import ssl
 from enum import StrEnum
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import ChangeReload
 
 from hubline.cli.check import trees
 from hubline.cli.loading import load
 from hubline.cli.problems import fail
+from hubline.cli.serving import check_tls, serve, supervise
 from hubline.cli.tokens import KEY_VARIABLE, development_token
 from hubline.errors import ConfigurationError
-from hubline.servers.garbage import collect_rarely
 from hubline.servers.uvicorn import MAX_SIZE, Server, bind, configure
 
 commands = typer.Typer(
@@ -81,10 +78,17 @@ def run(
             help="Bytes of one WebSocket message; on the accelerated path hubs have only their own limit.", min=1
         ),
     ] = MAX_SIZE,
+    ssl_certfile: Annotated[str | None, typer.Option(help="Certificate for TLS, with those between, as PEM.")] = None,
+    ssl_keyfile: Annotated[str | None, typer.Option(help="Its key, unless it is in the same file.")] = None,
+    ssl_keyfile_password: Annotated[str | None, typer.Option(help="What the key is encrypted with.")] = None,
+    ssl_ca_certs: Annotated[
+        str | None, typer.Option(help="Authorities whose certificates clients must show, as PEM.")
+    ] = None,
     app_dir: AppDir = ".",
 ) -> None:
     """Serve an application on uvicorn. SIGTERM and Ctrl+C drain it first; a second signal ends it at once."""
     application = _loaded(target, app_dir)
+    check_tls(ssl_keyfile, ssl_certfile, ssl_keyfile_password, ssl_ca_certs)
     try:
         sockets = bind(host, port) if uds is None else None
     except OSError as error:
@@ -101,14 +105,14 @@ def run(
         reload=reload,
         accelerate=accelerate,
         max_size=ws_max_size,
+        ssl_certfile=ssl_certfile,
+        ssl_keyfile=ssl_keyfile,
+        ssl_keyfile_password=ssl_keyfile_password,
+        ssl_ca_certs=ssl_ca_certs,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if ssl_ca_certs else ssl.CERT_NONE,
     )
     server = Server(config, drain_timeout=drain_timeout, ready=_announce)
-    if reload:
-        for sock in sockets or ():
-            sock.set_inheritable(True)  # only here: a child process of the application must not keep the port
-        ChangeReload(config, target=server.run, sockets=sockets or [config.bind_socket()]).run()
-    else:
-        _serve(server, sockets)
+    (supervise if reload else serve)(server, sockets)
 
 
 @commands.command()
@@ -181,16 +185,6 @@ def bench(
         run_bench(url, method, given, clients, seconds, protocol.value, token, header or ())
     except ConfigurationError as error:
         fail(*error.problems)
-
-
-def _serve(server: Server, sockets: list[socket.socket] | None) -> None:
-    collect_rarely()
-    try:
-        server.run(sockets)
-    except OSError as error:
-        fail(f"cannot listen on {server.config.uds}: {error.strerror}")
-    if not server.started:
-        sys.exit(STARTUP_FAILURE)
 
 
 def _announce(url: str) -> None:

@@ -1,8 +1,9 @@
 """The base class of hubs."""
 
+from collections.abc import Callable
 from typing import Any, Generic, Protocol, get_args, get_origin
 
-from hubline.server.clients import Client, ClientT, HubCallerClients
+from hubline.server.clients import Client, ClientT, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
 
 
@@ -69,6 +70,23 @@ class Hub(Generic[ClientT]):
 
     async def on_disconnected(self, error: Exception | None) -> None:
         """A connection has ended: `error` is `None` unless something went wrong. It can no longer be written to."""
+
+
+class HubContext(Generic[ClientT]):
+    """A hub's `clients` and `groups`, for code outside of it: a route, a worker, a timer."""
+
+    def __init__(self, clients: HubClients[ClientT], groups: GroupManager, enter: Callable[[], None]) -> None:
+        self._clients, self._groups, self._enter = clients, groups, enter
+
+    @property
+    def clients(self) -> HubClients[ClientT]:
+        self._enter()
+        return self._clients
+
+    @property
+    def groups(self) -> GroupManager:
+        self._enter()
+        return self._groups
 
 
 def client_protocol(hub: type[Hub[Any]]) -> type:

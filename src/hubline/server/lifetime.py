@@ -31,11 +31,15 @@ class HubLifetime:
 
     def __init__(self, options: HubOptions, clock: Clock) -> None:
         self._options, self._clock, self._readers = options, clock, Readers()
-        self.index: LocalIndex[HubConnectionContext] = LocalIndex()
-        self.results = ClientResults()
         self._large = min(LARGE, options.maximum_send_message_size // 16)
         self._turn, self._turn_of_many = every(STRIDE), every(STRIDE_OF_MANY)
         """Whether others have a turn after this send or change of a group."""
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget every connection without touching it: their event loop does not run any more."""
+        self.index: LocalIndex[HubConnectionContext] = LocalIndex()
+        self.results = ClientResults()
 
     async def send(self, recipients: Recipients, message: Invocation) -> None:
         """Queue a message for everybody addressed; nobody addressed is no error.

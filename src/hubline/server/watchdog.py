@@ -22,23 +22,24 @@ class BlockingWatchdog:
         self._asked = self._answered = 0
         self._reported = False
         self._stop = threading.Event()
+        """Of the present thread; each has its own, so that one that ends late is not revived."""
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Watch the running loop; called again, does nothing. Ends with the loop, or at `stop()`."""
-        if self._thread is None or not self._thread.is_alive():
-            self._stop.clear()
+        if self._thread is None or self._stop.is_set() or not self._thread.is_alive():
+            self._stop = threading.Event()
             self._asked = self._answered = 0  # a loop that ended may owe an answer
             self._reported = False
-            arguments = (asyncio.get_running_loop(), threading.get_ident())
+            arguments = (asyncio.get_running_loop(), threading.get_ident(), self._stop)
             self._thread = threading.Thread(target=self._watch, args=arguments, name="hubline watchdog", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
         self._stop.set()
 
-    def _watch(self, loop: asyncio.AbstractEventLoop, loop_thread: int) -> None:
-        while not self._stop.wait(self._limit):
+    def _watch(self, loop: asyncio.AbstractEventLoop, loop_thread: int, stop: threading.Event) -> None:
+        while not stop.wait(self._limit):
             if self._answered < self._asked:
                 if not self._reported:
                     self._report(sys._current_frames().get(loop_thread))

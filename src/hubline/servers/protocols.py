@@ -234,11 +234,6 @@ class WebSocketProtocol(asyncio.BufferedProtocol, WebSocketsSansIOProtocol):  # 
         self._joined = bytearray()
         """The message that is coming in fragments, without its last one."""
 
-    async def run_asgi(self) -> None:
-        """What the application may ask for: `hubline.transports.websocket` says more."""
-        self.scope["extensions"][CLOSE_EXTENSION] = {"answer_normally": self.conn.answer_normally}
-        await super().run_asgi()
-
     def get_buffer(self, sizehint: int) -> bytearray:
         self._buffer = bytearray(READ_SIZE)
         return self._buffer
@@ -252,6 +247,23 @@ class WebSocketProtocol(asyncio.BufferedProtocol, WebSocketsSansIOProtocol):  # 
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse()
+
+    async def run_asgi(self) -> None:
+        """Run the application. uvicorn takes a refusal with a status and a body for no answer, and logs an error.
+
+        What the application may ask for besides: `hubline.transports.websocket` says more.
+        """
+        self.scope["extensions"][CLOSE_EXTENSION] = {"answer_normally": self.conn.answer_normally}
+        app = self.app
+
+        async def answering(*arguments: Any) -> Any:
+            result = await app(*arguments)
+            if self.initial_response is not None and self.close_sent:
+                self.handshake_complete = True
+            return result
+
+        self.app = answering
+        await super().run_asgi()
 
     def handle_cont(self, event: Any) -> None:
         """Join what continues a message at once: a list of single bytes takes fifty times their size."""

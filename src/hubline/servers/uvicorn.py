@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import re
+import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -20,8 +21,10 @@ from urllib.parse import unquote
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
+from hubline._signals import server_drains
 from hubline._tasks import TaskOwner
 from hubline.servers.accelerated import HubWebSocketProtocol
+from hubline.servers.ending import die_by_the_next_signal, run_to_the_end
 from hubline.servers.protocols import HttpProtocol, WebSocketProtocol
 
 DRAIN_STATE = "hubline.drain"
@@ -49,7 +52,12 @@ class Server(uvicorn.Server):
     The first SIGTERM or SIGINT drains: for `drain_timeout` seconds at most it goes on serving, because clients that
     poll must be able to fetch their last messages. Then uvicorn's own shutdown runs. A second signal ends both at once.
     Unlike uvicorn's, the process then ends with status 0 and not by the signal.
+
+    With `run()`, the process ends at most `drain_timeout` and 10 seconds after the signal, even when user code does
+    not let go (`servers/ending.py`), and the second signal has its default effect: it ends the process where it stands.
     """
+
+    _owns_process = False
 
     _should_exit = False
     _wake: Callable[[], object] | None = None
@@ -73,9 +81,19 @@ class Server(uvicorn.Server):
         if value and self._wake is not None:
             self._wake()
 
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal comes. To be the last that a process does: see `servers/ending.py`."""
+        self._owns_process = True
+        run_to_the_end(self.serve(sockets), self.config.get_loop_factory())
+
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         redact_secrets()
-        await super().serve(sockets)
+        log_upgrades(self.config.access_log)
+        token = server_drains.set(True)
+        try:
+            await super().serve(sockets)
+        finally:
+            server_drains.reset(token)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -100,9 +118,13 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note the signal. uvicorn would raise it once more at the end, which turns a clean stop into a failure."""
+        if self.config.should_reload and sig == signal.SIGINT:
+            return  # Ctrl+C reaches every process of the terminal; the supervisor passes it on as SIGTERM
         if self.should_exit:
             self.force_exit = True
         self.should_exit = True
+        if self._owns_process:
+            die_by_the_next_signal()
 
     @property
     def url(self) -> str:
@@ -123,7 +145,7 @@ class Server(uvicorn.Server):
                 logger.warning("draining took longer than %g s, closing what is left", self.drain_timeout)
                 break
             _, pending = await asyncio.wait(pending, timeout=0.1)
-        await owner.cancel()
+        await owner.cancel(grace=0.1)
 
 
 def configure(
@@ -233,6 +255,22 @@ class SecretFilter(logging.Filter):
         if isinstance(record.args, tuple):
             record.args = tuple(redacted(value) if isinstance(value, str) else value for value in record.args)
         return True
+
+
+class UpgradeFilter(logging.Filter):
+    """Keeps from the log what uvicorn and its WebSocket library say of every upgrade, which is no error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno > logging.INFO or not str(record.msg).startswith(('%s - "WebSocket', "connection "))
+
+
+def log_upgrades(wanted: bool) -> None:
+    """Have upgrades logged or not. uvicorn's setting for its access log knows of requests only."""
+    target = logging.getLogger("uvicorn.error")
+    for present in [each for each in target.filters if isinstance(each, UpgradeFilter)]:
+        target.removeFilter(present)
+    if not wanted:
+        target.addFilter(UpgradeFilter())
 
 
 def redact_secrets() -> None:

@@ -126,10 +126,8 @@ class LongPollingTransport:
             else:
                 self._pipe.set_deadline(self._pipe.options.poll_timeout, poll.time_out)
                 await poll.wait(scope, receive)
-                if poll.reason is Reason.LEFT:
-                    broken_off = True
-                else:
-                    await self._answer(poll, scope, receive, send)
+                broken_off = poll.reason is Reason.LEFT
+                await self._answer(poll, scope, receive, send)
         finally:
             self._poll = None
             poll.finish()
@@ -146,8 +144,11 @@ class LongPollingTransport:
                 self._done()
 
     async def _answer(self, poll: Poll, scope: Scope, receive: Receive, send: Send) -> None:
+        """Also one whose client has left: nobody reads it, but middleware in between fails without an answer."""
         outbox = self._pipe.outbox
-        if len(outbox) and poll.reason is not Reason.SUPERSEDED:
+        if poll.reason is Reason.LEFT:
+            await self._write(poll, plain(204).uncached(), scope, receive, send)
+        elif len(outbox) and poll.reason is not Reason.SUPERSEDED:
             try:
                 await self._write(poll, octets(joined(outbox.take(None))), scope, receive, send)
             finally:

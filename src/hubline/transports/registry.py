@@ -89,7 +89,7 @@ class ConnectionRegistry:
         self._refusal_logged = float("-inf")
         self._heartbeat: asyncio.Task[None] | None = None
         self._flusher: Flusher | None = None
-        self._empty: asyncio.Event = asyncio.Event()
+        self._empty: asyncio.Event | None = None
 
     def __iter__(self) -> Iterator[Pipe]:
         return iter([entry.pipe for entry in self._pipes.values()])
@@ -165,7 +165,7 @@ class ConnectionRegistry:
         self._peak = max(self._peak, outbox.peak_bytes)
         self._dropped += outbox.dropped_messages
         pipe.release()
-        if not self._pipes:
+        if not self._pipes and self._empty is not None:
             self._empty.set()
 
     def statistics(self) -> RegistryStatistics:
@@ -192,6 +192,8 @@ class ConnectionRegistry:
             elif pipe.state is State.BROKEN_OFF:
                 pipe.leave()
         if self._pipes:
+            if self._empty is None:
+                self._empty = asyncio.Event()
             self._empty.clear()
             waits = [self.tasks.start(self._empty.wait()), self.tasks.start(self._clock.sleep(limit))]
             try:
@@ -200,6 +202,13 @@ class ConnectionRegistry:
                 for task in waits:
                     task.cancel()
 
+    async def give_up_polls(self, after: float) -> None:
+        """End, in `after` seconds, who is between two polls then: no further one can come."""
+        await self._clock.sleep(after)
+        for pipe in self:
+            if pipe.state is State.BETWEEN_POLLS:
+                pipe.leave()
+
     async def close(self, limit: float = CLOSE_LIMIT) -> None:
         """End every connection, give the applications `limit` seconds to notice, then cancel what is ours."""
         self.draining = True
@@ -207,6 +216,17 @@ class ConnectionRegistry:
             pipe.abort(ConnectionClosed("the server is stopping", allow_reconnect=True))
         await self.drain(limit)
         await self.tasks.cancel()
+
+    def begin_anew(self) -> None:
+        """Forget every connection: all belong to an event loop that does not run any more. Nothing of it is touched.
+
+        What was counted since the start stays.
+        """
+        self.draining = False
+        self.tasks.forget()
+        self.caps = Caps(self._options)
+        self._pipes, self._waiting = {}, 0
+        self._heartbeat = self._flusher = self._empty = None
 
     def _admit(self) -> None:
         if self.draining:

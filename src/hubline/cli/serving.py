@@ -1,0 +1,59 @@
+"""What `hubline run` does with its server: run it, or have it run again and again."""
+
+import socket
+import ssl
+import sys
+from types import FrameType
+
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import ChangeReload
+
+from hubline.cli.problems import fail
+from hubline.servers.garbage import collect_rarely
+from hubline.servers.uvicorn import Server
+
+
+class Reload(ChangeReload):  # type: ignore[misc, valid-type]  # one of two classes, by what is installed
+    """uvicorn's supervisor. Its first signal stops the server in good order; the second one ends the server at once."""
+
+    def signal_handler(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit.is_set():
+            self.process.kill()
+        super().signal_handler(sig, frame)
+
+
+def supervise(server: Server, sockets: list[socket.socket] | None) -> None:
+    """Serve in a process of its own, a new one whenever a source file changes."""
+    for sock in sockets or ():
+        sock.set_inheritable(True)  # only here: a child process of the application must not keep the port
+    Reload(server.config, target=server.run, sockets=sockets or [server.config.bind_socket()]).run()
+
+
+def serve(server: Server, sockets: list[socket.socket] | None) -> None:
+    """Serve until a signal comes."""
+    collect_rarely()
+    try:
+        server.run(sockets)
+    except OSError as error:
+        fail(f"cannot listen on {server.config.uds}: {error.strerror}")
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def check_tls(keyfile: str | None, certfile: str | None, password: str | None, ca_certs: str | None) -> None:
+    """End with a clear word if these files cannot be used. uvicorn would do so with a traceback."""
+    if certfile is None:
+        if keyfile or password or ca_certs:
+            fail("--ssl-certfile is missing: TLS needs a certificate")
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # An empty password is wrong, where none would have OpenSSL ask for one at the terminal.
+        context.load_cert_chain(certfile, keyfile, password or "")
+        if ca_certs:
+            context.load_verify_locations(ca_certs)
+    except ssl.SSLError as error:
+        fail(f"the TLS files cannot be used: {error.reason or error}")
+    except OSError as error:
+        names = ", ".join(name for name in (certfile, keyfile, ca_certs) if name)
+        fail(f"the TLS files cannot be read ({names}): {error.strerror}")

@@ -1,0 +1,52 @@
+"""What hub methods still do when the server is about to end, for the log.
+
+Nothing is kept for this while calls run: it is read off the stacks, once, when it is asked for.
+"""
+
+import asyncio
+import inspect
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING, Any
+
+from hubline.server.hub import Hub
+
+if TYPE_CHECKING:
+    from hubline.server.runtime import HubRuntime
+
+
+def user_code(runtimes: "Iterable[HubRuntime]") -> dict[CodeType, str]:
+    """The hub methods that the user has written, each with its name."""
+    functions = []
+    for runtime in runtimes:
+        hub = runtime.hub
+        functions += [(method.function, method.where) for method in runtime.methods.all]
+        functions += [
+            (end, f"{hub.__qualname__}.{end.__name__}")
+            for end in (hub.on_connected, hub.on_disconnected, hub.on_authentication_refreshed)
+        ]
+    return {inspect.unwrap(function).__code__: where for function, where in functions}
+
+
+def describe_task(task: "asyncio.Task[Any]") -> str:
+    """The hub method that a task runs, and for which connection. Its coroutine has one of them at hand."""
+    coroutine = task.get_coro()
+    found = inspect.getcoroutinelocals(coroutine) if inspect.iscoroutine(coroutine) else {}
+    of = found.get("call") or found.get("work")
+    connection = found.get("connection") if of is None else of.connection
+    return task.get_name() if connection is None else f"{task.get_name()} of connection {connection.id}"
+
+
+def in_threads(methods: Mapping[CodeType, str]) -> Iterator[str]:
+    """The hub methods that run in worker threads at the moment, each with its connection and where it is."""
+    for thread, innermost in sys._current_frames().items():
+        frame: FrameType | None = innermost
+        while thread != threading.get_ident() and frame is not None:
+            if frame.f_code in methods:
+                hub = frame.f_locals.get(frame.f_code.co_varnames[0])
+                connection = f" of connection {hub.context.connection_id}" if isinstance(hub, Hub) else ""
+                yield f"{methods[frame.f_code]}{connection}, at {innermost.f_code.co_filename}:{innermost.f_lineno}"
+                break
+            frame = frame.f_back

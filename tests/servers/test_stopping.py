@@ -1,0 +1,213 @@
+"""SIGTERM to each ASGI server as its users start it: how clients of each transport leave, and that the process ends."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.integration.lines import Ended, Endpoint, EventsLine, PollingLine, WebSocketLine, poll
+
+APPLICATION = """
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+from hubline import Hub, HubApp
+
+class Chat(Hub):
+    async def on_disconnected(self, error):
+        print("on_disconnected", flush=True)
+
+hubs = HubApp({"/chat": Chat})
+
+@asynccontextmanager
+async def lifespan(app):
+    async with hubs.lifespan(app) as state:
+        yield state
+    print("cleaned up", flush=True)
+
+app = FastAPI(lifespan=lifespan)
+
+@app.middleware("http")
+async def observe(request, call_next):
+    return await call_next(request)
+
+app.mount("/", hubs)
+"""
+
+COMMANDS: dict[str, Callable[[int], list[str]]] = {
+    "hubline": lambda port: ["hubline.cli.main", "run", "app:app", "--port", str(port)],
+    "uvicorn": lambda port: ["uvicorn", "app:app", "--port", str(port)],
+    "hypercorn": lambda port: ["hypercorn", "app:app", "--bind", f"127.0.0.1:{port}"],
+    "hypercorn --workers 0": lambda port: ["hypercorn", "app:app", "--bind", f"127.0.0.1:{port}", "--workers", "0"],
+    "granian": lambda port: ["granian", "--interface", "asgi", "--port", str(port), "app:app"],
+}
+HEARD = [name for name in COMMANDS if name != "hypercorn"]
+"""Servers on which an application hears the signal. hypercorn's usual worker gets none from its parent."""
+
+HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
+GOODBYE = b'{"type":7,"allowReconnect":true}\x1e'
+
+servers = pytest.mark.parametrize("server", COMMANDS)
+hearing = pytest.mark.parametrize("server", HEARD)
+
+
+class Process:
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self._process, self._port = process, port
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def reachable(self) -> None:
+        while self._process.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            except OSError:
+                await asyncio.sleep(0)
+            else:
+                writer.close()
+                return
+        raise AssertionError(await self.end())
+
+    def stop(self) -> None:
+        self._process.terminate()
+
+    async def end(self) -> str:
+        """Its whole log."""
+        assert self._process.stdout is not None
+        log = (await self._process.stdout.read()).decode()
+        assert await self._process.wait() in (0, -signal.SIGTERM)  # uvicorn raises the signal once more
+        return log
+
+
+@asynccontextmanager
+async def started(server: str, directory: Path) -> AsyncIterator[tuple[Process, Endpoint]]:
+    """A server, and the endpoint of its hub. Whatever hangs is killed after half a minute."""
+    (directory / "app.py").write_text(APPLICATION)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", *COMMANDS[server](port)),
+        cwd=directory,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(30):
+            running = Process(process, port)
+            await running.reachable()
+            async with Endpoint(running.url, "/chat") as endpoint:
+                yield running, endpoint
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+async def token(endpoint: Endpoint) -> str:
+    return str((await endpoint.negotiate())["connectionToken"])
+
+
+async def ended(line: WebSocketLine) -> int | None:
+    """Read to the end; its code."""
+    try:
+        while True:
+            await line.receive()
+    except Ended as end:
+        return end.code
+
+
+def check(log: str) -> None:
+    assert "on_disconnected\n" in log
+    assert "cleaned up\n" in log
+    assert "Traceback" not in log
+
+
+@hearing
+async def test_a_websocket_is_told_and_ends(server: str, tmp_path: Path) -> None:
+    async with started(server, tmp_path) as (process, endpoint):
+        line = await WebSocketLine.open(endpoint, None)
+        await line.send(HANDSHAKE)
+        assert await line.receive() == b"{}\x1e"
+        process.stop()
+        if server == "granian":  # drops WebSockets while it stops, often before our last words, and may panic then
+            await ended(line)
+            assert "on_disconnected\n" in await process.end()
+            return
+        assert await line.receive() == GOODBYE
+        assert await ended(line) == 1000
+        check(await process.end())
+
+
+@hearing
+async def test_an_event_stream_is_told_and_ends(server: str, tmp_path: Path) -> None:
+    async with started(server, tmp_path) as (process, endpoint):
+        line = await EventsLine.open(endpoint, await token(endpoint))
+        await line.send(HANDSHAKE)
+        while await line.receive() != b"{}\x1e":
+            pass
+        process.stop()
+        assert await line.receive() == GOODBYE
+        with pytest.raises(Ended):
+            await line.receive()
+        check(await process.end())
+
+
+@hearing
+async def test_a_poll_is_answered(server: str, tmp_path: Path) -> None:
+    async with started(server, tmp_path) as (process, endpoint):
+        id = await token(endpoint)
+        line = await PollingLine.open(endpoint, id)
+        await line.send(HANDSHAKE)
+        assert await line.receive() == b"{}\x1e"
+        waiting = await poll(endpoint, id)
+        process.stop()
+        answer = await waiting
+        assert (answer.status_code, answer.content) == (200, GOODBYE)
+        if server == "hubline":  # is still there for the last poll, and waits for it
+            assert (await endpoint.request("GET", id)).status_code == 204
+        check(await process.end())
+
+
+@servers
+async def test_who_is_between_two_polls_holds_nobody(server: str, tmp_path: Path) -> None:
+    async with started(server, tmp_path) as (process, endpoint):
+        line = await PollingLine.open(endpoint, await token(endpoint))
+        await line.send(HANDSHAKE)
+        assert await line.receive() == b"{}\x1e"
+        process.stop()
+        check(await process.end())
+
+
+async def test_an_application_that_hears_nothing_ends_with_the_time_that_its_server_gives(tmp_path: Path) -> None:
+    async with started("hypercorn", tmp_path) as (process, endpoint):
+        line = await WebSocketLine.open(endpoint, None)
+        await line.send(HANDSHAKE)
+        assert await line.receive() == b"{}\x1e"
+        process.stop()
+        await ended(line)
+        log = await process.end()
+    assert "on_disconnected\n" in log
+    assert "cleaned up\n" in log
+
+
+@servers
+async def test_what_a_client_breaks_off_is_no_error_below_middleware(server: str, tmp_path: Path) -> None:
+    async with started(server, tmp_path) as (process, endpoint):
+        polled = await token(endpoint)
+        line = await PollingLine.open(endpoint, polled)
+        await line.send(HANDSHAKE)
+        assert await line.receive() == b"{}\x1e"
+        waiting = await poll(endpoint, polled)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        events = await EventsLine.open(endpoint, await token(endpoint))
+        await events.send(HANDSHAKE)
+        await events.close()
+        await line.close()
+        process.stop()
+        check(await process.end())
