@@ -1052,6 +1052,8 @@ async def test_a_hub_and_a_raw_connection_know_their_transport(transport: Transp
     await settle()
     assert seen == [carried_by] * 5
     assert set(asked) == {None}, "nothing is carried while it is asked who that is"
+
+
 @dataclass
 class Note:
     written_by: str

@@ -1,4 +1,5 @@
 import asyncio
+import contextvars
 import logging
 from typing import Any
 
@@ -75,11 +76,12 @@ async def test_a_task_that_ends_by_itself_has_its_name_from_the_start_and_comes_
     async def work() -> None:
         owner.ended(asyncio.current_task())
 
-    first = owner.begin(work(), loop, name="Chat.send")
+    context = contextvars.copy_context()
+    first = owner.begin(work(), loop, context=context, name="Chat.send")
     assert first.get_name() == "Chat.send"
     assert len(owner) == 1
     loop.set_task_factory(factory)
-    second = owner.begin(work(), loop, name="Chat.send")
+    second = owner.begin(work(), loop, context=context, name="Chat.send")
     assert second.get_name() == "Chat.send"
     await asyncio.gather(first, second)
     assert len(made) == 1

@@ -1,6 +1,7 @@
 """Who owns a task. Nothing in Hubline calls `create_task` on its own: a task without an owner is a leak."""
 
 import asyncio
+import contextvars
 import logging
 import sys
 from collections.abc import Coroutine
@@ -32,9 +33,16 @@ class TaskOwner:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def start(self, coroutine: Coroutine[Any, Any, Any], *, name: str | None = None) -> asyncio.Task[Any]:
-        """Run `coroutine` in a task of its own."""
-        task = asyncio.get_running_loop().create_task(coroutine, name=name)
+    def start(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        *,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Task[Any]:
+        """Run `coroutine` in a task of its own, in a copy of `context`, or else of the one that calls this."""
+        create = asyncio.get_running_loop().create_task
+        task = create(coroutine, name=name) if context is None else context.copy().run(create, coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -44,20 +52,22 @@ class TaskOwner:
         coroutine: Coroutine[Any, Any, Any],
         loop: asyncio.AbstractEventLoop,
         *,
+        context: contextvars.Context,
         name: str | None = None,
         at_once: bool = False,
     ) -> asyncio.Task[Any]:
         """The same for a coroutine that never fails, and says `ended()` itself: half a microsecond less.
 
-        `loop` is the running one; to ask for it is a system call on Python 3.11. `at_once` runs the coroutine to its
-        first wait before this returns, where Python can (3.12 and newer).
+        `loop` is the running one; to ask for it is a system call on Python 3.11. It runs in a copy of `context`.
+        `at_once` runs the coroutine to its first wait before this returns, where Python can (3.12 and newer).
         """
+        own = context.copy()
         if at_once and _AT_ONCE:
-            task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, name=name, **_AT_ONCE)
+            task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, name=name, context=own, **_AT_ONCE)
         elif loop.get_task_factory() is None:
-            task = asyncio.Task(coroutine, loop=loop, name=name)
+            task = asyncio.Task(coroutine, loop=loop, name=name, context=own)
         else:
-            task = loop.create_task(coroutine, name=name)
+            task = own.run(loop.create_task, coroutine, name=name)
         if not task.done():
             self._tasks.add(task)
         return task

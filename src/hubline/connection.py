@@ -213,7 +213,7 @@ class TransportConnection(Protocol):
 
     @property
     def unoffered(self) -> bool:
-        """Whether what is queued, in part or all, is offered to the peer as soon as others have a turn of the loop.
+        """Whether more than 64 KiB are queued, and offered to the peer as soon as others have a turn of the loop.
 
         Not so of a peer that has not taken what it was offered before, or that has to ask first, as in long polling.
         """

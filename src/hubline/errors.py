@@ -25,6 +25,20 @@ from typing import Literal, TypeAlias
 
 QuotaKind: TypeAlias = Literal["tokens", "questions"]
 
+FAILURES = (Exception, SystemExit, KeyboardInterrupt)
+"""What the application's code raises when it fails, `sys.exit` included: caught wherever such code is called.
+
+asyncio hands the last two on from the task that raised them to whoever runs the loop, which ends the process.
+"""
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says. Of one whose `__str__` raises, what a traceback says of it."""
+    try:
+        return str(error)
+    except FAILURES:
+        return "<exception str() failed>"
+
 
 class HublineError(Exception):
     """Base of everything Hubline raises."""

@@ -9,8 +9,20 @@ from typing import Annotated, Any, Protocol
 
 import pytest
 
-from hubline import Cancellation, Client, Depends, Hub, HubError, PolicyContext, authorize, hub_method
+from hubline import (
+    Cancellation,
+    Client,
+    Depends,
+    Hub,
+    HubError,
+    HubFilter,
+    InvocationContext,
+    PolicyContext,
+    authorize,
+    hub_method,
+)
 from hubline.connection import Identity
+from hubline.server.filters import Invoke
 from hubline.testing import settle
 from tests.server.bench import Line, bench, completion, done, item
 
@@ -336,6 +348,63 @@ async def test_pings_cancels_and_unknown_methods_never_wait_behind_calls() -> No
         assert gate.steps == ["tokens begins", "a begins", "tokens is cancelled", "tokens closes"]
 
 
+async def admits(context: PolicyContext) -> bool:
+    await asyncio.sleep(0)
+    return True
+
+
+async def made() -> str:
+    await asyncio.sleep(0)
+    return "made"
+
+
+class Entered(Hub):
+    """Streams that note whether they began."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate, self.steps = gate, gate.steps
+
+    async def wait(self, name: str) -> str:
+        await self.gate(name)
+        return name
+
+    async def tokens(self) -> AsyncIterator[str]:
+        self.steps.append("begins")
+        try:
+            yield "dropped"
+        finally:
+            await asyncio.sleep(0)
+            self.steps.append("closes")
+
+    @authorize(policy="admits")
+    async def patient(self, value: Annotated[str, Depends(made)]) -> AsyncIterator[str]:
+        self.steps.append("begins")
+        try:
+            await asyncio.Event().wait()
+            yield value
+        except asyncio.CancelledError:
+            self.steps.append("is cancelled")
+            raise
+        finally:
+            self.steps.append("closes")
+
+    async def later(self) -> AsyncIterator[str]:
+        self.steps.append("begins")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.steps.append("is cancelled")
+            raise
+        return self.tokens()
+
+    def in_a_thread(self) -> Iterator[str]:
+        self.steps.append("begins")
+        try:
+            yield "dropped"
+        finally:
+            self.steps.append("closes")
+
+
 class Both(Calls):
     """Calls, streams and uploads."""
 
@@ -549,16 +618,34 @@ async def test_cancelling_a_stream_closes_its_generator_and_ends_it_without_an_e
         assert len(hub.tasks) == 0
 
 
-async def test_cancelling_together_with_the_call_and_before_the_first_item() -> None:
+@pytest.mark.parametrize("target", ["Tokens", "Patient", "Later", "InAThread"])
+async def test_a_stream_that_is_cancelled_together_with_its_call_begins_all_the_same(target: str) -> None:
+    """As in the original; a filter, a policy and a dependency before it are not interrupted."""
     gate = Gate()
-    async with bench(Both, create=lambda: Both(gate)) as hub:
-        ada = await hub.connect()
-        ada.send(
-            {"type": 4, "invocationId": "1", "target": "Tokens", "arguments": []}, {"type": 5, "invocationId": "1"}
+
+    class Passing(HubFilter):
+        async def invoke(self, call: InvocationContext, next: Invoke) -> Any:
+            await asyncio.sleep(0)
+            result = await next(call)
+            await asyncio.sleep(0)
+            return result
+
+    async with bench(Entered, create=lambda: Entered(gate), filters=[Passing()], policies={"admits": admits}) as hub:
+        ada = await hub.connect("ada")
+        ada.send({"type": 4, "invocationId": "1", "target": target, "arguments": []}, {"type": 5, "invocationId": "1"})
+        assert await ada.took() == [done("1")]
+        assert (
+            gate.steps
+            == {
+                "Tokens": ["begins", "closes"],
+                "Patient": ["begins", "is cancelled", "closes"],
+                "Later": ["begins", "is cancelled"],
+                "InAThread": ["begins", "closes"],
+            }[target]
         )
-        await settle()
-        assert ada.take() == [done("1")]
-        assert gate.steps == []
+        hub.runtime.lifetime.index.connections[ada.id].close()
+        await ada.ended()
+        hub.assert_nothing_left()
 
 
 async def test_a_stream_that_answers_its_cancellation_with_an_error_says_so() -> None:
@@ -635,6 +722,153 @@ async def test_a_call_with_a_cancellation_is_told_and_answers() -> None:
         ada.send({"type": 5, "invocationId": number})
         await settle()
         assert ada.take() == [completion(number, "stopped")]
+
+
+async def test_streams_wait_behind_waiting_calls_and_begin_in_order_without_a_slot() -> None:
+    """As in the original: beside the call before them, once that has begun."""
+    gate = Gate()
+    async with bench(Both, create=lambda: Both(gate)) as hub:
+        ada = await hub.connect()
+        ada.call("Wait", "a")
+        ada.call("Wait", "b")
+        first, second = ada.stream("Tokens"), ada.stream("Tokens")
+        total = ada.call("Sum", streams=["u"])
+        ada.call("Wait", "c")
+        third = ada.stream("Tokens")
+        ada.send({"type": 2, "invocationId": "u", "item": 20}, {"type": 2, "invocationId": "u", "item": 22})
+        ada.send({"type": 3, "invocationId": "u"})
+        await settle()
+        assert (ada.take(), gate.steps) == ([], ["a begins"])
+        gate.at("a").set()
+        await settle()
+        assert gate.steps == ["a begins", "a ends", "b begins", "tokens begins", "tokens begins"]
+        assert ada.take() == [
+            completion("1", "a"),
+            item(first, "one"),
+            item(second, "one"),
+            completion(total, 42),
+        ]
+        gate.at("b").set()
+        await settle()
+        assert gate.steps[5:] == ["b ends", "c begins", "tokens begins"]
+        assert ada.take() == [completion("2", "b"), item(third, "one")]
+        ada.stream("Count", 0)
+        await settle()
+        assert ada.take() == [done("8")], "nothing waits any more, so nor does this one"
+
+
+async def test_waiting_streams_count_among_what_may_wait_and_among_streams() -> None:
+    gate = Gate()
+    async with bench(Both, create=lambda: Both(gate), maximum_waiting_invocations=2, maximum_streams=2) as hub:
+        ada = await hub.connect()
+        ada.call("Wait", "a")
+        ada.call("Wait", "b")
+        first, second = ada.stream("Count", 0), ada.stream("Count", 0)
+        ada.call("NoSuch")
+        await settle()
+        assert ada.take() == [], "the second stream has no room, so nothing behind it is read"
+        gate.at("a").set()
+        await settle()
+        assert [answer["invocationId"] for answer in ada.take()] == ["1", first, second, "5"]
+        ada.call("Wait", "c")
+        ada.stream("Count", 0)
+        await settle()
+        gate.at("b").set()
+        await settle()
+        assert [answer["invocationId"] for answer in ada.take()] == ["2", "7"]
+
+
+async def test_a_waiting_stream_takes_one_of_the_streams_there_may_be() -> None:
+    gate = Gate()
+    async with bench(Both, create=lambda: Both(gate), maximum_streams=1) as hub:
+        ada = await hub.connect()
+        for name in "ab":
+            ada.call("Wait", name)
+        first, second = ada.stream("Count", 0), ada.stream("Count", 0)
+        gate.at("a").set()
+        await settle()
+        text = "An unexpected error occurred invoking 'Count' on the server. HubException: "
+        assert ada.take() == [
+            completion(second, error=text + "A connection may have 1 streams at once."),
+            completion("1", "a"),
+            done(first),
+        ]
+
+
+async def test_a_stream_that_is_cancelled_while_it_waits_begins_in_its_turn() -> None:
+    """As the original answers, asked of a running server: there the cancellation is read when the stream has begun."""
+    gate = Gate()
+    async with bench(Entered, create=lambda: Entered(gate), policies={"admits": admits}) as hub:
+        ada = await hub.connect()
+        for name in "ab":
+            ada.call("Wait", name)
+        number = ada.stream("Later")
+        ada.send({"type": 5, "invocationId": number})
+        await settle()
+        assert (ada.take(), gate.steps) == ([], ["a begins"])
+        gate.at("a").set()
+        await settle()
+        assert ada.take() == [completion("1", "a"), done(number)]
+        assert gate.steps == ["a begins", "a ends", "b begins", "begins", "is cancelled"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_stream_whose_connection_ends_at_once_begins_and_is_cancelled(together: bool) -> None:
+    """Together with its call, or while it waits behind others that have begun meanwhile."""
+    gate = Gate()
+    async with bench(Entered, create=lambda: Entered(gate), policies={"admits": admits}) as hub:
+        ada = await hub.connect()
+        if not together:
+            for name in "ab":
+                ada.call("Wait", name)
+        if together:
+            ada.transport.push(b'{"type":4,"invocationId":"1","target":"Later","arguments":[]}\x1e')
+        else:
+            ada.stream("Later")
+            await settle()
+        ada.lose()
+        await settle()
+        for name in "ab":
+            gate.at(name).set()
+        await ada.ended()
+        assert gate.steps[-2:] == ["begins", "is cancelled"]
+        await settle()
+        hub.assert_nothing_left()
+
+
+@pytest.mark.parametrize("how", ["cancelled by the client", "connection lost", "application stopped"])
+async def test_a_stream_that_loses_its_cancellation_ends_at_its_next_item(how: str) -> None:
+    closed, lost, more = list[str](), list[str](), asyncio.Event()
+
+    class Forgetful(Hub):
+        async def numbers(self) -> AsyncIterator[int]:
+            try:
+                while True:
+                    try:
+                        await more.wait()
+                    except asyncio.CancelledError:
+                        lost.append(how)
+                    yield len(lost)
+            finally:
+                await asyncio.sleep(0)
+                closed.append(how)
+
+    async with bench(Forgetful) as hub:
+        ada = await hub.connect()
+        number = ada.stream("Numbers")
+        await settle()
+        if how == "cancelled by the client":
+            ada.send({"type": 5, "invocationId": number})
+            await settle()
+            assert ada.take() == [done(number)]
+        else:
+            ada.lose()
+            if how == "application stopped":
+                await hub.tasks.cancel()
+            await ada.ended()
+        await settle()
+        assert (lost, closed) == ([how], [how])
+        assert len(hub.tasks) == 0
 
 
 async def test_a_waiting_call_that_is_cancelled_never_runs() -> None:

@@ -253,8 +253,7 @@ async def test_a_send_to_many_lets_somebody_who_was_not_offered_what_waits_have_
     async with bench(Room) as hub:
         ada, bob = await hub.connect(), await hub.connect()
         turns: list[str] = []
-        for each in (ada, bob):
-            each.transport.room.clear()
+        bob.transport.room.clear()
         for unoffered, expected in [(False, []), (True, ["a turn"])]:
             bob.transport.unoffered = unoffered
             asyncio.get_running_loop().call_soon(turns.append, "a turn")
@@ -263,6 +262,22 @@ async def test_a_send_to_many_lets_somebody_who_was_not_offered_what_waits_have_
             await settle()
             turns.clear()
         assert len(ada.take()) == len(bob.take()) == 2
+
+
+async def test_not_everybody_who_does_not_read_is_asked_each_time() -> None:
+    async with bench(Room) as hub:
+        lines = [await hub.connect() for _ in range(10)]
+        for each in lines[:9]:
+            each.transport.room.clear()
+        turns: list[str] = []
+        for unoffered, expected in [(8, []), (7, ["a turn"])]:
+            for number, each in enumerate(lines):
+                each.transport.unoffered = number == unoffered
+            asyncio.get_running_loop().call_soon(turns.append, "a turn")
+            await outside(hub).all.send("M")
+            assert turns == expected
+            await settle()
+            turns.clear()
 
 
 async def test_a_message_that_is_too_large_in_one_codec_is_sent_to_nobody() -> None:

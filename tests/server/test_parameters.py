@@ -51,7 +51,6 @@ MARK = Depends(current_user)
         (dict, None, None),
         (Any, Settings, None),
     ],
-    ids=str,
 )
 def test_depends_is_found_in_every_form(annotation: Any, default: Any, found: Depends | None) -> None:
     assert depends_of(annotation, default) == found
@@ -135,7 +134,6 @@ def test_what_a_mark_asks_for_in_vain(function: Callable[..., Any], text: str) -
         (Annotated[Any, Depends()], "has a `Depends()` without a factory"),
         (Annotated[Settings | None, fastapi.Depends()], "has a `Depends()` without a factory"),
     ],
-    ids=str,
 )
 def test_what_a_type_asks_for_in_vain(annotation: Any, text: str) -> None:
     found = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -32,7 +32,8 @@ from hubline.servers.frames import LIMIT, Channel
 from hubline.servers.parser import Parser
 from hubline.servers.protocols import CLOSE_EXTENSION, READ_SIZE, HttpProtocol, WebSocketProtocol
 from hubline.servers.uvicorn import configure
-from hubline.transports.frames import FrameInput, FrameWriter, offered
+from hubline.transports.channel import offered
+from hubline.transports.frames import FrameInput, FrameWriter
 from hubline.transports.outbox import Outbox
 from hubline.transports.pipe import Pipe
 from tests.servers.paths import (

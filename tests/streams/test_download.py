@@ -30,6 +30,13 @@ def encode(item: Any) -> bytes:
     return b"%d" % item
 
 
+class Call:
+    """What items are made for."""
+
+    def __init__(self, *, cancelled: bool = False) -> None:
+        self.cancelled = cancelled
+
+
 class Closable:
     """An async iterator that is no generator."""
 
@@ -57,14 +64,14 @@ async def count(n: int, steps: list[Any]) -> AsyncIterator[int]:
 @pytest.mark.statement(124)
 async def test_every_item_is_sent_and_the_generator_closed() -> None:
     writer, steps = Writer(), list[Any]()
-    await pump(count(3, steps), encode, writer)
+    await pump(count(3, steps), encode, writer, Call())
     assert writer.items == [0, 1, 2]
     assert steps == ["closed"]
 
 
 async def test_it_waits_while_the_connection_is_behind() -> None:
     writer, steps = Writer(room=2), list[Any]()
-    task = asyncio.create_task(pump(count(4, steps), encode, writer))
+    task = asyncio.create_task(pump(count(4, steps), encode, writer, Call()))
     await settle()
     assert writer.items == [0, 1]
     writer.room = 100
@@ -77,13 +84,62 @@ async def test_cancelling_closes_the_generator_and_any_other_iterator() -> None:
     steps: list[Any] = []
     closable = Closable()
     for items in (count(4, steps), closable):
-        task = asyncio.create_task(pump(items, encode, Writer(room=1)))
+        task = asyncio.create_task(pump(items, encode, Writer(room=1), Call()))
         await settle()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
     assert steps == ["closed"]
     assert closable.closed == 1
+
+
+async def test_a_generator_that_loses_the_cancellation_of_its_task_is_closed_at_its_next_item() -> None:
+    steps: list[str] = []
+    call, writer = Call(), Writer()
+
+    async def forgetful() -> AsyncIterator[int]:
+        try:
+            while True:
+                yield len(steps)
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    steps.append("lost")
+        finally:
+            await asyncio.sleep(0)
+            steps.append("closed")
+
+    task = asyncio.create_task(pump(forgetful(), encode, writer, call))
+    await settle()
+    call.cancelled = True
+    task.cancel()
+    await task
+    assert writer.items == [0]
+    assert steps == ["lost", "closed"]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_one_that_is_cancelled_before_it_begins_sees_that_at_its_first_wait(waits: bool) -> None:
+    steps: list[str] = []
+
+    async def items() -> AsyncIterator[int]:
+        steps.append("begins")
+        try:
+            if waits:
+                await asyncio.Event().wait()
+            yield 1
+        except asyncio.CancelledError:
+            steps.append("is cancelled")
+            raise
+        finally:
+            await asyncio.sleep(0)  # what cleans up is not interrupted
+            steps.append("closes")
+
+    writer = Writer()
+    (result,) = await asyncio.gather(pump(items(), encode, writer, Call(cancelled=True)), return_exceptions=True)
+    assert isinstance(result, asyncio.CancelledError) is waits
+    assert steps == (["begins", "is cancelled", "closes"] if waits else ["begins", "closes"])
+    assert writer.items == []
 
 
 async def test_an_iterator_without_close_is_left_alone() -> None:
@@ -100,7 +156,7 @@ async def test_an_iterator_without_close_is_left_alone() -> None:
             return self.left
 
     writer = Writer()
-    await pump(Two(), encode, writer)
+    await pump(Two(), encode, writer, Call())
     assert writer.items == [1, 0]
 
 
@@ -110,14 +166,14 @@ async def test_errors_of_the_iterator_and_of_the_writer_go_on() -> None:
         raise LookupError("boom")
 
     with pytest.raises(LookupError):
-        await pump(failing(), encode, Writer())
+        await pump(failing(), encode, Writer(), Call())
 
     def refuse(item: Any) -> bytes:
         raise TypeError("no form on the wire")
 
     steps: list[Any] = []
     with pytest.raises(TypeError):
-        await pump(count(3, steps), refuse, Writer())
+        await pump(count(3, steps), refuse, Writer(), Call())
     assert steps == ["closed"]
 
 

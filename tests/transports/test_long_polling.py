@@ -449,9 +449,9 @@ async def test_a_burst_waits_for_the_next_poll_whatever_its_size(sites: Sites) -
     token = await site.polling()
     poll = await waiting(site, token)
     assert not log.connection.unoffered
-    log.connection.write(Packet(b"first"))
+    log.connection.write(Packet(b"f" * 65_537))
     assert log.connection.unoffered
-    assert (await poll.answered()).body == b"first"
+    assert (await poll.answered()).body == b"f" * 65_537
     for _ in range(900):
         log.connection.write(Packet(b"x" * 1000))
     assert not log.connection.unoffered, "between two polls a turn of the loop is of no use"

@@ -157,7 +157,6 @@ def test_they_are_known_without_importing_their_libraries() -> None:
         (Pair, lambda order: Pair(order, 1)),
         (Annotated[Order, "note"], lambda order: order),
     ],
-    ids=str,
 )
 def test_a_dataclass_of_pydantics_is_validated_by_pydantic_wherever_it_is(codec: Codec, kind: Any, value: Any) -> None:
     good = Order(2, Place("x"), b"\x01\xff", date(2024, 1, 2), ["a"])

@@ -15,7 +15,9 @@ from hubline.server.injection import Injector
 from hubline.server.invocations import Cancellation
 from hubline.server.methods import HubMethod
 from hubline.server.recipients import Recipients
-from hubline.streams.download import in_thread
+from hubline.server.turns import let_others
+from hubline.server.workers import in_worker
+from hubline.streams.download import in_thread, interrupted
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Invocation, StreamInvocation
 
@@ -50,6 +52,7 @@ class HubScope:
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
     ) -> Any:
         if self.results_refused:
+            await let_others()
             raise InvocationError(target, self.results_refused)
         return await self.runtime.lifetime.invoke(connection_id, target, arguments, result_type, timeout)
 
@@ -59,6 +62,11 @@ class InTurn(HubScope):
 
     holder: "Dispatcher | None" = None
     """Whose slot it holds."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether it runs besides what takes slots."""
+        return False
 
     async def invoke(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
@@ -92,6 +100,8 @@ class Call(InTurn):
     recheck: asyncio.Task[None] | None = None
     """Asks whether it may go on after a refresh. One at a time, so that refreshing on and on piles nothing up."""
     started = streaming = cancelled = False
+    entered = False
+    """Whether a stream's method has begun: from then on a cancellation interrupts it."""
     refusal = ""
     """Why it was ended while it ran; its completion says so, whatever the method made of it."""
 
@@ -108,12 +118,12 @@ class Call(InTurn):
 
     @property
     def streams(self) -> bool:
-        """Whether it runs besides the parallel calls. A mistaken one does not: its refusal waits for its turn."""
+        """A stream in either direction does. A mistaken one does not: its refusal waits for its turn."""
         return not self.mistake and bool(self.method.is_stream or self.method.uploads)
 
     def refuse(self, text: str) -> None:
         """End what streams, in either direction: its caller may no longer have it."""
-        if self.task is None or self.cancelled:
+        if self.task is None or (self.cancelled and self.entered):
             return
         self.refusal, self.cancelled = text, True
         if self.cancellation is not None:
@@ -123,14 +133,14 @@ class Call(InTurn):
     def cancel(self) -> None:
         """The result is no longer wanted: ends a stream, tells a call that has a `Cancellation`.
 
-        A call that still waits for its turn never runs. A task that has not begun is not cancelled, because it would
-        then never come to its answer; it sees the flag.
+        A call that still waits for its turn never runs. A stream begins all the same, as in the original, and is
+        interrupted at the first wait of its method.
         """
         if self.cancellation is not None:
             self.cancellation.request()
         if (self.method.is_stream or self.task is None) and not self.cancelled:
             self.cancelled = True
-            if self.task is not None and self.started:
+            if self.task is not None and self.entered:
                 self.task.cancel()
 
 
@@ -147,9 +157,10 @@ async def invoke_method(context: InvocationContext) -> Any:
         positional = [values[name] for name in method.order]
         keywords = {name: values[name] for name in method.keywords}
     function = functools.partial(method.function, context.hub, *positional, **keywords)
-    result = function() if method.is_async else await asyncio.to_thread(function)
+    result = function() if method.is_async else await in_worker(function)
     if inspect.iscoroutine(result):  # asyncio's own takes generators for coroutines
-        result = await result
+        call.entered = True
+        result = await (interrupted(result) if call.cancelled else result)
     return in_thread(result) if method.is_stream and isinstance(result, Iterable) else result
 
 

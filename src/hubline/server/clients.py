@@ -23,8 +23,9 @@ class Client(Protocol):
     async def send(self, target: str, /, *args: Any) -> None:
         """Call `target` on every addressed client, without an answer; the name is sent as it stands.
 
-        A send to a single connection waits while much is queued for it. A send to many never waits: a client that
-        does not keep up meets its outbox policy.
+        A send to a single connection waits while much is queued for it. A send to many waits for nobody: a client that
+        does not keep up meets its outbox policy. When nobody is there, and now and then anyway, everybody else has a
+        turn of the event loop, so that code which sends on and on holds nobody up.
 
         Raises:
             TypeError, ValueError: an argument has no form on the wire.

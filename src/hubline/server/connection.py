@@ -5,6 +5,7 @@ handshake → answer → registered → `on_connected` → messages → `Close` 
 """
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -13,11 +14,12 @@ from msgspec import UNSET
 
 from hubline._tasks import wake_up
 from hubline.connection import TransportConnection
-from hubline.errors import ConnectionClosed, HubError, RemoteProtocolError
+from hubline.errors import FAILURES, ConnectionClosed, HubError, RemoteProtocolError, text_of
 from hubline.server.context import HubCallerContext
 from hubline.server.dispatcher import Dispatcher
-from hubline.server.endings import drop, let_others
+from hubline.server.endings import drop
 from hubline.server.errors import CONNECTION_FAILED, error_text
+from hubline.server.turns import let_others
 from hubline.wire.codec import Codec
 from hubline.wire.connection import Event, Failed, HandshakeAccepted, HandshakeRefused, PingDue, Side, WireConnection
 from hubline.wire.messages import (
@@ -40,8 +42,8 @@ class HubConnectionContext:
     """A connection as the server side sees it. Its task is the one that runs `run()`."""
 
     __slots__ = (
-        *("id", "codec", "context", "drain", "loop", "stir", "write", "_cause", "_closing", "_dispatcher", "_now"),
-        *("_patience", "_paused", "_runtime", "_transport", "_unhandled", "_wire"),
+        *("id", "codec", "context", "drain", "loop", "stir", "variables", "write", "_cause", "_closing", "_dispatcher"),
+        *("_now", "_patience", "_paused", "_runtime", "_transport", "_unhandled", "_wire"),
     )
 
     def __init__(self, runtime: "HubRuntime", transport: TransportConnection) -> None:
@@ -52,6 +54,8 @@ class HubConnectionContext:
         self.drain, self.stir = transport.drain, transport.stir
         self.context = HubCallerContext(transport.id, transport.scope, self.abort)
         self._runtime, self._transport = runtime, transport
+        self.variables = contextvars.copy_context()
+        """What middleware has set for the request. Whatever runs for the connection does so in a copy of its own."""
         self.loop, self._now = asyncio.get_running_loop(), runtime.clock.now
         self._wire = WireConnection(
             Side.SERVER,
@@ -154,13 +158,13 @@ class HubConnectionContext:
             return True
         try:
             await self._runtime.on_connected(self)
-        except Exception as error:
+        except FAILURES as error:
             expected = isinstance(error, HubError)
             logger.log(
                 logging.INFO if expected else logging.ERROR,
                 "connection %s: on_connected refused it: %.200r",
                 self.id,
-                str(error),
+                text_of(error),
                 exc_info=None if expected else error,
             )
             text = error_text(CONNECTION_FAILED, error, detailed=self._runtime.options.detailed_errors)
@@ -340,7 +344,4 @@ class HubConnectionContext:
         self.send(self._closing or Close(allow_reconnect=True))
         self._abort_signal()
         self._dispatcher.stop()
-        await self._runtime.finish(self, self._cause)
-
-    def fail_uploads(self) -> None:
-        self._dispatcher.uploads.fail_all(ConnectionClosed("The underlying connection was closed."))
+        await self._runtime.finish(self, self._dispatcher.uploads, self._cause)

@@ -7,10 +7,11 @@ they do once a second call is queued (docs/decisions).
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from hubline._tasks import wake_up
-from hubline.errors import BindingError
+from hubline.errors import FAILURES, BindingError
 from hubline.server import errors
 from hubline.server.calls import Call, InTurn
 from hubline.server.context import HubCallerContext
@@ -36,6 +37,7 @@ class Dispatcher:
         "_begun",
         "_calls",
         "_connection",
+        "_ended",
         "_live",
         "_log",
         "_none_waiting",
@@ -60,7 +62,7 @@ class Dispatcher:
         self._live: dict[Call, None] = {}
         self._room: asyncio.Future[None] | None = None
         self._none_waiting: asyncio.Future[None] | None = None
-        self._begun = self._refreshed_early = False
+        self._begun = self._refreshed_early = self._ended = False
         self.uploads = Uploads()
 
     def begin(self) -> None:
@@ -75,7 +77,7 @@ class Dispatcher:
             if call.started and call.streams and call.method.requirements:
                 if call.recheck is not None:
                     call.recheck.cancel()
-                call.recheck = self._runtime.tasks.start(self._admit_again(call, self._connection.context))
+                call.recheck = self._start(self._admit_again(call, self._connection.context))
         if self._begun:
             self._announce()
         else:
@@ -87,25 +89,27 @@ class Dispatcher:
         One that came `alone` is run to its first wait at once, where Python can. If many came together that would be
         unfair to everybody else.
         """
-        method = self._runtime.methods.find(message.target)
+        connection, method = self._connection, self._runtime.methods.find(message.target)
         if method is None:
             self._answer_error(message, errors.UNKNOWN_METHOD.format(message.target))
             return None
         try:
-            arguments = method.binder.bind(self._connection.codec, message.arguments)
-        except Exception as error:  # a `BindingError`, or whatever a validator of the user raises
+            arguments = method.binder.bind(connection.codec, message.arguments)
+        except FAILURES as error:  # a `BindingError`, or whatever a validator of the user raises
             if not isinstance(error, BindingError):
-                logger.exception("connection %s: the arguments of %s", self._connection.id, method.where)
+                logger.exception("connection %s: the arguments of %s", connection.id, method.where)
             text = errors.BINDING_FAILED.format(method.name)
             self._answer_error(message, error_text(text, error, detailed=self._runtime.options.detailed_errors))
             return None
-        call = Call(self._runtime, self._connection, method, message, arguments)
+        call = Call(self._runtime, connection, method, message, arguments)
         if method.plain and type(message) is Invocation and not message.stream_ids:
             if self._running < self._parallel:  # nobody looks for it: nothing can end it but itself
                 self._running += 1
                 call.holder = self
                 run = self._run_direct(call) if method.name in self._runtime.open else self._run(call)
-                call.task = self._runtime.tasks.begin(run, self._connection.loop, name=method.where, at_once=alone)
+                call.task = self._runtime.tasks.begin(
+                    run, connection.loop, context=connection.variables, name=method.where, at_once=alone
+                )
                 return None
         else:
             call.mistake = self._mistake(method, message)
@@ -123,7 +127,11 @@ class Dispatcher:
             call.cancel()
 
     def signal(self) -> None:
-        """The connection has ended: streams stop, and calls that run with a `Cancellation` are told."""
+        """The connection has ended: streams stop, and calls that run with a `Cancellation` are told.
+
+        So are those that have waited and begin now.
+        """
+        self._ended = True
         for call in list(self._live):
             if call.task is not None:
                 call.cancel()
@@ -166,6 +174,8 @@ class Dispatcher:
         if call.method.cancellation is not None:
             call.cancellation = Cancellation()
         self._live[call] = None
+        if call.streams:
+            self._streaming += 1
         if call.method.is_stream:
             self._calls[call.message.invocation_id] = call
         elif call.message.invocation_id:
@@ -181,38 +191,45 @@ class Dispatcher:
             call.uploads.append(stream)
             self.uploads.open(stream_id, stream)
 
-    def _schedule(self, call: Call) -> asyncio.Future[None] | None:
-        if call.streams:
-            self._streaming += 1
-            self._start(call)
-        elif self._running < self._parallel:
-            self._take_slot(call)
-        else:
-            self._waiting.append(call)
-            if len(self._waiting) > self._runtime.options.maximum_waiting_invocations:
-                self._room = asyncio.get_running_loop().create_future()
-                return self._room
-        return None
+    def _schedule(self, work: InTurn) -> asyncio.Future[None] | None:
+        """Begin it, or let it wait: what arrives begins in order, streams too."""
+        if not self._waiting and (work.streams or self._running < self._parallel):
+            self._begin(work)
+            return None
+        self._waiting.append(work)
+        if len(self._waiting) <= self._runtime.options.maximum_waiting_invocations:
+            return None
+        self._room = asyncio.get_running_loop().create_future()
+        return self._room
 
-    def _take_slot(self, work: InTurn) -> None:
-        self._running += 1
-        work.holder = self
-        if isinstance(work, Call):
-            self._start(work)
-        else:
-            self._runtime.tasks.start(self._tell(work))
+    def _begin(self, work: InTurn) -> None:
+        if not work.streams:
+            self._running += 1
+            work.holder = self
+        if not isinstance(work, Call):
+            self._start(self._tell(work))
+            return
+        connection = self._connection
+        work.task = self._runtime.tasks.begin(
+            self._run(work), connection.loop, context=connection.variables, name=work.method.where
+        )
+        if self._ended:
+            work.cancel()
 
     def release(self) -> None:
-        """A slot is free: the next call may begin, and there is room for another to wait."""
+        """A slot is free: the next call may begin with the streams behind it, and there is room for others to wait."""
         self._running -= 1
-        if self._waiting:
-            self._take_slot(self._waiting.pop(0))
-            wake_up(self._room)
-            if not self._waiting:
-                wake_up(self._none_waiting)
+        waiting = self._waiting
+        if not waiting:
+            return
+        while waiting and (waiting[0].streams or self._running < self._parallel):
+            self._begin(waiting.pop(0))
+        wake_up(self._room)
+        if not waiting:
+            wake_up(self._none_waiting)
 
-    def _start(self, call: Call) -> None:
-        call.task = self._runtime.tasks.begin(self._run(call), self._connection.loop, name=call.method.where)
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._runtime.tasks.start(coroutine, context=self._connection.variables)
 
     def _announce(self) -> None:
         """Tell the hub of a refresh when its turn comes. When too many wait, the last of them stands for this one too.
@@ -223,17 +240,17 @@ class Dispatcher:
             return
         options = self._runtime.options
         waiting = [each for each in self._waiting if not isinstance(each, Call)]
-        if self._running < self._parallel:
-            self._take_slot(InTurn(self._runtime, self._connection))
-        elif len(waiting) > options.maximum_waiting_invocations:
+        if len(waiting) > options.maximum_waiting_invocations:
             waiting[-1].context = self._connection.context
+        elif self._running < self._parallel:
+            self._begin(InTurn(self._runtime, self._connection))
         else:
             self._waiting.append(InTurn(self._runtime, self._connection))
 
     async def _tell(self, work: InTurn) -> None:
         try:
             await self._runtime.new_hub(work).on_authentication_refreshed()
-        except Exception:
+        except FAILURES:
             logger.exception("connection %s: on_authentication_refreshed failed", self._connection.id)
         finally:
             work.release_slot()
@@ -265,7 +282,7 @@ class Dispatcher:
             try:
                 result = await call.method.function(runtime.new_hub(call), *call.arguments)
                 room = not invocation_id or connection.send(Completion(invocation_id=invocation_id, result=result))
-            except (Exception, asyncio.CancelledError) as error:
+            except BaseException as error:
                 failed = broken_off(call, error, self._log)
                 room = not invocation_id or connection.send(failed)
             if not room:
@@ -280,7 +297,7 @@ class Dispatcher:
         """Whether a stream may go on after a refresh. A later refresh has the last word."""
         try:
             admitted_again = await admitted(call, caller)
-        except Exception:
+        except FAILURES:
             logger.exception("connection %s: a policy of %s failed", self._connection.id, call.method.where)
             admitted_again = False
         if not admitted_again and caller is self._connection.context and call in self._live:
@@ -305,7 +322,7 @@ class Dispatcher:
         """Send the completion; a result that has no form on the wire is an error of the call. False: too much waits."""
         try:
             return self._connection.send(completion)
-        except Exception as error:  # whatever an encoder raises about a user's value
+        except FAILURES as error:  # whatever an encoder raises about a user's value
             return self._connection.send(failure(call, error, self._log))
 
     def _answer_error(self, message: Invocation | StreamInvocation, text: str) -> None:

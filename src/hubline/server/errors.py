@@ -1,6 +1,6 @@
 """What callers are told when something fails: the original's sentences, word for word (spec §5.3)."""
 
-from hubline.errors import BindingError, HubError, KeepAliveTimeout, RemoteProtocolError
+from hubline.errors import BindingError, HubError, KeepAliveTimeout, RemoteProtocolError, text_of
 
 UNKNOWN_METHOD = "Failed to invoke '{0}' due to an error on the server. HubException: Method does not exist."
 BINDING_FAILED = "Failed to invoke '{0}' due to an error on the server."
@@ -21,7 +21,7 @@ def error_text(base: str, error: BaseException, *, detailed: bool) -> str:
     What has no form in UTF-8 is replaced, so that an error can always be told.
     """
     if isinstance(error, HubError):
-        base = f"{base} HubException: {error}"
+        base = f"{base} HubException: {text_of(error)}"
     elif detailed:
         base = f"{base} {_name(error)}: {_sentence(error)}"
     return base.encode(errors="replace").decode()
@@ -37,4 +37,4 @@ def _name(error: BaseException) -> str:
 
 
 def _sentence(error: BaseException) -> str:
-    return error.message if isinstance(error, BindingError) else str(error)
+    return error.message if isinstance(error, BindingError) else text_of(error)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable
 from msgspec import UNSET
 
 from hubline.auth.policies import PolicyContext
-from hubline.errors import ConnectionClosed, HubError, RateLimitExceeded
+from hubline.errors import ConnectionClosed, HubError, RateLimitExceeded, text_of
 from hubline.server import errors
 from hubline.server.calls import Call
 from hubline.server.context import HubCallerContext
@@ -24,7 +24,7 @@ logger = logging.getLogger("hubline.dispatcher")
 async def complete(call: Call, log: RefusalLog) -> Completion:
     """Run the call and make its completion."""
     invocation_id, method = call.message.invocation_id, call.method
-    if call.cancelled:
+    if call.cancelled and not method.is_stream:
         return Completion(invocation_id=invocation_id)
     try:
         if method.requirements and not await admitted(call, call.context):
@@ -38,12 +38,17 @@ async def complete(call: Call, log: RefusalLog) -> Completion:
         async with call.injector.stack:  # which may swallow the exception of the method
             completion = await _perform(call)
         return completion
-    except (Exception, asyncio.CancelledError) as error:
+    except BaseException as error:
         return broken_off(call, error, log)
 
 
 def broken_off(call: Call, error: BaseException, log: RefusalLog) -> Completion:
-    """The completion of a call that raised. A cancellation that is not the call's own is raised again."""
+    """The completion of a call that raised, whatever it raised: `sys.exit` is a failed call, and not the server's end.
+
+    Raised again is a cancellation that is not the call's own, and what ends a coroutine that is thrown away.
+    """
+    if isinstance(error, GeneratorExit):
+        raise error
     if not isinstance(error, asyncio.CancelledError):
         return failure(call, error, log)
     if call.cancelled:
@@ -58,9 +63,9 @@ def failure(call: Call, error: BaseException, log: RefusalLog) -> Completion:
     """The completion that tells the caller of an error, and a line in the log."""
     method, connection_id = call.method, call.connection.id
     if isinstance(error, RateLimitExceeded):  # so many that they must not fill the log
-        logger.debug("connection %s: %s: %s", connection_id, method.where, error)
+        logger.debug("connection %s: %s: %s", connection_id, method.where, text_of(error))
     elif isinstance(error, HubError | ConnectionClosed):  # said on purpose, or a peer went away meanwhile
-        log.note(f"{method.where}: ", str(error))
+        log.note(f"{method.where}: ", text_of(error))
     else:
         logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)
     base = errors.STREAM_FAILED if call.streaming else errors.INVOCATION_FAILED.format(method.name)
@@ -97,5 +102,6 @@ async def _perform(call: Call) -> Completion:
     if not isinstance(result, AsyncIterable):
         return Completion(invocation_id=invocation_id, error=errors.NOT_A_STREAM.format(method.name))
     call.streaming = True
-    await pump(result, call.connection.codec.item_encoder(invocation_id), call.connection)
+    call.entered, call.cancelled = True, call.cancelled  # in the object itself, where the pump looks at each item
+    await pump(result, call.connection.codec.item_encoder(invocation_id), call.connection, call)
     return Completion(invocation_id=invocation_id)

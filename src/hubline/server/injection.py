@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from hubline.connection import ConnectionScope
 from hubline.server.context import HubCallerContext
 from hubline.server.parameters import Depends, depends_of, misuse
+from hubline.server.workers import in_worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Injector:
             return await factory(**arguments)
         if inspect.isgeneratorfunction(code):
             return await self.stack.enter_async_context(_in_thread(factory, arguments))
-        value = await asyncio.to_thread(factory, **arguments)
+        value = await in_worker(factory, **arguments)
         return await value if inspect.iscoroutine(value) else value
 
 

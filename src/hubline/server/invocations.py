@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import UNSET, Raw
 
-from hubline.errors import ConnectionClosed, HubError, RemoteProtocolError
+from hubline.errors import FAILURES, ConnectionClosed, HubError, RemoteProtocolError, text_of
+from hubline.server.turns import let_others
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Completion
 
@@ -29,6 +30,7 @@ class Cancellation:
     async def wait(self) -> None:
         """Return when cancellation is requested."""
         if self._requested:
+            await let_others()
             return
         if self._event is None:
             self._event = asyncio.Event()
@@ -65,8 +67,8 @@ class PendingResult:
         else:
             try:
                 self.future.set_result(self.read(message.result))
-            except Exception as error:  # msgspec's, or whatever a validator of the user raises
-                self.fail(HubError(f"Error trying to deserialize result. {error}"))
+            except FAILURES as error:  # msgspec's, or whatever a validator of the user raises
+                self.fail(HubError(f"Error trying to deserialize result. {text_of(error)}"))
 
 
 class ClientResults:

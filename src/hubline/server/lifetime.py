@@ -14,11 +14,16 @@ from hubline.server.groups import LocalIndex
 from hubline.server.invocations import ClientResults
 from hubline.server.options import HubOptions
 from hubline.server.recipients import Connections, Recipients
+from hubline.server.turns import STRIDE, STRIDE_OF_MANY, every
 from hubline.wire.messages import Invocation
 from hubline.wire.packet import SerializedMessage
 
 LARGE = 65_536
 """Bytes of a message, or a sixteenth of the limit: what is smaller in one codec is within the limit in all. Ours."""
+
+ASKED = 8
+"""Of those above the high-water mark, how many are asked for each message whether a turn of the loop is of use. Ours:
+in a burst to all who read the first says so, and thousands who do not read must not be asked each time."""
 
 
 class HubLifetime:
@@ -29,12 +34,15 @@ class HubLifetime:
         self.index: LocalIndex[HubConnectionContext] = LocalIndex()
         self.results = ClientResults()
         self._large = min(LARGE, options.maximum_send_message_size // 16)
+        self._turn, self._turn_of_many = every(STRIDE), every(STRIDE_OF_MANY)
+        """Whether others have a turn after this send or change of a group."""
 
     async def send(self, recipients: Recipients, message: Invocation) -> None:
         """Queue a message for everybody addressed; nobody addressed is no error.
 
-        Waits only when a single connection is addressed that is behind: one slow client never delays a broadcast. When
-        much is queued for one of many that it was not offered yet, others have a turn of the loop, and it is.
+        Waits for a client only when a single connection is addressed that is behind: one slow client never delays a
+        broadcast. Others have a turn of the loop when nobody has room for the message, when much is queued for one of
+        many that it was not offered yet, and now and then anyway.
 
         Raises:
             TypeError, ValueError, OverflowError, RecursionError: an argument has no form on the wire.
@@ -44,25 +52,32 @@ class HubLifetime:
             connection = self.index.connections.get(recipients.ids[0])
             if connection is not None and not connection.send(message):
                 await connection.drain()
-            return
-        if self.deliver(recipients, SerializedMessage(message)):
+                return
+            others = next(self._turn) or connection is None
+        else:
+            others = self.deliver(recipients, SerializedMessage(message)) or next(self._turn_of_many)
+        if others:
             await let_others_within_a_burst()
 
     def deliver(self, recipients: Recipients, message: SerializedMessage) -> bool:
         """The fan-out: no task, no await, no copy; each codec encodes once.
 
-        True when somebody above the high-water mark is offered what waits as soon as others have a turn: then let them.
+        True when others should have a turn: nobody had room for the message, or somebody above the high-water mark is
+        offered what waits as soon as the loop turns.
         """
-        codec, unoffered = None, False
+        codec, room, unoffered, asks = None, False, False, ASKED
         for connection in self.index.members(recipients):
             if connection.codec is not codec:
                 codec = connection.codec
                 packet = message.packet_for(codec)
                 if len(packet) > self._large:
                     self._check_size(recipients, message)
-            if not connection.write(packet) and not unoffered:
+            if connection.write(packet):
+                room = True
+            elif asks:
                 unoffered = connection.unoffered
-        return unoffered
+                asks = 0 if unoffered else asks - 1
+        return unoffered or not room
 
     def _check_size(self, recipients: Recipients, message: SerializedMessage) -> None:
         """Before anybody gets a large message: whether all may have it, in whatever codec."""
@@ -78,8 +93,10 @@ class HubLifetime:
         """Ask one client and wait for its answer; `Client.invoke` says what is raised."""
         connection = self.index.connections.get(connection_id)
         if connection is None:
+            await let_others_within_a_burst()
             raise ConnectionClosed(f"Connection '{connection_id}' does not exist.")
         if connection.context.aborted.requested:
+            await let_others_within_a_burst()
             raise ConnectionClosed(f"Connection '{connection_id}' disconnected.")
         deadline = self._clock.now() + (self._options.client_result_timeout if timeout is None else timeout)
         read = self._readers.reader(connection.codec, result_type)
@@ -93,9 +110,13 @@ class HubLifetime:
 
     async def add(self, connection_id: str, name: str) -> None:
         self.index.join(connection_id, name)
+        if next(self._turn):
+            await let_others_within_a_burst()
 
     async def remove(self, connection_id: str, name: str) -> None:
         self.index.leave(connection_id, name)
+        if next(self._turn):
+            await let_others_within_a_burst()
 
     def connected(self, connection: HubConnectionContext) -> None:
         self.index.add(connection)

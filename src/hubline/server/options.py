@@ -42,7 +42,7 @@ class HubOptions:
     """Calls of one connection that run at once. Streams and calls with upload streams are not counted."""
 
     maximum_waiting_invocations: int = 32
-    """Calls of one connection that wait for their turn; past it, reading of that connection pauses. Ours."""
+    """Calls and streams of one connection that wait for their turn; past it, its reading pauses. Ours."""
 
     maximum_streams: int = 100
     """Calls of one connection that stream at once, in either direction; past it a call fails. Ours."""

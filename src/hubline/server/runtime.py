@@ -1,6 +1,8 @@
 """Everything the connections of one hub share: its methods, options, filters, lifetime. Made once, at start-up."""
 
 import asyncio
+import functools
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -8,7 +10,7 @@ from hubline._clock import Clock
 from hubline._tasks import TaskOwner
 from hubline.auth.policies import Policies, PolicyContext, requirements_of
 from hubline.connection import ConnectionScope, TransportConnection
-from hubline.errors import ConfigurationError, HubError
+from hubline.errors import FAILURES, ConfigurationError, ConnectionClosed, HubError
 from hubline.server.binding import Readers
 from hubline.server.calls import HubScope, invoke_method
 from hubline.server.clients import ClientInterface
@@ -16,11 +18,14 @@ from hubline.server.connection import HubConnectionContext
 from hubline.server.errors import NO_RESULT_IN_ON_CONNECTED
 from hubline.server.filters import HubFilter, Invoke, around_invoke, filters_of, run_connected, run_disconnected
 from hubline.server.hub import Hub, client_protocol
+from hubline.server.invocations import Uploads
 from hubline.server.lifetime import HubLifetime
 from hubline.server.methods import HubMethods
 from hubline.server.options import HubOptions
 from hubline.wire.codec import Codec
 from hubline.wire.messages import Ping
+
+logger = logging.getLogger("hubline.connection")
 
 
 class HubRuntime:
@@ -103,11 +108,17 @@ class HubRuntime:
         scope = HubScope(self, connection, results_refused=NO_RESULT_IN_ON_CONNECTED)
         await run_connected(self.filters, self.new_hub(scope))
 
-    async def on_disconnected(self, connection: HubConnectionContext, error: Exception | None) -> None:
+    async def on_disconnected(
+        self, connection: HubConnectionContext, uploads: Uploads, error: Exception | None
+    ) -> BaseException | None:
+        """What it raised, for `finish`."""
         try:
             await run_disconnected(self.filters, self.new_hub(HubScope(self, connection)), error)
+        except FAILURES as failure:
+            return failure
         finally:
-            connection.fail_uploads()
+            _fail(uploads)
+        return None
 
     def new_hub(self, scope: HubScope) -> Hub[Any]:
         """A hub object for one call."""
@@ -115,10 +126,33 @@ class HubRuntime:
         hub.hubline_scope = scope
         return hub
 
-    async def finish(self, connection: HubConnectionContext, error: Exception | None) -> None:
-        """Run `on_disconnected` to its end, also when the connection's own task is being cancelled."""
-        if self.hears_ends:
-            ending = self.on_disconnected(connection, error)
-            await asyncio.shield(self.tasks.start(ending, name="hubline: connection ends"))
-        else:
-            connection.fail_uploads()
+    async def finish(self, connection: HubConnectionContext, uploads: Uploads, error: Exception | None) -> None:
+        """Run `on_disconnected` to its end, also when the connection's own task is being cancelled.
+
+        What it raises is raised here, or logged when nobody waits for it any more.
+        """
+        if not self.hears_ends:
+            _fail(uploads)
+            return
+        ending = self.tasks.start(
+            self.on_disconnected(connection, uploads, error),
+            name="hubline: connection ends",
+            context=connection.variables,
+        )
+        try:
+            failure = await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            ending.add_done_callback(functools.partial(_log_failure, connection.id))
+            raise
+        if failure is not None:
+            raise failure
+
+
+def _fail(uploads: Uploads) -> None:
+    """The connection has ended: whoever reads an upload learns it."""
+    uploads.fail_all(ConnectionClosed("The underlying connection was closed."))
+
+
+def _log_failure(connection_id: str, ending: "asyncio.Task[BaseException | None]") -> None:
+    if not ending.cancelled() and (failure := ending.result()) is not None:
+        logger.error("connection %s: on_disconnected failed", connection_id, exc_info=failure)

@@ -41,7 +41,7 @@ _new_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Reader(Protocol):
-    """Who takes messages; `hubline.transports.frames` says more."""
+    """Who takes messages; `hubline.transports.channel` says more."""
 
     def received(self, payload: bytes) -> None: ...
     def read_much(self, size: int) -> None: ...
@@ -86,7 +86,7 @@ _NOT_OPEN = _NotOpen()
 class Channel(asyncio.BufferedProtocol):
     """One WebSocket: the protocol of its socket once it is accepted, and what the application writes to.
 
-    Offers what `hubline.transports.frames.FrameChannel` asks for.
+    Offers what `hubline.transports.channel.FrameChannel` asks for.
     """
 
     __slots__ = (

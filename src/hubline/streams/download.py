@@ -2,8 +2,10 @@
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
 
 _END = object()
 
@@ -18,20 +20,47 @@ class ItemWriter(Protocol):
     async def drain(self) -> None: ...
 
 
-async def pump(items: AsyncIterable[Any], encode: Callable[[Any], bytes], writer: ItemWriter) -> None:
-    """Send every item, waiting whenever the connection is behind. Closes the iterator however it ends.
+class Cancellable(Protocol):
+    """What items are made for: a call."""
 
-    Raises whatever the iterator raises, and what encoding an item raises.
+    @property
+    def cancelled(self) -> bool:
+        """Whether they are no longer wanted. An iterator may have lost the cancellation of its task."""
+
+
+async def pump(
+    items: AsyncIterable[Any], encode: Callable[[Any], bytes], writer: ItemWriter, call: Cancellable
+) -> None:
+    """Send every item until `call` is cancelled, waiting whenever the connection is behind.
+
+    One that was cancelled before it began begins all the same, and is interrupted at its first wait. The iterator is
+    closed however it ends. Raises whatever the iterator raises, and what encoding an item raises.
     """
     iterator = aiter(items)
     try:
+        if call.cancelled:
+            await interrupted(anext(iterator, None))
+            return
         async for item in iterator:
+            if call.cancelled:
+                break
             if not writer.write(encode(item)):
                 await writer.drain()
     finally:
         close = getattr(iterator, "aclose", None)
         if close is not None:
             await close()
+
+
+async def interrupted(step: Awaitable[T]) -> T:
+    """Await something whose task is to be cancelled at the first wait, and not before it has begun."""
+    task = asyncio.current_task()
+    assert task is not None
+    interruption = asyncio.get_running_loop().call_soon(task.cancel)
+    try:
+        return await step
+    finally:
+        interruption.cancel()
 
 
 async def in_thread(items: Iterable[Any]) -> AsyncIterator[Any]:

@@ -11,9 +11,10 @@ from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
 from hubline.connection import ConnectionScope, Identity, Transport, query_pairs
+from hubline.errors import FAILURES
 from hubline.transports.addresses import Addresses
 from hubline.transports.caps import NoRoom
-from hubline.transports.frames import offered
+from hubline.transports.channel import offered
 from hubline.transports.long_polling import LongPollingTransport
 from hubline.transports.options import TransportOptions
 from hubline.transports.pipe import Pipe, Serve, State
@@ -139,7 +140,7 @@ class HubEndpoint:
             connection_scope.identity = await self._authenticate(connection_scope)
             connection_scope.user_id = self._user_id(connection_scope)
             status = await self._authorize(connection_scope)
-        except Exception:  # whatever users' code raises; answered here, it is the same on every server
+        except FAILURES:  # users' code raised it; answered here, it is the same on every server
             logger.exception("%s: who may enter could not be found out", connection_scope.path)
             status = 500
         if status is not None:

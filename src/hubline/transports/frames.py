@@ -1,23 +1,17 @@
-"""WebSockets over the frame channel of a server that offers one: no task wakes up for a message, in either direction.
-
-Such a server puts a `FrameChannel` into the extensions of the scope (architecture §6). Accepting and closing stay with
-ASGI, so middleware, routing and authentication see the connection as always.
-"""
+"""WebSockets over the frame channel of a server that offers one: no task wakes up for a message, either way."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
 
 from hubline._tasks import wake_up
 from hubline._utf8 import is_utf8
 from hubline.connection import Feed
-from hubline.errors import ConnectionClosed
+from hubline.errors import FAILURES, ConnectionClosed
+from hubline.transports.channel import FrameChannel
 from hubline.transports.outbox import JOINED_WRITE, joined
 from hubline.transports.pipe import Pipe
 from hubline.transports.turns import PIECE, turns
 from hubline.wire.codec import TransferFormat
-
-EXTENSION = "hubline.frames"
 
 AT_ONCE = 32_768
 """Bytes of one frame that are handed on at once: as large as a hub message may be unless somebody says otherwise. The
@@ -32,64 +26,6 @@ _SHORT_BINARY = tuple(bytes((0x82, size)) for size in range(126))
 
 _TEXT = TransferFormat.TEXT
 """Enum members cost 0.1 µs when taken from their class, which is much on the way of every message."""
-
-
-class Reader(Protocol):
-    """What a channel tells about the peer. Neither waits nor raises."""
-
-    def received(self, payload: bytes) -> None:
-        """What of the stream has come, cut anywhere. After `pause_reading()` what was read already may still come."""
-
-    def read_much(self, size: int) -> None:
-        """`size` bytes of the socket were read at once, and handed on. May be told when they are many."""
-
-    def left(self) -> None:
-        """The last call: there will be no more messages."""
-
-
-class Writer(Protocol):
-    """What a channel tells about its buffer."""
-
-    write: Callable[[bytes], None]
-    """Called for each frame: the channel's `write`, unless the channel puts something here that comes to the same."""
-
-    def pause_writing(self) -> None:
-        """More than `limit` bytes are buffered; may be called from within `write()`."""
-
-    def resume_writing(self) -> None:
-        """They have left, but for less than half of `limit`."""
-
-
-class FrameChannel(Protocol):
-    """What a server offers beside ASGI's `send` and `receive`, from the acceptance of a WebSocket on."""
-
-    limit: int
-    """Bytes that may be buffered before `pause_writing()`."""
-
-    def take(self, reader: Reader, writer: Writer) -> None:
-        """Use the channel. Called before `websocket.accept`; messages then no longer come through `receive`."""
-
-    def write(self, frame: bytes) -> None:
-        """Write one whole unmasked frame, or of a large one the head, and at once its payload: that is not copied then.
-
-        Never waits, never raises; nowhere when the peer has left.
-        """
-
-    def buffered(self) -> int:
-        """Bytes that have not reached the kernel."""
-
-    def pause_reading(self) -> None:
-        """Have the peer wait. Calling it again does no harm."""
-
-    def resume_reading(self) -> None:
-        """Calling it again does no harm."""
-
-
-def offered(scope: Mapping[str, Any]) -> FrameChannel | None:
-    """The channel of a connection, if its server offers one."""
-    extension = (scope.get("extensions") or {}).get(EXTENSION)
-    channel: FrameChannel | None = extension["channel"] if extension else None
-    return channel
 
 
 class FrameInput:
@@ -115,7 +51,7 @@ class FrameInput:
             return
         try:
             held = feed(payload)
-        except Exception as error:
+        except FAILURES as error:
             self._fail(error)
             return
         if held is not None:
@@ -212,7 +148,7 @@ class FrameInput:
         if self._backlog:
             try:
                 held = consumer(self._backlog.pop(0))
-            except Exception as error:
+            except FAILURES as error:
                 self._fail(error)
                 return
             if held is not None:
@@ -230,7 +166,7 @@ class FrameInput:
             self._error = ConnectionClosed()
             self._wake()
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """The consumer raised what it never should: its own `consume()` ends with that."""
         self._feed = None
         if self._waiting is not None and not self._waiting.done():

@@ -11,10 +11,10 @@ from typing import Any, Protocol, TypeAlias
 from hubline._bursts import bursts_of
 from hubline._clock import Clock
 from hubline.connection import ConnectionScope, Feed, Heartbeat, Transport, TransportConnection
-from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
+from hubline.errors import FAILURES, ConnectionClosed, SendTimeout, SlowConsumerError, text_of
 from hubline.transports.inbox import Inbox
 from hubline.transports.options import TransportOptions
-from hubline.transports.outbox import Outbox
+from hubline.transports.outbox import HIGH_WATER, Outbox
 from hubline.wire.codec import TransferFormat
 
 logger = logging.getLogger("hubline.transports")
@@ -166,7 +166,7 @@ class Pipe:
 
     @property
     def unoffered(self) -> bool:
-        return len(self.outbox) > 0 and self.carrier.ready
+        return self.outbox.size > HIGH_WATER and self.carrier.ready
 
     def use(self, transfer_format: TransferFormat, *, maximum_message: int | None = None) -> None:
         self.transfer_format = transfer_format
@@ -223,7 +223,10 @@ class Pipe:
         """Who is behind this request is behind the connection from now on."""
         self._scope = self.scope.renewed(scope.identity, scope.user_id)
         for callback in self._refreshes:
-            callback()
+            try:
+                callback()
+            except FAILURES:
+                logger.exception("connection %s: the application failed to take a refresh", self.id)
 
     def leave(self) -> None:
         """The peer is gone: what it sent is still read, but nothing reaches it any more."""
@@ -271,7 +274,7 @@ class Pipe:
             await serve(self)
         except ConnectionClosed:
             return True  # a raw application that did not catch what `receive()` raises: the usual way to end a loop
-        except Exception:
+        except FAILURES:
             logger.exception("connection %s: the application failed", self.id)
             return False
         return True
@@ -328,6 +331,6 @@ class Pipe:
 def _as_closed(error: Exception | None) -> ConnectionClosed:
     if isinstance(error, ConnectionClosed):
         return error
-    closed = ConnectionClosed(str(error) if error is not None else "")
+    closed = ConnectionClosed(text_of(error) if error is not None else "")
     closed.__cause__ = error
     return closed

@@ -12,7 +12,8 @@ from starlette.types import Message, Receive, Send
 
 from hubline._tasks import TaskOwner
 from hubline.errors import ConnectionClosed
-from hubline.transports.frames import Flusher, FrameChannel, FrameInput, FrameWriter
+from hubline.transports.channel import FrameChannel
+from hubline.transports.frames import Flusher, FrameInput, FrameWriter
 from hubline.transports.inbox import PulledInput
 from hubline.transports.interrupt import Interrupt, Interrupted
 from hubline.transports.pipe import Pipe, Serve
