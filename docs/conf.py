@@ -64,16 +64,16 @@ def adapt(app: Sphinx, docname: str, content: list[str]) -> None:
     """Turn a page as GitHub shows it into one of the site."""
     folder = (ROOT / docname).parent
     text = PICTURE.sub(r'<img class="only-dark" \2src="\1"><img class="only-light" \2src="\3">', content[0])
-    content[0] = LINK.sub(lambda link: _followed(folder, link), text) + _navigation(docname)
+    content[0] = LINK.sub(lambda link: _followed(app, folder, link), text) + _navigation(docname)
 
 
-def _followed(folder: Path, link: re.Match[str]) -> str:
+def _followed(app: Sphinx, folder: Path, link: re.Match[str]) -> str:
     """A link to a page, or away, as it is; one to another file or a directory leads into the repository."""
     target = (folder / link[1]).resolve()
-    page = target.is_relative_to(ROOT) and target.with_suffix("").relative_to(ROOT).as_posix()
-    if not target.exists() or (target.suffix == ".md" and "apps/chat/web" not in str(page)):
+    if not target.exists() or not target.is_relative_to(ROOT):
         return link[0]
-    return f"]({REPOSITORY}{target.relative_to(ROOT)}{link[2] or ''})"
+    path = target.relative_to(ROOT).as_posix()
+    return link[0] if path.removesuffix(".md") in app.env.found_docs else f"]({REPOSITORY}{path}{link[2] or ''})"
 
 
 def _navigation(docname: str) -> str:
@@ -105,7 +105,7 @@ def check_descriptions(app: Sphinx, doctree: nodes.document) -> None:
 
 def keep_colons(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     """Napoleon takes what stands before a colon for the type of an attribute; not behind an empty comment."""
-    if what in ("attribute", "property"):
+    if what in ("attribute", "property") and any(lines):
         lines[:0] = ["..", ""]
 
 

@@ -166,12 +166,27 @@ WRONG = {
         "```{eval-rst}\n.. autofunction:: wrong.silent\n```",
         "wrong.silent has no docstring",
     ),
+    "a property without one": ("```{eval-rst}\n.. autoclass:: wrong.Told\n```", "wrong.Told.silent has no docstring"),
+    "an attribute without one": ("", "wrong.Told.mute has no docstring"),
     "an object that is not there": (
         "```{eval-rst}\n.. autofunction:: wrong.missing\n```",
         "failed to import 'missing'",
     ),
     "a page that nothing leads to": ("", "isn't included in any toctree"),
 }
+
+
+WRONG_MODULE = '''
+def silent(): ...
+
+class Told:
+    """A class that says what it is."""
+
+    mute = 1
+
+    @property
+    def silent(self): ...
+'''
 
 
 def test_what_is_wrong_fails_the_build(tmp_path: Path) -> None:
@@ -184,7 +199,7 @@ def test_what_is_wrong_fails_the_build(tmp_path: Path) -> None:
         (tmp_path / f"{name}.md").write_text(f"# {name}\n", "utf-8")
     (docs / "README.md").write_text("# Documentation\n", "utf-8")
     (tmp_path / "README.md").write_text("# Wrong\n\n" + "\n\n".join(text for text, _ in WRONG.values()), "utf-8")
-    (tmp_path / "wrong.py").write_text("def silent(): ...\n", "utf-8")
+    (tmp_path / "wrong.py").write_text(WRONG_MODULE, "utf-8")
     built = build(tmp_path, tmp_path / "site")
     assert built.returncode != 0
     assert [what for what, (_, warning) in WRONG.items() if warning not in built.stderr] == []
