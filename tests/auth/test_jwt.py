@@ -58,7 +58,6 @@ async def test_a_subject_that_is_a_number_is_its_text(subject: Any, user_id: str
         ({"role": True, "roles": [None, {"a": 1}, ["b"], False, ""]}, set()),
         ({"role": {"a": 1}}, set()),
     ],
-    ids=str,
 )
 async def test_roles_may_be_numbers_and_what_cannot_be_one_is_none(claims: dict[str, Any], roles: set[str]) -> None:
     found = await BEARER(request(signed(**claims)))
