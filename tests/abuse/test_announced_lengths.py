@@ -57,7 +57,7 @@ JSON_BOMBS = {
     "digits behind the point": json_call("0." + "3" * 30_000),
     "exponent": json_call("1e" + "9" * 30_000),
     "negative exponent": json_call("1e-" + "9" * 30_000),
-    "type of many digits": b'{"type":' + b"1" * 30_000 + b"}" + RS,
+    "type of many digits": b'{"type":' + b"1" * 30_000 + b"}" + RS + json_call("1"),
     "type with an exponent": b'{"type":1e999999999}' + RS,
     "duplicate keys": json_call('"x"', ',"target":"Echo"' * 1_500),
     "duplicate arguments": json_call("1", ',"arguments":[1]' * 1_500),

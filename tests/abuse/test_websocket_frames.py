@@ -3,6 +3,8 @@
 import pytest
 
 from hubline.servers.uvicorn import MAX_SIZE
+from tests.abuse.conftest import GROUPS
+from tests.abuse.server import PATHS
 from tests.abuse.target import HANDSHAKE, MIB, Target, frame, upgrade
 
 PROTOCOL_ERROR, BAD_DATA, TOO_BIG = 1002, 1007, 1009
@@ -14,6 +16,7 @@ ANSWER = b'{"type":3,"invocationId":"1","result":"still here"}\x1e'
 TOO_LARGE = b'{"type":7,"error":"Connection closed with an error.","allowReconnect":true}\x1e'
 CANCELED = b'{"error":"Handshake was canceled."}\x1e'
 LIMIT = 32_768
+PLAIN, ACCELERATED = ([group for group in GROUPS if group.values == (path,)] for path in PATHS)
 
 
 @pytest.mark.parametrize(
@@ -91,16 +94,26 @@ async def test_a_flood_of_pings_by_a_peer_that_does_not_read_costs_no_memory(tar
 
 @pytest.mark.parametrize("size", [1, 1_000, 16_000, MIB])
 @pytest.mark.parametrize("shaken", [True, False], ids=["", "before the handshake"])
-async def test_a_message_in_endless_fragments_ends_at_the_hub_s_limit(
-    path: str, target: Target, size: int, shaken: bool
-) -> None:
-    """Where whole messages are handed over, at the server's limit."""
-    if path == "plain":
-        pytest.skip("the plain path holds a message until it is whole")
+@pytest.mark.parametrize("server", ACCELERATED, indirect=True)
+async def test_a_message_in_endless_fragments_ends_at_the_hub_s_limit(target: Target, size: int, shaken: bool) -> None:
     async with target.websocket(data=frame(HANDSHAKE) if shaken else b"") as peer:
         if shaken:
             assert await peer.receive() == SHAKEN
         await peer.send(frame(b"a" * min(size, LIMIT), 0x01))
         said = await peer.exchange(frame(b"a" * size, 0x00) * (LIMIT // size + 1))
         assert said.startswith(frame(TOO_LARGE if shaken else CANCELED, masked=False))
+    await target.until(lambda figures: figures.connections == 1)
+
+
+@pytest.mark.parametrize("server", PLAIN, indirect=True)
+@pytest.mark.parametrize("shaken", [True, False], ids=["", "before the handshake"])
+async def test_where_messages_are_held_whole_one_in_fragments_ends_at_the_server_s_limit(
+    target: Target, shaken: bool
+) -> None:
+    async with target.websocket(data=frame(HANDSHAKE) if shaken else b"") as peer:
+        if shaken:
+            assert await peer.receive() == SHAKEN
+        await peer.send(frame(b"a", 0x01))
+        said = await peer.exchange(frame(b"a" * 65_536, 0x00) * (MAX_SIZE // 65_536))
+        assert said[2:4] == TOO_BIG.to_bytes(2, "big")
     await target.until(lambda figures: figures.connections == 1)

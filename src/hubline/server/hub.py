@@ -80,11 +80,13 @@ class HubContext(Generic[ClientT]):
 
     @property
     def clients(self) -> HubClients[ClientT]:
+        """Whom one can call."""
         self._enter()
         return self._clients
 
     @property
     def groups(self) -> GroupManager:
+        """Puts connections into groups of the hub, and takes them out."""
         self._enter()
         return self._groups
 
