@@ -48,16 +48,17 @@ class BenchHub(Hub):
         await self.clients.group(group).send("ReceiveMessage", group, message)
 
     async def tokens(self, n: int, size: int) -> AsyncIterator[str]:
+        text = "x" * size
         for _ in range(n):
-            yield "x" * size
+            yield text
 
     async def paced_tokens(self, n: int, size: int, every_ms: int) -> AsyncIterator[str]:
-        loop = asyncio.get_running_loop()
+        text, loop = "x" * size, asyncio.get_running_loop()
         due = loop.time()
         for _ in range(n):
             due += every_ms / 1000
             await asyncio.sleep(max(0.0, due - loop.time()))
-            yield "x" * size
+            yield text
 
 
 async def home(request: Request) -> PlainTextResponse:

@@ -16,7 +16,7 @@ from hubline.server import errors
 from hubline.server.calls import Call, InTurn
 from hubline.server.context import HubCallerContext
 from hubline.server.errors import error_text
-from hubline.server.execution import admitted, broken_off, complete, failure
+from hubline.server.execution import admitted, broken_off, complete, failure, send_items
 from hubline.server.invocations import Cancellation, Uploads
 from hubline.server.methods import HubMethod
 from hubline.server.refusals import RefusalLog
@@ -53,8 +53,7 @@ class Dispatcher:
 
     def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext") -> None:
         self._runtime, self._connection = runtime, connection
-        self._running, self._parallel = 0, runtime.options.maximum_parallel_invocations
-        self._streaming = 0
+        self._running, self._streaming, self._parallel = 0, 0, runtime.options.maximum_parallel_invocations
         self._log = RefusalLog(connection.id, runtime.clock)
         self._waiting: list[InTurn] = []
         self._calls: dict[str, Call] = {}
@@ -210,9 +209,10 @@ class Dispatcher:
             self._start(self._tell(work))
             return
         connection = self._connection
-        work.task = self._runtime.tasks.begin(
-            self._run(work), connection.loop, context=connection.variables, name=work.method.where
-        )
+        method, context = work.method, connection.variables
+        direct = method.generates and work.streams and method.name in self._runtime.open
+        run = self._run_stream(work) if direct else self._run(work)
+        work.task = self._runtime.tasks.begin(run, connection.loop, context=context, name=method.where)
         if self._ended:
             work.cancel()
 
@@ -259,20 +259,39 @@ class Dispatcher:
         """A call from authorisation to answer. Its task is cancelled with its stream, or when the app shuts down."""
         call.started = True
         call.context = self._connection.context  # who it is may have changed while the call waited
-        message = call.message
         try:
-            completion = await complete(call, self._log)
-            self._forget(call)
-            if call.refusal:
-                completion = Completion(invocation_id=message.invocation_id, error=call.refusal)
-            if message.invocation_id and not self._answer(call, completion):
-                await self._connection.drain()
+            await self._conclude(call, await complete(call, self._log))
         except Exception:
             logger.exception("connection %s: %s could not be answered", self._connection.id, call.method.where)
         finally:
             self._forget(call)
             call.release_slot()
             self._runtime.tasks.ended(call.task)
+
+    async def _run_stream(self, call: Call) -> None:
+        """The same, quicker at each item: nothing is around the generator, and few coroutines are woken."""
+        call.started, call.context = True, self._connection.context
+        completion = Completion(invocation_id=call.message.invocation_id)
+        try:
+            try:
+                await send_items(call, call.method.function(self._runtime.new_hub(call), *call.arguments))
+            except BaseException as error:
+                completion = broken_off(call, error, self._log)
+            await self._conclude(call, completion)
+        except Exception:
+            logger.exception("connection %s: %s could not be answered", self._connection.id, call.method.where)
+        finally:
+            self._forget(call)
+            self._runtime.tasks.ended(call.task)
+
+    async def _conclude(self, call: Call, completion: Completion) -> None:
+        """Answer a call that was known."""
+        self._forget(call)
+        invocation_id = call.message.invocation_id
+        if call.refusal:
+            completion = Completion(invocation_id=invocation_id, error=call.refusal)
+        if invocation_id and not self._answer(call, completion):
+            await self._connection.drain()
 
     async def _run_direct(self, call: Call) -> None:
         """The same, quicker: nothing is around the method, and nobody knows of the call."""

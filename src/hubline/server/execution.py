@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Coroutine
+from typing import Any
 
 from msgspec import UNSET
 
@@ -93,7 +94,9 @@ async def _perform(call: Call) -> Completion:
     runtime, method, invocation_id = call.runtime, call.method, call.message.invocation_id
     hub = runtime.new_hub(call)
     if method.name in runtime.direct:
-        result = await method.function(hub, *call.arguments)
+        result = method.function(hub, *call.arguments)
+        if not method.is_stream:
+            result = await result
     else:
         context = InvocationContext(hub, method.name, list(call.arguments), call.context, clock=runtime.clock)
         result = await runtime.chains[method.name](context)
@@ -101,7 +104,12 @@ async def _perform(call: Call) -> Completion:
         return Completion(invocation_id=invocation_id, result=result)
     if not isinstance(result, AsyncIterable):
         return Completion(invocation_id=invocation_id, error=errors.NOT_A_STREAM.format(method.name))
+    await send_items(call, result)
+    return Completion(invocation_id=invocation_id)
+
+
+def send_items(call: Call, items: AsyncIterable[Any]) -> Coroutine[Any, Any, None]:
+    """Send what a stream yields. No coroutine of its own: each that stands in between is woken for each item."""
     call.streaming = True
     call.entered, call.cancelled = True, call.cancelled  # in the object itself, where the pump looks at each item
-    await pump(result, call.connection.codec.item_encoder(invocation_id), call.connection, call)
-    return Completion(invocation_id=invocation_id)
+    return pump(items, call.connection.codec.item_encoder(call.message.invocation_id), call.connection, call)

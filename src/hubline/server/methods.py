@@ -55,6 +55,8 @@ class HubMethod:
 
     simple: bool
     """Whether the bound arguments are all it takes."""
+    generates: bool
+    """Simple, an async generator and without filters of its own: the common stream, called directly."""
     plain: bool
     """Simple, `async def`, not a stream and without filters of its own: the common case, called directly."""
     where: str
@@ -184,6 +186,7 @@ class _Inspector:
             order=tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY),
             keywords=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
             simple=simple,
+            generates=simple and not filters and inspect.isasyncgenfunction(self.function),
             plain=simple and not filters and not is_stream and inspect.iscoroutinefunction(self.function),
             where=self.where,
         )

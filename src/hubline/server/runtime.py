@@ -66,7 +66,9 @@ class HubRuntime:
             method.name: around_invoke((*self.filters, *method.filters), invoke_method) for method in self.methods.all
         }
         """Each method with every filter around it, by its name."""
-        self.direct = frozenset(method.name for method in self.methods.all if method.plain and not self.filters)
+        self.direct = frozenset(
+            method.name for method in self.methods.all if (method.plain or method.generates) and not self.filters
+        )
         """Methods that no filter is around, and that take nothing but what the caller sends."""
         self.open = frozenset(method.name for method in self.methods.all if not method.requirements) & self.direct
         """Those of them that everybody may call."""
