@@ -1,5 +1,6 @@
 import asyncio
 import contextvars
+import gc
 import logging
 from typing import Any
 
@@ -156,6 +157,20 @@ async def test_one_that_is_being_cancelled_is_left_to_its_clean_up() -> None:
     go.set()
     await ending
     assert cleaned == [True]
+
+
+def test_tasks_of_a_loop_that_was_closed_abruptly_are_forgotten_silently(caplog: pytest.LogCaptureFixture) -> None:
+    owner = TaskOwner("the owner")
+    loop = asyncio.new_event_loop()
+
+    async def begin() -> None:
+        owner.start(asyncio.Event().wait())
+
+    loop.run_until_complete(begin())
+    loop.close()
+    owner.forget()
+    gc.collect()
+    assert caplog.messages == []
 
 
 def test_tasks_of_a_loop_that_is_gone_can_be_forgotten() -> None:

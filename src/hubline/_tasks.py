@@ -132,6 +132,8 @@ class TaskOwner:
 
     def forget(self) -> None:
         """Disown every task: they belong to an event loop that does not run any more, and never will end."""
+        for task in self._tasks:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio would call each a mistake of ours
         self._tasks = set()
 
     async def join(self) -> None:

@@ -304,6 +304,7 @@ async def test_a_connection_that_ends_is_one_record_in_the_log(
         await bystander.invoke("Method")
     assert errors_of(caplog) == [error]
     assert len([r for r in caplog.records if r.levelno >= logging.ERROR]) == 1
+    assert ".on_disconnected" in error.__notes__[-1]
 
 
 @pytest.mark.parametrize("error", FAILURES, ids=repr)

@@ -130,6 +130,7 @@ def test_what_a_mark_asks_for_in_vain(function: Callable[..., Any], text: str) -
         (Identity | None, "`self.context.identity` has it"),
         (Annotated[dict[str, Any], MARK] | None, "has its `Depends` inside of its type"),
         (list[Annotated[dict[str, Any], fastapi.Depends(current_user)]], "has its `Depends` inside of its type"),
+        (Annotated[dict[str, Any], [MARK]], "has its `Depends` inside of a list or tuple"),
         (Annotated[dict[str, Any], MARK, fastapi.Depends(current_user)], "has two `Depends`"),
         (Annotated[Any, Depends()], "has a `Depends()` without a factory"),
         (Annotated[Settings | None, fastapi.Depends()], "has a `Depends()` without a factory"),
@@ -138,6 +139,12 @@ def test_what_a_mark_asks_for_in_vain(function: Callable[..., Any], text: str) -
 def test_what_a_type_asks_for_in_vain(annotation: Any, text: str) -> None:
     found = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     assert text in str(misuse(found, annotation, in_method=True))
+
+
+@pytest.mark.parametrize("default", [(MARK,), [fastapi.Depends(current_user)], {MARK}])
+def test_a_depends_behind_a_stray_comma_or_bracket_is_a_mistake(default: Any) -> None:
+    found = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
+    assert "has its `Depends` inside of a list or tuple" in str(misuse(found, dict[str, Any], in_method=True))
 
 
 @pytest.mark.parametrize("annotation", [int, Annotated[int, "note"], list[str] | None, Any, "int"], ids=str)

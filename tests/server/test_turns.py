@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hubline import Cancellation, Hub, HubError, InvocationError
-from hubline.errors import ConnectionClosed
+from hubline.errors import ConnectionClosed, SendTooLarge
 from hubline.server.clients import HubClients
 from hubline.server.turns import STRIDE, STRIDE_OF_MANY
 from tests.server.bench import bench
@@ -33,7 +33,7 @@ async def turns_during(step: Callable[[], Awaitable[Any]]) -> int:
     counting = asyncio.create_task(count())
     try:
         for _ in range(ROUNDS):
-            with suppress(ConnectionClosed, InvocationError, HubError):
+            with suppress(ConnectionClosed, InvocationError, HubError, SendTooLarge, TypeError):
                 await step()
         return turns
     finally:
@@ -103,8 +103,18 @@ async def test_changes_of_groups() -> None:
 
 async def test_questions_that_fail_at_once() -> None:
     async with bench(Quiet) as hub:
+        ada = await hub.connect()
         clients = HubClients[Any](hub.runtime.lifetime, hub.runtime.interface)
         assert await turns_during(lambda: clients.client("nobody").invoke("X")) >= ROUNDS
+        assert await turns_during(lambda: clients.client(ada.id).invoke("X", object())) >= ROUNDS
+
+
+async def test_sends_of_what_has_no_form_on_the_wire_and_of_what_is_too_large() -> None:
+    async with bench(Quiet, maximum_send_message_size=10_000) as hub:
+        ada = await hub.connect()
+        clients = HubClients[Any](hub.runtime.lifetime, hub.runtime.interface)
+        for whom, value in ((clients.client(ada.id), object()), (clients.all, object()), (clients.all, "x" * 10_000)):
+            assert await turns_during(lambda whom=whom, value=value: whom.send("X", value)) >= ROUNDS  # type: ignore[misc]
 
 
 async def test_questions_where_none_may_be_asked() -> None:

@@ -286,3 +286,9 @@ async def test_a_negotiation_that_is_not_answered_is_told() -> None:
     with pytest.raises(AssertionError, match=r"WebSockets did not open within 0\.05 s of real time"):
         async with connect(silent, "/", time_limit=0.05, negotiate=False):
             pass
+
+
+async def test_a_transport_that_is_none_is_a_mistake_that_names_those_there_are(app: ASGIApp) -> None:
+    with pytest.raises(ValueError, match="'websocket', 'sse', 'long_polling', not 'websockets'"):
+        async with connect(app, "/who", transport="websockets"):  # type: ignore[arg-type]
+            pass

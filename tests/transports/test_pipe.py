@@ -1,3 +1,4 @@
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -146,6 +147,24 @@ async def test_what_aborts_is_what_receive_raises_as_the_end_of_a_connection() -
     with pytest.raises(ConnectionClosed, match="boom") as caught:
         await pipe.receive()
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+async def test_an_application_that_reads_on_after_the_end_leaves_the_loop_to_others() -> None:
+    pipe, turns = carried(), 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    pipe.abort()
+    for _ in range(10):
+        with pytest.raises(ConnectionClosed):
+            await pipe.receive()
+    counting.cancel()
+    assert turns >= 10
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 from hubline._bursts import let_others_within_a_burst
 from hubline._clock import Clock
-from hubline.errors import ConnectionClosed, SendTooLarge
+from hubline.errors import FAILURES, ConnectionClosed, SendTooLarge
 from hubline.server.binding import Readers
 from hubline.server.connection import HubConnectionContext
 from hubline.server.groups import LocalIndex
@@ -46,20 +46,24 @@ class HubLifetime:
 
         Waits for a client only when a single connection is addressed that is behind: one slow client never delays a
         broadcast. Others have a turn of the loop when nobody has room for the message, when much is queued for one of
-        many that it was not offered yet, and now and then anyway.
+        many that it was not offered yet, when it fails, and now and then anyway.
 
         Raises:
             TypeError, ValueError, OverflowError, RecursionError: an argument has no form on the wire.
             SendTooLarge: the message is larger than `HubOptions.maximum_send_message_size`; nobody has got it.
         """
-        if type(recipients) is Connections and len(recipients.ids) == 1:
-            connection = self.index.connections.get(recipients.ids[0])
-            if connection is not None and not connection.send(message):
-                await connection.drain()
-                return
-            others = next(self._turn) or connection is None
-        else:
-            others = self.deliver(recipients, SerializedMessage(message)) or next(self._turn_of_many)
+        try:
+            if type(recipients) is Connections and len(recipients.ids) == 1:
+                connection = self.index.connections.get(recipients.ids[0])
+                if connection is not None and not connection.send(message):
+                    await connection.drain()
+                    return
+                others = next(self._turn) or connection is None
+            else:
+                others = self.deliver(recipients, SerializedMessage(message)) or next(self._turn_of_many)
+        except FAILURES:  # whatever an encoder raises about a user's value
+            await let_others_within_a_burst()
+            raise
         if others:
             await let_others_within_a_burst()
 
@@ -109,6 +113,9 @@ class HubLifetime:
         try:
             connection.send(Invocation(invocation_id=invocation_id, target=target, arguments=arguments))
             return await pending.future
+        except FAILURES:
+            await let_others_within_a_burst()
+            raise
         finally:
             self.results.forget(invocation_id)
 

@@ -75,6 +75,8 @@ def misuse(parameter: inspect.Parameter, annotation: Any, *, in_method: bool) ->
         return "has two `Depends`"
     if asked and _factory(asked[0]) is None and (kind is Any or not callable(kind)):
         return "has a `Depends()` without a factory, and no class that could be it: write `Depends(…)`"
+    if any(_is_depends(inner) for mark in given if isinstance(mark, list | tuple | set) for inner in mark):
+        return "has its `Depends` inside of a list or tuple: a comma or bracket too many?"
     if any(_is_depends(mark) for mark in _buried(kind)):
         return "has its `Depends` inside of its type: write `Annotated[…, Depends(…)]` around the whole"
     for mark in given:

@@ -117,6 +117,7 @@ class HubRuntime:
         try:
             await run_disconnected(self.filters, self.new_hub(HubScope(self, connection)), error)
         except FAILURES as failure:
+            failure.add_note(f"raised by {self.hub.__qualname__}.on_disconnected, or by a filter around it")
             return failure
         finally:
             _fail(uploads)

@@ -93,6 +93,8 @@ async def _open(
     origin: Origin, transport: TransportName, negotiate: bool, time_limit: float
 ) -> tuple[Channel, str | None]:
     """The transport, connected, and the connection's public id."""
+    if transport not in CHANNELS:
+        raise ValueError(f"transport is one of {', '.join(map(repr, CHANNELS))}, not {transport!r}")
     kind = CHANNELS[transport]
     token: str | None = None
     connection_id: str | None = None

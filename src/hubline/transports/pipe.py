@@ -184,7 +184,11 @@ class Pipe:
         self._refreshes.append(callback)
 
     async def receive(self) -> bytes:
-        return await self.input.get()
+        try:
+            return await self.input.get()
+        except ConnectionClosed:
+            await asyncio.sleep(0)  # an application that asks again and again must not hold everybody up
+            raise
 
     def consume(self, feed: Feed) -> Coroutine[Any, Any, None]:
         return self.input.consume(feed)
