@@ -96,7 +96,7 @@ cover: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT) $(PAGE)
 	@$(PY) -m coverage run -m pytest -m "not slow" $(PYTEST_ARGS)
 	@$(PY) -m coverage report
 
-## bench: Hubline beside its peers, each on one core, in twenty minutes (QUICK=1: four)
+## bench: Hubline beside its peers, each on one core, in 25 minutes (QUICK=1: five)
 .PHONY: bench
 bench: $(VENV)/.bench $(if $(NODE_OK),$(BENCH_NODE)/node_modules/.installed)
 	@$(PY) -m benchmarks measure $(if $(QUICK),--quick) $(BENCH_ARGS)
