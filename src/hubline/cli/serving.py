@@ -16,9 +16,13 @@ from hubline.servers.uvicorn import Server
 class Reload(ChangeReload):  # type: ignore[misc, valid-type]  # one of two classes, by what is installed
     """uvicorn's supervisor. Its first signal stops the server in good order; the second one ends the server at once."""
 
+    _told = False
+
     def signal_handler(self, sig: int, frame: FrameType | None) -> None:
-        if self.should_exit.is_set():
+        if self._told:  # perhaps while the first signal is handled, which holds a lock: none is taken here
             self.process.kill()
+            return
+        self._told = True
         super().signal_handler(sig, frame)
 
 
