@@ -1,10 +1,15 @@
 """`hubline` as a process of its own."""
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+LIMIT = 60.0
+"""Seconds that a test may take with its process."""
 
 
 class Running:
@@ -28,25 +33,34 @@ class Running:
         return line.split()[3]
 
     async def end(self) -> int:
+        """The status of the process, when it and all that it started have ended."""
         assert self.process.stdout is not None
         self.log.append((await self.process.stdout.read()).decode())
         return await self.process.wait()
 
 
 @asynccontextmanager
-async def hubline(directory: Path, *arguments: str, group: bool = False) -> AsyncIterator[Running]:
-    """Run the command in `directory`, in a process group of its own if asked; what still runs at the end is killed."""
+async def hubline(directory: Path, *arguments: str) -> AsyncIterator[Running]:
+    """Run the command in `directory`, in a process group of its own; what is left of the group at the end is killed.
+
+    The whole group, because `--reload` serves in a child: on its own it would go on, and hold our end of its output.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hubline.cli.main", *arguments),
         cwd=directory,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        start_new_session=group,
+        start_new_session=True,
     )
+    running = Running(process)
     try:
-        async with asyncio.timeout(60):
-            yield Running(process)
+        async with asyncio.timeout(LIMIT):
+            yield running
+    except TimeoutError as error:
+        error.add_note("".join(running.log))
+        raise
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        async with asyncio.timeout(LIMIT):
+            await process.wait()

@@ -144,8 +144,9 @@ async def test_a_root_path_is_the_same_with_a_slash_and_without(directory: Path,
 async def test_with_reload_a_changed_file_is_served_anew(directory: Path) -> None:
     async with hubline(directory, "run", "application:app", "--port", "0", "--reload") as command:
         url = await command.url()
-        path = directory / "application.py"
-        path.write_text(path.read_text().replace("VERSION 1", "VERSION 2 is longer"))
+        changed = directory / "application.py.new"
+        changed.write_text(APPLICATION.replace("VERSION 1", "VERSION 2 is longer"))
+        changed.replace(directory / "application.py")  # at once: no server imports half of it
         await command.until("Hubline listens on")
         host, _, port = url.removeprefix("http://").rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))

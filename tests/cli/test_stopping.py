@@ -125,7 +125,7 @@ def default_again(pid: int, number: signal.Signals) -> bool:
 async def test_with_reload_ctrl_c_cleans_up(tmp_path: Path) -> None:
     """A terminal sends the signal to the supervisor and to the server alike."""
     (tmp_path / "hubs.py").write_text(HUBS)
-    async with hubline(tmp_path, "run", "hubs:app", "--port", "0", "--reload", group=True) as command:
+    async with hubline(tmp_path, "run", "hubs:app", "--port", "0", "--reload") as command:
         client = await RawWebSocket.open(await command.url(), "/chat")
         client.send(HANDSHAKE)
         assert (await client.frame())[1] == b"{}\x1e"
