@@ -189,6 +189,11 @@ async def test_a_handler_that_raises_answers_with_its_text(client: InMemoryClien
     assert await client.invoke("Ask") == "it failed: no idea"
 
 
+async def test_a_handler_whose_result_has_no_form_on_the_wire_answers_so(client: InMemoryClient) -> None:
+    client.on("Question", lambda left, right: object())
+    assert (await client.invoke("Ask")).startswith("it failed: ")
+
+
 @pytest.mark.statement(206)
 async def test_without_a_handler_the_server_is_told_so(client: InMemoryClient) -> None:
     assert await client.invoke("Ask") == "it failed: Client didn't provide a result."

@@ -1,15 +1,17 @@
 """How a load client speaks to a server: SignalR here, others in `benchmarks/load/`."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from hubline.wire.framing import frame_record, frame_with_length
-from hubline.wire.handshake import HandshakeRequest
+from msgspec import Struct
+
+from hubline.client.events import Called, Event, Opened, Refused, Unasked
+from hubline.client.session import ClientSession
+from hubline.wire.connection import Failed
+from hubline.wire.framing import RECORD_SEPARATOR, frame_record, frame_with_length
 from hubline.wire.json import JsonCodec
-from hubline.wire.messages import Close, Completion, Invocation, Ping, StreamInvocation, StreamItem
+from hubline.wire.messages import Close, Completion, Invocation, StreamInvocation, StreamItem
 from hubline.wire.msgpack import MessagePackCodec
 
 
@@ -25,8 +27,7 @@ class Kind(Enum):
     OTHER = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One thing that a server said. `value` is a completion's result, `error` what went wrong instead."""
 
     kind: Kind
@@ -77,7 +78,7 @@ class SignalR:
         """`protocol` is `json` or `messagepack`."""
         self.binary = protocol == "messagepack"
         self.codec: JsonCodec | MessagePackCodec = MessagePackCodec() if self.binary else JsonCodec()
-        self.greeting = HandshakeRequest(protocol, 1).format()
+        self.greeting = ClientSession(self.codec).handshake()
 
     def reader(self) -> "SignalRReader":
         return SignalRReader(self.codec)
@@ -90,20 +91,22 @@ class SignalR:
 
 
 class SignalRReader:
-    """Reads the answer to the handshake, which is always JSON, and then messages."""
+    """Cuts with the codec's own splitter, and has the client's session read each message."""
 
     def __init__(self, codec: JsonCodec | MessagePackCodec) -> None:
         self.tail = b""
         self.framed = frame_with_length if isinstance(codec, MessagePackCodec) else frame_record
         self._codec = codec
         self._value = codec.reader(object)
-        self._cut = self._read = False  # whether the handshake's answer is behind us
+        self._receive = ClientSession(codec).receive
+        self._frame = frame_record  # the handshake's answer is a record whatever the codec
+        self._cut = False  # whether the handshake's answer is behind us
 
     def feed(self, data: bytes, final: bool) -> list[bytes]:
         data, self.tail = self.tail + data, b""
         payloads: list[bytes] = []
         if not self._cut:
-            answer, separator, rest = data.partition(b"\x1e")
+            answer, separator, rest = data.partition(RECORD_SEPARATOR)
             if not separator:
                 self.tail = data
                 return []
@@ -118,22 +121,27 @@ class SignalRReader:
         return payloads
 
     def read(self, payload: bytes) -> Record:
-        if not self._read:
-            self._read = True
-            error = json.loads(payload).get("error")
-            return Record(Kind.OPENED if error is None else Kind.CLOSE, error=error)
-        message = self._codec.decode(payload)
-        match message:
-            case Invocation():
-                return Record(Kind.MESSAGE)
-            case StreamItem():
-                return Record(Kind.ITEM, message.invocation_id)
-            case Completion():
+        for event in self._receive(self._frame(payload), 0.0):
+            return self._record(event)
+        return Record(Kind.OTHER)  # a ping is one too: none of it concerns a load client
+
+    def _record(self, event: Event) -> Record:
+        match event:
+            case Unasked(message):  # the load clients keep their calls themselves
+                if isinstance(message, StreamItem):
+                    return Record(Kind.ITEM, message.invocation_id)
                 return self._completion(message)
-            case Ping():
-                return Record(Kind.PING)
+            case Called():
+                return Record(Kind.MESSAGE)
+            case Opened():
+                self._frame = self.framed
+                return Record(Kind.OPENED)
+            case Refused():
+                return Record(Kind.CLOSE, error=event.error)
             case Close():
-                return Record(Kind.CLOSE, error=message.error or None)
+                return Record(Kind.CLOSE, error=event.error or None)
+            case Failed():
+                raise event.error
         return Record(Kind.OTHER)
 
     def _completion(self, message: Completion) -> Record:

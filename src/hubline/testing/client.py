@@ -3,31 +3,35 @@
 import asyncio
 import contextlib
 import inspect
-import itertools
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from typing import Any, TypeVar, overload
-
-from msgspec import UNSET
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+from typing import Any, TypeAlias, TypeVar, overload
 
 from hubline._tasks import TaskOwner
-from hubline.errors import ConnectionClosed, HandshakeError, InvocationError
+from hubline.client.events import (
+    Call,
+    Called,
+    CallFailed,
+    Event,
+    Handler,
+    Item,
+    Opened,
+    Refused,
+    Result,
+    Unfit,
+    Upload,
+    Write,
+)
+from hubline.client.session import ClientSession
+from hubline.errors import ConnectionClosed, HandshakeError
 from hubline.testing.channels import Channel, ChannelEndError
 from hubline.testing.clock import settle
 from hubline.testing.peer import Closed, Peer
 from hubline.wire.codec import Codec, TransferFormat
-from hubline.wire.connection import Event, Failed, HandshakeAccepted, HandshakeRefused, Side, State, WireConnection
-from hubline.wire.messages import (
-    CancelInvocation,
-    Close,
-    Completion,
-    Invocation,
-    Message,
-    Ping,
-    StreamInvocation,
-    StreamItem,
-)
+from hubline.wire.connection import Failed
 
 T = TypeVar("T")
+
+Answer: TypeAlias = Item | Result | CallFailed
 
 FENCE = "hubline.testing.fence"
 """A method that no hub has. Its refusal arrives behind everything that the server wrote before."""
@@ -43,21 +47,16 @@ class InMemoryClient(Peer):
         self, channel: Channel, sessions: TaskOwner, time_limit: float, connection_id: str | None, codec: Codec
     ) -> None:
         super().__init__(channel, sessions, time_limit, connection_id)
-        self._codec = codec
-        self._wire = WireConnection(Side.CLIENT, [codec], now=0.0, maximum_message_size=None)
+        self._session = ClientSession(codec)
+        self._binary = codec.transfer_format is TransferFormat.BINARY
         self._tasks = TaskOwner("hubline.testing client")
-        self._ids = itertools.count()
-        self._calls: dict[str, asyncio.Queue[StreamItem | Completion | None]] = {}
-        self._handlers: dict[str, Callable[..., Any]] = {}
         self._handler_failures: list[Exception] = []
         self._waiting: list[tuple[str, list[Any]]] = []
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue()
         self._news = asyncio.Event()
-        self._close: Close | None = None
         self._failure: Exception | None = None
         self._ended: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         self._agreed: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._values = codec.reader(list[Any])
 
     @overload
     async def invoke(self, target: str, /, *args: Any) -> Any: ...
@@ -70,16 +69,15 @@ class InMemoryClient(Peer):
             InvocationError: the method failed; the message is the text that travelled.
             ConnectionClosed: the connection ended first.
         """
-        _, answers = await self._call(Invocation, target, args)
-        answer = await self._within(answers.get(), f"{target} was not answered")
-        if isinstance(answer, StreamItem):
-            raise InvocationError(target, "the server sent a stream item for a call that is no stream")
-        return self._result(target, answer, result_type)
+        uploads = _uploads(args)
+        call, data = self._session.invoke(target, uploads, result_type=result_type)
+        answers = await self._start(call, data, uploads)
+        return _value(await self._within(answers.get(), f"{target} was not answered"))
 
     async def send(self, target: str, /, *args: Any) -> None:
         """Call a hub method without an answer. Returns when the bytes are on their way."""
-        values, uploads = self._uploads(args)
-        await self._write(Invocation(target=target, arguments=values, stream_ids=tuple(uploads)))
+        uploads = _uploads(args)
+        await self._write(self._session.send(target, uploads))
         self._start_uploads(uploads)
 
     async def stream(self, target: str, /, *args: Any, item_type: Any = Any) -> AsyncGenerator[Any, None]:
@@ -88,18 +86,17 @@ class InMemoryClient(Peer):
         Raises:
             InvocationError, ConnectionClosed: as `invoke`, behind the items that came before.
         """
-        invocation_id, answers = await self._call(StreamInvocation, target, args)
-        read = self._codec.reader(item_type)
-        answer: StreamItem | Completion | None = None
+        uploads = _uploads(args)
+        call, data = self._session.stream(target, uploads, item_type=item_type)
+        answers = await self._start(call, data, uploads)
         try:
-            while isinstance(answer := await self._within(answers.get(), f"{target} sent no item"), StreamItem):
-                yield read(answer.item)
+            while isinstance(answer := await self._within(answers.get(), f"{target} sent no item"), Item):
+                yield answer.value
         except GeneratorExit:
-            self._calls.pop(invocation_id, None)
             with contextlib.suppress(ConnectionClosed):
-                await self._write(CancelInvocation(invocation_id=invocation_id))
+                await self._write(self._session.cancel(call))
             raise
-        self._result(target, answer, Any)
+        _value(answer)
 
     def on(self, target: str, handler: Callable[..., Any]) -> None:
         """Have `handler`, plain or async, called with the arguments of each `target` from now on.
@@ -107,7 +104,7 @@ class InMemoryClient(Peer):
         What it returns answers the server when that asked for a result. When it raises, the server gets the text; if
         the server didn't ask, leaving the client raises the exception.
         """
-        self._handlers[target] = handler
+        self._session.handlers[target] = Handler(handler)
 
     async def expect(self, target: str) -> list[Any]:
         """The arguments of the first call of `target` by the server that is not fetched yet; waits for it."""
@@ -126,13 +123,14 @@ class InMemoryClient(Peer):
     async def fence(self) -> None:
         """Wait until everything that the server has written up to now is here."""
         await settle()
-        _, answers = await self._call(StreamInvocation, FENCE, ())
-        if await self._within(answers.get(), "the server answered nothing") is None:
-            raise self._gone("the connection ended")
+        answers = await self._start(*self._session.stream(FENCE, ()), ())
+        answer = await self._within(answers.get(), "the server answered nothing")
+        if isinstance(answer, CallFailed) and isinstance(answer.error, ConnectionClosed):
+            raise answer.error
 
     async def ping(self) -> None:
         """Send a hub ping. From the first on, the server ends the connection when it hears nothing for too long."""
-        await self._write(Ping())
+        await self._write(self._session.ping())
 
     async def closed(self) -> Closed:
         """Wait for the end of the connection."""
@@ -147,15 +145,15 @@ class InMemoryClient(Peer):
 
     async def stop(self, error: str | None = None) -> None:
         """Leave in good order, as the official clients: a `Close` message, then the end of the transport."""
-        if not self._ended.done() and self._wire.state is State.OPEN:
-            await self._write(Close(error=UNSET if error is None else error))
+        if self._session.is_open:
+            await self._write(self._session.close(error))
         await super().stop()
         await self.closed()
 
     async def start(self) -> None:
         """The handshake. Raises HandshakeError with the server's text."""
         self._tasks.start(self._read())
-        await self._transmit(self._wire.handshake(), self._codec.transfer_format is TransferFormat.BINARY)
+        await self._transmit(self._session.handshake(), self._binary)
         refusal = await self._within(asyncio.shield(self._agreed), "the handshake was not answered")
         if refusal is not None:
             raise HandshakeError(refusal)
@@ -173,52 +171,31 @@ class InMemoryClient(Peer):
         if failure is not None:
             raise failure
 
-    async def _call(
-        self, kind: type[Invocation] | type[StreamInvocation], target: str, args: tuple[Any, ...]
-    ) -> tuple[str, asyncio.Queue[StreamItem | Completion | None]]:
-        """Start a call: its id, and where its answers will be; `None` there is the end of the connection."""
-        values, uploads = self._uploads(args)
-        invocation_id = str(next(self._ids))
-        queue = self._calls[invocation_id] = asyncio.Queue()
-        message = kind(invocation_id=invocation_id, target=target, arguments=values, stream_ids=tuple(uploads))
-        await self._write(message)
-        self._start_uploads(uploads)
-        return invocation_id, queue
+    async def _start(self, call: Call, data: bytes, values: Sequence[Any]) -> asyncio.Queue[Answer]:
+        """Write a call and begin its uploads; where its answers will be."""
+        answers: asyncio.Queue[Answer] = asyncio.Queue()
+        call.sink = answers
+        await self._write(data)
+        self._start_uploads(values)
+        return answers
 
-    def _result(self, target: str, answer: Completion | None, kind: Any) -> Any:
-        if answer is None:
-            raise self._gone(f"the connection ended before {target} was answered")
-        if answer.error is not UNSET:
-            raise InvocationError(target, answer.error)
-        return None if answer.result is UNSET else self._codec.reader(kind)(answer.result)
+    def _start_uploads(self, values: Sequence[Any]) -> None:
+        for value in values:
+            if isinstance(value, Upload):
+                self._tasks.start(self._upload(value))
 
-    def _uploads(self, args: tuple[Any, ...]) -> tuple[list[Any], dict[str, AsyncIterable[Any]]]:
-        """The arguments without the streams among them, and those by their new ids."""
-        uploads = {str(next(self._ids)): value for value in args if isinstance(value, AsyncIterable)}
-        return [value for value in args if not isinstance(value, AsyncIterable)], uploads
-
-    def _start_uploads(self, uploads: dict[str, AsyncIterable[Any]]) -> None:
-        for stream_id, items in uploads.items():
-            self._tasks.start(self._upload(stream_id, items))
-
-    async def _upload(self, stream_id: str, items: AsyncIterable[Any]) -> None:
+    async def _upload(self, upload: Upload) -> None:
         with contextlib.suppress(ConnectionClosed):
             try:
-                async for item in items:
-                    await self._write(StreamItem(invocation_id=stream_id, item=item))
+                async for item in upload.source:
+                    await self._write(self._session.upload_item(upload, item))
             except Exception as error:
-                await self._write(Completion(invocation_id=stream_id, error=str(error)))
+                await self._write(self._session.end_upload(upload, str(error)))
             else:
-                await self._write(Completion(invocation_id=stream_id))
+                await self._write(self._session.end_upload(upload))
 
-    async def _write(self, message: Message) -> None:
-        if self._ended.done() or self._wire.state is not State.OPEN:
-            raise self._gone("the connection has ended")
-        packet = self._wire.send(message, 0.0)
-        await self._within(
-            self._transmit(packet, self._codec.transfer_format is TransferFormat.BINARY),
-            "the application took no message",
-        )
+    async def _write(self, data: bytes) -> None:
+        await self._within(self._transmit(data, self._binary), "the application took no message")
 
     async def _read(self) -> None:
         """Everything that comes, until the end."""
@@ -227,60 +204,64 @@ class InMemoryClient(Peer):
             while True:
                 data = await self._channel.receive()
                 self._pieces.put_nowait(data)
-                for event in self._wire.receive(data, 0.0):
+                for event in self._session.receive(data, 0.0):
                     self._handle(event)
         except ChannelEndError as end:
             code = end.code
         except Exception as error:
             self._failure = error
         finally:
-            self._finish(Closed(self._close, code))
+            self._finish(Closed(self._session.close_message, code))
 
     def _handle(self, event: Event) -> None:
         match event:
-            case Invocation():
+            case Item() | Result() | CallFailed():
+                event.call.sink.put_nowait(event)
+            case Called():
                 self._called(event)
-            case StreamItem() | Completion():
-                queue = self._calls.get(event.invocation_id)
-                if queue is not None:
-                    queue.put_nowait(event)
-                if isinstance(event, Completion):
-                    self._calls.pop(event.invocation_id, None)
-            case Close():
-                self._close = event
-            case HandshakeAccepted():
+            case Write():
+                self._tasks.start(self._reply(event.data))
+            case Opened():
                 self._agreed.set_result(None)
-            case HandshakeRefused(error=text):
+            case Refused(error=text):
                 self._agreed.set_result(text)
-            case Failed(error=error):
+            case Failed(error=error) | Unfit(error=error):
                 raise error
             case _:
                 pass
 
-    def _called(self, call: Invocation) -> None:
-        arguments = self._values(call.arguments)
-        handler = self._handlers.get(call.target)
-        if handler is not None or call.invocation_id:
-            self._tasks.start(self._answer(call, handler, arguments))
-        if handler is None:
-            self._waiting.append((call.target, arguments))
+    def _called(self, called: Called) -> None:
+        if called.handler is None:
+            self._waiting.append((called.target, called.arguments))
             self._news.set()
+        else:
+            self._tasks.start(self._answer(called, called.handler.function))
 
-    async def _answer(self, call: Invocation, handler: Callable[..., Any] | None, arguments: list[Any]) -> None:
-        """Run a handler. The texts are those of the official clients."""
-        answer = Completion(invocation_id=call.invocation_id, error="Client didn't provide a result.")
-        if handler is not None:
-            try:
-                result = handler(*arguments)
-                result = await result if inspect.isawaitable(result) else result
-                answer = Completion(invocation_id=call.invocation_id, result=result)
-            except Exception as error:
-                answer = Completion(invocation_id=call.invocation_id, error=str(error))
-                if not call.invocation_id:
-                    self._handler_failures.append(error)
-        if call.invocation_id:
+    async def _answer(self, called: Called, handler: Callable[..., Any]) -> None:
+        """Run a handler, and say what came of it where the server asked."""
+        failure: Exception | None = None
+        try:
+            result = handler(*called.arguments)
+            result = await result if inspect.isawaitable(result) else result
+        except Exception as error:
+            failure = error
+        if called.id:
             with contextlib.suppress(ConnectionClosed):
-                await self._write(answer)
+                await self._write(self._outcome(called, result if failure is None else None, failure))
+        elif failure is not None:
+            self._handler_failures.append(failure)
+
+    def _outcome(self, called: Called, result: Any, failure: Exception | None) -> bytes:
+        if failure is None:
+            try:
+                return self._session.answer(called, result)
+            except (TypeError, ValueError, OverflowError, RecursionError) as error:  # it has no form on the wire
+                failure = error
+        return self._session.fail(called, str(failure))
+
+    async def _reply(self, data: bytes) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await self._write(data)
 
     async def _fetch(self, target: str) -> list[Any]:
         while True:
@@ -289,23 +270,30 @@ class InMemoryClient(Peer):
                     del self._waiting[position]
                     return arguments
             if self._ended.done():
-                raise self._gone(f"the connection ended, and the server has not called {target}")
+                raise self._session.closed(f"the connection ended, and the server has not called {target}")
             self._news.clear()
             await self._news.wait()
 
-    def _gone(self, text: str) -> ConnectionClosed:
-        error = ConnectionClosed(text, allow_reconnect=self._close is not None and self._close.allow_reconnect)
-        error.__cause__ = self._failure
-        return error
-
     def _finish(self, closed: Closed) -> None:
+        ended = self._session.end(self._failure)
         self._ended.set_result(closed)
         if not self._agreed.done():
             self._agreed.set_result("the connection ended before the handshake was answered")
         self._news.set()
-        for queue in self._calls.values():
-            queue.put_nowait(None)
+        for event in ended:
+            self._handle(event)
 
     def _situation(self) -> str:
         waiting = ", ".join(f"{target}{tuple(arguments)!r}" for target, arguments in self._waiting)
         return f"; calls of the server that were not fetched: {waiting or 'none'}"
+
+
+def _uploads(args: Sequence[Any]) -> list[Any]:
+    """The arguments, with the streams among them as uploads."""
+    return [Upload(value) if isinstance(value, AsyncIterable) else value for value in args]
+
+
+def _value(answer: Answer) -> Any:
+    if isinstance(answer, CallFailed):
+        raise answer.error
+    return answer.value

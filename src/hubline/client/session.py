@@ -1,0 +1,288 @@
+"""The hub protocol as a client speaks it, without any I/O: calls, streams, uploads, and the server's calls to handlers.
+
+Bytes in, events out; calls in, bytes out; time is an argument. Whoever carries the bytes writes what `handshake()` and
+the calls return, each as one message of the transport, and handles the events of `receive()` and `tick()` in order.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from msgspec import UNSET
+
+from hubline.client.events import (
+    Call,
+    Called,
+    CallFailed,
+    Event,
+    Handler,
+    Item,
+    Opened,
+    Refused,
+    Result,
+    Unasked,
+    Unfit,
+    Upload,
+    Write,
+)
+from hubline.errors import ConnectionClosed, InvocationError
+from hubline.wire.codec import Codec
+from hubline.wire.connection import Event as WireEvent
+from hubline.wire.connection import Failed, HandshakeAccepted, HandshakeRefused, PingDue, Side, State, WireConnection
+from hubline.wire.messages import (
+    CancelInvocation,
+    Close,
+    Completion,
+    Invocation,
+    Message,
+    Ping,
+    StreamInvocation,
+    StreamItem,
+)
+
+NO_RESULT = "Client didn't provide a result."
+"""What a server is told that asked for a result where no handler gives one (spec, statement 206)."""
+
+UNREADABLE = "Client failed to parse argument(s)."
+"""What it is told when the arguments do not fit the handler: the .NET client's text (spec §6)."""
+
+
+class ClientSession:
+    """One connection of a client. Every method that returns bytes returns one message, to be written whole.
+
+    Args:
+        codec: how messages are written; the handshake names it.
+        handlers: what the server may call, by target. May be shared by sessions, and changed at any time.
+        maximum_message_size: bytes of one message of the server, `None` for no limit.
+        keep_alive_interval: seconds after which a client that sends nothing else pings, `None` for never.
+        server_timeout: seconds of silence after which the server counts as gone, `None` for never.
+
+    Calls take `now`, the present time in seconds, where it is to postpone the next ping.
+
+    Raises:
+        ConnectionClosed: by everything that returns bytes, when the connection is not open (any more).
+        TypeError, ValueError, OverflowError, RecursionError: by the same; a value has no form on the wire.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        handlers: dict[str, Handler] | None = None,
+        *,
+        now: float = 0.0,
+        maximum_message_size: int | None = None,
+        keep_alive_interval: float | None = 15.0,
+        server_timeout: float | None = 30.0,
+    ) -> None:
+        self.codec = codec
+        self.handlers = {} if handlers is None else handlers
+        self.calls: dict[str, Call] = {}
+        """What waits for an answer, by id."""
+        self.close_message: Close | None = None
+        """The server's good-bye."""
+        self._wire = WireConnection(
+            Side.CLIENT,
+            [codec],
+            now=now,
+            maximum_message_size=maximum_message_size,
+            keep_alive_interval=keep_alive_interval,
+            peer_timeout=server_timeout,
+        )
+        self._cause: BaseException | None = None
+        self._ids = itertools.count()
+        self._plain = codec.reader(list[Any])
+        self._readers: dict[Any, Callable[[Any], Any]] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._wire.state is State.OPEN
+
+    def handshake(self) -> bytes:
+        """What a client writes first. It is JSON whatever the codec; a WebSocket carries it as the codec's format."""
+        return self._wire.handshake()
+
+    def invoke(
+        self, target: str, arguments: Iterable[Any], *, result_type: Any = Any, now: float | None = None
+    ) -> tuple[Call, bytes]:
+        """Call a method: a `Result` or `CallFailed` follows. Each `Upload` among the arguments is given its id."""
+        return self._call(Invocation, target, arguments, result_type, now)
+
+    def stream(
+        self, target: str, arguments: Iterable[Any], *, item_type: Any = Any, now: float | None = None
+    ) -> tuple[Call, bytes]:
+        """Call a streaming method: any number of `Item`, then a `Result` or `CallFailed`."""
+        return self._call(StreamInvocation, target, arguments, item_type, now)
+
+    def send(self, target: str, arguments: Iterable[Any], *, now: float | None = None) -> bytes:
+        """Call a method that is not to answer."""
+        values, uploads = self._without_uploads(arguments)
+        return self._encode(Invocation(target=target, arguments=values, stream_ids=uploads), now)
+
+    def cancel(self, call: Call, *, now: float | None = None) -> bytes:
+        """Stop a stream. What still comes of it is `Unasked`."""
+        self.calls.pop(call.id, None)
+        return self._encode(CancelInvocation(invocation_id=call.id), now)
+
+    def upload_item(self, upload: Upload, value: Any, *, now: float | None = None) -> bytes:
+        """The next item of an upload."""
+        return self._encode(StreamItem(invocation_id=upload.id, item=value), now)
+
+    def end_upload(self, upload: Upload, error: str | None = None, *, now: float | None = None) -> bytes:
+        """The end of an upload; with an error the method's loop over it raises that."""
+        return self._encode(Completion(invocation_id=upload.id, error=UNSET if error is None else error), now)
+
+    def answer(self, called: Called, result: Any, *, now: float | None = None) -> bytes:
+        """The result of a handler, where the server waits for it."""
+        return self._encode(Completion(invocation_id=called.id, result=result), now)
+
+    def fail(self, called: Called, error: str, *, now: float | None = None) -> bytes:
+        """Why a handler has no result."""
+        return self._encode(Completion(invocation_id=called.id, error=error), now)
+
+    def ping(self, now: float | None = None) -> bytes:
+        """A sign of life besides those that `tick` asks for."""
+        return self._encode(Ping(), now)
+
+    def close(self, error: str | None = None) -> bytes:
+        """The client's good-bye; nothing can be sent after it."""
+        return self._encode(Close(error=UNSET if error is None else error), None)
+
+    def receive(self, data: bytes, now: float) -> list[Event]:
+        """What the server says. The bytes may come in any pieces."""
+        return self._read(self._wire.receive(data, now))
+
+    def tick(self, now: float) -> list[Event]:
+        """What time has brought about. To be called about once a second."""
+        return self._read(self._wire.tick(now))
+
+    def end(self, cause: BaseException | None = None) -> list[CallFailed]:
+        """The transport has ended: every call that waits fails with `ConnectionClosed`."""
+        self._wire.end_of_input()
+        self._cause = self._cause or cause
+        waiting, self.calls = self.calls, {}
+        text = "the connection ended before {} was answered"
+        return [CallFailed(call, self.closed(text.format(call.target))) for call in waiting.values()]
+
+    def closed(self, reason: str) -> ConnectionClosed:
+        """An error that tells of the end: why it came, and whether the server invited the client to come back."""
+        invited = self.close_message is not None and self.close_message.allow_reconnect
+        error = ConnectionClosed(reason, allow_reconnect=invited)
+        error.__cause__ = self._cause
+        return error
+
+    def _call(
+        self,
+        kind: type[Invocation] | type[StreamInvocation],
+        target: str,
+        arguments: Iterable[Any],
+        wanted: Any,
+        now: float | None,
+    ) -> tuple[Call, bytes]:
+        values, uploads = self._without_uploads(arguments)
+        call = Call(str(next(self._ids)), target, kind is StreamInvocation, self._reader(wanted))
+        data = self._encode(kind(invocation_id=call.id, target=target, arguments=values, stream_ids=uploads), now)
+        self.calls[call.id] = call
+        return call, data
+
+    def _without_uploads(self, arguments: Iterable[Any]) -> tuple[list[Any], tuple[str, ...]]:
+        """The plain arguments, and the ids of the streams among them."""
+        values: list[Any] = []
+        uploads: list[str] = []
+        for value in arguments:
+            if isinstance(value, Upload):
+                value.id = str(next(self._ids))
+                uploads.append(value.id)
+            else:
+                values.append(value)
+        return values, tuple(uploads)
+
+    def _encode(self, message: Message, now: float | None) -> bytes:
+        if self._wire.state is not State.OPEN:
+            raise self.closed("the connection has ended")
+        return self._wire.send(message, now)
+
+    def _read(self, received: list[WireEvent]) -> list[Event]:
+        events: list[Event] = []
+        for message in received:
+            match message:
+                case StreamItem() | Completion():
+                    self._answered(message, events)
+                case Invocation():
+                    self._called(message, events)
+                case Close():
+                    self.close_message = message
+                    events.append(message)
+                case Failed():
+                    self._cause = message.error
+                    events.append(message)
+                case PingDue():
+                    events.append(Write(self._wire.send(Ping())))
+                case HandshakeAccepted():
+                    events.append(Opened())
+                case HandshakeRefused():
+                    events.append(Refused(message.error))
+                case _:  # a ping, or what only a server has a use for
+                    pass
+        return events
+
+    def _answered(self, message: StreamItem | Completion, events: list[Event]) -> None:
+        call = self.calls.get(message.invocation_id)
+        if call is None:
+            events.append(Unasked(message))
+            return
+        if isinstance(message, StreamItem):
+            self._item(call, message, events)
+            return
+        del self.calls[call.id]
+        if message.error is not UNSET:
+            events.append(CallFailed(call, InvocationError(call.target, message.error)))
+        elif message.result is UNSET or call.streaming:
+            events.append(Result(call, None))
+        else:
+            try:
+                events.append(Result(call, call.read(message.result)))
+            except Exception as error:
+                events.append(CallFailed(call, error))
+
+    def _item(self, call: Call, message: StreamItem, events: list[Event]) -> None:
+        if not call.streaming:
+            del self.calls[call.id]
+            text = "the server sent a stream item for a call that is no stream"
+            events.append(CallFailed(call, InvocationError(call.target, text)))
+            return
+        try:
+            events.append(Item(call, call.read(message.item)))
+        except Exception as error:
+            del self.calls[call.id]
+            events.append(CallFailed(call, error))
+            self._say(CancelInvocation(invocation_id=call.id), events)
+
+    def _called(self, message: Invocation, events: list[Event]) -> None:
+        handler = self.handlers.get(message.target)
+        try:
+            read = self._plain if handler is None else self._reader(handler.arguments)
+            arguments = list(read(message.arguments))
+        except Exception as error:
+            events.append(Unfit(message.target, error))
+            if message.invocation_id:
+                self._say(Completion(invocation_id=message.invocation_id, error=UNREADABLE), events)
+            return
+        events.append(Called(message.target, arguments, handler, message.invocation_id))
+        if handler is None and message.invocation_id:
+            self._say(Completion(invocation_id=message.invocation_id, error=NO_RESULT), events)
+
+    def _reader(self, kind: Any) -> Callable[[Any], Any]:
+        """The codec's reader of a type, made once."""
+        try:
+            found = self._readers.get(kind)
+        except TypeError:  # it cannot be a key
+            return self.codec.reader(kind)
+        if found is None:
+            found = self._readers[kind] = self.codec.reader(kind)
+        return found
+
+    def _say(self, message: Message, events: list[Event]) -> None:
+        """Answer by ourselves, unless the server has said good-bye meanwhile."""
+        if self._wire.state is State.OPEN:
+            events.append(Write(self._wire.send(message)))
