@@ -5,7 +5,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 from starlette.responses import PlainTextResponse
 from starlette.routing import Router
@@ -14,10 +14,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hubline._clock import Clock, MonotonicClock
 from hubline._signals import StopSignals, server_drains
 from hubline._tasks import TaskOwner
-from hubline.auth.identity import application_user
+from hubline.auth.identity import Authenticate, application_user, asynchronous
 from hubline.auth.policies import Policies, Policy
-from hubline.connection import ConnectionScope, Identity, TransportConnection
+from hubline.connection import ConnectionScope, TransportConnection
+from hubline.draining import BeforeLeaving, OnDrain
 from hubline.errors import ConfigurationError
+from hubline.extensions import DRAIN
 from hubline.routes import (
     ConnectionRoute,
     HubRoute,
@@ -56,8 +58,6 @@ LAST_POLL = 1.0
 """Seconds for a client between two polls to come for its last words once the server is closed. By ASGI it cannot; some
 servers still let it. Ours."""
 
-Authenticate: TypeAlias = Callable[[ConnectionScope], Identity | Awaitable[Identity | None] | None]
-
 
 class HubApp:
     """Hubs by path, as an ASGI application that any server runs and FastAPI or Starlette can mount anywhere.
@@ -72,6 +72,7 @@ class HubApp:
     they may send besides the headers of official clients. `trusted_proxies` are the addresses and networks whose
     `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are given to clients to leave at
     shutdown, which begins at SIGTERM or SIGINT, unless `drain_on_signals` is off and the server does not see to it.
+    `on_drain`, plain or async, runs once before that, with half of this time at most: no new clients come meanwhile.
     `readiness_path` answers 200, and 503 once draining has begun. An `async def` method that blocks the loop for longer
     than `blocking_warning` seconds is named in the log.
 
@@ -94,6 +95,7 @@ class HubApp:
         trusted_proxies: Sequence[str] = (),
         drain_timeout: float = 10.0,
         drain_on_signals: bool = True,
+        on_drain: OnDrain | None = None,
         readiness_path: str | None = "/readyz",
         blocking_warning: float | None = 0.1,
         clock: Clock | None = None,
@@ -101,15 +103,15 @@ class HubApp:
         self._clock = clock or MonotonicClock()
         self._options, self._transport = options or HubOptions(), transport or TransportOptions()
         self._policies, self._filters = Policies(policies), tuple(filters)
-        self._authenticate, self._user_id = _asynchronous(authenticate or application_user), user_id
-        self._drain_timeout, self._drain_on_signals = drain_timeout, drain_on_signals
-        self._readiness_path = readiness_path
+        self._authenticate, self._user_id = asynchronous(authenticate or application_user), user_id
+        self._drain_on_signals, self._readiness_path = drain_on_signals, readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
         self._tasks = TaskOwner("hubline.app", describe=describe_task)
         self._loop: asyncio.AbstractEventLoop | None = None
         """The event loop that all connections belong to: the latest one."""
         self._runtimes: dict[type[Hub[Any]], HubRuntime] = {}
         self._descriptions: list[HubDescription] = []
+        self._before_leaving = BeforeLeaving(on_drain, drain_timeout, self._clock, self._tasks)
         self._drained: asyncio.Task[None] | None = None
         self._table = RoutingTable()
         self._mounted_in: Any = None
@@ -135,14 +137,14 @@ class HubApp:
         """
         self._enter_loop()
         self._open_mount_points(app)
-        self._registry.draining, self._drained = False, None
+        self._reopen()
         signals = StopSignals(self._heard_signal)
         if self._drain_on_signals and not server_drains.get():
             signals.listen()
         if self._watchdog is not None:
             self._watchdog.start()
         try:
-            yield {"hubline.drain": [self.drain]}
+            yield {DRAIN: [self.drain]}
         finally:
             signals.stop()
             await self._end()
@@ -156,7 +158,11 @@ class HubApp:
             logger.error("%s is still running in a thread, which nothing can end, and is abandoned", method)
         if self._watchdog is not None:
             self._watchdog.stop()
+        self._reopen()
+
+    def _reopen(self) -> None:
         self._registry.draining, self._drained = False, None
+        self._before_leaving.begin_anew()
 
     def _heard_signal(self) -> None:
         if not self._registry.draining:
@@ -176,6 +182,7 @@ class HubApp:
             for runtime in self._runtimes.values():
                 runtime.lifetime.begin_anew()
             self._drained = None
+            self._before_leaving.begin_anew()
             if self._watchdog is not None:
                 self._watchdog.stop()
         self._loop = loop
@@ -195,20 +202,21 @@ class HubApp:
         return not self._registry.draining
 
     async def drain(self) -> None:
-        """Refuse new connections, ask every client to reconnect elsewhere, and wait until they have left.
+        """Refuse new connections, run `on_drain`, ask every client to reconnect elsewhere, wait until they have left.
 
         At most `drain_timeout` seconds; what is still connected then stays for the server to cut. Calling it again
         waits for the same moment.
         """
         self._enter_loop()
         self._registry.draining = True
+        await self._before_leaving.run()
         for runtime in self._runtimes.values():
             for connection in list(runtime.lifetime.index.connections.values()):
                 connection.close(allow_reconnect=True)
         for pipe in self._registry:
             pipe.end_input()  # raw connections, and hub connections still in their handshake
         if self._drained is None:
-            self._drained = self._tasks.start(self._registry.drain(self._drain_timeout))
+            self._drained = self._tasks.start(self._registry.drain(self._before_leaving.left))
         await asyncio.shield(self._drained)
 
     def statistics(self) -> dict[str, Any]:
@@ -328,18 +336,6 @@ class HubApp:
             if one != other:
                 raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different {what}"])
         return known
-
-
-def _asynchronous(authenticate: Authenticate) -> Callable[[ConnectionScope], Awaitable[Identity | None]]:
-    """The same function as one that must be awaited."""
-    if inspect.iscoroutinefunction(authenticate):
-        return authenticate
-
-    async def call(scope: ConnectionScope) -> Identity | None:
-        identity = authenticate(scope)
-        return await identity if inspect.isawaitable(identity) else identity
-
-    return call
 
 
 async def _admit_all(scope: ConnectionScope) -> None:

@@ -24,15 +24,15 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from hubline import Hub, HubApp
+from hubline.extensions import CLOSE, FRAMES, frame_channel
 from hubline.server.connection import HubConnectionContext
 from hubline.server.context import HubCallerContext
 from hubline.servers import accelerated
 from hubline.servers.accelerated import HubWebSocketProtocol
 from hubline.servers.frames import LIMIT, Channel
 from hubline.servers.parser import Parser
-from hubline.servers.protocols import CLOSE_EXTENSION, READ_SIZE, HttpProtocol, WebSocketProtocol
+from hubline.servers.protocols import READ_SIZE, HttpProtocol, WebSocketProtocol
 from hubline.servers.uvicorn import configure
-from hubline.transports.channel import offered
 from hubline.transports.frames import FrameInput, FrameWriter
 from hubline.transports.outbox import Outbox
 from hubline.transports.pipe import Pipe
@@ -488,7 +488,7 @@ async def _seen(path: str, request: bytes, *pieces: bytes) -> tuple[dict[str, An
     await app.close()
     client, server = seen.pop("client"), seen.pop("server")
     assert (client[0], server[0]) == ("127.0.0.1", "127.0.0.1")
-    extensions = set(seen.pop("extensions")) - {accelerated.EXTENSION, CLOSE_EXTENSION}
+    extensions = set(seen.pop("extensions")) - {FRAMES, CLOSE}
     return seen | {"extensions": extensions}, re.sub(rb"date: [^\r]*", b"date: now", peer.head)
 
 
@@ -541,7 +541,7 @@ async def _asks_twice(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def _breaks_lines(scope: Any, receive: Any, send: Any) -> None:
-    offered(scope).take(FrameInput, FrameWriter)  # type: ignore[union-attr, arg-type]
+    frame_channel(scope).take(FrameInput, FrameWriter)  # type: ignore[union-attr, arg-type]
     await send({"type": "websocket.accept", "headers": [(b"a", b"b\r\nc: d")]})
 
 

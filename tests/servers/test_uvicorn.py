@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from hubline._tasks import TaskOwner
-from hubline.servers.uvicorn import DRAIN_STATE, SecretFilter, Server, bind, configure, redact_secrets, redacted, serve
+from hubline.extensions import DRAIN
+from hubline.servers.uvicorn import SecretFilter, Server, bind, configure, redact_secrets, redacted, serve
 from tests.servers.raw_client import RawWebSocket
 
 Drain = Callable[[], Awaitable[None]]
@@ -31,7 +32,7 @@ class Application:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await receive()
-            scope["state"][DRAIN_STATE] = self.drains
+            scope["state"][DRAIN] = self.drains
             await send({"type": "lifespan.startup.complete"})
             await receive()
             self.steps.append("shutdown")

@@ -8,8 +8,8 @@ import pytest
 
 from hubline._bursts import let_others_within_a_burst
 from hubline.errors import ConnectionClosed, SendTimeout
+from hubline.extensions import ChannelReader, ChannelWriter, frame_channel
 from hubline.transports import frames
-from hubline.transports.channel import ChannelReader, ChannelWriter, offered
 from hubline.transports.frames import Flusher, FrameInput, FrameWriter, frame_of
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import HIGH_WATER, JOINED_WRITE
@@ -743,7 +743,7 @@ def test_a_frame_has_the_shortest_header_and_is_text_only_where_the_payload_is(
 
 @pytest.mark.parametrize("scope", [{}, {"extensions": None}, {"extensions": {"websocket.http.response": {}}}])
 def test_a_server_without_channels_offers_none(scope: dict[str, Any]) -> None:
-    assert offered(scope) is None
+    assert frame_channel(scope) is None
 
 
 # With the endpoint

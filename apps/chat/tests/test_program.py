@@ -27,7 +27,8 @@ async def program(**settings: str) -> AsyncIterator[tuple[asyncio.subprocess.Pro
     """`python -m hubline_chat`, its port, and what it says."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("HUBLINE_CHAT", "OPENAI"))}
     with tempfile.TemporaryDirectory() as data:
-        ours = {"PYTHONPATH": str(SOURCES), "HUBLINE_CHAT_PORT": "0", "HUBLINE_CHAT_DATA": data}
+        paths = [str(SOURCES), *filter(None, [bare.get("PYTHONPATH")])]  # behind it, the library that is being tested
+        ours = {"PYTHONPATH": os.pathsep.join(paths), "HUBLINE_CHAT_PORT": "0", "HUBLINE_CHAT_DATA": data}
         async with started(bare | ours | settings) as found:
             yield found
 

@@ -18,13 +18,12 @@ from uvicorn.protocols.utils import (
 )
 from uvicorn.server import ServerState
 
+from hubline.extensions import FRAMES
 from hubline.servers.protocols import HttpProtocol, WebSocketProtocol
 from hubline.servers.upgrade import Upgrade
 
 if TYPE_CHECKING:
     from hubline.servers.frames import Channel
-
-EXTENSION = "hubline.frames"
 
 logger = logging.getLogger("hubline.server")
 _uvicorn_logger = logging.getLogger("uvicorn.error")
@@ -224,7 +223,7 @@ class HubWebSocketProtocol(asyncio.Protocol):
             "server": server,
             "client": client,
             "state": self._app_state.copy(),
-            "extensions": {"websocket.http.response": {}, EXTENSION: {"channel": self._channel}},
+            "extensions": {"websocket.http.response": {}, FRAMES: {"channel": self._channel}},
         }
         self._application = self._loop.create_task(self._config.loaded_app(self._scope, self._receive, self._send))
         self._state.tasks.add(self._application)
@@ -243,7 +242,7 @@ class HubWebSocketProtocol(asyncio.Protocol):
             _uvicorn_logger.info('%s - "WebSocket %s" [accepted]', get_client_addr(of), get_path_with_query_string(of))
         self.transport.write(answer)
         self._accepted = True
-        del self._scope["extensions"][EXTENSION]
+        del self._scope["extensions"][FRAMES]
         early, self._early = self._early, b""
         self._scope, self._upgrade, self._request = {}, None, b""  # an idle connection keeps none of it
         channel.open(self.transport, early)
@@ -279,7 +278,7 @@ class HubWebSocketProtocol(asyncio.Protocol):
         )
         if self._application is not None:
             own.app = self._running
-            self._scope["extensions"].pop(EXTENSION, None)
+            self._scope["extensions"].pop(FRAMES, None)
         own.conn.available_extensions = []
         self._state.connections.discard(self)
         own.connection_made(self.transport)

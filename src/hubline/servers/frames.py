@@ -7,11 +7,11 @@ import asyncio
 import codecs
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol
 
 from picows import WSFrame, WSMsgType
 
 from hubline._utf8 import is_utf8
+from hubline.extensions import ChannelReader, ChannelWriter
 from hubline.servers.large import HEAD, RESERVED, LargeFrame, is_large
 from hubline.servers.parser import SMALL, Parser, Parsers
 
@@ -40,31 +40,14 @@ _REASONS = (
 _new_decoder = codecs.getincrementaldecoder("utf-8")
 
 
-class Reader(Protocol):
-    """Who takes messages; `hubline.transports.channel` says more."""
-
-    def received(self, payload: bytes) -> None: ...
-    def read_much(self, size: int) -> None: ...
-    def left(self) -> None: ...
-
-
-class Writer(Protocol):
-    """Who is told when to wait."""
-
-    write: Callable[[bytes], None]
-
-    def pause_writing(self) -> None: ...
-    def resume_writing(self) -> None: ...
-
-
-class State(Enum):
+class ChannelState(Enum):
     OPEN = auto()
     CLOSING = auto()
     """Our close is on its way; the peer's is waited for."""
     CLOSED = auto()
 
 
-_OPEN = State.OPEN
+_OPEN = ChannelState.OPEN
 """Enum members cost 0.1 µs when taken from their class."""
 
 
@@ -86,7 +69,7 @@ _NOT_OPEN = _NotOpen()
 class Channel(asyncio.BufferedProtocol):
     """One WebSocket: the protocol of its socket once it is accepted, and what the application writes to.
 
-    Offers what `hubline.transports.channel.FrameChannel` asks for.
+    Offers what `hubline.extensions.FrameChannel` asks for.
     """
 
     __slots__ = (
@@ -113,8 +96,8 @@ class Channel(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport = _NOT_OPEN
         self._own: Parser | LargeFrame | None = None
         """The parser, while a frame is on its way; otherwise the one that all share."""
-        self._reader: Reader | None = None
-        self._state = State.OPEN
+        self._reader: ChannelReader | None = None
+        self._state = ChannelState.OPEN
         self._within = False
         """A message is coming in fragments. They are handed on as they come: nothing of it is kept."""
         self._decoder: codecs.IncrementalDecoder | None = None
@@ -127,7 +110,7 @@ class Channel(asyncio.BufferedProtocol):
 
     # What the application does with it
 
-    def take(self, reader: Reader, writer: Writer) -> None:
+    def take(self, reader: ChannelReader, writer: ChannelWriter) -> None:
         self._reader, self._writer, self._received = reader, writer, reader.received
 
     def write(self, frame: bytes) -> None:
@@ -160,7 +143,7 @@ class Channel(asyncio.BufferedProtocol):
         """Say good-bye. Whether the peer's answer is to be waited for."""
         if self._state is not _OPEN or self._transport.is_closing():
             return False
-        self._state = State.CLOSING
+        self._state = ChannelState.CLOSING
         self._say(_SAY_CLOSE, _close_payload(code, reason))
         self.resume_reading()
         return True
@@ -257,7 +240,7 @@ class Channel(asyncio.BufferedProtocol):
         self._writer.pause_writing()
 
     def resume_writing(self) -> None:
-        if self._state is not State.CLOSED:
+        if self._state is not ChannelState.CLOSED:
             self._writes = True
             self._writer.resume_writing()
 
@@ -301,10 +284,10 @@ class Channel(asyncio.BufferedProtocol):
 
     def _on_control(self, kind: WSMsgType, payload: bytes) -> None:
         if kind is _PING:
-            if self._writes and self._state is not State.CLOSED:  # a peer that does not read would pile up pongs
+            if self._writes and self._state is not ChannelState.CLOSED:  # a peer that does not read would pile up pongs
                 self._say(_SAY_PONG, payload)
         elif kind is _CLOSE:
-            if self._state is State.CLOSING:
+            if self._state is ChannelState.CLOSING:
                 self._transport.close()
             elif payload and not _may_be_said(int.from_bytes(payload[:2], "big")):
                 self._end(1002, "invalid status code")
@@ -321,8 +304,8 @@ class Channel(asyncio.BufferedProtocol):
         self._part()
 
     def _part(self) -> None:
-        if self._state is not State.CLOSED:
-            self._state = State.CLOSED
+        if self._state is not ChannelState.CLOSED:
+            self._state = ChannelState.CLOSED
             self._decoder = None
             self._writer.pause_writing()
             assert self._reader is not None

@@ -15,6 +15,8 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from hubline.extensions import CLOSE, DEPARTURE
+
 HEAD_SIZE = 65_536
 """Bytes of a request's head; also the most that may pass between two pieces of a body. uvicorn's own limit with h11."""
 
@@ -28,16 +30,13 @@ READ_SIZE = 16_384
 """Bytes read from a WebSocket at a time. Ours: 256 KiB, asyncio's measure, hold 37,000 messages of one byte, and these
 take 9 MB while the application is busy."""
 
-EXTENSION = "hubline.departure"
-CLOSE_EXTENSION = "hubline.close"
-
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class Departure:
     """The client of the request that a connection is busy with: tells who asked, by a plain call, that it has gone.
 
-    What a server offers as `hubline.departure` in the extensions of a scope (`transports/departure.py`).
+    What a server offers as `DEPARTURE` (`hubline/extensions.py`).
     """
 
     __slots__ = ("_cycle", "_flow", "_gone")
@@ -174,7 +173,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._departure = Departure(self.flow)
         self._departure.begin(cycle)
         scope: dict[str, Any] = cycle.scope  # type: ignore[assignment]
-        scope.setdefault("extensions", {})[EXTENSION] = {"watch": self._departure.watch}
+        scope.setdefault("extensions", {})[DEPARTURE] = {"watch": self._departure.watch}
         super()._start_asgi_task(cycle, app)
 
     def _await_head(self) -> None:
@@ -251,9 +250,9 @@ class WebSocketProtocol(asyncio.BufferedProtocol, WebSocketsSansIOProtocol):  # 
     async def run_asgi(self) -> None:
         """Run the application. uvicorn takes a refusal with a status and a body for no answer, and logs an error.
 
-        What the application may ask for besides: `hubline.transports.websocket` says more.
+        What the application may ask for besides: `hubline/extensions.py` says more.
         """
-        self.scope["extensions"][CLOSE_EXTENSION] = {"answer_normally": self.conn.answer_normally}
+        self.scope["extensions"][CLOSE] = {"answer_normally": self.conn.answer_normally}
         app = self.app
 
         async def answering(*arguments: Any) -> Any:

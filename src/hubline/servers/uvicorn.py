@@ -23,12 +23,10 @@ from uvicorn.config import LOGGING_CONFIG
 
 from hubline._signals import server_drains
 from hubline._tasks import TaskOwner
+from hubline.extensions import DRAIN
 from hubline.servers.accelerated import HubWebSocketProtocol
 from hubline.servers.ending import die_by_the_next_signal, run_to_the_end
 from hubline.servers.protocols import HttpProtocol, WebSocketProtocol
-
-DRAIN_STATE = "hubline.drain"
-"""Key of the lifespan state; the value is a list of `async` functions to run before sockets are closed."""
 
 SECRETS = {"access_token": re.compile(""), "id": re.compile(r"[\w-]{22}$", re.ASCII)}
 """Query keys, and which of their values open a connection: any bearer token, and what looks like a connection token."""
@@ -136,7 +134,7 @@ class Server(uvicorn.Server):
 
     async def drain(self) -> None:
         """Run the drain functions of the application side by side, until they end, time is up or a second signal."""
-        functions: Sequence[Callable[[], Awaitable[None]]] = self.lifespan.state.get(DRAIN_STATE, ())
+        functions: Sequence[Callable[[], Awaitable[None]]] = self.lifespan.state.get(DRAIN, ())
         owner = TaskOwner("draining")
         pending = {owner.start(_call(function)) for function in functions}
         deadline = asyncio.get_running_loop().time() + self.drain_timeout

@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from hubline.connection import ConnectionScope, Identity, Transport, query_pairs
 from hubline.errors import FAILURES
+from hubline.extensions import frame_channel
 from hubline.transports.addresses import Addresses
 from hubline.transports.caps import NoRoom
-from hubline.transports.channel import offered
 from hubline.transports.long_polling import LongPollingTransport
 from hubline.transports.options import TransportOptions
 from hubline.transports.pipe import Pipe, Serve, State
@@ -200,7 +200,7 @@ class HubEndpoint:
                 send,
                 tasks=self._registry.tasks,
                 flusher=self._registry.flusher(),
-                channel=offered(scope.raw),
+                channel=frame_channel(scope.raw),
             )
             await transport.run(self._serve)
         finally:

@@ -7,7 +7,7 @@ from hubline._tasks import wake_up
 from hubline._utf8 import is_utf8
 from hubline.connection import Feed
 from hubline.errors import FAILURES, ConnectionClosed
-from hubline.transports.channel import FrameChannel
+from hubline.extensions import FrameChannel
 from hubline.transports.outbox import JOINED_WRITE, joined
 from hubline.transports.pipe import Pipe
 from hubline.transports.turns import PIECE, turns

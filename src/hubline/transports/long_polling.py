@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from hubline._tasks import TaskOwner, wake_up
 from hubline.connection import ConnectionScope, Transport
-from hubline.transports.departure import watched
+from hubline.extensions import watch_departure
 from hubline.transports.interrupt import Interrupt, Interrupted
 from hubline.transports.outbox import joined
 from hubline.transports.pipe import Pipe, Serve, State
@@ -42,7 +42,7 @@ class Poll:
         """Wait for a reason to stop waiting."""
         if self.reason is not None:
             return
-        if watched(scope, self.leave):
+        if watch_departure(scope, self.leave):
             woken = asyncio.get_running_loop().create_future()
             self._wake = partial(wake_up, woken)
             await woken

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Send
 
 from hubline._tasks import TaskOwner
 from hubline.errors import ConnectionClosed
-from hubline.transports.channel import FrameChannel
+from hubline.extensions import FrameChannel, answer_close_normally
 from hubline.transports.frames import Flusher, FrameInput, FrameWriter
 from hubline.transports.inbox import PulledInput
 from hubline.transports.interrupt import Interrupt, Interrupted
@@ -25,13 +25,6 @@ logger = logging.getLogger("hubline.transports")
 
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
-
-CLOSE_EXTENSION = "hubline.close"
-"""In the extensions of a scope: `{"answer_normally": f}`. After `f()` the server answers a peer's close with 1000.
-
-Servers echo what the peer said. The original answers 1000 whatever that was, and `@aspnet/signalr` 1.0 takes any other
-answer to a `stop()` for an error. The frame channel does it in any case; a WebSocket that is not ours keeps its echo.
-"""
 
 _NOTHING = memoryview(b"")
 
@@ -105,9 +98,7 @@ class WebSocketTransport:
         self._peer_is_here = True
         self._writer: Writer | FrameWriter
         if channel is None:
-            offer = (pipe.scope.raw.get("extensions") or {}).get(CLOSE_EXTENSION)
-            if offer:
-                offer["answer_normally"]()
+            answer_close_normally(pipe.scope.raw)
             pipe.input = WebSocketInput(receive, self._peer_left)
             self._writer = Writer(pipe.outbox, self._write, tasks=tasks, failed=self._failed)
         else:

@@ -1,7 +1,7 @@
 """The application: store, accounts, models, the chat, the hub and the page, joined."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -62,6 +62,7 @@ def create_app(
         policies={"PremiumUser": PremiumUser(chat)},
         allowed_origins=settings.allowed_origins,
         drain_timeout=GOODBYE_SECONDS,
+        on_drain=chat.finish,
         transport=TransportOptions(
             close_on_token_expiry=True,
             authentication_refresh=True,
@@ -76,12 +77,11 @@ def create_app(
             app.state.token_key = await bearers.key()
             await chat.load()
             async with (
-                hubs.lifespan(app) as state,
                 running(models, model_is),
                 _at_work(chat, Housekeeping(store, accounts, chat.rooms)),
-                _drained(chat, hubs) as drain,
+                hubs.lifespan(app) as state,  # the last to come and the first to go: draining needs the others
             ):
-                yield {**state, "hubline.drain": [drain]}
+                yield state
             await chat.journal.flush()
 
     app = FastAPI(title="Hubline Chat", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
@@ -126,21 +126,6 @@ async def _opened(store: Store, passwords: Passwords) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _drained(chat: Chat, hubs: HubApp) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """What the server calls before it closes sockets; it is called at the end in any case."""
-
-    async def drain() -> None:
-        await chat.journal.close()
-        await chat.assistant.interrupt()  # people learn how their answers ended before they are sent away
-        await hubs.drain()
-
-    try:
-        yield drain
-    finally:
-        await drain()
-
-
-@asynccontextmanager
 async def _at_work(chat: Chat, tidy: Housekeeping) -> AsyncIterator[None]:
     """What runs beside the hubs: the assistant, the store's writers, the news, and the broom.
 
@@ -154,6 +139,7 @@ async def _at_work(chat: Chat, tidy: Housekeeping) -> AsyncIterator[None]:
         try:
             yield
         finally:
+            await chat.finish()  # what draining had no time for
             for job in stoppable:
                 job.stop()
             for task in tasks:

@@ -56,6 +56,11 @@ class Chat:
         await self._store.messages.interrupt(RESTARTED)
         await self.rooms.load()
 
+    async def finish(self) -> None:
+        """Take nothing more and finish what was begun, because the server goes away. May be called again."""
+        await self.journal.close()
+        await self.assistant.interrupt()  # people learn how their answers ended before they are sent away
+
     def set_model_state(self, state: Literal["starting", "ready", "failed"], detail: str | None) -> None:
         """Take note of how the model stands, and tell everybody."""
         self.assistant.set_state(state, detail)
