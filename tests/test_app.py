@@ -35,6 +35,7 @@ from hubline import (
     authorize,
 )
 from hubline._tasks import TaskOwner
+from hubline.errors import HandshakeError
 from hubline.server.description import ArgumentDescription
 from hubline.testing import InMemoryClient, ManualClock, RefusedError, connect, connect_raw, running, settle
 from hubline.testing.asgi import ASGIApp, Origin, Response
@@ -826,6 +827,15 @@ async def test_an_on_disconnected_that_never_returns_does_not_hold_the_shutdown_
         await asyncio.wait_for(stopping, 5)
         assert (await ada.closed()).allow_reconnect
     assert cancelled == ["on_disconnected"]
+
+
+async def test_the_codecs_are_those_of_the_hub() -> None:
+    app, _ = app_of({"/chat": HubRoute(chat(), options=HubOptions(codecs=("messagepack",))), "/any": chat()})
+    async with connect(app, "/chat", protocol="messagepack") as ada, connect(app, "/any") as bob:
+        assert await ada.invoke("Echo", "x") == "x"
+        assert await bob.invoke("Echo", "x") == "x"
+    with pytest.raises(HandshakeError, match="'json' is not supported"):
+        await connect(app, "/chat").__aenter__()
 
 
 async def test_the_size_limit_is_that_of_the_hub() -> None:

@@ -18,7 +18,8 @@ ARROWS: dict[str, str] = {
     # layer: the layers it may import. `public` is the package itself, `from hubline import …`.
     "errors": "",
     "_clock": "",
-    "_bursts": "",
+    "_loops": "",
+    "_bursts": "_loops",
     "_tasks": "",
     "_signals": "",
     "_utf8": "",
@@ -26,7 +27,7 @@ ARROWS: dict[str, str] = {
     "telemetry": "errors",
     "wire": "errors",
     "connection": "errors wire",
-    "transports": "errors wire connection extensions _bursts _clock _tasks _utf8 telemetry",
+    "transports": "errors wire connection extensions _bursts _loops _clock _tasks _utf8 telemetry",
     "auth": "errors connection _clock _tasks telemetry",
     "streams": "errors wire _clock _tasks telemetry",
     "server": "errors wire connection streams auth backplanes.base _bursts _clock _tasks telemetry",

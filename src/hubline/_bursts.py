@@ -1,7 +1,9 @@
 """What is sent in one go. A burst is no slowness of its receivers: docs/decisions/slow-is-who-does-not-read.md."""
 
 import asyncio
-from weakref import WeakKeyDictionary
+from weakref import proxy
+
+from hubline._loops import PerLoop
 
 LONGEST = 1.0
 """Seconds. A burst that goes on for longer is a rate, and whoever cannot keep up with it is slow. Ours."""
@@ -19,7 +21,7 @@ class Bursts:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.number = 0
         """Of the burst that runs."""
-        self._loop = loop
+        self._loop = proxy(loop)  # it lives as long as its loop, and must not keep that alive
         self._running = self._prolonged = False
         self._began = 0.0
 
@@ -43,14 +45,8 @@ class Bursts:
             self.number += 1
 
 
-_bursts: "WeakKeyDictionary[asyncio.AbstractEventLoop, Bursts]" = WeakKeyDictionary()
-
-
-def bursts_of(loop: asyncio.AbstractEventLoop) -> Bursts:
-    found = _bursts.get(loop)
-    if found is None:
-        found = _bursts[loop] = Bursts(loop)
-    return found
+bursts_of = PerLoop(Bursts).of
+"""The bursts of an event loop."""
 
 
 async def let_others_within_a_burst() -> None:

@@ -229,7 +229,8 @@ class HubApp:
 
     def _handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path = path_below_mount(scope)
-        self._open_mount_points(scope.get("router"))
+        if (router := scope.get("router")) is not self._mounted_in:
+            self._open_mount_points(router)
         handler = self._table.find(path)
         if handler is None:
             return self._handle_other(path, scope, receive, send)
@@ -250,7 +251,7 @@ class HubApp:
 
     def _open_mount_points(self, app: Any) -> None:
         """At the start of the application that we are mounted in; without its lifespan, at the first request."""
-        if app is not None and app is not self._mounted_in:
+        if app is not None:
             self._mounted_in = app
             if self._table.find("/"):
                 open_mount_points(app, self)

@@ -207,11 +207,12 @@ class Bench:
         self.lines: list[Line] = []
         self._numbers = itertools.count(1)
         self._connections = TaskOwner("connections")
+        chosen = HubOptions(**options)
         self.runtime = HubRuntime(
             hub,
             create or hub,
-            codecs=list(CODECS.values()),
-            options=HubOptions(**options),
+            codecs=[CODECS[name] for name in chosen.codecs],
+            options=chosen,
             filters=filters,
             policies=Policies(policies),
             clock=self.clock,

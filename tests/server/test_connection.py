@@ -194,12 +194,14 @@ async def test_a_peer_that_leaves_before_its_handshake(notes: Notes) -> None:
         hub.assert_nothing_left()
 
 
-async def test_the_codecs_of_a_hub_are_an_option(notes: Notes) -> None:
-    async with life(notes, codecs=("messagepack",)) as hub:
-        hub.runtime.codecs = hub.runtime.codecs[1:]
-        ada = hub.open()
-        ada.send(HANDSHAKE)
-        assert await ada.ended() == [{"error": "The protocol 'json' is not supported."}]
+@pytest.mark.parametrize(("spoken", "other"), [("json", "messagepack"), ("messagepack", "json")])
+async def test_a_hub_speaks_the_codecs_it_was_given_and_no_other(notes: Notes, spoken: str, other: str) -> None:
+    async with life(notes, codecs=(spoken,)) as hub:
+        await hub.connect(codec=spoken)
+        assert notes.steps == ["on_connected"]
+        bob = hub.open()
+        bob.send(b'{"protocol":"%s","version":1}\x1e' % other.encode())
+        assert await bob.ended() == [{"error": f"The protocol '{other}' is not supported."}]
 
 
 # on_connected

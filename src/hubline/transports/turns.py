@@ -3,8 +3,8 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
 
+from hubline._loops import PerLoop
 from hubline._tasks import wake_up
 
 PIECE = 16_384
@@ -56,14 +56,9 @@ class Turns:
             action()
 
 
-_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]" = WeakKeyDictionary()
+_turns_of = PerLoop(lambda loop: Turns()).of
 
 
 def turns() -> Turns:
     """Those of the running loop."""
-    loop = asyncio.get_running_loop()
-    try:
-        return _turns[loop]
-    except KeyError:
-        _turns[loop] = made = Turns()
-        return made
+    return _turns_of(asyncio.get_running_loop())

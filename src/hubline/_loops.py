@@ -1,0 +1,27 @@
+"""What there is once for each event loop, whoever runs in it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+T = TypeVar("T")
+
+
+class PerLoop(Generic[T]):
+    """One object for each event loop, made when it is first asked for, and gone with its loop.
+
+    What is made must refer to its loop only weakly, or both would stay for ever.
+    """
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[asyncio.AbstractEventLoop], T]) -> None:
+        self._make = make
+        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
+
+    def of(self, loop: asyncio.AbstractEventLoop) -> T:
+        found = self._made.get(loop)
+        if found is None:
+            found = self._made[loop] = self._make(loop)
+        return found
