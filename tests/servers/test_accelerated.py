@@ -29,7 +29,7 @@ from hubline.server.connection import HubConnectionContext
 from hubline.server.context import HubCallerContext
 from hubline.servers import accelerated
 from hubline.servers.accelerated import HubWebSocketProtocol
-from hubline.servers.frames import LIMIT, Channel
+from hubline.servers.channel import LIMIT, Channel
 from hubline.servers.parser import Parser
 from hubline.servers.protocols import READ_SIZE, HttpProtocol, WebSocketProtocol
 from hubline.servers.uvicorn import configure
@@ -747,7 +747,7 @@ def unknown(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def _no_picows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "hubline.servers.frames", None)
+    monkeypatch.setitem(sys.modules, "hubline.servers.channel", None)
 
 
 def _another_picows(monkeypatch: pytest.MonkeyPatch) -> None:

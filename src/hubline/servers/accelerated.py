@@ -23,7 +23,7 @@ from hubline.servers.protocols import HttpProtocol, WebSocketProtocol
 from hubline.servers.upgrade import Upgrade
 
 if TYPE_CHECKING:
-    from hubline.servers.frames import Channel
+    from hubline.servers.channel import Channel
 
 logger = logging.getLogger("hubline.server")
 _uvicorn_logger = logging.getLogger("uvicorn.error")
@@ -40,7 +40,7 @@ _channels: "WeakKeyDictionary[uvicorn.Config, NewChannel | None]" = WeakKeyDicti
 def channel_class() -> "type[Channel] | None":
     """The frame channel, if picows is there and has the shape that it knows. If not, the log says so once."""
     try:
-        from hubline.servers.frames import Channel
+        from hubline.servers.channel import Channel
         from hubline.servers.parser import probe
 
         probe()
