@@ -1,12 +1,12 @@
 """`hubline` as a process of its own."""
 
 import asyncio
-import os
-import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
+
+from tests.processes import process_group
 
 LIMIT = 60.0
 """Seconds that a test may take with its process."""
@@ -41,26 +41,12 @@ class Running:
 
 @asynccontextmanager
 async def hubline(directory: Path, *arguments: str) -> AsyncIterator[Running]:
-    """Run the command in `directory`, in a process group of its own; what is left of the group at the end is killed.
-
-    The whole group, because `--reload` serves in a child: on its own it would go on, and hold our end of its output.
-    """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hubline.cli.main", *arguments),
-        cwd=directory,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    running = Running(process)
-    try:
-        async with asyncio.timeout(LIMIT):
+    """Run the command in `directory`, in a process group of its own."""
+    command = (sys.executable, "-m", "hubline.cli.main", *arguments)
+    async with process_group(*command, directory=directory, limit=LIMIT) as process:
+        running = Running(process)
+        try:
             yield running
-    except TimeoutError as error:
-        error.add_note("".join(running.log))
-        raise
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        async with asyncio.timeout(LIMIT):
-            await process.wait()
+        except (TimeoutError, asyncio.CancelledError) as error:
+            error.add_note("".join(running.log))
+            raise

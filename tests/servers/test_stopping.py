@@ -1,7 +1,6 @@
 """SIGTERM to each ASGI server as its users start it: how clients of each transport leave, and that the process ends."""
 
 import asyncio
-import os
 import signal
 import socket
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.lines import Ended, Endpoint, EventsLine, PollingLine, WebSocketLine, poll
+from tests.processes import process_group
 
 APPLICATION = """
 from contextlib import asynccontextmanager
@@ -89,23 +89,12 @@ async def started(server: str, directory: Path) -> AsyncIterator[tuple[Process, 
     (directory / "app.py").write_text(APPLICATION)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *COMMANDS[server](port)),
-        cwd=directory,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(30):
-            running = Process(process, port)
-            await running.reachable()
-            async with Endpoint(running.url, "/chat") as endpoint:
-                yield running, endpoint
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    command = (sys.executable, "-m", *COMMANDS[server](port))
+    async with process_group(*command, directory=directory, limit=30) as process:
+        running = Process(process, port)
+        await running.reachable()
+        async with Endpoint(running.url, "/chat") as endpoint:
+            yield running, endpoint
 
 
 async def token(endpoint: Endpoint) -> str:

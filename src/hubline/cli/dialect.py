@@ -56,7 +56,7 @@ class Dialect(Protocol):
 
     binary: bool
     greeting: bytes
-    """What a client says first; where it is empty, a connection is open without more ado."""
+    """What a client says first; where it is empty, a connection is open at once."""
 
     pong: bytes
     """What a client answers a ping with; empty where nothing is expected."""

@@ -20,7 +20,7 @@ LIMIT = 32_767
 low-water mark of an outbox, so that one whose transport has not asked is not behind."""
 
 MUCH = 8_192
-"""Bytes that are read at once, at least half of what can be, after which the reader may ask to wait. Ours."""
+"""A read of at least this many bytes is told to the reader, which may then ask for a pause. Ours."""
 
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 """What a peer may give as a reason, besides 3000 to 4999 (RFC 6455 §7.4)."""
@@ -52,7 +52,7 @@ _OPEN = ChannelState.OPEN
 
 
 class _NotOpen(asyncio.Transport):
-    """What a channel has before it is opened. It never is, when the peer leaves while it is being admitted."""
+    """Stands for the transport until the channel is opened, which never happens when the peer leaves before."""
 
     def is_closing(self) -> bool:
         return True
@@ -140,7 +140,7 @@ class Channel(asyncio.BufferedProtocol):
         self._parse(early)
 
     def close(self, code: int, reason: str) -> bool:
-        """Say good-bye. Whether the peer's answer is to be waited for."""
+        """Send a close frame. True when the peer's answer is to be waited for."""
         if self._state is not _OPEN or self._transport.is_closing():
             return False
         self._state = ChannelState.CLOSING
@@ -149,7 +149,7 @@ class Channel(asyncio.BufferedProtocol):
         return True
 
     def shut_down(self) -> None:
-        """The server ends: cut, with a word of it where the peer has not heard one."""
+        """The server ends: send a close with 1012 unless one was sent, and close the socket."""
         if self._state is _OPEN:
             self._end(1012, "")
         self._transport.close()
@@ -185,7 +185,7 @@ class Channel(asyncio.BufferedProtocol):
             self._reader.read_much(nbytes)
 
     def _keep(self, parser: Parser) -> None:
-        """A frame is not whole. The next bytes are ours, and a large one is not kept until it is."""
+        """A frame is not complete: the channel needs a parser of its own. A large frame is handed on as it comes."""
         if self._own is None:
             self._own = self._parsers.keep()
         begun = parser.begun
@@ -221,7 +221,7 @@ class Channel(asyncio.BufferedProtocol):
         self._part()
         self._lost(None)
         self._reader = None
-        del self._writer, self._received  # who refer to us
+        del self._writer, self._received  # both refer to this channel
 
     def on_frame(self, frame: WSFrame) -> None:
         kind, payload = frame.msg_type, frame.get_payload_as_bytes()

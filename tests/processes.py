@@ -1,0 +1,34 @@
+"""Programs as processes of their own, for the tests that need a whole one."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+END = 30.0
+"""Seconds for a process to be gone after it was killed."""
+
+
+@asynccontextmanager
+async def process_group(*command: str, directory: Path, limit: float) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process in a group of its own, for `limit` seconds; what is left of the group at the end is killed.
+
+    The whole group: a child that goes on alone would hold our end of its output, and `wait()` waits for that too.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=directory,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(limit):
+            yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        async with asyncio.timeout(END):
+            await process.wait()
