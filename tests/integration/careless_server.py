@@ -7,8 +7,10 @@ import argparse
 import asyncio
 import contextvars
 import sys
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
@@ -51,6 +53,10 @@ def admits(context: PolicyContext) -> bool:
 
 def dependency() -> int:
     sys.exit("dependency")
+
+
+class Money(Decimal):
+    pass
 
 
 class Careless(Hub):
@@ -97,6 +103,15 @@ class Careless(Hub):
 
     @authorize(policy="admits")
     async def exit_in_a_policy(self) -> None: ...
+
+    # What plain JSON has no word for
+
+    async def odd_values(self) -> Any:
+        await self.clients.caller.send("Odd", deque([1]), Money("1.50"))
+        return MappingProxyType({"money": Money("1.50"), "numbers": range(2), "none": Money("NaN")})
+
+    async def odd_items(self) -> AsyncIterator[Any]:
+        yield deque([Money("1.50")])
 
     # What holds a loop elsewhere
 

@@ -71,6 +71,21 @@ async def test_an_exit_when_connections_come_and_go(connect: Connector, bystande
     assert await bystander.result("Hi") == "hi"
 
 
+async def test_values_that_only_python_has(connect: Connector) -> None:
+    peer = await connect()
+    await peer.send(call("1", "OddValues"), stream("2", "OddItems"))
+    received = sorted(await peer.receive_many(4), key=lambda message: (message["type"], message.get("invocationId")))
+    money = received[0]["arguments"][1]
+    assert money in (1.5, "1.50")
+    assert received[0]["arguments"] == [[1], money]
+    none = None if money == 1.5 else "NaN"
+    assert received[1:] == [
+        item("2", [money]),
+        done("1", result={"money": money, "numbers": [0, 1], "none": none}),
+        done("2"),
+    ]
+
+
 @pytest.mark.parametrize("target", ["Feed", "FeedNobody"])
 async def test_a_method_that_only_sends_holds_nobody_up_when_its_caller_has_left(
     connect: Connector, bystander: Peer, target: str
