@@ -59,6 +59,36 @@ async def test_an_exit_in_a_stream(connect: Connector, bystander: Peer, target: 
     assert await bystander.result("Hi") == "hi"
 
 
+@pytest.mark.parametrize("what", ["panic", "cancelled", "generator exit"])
+async def test_what_no_except_exception_catches_is_a_failed_call(
+    connect: Connector, bystander: Peer, what: str
+) -> None:
+    peer = await connect()
+    for target in ("Raises", "RaisesInAThread", "RaisesWhileItIsWritten", "RaisesInWhatItSends"):
+        failed = await peer.call(target, what)
+        assert failed == {"error": f"An unexpected error occurred invoking '{target}' on the server."}
+    failed = await peer.call("RaisesInAValidator", {"what": what})
+    assert failed == {"error": "Failed to invoke 'RaisesInAValidator' due to an error on the server."}
+    for target in ("RaisesInAStream", "RaisesInAStreamInAThread", "RaisesInAnItem"):
+        await peer.send(stream("1", target, what))
+        error = "An error occurred on the server while streaming results."
+        assert await peer.receive_many(2) == [item("1", 1), done("1", error=error)]
+    await peer.send(call("2", "RaisesInAnUpload", streams=("u",)), item("u", {"what": what}))
+    assert await peer.receive() == done("2", result="an item did not fit")
+    await peer.send(call("3", "RaisesInAnAnswer"))
+    asked = await peer.receive()
+    await peer.send(done(asked["invocationId"], result={"what": what}))
+    assert await peer.receive() == done("3", result="the answer did not fit")
+    assert await peer.result("Hi") == "hi"
+    assert await bystander.result("Hi") == "hi"
+
+
+@pytest.mark.parametrize("what", ["panic", "cancelled"])
+async def test_what_no_except_exception_catches_refuses_a_connection(connect: Connector, what: str) -> None:
+    refused = await connect(query=f"raises_on_connected={what}")
+    assert await refused.rest() == [{"type": 7, "error": "Connection closed with an error."}]
+
+
 async def test_an_exit_when_connections_come_and_go(connect: Connector, bystander: Peer) -> None:
     refused = await connect(query="exit=on_connected")
     assert await refused.rest() == [{"type": 7, "error": "Connection closed with an error."}]

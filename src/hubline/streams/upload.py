@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from msgspec import Raw
 
 from hubline._tasks import wake_up
-from hubline.errors import FAILURES, HubError, text_of
+from hubline.errors import HubError, text_of
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class UploadStream(AsyncIterator[T], Generic[T]):
             return None
         try:
             self._items.append(self._read(item))
-        except FAILURES as error:  # msgspec's, or whatever a validator of the user raises
+        except BaseException as error:  # msgspec's, or whatever a validator of the user raises
             refusal = HubError(f"{_MISFIT} {text_of(error)}" if self._detailed else _MISFIT)
             refusal.__cause__ = error
             self.finish(refusal)
