@@ -9,6 +9,7 @@ import contextvars
 import sys
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -19,7 +20,17 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from hubline import ConnectionScope, Depends, Hub, HubApp, HubError, Identity, PolicyContext, authorize
+from hubline import (
+    ConnectionClosed,
+    ConnectionScope,
+    Depends,
+    Hub,
+    HubApp,
+    HubError,
+    Identity,
+    PolicyContext,
+    authorize,
+)
 from tests.interop.serving import SERVERS, listen, serve
 
 tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="(lost)")
@@ -204,6 +215,14 @@ class Careless(Hub):
         enough = events[f"{self.context.connection_id} was fed enough"]
         while not enough.is_set():
             await self.clients.group("nobody").send("Reading", 1)
+
+    async def read_on(self, items: AsyncIterator[int]) -> None:
+        """After the end, too."""
+        enough = events[f"{self.context.connection_id} was fed enough"]
+        while not enough.is_set():
+            with suppress(HubError, ConnectionClosed):
+                async for _ in items:
+                    pass
 
     # Streams
 

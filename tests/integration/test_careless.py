@@ -128,6 +128,17 @@ async def test_a_method_that_only_sends_holds_nobody_up_when_its_caller_has_left
     await bystander.call("LetHappen", f"{peer.id} was fed enough")
 
 
+async def test_a_method_that_reads_on_behind_the_end_of_an_upload_holds_nobody_up(
+    connect: Connector, bystander: Peer
+) -> None:
+    peer = await connect()
+    await peer.send(call("1", "ReadOn", streams=("u",)), item("u", "no number"))
+    for _ in range(3):
+        assert await bystander.result("Hi") == "hi"
+    await bystander.call("LetHappen", f"{peer.id} was fed enough")
+    assert await peer.receive() == done("1", result=None)
+
+
 async def test_a_stream_that_loses_its_cancellation(connect: Connector, bystander: Peer) -> None:
     peer = await connect()
     await peer.send(stream("1", "Forgetful", f"{peer.id} cancelled"))

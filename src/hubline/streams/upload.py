@@ -69,11 +69,10 @@ class UploadStream(AsyncIterator[T], Generic[T]):
 
     async def __anext__(self) -> T:
         while not self._items:
-            if self._closed:
-                raise StopAsyncIteration
-            if self._ended:
+            if self._closed or self._ended:
+                await asyncio.sleep(0)  # who reads on after the end, again and again, must not hold everybody up
                 error, self._error = self._error, None
-                if error is not None:
+                if error is not None and not self._closed:
                     raise error
                 raise StopAsyncIteration
             self._wanted = asyncio.get_running_loop().create_future()
