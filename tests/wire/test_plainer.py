@@ -233,7 +233,7 @@ def test_what_behaves_like_a_dict(make: Callable[[Any], Any]) -> None:
         (Typed(deque([Decimal("1.5")])), {"type": "t", "value": [1.5]}),
         (Unknown([Decimal("1.5")]), {"type": "t", "value": [1.5]}),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_more_containers(value: Any, expected: Any) -> None:
     assert through("json", value) == expected
