@@ -73,7 +73,7 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 2260,
+    "wire": 2360,
     "transports": 3220,
     "server": 3200,
     "auth": 630,

@@ -2,11 +2,12 @@ import asyncio
 import contextvars
 import gc
 import logging
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
-from hubline._tasks import TaskOwner
+from hubline._tasks import TaskOwner, called, ends_its_task, is_current
 
 
 async def test_a_task_is_kept_while_it_runs_and_forgotten_when_it_ended() -> None:
@@ -189,3 +190,55 @@ def test_tasks_of_a_loop_that_is_gone_can_be_forgotten() -> None:
         task.cancel()
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
+
+
+async def test_a_cancellation_ends_the_task_that_it_was_asked_of_and_no_other() -> None:
+    async def catch(wait: Awaitable[object]) -> bool:
+        try:
+            await wait
+        except asyncio.CancelledError as error:
+            return ends_its_task(error)
+        return False
+
+    broken = asyncio.get_running_loop().create_future()
+    broken.cancel()
+    assert await catch(broken) is False
+    task = asyncio.create_task(catch(asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    task.cancel()
+    assert await task is True
+    assert ends_its_task(GeneratorExit())
+    assert not ends_its_task(SystemExit())
+
+
+async def test_a_coroutine_that_is_thrown_away_is_not_current() -> None:
+    found = list[bool]()
+
+    async def wait(task: asyncio.Task[Any] | None) -> None:
+        try:
+            await asyncio.Event().wait()
+        except GeneratorExit:
+            found.append(is_current(task))
+            raise
+
+    other = asyncio.create_task(asyncio.Event().wait())
+    coroutine = wait(other)
+    coroutine.send(None)
+    coroutine.close()
+    other.cancel()
+    assert found == [False]
+    assert is_current(asyncio.current_task())
+    assert is_current(None)
+
+
+def test_nothing_is_current_without_a_loop() -> None:
+    assert not is_current(None)
+
+
+@pytest.mark.parametrize("error", [StopIteration, GeneratorExit])
+def test_what_a_future_cannot_hand_on_becomes_another_error(error: type[BaseException]) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(RuntimeError, match=f"a plain function raised {error.__name__}"):
+        called(fail)

@@ -28,6 +28,38 @@ def wake_up(waiter: "asyncio.Future[None] | None") -> None:
         waiter.set_result(None)
 
 
+def called(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Call what the application has written, in a worker thread.
+
+    Two exceptions become a RuntimeError. No future takes `StopIteration`, so whoever waits would wait for ever; and
+    `GeneratorExit` closes the coroutines that wait, instead of being raised in them.
+    """
+    try:
+        return function(*args, **kwargs)
+    except (StopIteration, GeneratorExit) as error:
+        raise RuntimeError(f"a plain function raised {type(error).__name__}") from error
+
+
+def ends_its_task(error: BaseException) -> bool:
+    """Whether an exception ends the task that has caught it, and is no failure of the code that the task has called.
+
+    A cancellation does when it was asked of this task; otherwise something that the code awaited was cancelled.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, GeneratorExit)
+
+
+def is_current(task: "asyncio.Task[Any] | None") -> bool:
+    """Whether `task` runs, or its first step, before it is known to anybody: its coroutine is not being thrown away."""
+    try:
+        running = asyncio.current_task()
+    except RuntimeError:  # no loop runs any more
+        return False
+    return running is not None and (task is None or task is running)
+
+
 async def cancelled(tasks: "Collection[asyncio.Task[Any]]", grace: float) -> "set[asyncio.Task[Any]]":
     """Cancel tasks and give them `grace` seconds to end; those that have not.
 

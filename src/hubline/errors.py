@@ -36,7 +36,7 @@ def text_of(error: BaseException) -> str:
     """What an exception says. Of one whose `__str__` raises, what a traceback says of it."""
     try:
         return str(error)
-    except FAILURES:
+    except BaseException:
         return "<exception str() failed>"
 
 

@@ -92,15 +92,23 @@ def nginx(
     directory: Path,
     *,
     location: str = "",
-    rate: str = "20r/s",
+    limits: bool = False,
     read_timeout: str = "120s",
     port: int | None = None,
 ) -> Iterator[Nginx]:
-    """Run it in front of `backend`; `location` takes the place of that block of the file, the others of its values."""
+    """Run it in front of `backend`; `location` takes the place of that block of the file, the others of its values.
+
+    With `limits` those by address are on, with numbers that a test can exceed.
+    """
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     port = port or free_port()
     text = configured(backend, port, directory, location)
-    for old, new in (("rate=20r/s", f"rate={rate}"), ("proxy_read_timeout 120s", f"proxy_read_timeout {read_timeout}")):
+    replaced = [("proxy_read_timeout 120s", f"proxy_read_timeout {read_timeout}")]
+    if limits:
+        text, count = re.subn(r"^( *)# (limit_.*;)$", r"\1\2", text, flags=re.MULTILINE)
+        assert count == 6
+        replaced += [("rate=100r/s", "rate=20r/s"), ("burst=5000", "burst=100")]
+    for old, new in replaced:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
     (directory / "hubline.conf").write_text(text, "utf-8")

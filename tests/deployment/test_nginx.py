@@ -30,10 +30,10 @@ HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
 
 
 @asynccontextmanager
-async def behind(directory: Path, *arguments: str, location: str = "") -> AsyncIterator[Nginx]:
+async def behind(directory: Path, *arguments: str, location: str = "", limits: bool = False) -> AsyncIterator[Nginx]:
     """nginx before a real `hubline run`."""
     async with hubline(ROOT, "run", APPLICATION, "--port", "0", *arguments) as command:
-        with nginx(await command.url(), directory, location=location) as running:
+        with nginx(await command.url(), directory, location=location, limits=limits) as running:
             yield running
             command.process.terminate()
             assert await command.end() == 0
@@ -120,7 +120,7 @@ async def test_official_clients_stay_over_a_reload_and_come_back_after_restarts(
 
 async def test_no_log_of_nginx_has_a_token_whatever_goes_wrong(tmp_path: Path) -> None:
     query = f"/behind?access_token={SECRET}"
-    with nginx(NOWHERE, tmp_path) as running:
+    with nginx(NOWHERE, tmp_path, limits=True) as running:
         async with httpx.AsyncClient(base_url=running.url, headers={"upgrade": "websocket"}) as http:
             answers = await asyncio.gather(*(http.get(query) for _ in range(150)))
             too_large = await http.post(query, content=b"x" * 1_048_577)
@@ -171,7 +171,7 @@ def test_nginx_gives_up_idle_connections_before_uvicorn_does() -> None:
 )
 def test_the_whole_contract_holds_through_it(tmp_path: Path, files: str, fewest: int) -> None:
     install()
-    with contract_server() as url, nginx(url, tmp_path, rate="2000r/s") as running:
+    with contract_server() as url, nginx(url, tmp_path) as running:
         assert_all_passed(results_against(running.url, files), fewest)
 
 
@@ -189,8 +189,39 @@ async def test_pages_of_the_proxys_origin_are_let_in_and_others_are_not(tmp_path
         assert negotiation(running.url, headers={"origin": "http://evil.example"}).status_code == 403
 
 
-async def test_a_flood_from_one_address_is_answered_429_and_others_go_on(tmp_path: Path) -> None:
-    async with behind(tmp_path) as running:
+async def test_two_thousand_behind_one_address_come_back_at_once_and_all_are_let_in(tmp_path: Path) -> None:
+    """Each negotiates and opens its WebSocket; the first 600 stay until all have been served."""
+    stay, clients = list[RawWebSocket](), iter(range(2_000))
+
+    async def come_back(running: Nginx, http: httpx.AsyncClient) -> None:
+        for number in clients:
+            answer = await http.post("/behind/negotiate?negotiateVersion=1")
+            assert answer.status_code == 200
+            websocket = await RawWebSocket.open(running.url, f"/behind?id={answer.json()['connectionToken']}")
+            assert websocket.status == 101
+            websocket.send(HANDSHAKE)
+            assert await websocket.frame() == (TEXT, b"{}\x1e")
+            if number < 600:
+                stay.append(websocket)
+            else:
+                websocket.close()
+
+    async with behind(tmp_path, "--no-access-log") as running:
+        async with (
+            httpx.AsyncClient(base_url=running.url, limits=httpx.Limits(max_connections=50)) as http,
+            asyncio.TaskGroup() as group,
+        ):
+            for _ in range(50):
+                group.create_task(come_back(running, http))
+        assert len(stay) == 600
+        for websocket in stay:
+            websocket.close()
+        assert running.access_log.count(" 101 ") > 1_000
+        assert " 429 " not in running.access_log
+
+
+async def test_with_limits_a_flood_from_one_address_is_answered_429_and_others_go_on(tmp_path: Path) -> None:
+    async with behind(tmp_path, limits=True) as running:
         async with httpx.AsyncClient(limits=httpx.Limits(max_connections=20)) as http:
             url = f"{running.url}/behind/negotiate?negotiateVersion=1"
             statuses = [answer.status_code for answer in await asyncio.gather(*(http.post(url) for _ in range(400)))]

@@ -7,16 +7,30 @@ import argparse
 import asyncio
 import contextvars
 import sys
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
+from pydantic import BaseModel, field_validator
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from hubline import ConnectionScope, Depends, Hub, HubApp, Identity, PolicyContext, authorize
+from hubline import (
+    ConnectionClosed,
+    ConnectionScope,
+    Depends,
+    Hub,
+    HubApp,
+    HubError,
+    Identity,
+    PolicyContext,
+    authorize,
+)
 from tests.interop.serving import SERVERS, listen, serve
 
 tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="(lost)")
@@ -53,11 +67,51 @@ def dependency() -> int:
     sys.exit("dependency")
 
 
+class Money(Decimal):
+    pass
+
+
+class Panic(BaseException):
+    """As extensions written in Rust raise one."""
+
+
+RAISED: dict[str, BaseException] = {
+    "panic": Panic("panic"),
+    "cancelled": asyncio.CancelledError(),
+    "generator exit": GeneratorExit(),
+}
+
+
+class Order(BaseModel):
+    what: str
+
+    @field_validator("what")
+    @classmethod
+    def check(cls, what: str) -> str:
+        raise RAISED[what]
+
+
+class Unwritable(Mapping[str, int]):
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __getitem__(self, key: str) -> int:
+        raise RAISED[self._what]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("a")
+
+    def __len__(self) -> int:
+        return 1
+
+
 class Careless(Hub):
     async def on_connected(self) -> None:
         self.context.items["steps"] = []
         if self.context.scope.query.get("exit") == "on_connected":
             sys.exit("on_connected")
+        if what := self.context.scope.query.get("raises_on_connected"):
+            raise RAISED[what]
 
     async def on_disconnected(self, error: Exception | None) -> None:
         events[f"{self.context.connection_id} has left, seen by {tenant.get()}"].set()
@@ -98,6 +152,58 @@ class Careless(Hub):
     @authorize(policy="admits")
     async def exit_in_a_policy(self) -> None: ...
 
+    # What no `except Exception` catches
+
+    async def raises(self, what: str) -> None:
+        raise RAISED[what]
+
+    def raises_in_a_thread(self, what: str) -> None:
+        raise RAISED[what]
+
+    async def raises_in_a_validator(self, order: Order) -> None: ...
+
+    async def raises_while_it_is_written(self, what: str) -> Any:
+        return Unwritable(what)
+
+    async def raises_in_what_it_sends(self, what: str) -> None:
+        await self.clients.caller.send("Odd", Unwritable(what))
+
+    async def raises_in_a_stream(self, what: str) -> AsyncIterator[int]:
+        yield 1
+        raise RAISED[what]
+
+    def raises_in_a_stream_in_a_thread(self, what: str) -> Iterator[int]:
+        yield 1
+        raise RAISED[what]
+
+    async def raises_in_an_item(self, what: str) -> AsyncIterator[Any]:
+        yield 1
+        yield Unwritable(what)
+
+    async def raises_in_an_upload(self, orders: AsyncIterator[Order]) -> str:
+        try:
+            async for _ in orders:
+                pass
+        except HubError:
+            return "an item did not fit"
+        return "all items fit"
+
+    async def raises_in_an_answer(self) -> str:
+        try:
+            await self.clients.caller.invoke("Ask", result_type=Order)
+        except HubError:
+            return "the answer did not fit"
+        return "the answer fits"
+
+    # What plain JSON has no word for
+
+    async def odd_values(self) -> Any:
+        await self.clients.caller.send("Odd", deque([1]), Money("1.50"))
+        return MappingProxyType({"money": Money("1.50"), "numbers": range(2), "none": Money("NaN")})
+
+    async def odd_items(self) -> AsyncIterator[Any]:
+        yield deque([Money("1.50")])
+
     # What holds a loop elsewhere
 
     async def feed(self) -> None:
@@ -109,6 +215,14 @@ class Careless(Hub):
         enough = events[f"{self.context.connection_id} was fed enough"]
         while not enough.is_set():
             await self.clients.group("nobody").send("Reading", 1)
+
+    async def read_on(self, items: AsyncIterator[int]) -> None:
+        """After the end, too."""
+        enough = events[f"{self.context.connection_id} was fed enough"]
+        while not enough.is_set():
+            with suppress(HubError, ConnectionClosed):
+                async for _ in items:
+                    pass
 
     # Streams
 

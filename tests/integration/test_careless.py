@@ -59,6 +59,36 @@ async def test_an_exit_in_a_stream(connect: Connector, bystander: Peer, target: 
     assert await bystander.result("Hi") == "hi"
 
 
+@pytest.mark.parametrize("what", ["panic", "cancelled", "generator exit"])
+async def test_what_no_except_exception_catches_is_a_failed_call(
+    connect: Connector, bystander: Peer, what: str
+) -> None:
+    peer = await connect()
+    for target in ("Raises", "RaisesInAThread", "RaisesWhileItIsWritten", "RaisesInWhatItSends"):
+        failed = await peer.call(target, what)
+        assert failed == {"error": f"An unexpected error occurred invoking '{target}' on the server."}
+    failed = await peer.call("RaisesInAValidator", {"what": what})
+    assert failed == {"error": "Failed to invoke 'RaisesInAValidator' due to an error on the server."}
+    for target in ("RaisesInAStream", "RaisesInAStreamInAThread", "RaisesInAnItem"):
+        await peer.send(stream("1", target, what))
+        error = "An error occurred on the server while streaming results."
+        assert await peer.receive_many(2) == [item("1", 1), done("1", error=error)]
+    await peer.send(call("2", "RaisesInAnUpload", streams=("u",)), item("u", {"what": what}))
+    assert await peer.receive() == done("2", result="an item did not fit")
+    await peer.send(call("3", "RaisesInAnAnswer"))
+    asked = await peer.receive()
+    await peer.send(done(asked["invocationId"], result={"what": what}))
+    assert await peer.receive() == done("3", result="the answer did not fit")
+    assert await peer.result("Hi") == "hi"
+    assert await bystander.result("Hi") == "hi"
+
+
+@pytest.mark.parametrize("what", ["panic", "cancelled"])
+async def test_what_no_except_exception_catches_refuses_a_connection(connect: Connector, what: str) -> None:
+    refused = await connect(query=f"raises_on_connected={what}")
+    assert await refused.rest() == [{"type": 7, "error": "Connection closed with an error."}]
+
+
 async def test_an_exit_when_connections_come_and_go(connect: Connector, bystander: Peer) -> None:
     refused = await connect(query="exit=on_connected")
     assert await refused.rest() == [{"type": 7, "error": "Connection closed with an error."}]
@@ -71,6 +101,21 @@ async def test_an_exit_when_connections_come_and_go(connect: Connector, bystande
     assert await bystander.result("Hi") == "hi"
 
 
+async def test_values_that_only_python_has(connect: Connector) -> None:
+    peer = await connect()
+    await peer.send(call("1", "OddValues"), stream("2", "OddItems"))
+    received = sorted(await peer.receive_many(4), key=lambda message: (message["type"], message.get("invocationId")))
+    money = received[0]["arguments"][1]
+    assert money in (1.5, "1.50")
+    assert received[0]["arguments"] == [[1], money]
+    none = None if money == 1.5 else "NaN"
+    assert received[1:] == [
+        item("2", [money]),
+        done("1", result={"money": money, "numbers": [0, 1], "none": none}),
+        done("2"),
+    ]
+
+
 @pytest.mark.parametrize("target", ["Feed", "FeedNobody"])
 async def test_a_method_that_only_sends_holds_nobody_up_when_its_caller_has_left(
     connect: Connector, bystander: Peer, target: str
@@ -81,6 +126,17 @@ async def test_a_method_that_only_sends_holds_nobody_up_when_its_caller_has_left
     for _ in range(3):
         assert await bystander.result("Hi") == "hi"
     await bystander.call("LetHappen", f"{peer.id} was fed enough")
+
+
+async def test_a_method_that_reads_on_behind_the_end_of_an_upload_holds_nobody_up(
+    connect: Connector, bystander: Peer
+) -> None:
+    peer = await connect()
+    await peer.send(call("1", "ReadOn", streams=("u",)), item("u", "no number"))
+    for _ in range(3):
+        assert await bystander.result("Hi") == "hi"
+    await bystander.call("LetHappen", f"{peer.id} was fed enough")
+    assert await peer.receive() == done("1", result=None)
 
 
 async def test_a_stream_that_loses_its_cancellation(connect: Connector, bystander: Peer) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -145,3 +146,22 @@ async def test_a_reader_that_was_cancelled_leaves_the_stream_usable() -> None:
     feed(upload, 1)
     upload.finish()
     assert await collect(upload) == [1]
+
+
+@pytest.mark.parametrize("end", ["finished", "failed", "closed"])
+async def test_reading_on_after_the_end_gives_others_a_turn(end: str) -> None:
+    upload, go_on = stream(), [True]
+    if end == "closed":
+        upload.close()
+    else:
+        upload.finish(HubError("no more") if end == "failed" else None)
+
+    async def read_on() -> None:
+        while go_on:
+            with contextlib.suppress(HubError):
+                await collect(upload)
+
+    reading = asyncio.create_task(read_on())
+    await asyncio.sleep(0)
+    go_on.clear()
+    await reading

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from hubline._tasks import wake_up
+from hubline._tasks import ends_its_task, wake_up
 from hubline.connection import TransportConnection
-from hubline.errors import FAILURES, ConnectionClosed, HubError, RemoteProtocolError, text_of
+from hubline.errors import ConnectionClosed, HubError, RemoteProtocolError, text_of
 from hubline.server.context import HubCallerContext
 from hubline.server.dispatcher import Dispatcher
 from hubline.server.endings import drop
@@ -158,7 +158,9 @@ class HubConnectionContext:
             return True
         try:
             await self._runtime.on_connected(self)
-        except FAILURES as error:
+        except BaseException as error:
+            if ends_its_task(error):
+                raise
             expected = isinstance(error, HubError)
             logger.log(
                 logging.INFO if expected else logging.ERROR,

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from hubline._tasks import wake_up
-from hubline.errors import FAILURES, BindingError
+from hubline._tasks import ends_its_task, wake_up
+from hubline.errors import BindingError
 from hubline.server import errors
 from hubline.server.calls import Call, InTurn
 from hubline.server.context import HubCallerContext
@@ -34,21 +34,8 @@ class Dispatcher:
     """The calls of one connection."""
 
     __slots__ = (
-        "_begun",
-        "_calls",
-        "_connection",
-        "_ended",
-        "_live",
-        "_log",
-        "_none_waiting",
-        "_parallel",
-        "_refreshed_early",
-        "_room",
-        "_running",
-        "_runtime",
-        "_streaming",
-        "_waiting",
-        "uploads",
+        *("_begun", "_calls", "_connection", "_ended", "_live", "_log", "_none_waiting", "_parallel"),
+        *("_refreshed_early", "_room", "_running", "_runtime", "_streaming", "_waiting", "uploads"),
     )
 
     def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext") -> None:
@@ -94,7 +81,7 @@ class Dispatcher:
             return None
         try:
             arguments = method.binder.bind(connection.codec, message.arguments)
-        except FAILURES as error:  # a `BindingError`, or whatever a validator of the user raises
+        except BaseException as error:  # a `BindingError`, or whatever a validator of the user raises
             if not isinstance(error, BindingError):
                 logger.exception("connection %s: the arguments of %s", connection.id, method.where)
             text = errors.BINDING_FAILED.format(method.name)
@@ -250,7 +237,9 @@ class Dispatcher:
     async def _tell(self, work: InTurn) -> None:
         try:
             await self._runtime.new_hub(work).on_authentication_refreshed()
-        except FAILURES:
+        except BaseException as error:
+            if ends_its_task(error):
+                raise
             logger.exception("connection %s: on_authentication_refreshed failed", self._connection.id)
         finally:
             work.release_slot()
@@ -316,7 +305,9 @@ class Dispatcher:
         """Whether a stream may go on after a refresh. A later refresh has the last word."""
         try:
             admitted_again = await admitted(call, caller)
-        except FAILURES:
+        except BaseException as error:
+            if ends_its_task(error):
+                raise
             logger.exception("connection %s: a policy of %s failed", self._connection.id, call.method.where)
             admitted_again = False
         if not admitted_again and caller is self._connection.context and call in self._live:
@@ -341,7 +332,7 @@ class Dispatcher:
         """Send the completion; a result that has no form on the wire is an error of the call. False: too much waits."""
         try:
             return self._connection.send(completion)
-        except FAILURES as error:  # whatever an encoder raises about a user's value
+        except BaseException as error:  # whatever an encoder raises about a user's value
             return self._connection.send(failure(call, error, self._log))
 
     def _answer_error(self, message: Invocation | StreamInvocation, text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from hubline._tasks import ends_its_task, is_current
 from hubline.auth.policies import PolicyContext
 from hubline.errors import ConnectionClosed, HubError, RateLimitExceeded, text_of
 from hubline.server import errors
@@ -49,15 +50,14 @@ def broken_off(call: Call, error: BaseException, log: RefusalLog) -> Completion:
     Raised again is a cancellation that is not the call's own, and what ends a coroutine that is thrown away.
     """
     if isinstance(error, GeneratorExit):
-        raise error
-    if not isinstance(error, asyncio.CancelledError):
-        return failure(call, error, log)
-    if call.cancelled:
-        return Completion(invocation_id=call.message.invocation_id)
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise error
-    return failure(call, error, log)  # not this task but something that the method awaited was cancelled
+        if not is_current(call.task):
+            raise error
+    elif isinstance(error, asyncio.CancelledError):
+        if call.cancelled:
+            return Completion(invocation_id=call.message.invocation_id)
+        if ends_its_task(error):
+            raise error
+    return failure(call, error, log)
 
 
 def failure(call: Call, error: BaseException, log: RefusalLog) -> Completion:

@@ -1,6 +1,5 @@
 """Values that a call needs and no client sends: factories, inspected at start-up and run for each call."""
 
-import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -91,17 +90,17 @@ class Injector:
 async def _in_thread(factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """A plain generator as a context whose both halves run in a worker thread."""
     manager = contextmanager(factory)(**arguments)
-    value = await asyncio.to_thread(manager.__enter__)
+    value = await in_worker(manager.__enter__)
     try:
         yield value
     except Exception as error:
-        if not await asyncio.to_thread(manager.__exit__, type(error), error, error.__traceback__):
+        if not await in_worker(manager.__exit__, type(error), error, error.__traceback__):
             raise
     except BaseException as error:
-        await asyncio.to_thread(manager.__exit__, type(error), error, error.__traceback__)
+        await in_worker(manager.__exit__, type(error), error, error.__traceback__)
         raise
     else:
-        await asyncio.to_thread(manager.__exit__, None, None, None)
+        await in_worker(manager.__exit__, None, None, None)
 
 
 def _code_of(factory: Any) -> Any:

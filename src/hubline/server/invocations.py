@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import UNSET, Raw
 
-from hubline.errors import FAILURES, ConnectionClosed, HubError, RemoteProtocolError, text_of
+from hubline.errors import ConnectionClosed, HubError, RemoteProtocolError, text_of
 from hubline.server.turns import let_others
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Completion
@@ -67,7 +67,7 @@ class PendingResult:
         else:
             try:
                 self.future.set_result(self.read(message.result))
-            except FAILURES as error:  # msgspec's, or whatever a validator of the user raises
+            except BaseException as error:  # msgspec's, or whatever a validator of the user raises
                 self.fail(HubError(f"Error trying to deserialize result. {text_of(error)}"))
 
 

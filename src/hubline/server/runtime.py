@@ -7,10 +7,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from hubline._clock import Clock
-from hubline._tasks import TaskOwner
+from hubline._tasks import TaskOwner, ends_its_task
 from hubline.auth.policies import Policies, PolicyContext, requirements_of
 from hubline.connection import ConnectionScope, TransportConnection
-from hubline.errors import FAILURES, ConfigurationError, ConnectionClosed, HubError
+from hubline.errors import ConfigurationError, ConnectionClosed, HubError
 from hubline.server.binding import Readers
 from hubline.server.calls import HubScope, invoke_method
 from hubline.server.clients import ClientInterface
@@ -116,7 +116,9 @@ class HubRuntime:
         """What it raised, for `finish`."""
         try:
             await run_disconnected(self.filters, self.new_hub(HubScope(self, connection)), error)
-        except FAILURES as failure:
+        except BaseException as failure:
+            if ends_its_task(failure):
+                raise
             failure.add_note(f"raised by {self.hub.__qualname__}.on_disconnected, or by a filter around it")
             return failure
         finally:

@@ -5,6 +5,8 @@ import contextvars
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
+from hubline._tasks import called
+
 T = TypeVar("T")
 
 _END = object()
@@ -73,7 +75,7 @@ async def in_thread(items: Iterable[Any]) -> AsyncIterator[Any]:
     step: asyncio.Future[Any] | None = None
     try:
         while True:
-            step = loop.run_in_executor(None, lambda: context.run(next, iterator, _END))
+            step = loop.run_in_executor(None, lambda: context.run(called, next, iterator, _END))
             item = await asyncio.shield(step)
             if item is _END:
                 return
@@ -83,4 +85,4 @@ async def in_thread(items: Iterable[Any]) -> AsyncIterator[Any]:
             await asyncio.wait([step])
         close = getattr(iterator, "close", None)
         if close is not None:
-            await asyncio.to_thread(close)
+            await asyncio.to_thread(called, close)

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from msgspec import Raw
 
 from hubline._tasks import wake_up
-from hubline.errors import FAILURES, HubError, text_of
+from hubline.errors import HubError, text_of
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class UploadStream(AsyncIterator[T], Generic[T]):
             return None
         try:
             self._items.append(self._read(item))
-        except FAILURES as error:  # msgspec's, or whatever a validator of the user raises
+        except BaseException as error:  # msgspec's, or whatever a validator of the user raises
             refusal = HubError(f"{_MISFIT} {text_of(error)}" if self._detailed else _MISFIT)
             refusal.__cause__ = error
             self.finish(refusal)
@@ -69,11 +69,10 @@ class UploadStream(AsyncIterator[T], Generic[T]):
 
     async def __anext__(self) -> T:
         while not self._items:
-            if self._closed:
-                raise StopAsyncIteration
-            if self._ended:
+            if self._closed or self._ended:
+                await asyncio.sleep(0)  # who reads on after the end, again and again, must not hold everybody up
                 error, self._error = self._error, None
-                if error is not None:
+                if error is not None and not self._closed:
                     raise error
                 raise StopAsyncIteration
             self._wanted = asyncio.get_running_loop().create_future()

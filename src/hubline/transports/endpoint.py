@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
+from hubline._tasks import ends_its_task
 from hubline.connection import ConnectionScope, Identity, Transport, query_pairs
-from hubline.errors import FAILURES
 from hubline.extensions import frame_channel
 from hubline.transports.addresses import Addresses
 from hubline.transports.caps import NoRoom
@@ -140,7 +140,9 @@ class HubEndpoint:
             connection_scope.identity = await self._authenticate(connection_scope)
             connection_scope.user_id = self._user_id(connection_scope)
             status = await self._authorize(connection_scope)
-        except FAILURES:  # users' code raised it; answered here, it is the same on every server
+        except BaseException as error:  # users' code raised it; answered here, it is the same on every server
+            if ends_its_task(error):
+                raise
             logger.exception("%s: who may enter could not be found out", connection_scope.path)
             status = 500
         if status is not None:

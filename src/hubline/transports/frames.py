@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from hubline._tasks import wake_up
 from hubline._utf8 import is_utf8
 from hubline.connection import Feed
-from hubline.errors import FAILURES, ConnectionClosed
+from hubline.errors import ConnectionClosed
 from hubline.extensions import FrameChannel
 from hubline.transports.outbox import JOINED_WRITE, joined
 from hubline.transports.pipe import Pipe
@@ -51,7 +51,7 @@ class FrameInput:
             return
         try:
             held = feed(payload)
-        except FAILURES as error:
+        except BaseException as error:
             self._fail(error)
             return
         if held is not None:
@@ -148,7 +148,7 @@ class FrameInput:
         if self._backlog:
             try:
                 held = consumer(self._backlog.pop(0))
-            except FAILURES as error:
+            except BaseException as error:
                 self._fail(error)
                 return
             if held is not None:

@@ -10,8 +10,9 @@ from typing import Any, Protocol, TypeAlias
 
 from hubline._bursts import bursts_of
 from hubline._clock import Clock
+from hubline._tasks import ends_its_task
 from hubline.connection import ConnectionScope, Feed, Heartbeat, Transport, TransportConnection
-from hubline.errors import FAILURES, ConnectionClosed, SendTimeout, SlowConsumerError, text_of
+from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError, text_of
 from hubline.transports.inbox import Inbox
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import HIGH_WATER, Outbox
@@ -229,7 +230,7 @@ class Pipe:
         for callback in self._refreshes:
             try:
                 callback()
-            except FAILURES:
+            except BaseException:
                 logger.exception("connection %s: the application failed to take a refresh", self.id)
 
     def leave(self) -> None:
@@ -278,7 +279,9 @@ class Pipe:
             await serve(self)
         except ConnectionClosed:
             return True  # a raw application that did not catch what `receive()` raises: the usual way to end a loop
-        except FAILURES:
+        except BaseException as error:
+            if ends_its_task(error):
+                raise
             logger.exception("connection %s: the application failed", self.id)
             return False
         return True

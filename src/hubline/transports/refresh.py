@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from msgspec.json import encode
 
+from hubline._tasks import ends_its_task
 from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity
-from hubline.errors import FAILURES
 from hubline.transports.options import TransportOptions
 from hubline.transports.pipe import Pipe, State
 from hubline.transports.responses import Answer, json
@@ -90,7 +90,9 @@ async def _wanted(asked: AuthenticationRefresh, options: TransportOptions) -> bo
     try:
         verdict = options.on_authentication_refresh(asked)
         return bool(await verdict if inspect.isawaitable(verdict) else verdict)
-    except FAILURES:
+    except BaseException as error:
+        if ends_its_task(error):
+            raise
         logger.exception(
             "connection %s: on_authentication_refresh failed, so the refresh is refused", asked.connection_id
         )

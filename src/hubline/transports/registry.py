@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner
 from hubline.connection import ConnectionScope, Transport
-from hubline.errors import FAILURES, ConnectionClosed
+from hubline.errors import ConnectionClosed
 from hubline.transports.caps import Caps, NoRoom, Place
 from hubline.transports.frames import Flusher
 from hubline.transports.options import TransportOptions
@@ -272,7 +272,7 @@ class ConnectionRegistry:
             for number, pipe in enumerate(concerned, 1):
                 try:
                     pipe.tick(now)
-                except FAILURES:
+                except BaseException:
                     logger.exception("connection %s: the heartbeat failed", pipe.id)
                 if number % BEAT_STRIDE == 0:
                     await asyncio.sleep(0)

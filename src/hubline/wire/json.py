@@ -5,10 +5,10 @@ a running server. Where it is laxer than JSON (it ignores text behind a message)
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from msgspec import UNSET, DecodeError, Raw, Struct, inspect, to_builtins
 from msgspec.json import Decoder, Encoder
@@ -32,6 +32,7 @@ from hubline.wire.messages import (
     StreamItem,
 )
 from hubline.wire.names import PLAIN, FieldNames, OutgoingNames, Write, as_written, camel_case
+from hubline.wire.plainer import is_mapping, is_sequence
 from hubline.wire.reading import read_custom, value_reader
 
 T = TypeVar("T")
@@ -43,6 +44,8 @@ _exactly = Decoder(float_hook=Decimal).decode
 
 _any_value = Decoder(Raw).decode
 _NO_DECIMALS = PLAIN - {Decimal}
+
+_DECIMAL_OR_ANYTHING = (inspect.DecimalType, inspect.AnyType, inspect.CustomType)
 
 _WITHOUT_ID = frozenset((Ping, Close, Ack, Sequence))
 
@@ -112,7 +115,7 @@ class JsonCodec:
 
     def _left_alone(self, kind: type[Struct]) -> Write | None:
         """How to write a Struct that keeps its names: as it is, unless a Decimal is in it."""
-        names = [each.name for each in fields(kind) if holds(each.type, inspect.DecimalType, inspect.AnyType)]
+        names = _may_hold_decimals(kind)
         if not names:
             return None
         named = self._named
@@ -129,21 +132,30 @@ class JsonCodec:
         return _exactly(value) if isinstance(value, Raw) else self._named.unknown(value)
 
 
+def _may_hold_decimals(kind: type[Struct]) -> list[str]:
+    """The fields of a Struct in which there may be one. Of types that msgspec cannot read, all: we only write them."""
+    try:
+        return [each.name for each in fields(kind) if holds(each.type, *_DECIMAL_OR_ANYTHING)]
+    except Exception:  # hints that are text can fail in every way that code can
+        return list(kind.__struct_fields__)
+
+
 def _decimal_in(values: Iterable[Any]) -> bool:
     """Whether a Decimal is among these values or in one of them, other than as a key of a dict."""
     if _NO_DECIMALS.issuperset(map(type, values)):
         return False
     open_ones = [value for value in values if type(value) not in _NO_DECIMALS]
-    return any([type(value) is Decimal or _decimal_in(_parts(value)) for value in open_ones])
+    return any([isinstance(value, Decimal) or _decimal_in(_parts(value)) for value in open_ones])
 
 
 def _parts(value: Any) -> Collection[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    if isinstance(value, list | tuple | set | frozenset):
-        return value
+    kind = type(value)
     if isinstance(value, Enum):
         return (value.value,)
+    if is_mapping(kind):
+        return cast("Mapping[Any, Any]", value).values()
+    if is_sequence(kind):
+        return () if isinstance(value, str | bytes | bytearray | memoryview) else value
     names = value.__struct_fields__ if isinstance(value, Struct) else attribute_names(type(value))
     return [getattr(value, name) for name in names]
 

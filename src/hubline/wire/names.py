@@ -24,6 +24,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, defstruct, field
 from msgspec.structs import FieldInfo, fields
 
 from hubline.wire.foreign import attribute_names, is_attrs, is_pydantic_dataclass, is_pydantic_model, pydantic_adapter
+from hubline.wire.plainer import plainer
 
 Write: TypeAlias = Callable[[Any], Any]
 
@@ -109,12 +110,14 @@ class OutgoingNames:
         return [self(value) for value in values]
 
     def unknown(self, value: Any) -> Any:
-        """The `enc_hook` of both codecs: models inside of Structs that are left alone, and subclasses of `str`."""
-        if isinstance(value, str):
-            return str.__str__(value)
-        if is_pydantic_model(type(value)):
+        """The `enc_hook` of both codecs: what they do not know as keys, and inside of Structs that are left alone."""
+        kind = type(value)
+        if is_pydantic_model(kind):
             return self(value)
-        raise TypeError(f"values of type {type(value).__qualname__} have no form on the wire")
+        make = plainer(kind)
+        if make is None:
+            raise TypeError(f"values of type {kind.__qualname__} have no form on the wire")
+        return make(value)
 
     def _dict(self, values: Any) -> Any:
         if self.plain.issuperset(map(type, values.values())):
@@ -143,7 +146,8 @@ class OutgoingNames:
         for container in (dict, list, tuple, set, frozenset):
             if issubclass(kind, container):
                 return self._writers[container]
-        return lambda value: value
+        make = plainer(kind)
+        return (lambda value: value) if make is None else lambda value: self(make(value))
 
     def _struct_writer(self, kind: type[Struct]) -> Write:
         if not names_are_free(kind):
