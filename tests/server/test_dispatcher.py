@@ -1268,6 +1268,17 @@ async def test_the_log_says_why_arguments_do_not_fit_though_the_caller_is_not_to
     ]
 
 
+async def test_the_log_says_why_an_item_of_an_upload_does_not_fit(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with bench(Both, create=lambda: Both(Gate())) as hub:
+        ada = await hub.connect()
+        ada.call("Sum", streams=["s"])
+        ada.send({"type": 2, "invocationId": "s", "item": "no number"})
+        await settle()
+    reason = "'Failed to bind Stream message. (ValidationError: Expected `int`, got `str`)'"
+    assert [line.rpartition("Both.sum: ")[2] for line in caplog.messages] == [reason]
+
+
 async def test_a_flood_of_calls_that_come_to_nothing_is_no_flood_of_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with bench(Calls, create=lambda: Calls(Gate())) as hub:
