@@ -120,7 +120,7 @@ def check(target: Target, app_dir: AppDir = ".") -> None:
     """List the hubs of an application with their methods, or every mistake in them. Mistakes give status 1."""
     found = trees(_loaded(target, app_dir))
     if not found:
-        fail(f"{target} has no hubs: there is no HubApp in it, or it is mounted where this cannot be seen")
+        fail(f"{target} has no hubs: there is no HubApp with a hub in it, or it is mounted where this cannot be seen")
     console = Console(highlight=False, soft_wrap=True, width=1_000)  # a tree is cut at the width, never wrapped
     for tree in found:
         console.print(tree)
