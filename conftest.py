@@ -106,14 +106,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With `HUBLINE_CI=1`, a skipped test is a failed one."""
+    """With `HUBLINE_CI=1`, a skipped test is a failed one, and so is one that is expected to fail."""
     report = yield
-    allowed = any(item.get_closest_marker(name) is not None for name in OPTIONAL)
-    if report.skipped and os.environ.get("HUBLINE_CI") == "1" and not allowed:
+    if not any(item.get_closest_marker(name) is not None for name in OPTIONAL):
+        _nothing_is_missing(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A module that skips itself while it is imported does not get as far as a test."""
+    report = yield
+    _nothing_is_missing(report)
+    return report
+
+
+def _nothing_is_missing(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and os.environ.get("HUBLINE_CI") == "1":
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be missing: {reason}"
-    return report
 
 
 CONFIGURED = ("hubline", "uvicorn", "uvicorn.access", "uvicorn.asgi", "uvicorn.error")

@@ -366,9 +366,14 @@ async def test_without_access_log_nothing_is_said_of_requests_and_upgrades(direc
     assert "Application startup complete" in log
 
 
+def test_a_drain_time_below_zero_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, output = run(directory, monkeypatch, "application:app", "--port", "0", "--drain-timeout", "-1")
+    assert (status, "Invalid value for '--drain-timeout'" in output) == (2, True)
+
+
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a self-signed certificate for this machine, its key, and the same key behind a password."""
+    """A folder with a self-signed certificate for this machine, its key, the same behind a password, and another."""
     folder = tmp_path_factory.mktemp("tls")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -383,6 +388,8 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
     for file, encryption in (("key.pem", NoEncryption()), ("locked.pem", BestAvailableEncryption(b"open"))):
         (folder / file).write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+    other = ec.generate_private_key(ec.SECP256R1())
+    (folder / "other.pem").write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return folder
 
 
@@ -429,8 +436,13 @@ async def test_clients_must_show_a_certificate_where_authorities_are_named(direc
     [
         (["--ssl-keyfile", "key.pem"], "--ssl-certfile is missing"),
         (["--ssl-certfile", "none.pem"], "the TLS files cannot be read ("),
-        (["--ssl-certfile", "certificate.pem", "--ssl-keyfile", "certificate.pem"], "the TLS files cannot be used: "),
-        (["--ssl-certfile", "certificate.pem", "--ssl-keyfile", "locked.pem"], "the TLS files cannot be used: "),
+        (["--ssl-certfile", "certificate.pem", "--ssl-keyfile", "none.pem"], "the TLS files cannot be read ("),
+        (["--ssl-certfile", "key.pem"], "there is no TLS certificate in "),
+        (["--ssl-certfile", "certificate.pem", "--ssl-ca-certs", "key.pem"], "there is no TLS certificate in "),
+        (["--ssl-certfile", "certificate.pem"], "no TLS key can be read from "),
+        (["--ssl-certfile", "certificate.pem", "--ssl-keyfile", "certificate.pem"], "no TLS key can be read from "),
+        (["--ssl-certfile", "certificate.pem", "--ssl-keyfile", "locked.pem"], "no TLS key can be read from "),
+        (["--ssl-certfile", "certificate.pem", "--ssl-keyfile", "other.pem"], "the TLS files do not belong together: "),
     ],
 )
 def test_tls_files_that_cannot_be_used_are_told_in_one_line(

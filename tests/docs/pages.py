@@ -145,9 +145,11 @@ class Page:
             modules.symlink_to(ROOT / "tests" / "interop" / "js" / "node_modules", target_is_directory=True)
         text = block.text.replace(ADDRESS, await self._address(block))
         (self.folder / file).write_text(text, "utf-8")
-        await self._process(block, "node", file)
+        errors = await self._process(block, "node", file)
+        assert not errors, f"{block}: this is what was complained of:\n{errors}"
 
-    async def _process(self, block: Block, *command: str) -> None:
+    async def _process(self, block: Block, *command: str) -> str:
+        """Runs a program to its end, which must be a good one. Gives what it wrote to its standard error."""
         process = await asyncio.create_subprocess_exec(
             *command, cwd=self.folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
@@ -160,6 +162,7 @@ class Page:
                 await process.wait()
         self.printed = output.decode()
         assert process.returncode == 0, f"{block}: {self.printed}{errors.decode()}"
+        return errors.decode()
 
     async def _address(self, block: Block) -> str:
         candidates = [*reversed(self.modules.values()), self.notebook]

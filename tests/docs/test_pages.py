@@ -97,6 +97,15 @@ async def test_a_wrong_example_is_found(wrong: Block, tmp_path: Path) -> None:
             await page.run(wrong)
 
 
+@pytest.mark.interop
+async def test_a_javascript_example_that_complains_is_found_though_it_ends_well(tmp_path: Path) -> None:
+    async with Page(tmp_path) as page:
+        await page.run(block("python", "from hubline import Hub, HubApp\napp = HubApp({'/hub': Hub})"))
+        await page.run(block("js", "console.log(1)"))
+        with pytest.raises(AssertionError, match="not expected"):
+            await page.run(block("js", 'console.error("not expected")'))
+
+
 async def test_cells_share_a_namespace_and_output_is_compared(tmp_path: Path) -> None:
     async with Page(tmp_path) as page:
         await page.run(block("python", "async def double(x): return 2 * x"))

@@ -1254,6 +1254,31 @@ async def test_what_a_peer_says_stands_short_and_on_one_line_in_the_log(caplog: 
     assert all(len(line) < 300 and "\n" not in line and "forged" in line for line in lines)
 
 
+async def test_the_log_says_why_arguments_do_not_fit_though_the_caller_is_not_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with bench(Calls, create=lambda: Calls(Gate())) as hub:
+        ada = await hub.connect()
+        assert await ada.result("Add", "no number", 1) == "error: " + REFUSED.format("Add")
+        await ada.result("Add", 1)
+    assert [line.partition(": ")[2] for line in caplog.messages] == [
+        "'cannot call Add: expected `int`, got `str` at argument 1 (a)'",
+        "'cannot call Add: Invocation provides 1 argument(s) but target expects 2.'",
+    ]
+
+
+async def test_the_log_says_why_an_item_of_an_upload_does_not_fit(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with bench(Both, create=lambda: Both(Gate())) as hub:
+        ada = await hub.connect()
+        ada.call("Sum", streams=["s"])
+        ada.send({"type": 2, "invocationId": "s", "item": "no number"})
+        await settle()
+    reason = "'Failed to bind Stream message. (ValidationError: Expected `int`, got `str`)'"
+    assert [line.rpartition("Both.sum: ")[2] for line in caplog.messages] == [reason]
+
+
 async def test_a_flood_of_calls_that_come_to_nothing_is_no_flood_of_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with bench(Calls, create=lambda: Calls(Gate())) as hub:

@@ -1,10 +1,11 @@
 """SIGTERM to each ASGI server as its users start it: how clients of each transport leave, and that the process ends."""
 
 import asyncio
+import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -39,13 +40,16 @@ async def observe(request, call_next):
 app.mount("/", hubs)
 """
 
-COMMANDS: dict[str, Callable[[int], list[str]]] = {
-    "hubline": lambda port: ["hubline.cli.main", "run", "app:app", "--port", str(port)],
-    "uvicorn": lambda port: ["uvicorn", "app:app", "--port", str(port)],
-    "hypercorn": lambda port: ["hypercorn", "app:app", "--bind", f"127.0.0.1:{port}"],
-    "hypercorn --workers 0": lambda port: ["hypercorn", "app:app", "--bind", f"127.0.0.1:{port}", "--workers", "0"],
-    "granian": lambda port: ["granian", "--interface", "asgi", "--port", str(port), "app:app"],
+COMMANDS: dict[str, list[str]] = {
+    "hubline": ["hubline.cli.main", "run", "app:app", "--port", "0"],
+    "uvicorn": ["uvicorn", "app:app", "--port", "0"],
+    "hypercorn": ["hypercorn", "app:app", "--bind", "127.0.0.1:0"],
+    "hypercorn --workers 0": ["hypercorn", "app:app", "--bind", "127.0.0.1:0", "--workers", "0"],
+    "granian": ["granian", "--interface", "asgi", "app:app"],
 }
+ADDRESS = re.compile(rb"(?:listens|[Rr]unning) on (http://127\.0\.0\.1:[0-9]+)")
+"""The line after which a server is there. All but granian take a free port and name it."""
+
 HEARD = [name for name in COMMANDS if name != "hypercorn"]
 """Servers on which an application hears the signal. hypercorn's usual worker gets none from its parent."""
 
@@ -57,14 +61,28 @@ hearing = pytest.mark.parametrize("server", HEARD)
 
 
 class Process:
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
-        self._process, self._port = process, port
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+        self._process, self.url = process, url
+        assert process.stdout is not None
+        self._output, self._log = process.stdout, b""
 
     async def reachable(self) -> None:
+        """Until it serves. It is listened to, not knocked at all the while: that would take time from its start."""
+        if self.url:
+            return await self._knock()
+        async for line in self._output:
+            self._log += line
+            if found := ADDRESS.search(line):
+                self.url = found[1].decode()
+                return None
+        raise AssertionError(await self.end())
+
+    async def _knock(self) -> None:
+        """For a server that says nothing once it listens."""
+        port = int(self.url.rpartition(":")[2])
         while self._process.returncode is None:
             try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
             except OSError:
                 await asyncio.sleep(0)
             else:
@@ -77,21 +95,22 @@ class Process:
 
     async def end(self) -> str:
         """Its whole log."""
-        assert self._process.stdout is not None
-        log = (await self._process.stdout.read()).decode()
+        log = (self._log + await self._output.read()).decode()
         assert await self._process.wait() in (0, -signal.SIGTERM)  # uvicorn raises the signal once more
         return log
 
 
 @asynccontextmanager
 async def started(server: str, directory: Path) -> AsyncIterator[tuple[Process, Endpoint]]:
-    """A server, and the endpoint of its hub. Whatever hangs is killed after half a minute."""
+    """A server, and the endpoint of its hub. Whatever hangs is killed after a minute."""
     (directory / "app.py").write_text(APPLICATION)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = (sys.executable, "-m", *COMMANDS[server](port))
-    async with process_group(*command, directory=directory, limit=30) as process:
-        running = Process(process, port)
+    command, url = COMMANDS[server], ""
+    if server == "granian":  # it does not tell a port that it has chosen
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        command, url = [*command, "--port", str(port)], f"http://127.0.0.1:{port}"
+    async with process_group(sys.executable, "-m", *command, directory=directory, limit=60) as process:
+        running = Process(process, url)
         await running.reachable()
         async with Endpoint(running.url, "/chat") as endpoint:
             yield running, endpoint

@@ -60,7 +60,7 @@ def run(
     uds: Annotated[str | None, typer.Option(help="Unix socket to listen on instead.")] = None,
     log_level: Annotated[LogLevel, typer.Option(help="What is logged.")] = LogLevel.INFO,
     access_log: Annotated[bool, typer.Option(help="Log every request; tokens are blotted out.")] = True,
-    drain_timeout: Annotated[float, typer.Option(help="Seconds that clients get to leave in good order.")] = 15.0,
+    drain_timeout: Annotated[float, typer.Option(help="Seconds for clients to leave in good order.", min=0)] = 15.0,
     root_path: Annotated[str, typer.Option(help="Path that a proxy in front has cut off.")] = "",
     forwarded_allow_ips: Annotated[
         str | None,
@@ -120,7 +120,7 @@ def check(target: Target, app_dir: AppDir = ".") -> None:
     """List the hubs of an application with their methods, or every mistake in them. Mistakes give status 1."""
     found = trees(_loaded(target, app_dir))
     if not found:
-        fail(f"{target} has no hubs: there is no HubApp in it, or it is mounted where this cannot be seen")
+        fail(f"{target} has no hubs: there is no HubApp with a hub in it, or it is mounted where this cannot be seen")
     console = Console(highlight=False, soft_wrap=True, width=1_000)  # a tree is cut at the width, never wrapped
     for tree in found:
         console.print(tree)

@@ -15,6 +15,9 @@ from hubline.cli.problems import fail
 from hubline.servers.garbage import collect_rarely
 from hubline.servers.uvicorn import Server
 
+NO_KEY = (None, "PEM_LIB", "BAD_DECRYPT", "BAD_PASSWORD_READ")
+"""What OpenSSL's versions, and Python's, say when they find no key or cannot decrypt it."""
+
 
 class Reload(ChangeReload):  # type: ignore[misc, valid-type]  # one of two classes, by what is installed
     """uvicorn's supervisor, which starts the server anew when a source file changes.
@@ -89,14 +92,27 @@ def check_tls(keyfile: str | None, certfile: str | None, password: str | None, c
         if keyfile or password or ca_certs:
             fail("--ssl-certfile is missing: TLS needs a certificate")
         return
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _look_for_certificates(certfile)
+    if ca_certs:
+        _look_for_certificates(ca_certs)
+    key = keyfile or certfile
     try:
         # An empty password is wrong, where none would have OpenSSL ask for one at the terminal.
-        context.load_cert_chain(certfile, keyfile, password or "")
-        if ca_certs:
-            context.load_verify_locations(ca_certs)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile, password or "")
     except ssl.SSLError as error:
-        fail(f"the TLS files cannot be used: {error.reason or error}")
+        if error.reason == "KEY_VALUES_MISMATCH":
+            fail(f"the TLS files do not belong together: the key in {key} is not that of the certificate in {certfile}")
+        if error.reason in NO_KEY:
+            fail(f"no TLS key can be read from {key}: there is none in it, or --ssl-keyfile-password does not open it")
+        fail(f"the TLS files cannot be used ({certfile}, {key}): {error.reason}")
     except OSError as error:
-        names = ", ".join(name for name in (certfile, keyfile, ca_certs) if name)
-        fail(f"the TLS files cannot be read ({names}): {error.strerror}")
+        fail(f"the TLS files cannot be read ({key}): {error.strerror}")
+
+
+def _look_for_certificates(file: str) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(file)
+    except ssl.SSLError:
+        fail(f"there is no TLS certificate in {file}")
+    except OSError as error:
+        fail(f"the TLS files cannot be read ({file}): {error.strerror}")

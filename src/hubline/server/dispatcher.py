@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from hubline._tasks import ends_its_task, wake_up
-from hubline.errors import BindingError
+from hubline.errors import BindingError, text_of
 from hubline.server import errors
 from hubline.server.calls import Call, InTurn
 from hubline.server.context import HubCallerContext
@@ -84,8 +84,8 @@ class Dispatcher:
         except BaseException as error:  # a `BindingError`, or whatever a validator of the user raises
             if not isinstance(error, BindingError):
                 logger.exception("connection %s: the arguments of %s", connection.id, method.where)
-            text = errors.BINDING_FAILED.format(method.name)
-            self._answer_error(message, error_text(text, error, detailed=self._runtime.options.detailed_errors))
+            base, detailed = errors.BINDING_FAILED.format(method.name), self._runtime.options.detailed_errors
+            self._answer_error(message, error_text(base, error, detailed=detailed), reason=text_of(error))
             return None
         call = Call(self._runtime, connection, method, message, arguments)
         if method.plain and type(message) is Invocation and not message.stream_ids:
@@ -335,7 +335,7 @@ class Dispatcher:
         except BaseException as error:  # whatever an encoder raises about a user's value
             return self._connection.send(failure(call, error, self._log))
 
-    def _answer_error(self, message: Invocation | StreamInvocation, text: str) -> None:
-        self._log.note("", text)
+    def _answer_error(self, message: Invocation | StreamInvocation, text: str, *, reason: str = "") -> None:
+        self._log.note("", reason or text)
         if message.invocation_id:
             self._connection.send(Completion(invocation_id=message.invocation_id, error=text))

@@ -66,7 +66,9 @@ def failure(call: Call, error: BaseException, log: RefusalLog) -> Completion:
     if isinstance(error, RateLimitExceeded):  # so many that they must not fill the log
         logger.debug("connection %s: %s: %s", connection_id, method.where, text_of(error))
     elif isinstance(error, HubError | ConnectionClosed):  # said on purpose, or a peer went away meanwhile
-        log.note(f"{method.where}: ", text_of(error))
+        cause = error.__cause__  # such as why an item of an upload does not fit, which the caller is not told
+        reason = f" ({type(cause).__name__}: {text_of(cause)})" if cause is not None else ""
+        log.note(f"{method.where}: ", text_of(error) + reason)
     else:
         logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)
     base = errors.STREAM_FAILED if call.streaming else errors.INVOCATION_FAILED.format(method.name)

@@ -1,0 +1,30 @@
+"""A skip is a skip on a developer's machine, and a failure in CI, wherever it is written (`conftest.py`)."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SKIPS = {
+    "test_module.py": "import pytest\npytest.skip('at import', allow_module_level=True)\n",
+    "test_import.py": "import pytest\npytest.importorskip('no_such_module')\n",
+    "test_call.py": "import pytest\ndef test_it():\n    pytest.skip('in a call')\n",
+    "test_mark.py": "import pytest\n@pytest.mark.skipif(True, reason='by mark')\ndef test_it(): ...\n",
+    "test_expected.py": "import pytest\n@pytest.mark.xfail\ndef test_it():\n    assert False\n",
+    "test_optional.py": "import pytest\n@pytest.mark.refpeer\n@pytest.mark.skip\ndef test_it(): ...\n",
+}
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", "5 skipped, 1 xfailed"), ("1", "2 failed, 1 skipped, 3 errors")])
+def test_in_ci_only_what_is_optional_may_be_left_out(ci: str, outcome: str, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = refpeer\n")
+    for name, text in SKIPS.items():
+        (tmp_path / name).write_text(text)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    run = subprocess.run(command, cwd=tmp_path, env=os.environ | {"HUBLINE_CI": ci}, capture_output=True, text=True)
+    assert f"{outcome} in " in run.stdout, run.stdout
