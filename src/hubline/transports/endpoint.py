@@ -301,5 +301,8 @@ def query_value(scope: ConnectionScope, name: str) -> str | None:
     query = scope.raw.get("query_string")
     if not query:
         return None
+    if b"&" not in query and b"%" not in query and b"+" not in query:  # `id` alone, on each POST and poll
+        key, _, only = query.decode("latin-1").partition("=")
+        return only if key.lower() == name else None
     values = [value for key, value in query_pairs(query) if key.lower() == name]
     return ",".join(values) if values else None

@@ -230,7 +230,7 @@ class ConnectionRegistry:
     def _admit(self) -> None:
         if self.draining:
             raise NoRoom("the server is draining")
-        if len(self) >= self._options.maximum_connections:
+        if len(self._pipes) - self._waiting >= self._options.maximum_connections:
             raise NoRoom(f"the limit of {len(self):,} open connections is reached")
 
     def _add(self, endpoint: object, options: TransportOptions, place: Place, *, version: int) -> Pipe:
