@@ -45,7 +45,8 @@ class Caps:
 
     def wait(self, scope: ConnectionScope) -> Place:
         """A place for a connection that is negotiated and not opened yet. Raises `TooMany`."""
-        self._with_room(scope)
+        if not self._uncapped:
+            self._with_room(scope)
         limit = self._options.waiting_per_address
         if limit is None:
             return []

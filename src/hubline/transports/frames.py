@@ -120,9 +120,7 @@ class FrameInput:
             return
         waiting = self._waiting
         if self._consumer is None and waiting is not None and not waiting.done() and len(payload) <= PIECE:
-            self._backlog.append(
-                payload
-            )  # who waits in `get()` has it in this turn: to pause would be two system calls
+            self._backlog.append(payload)  # `get()` takes it in this turn: no need to pause
             waiting.set_result(None)
             return
         self._backlog += [payload[start : start + PIECE] for start in range(0, len(payload), PIECE)]
