@@ -15,6 +15,7 @@ from starlette.requests import cookie_parser
 
 from hubline.wire.codec import TransferFormat
 
+_EVENTS = b"text/event-stream"
 _TEXT, _ALL = frozenset({TransferFormat.TEXT}), frozenset(TransferFormat)
 
 
@@ -140,8 +141,9 @@ class ConnectionScope:
     @property
     def wants_events(self) -> bool:
         """Whether exactly `text/event-stream` is accepted; with parameters it is another media type to the original."""
-        accepted = b",".join([value for name, value in self.raw.get("headers", ()) if name.lower() == b"accept"])
-        return any(media_type.strip() == b"text/event-stream" for media_type in accepted.lower().split(b","))
+        accepted = [value.lower() for name, value in self.raw.get("headers", ()) if name.lower() == b"accept"]
+        with_it = [value for value in accepted if _EVENTS in value]
+        return any(media_type.strip() == _EVENTS for value in with_it for media_type in value.split(b","))
 
 
 def query_pairs(query: bytes) -> list[tuple[str, str]]:

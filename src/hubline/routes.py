@@ -131,6 +131,8 @@ def path_below_mount(scope: Scope) -> str:
     hypercorn leaves its own `root_path` out of the path; Starlette notes it as `app_root_path` and adds its mounts.
     """
     path, root = scope["path"], scope.get("root_path", "")
+    if not root and path.startswith("/"):
+        return str(path)
     for prefix in (root, root.removeprefix(scope.get("app_root_path", ""))):
         cut = prefix.rstrip("/")
         if path == cut or path.startswith(cut + "/"):

@@ -113,6 +113,15 @@ async def test_a_request_that_never_becomes_whole_holds_no_socket(pieces: list[b
         assert await said(url, *pieces) == b""
 
 
+async def test_a_socket_that_has_said_nothing_is_closed_when_the_server_ends() -> None:
+    async with served(Application()) as url:
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        assert (await said(url, b"GET / HTTP/1.0\r\n\r\n")).endswith(b"ok")  # so the silent one was accepted before
+    assert await reader.read() == b""
+    writer.close()
+
+
 async def test_half_a_second_request_holds_no_socket_either() -> None:
     async with served(Application(), http=Hasty, timeout_keep_alive=1000) as url:
         answer = await said(url, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nHo")

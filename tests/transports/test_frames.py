@@ -282,13 +282,33 @@ async def test_what_a_peer_sent_and_left_behind_is_still_received(line: Line) ->
     assert line.lefts == 1
 
 
-async def test_receiving_waits_and_then_has_the_peer_go_on(line: Line) -> None:
+async def test_who_waits_for_a_payload_has_it_without_a_pause_and_with_the_next_one_the_peer_must_wait(
+    line: Line,
+) -> None:
     receiving = asyncio.ensure_future(line.pipe.receive())
     await turn()
     line.input.received(b"a")
+    assert line.channel.reading
+    line.input.received(b"b")
     assert not line.channel.reading
     assert await receiving == b"a"
+    assert not line.channel.reading
+    assert await line.pipe.receive() == b"b"
     assert line.channel.reading
+
+
+async def test_a_large_payload_has_the_peer_wait_until_it_is_received(line: Line) -> None:
+    receiving = asyncio.ensure_future(line.pipe.receive())
+    await turn()
+    line.input.received(bytes(PIECE + 1))
+    assert not line.channel.reading
+    assert await receiving == bytes(PIECE)
+    assert not line.channel.reading
+    assert await line.pipe.receive() == bytes(1)
+    assert line.channel.reading
+
+
+async def test_receiving_waits_until_the_peer_leaves(line: Line) -> None:
     receiving = asyncio.ensure_future(line.pipe.receive())
     await turn()
     line.input.left()

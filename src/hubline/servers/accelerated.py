@@ -298,8 +298,13 @@ class HubWebSocketProtocol(asyncio.Protocol):
 
 
 def _ends(transport: asyncio.Transport) -> tuple[Any, Any, str]:
-    """Our address, the peer's, and the scheme. Our HTTP protocol, from which the socket comes, has asked for them."""
-    before = transport.get_protocol()
-    if isinstance(before, HttpProtocol):
-        return before.server, before.client, "wss" if before.scheme == "https" else "ws"
-    return get_local_addr(transport), get_remote_addr(transport), "wss" if is_ssl(transport) else "ws"
+    """Our address, the peer's, and the scheme.
+
+    The transport of a TCP socket knows both addresses. uvicorn asks the socket itself, which are five system calls with
+    uvloop; what else there is, Unix sockets, is left to it.
+    """
+    scheme = "wss" if is_ssl(transport) else "ws"
+    ours, theirs = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+    if type(ours) is tuple and type(theirs) is tuple:
+        return ours[:2], theirs[:2], scheme
+    return get_local_addr(transport), get_remote_addr(transport), scheme

@@ -228,10 +228,13 @@ class Channel(asyncio.BufferedProtocol):
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._end(1002, "reserved bits must be 0")
         elif kind is _TEXT or kind is _BINARY or kind is _CONTINUATION:
-            if frame.fin and not self._within and kind is not _CONTINUATION:
-                self._deliver(payload, kind is _TEXT)
-            else:
+            if not frame.fin or self._within or kind is _CONTINUATION:
                 self.on_fragment(kind, bool(frame.fin), payload)
+            elif self._state is _OPEN:
+                if kind is _TEXT and not payload.isascii() and not is_utf8(payload):
+                    self._end(1007, "")
+                elif payload:
+                    self._received(payload)
         else:
             self._on_control(kind, payload)
 
@@ -250,14 +253,6 @@ class Channel(asyncio.BufferedProtocol):
 
     def _refuse(self, code: int, picows_says: str) -> None:
         self._end(code, next((ours for theirs, ours in _REASONS if theirs in picows_says), picows_says[:123]))
-
-    def _deliver(self, payload: bytes, text: bool) -> None:
-        if self._state is not _OPEN:
-            return
-        if text and not payload.isascii() and not is_utf8(payload):
-            self._end(1007, "")
-        elif payload:
-            self._received(payload)
 
     def on_fragment(self, kind: WSMsgType, last: bool, payload: bytes) -> None:
         """A part of a message, which may end within a character: it is the whole message that must be text."""

@@ -138,8 +138,10 @@ class Parser(WSListener):
     def get_buffer(self) -> memoryview:
         """Where the next bytes are to be put."""
         buffer: memoryview = self._protocol.get_buffer(-1)
-        self.view = view = buffer[:READ_SIZE]
-        return view
+        if len(buffer) > READ_SIZE:
+            buffer = buffer[:READ_SIZE]
+        self.view = buffer
+        return buffer
 
     def buffer_updated(self, size: int, owner: Owner) -> None:
         """`size` bytes of `owner` have been put there."""

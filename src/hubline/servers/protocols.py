@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -89,8 +91,17 @@ class HttpProtocol(HttpToolsProtocol):
     body_grace = 5.0
     """Seconds over which the rate is taken."""
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Nothing of uvicorn's is made before something has come that is no upgrade, which need not be parsed twice."""
+        self.config, self.server_state, self.app_state = config, server_state, app_state
+        self.loop = _loop or asyncio.get_event_loop()
+        self._is_http = False
         self._progress = 0
         self._unfinished = 0
         """Bytes since something was complete: a head, a piece of a body, a request."""
@@ -101,18 +112,31 @@ class HttpProtocol(HttpToolsProtocol):
         self._departure: Departure | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self.transport = transport
+        self.server_state.connections.add(self)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
         if self._departure is not None:
             self._departure.happen()
-        super().connection_lost(exc)
+        if self._is_http:
+            super().connection_lost(exc)
+        else:
+            self.server_state.connections.discard(self)
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        if self._is_http:
+            super().shutdown()
+        else:
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        if self.scope is None and b"websocket" in data and self._hand_over(data):
-            return
+        if not self._is_http:
+            if b"websocket" in data and self._hand_over(data):
+                return
+            self._begin_http()
         progress = self._progress
         self._received += len(data)
         super().data_received(data)
@@ -130,15 +154,19 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._forget_deadline()
 
+    def _begin_http(self) -> None:
+        transport, self._is_http = self.transport, True
+        super().__init__(self.config, self.server_state, self.app_state, self.loop)
+        super().connection_made(transport)
+
     def _hand_over(self, data: bytes) -> bool:
-        """Whether the WebSocket protocol has taken what came first: a whole upgrade, which need not be parsed twice."""
-        take_over = getattr(self.ws_protocol_class, "take_over", None)
-        taken = take_over is not None and bool(take_over(self, data))
-        if taken:
-            self._forget_deadline()
-            self.connections.discard(self)
-            self.parser = None  # type: ignore[assignment]  # as at the end of a connection: it refers to us
-        return taken
+        """Whether the WebSocket protocol has taken what came first: a whole upgrade."""
+        take_over = getattr(self.config.ws_protocol_class, "take_over", None)
+        if take_over is None or not take_over(self, data):
+            return False
+        self._forget_deadline()
+        self.server_state.connections.discard(self)
+        return True
 
     def on_message_begin(self) -> None:
         self._in_head = True

@@ -31,6 +31,8 @@ _SINGLE = (
     b"sec-websocket-protocol",
 )
 _ACCEPTED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+_ACCEPTED_ENDS = _ACCEPTED.count(b"\n")
+"""Lines that it ends."""
 _NAMES = {
     name: name
     for name in (
@@ -111,7 +113,7 @@ class Upgrade:
         accept = base64.b64encode(hashlib.sha1(self.key + _GUID, usedforsecurity=False).digest())
         lines = [_ACCEPTED + accept, *[name + b": " + value for name, value in headers], b"", b""]
         answer = b"\r\n".join(lines)
-        if answer.count(b"\n") + answer.count(b"\r") != 2 * (_ACCEPTED.count(b"\n") + len(lines) - 1):
+        if answer.count(b"\n") + answer.count(b"\r") != 2 * (_ACCEPTED_ENDS + len(lines) - 1):
             raise ValueError("a header of the answer to a WebSocket has a line break in it")
         return answer
 

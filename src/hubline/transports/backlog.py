@@ -32,7 +32,7 @@ class Backlog:
     """
 
     __slots__ = (
-        *("_buffered", "_dropped", "_newest", "_peak", "_queue", "_room", "_written"),
+        *("_buffered", "_newest", "_peak", "_queue", "_room", "_written", "dropped_messages"),
         *("finished", "in_flight", "size", "taken", "wake"),
     )
 
@@ -51,7 +51,9 @@ class Backlog:
         """The newest packet of each key that is queued, where newer ones replace older ones."""
         self._buffered: Callable[[], int] | None = None
         self._room: asyncio.Event | None = None
-        self._peak = self._dropped = self._written = 0
+        self.dropped_messages = 0
+        """By the policy, or because nobody will take them any more."""
+        self._peak = self._written = 0
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -64,6 +66,11 @@ class Backlog:
     def queued_bytes(self) -> int:
         """Bytes that have not reached the kernel, as far as it is known."""
         return self.size if self._buffered is None else self.size - self.in_flight + self._buffered()
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that `queued_bytes` has been, as far as it is known."""
+        return max(self._peak, self.queued_bytes)
 
     @property
     def written(self) -> int:
@@ -142,7 +149,7 @@ class Backlog:
     def close(self) -> None:
         """Take no more packets and forget those that wait."""
         self._note_peak()
-        self._dropped += len(self._queue)
+        self.dropped_messages += len(self._queue)
         self._queue.clear()
         self._newest.clear()
         self.size = self.in_flight
@@ -158,7 +165,7 @@ class Backlog:
             queued_bytes=queued,
             queued_messages=len(self._queue),
             peak_bytes=max(self._peak, queued),
-            dropped_messages=self._dropped,
+            dropped_messages=self.dropped_messages,
             written_bytes=self._written,
             written_messages=self.taken,
         )

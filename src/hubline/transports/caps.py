@@ -34,6 +34,7 @@ class Caps:
 
     def __init__(self, options: TransportOptions) -> None:
         self._options = options
+        self._uncapped = options.connections_per_user is None and options.connections_per_address is None
         self._users: Counter[str] = Counter()
         self._networks: Counter[str] = Counter()
         self._waiting: Counter[str] = Counter()
@@ -44,7 +45,8 @@ class Caps:
 
     def wait(self, scope: ConnectionScope) -> Place:
         """A place for a connection that is negotiated and not opened yet. Raises `TooMany`."""
-        self._with_room(scope)
+        if not self._uncapped:
+            self._with_room(scope)
         limit = self._options.waiting_per_address
         if limit is None:
             return []
@@ -54,6 +56,8 @@ class Caps:
 
     def open(self, scope: ConnectionScope) -> Place:
         """A place for a connection that is open. Raises `TooMany`."""
+        if self._uncapped:
+            return []
         return _taken(self._with_room(scope))
 
     def leave(self, place: Place) -> None:

@@ -112,16 +112,17 @@ class HubEndpoint:
             await receive()  # `websocket.connect`
         try:
             connection_scope = await self._admit(scope)
-            match scope["type"], scope.get("method"):  # no word for it beside the verbs: a verb may be any word
-                case "websocket", _:
-                    await self._websocket(connection_scope, receive, send)
-                case _, "GET" if connection_scope.wants_events:
+            if websocket:
+                await self._websocket(connection_scope, receive, send)
+                return
+            match scope["method"]:
+                case "GET" if connection_scope.wants_events:
                     await self._server_sent_events(connection_scope, receive, send)
-                case _, "GET":
+                case "GET":
                     await self._long_polling(connection_scope, scope, receive, send)
-                case _, "POST":
+                case "POST":
                     await self._post(connection_scope, scope, receive, send)
-                case _, "DELETE":
+                case "DELETE":
                     await self._delete(connection_scope, scope, receive, send)
                 case _:
                     raise Refused(plain(405))
@@ -189,8 +190,8 @@ class HubEndpoint:
         return json(200, response.format())
 
     async def _websocket(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
-        if query_value(scope, "id"):
-            pipe = self._find(scope)
+        if token := query_value(scope, "id"):
+            pipe = self._with_token(token)
             self._carry(pipe, Transport.WEB_SOCKETS, scope)
         else:
             self._require_enabled(Transport.WEB_SOCKETS)
@@ -251,6 +252,9 @@ class HubEndpoint:
         token = query_value(scope, "id")
         if not token:
             raise Refused(plain(400, "Connection ID required"))
+        return self._with_token(token)
+
+    def _with_token(self, token: str) -> Pipe:
         pipe = self._registry.find(self, token)
         if pipe is None:
             raise Refused(plain(404, "No Connection with that ID"))
@@ -296,5 +300,11 @@ class HubEndpoint:
 
 def query_value(scope: ConnectionScope, name: str) -> str | None:
     """A query parameter, its name in any case; of several values all, joined with a comma, as ASP.NET Core has it."""
-    values = [value for key, value in query_pairs(scope.raw.get("query_string", b"")) if key.lower() == name]
+    query = scope.raw.get("query_string")
+    if not query:
+        return None
+    if b"&" not in query and b"%" not in query and b"+" not in query:  # `id` alone, on each POST and poll
+        key, _, only = query.decode("latin-1").partition("=")
+        return only if key.lower() == name else None
+    values = [value for key, value in query_pairs(query) if key.lower() == name]
     return ",".join(values) if values else None

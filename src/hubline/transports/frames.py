@@ -106,7 +106,7 @@ class FrameInput:
                 self._channel.resume_reading()
 
     async def _wait(self) -> None:
-        self._waiting = asyncio.get_running_loop().create_future()
+        self._waiting = self._flusher.loop.create_future()
         try:
             await self._waiting
         finally:
@@ -117,6 +117,11 @@ class FrameInput:
 
     def _keep(self, payload: bytes) -> None:
         if self._error is not None:
+            return
+        waiting = self._waiting
+        if self._consumer is None and waiting is not None and not waiting.done() and len(payload) <= PIECE:
+            self._backlog.append(payload)  # `get()` takes it in this turn: no need to pause
+            waiting.set_result(None)
             return
         self._backlog += [payload[start : start + PIECE] for start in range(0, len(payload), PIECE)]
         self._channel.pause_reading()

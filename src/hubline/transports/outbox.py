@@ -102,11 +102,11 @@ class Outbox(Backlog):
         if key is not None and key in self._newest:
             self._replace(key, packet)
             return self.size <= self._high
-        total, dropped = self.size + size, self._dropped
+        total, dropped = self.size + size, self.dropped_messages
         if (total > self._half or len(self._queue) >= self._half_messages) and self._written >= self._noted:
             self._since, self._noted = self._burst(), self._written + total  # all that was noted before has left
         if not self._has_room(size) and not self._make_room(size):
-            self._dropped += 1
+            self.dropped_messages += 1
             if self._policy != "drop_oldest":
                 self._overflow(self.queued_bytes)
             return False
@@ -116,7 +116,7 @@ class Outbox(Backlog):
             self.wake()
         self._queue.append(packet)
         self.size += size
-        return self.size <= self._high and self._dropped == dropped
+        return self.size <= self._high and self.dropped_messages == dropped
 
     def _behind(self) -> bool:
         return self._written < self._noted and self._since != self._burst()
@@ -170,7 +170,7 @@ class Outbox(Backlog):
             number += 1
         del queue[:number]
         self.size -= dropped
-        self._dropped += number
+        self.dropped_messages += number
         self._spared -= dropped
         self._spared_messages -= number
         return True
@@ -179,7 +179,7 @@ class Outbox(Backlog):
         """Keep the place in the queue of what is replaced: a key that changes all the time must not starve."""
         self.size += len(packet) - len(self._newest[key])
         self._newest[key] = packet
-        self._dropped += 1
+        self.dropped_messages += 1
 
     def finish(self) -> None:
         self._careless = -1

@@ -161,9 +161,8 @@ class ConnectionRegistry:
         if pipe.carried_by is None:
             self._waiting -= 1
         pipe.abort()
-        outbox = pipe.outbox.statistics()
-        self._peak = max(self._peak, outbox.peak_bytes)
-        self._dropped += outbox.dropped_messages
+        self._peak = max(self._peak, pipe.outbox.peak_bytes)
+        self._dropped += pipe.outbox.dropped_messages
         pipe.release()
         if not self._pipes and self._empty is not None:
             self._empty.set()
@@ -231,7 +230,7 @@ class ConnectionRegistry:
     def _admit(self) -> None:
         if self.draining:
             raise NoRoom("the server is draining")
-        if len(self) >= self._options.maximum_connections:
+        if len(self._pipes) - self._waiting >= self._options.maximum_connections:
             raise NoRoom(f"the limit of {len(self):,} open connections is reached")
 
     def _add(self, endpoint: object, options: TransportOptions, place: Place, *, version: int) -> Pipe:

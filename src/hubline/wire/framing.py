@@ -30,7 +30,8 @@ def varint(number: int) -> bytes:
     return bytes(groups)
 
 
-_SHORT_LENGTHS = tuple(varint(number) for number in range(256))
+SHORT_LENGTHS = tuple(varint(number) for number in range(256))
+"""Those of most messages, by their size in bytes."""
 
 
 def frame_with_length(payload: bytes) -> bytes:
@@ -41,7 +42,7 @@ def frame_with_length(payload: bytes) -> bytes:
     """
     length = len(payload)
     if length < 256:
-        return _SHORT_LENGTHS[length] + payload
+        return SHORT_LENGTHS[length] + payload
     if length > LARGEST_MESSAGE:
         raise OverflowError("Messages over 2GB in size are not supported.")
     return varint(length) + payload

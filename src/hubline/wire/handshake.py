@@ -97,8 +97,10 @@ def choose_codec(
         HandshakeError: it cannot be had; `reason` is the text for the peer.
     """
     asked = request.protocol.lower()
-    codec = next((codec for codec in codecs if codec.name.lower() == asked), None)
-    if codec is None:
+    for codec in codecs:
+        if codec.name.lower() == asked:
+            break
+    else:
         raise HandshakeError(f"The protocol '{request.protocol}' is not supported.")
     if request.version > NEWEST_VERSION:
         raise HandshakeError(

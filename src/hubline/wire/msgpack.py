@@ -12,7 +12,7 @@ from msgspec import UNSET, DecodeError, Raw
 from msgspec.msgpack import Decoder, Encoder
 
 from hubline.wire.codec import Splitter, TransferFormat
-from hubline.wire.framing import VarintSplitter, frame_with_length
+from hubline.wire.framing import SHORT_LENGTHS, VarintSplitter, frame_with_length
 from hubline.wire.messages import (
     Ack,
     CancelInvocation,
@@ -44,6 +44,7 @@ class MessagePackCodec:
     def __init__(self, *, field_names: FieldNames = "by_codec") -> None:
         rename = pascal_case if field_names == "by_codec" else as_written
         self._named = OutgoingNames(rename, pydantic_mode="python", special={datetime: _with_zone, Raw: _checked})
+        self._plain = self._named.plain
         self._encode = Encoder(enc_hook=self._named.unknown).encode
         self._decode = Decoder(Form).decode
 
@@ -51,7 +52,14 @@ class MessagePackCodec:
         return VarintSplitter(limit)
 
     def encode(self, message: Message) -> bytes:
-        return frame_with_length(self._encode(self._form(message)))
+        if type(message) is Completion and message.error is UNSET and message.result is not UNSET:
+            result = message.result if type(message.result) in self._plain else self._named(message.result)
+            payload = self._encode((3, message.headers or {}, message.invocation_id, RESULT, result))
+            if len(payload) < 256:  # the usual answer to a call, without a detour
+                return SHORT_LENGTHS[len(payload)] + payload
+        else:
+            payload = self._encode(self._form(message))
+        return frame_with_length(payload)
 
     def item_encoder(self, invocation_id: str) -> Callable[[Any], bytes]:
         encode, named, plain = self._encode, self._named, self._named.plain
@@ -73,7 +81,10 @@ class MessagePackCodec:
         """The items of the array; integers become as short as they can."""
         match message:
             case Completion():
-                return self._completion(message)
+                headers, invocation_id = message.headers or {}, message.invocation_id
+                if message.error is not UNSET:
+                    return 3, headers, invocation_id, ERROR, message.error
+                return 3, headers, invocation_id, NOTHING
             case StreamItem():
                 return 2, message.headers or {}, message.invocation_id, self._named(message.item)
             case Invocation() | StreamInvocation():
@@ -93,14 +104,6 @@ class MessagePackCodec:
                 return 9, message.sequence_id
             case _:
                 assert_never(message)
-
-    def _completion(self, message: Completion) -> tuple[Any, ...]:
-        headers, invocation_id, result = message.headers or {}, message.invocation_id, message.result
-        if message.error is not UNSET:
-            return 3, headers, invocation_id, ERROR, message.error
-        if result is UNSET:
-            return 3, headers, invocation_id, NOTHING
-        return 3, headers, invocation_id, RESULT, result if type(result) in self._named.plain else self._named(result)
 
 
 def _decoder(kind: Any) -> Callable[[Raw], Any]:

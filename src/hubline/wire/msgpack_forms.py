@@ -37,7 +37,7 @@ class _Invocation(Struct, array_like=True, tag_field="type", tag=1, gc=False):
 
     def message(self) -> Invocation:
         return Invocation(
-            headers=_checked(self.headers),
+            headers=_checked(self.headers) if self.headers else UNSET,
             invocation_id=self.invocation_id or "",
             target=self.target or _refuse("Null or empty target for Invocation message."),
             arguments=self.arguments,
@@ -54,7 +54,7 @@ class _StreamInvocation(Struct, array_like=True, tag_field="type", tag=4, gc=Fal
 
     def message(self) -> StreamInvocation:
         return StreamInvocation(
-            headers=_checked(self.headers),
+            headers=_checked(self.headers) if self.headers else UNSET,
             invocation_id=self.invocation_id or _refuse("Null or empty invocation ID for StreamInvocation message."),
             target=self.target or _refuse("Null or empty target for StreamInvocation message."),
             arguments=self.arguments,
@@ -69,7 +69,7 @@ class _StreamItem(Struct, array_like=True, tag_field="type", tag=2, gc=False):
 
     def message(self) -> StreamItem:
         return StreamItem(
-            headers=_checked(self.headers),
+            headers=_checked(self.headers) if self.headers else UNSET,
             invocation_id=self.invocation_id or _refuse("Null or empty invocation ID for StreamItem message."),
             item=self.item,
         )
@@ -91,7 +91,7 @@ class _Completion(Struct, array_like=True, tag_field="type", tag=3, gc=False):
         elif self.kind != NOTHING:
             _refuse("Invalid invocation result kind.")
         return Completion(
-            headers=_checked(self.headers),
+            headers=_checked(self.headers) if self.headers else UNSET,
             invocation_id=self.invocation_id or _refuse("Null or empty invocation ID for Completion message."),
             error=error,
             result=result,
@@ -104,7 +104,7 @@ class _CancelInvocation(Struct, array_like=True, tag_field="type", tag=5, gc=Fal
 
     def message(self) -> CancelInvocation:
         return CancelInvocation(
-            headers=_checked(self.headers),
+            headers=_checked(self.headers) if self.headers else UNSET,
             invocation_id=self.invocation_id or _refuse("Null or empty invocation ID for CancelInvocation message."),
         )
 
@@ -146,9 +146,7 @@ def _refuse(text: str) -> NoReturn:
     raise RemoteProtocolError(text)
 
 
-def _checked(headers: Headers) -> Headers | UnsetType:
-    if not headers:
-        return UNSET
+def _checked(headers: Headers) -> Headers:
     if "" in headers:
         _refuse("Null or empty key in header.")
     if "" in headers.values():
