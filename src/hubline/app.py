@@ -1,6 +1,7 @@
 """`HubApp`: the only place that knows everything. Joins transports and hubs, and is the ASGI application."""
 
 import asyncio
+import functools
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ from hubline.routes import (
     same_path,
 )
 from hubline.server.clients import ClientT, HubClients
+from hubline.server.connection import serve
 from hubline.server.description import HubDescription, describe
 from hubline.server.filters import HubFilter
 from hubline.server.hub import Hub, HubContext
@@ -280,7 +282,8 @@ class HubApp:
             route = route if isinstance(route, HubRoute) else HubRoute(route)
             runtime = self._runtime(route)
             may_change = (route.options or self._options).allow_user_id_change_on_refresh
-            endpoint = self._endpoint(runtime.serve, route.transport, runtime.authorize, user_may_change=may_change)
+            serve_hub = functools.partial(serve, runtime)
+            endpoint = self._endpoint(serve_hub, route.transport, runtime.authorize, user_may_change=may_change)
             self._descriptions.append(describe(path, runtime))
         self._table.add(path, endpoint)
 

@@ -14,8 +14,10 @@ from hubline._tasks import TaskOwner
 from hubline.auth.policies import Policies, Policy
 from hubline.connection import ConnectionScope, Feed, Heartbeat, Identity, Transport
 from hubline.errors import ConnectionClosed
+from hubline.server.connection import serve
 from hubline.server.filters import HubFilter
 from hubline.server.hub import Hub
+from hubline.server.observer import Observer
 from hubline.server.options import HubOptions
 from hubline.server.runtime import HubRuntime
 from hubline.testing import ManualClock, settle
@@ -200,6 +202,7 @@ class Bench:
         create: Callable[[], Hub[Any]] | None = None,
         filters: Sequence[HubFilter] = (),
         policies: Mapping[str, Policy] | None = None,
+        observer: Observer | None = None,
         **options: Any,
     ) -> None:
         self.clock = ManualClock()
@@ -216,6 +219,7 @@ class Bench:
             policies=Policies(policies),
             clock=self.clock,
             tasks=self.tasks,
+            observer=observer,
         )
 
     def open(
@@ -226,7 +230,7 @@ class Bench:
             {"path": "/hub", "query_string": query.encode(), "headers": []}, Identity(user) if user else None
         )
         transport = FakeTransport(f"c{next(self._numbers)}", scope, inherent_keep_alive=inherent_keep_alive)
-        task = self._connections.start(self.runtime.serve(transport), name=transport.id)
+        task = self._connections.start(serve(self.runtime, transport), name=transport.id)
         line = Line(transport, CODECS[codec], task)
         self.lines.append(line)
         return line
@@ -264,7 +268,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench(hub: type[Hub[Any]], **settings: Any) -> AsyncIterator[Bench]:
-    """A runtime for one test. `settings`: `create`, `filters`, `policies`, and those of `HubOptions`."""
+    """A runtime for one test. `settings`: `create`, `filters`, `policies`, `observer`, and those of `HubOptions`."""
     made = Bench(hub, **settings)
     try:
         yield made

@@ -7,8 +7,8 @@ handshake → answer → registered → `on_connected` → messages → `Close` 
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from msgspec import UNSET
 
@@ -19,6 +19,7 @@ from hubline.server.context import HubCallerContext
 from hubline.server.dispatcher import Dispatcher
 from hubline.server.endings import drop
 from hubline.server.errors import CONNECTION_FAILED, error_text
+from hubline.server.runtime import HubRuntime
 from hubline.server.turns import let_others
 from hubline.wire.codec import Codec
 from hubline.wire.connection import Event, Failed, HandshakeAccepted, HandshakeRefused, PingDue, Side, WireConnection
@@ -32,9 +33,6 @@ from hubline.wire.messages import (
     StreamItem,
 )
 
-if TYPE_CHECKING:
-    from hubline.server.runtime import HubRuntime
-
 logger = logging.getLogger("hubline.connection")
 
 
@@ -46,7 +44,7 @@ class HubConnectionContext:
         *("_now", "_patience", "_paused", "_runtime", "_transport", "_unhandled", "_wire"),
     )
 
-    def __init__(self, runtime: "HubRuntime", transport: TransportConnection) -> None:
+    def __init__(self, runtime: HubRuntime, transport: TransportConnection) -> None:
         options = runtime.options
         self.id = transport.id
         self.codec: Codec
@@ -154,10 +152,10 @@ class HubConnectionContext:
         self.write(refused.response)
 
     async def _connected(self) -> bool:
-        if not self._runtime.hears_connections:
+        if self._runtime.on_connected is None:
             return True
         try:
-            await self._runtime.on_connected(self)
+            await self._runtime.connect(self)
         except FAILURES as error:
             expected = isinstance(error, HubError)
             logger.log(
@@ -345,3 +343,8 @@ class HubConnectionContext:
         self._abort_signal()
         self._dispatcher.stop()
         await self._runtime.finish(self, self._dispatcher.uploads, self._cause)
+
+
+def serve(runtime: HubRuntime, transport: TransportConnection) -> Coroutine[Any, Any, None]:
+    """Run a hub for one connection: what a transport is given to run."""
+    return HubConnectionContext(runtime, transport).run()
