@@ -68,7 +68,7 @@ THIRD_PARTY: dict[str, str] = {
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 2260,
-    "transports": 3220,
+    "transports": 3400,
     "server": 3200,
     "auth": 620,
     "streams": 260,
