@@ -68,8 +68,8 @@ THIRD_PARTY: dict[str, str] = {
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 2260,
-    "transports": 3220,
-    "server": 3400,
+    "transports": 3400,
+    "server": 3520,
     "auth": 620,
     "streams": 260,
     "backplanes": 600,

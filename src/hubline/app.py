@@ -207,8 +207,8 @@ class HubApp:
         for runtime in self._runtimes.values():
             for connection in list(runtime.lifetime.index.connections.values()):
                 connection.close(allow_reconnect=True)
-        for pipe in self._registry:
-            pipe.end_input()  # raw connections, and hub connections still in their handshake
+        for session in self._registry:
+            session.end_input()  # raw connections, and hub connections still in their handshake
         if self._drained is None:
             self._drained = self._tasks.start(self._registry.drain(self._drain_timeout))
         await asyncio.shield(self._drained)

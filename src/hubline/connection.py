@@ -1,4 +1,4 @@
-"""The meeting point of transports and hubs: the pipe both sides agree on, and what is known about who is at its end."""
+"""The meeting point of transports and hubs: the connection both agree on, and what is known of who is at its end."""
 
 import asyncio
 import copy

@@ -35,7 +35,7 @@ from hubline.servers.uvicorn import configure
 from hubline.transports.channel import offered
 from hubline.transports.frames import FrameInput, FrameWriter
 from hubline.transports.outbox import Outbox
-from hubline.transports.pipe import Pipe
+from hubline.transports.session import Session
 from tests.servers.paths import (
     BYE,
     BYE_ANSWERED,
@@ -664,7 +664,7 @@ async def test_a_connection_that_has_ended_is_freed_without_the_garbage_collecto
         Accelerated,
         FrameInput,
         FrameWriter,
-        Pipe,
+        Session,
         Outbox,
         HubConnectionContext,
         HubCallerContext,

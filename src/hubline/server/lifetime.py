@@ -80,7 +80,7 @@ class HubLifetime:
                 packet = message.packet_for(codec)
                 if len(packet) > self._large:
                     self._check_size(recipients, message)
-            if connection.write(packet):
+            if connection.broadcast(packet):
                 room = True
             elif asks:
                 unoffered = connection.unoffered

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from hubline.server.clients import ClientInterface, Sender
 from hubline.server.context import HubCallerContext
@@ -23,8 +23,18 @@ class HubConnection(Protocol):
     loop: asyncio.AbstractEventLoop
     variables: contextvars.Context
     """What middleware has set for the request. Whatever runs for the connection does so in a copy of its own."""
-    write: Callable[[bytes], bool]
-    """Queues an encoded message; False when the caller should `drain()`."""
+
+    @property
+    def write(self) -> Callable[[bytes], bool]:
+        """Queues an encoded message; False when the caller should `drain()`. May change meanwhile."""
+
+    @property
+    def broadcast(self) -> Callable[[bytes], bool]:
+        """The same for a message that many get."""
+
+    @property
+    def drain(self) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Waits until less is queued, or the connection ended. May change meanwhile."""
 
     @property
     def user_id(self) -> str | None: ...
@@ -35,9 +45,6 @@ class HubConnection(Protocol):
 
     def send(self, message: Message) -> bool:
         """Encode and queue; False when the caller should `drain()`. Raises what encoding raises, and `SendTooLarge`."""
-
-    async def drain(self) -> None:
-        """Wait until less is queued, or the connection ended."""
 
     def stir(self) -> None:
         """Have its heartbeat come at the next beat."""

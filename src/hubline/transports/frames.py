@@ -9,7 +9,7 @@ from hubline.connection import Feed
 from hubline.errors import FAILURES, ConnectionClosed
 from hubline.transports.channel import FrameChannel
 from hubline.transports.outbox import JOINED_WRITE, joined
-from hubline.transports.pipe import Pipe
+from hubline.transports.session import Session
 from hubline.transports.turns import PIECE, turns
 from hubline.wire.codec import TransferFormat
 
@@ -178,10 +178,10 @@ class FrameInput:
 class FrameWriter:
     """Empties an outbox into a frame channel, whenever the flusher comes by."""
 
-    __slots__ = ("_cancelled", "_flusher", "blocked", "joining", "outbox", "pipe", "write")
+    __slots__ = ("_cancelled", "_flusher", "blocked", "joining", "outbox", "session", "write")
 
-    def __init__(self, pipe: Pipe, channel: FrameChannel, flusher: "Flusher") -> None:
-        self.pipe, self.outbox = pipe, pipe.outbox
+    def __init__(self, session: Session, channel: FrameChannel, flusher: "Flusher") -> None:
+        self.session, self.outbox = session, session.outbox
         self.write: Callable[[bytes], None] = channel.write
         self.blocked = False
         """More is buffered than the kernel takes."""
@@ -252,7 +252,7 @@ class Flusher:
         for writer in dirty:
             if writer.blocked:
                 continue  # `resume_writing` comes back with it
-            outbox, transfer_format = writer.outbox, writer.pipe.transfer_format
+            outbox, transfer_format = writer.outbox, writer.session.transfer_format
             packets = outbox.take()
             if packets:
                 if packets != before or transfer_format is not before_format:

@@ -8,15 +8,17 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from starlette.types import Message, Receive, Send
+from starlette.types import Message, Receive
 
-from hubline._tasks import TaskOwner
+from hubline.connection import ConnectionScope, Transport
 from hubline.errors import ConnectionClosed
-from hubline.transports.channel import FrameChannel
-from hubline.transports.frames import Flusher, FrameInput, FrameWriter
+from hubline.transports.cancel_scope import CancelScope, ScopeCancelled
+from hubline.transports.carrier import Serve
+from hubline.transports.channel import offered
+from hubline.transports.frames import FrameInput, FrameWriter
 from hubline.transports.inbox import PulledInput
-from hubline.transports.interrupt import Interrupt, Interrupted
-from hubline.transports.pipe import Pipe, Serve
+from hubline.transports.kind import Kind, Request, Resources
+from hubline.transports.session import Session
 from hubline.transports.turns import PIECE, turns
 from hubline.transports.writer import Writer
 from hubline.wire.codec import TransferFormat
@@ -42,12 +44,12 @@ class WebSocketInput(PulledInput):
     Only a message larger than `PIECE` is cut up, and its pieces wait for their turn.
     """
 
-    __slots__ = ("_error", "_interrupt", "_left", "_receive", "_rest")
+    __slots__ = ("_error", "_left", "_reading", "_receive", "_rest")
 
     def __init__(self, receive: Receive, left: Callable[[], None]) -> None:
         self._left = left
         self._receive = receive
-        self._interrupt = Interrupt()
+        self._reading = CancelScope()
         self._error: ConnectionClosed | None = None
         self._rest = _NOTHING
 
@@ -60,8 +62,8 @@ class WebSocketInput(PulledInput):
                 piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
                 return bytes(piece)
             try:
-                message = await self._interrupt.guard(self._receive)
-            except Interrupted:
+                message = await self._reading.guard(self._receive)
+            except ScopeCancelled:
                 break
             if message["type"] == "websocket.disconnect":
                 self._error = ConnectionClosed()
@@ -70,51 +72,38 @@ class WebSocketInput(PulledInput):
                 if len(data) <= PIECE:
                     return data
                 self._rest = memoryview(data)
-        assert self._error is not None, "only close() interrupts"
+        assert self._error is not None, "only close() cancels it"
         raise self._error
 
     def close(self, error: ConnectionClosed) -> None:
         if self._error is None:
             self._error = error
-            self._interrupt.fire()
+            self._reading.cancel()
 
 
-class WebSocketTransport:
-    """Carries one connection over one WebSocket."""
+class WebSocketCarrier:
+    """Carries a session over one WebSocket: through a frame channel, where the server offers one."""
 
-    __slots__ = (
-        "_peer_is_here",
-        "_pipe",
-        "_send",
-        "_writer",
-    )
+    __slots__ = ("_peer_is_here", "_send", "_session", "_writer")
 
-    def __init__(
-        self,
-        pipe: Pipe,
-        receive: Receive,
-        send: Send,
-        *,
-        tasks: TaskOwner,
-        flusher: Flusher,
-        channel: FrameChannel | None,
-    ) -> None:
-        """Through `channel`, where the server offers one."""
-        self._pipe = pipe
-        self._send = send
+    def __init__(self, session: Session, request: Request, resources: Resources) -> None:
+        self._session = session
+        self._send = request.send
         self._peer_is_here = True
         self._writer: Writer | FrameWriter
+        channel = offered(request.asgi)
         if channel is None:
-            offer = (pipe.scope.raw.get("extensions") or {}).get(CLOSE_EXTENSION)
+            offer = (request.asgi.get("extensions") or {}).get(CLOSE_EXTENSION)
             if offer:
                 offer["answer_normally"]()
-            pipe.input = WebSocketInput(receive, self._peer_left)
-            self._writer = Writer(pipe.outbox, self._write, tasks=tasks, failed=self._failed)
+            session.input = WebSocketInput(request.receive, self._peer_left)
+            self._writer = Writer(session.outbox, self._write, tasks=resources.tasks, failed=self._failed)
         else:
-            pipe.input = reader = FrameInput(channel, flusher, self._peer_is_gone)
-            self._writer = writer = FrameWriter(pipe, channel, flusher)
+            flusher = resources.flusher()
+            session.input = reader = FrameInput(channel, flusher, self._peer_is_gone)
+            self._writer = writer = FrameWriter(session, channel, flusher)
             channel.take(reader, writer)
-        pipe.carrier = self
+        session.attach(self)
 
     @property
     def ready(self) -> bool:
@@ -123,52 +112,68 @@ class WebSocketTransport:
     def wake(self) -> None:
         self._writer.wake()
 
+    def finish(self, well: bool) -> None:
+        """Nothing to do: `run` has waited for it."""
+
     def abandon(self) -> None:
         self._writer.cancel()
+
+    async def make_way(self) -> None:
+        """Nothing to do: the endpoint refuses a second WebSocket."""
 
     async def run(self, serve: Serve) -> None:
         """Accept, run the application, write what is left, close. Returns when the WebSocket is of no more use."""
         try:
             await self._send({"type": "websocket.accept"})
-            well = await self._pipe.serve(serve)
-            self._pipe.outbox.finish()
+            well = await self._session.run(serve)
             await self._writer.join()
             if self._peer_is_here:
                 await self._close(NORMAL_CLOSURE if well else INTERNAL_ERROR)
         except OSError as error:
             self._failed(error)
         finally:
-            self._pipe.abort()
+            self._session.detach(self)
 
     async def _write(self, payload: bytes) -> None:
         message: Message = {"type": "websocket.send", "bytes": payload}
-        if self._pipe.transfer_format is TransferFormat.TEXT:
+        if self._session.transfer_format is TransferFormat.TEXT:
             with suppress(UnicodeDecodeError):  # a raw application that sends bytes without saying so
                 message = {"type": "websocket.send", "text": payload.decode()}
         await self._send(message)
 
     async def _close(self, code: int) -> None:
         """Send our close and give the server `close_timeout` to bring it through."""
-        closing = Interrupt()
-        self._pipe.set_deadline(self._pipe.options.close_timeout, closing.fire)
+        closing = CancelScope()
+        self._session.set_deadline(self._session.options.close_timeout, closing.cancel)
         try:
             await closing.guard(lambda: self._send({"type": "websocket.close", "code": code, "reason": ""}))
-        except Interrupted:
-            logger.info("connection %s: the peer did not take our close", self._pipe.id)
+        except ScopeCancelled:
+            logger.info("connection %s: the peer did not take our close", self._session.id)
         except Exception as error:  # it may have left meanwhile, and ASGI servers differ in what they raise then
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         """The server could not send: the peer is gone."""
         level = logging.DEBUG if isinstance(error, OSError) else logging.WARNING
-        logger.log(level, "connection %s: the server could not send: %r", self._pipe.id, error)
+        logger.log(level, "connection %s: the server could not send: %r", self._session.id, error)
         self._peer_left()
 
     def _peer_is_gone(self) -> None:
         """Nothing reaches the peer any more; what it sent is still read."""
         self._peer_is_here = False
-        self._pipe.leave()
+        self._session.peer_left()
 
     def _peer_left(self) -> None:
         self._peer_is_here = False
-        self._pipe.abort()
+        self._session.end()
+
+
+def _matches(scope: ConnectionScope) -> bool:
+    return bool(scope.raw["type"] == "websocket")
+
+
+async def _carry(session: Session, request: Request, serve: Serve, resources: Resources) -> None:
+    await WebSocketCarrier(session, request, resources).run(serve)
+
+
+KIND = Kind(Transport.WEB_SOCKETS, _matches, _carry, input_by_post=False, needs_negotiation=False)
