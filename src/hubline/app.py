@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import PlainTextResponse
 from starlette.routing import Router
@@ -15,15 +15,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hubline._clock import Clock, MonotonicClock
 from hubline._signals import StopSignals, server_drains
 from hubline._tasks import TaskOwner
-from hubline.auth.identity import application_user
+from hubline.auth.identity import Authenticate, application_user, asynchronous
 from hubline.auth.policies import Policies, Policy
-from hubline.connection import ConnectionScope, Identity, TransportConnection
+from hubline.connection import ConnectionScope, TransportConnection
 from hubline.errors import ConfigurationError
 from hubline.routes import (
     ConnectionRoute,
     HubRoute,
     Route,
     RoutingTable,
+    admit_all,
     class_and_factory,
     open_mount_points,
     path_below_mount,
@@ -47,6 +48,9 @@ from hubline.transports.registry import ConnectionRegistry
 from hubline.wire.json import JsonCodec
 from hubline.wire.msgpack import MessagePackCodec
 
+if TYPE_CHECKING:  # it needs the extra `otel`
+    from hubline.telemetry import Telemetry
+
 logger = logging.getLogger("hubline.app")
 
 _CODECS: dict[str, type[JsonCodec | MessagePackCodec]] = {"json": JsonCodec, "messagepack": MessagePackCodec}
@@ -57,8 +61,6 @@ CALL_GRACE = 2.0
 LAST_POLL = 1.0
 """Seconds for a client between two polls to come for its last words once the server is closed. By ASGI it cannot; some
 servers still let it. Ours."""
-
-Authenticate: TypeAlias = Callable[[ConnectionScope], Identity | Awaitable[Identity | None] | None]
 
 
 class HubApp:
@@ -75,7 +77,8 @@ class HubApp:
     `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are given to clients to leave at
     shutdown, which begins at SIGTERM or SIGINT, unless `drain_on_signals` is off and the server does not see to it.
     `readiness_path` answers 200, and 503 once draining has begun. An `async def` method that blocks the loop for longer
-    than `blocking_warning` seconds is named in the log.
+    than `blocking_warning` seconds is named in the log. `telemetry` is a `hubline.telemetry.Telemetry`, which makes
+    spans and metrics.
 
     Raises:
         ConfigurationError: with every mistake in all hubs and settings.
@@ -98,12 +101,13 @@ class HubApp:
         drain_on_signals: bool = True,
         readiness_path: str | None = "/readyz",
         blocking_warning: float | None = 0.1,
+        telemetry: "Telemetry | None" = None,
         clock: Clock | None = None,
     ) -> None:
-        self._clock = clock or MonotonicClock()
+        self._clock, self._telemetry = clock or MonotonicClock(), telemetry
         self._options, self._transport = options or HubOptions(), transport or TransportOptions()
         self._policies, self._filters = Policies(policies), tuple(filters)
-        self._authenticate, self._user_id = _asynchronous(authenticate or application_user), user_id
+        self._authenticate, self._user_id = asynchronous(authenticate or application_user), user_id
         self._drain_timeout, self._drain_on_signals = drain_timeout, drain_on_signals
         self._readiness_path = readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
@@ -117,6 +121,8 @@ class HubApp:
         self._mounted_in: Any = None
         self._origins, self._addresses = Origins(), Addresses()
         self._add_routes(routes, lambda: Origins(allowed_origins, allowed_headers), lambda: Addresses(trusted_proxies))
+        if telemetry is not None:
+            telemetry.watch(self.statistics)
         self._watched = user_code(self._runtimes.values())
         self._watchdog = BlockingWatchdog(blocking_warning, self._watched) if blocking_warning is not None else None
         self._app: ASGIApp = self._origins.cors(self._handle)
@@ -176,7 +182,7 @@ class HubApp:
             self._tasks.forget()
             self._registry.begin_anew()
             for runtime in self._runtimes.values():
-                runtime.lifetime.begin_anew()
+                runtime.begin_anew()
             self._drained = None
             if self._watchdog is not None:
                 self._watchdog.stop()
@@ -214,11 +220,8 @@ class HubApp:
         await asyncio.shield(self._drained)
 
     def statistics(self) -> dict[str, Any]:
-        """Counts of the moment: connections and what is queued for them, and the groups of each hub."""
-        hubs = {
-            f"{hub.__module__}.{hub.__qualname__}": runtime.lifetime.index.statistics()
-            for hub, runtime in self._runtimes.items()
-        }
+        """Counts of the moment: connections and what is queued for them; groups, calls and streams of each hub."""
+        hubs = {f"{hub.__module__}.{hub.__qualname__}": runtime.statistics() for hub, runtime in self._runtimes.items()}
         return {"transports": self._registry.statistics(), "hubs": hubs}
 
     def _handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -277,7 +280,7 @@ class HubApp:
 
     def _add_route(self, path: str, route: Route) -> None:
         if isinstance(route, ConnectionRoute):
-            endpoint = self._endpoint(route.serve, route.transport, _admit_all)
+            endpoint = self._endpoint(route.serve, route.transport, admit_all)
         else:
             route = route if isinstance(route, HubRoute) else HubRoute(route)
             runtime = self._runtime(route)
@@ -295,6 +298,8 @@ class HubApp:
         *,
         user_may_change: bool = True,
     ) -> HubEndpoint:
+        if self._telemetry is not None:
+            serve = self._telemetry.connections(serve, self._clock, lambda: self._registry.draining)
         return HubEndpoint(
             serve,
             registry=self._registry,
@@ -321,6 +326,7 @@ class HubApp:
                 policies=self._policies,
                 clock=self._clock,
                 tasks=self._tasks,
+                observer=self._telemetry,
             )
             return known
         ours, theirs = (
@@ -331,19 +337,3 @@ class HubApp:
             if one != other:
                 raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different {what}"])
         return known
-
-
-def _asynchronous(authenticate: Authenticate) -> Callable[[ConnectionScope], Awaitable[Identity | None]]:
-    """The same function as one that must be awaited."""
-    if inspect.iscoroutinefunction(authenticate):
-        return authenticate
-
-    async def call(scope: ConnectionScope) -> Identity | None:
-        identity = authenticate(scope)
-        return await identity if inspect.isawaitable(identity) else identity
-
-    return call
-
-
-async def _admit_all(scope: ConnectionScope) -> None:
-    return None

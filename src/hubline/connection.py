@@ -208,6 +208,10 @@ class TransportConnection(Protocol):
         """Whether the connection has ended: nothing more can be read or written."""
 
     @property
+    def timed_out(self) -> bool:
+        """Whether it ended because the client sent no request in time to carry it, as long polling asks for."""
+
+    @property
     def expired(self) -> bool:
         """Whether the identity expired where that ends connections (`close_on_token_expiry`): no more can be read."""
 

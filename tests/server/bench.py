@@ -38,7 +38,7 @@ class FakeTransport:
         self.transport = Transport.LONG_POLLING if inherent_keep_alive else Transport.WEB_SOCKETS
         self.transfer_formats = frozenset(TransferFormat)
         self.has_inherent_keep_alive = inherent_keep_alive
-        self.lost = self.expired = self.unoffered = False
+        self.lost = self.expired = self.timed_out = self.unoffered = False
         self.transfer_format: TransferFormat | None = None
         self.maximum_message: int | None = None
         self.written: deque[bytes] = deque()

@@ -135,11 +135,12 @@ class Dispatcher:
 
     def stop(self) -> None:
         """Nobody waits any longer: calls that have not begun never will."""
-        for work in self._waiting:
+        waiting, self._waiting = self._waiting, []
+        self._runtime.waiting -= len(waiting)
+        for work in waiting:
             if isinstance(work, Call):
+                self._forget(work)
                 self._observe(work.pipeline, Outcome.CANCELLED)
-        self._waiting.clear()
-        self._live = {call: None for call in self._live if call.task is not None}
 
     def when_all_began(self) -> asyncio.Future[None] | None:
         """A future that is done when no call waits for its turn; None when that is so already."""
@@ -173,6 +174,7 @@ class Dispatcher:
         self._live[call] = None
         if call.streams:
             self._streaming += 1
+            self._runtime.streams += 1
         if call.method.is_stream:
             self._calls[call.message.invocation_id] = call
         elif call.message.invocation_id:
@@ -193,11 +195,15 @@ class Dispatcher:
         if not self._waiting and (work.streams or self._running < self._parallel):
             self._begin(work)
             return None
-        self._waiting.append(work)
+        self._wait(work)
         if len(self._waiting) <= self._runtime.options.maximum_waiting_invocations:
             return None
         self._room = asyncio.get_running_loop().create_future()
         return self._room
+
+    def _wait(self, work: InTurn) -> None:
+        self._waiting.append(work)
+        self._runtime.waiting += 1
 
     def _begin(self, work: InTurn, *, at_once: bool = False) -> None:
         if not work.streams:
@@ -226,6 +232,7 @@ class Dispatcher:
         """A slot is free: the next call may begin with the streams behind it, and there is room for others to wait."""
         waiting = self._waiting
         while waiting and (waiting[0].streams or self._running < self._parallel):
+            self._runtime.waiting -= 1
             self._begin(waiting.pop(0))
         wake_up(self._room)
         if not waiting:
@@ -248,7 +255,7 @@ class Dispatcher:
         elif self._running < self._parallel:
             self._begin(InTurn(self._runtime, self._connection))
         else:
-            self._waiting.append(InTurn(self._runtime, self._connection))
+            self._wait(InTurn(self._runtime, self._connection))
 
     async def _tell(self, work: InTurn) -> None:
         tell = self._runtime.on_authentication_refreshed
@@ -272,13 +279,13 @@ class Dispatcher:
                 if call.known:
                     self._forget(call)
                 if call.refusal:
-                    room = self._tell_error(call, call.refusal)
+                    room = self._tell_error(call.message, call.refusal)
                 else:
                     room = not invocation_id or connection.send(Completion(invocation_id=invocation_id, result=result))
             except BaseException as error:  # also what an encoder raises about the result
                 text = broken_off(call, error, self._log)
                 self._forget(call)
-                room = self._tell_error(call, call.refusal or text)
+                room = self._tell_error(call.message, call.refusal or text)
             if not room:
                 await connection.drain()
         except Exception:
@@ -320,21 +327,19 @@ class Dispatcher:
                 self.uploads.close(stream_id)
         if call.streams:
             self._streaming -= 1
+            self._runtime.streams -= 1
 
-    def _tell_error(self, call: Call, text: str) -> bool:
+    def _tell_error(self, message: Invocation | StreamInvocation, text: str) -> bool:
         """Answer a call that came to nothing, or was cancelled and has no text. False: too much waits."""
-        invocation_id = call.message.invocation_id
-        if not invocation_id:
-            return True
-        return self._connection.send(Completion(invocation_id=invocation_id, error=text or UNSET))
+        completion = Completion(invocation_id=message.invocation_id, error=text or UNSET)
+        return not message.invocation_id or self._connection.send(completion)
 
     def _refuse(
         self, message: Invocation | StreamInvocation, pipeline: Pipeline | None, outcome: Outcome, text: str
     ) -> None:
         """Answer a call that never has a turn."""
         self._log.note("", text)
-        if message.invocation_id:
-            self._connection.send(Completion(invocation_id=message.invocation_id, error=text))
+        self._tell_error(message, text)
         self._observe(pipeline, outcome)
 
     def _observe(self, pipeline: Pipeline | None, outcome: Outcome) -> None:

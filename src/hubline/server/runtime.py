@@ -65,6 +65,7 @@ class HubRuntime:
         self.on_connected, self.on_disconnected = builder.on_connected(), builder.on_disconnected()
         """`None` where nothing of the user's hears of it."""
         self.on_authentication_refreshed = builder.on_authentication_refreshed()
+        self.begin_anew()
         self._pings = {codec.name: codec.encode(Ping()) for codec in self.codecs}
 
     def _inspect(self) -> HubMethods:
@@ -75,6 +76,15 @@ class HubRuntime:
         if self.interface.problems:
             raise ConfigurationError(self.interface.problems)
         return methods
+
+    def begin_anew(self) -> None:
+        """Forget every connection and what it does: their event loop does not run any more."""
+        self.lifetime.begin_anew()
+        self.waiting, self.streams = 0, 0
+
+    def statistics(self) -> dict[str, int]:
+        """Counts of the moment: connections, groups and users; calls that wait for their turn, and streams."""
+        return {**self.lifetime.index.statistics(), "waiting_calls": self.waiting, "streams": self.streams}
 
     def find(self, target: str) -> Pipeline | None:
         """How to run the method that a client means, whatever the case and the underscores in its name."""

@@ -93,7 +93,8 @@ class ConnectionRegistry:
         self._empty: asyncio.Event | None = None
 
     def __iter__(self) -> Iterator[Session]:
-        return iter([entry.session for entry in self._sessions.values()])
+        entries = list(self._sessions.values())  # at one stroke: the thread of a metrics reader may ask
+        return iter([entry.session for entry in entries])
 
     def __len__(self) -> int:
         """Connections that a transport carries, or that the application has not finished with."""

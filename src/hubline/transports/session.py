@@ -218,7 +218,7 @@ class Session(Timers):
         if not self._may_come_again:
             self.peer_left()
         elif state is not _ENDED:
-            self.set_deadline(self.options.disconnect_timeout, self.peer_left)
+            self.set_deadline(self.options.disconnect_timeout, self.time_out)
         self._check_over()
 
     def terminate(self) -> None:

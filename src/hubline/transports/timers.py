@@ -17,7 +17,10 @@ _MIB = 1_048_576
 class Timers(ABC):
     """A deadline, the time that a write takes, the expiry of the identity, and what the application asks for."""
 
-    __slots__ = ("_deadline", "_heartbeats", "_scope", "_write_seen", "clock", "id", "options", "outbox", "quiet_until")
+    __slots__ = (
+        *("_deadline", "_heartbeats", "_scope", "_write_seen"),
+        *("clock", "id", "options", "outbox", "quiet_until", "timed_out"),
+    )
 
     id: str
     clock: Clock
@@ -28,6 +31,8 @@ class Timers(ABC):
     def __init__(self) -> None:
         self.quiet_until = 0.0
         """No beat before this time concerns the connection, unless something is being written."""
+        self.timed_out = False
+        """Whether it ended because no request came in time to carry it."""
         self._heartbeats: list[Heartbeat] = []
         self._deadline: tuple[float, Callable[[], None]] | None = None
         self._write_seen = (0, 0, 0.0)
@@ -44,6 +49,15 @@ class Timers(ABC):
         at = self.clock.now() + seconds
         self._deadline = (at, action)
         self.quiet_until = min(self.quiet_until, at)
+
+    def time_out(self) -> None:
+        """No request has come to carry the session."""
+        self.timed_out = True
+        self.peer_left()
+
+    @abstractmethod
+    def peer_left(self) -> None:
+        """What the peer sent is still read, but nothing reaches it any more."""
 
     @property
     @abstractmethod
