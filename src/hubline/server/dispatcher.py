@@ -111,7 +111,9 @@ class Dispatcher:
                 call.streams = pipeline.streams
                 self._register(call)
         elif self._running < self._parallel:  # nobody looks for it: nothing can end it but itself
-            self._begin(call, at_once=alone)
+            self._running += 1
+            call.holder = self
+            self._launch(call, at_once=alone)
             return None
         else:
             self._register(call)
@@ -205,23 +207,20 @@ class Dispatcher:
         self._waiting.append(work)
         self._runtime.waiting += 1
 
-    def _begin(self, work: InTurn, *, at_once: bool = False) -> None:
+    def _begin(self, work: InTurn) -> None:
         if not work.streams:
             self._running += 1
             work.holder = self
-        if not isinstance(work, Call):
+        if isinstance(work, Call):
+            self._launch(work)
+            if self._ended:
+                work.cancel()
+        else:
             self._start(self._tell(work))
-            return
-        connection = self._connection
-        work.task = self._runtime.tasks.begin(
-            self._run(work),
-            connection.loop,
-            context=connection.variables,
-            name=work.pipeline.method.where,
-            at_once=at_once,
-        )
-        if self._ended:
-            work.cancel()
+
+    def _launch(self, call: Call, *, at_once: bool = False) -> None:
+        loop, context, name = self._connection.loop, self._connection.variables, call.pipeline.method.where
+        call.task = self._runtime.tasks.begin(self._run(call), loop, context=context, name=name, at_once=at_once)
 
     def release(self) -> None:
         self._running -= 1
@@ -271,14 +270,15 @@ class Dispatcher:
 
     async def _run(self, call: Call) -> None:
         """A call in its turn. Its task is cancelled with its stream, or when the app shuts down."""
-        connection, invocation_id = self._connection, call.message.invocation_id
-        call.started, call.context = True, connection.context  # who it is may have changed while the call waited
+        connection, runtime, invocation_id = self._connection, self._runtime, call.message.invocation_id
+        call.context = connection.context  # who it is may have changed while the call waited
+        known = call.started = call.known
         try:
             try:
                 result = await call.perform(call)
-                if call.known:
+                if known:
                     self._forget(call)
-                if call.refusal:
+                if (known or result is UNSET) and call.refusal:
                     room = self._tell_error(call.message, call.refusal)
                 else:
                     room = not invocation_id or connection.send(Completion(invocation_id=invocation_id, result=result))
@@ -291,15 +291,15 @@ class Dispatcher:
         except Exception:
             logger.exception("connection %s: %s could not be answered", connection.id, call.method.where)
         finally:
-            if call.known:
+            if known:
                 self._forget(call)
             if call.holder is not None:
                 call.holder = None
                 self._running -= 1
                 if self._waiting:
                     self._go_on()
-            self._runtime.tasks.ended(call.task)
-            if self._runtime.observer is not None:
+            runtime.tasks.ended(call.task)
+            if runtime.observer is not None:
                 cancelled = call.cancelled and call.outcome is Outcome.SUCCEEDED
                 self._observe(call.pipeline, Outcome.CANCELLED if cancelled else call.outcome)
 
