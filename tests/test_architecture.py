@@ -67,9 +67,9 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 2260,
-    "transports": 3400,
-    "server": 3560,
+    "wire": 2400,
+    "transports": 3560,
+    "server": 3660,
     "auth": 640,
     "streams": 260,
     "backplanes": 600,

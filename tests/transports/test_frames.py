@@ -37,6 +37,7 @@ class FakeChannel:
         self.writer: ChannelWriter
         self._buffered = 0
         self._full = False
+        self.closed_by_peer = False
 
     def take(self, reader: ChannelReader, writer: ChannelWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -82,11 +83,11 @@ class Line:
         self.lefts = 0
         self.input = FrameInput(self.channel, registry.flusher(), self._left)
         self.session.input = self.input
-        self.writer = FrameWriter(self.session, self.channel, registry.flusher())
+        self.writer = FrameWriter(self.session, self.outbox, self.channel, registry.flusher())
         self.channel.take(self.input, self.writer)
         self.session.attach(self)
 
-    def _left(self) -> None:
+    def _left(self, said_goodbye: bool) -> None:
         self.lefts += 1
 
     @property

@@ -8,7 +8,8 @@ import pytest
 from hubline.connection import ConnectionScope, Identity, Transport, TransportConnection
 from hubline.errors import ConnectionClosed, SendTimeout, SendTooLarge, SlowConsumerError
 from hubline.transports.options import TransportOptions
-from hubline.transports.session import TRANSITIONS, Event, Session, State
+from hubline.transports.session import Session
+from hubline.transports.states import TRANSITIONS, Event, State
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites

@@ -20,14 +20,26 @@ from hubline.server.errors import CONNECTION_FAILED, error_text
 from hubline.server.incoming import Incoming
 from hubline.server.runtime import HubRuntime
 from hubline.server.stages import ENDING, STAGES, UNHEARD, Stage, Step
-from hubline.wire.connection import Event, Failed, HandshakeAccepted, HandshakeRefused, PingDue, Side, WireConnection
+from hubline.wire.connection import (
+    AckDue,
+    Event,
+    Failed,
+    HandshakeAccepted,
+    HandshakeRefused,
+    PingDue,
+    Side,
+    WireConnection,
+)
 from hubline.wire.messages import (
+    Ack,
     CancelInvocation,
     Close,
     Completion,
+    Message,
     StreamInvocation,
     StreamItem,
 )
+from hubline.wire.replay import Replay
 
 logger = logging.getLogger("hubline.connection")
 
@@ -39,12 +51,12 @@ _POLITE = Close(allow_reconnect=True)
 class HubConnectionContext(Incoming):
     """A connection as the server side sees it. Its task is the one that runs `run()`."""
 
-    __slots__ = (*("id", "context", "stir", "variables", "_begin_until", "_cause", "_last_words", "_runtime"),)
+    __slots__ = (*("context", "stir", "variables", "_begin_until", "_cause", "_last_words", "_runtime"),)
 
     def __init__(self, runtime: HubRuntime, transport: TransportConnection) -> None:
         super().__init__(transport, runtime.clock)
         options = runtime.options
-        self.id, self.stir = transport.id, transport.stir
+        self.stir = transport.stir
         self.context = HubCallerContext(transport.id, transport.scope, self.abort)
         self._runtime = runtime
         self.variables = contextvars.copy_context()
@@ -59,6 +71,7 @@ class HubConnectionContext(Incoming):
             peer_timeout=options.client_timeout,
             transfer_formats=transport.transfer_formats,
             detailed_errors=options.detailed_errors,
+            replay=Replay(options.stateful_reconnect_buffer_size) if transport.stateful_reconnect else None,
         )
         self._dispatcher = Dispatcher(runtime, self)
         self._last_words = _POLITE
@@ -129,6 +142,7 @@ class HubConnectionContext(Incoming):
                         maximum = self._runtime.options.maximum_send_message_size
                         self._transport.use(codec.transfer_format, maximum_message=maximum)
                         self.write(response)
+                        self._count(self._runtime.options, self._reconnected)
                         self._turn(Step.AGREE)
                         return following
                     case [HandshakeRefused() as refused, *_]:
@@ -196,8 +210,10 @@ class HubConnectionContext(Incoming):
                 self.close(cause=None if event.error is UNSET else HubError(event.error))
             case Failed(error=error):
                 self._fail(error)
+            case Ack() if self._wire.replay is not None:
+                self._heard_ack(self._wire.replay)
             case _:
-                pass  # pings count by arriving; acks and sequences mean nothing without stateful reconnect
+                pass  # pings count by arriving, and the wire has done what a sequence asks for
         return None
 
     def _complete(self, message: Completion) -> None:
@@ -246,8 +262,15 @@ class HubConnectionContext(Incoming):
             self._resume()
         if lost:
             return None
+        if self._wire.replay is not None:
+            if self._transport.detached:
+                self._wire.excuse(now)
+            if self._paused is not None:
+                self._let_senders_go()  # an acknowledgement cannot be read before a call that waits for it goes on
         for event in self._wire.tick(now):
             match event:
+                case AckDue(sequence_id=number):
+                    self._say_if_heard(Ack(sequence_id=number))
                 case PingDue():
                     self._ping()
                 case HandshakeRefused():
@@ -257,6 +280,17 @@ class HubConnectionContext(Incoming):
                     self._fail(error)
         awaited = self._runtime.lifetime.results.expire(self.id, now)
         return None if awaited or self._paused is not None else self._wire.quiet_until(now)
+
+    def _say_if_heard(self, message: Message) -> None:
+        if self._stage not in UNHEARD:
+            self._say(message)
+
+    def _reconnected(self) -> None:
+        """Another socket carries the connection: the client ignores everything until it knows where we go on."""
+        maximum = self._runtime.options.maximum_send_message_size
+        self._transport.use(self.codec.transfer_format, maximum_message=maximum)
+        self._say_again(self._wire.reconnected(self._now()))
+        self.stir()
 
     def _ping(self) -> None:
         if self._stage not in UNHEARD:

@@ -22,8 +22,9 @@ from hubline.transports.refresh import answer_refresh, lifetime, refresh, reject
 from hubline.transports.registry import ConnectionRegistry
 from hubline.transports.request_body import take_body
 from hubline.transports.responses import Answer, answer, json, no_room, plain, refused
-from hubline.transports.session import Session, State
-from hubline.wire.negotiate import AvailableTransport, NegotiateResponse, choose_version
+from hubline.transports.session import Session
+from hubline.transports.states import State
+from hubline.wire.negotiate import AvailableTransport, NegotiateResponse, choose_version, wants_stateful_reconnect
 
 logger = logging.getLogger("hubline.transports")
 
@@ -174,9 +175,12 @@ class HubEndpoint:
         if isinstance(version, NegotiateResponse):
             return json(200, version.format())
         session = self._registry.negotiate(self, self._options, scope, version=version)
+        if self._options.stateful_reconnect:
+            session.asked_to_reconnect = wants_stateful_reconnect(query_value(scope, "usestatefulreconnect"))
         seconds = lifetime(scope.identity) if self._options.authentication_refresh else None
         response = NegotiateResponse(
             negotiate_version=version,
+            use_stateful_reconnect=session.asked_to_reconnect,
             connection_id=session.id,
             connection_token=session.token if version > 0 else UNSET,
             available_transports=self._available,
@@ -234,15 +238,19 @@ class HubEndpoint:
             raise Refused(plain(404, f"{transport.value} transport not supported by this end point type"))
 
     def _open(self, session: Session, kind: Kind, scope: ConnectionScope) -> bool:
-        """Let a request open the session, if it may: the first one wins. False for one that comes again."""
+        """Let a request open the session, if it may: the first one wins. False for one that comes again.
+
+        A second WebSocket takes over in a stateful reconnect, also when the last one still looks alive. Not any more
+        when the session is about to end and has no socket: 204, as the original has it.
+        """
         self._require_enabled(kind.transport)
         if session.state is State.NEGOTIATED:
             self._registry.admit(session, kind.transport, scope)
             return True
         if session.transport_used is not kind.transport:
             raise Refused(plain(400, "Cannot change transports mid-connection"))
-        if not kind.many_requests:
-            raise Refused(plain(409))
+        if not kind.many_requests and not session.reconnects:
+            raise Refused(plain(204 if session.stateful_reconnect and session.detached else 409))
         return False
 
     async def _come_again(self, session: Session, scope: ConnectionScope) -> None:

@@ -14,7 +14,8 @@ from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity
 from hubline.errors import FAILURES
 from hubline.transports.options import TransportOptions
 from hubline.transports.responses import Answer, json
-from hubline.transports.session import Session, State
+from hubline.transports.session import Session
+from hubline.transports.states import State
 
 logger = logging.getLogger("hubline.transports")
 

@@ -14,7 +14,8 @@ from hubline.errors import FAILURES, ConnectionClosed
 from hubline.transports.caps import Caps, NoRoom, Place
 from hubline.transports.frames import Flusher
 from hubline.transports.options import TransportOptions
-from hubline.transports.session import Session, State
+from hubline.transports.session import Session
+from hubline.transports.states import State
 
 logger = logging.getLogger("hubline.transports")
 

@@ -1,13 +1,12 @@
 """The life of one connection as transports see it, and what `hubline.connection.TransportConnection` asks for.
 
 A session outlives the requests that carry it, one after another: `attach` and `detach`. It owns the application's task,
-or runs it in the task of the request, where that saves the memory of one. All changes of state are in `TRANSITIONS`.
+or runs it in the task of the request, where that saves the memory of one. `states.py` has the table of its states.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from enum import Enum
 from typing import Any
 
 from hubline._bursts import bursts_of
@@ -19,65 +18,13 @@ from hubline.transports.carrier import NOBODY, Carrier, Input, Serve
 from hubline.transports.inbox import Inbox
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import HIGH_WATER, Outbox
+from hubline.transports.reconnect import ReconnectInput
+from hubline.transports.states import TRANSITIONS, Event, State
 from hubline.transports.timers import Timers
 from hubline.wire.codec import TransferFormat
 
 logger = logging.getLogger("hubline.transports")
 
-
-class State(Enum):
-    """Where a session is in its life; the original's `HttpConnectionStatus`, with its "inactive" told apart."""
-
-    NEGOTIATED = "negotiated, and no request has opened it yet"
-    ATTACHED = "a request carries it"
-    DETACHED = "no request carries it at the moment"
-    BROKEN_OFF = "the same, and the client itself ended the last poll: official clients do so when they give up"
-    TERMINATED = "the client has said that it is done; a poll that waits gets the last words"
-    ENDED = "no request reaches it any more; the application may still be finishing"
-
-
-class Event(Enum):
-    """What changes the state."""
-
-    ATTACH = "a request carries it from now on"
-    DETACH = "that request has ended, and another one may come"
-    BREAK_OFF = "the same, and the client itself ended it"
-    TERMINATE = "the client says that it is done"
-    END = "nothing reaches the peer any more"
-
-
-TRANSITIONS: dict[State, dict[Event, State]] = {
-    State.NEGOTIATED: {
-        Event.ATTACH: State.ATTACHED,
-        Event.DETACH: State.NEGOTIATED,
-        Event.BREAK_OFF: State.NEGOTIATED,
-        Event.TERMINATE: State.TERMINATED,
-        Event.END: State.ENDED,
-    },
-    State.ATTACHED: {
-        Event.ATTACH: State.ATTACHED,
-        Event.DETACH: State.DETACHED,
-        Event.BREAK_OFF: State.BROKEN_OFF,
-        Event.TERMINATE: State.TERMINATED,
-        Event.END: State.ENDED,
-    },
-    State.DETACHED: {
-        Event.ATTACH: State.ATTACHED,
-        Event.DETACH: State.DETACHED,
-        Event.BREAK_OFF: State.BROKEN_OFF,
-        Event.TERMINATE: State.TERMINATED,
-        Event.END: State.ENDED,
-    },
-    State.BROKEN_OFF: {
-        Event.ATTACH: State.ATTACHED,
-        Event.DETACH: State.BROKEN_OFF,
-        Event.BREAK_OFF: State.BROKEN_OFF,
-        Event.TERMINATE: State.TERMINATED,
-        Event.END: State.ENDED,
-    },
-    State.TERMINATED: dict.fromkeys(Event, State.TERMINATED) | {Event.END: State.ENDED},
-    State.ENDED: dict.fromkeys(Event, State.ENDED),
-}
 
 _ENDED = State.ENDED
 """Enum members cost 0.1 µs when taken from their class."""
@@ -91,9 +38,11 @@ class Session(Timers):
 
     __slots__ = (
         "_over",
+        "_reconnects",
         "_refresh_lock",
         "_refreshes",
         "_runs",
+        "asked_to_reconnect",
         "carrier",
         "drain",
         "expired",
@@ -126,16 +75,13 @@ class Session(Timers):
         self.transfer_format = TransferFormat.TEXT
         self.inbox = Inbox(options.application_buffer)
         self.input: Input = self.inbox
-        self.outbox = Outbox(
-            capacity=options.outbox_capacity,
-            messages=options.outbox_messages,
-            policy=options.outbox_policy,
-            wake=self._wake,
-            overflow=self._overflow,
-            burst=self._burst,
-        )
+        self.outbox = self.new_outbox()
         self.write: Callable[[bytes], bool] = self.outbox.put
         self.drain = self.outbox.drain
+        self.asked_to_reconnect = False
+        """Whether the client has asked for stateful reconnect when it negotiated, where the endpoint allows that."""
+        self._reconnects: tuple[float, Callable[[], None]] | None = None
+        """How long the session lives without a socket, and what is called when another one has come."""
         self.carrier: Carrier = NOBODY
         self._scope: ConnectionScope | None = None
         self._refreshes: list[Callable[[], None]] = []
@@ -169,6 +115,18 @@ class Session(Timers):
     def unoffered(self) -> bool:
         return self.outbox.size > HIGH_WATER and self.carrier.ready
 
+    @property
+    def stateful_reconnect(self) -> bool:
+        return self.asked_to_reconnect and self.transport_used is Transport.WEB_SOCKETS
+
+    @property
+    def detached(self) -> bool:
+        return self.carrier is NOBODY
+
+    def on_reconnected(self, callback: Callable[[], None], *, window: float) -> None:
+        if self.stateful_reconnect and self.state is not _ENDED:
+            self._reconnects = (window, callback)
+
     def use(self, transfer_format: TransferFormat, *, maximum_message: int | None = None) -> None:
         self.transfer_format = transfer_format
         if maximum_message is not None:
@@ -188,6 +146,7 @@ class Session(Timers):
         return self.input.consume(feed)
 
     def end_input(self) -> None:
+        self._reconnects = None
         self.input.close(ConnectionClosed())
 
     def abort(self, error: Exception | None = None) -> None:
@@ -209,6 +168,33 @@ class Session(Timers):
         self._turn(Event.ATTACH)
         self._deadline = None
 
+    @property
+    def reconnects(self) -> bool:
+        """Whether another socket may take the place of the last one, which may look alive still."""
+        return self._reconnects is not None
+
+    def new_outbox(self) -> Outbox:
+        return Outbox(
+            capacity=self.options.outbox_capacity,
+            messages=self.options.outbox_messages,
+            policy=self.options.outbox_policy,
+            wake=self._wake,
+            overflow=self._overflow,
+            burst=self._burst,
+        )
+
+    def reattach(self, carrier: Carrier, outbox: Outbox, source: Input) -> None:
+        """Another socket carries the session from now on: with an outbox of its own, and input from `source`.
+
+        What was queued for the last one is lost; the application says it again before anything else.
+        """
+        assert self._reconnects is not None, "who attaches has seen that it may"
+        self.outbox, self.write, self.drain = outbox, outbox.put, outbox.drain
+        self.attach(carrier)
+        self._reconnects[1]()
+        assert isinstance(self.input, ReconnectInput), "the first socket has seen to it"
+        self.input.replace(source)
+
     def detach(self, carrier: Carrier, *, broken_off: bool = False) -> None:
         """Its request has ended, and the session does too unless another one may come soon."""
         if self.carrier is not carrier:
@@ -217,6 +203,10 @@ class Session(Timers):
         state = self._turn(Event.BREAK_OFF if broken_off else Event.DETACH)
         if not self._may_come_again:
             self.peer_left()
+        elif self._reconnects is not None:
+            self.outbox.close()  # nobody waits for room in it, nor for the end of a write
+            self.outbox.sent()
+            self.set_deadline(self._reconnects[0], self.peer_left)
         elif state is not _ENDED:
             self.set_deadline(self.options.disconnect_timeout, self.time_out)
         self._check_over()
@@ -241,10 +231,12 @@ class Session(Timers):
         if self.state is _ENDED:
             return
         self._turn(Event.END)
-        self._deadline = None
+        self._deadline = self._reconnects = None
         self.stir()
         if unread:
             self.inbox.finish(ConnectionClosed())
+            if isinstance(self.input, ReconnectInput):
+                self.input.finish(ConnectionClosed())
         else:
             self.input.close(_as_closed(error))
         self.outbox.close()
@@ -309,7 +301,7 @@ class Session(Timers):
                 logger.exception("connection %s: the application failed to take a refresh", self.id)
 
     def expire(self) -> None:
-        self.expired = True
+        self.expired, self._reconnects = True, None
         self.input.close(ConnectionClosed("the identity expired", allow_reconnect=True))
 
     def write_timed_out(self, error: SendTimeout) -> None:
@@ -322,7 +314,7 @@ class Session(Timers):
         When the client is done and its last words were fetched, no poll will come.
         """
         done = self.state is State.TERMINATED and self.outbox.finished
-        return self.transport_used is Transport.LONG_POLLING and not done
+        return self._reconnects is not None or (self.transport_used is Transport.LONG_POLLING and not done)
 
     def _turn(self, event: Event) -> State:
         self.state = state = TRANSITIONS[self.state][event]
