@@ -209,7 +209,7 @@ class TransportConnection(Protocol):
 
     @property
     def timed_out(self) -> bool:
-        """Whether it ended because the client sent no request in time to carry it, as long polling asks for."""
+        """Whether it ended because no request came in time to carry it: no further poll, or no other WebSocket."""
 
     @property
     def expired(self) -> bool:

@@ -168,6 +168,7 @@ async def test_without_another_socket_it_ends_after_the_window_and_is_unknown_th
     assert application.ended == []
     await site.clock.advance(3)
     assert len(application.ended) == 1
+    assert application.connection.timed_out
     late = site.socket(f"id={token}")
     await late.ended()
     assert late.sent[0]["status"] == 404
@@ -182,6 +183,7 @@ async def test_a_close_frame_ends_it_at_once(sites: Sites, code: int) -> None:
     await first.ended()
     await settle()
     assert len(application.ended) == 1
+    assert not application.connection.timed_out
     assert site.registry.find(site.endpoint, token) is None
 
 
@@ -236,6 +238,7 @@ async def test_an_abort_ends_it_also_without_a_socket(sites: Sites) -> None:
     application.connection.abort()
     await settle()
     assert len(application.ended) == 1
+    assert not application.connection.timed_out
     assert site.registry.find(site.endpoint, token) is None
 
 

@@ -206,7 +206,7 @@ class Session(Timers):
         elif self._reconnects is not None:
             self.outbox.close()  # nobody waits for room in it, nor for the end of a write
             self.outbox.sent()
-            self.set_deadline(self._reconnects[0], self.peer_left)
+            self.set_deadline(self._reconnects[0], self.time_out)
         elif state is not _ENDED:
             self.set_deadline(self.options.disconnect_timeout, self.time_out)
         self._check_over()
