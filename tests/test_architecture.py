@@ -68,7 +68,7 @@ THIRD_PARTY: dict[str, str] = {
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 2400,
-    "transports": 3560,
+    "transports": 3600,
     "server": 3660,
     "auth": 640,
     "streams": 260,

@@ -388,6 +388,14 @@ class FakeInput:
         self.news.set()
 
 
+async def test_a_socket_that_comes_after_the_end_is_not_read() -> None:
+    late = FakeInput(b"late")
+    source = ReconnectInput(FakeInput())
+    source.close(ConnectionClosed("over"))
+    source.replace(late)
+    assert str(late.closed) == "over"
+
+
 async def test_bytes_come_from_one_socket_after_the_other_until_no_other_will_come() -> None:
     first, second = FakeInput(b"a"), FakeInput(b"b")
     source = ReconnectInput(first)

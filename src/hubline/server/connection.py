@@ -109,8 +109,9 @@ class HubConnectionContext(Incoming):
 
     def _turn(self, step: Step) -> None:
         """Every change of stage."""
-        self._stage = stage = STAGES[self._stage].get(step, self._stage)
-        if stage in UNHEARD:
+        before = self._stage
+        self._stage = stage = STAGES[before].get(step, before)
+        if stage is not before and stage in UNHEARD:
             self._shut()
 
     async def run(self) -> None:
@@ -142,7 +143,8 @@ class HubConnectionContext(Incoming):
                         maximum = self._runtime.options.maximum_send_message_size
                         self._transport.use(codec.transfer_format, maximum_message=maximum)
                         self.write(response)
-                        self._count(self._runtime.options, self._reconnected)
+                        if self._stage is Stage.HANDSHAKE and self._wire.replay is not None:
+                            self._count(self._wire.replay, self._runtime.options, self._reconnected)
                         self._turn(Step.AGREE)
                         return following
                     case [HandshakeRefused() as refused, *_]:

@@ -68,11 +68,8 @@ class Outgoing:
 
     # Stateful reconnect
 
-    def _count(self, options: HubOptions, reconnected: Callable[[], None]) -> None:
-        """From now on messages are kept until the client has acknowledged them, if the handshake has agreed on it."""
-        replay = self._wire.replay
-        if replay is None:
-            return
+    def _count(self, replay: Replay, options: HubOptions, reconnected: Callable[[], None]) -> None:
+        """From now on messages are kept until the client has acknowledged them."""
         limit = options.stateful_reconnect_buffer_size * UNACKNOWLEDGED
         maximum, transport = options.maximum_send_message_size, self._transport
 

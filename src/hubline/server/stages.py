@@ -6,6 +6,8 @@ from enum import Enum
 class Stage(Enum):
     """Where a connection is in its life."""
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and every connection looks up twenty
+
     HANDSHAKE = "nothing is agreed on yet"
     OPEN = "the peer is heard and answered"
     LAST_CALLS = "the peer has said its last word: calls that it sent before may still begin"
@@ -17,6 +19,8 @@ class Stage(Enum):
 
 class Step(Enum):
     """What changes the stage."""
+
+    __hash__ = object.__hash__
 
     AGREE = "the handshake is answered"
     LAST_WORD = "the peer says `Close`, breaks the protocol or falls silent, and calls wait for their turn"

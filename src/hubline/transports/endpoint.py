@@ -115,7 +115,8 @@ class HubEndpoint:
             request = Request(connection_scope, scope, receive, send)
             for kind in KINDS:
                 if kind.matches(connection_scope):
-                    await self._carry(kind, request)
+                    session = await self._session_for(kind, connection_scope)
+                    await kind.carry(session, request, self._serve, self._registry)
                     return
             match scope["method"]:
                 case "POST":
@@ -188,20 +189,18 @@ class HubEndpoint:
         )
         return json(200, response.format())
 
-    async def _carry(self, kind: Kind, request: Request) -> None:
-        """Let a request carry the connection it names, or a new one, for as long as it lasts."""
-        scope, registry = request.scope, self._registry
+    async def _session_for(self, kind: Kind, scope: ConnectionScope) -> Session:
+        """The session that a request names, or a new one, which it may carry from now on."""
         try:
-            if kind.needs_negotiation or query_value(scope, "id"):
-                session = self._find(scope)
-                if not self._open(session, kind, scope):
-                    await self._come_again(session, scope)
-            else:
+            if not kind.needs_negotiation and not query_value(scope, "id"):
                 self._require_enabled(kind.transport)
-                session = registry.open(self, self._options, kind.transport, scope)
+                return self._registry.open(self, self._options, kind.transport, scope)
+            session = self._find(scope)
+            if not self._open(session, kind, scope):
+                await self._come_again(session, scope)
+            return session
         except Refused as refusal:
             raise Refused(refusal.response.uncached() if kind.many_requests else refusal.response) from None
-        await kind.carry(session, request, self._serve, registry)
 
     async def _post(self, request: Request) -> None:
         session = self._find(request.scope)

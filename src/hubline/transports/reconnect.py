@@ -24,6 +24,8 @@ class ReconnectInput:
         """Read from this socket from now on. What the last one has not handed over is dropped: it comes again."""
         last, self._socket = self._socket, socket
         last.close(ConnectionClosed())
+        if self._error is not None:
+            socket.close(self._error)
         wake_up(self._news)
 
     async def get(self) -> bytes:

@@ -1,6 +1,8 @@
 """Server-Sent Events: one response that does not end, and POST requests the other way."""
 
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 from hubline.connection import ConnectionScope, Transport
 from hubline.transports.cancel_scope import CancelScope, ScopeCancelled
@@ -92,8 +94,8 @@ def _matches(scope: ConnectionScope) -> bool:
     return scope.raw.get("method") == "GET" and scope.wants_events
 
 
-async def _carry(session: Session, request: Request, serve: Serve, resources: Resources) -> None:
-    await EventStreamCarrier(session, request, resources).run(serve)
+def _carry(session: Session, request: Request, serve: Serve, resources: Resources) -> Coroutine[Any, Any, None]:
+    return EventStreamCarrier(session, request, resources).run(serve)
 
 
 KIND = Kind(Transport.SERVER_SENT_EVENTS, _matches, _carry)

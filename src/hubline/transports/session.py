@@ -200,16 +200,17 @@ class Session(Timers):
         if self.carrier is not carrier:
             return
         self.carrier = NOBODY
-        state = self._turn(Event.BREAK_OFF if broken_off else Event.DETACH)
-        if not self._may_come_again:
-            self.peer_left()
+        self._turn(Event.BREAK_OFF if broken_off else Event.DETACH)
+        if self.state is _ENDED:
+            self._check_over()
+        elif not self._may_come_again:
+            self.end(unread=True)
         elif self._reconnects is not None:
             self.outbox.close()  # nobody waits for room in it, nor for the end of a write
             self.outbox.sent()
             self.set_deadline(self._reconnects[0], self.time_out)
-        elif state is not _ENDED:
+        else:
             self.set_deadline(self.options.disconnect_timeout, self.time_out)
-        self._check_over()
 
     def terminate(self) -> None:
         """The peer has said that it is done: what it sent is still read, and a poll that waits gets the last words."""
@@ -276,10 +277,12 @@ class Session(Timers):
         finally:
             self._runs = False
             self.outbox.finish()
-            self.carrier.finish(well)
-            if self.carrier is NOBODY and not self._may_come_again:
-                self.peer_left()
-            self._check_over()
+            if self.carrier is not NOBODY:
+                self.carrier.finish(well)
+            elif self.state is not _ENDED and not self._may_come_again:
+                self.end(unread=True)
+            else:
+                self._check_over()
         return well
 
     # Who it is
@@ -316,9 +319,8 @@ class Session(Timers):
         done = self.state is State.TERMINATED and self.outbox.finished
         return self._reconnects is not None or (self.transport_used is Transport.LONG_POLLING and not done)
 
-    def _turn(self, event: Event) -> State:
-        self.state = state = TRANSITIONS[self.state][event]
-        return state
+    def _turn(self, event: Event) -> None:
+        self.state = TRANSITIONS[self.state][event]
 
     def _check_over(self) -> None:
         if self.state is _ENDED and not self._runs and self.carrier is NOBODY:

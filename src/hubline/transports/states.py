@@ -6,6 +6,8 @@ from enum import Enum
 class State(Enum):
     """Where a session is in its life; the original's `HttpConnectionStatus`, with its "inactive" told apart."""
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and every connection looks up twenty
+
     NEGOTIATED = "negotiated, and no request has opened it yet"
     ATTACHED = "a request carries it"
     DETACHED = "no request carries it at the moment"
@@ -16,6 +18,8 @@ class State(Enum):
 
 class Event(Enum):
     """What changes the state."""
+
+    __hash__ = object.__hash__
 
     ATTACH = "a request carries it from now on"
     DETACH = "that request has ended, and another one may come"

@@ -6,9 +6,10 @@ WebSocket message holds one or more whole hub messages.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from enum import Enum
+from typing import Any
 
 from starlette.types import Message, Receive
 
@@ -141,7 +142,8 @@ class WebSocketCarrier:
         self._writer.wake()
 
     def finish(self, well: bool) -> None:
-        self._conclude(Outcome.FINISHED if well else Outcome.FAILED)
+        if self._outcome is not None:
+            self._conclude(Outcome.FINISHED if well else Outcome.FAILED)
 
     def abandon(self) -> None:
         self._writer.cancel()
@@ -249,8 +251,8 @@ def _matches(scope: ConnectionScope) -> bool:
     return bool(scope.raw["type"] == "websocket")
 
 
-async def _carry(session: Session, request: Request, serve: Serve, resources: Resources) -> None:
-    await WebSocketCarrier(session, request, resources).run(serve)
+def _carry(session: Session, request: Request, serve: Serve, resources: Resources) -> Coroutine[Any, Any, None]:
+    return WebSocketCarrier(session, request, resources).run(serve)
 
 
 KIND = Kind(Transport.WEB_SOCKETS, _matches, _carry, input_by_post=False, needs_negotiation=False)
