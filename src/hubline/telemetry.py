@@ -29,7 +29,7 @@ from opentelemetry.trace import (
 from hubline._clock import Clock
 from hubline.connection import Transport, TransportConnection
 from hubline.server.observer import Outcome
-from hubline.server.protocols import HubConnection
+from hubline.server.ports import HubConnection
 from hubline.wire.messages import Invocation, StreamInvocation
 
 __all__ = ["Telemetry"]
@@ -94,7 +94,9 @@ class Telemetry:
 
         A call's parent is what its message names in `traceparent`; it is linked to the span of the HTTP request.
         """
-        parent = propagate.extract(message.headers or {}, context=Context()) if message is not None else Context()
+        parent = Context()
+        if message is not None and message.headers:
+            parent = propagate.extract(message.headers, context=parent)
         request = get_current_span().get_span_context()
         service = _name(hub)
         span = self._tracer.start_span(

@@ -15,7 +15,7 @@ from hubline.server.injection import Injector
 from hubline.server.invocations import Cancellation
 from hubline.server.methods import HubMethod
 from hubline.server.observer import Outcome
-from hubline.server.protocols import HubConnection, HubServices
+from hubline.server.ports import HubConnection, HubServices
 from hubline.server.recipients import Recipients
 from hubline.server.turns import let_others
 from hubline.streams.upload import UploadStream

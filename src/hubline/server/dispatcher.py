@@ -20,7 +20,7 @@ from hubline.server.context import HubCallerContext
 from hubline.server.errors import error_text
 from hubline.server.invocations import Cancellation, Uploads
 from hubline.server.observer import Outcome
-from hubline.server.protocols import HubConnection
+from hubline.server.ports import HubConnection
 from hubline.server.refusals import RefusalLog, broken_off
 from hubline.server.runtime import HubRuntime
 from hubline.streams.upload import UploadStream

@@ -12,7 +12,7 @@ from hubline.server.binding import Readers
 from hubline.server.groups import LocalIndex
 from hubline.server.invocations import ClientResults
 from hubline.server.options import HubOptions
-from hubline.server.protocols import HubConnection
+from hubline.server.ports import HubConnection
 from hubline.server.recipients import Connections, Recipients
 from hubline.server.turns import STRIDE, STRIDE_OF_MANY, every
 from hubline.wire.messages import Invocation

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Protocol
 
-from hubline.server.protocols import HubConnection
+from hubline.server.ports import HubConnection
 from hubline.wire.messages import Invocation, StreamInvocation
 
 

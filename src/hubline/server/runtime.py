@@ -23,7 +23,7 @@ from hubline.server.methods import HubMethods
 from hubline.server.observer import Observer
 from hubline.server.options import HubOptions
 from hubline.server.pipeline import PipelineBuilder
-from hubline.server.protocols import HubConnection
+from hubline.server.ports import HubConnection
 from hubline.wire.codec import Codec
 from hubline.wire.messages import Ping
 
