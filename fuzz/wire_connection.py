@@ -10,6 +10,7 @@ from fuzz.seeds import JSON_HANDSHAKE, MESSAGEPACK_HANDSHAKE, cut, messages, unc
 from hubline.wire.connection import Event, Failed, HandshakeAccepted, HandshakeRefused, Side, WireConnection
 from hubline.wire.json import JsonCodec
 from hubline.wire.msgpack import MessagePackCodec
+from hubline.wire.replay import Replay
 
 CODECS = (JsonCodec(), MessagePackCodec())
 LIMIT = 256
@@ -21,13 +22,16 @@ SEEDS = [
 
 def check(data: bytes) -> None:
     pieces, whole = cut(data)
-    expected = _events([whole])
-    assert _events(pieces) == expected
-    assert _events([whole[index : index + 1] for index in range(len(whole))]) == expected
+    for counted in (False, True):
+        expected = _events([whole], counted)
+        assert _events(pieces, counted) == expected
+        assert _events([whole[index : index + 1] for index in range(len(whole))], counted) == expected
 
 
-def _events(pieces: Iterable[bytes]) -> tuple[list[Any], str, str]:
-    wire = WireConnection(Side.SERVER, CODECS, now=0.0, maximum_message_size=LIMIT)
+def _events(pieces: Iterable[bytes], counted: bool) -> tuple[list[Any], str, str]:
+    """With what a stateful reconnect counts, or without."""
+    replay = Replay(LIMIT) if counted else None
+    wire = WireConnection(Side.SERVER, CODECS, now=0.0, maximum_message_size=LIMIT, replay=replay)
     events: list[Event] = []
     for piece in pieces:
         events += wire.receive(piece, 0.0)

@@ -4,7 +4,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,18 +24,18 @@ ARROWS: dict[str, str] = {
     "_signals": "",
     "_utf8": "",
     "extensions": "",
-    "telemetry": "errors",
+    "telemetry": "connection server wire _clock",
     "wire": "errors",
     "connection": "errors wire",
-    "transports": "errors wire connection extensions _bursts _loops _clock _tasks _utf8 telemetry",
-    "auth": "errors connection _clock _tasks telemetry",
-    "streams": "errors wire _clock _tasks telemetry",
-    "server": "errors wire connection streams auth backplanes.base _bursts _clock _tasks telemetry",
-    "backplanes": "errors wire streams _clock _tasks telemetry",
-    "client": "errors wire _clock _tasks telemetry",
-    "runs": "errors streams auth public backplanes.base _clock _tasks telemetry",
-    "rooms": "errors streams auth public backplanes.base _clock _tasks telemetry",
-    "models": "errors _clock _tasks telemetry",
+    "transports": "errors wire connection extensions _bursts _loops _clock _tasks _utf8",
+    "auth": "errors connection _clock _tasks",
+    "streams": "errors wire _clock _tasks",
+    "server": "errors wire connection streams auth backplanes.base _bursts _clock _tasks",
+    "backplanes": "errors wire streams _clock _tasks",
+    "client": "errors wire _clock _tasks",
+    "runs": "errors streams auth public backplanes.base _clock _tasks",
+    "rooms": "errors streams auth public backplanes.base _clock _tasks",
+    "models": "errors _clock _tasks",
     "limits": "public errors",
     "servers": "errors extensions _clock _signals _tasks _utf8",
     "routes": "errors connection server transports",
@@ -73,10 +73,10 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 2360,
-    "transports": 3220,
-    "server": 3200,
-    "auth": 630,
+    "wire": 2500,
+    "transports": 3600,
+    "server": 3660,
+    "auth": 650,
     "streams": 260,
     "backplanes": 600,
     "client": 800,
@@ -84,7 +84,7 @@ BUDGETS: dict[str, int] = {
     "limits": 350,
     "servers": 1820,
     "testing": 1200,
-    "cli": 1280,
+    "cli": 1300,
 }
 
 WITHOUT_IO = "wire client.session client.events"
@@ -105,6 +105,7 @@ PUBLIC_PACKAGES: dict[str, Sequence[str]] = {
     "hubline.models": (),
     "hubline.limits": (),
     "hubline.auth.jwt": ("JwtBearer", "make_token"),
+    "hubline.telemetry": ("Telemetry",),
     "hubline.servers.uvicorn": SERVERS,
 }
 PUBLIC_ONLY = ("apps/chat/src", "examples", "tests/interop/contract_server.py")
@@ -163,6 +164,29 @@ def broken_arrows(module: str, source: str) -> list[str]:
         if not allowed:
             problems.append(f"{module}:{line} imports {target}" + (f" ({name})" if name else ""))
     return problems
+
+
+def import_circles(sources: Mapping[str, str]) -> list[str]:
+    """Modules of the library that import each other, directly or by way of others, for type checkers or not.
+
+    `sources` by module. A package's `__init__` is left out: it only names what is public.
+    """
+    graph = {
+        module: {
+            found
+            for target, name, _ in imports(ast.parse(source), f"hubline.{module}".rpartition(".")[0])
+            for found in (target.removeprefix("hubline."), f"{target.removeprefix('hubline.')}.{name}")
+            if target.startswith("hubline.") and found in sources
+        }
+        for module, source in sources.items()
+    }
+    while leaves := [module for module, needed in graph.items() if not needed & graph.keys()]:
+        for module in leaves:
+            del graph[module]
+    while tops := graph.keys() - set().union(*graph.values()):
+        for module in tops:
+            del graph[module]
+    return sorted(graph)
 
 
 def unknown_libraries(module: str, source: str) -> list[str]:
@@ -258,6 +282,30 @@ Check = Callable[[str, str], list[str]]
 @pytest.mark.parametrize("check", [broken_arrows, unknown_libraries, deep_relative_imports, import_time_work])
 def test_the_library_keeps_the_rule(check: Check) -> None:
     assert [problem for path in files("src") for problem in check(module_name(path), path.read_text("utf-8"))] == []
+
+
+@pytest.mark.parametrize("package", sorted({module_name(path).partition(".")[0] for path in files("src")}))
+def test_no_modules_of_a_package_import_each_other(package: str) -> None:
+    modules = {module_name(path): path.read_text("utf-8") for path in files("src") if path.name != "__init__.py"}
+    assert import_circles({name: source for name, source in modules.items() if within(name, package)}) == []
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"server.a": "import hubline.server.b", "server.b": "from hubline.server import a"},
+        {
+            "server.a": "from hubline.server.b import B",
+            "server.b": "def late():\n    from hubline.server.c import C",
+            "server.c": "if TYPE_CHECKING:\n    from .a import A",
+        },
+    ],
+)
+def test_a_circle_is_found(sources: dict[str, str]) -> None:
+    below, above = {"server.below": "import asyncio"}, {"server.above": "from hubline.server.a import A"}
+    assert import_circles(below | sources | above) == list(sources)
+    chain = sources | {"server.a": "import hubline.server.below"}
+    assert import_circles(below | chain | above) == []
 
 
 @pytest.mark.parametrize("check", [long_modules, long_functions])

@@ -21,6 +21,7 @@ PACKAGES = (
     "hubline.models",
     "hubline.limits",
     "hubline.auth.jwt",
+    "hubline.telemetry",
     "hubline.servers.uvicorn",
 )
 SERVERS = ("HubWebSocketProtocol", "Server", "bind", "configure", "serve")

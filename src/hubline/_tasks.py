@@ -86,11 +86,11 @@ class TaskOwner:
     says in the log what a task was about that would not end.
     """
 
-    __slots__ = ("_describe", "_name", "_tasks")
+    __slots__ = ("_describe", "_name", "_tasks", "ended")
 
     def __init__(self, name: str, *, describe: Describe = asyncio.Task.get_name) -> None:
         self._name, self._describe = name, describe
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._own(set())
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -134,11 +134,6 @@ class TaskOwner:
             self._tasks.add(task)
         return task
 
-    def ended(self, task: asyncio.Task[Any] | None) -> None:
-        """The last that a coroutine of `begin()` does; `None` when it was run at once."""
-        if task is not None:
-            self._tasks.discard(task)
-
     async def cancel(self, grace: float = GRACE) -> None:
         """Cancel every task and wait until all have ended, hardly longer than `grace` seconds.
 
@@ -166,12 +161,17 @@ class TaskOwner:
         """Disown every task: they belong to an event loop that does not run any more, and never will end."""
         for task in self._tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio would call each a mistake of ours
-        self._tasks = set()
+        self._own(set())
 
     async def join(self) -> None:
         """Wait until no task is left."""
         while self._tasks:
             await asyncio.wait(list(self._tasks))
+
+    def _own(self, tasks: "set[asyncio.Task[Any]]") -> None:
+        self._tasks = tasks
+        self.ended: Callable[[asyncio.Task[Any] | None], None] = tasks.discard
+        """The last that a coroutine of `begin()` calls; with `None` when it was run at once."""
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

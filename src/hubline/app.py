@@ -1,11 +1,12 @@
 """`HubApp`: the only place that knows everything. Joins transports and hubs, and is the ASGI application."""
 
 import asyncio
+import functools
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import PlainTextResponse
 from starlette.routing import Router
@@ -25,6 +26,7 @@ from hubline.routes import (
     HubRoute,
     Route,
     RoutingTable,
+    admit_all,
     class_and_factory,
     open_mount_points,
     path_below_mount,
@@ -32,6 +34,7 @@ from hubline.routes import (
     same_path,
 )
 from hubline.server.clients import ClientT, HubClients
+from hubline.server.connection import serve
 from hubline.server.description import HubDescription, describe
 from hubline.server.filters import HubFilter
 from hubline.server.hub import Hub, HubContext
@@ -46,6 +49,9 @@ from hubline.transports.origins import Origins
 from hubline.transports.registry import ConnectionRegistry
 from hubline.wire.json import JsonCodec
 from hubline.wire.msgpack import MessagePackCodec
+
+if TYPE_CHECKING:  # it needs the extra `otel`
+    from hubline.telemetry import Telemetry
 
 logger = logging.getLogger("hubline.app")
 
@@ -74,7 +80,8 @@ class HubApp:
     shutdown, which begins at SIGTERM or SIGINT, unless `drain_on_signals` is off and the server does not see to it.
     `on_drain`, plain or async, runs once before that, with half of this time at most: no new clients come meanwhile.
     `readiness_path` answers 200, and 503 once draining has begun. An `async def` method that blocks the loop for longer
-    than `blocking_warning` seconds is named in the log.
+    than `blocking_warning` seconds is named in the log. `telemetry` is a `hubline.telemetry.Telemetry`, which makes
+    spans and metrics.
 
     Raises:
         ConfigurationError: with every mistake in all hubs and settings.
@@ -98,9 +105,10 @@ class HubApp:
         on_drain: OnDrain | None = None,
         readiness_path: str | None = "/readyz",
         blocking_warning: float | None = 0.1,
+        telemetry: "Telemetry | None" = None,
         clock: Clock | None = None,
     ) -> None:
-        self._clock = clock or MonotonicClock()
+        self._clock, self._telemetry = clock or MonotonicClock(), telemetry
         self._options, self._transport = options or HubOptions(), transport or TransportOptions()
         self._policies, self._filters = Policies(policies), tuple(filters)
         self._authenticate, self._user_id = asynchronous(authenticate or application_user), user_id
@@ -117,6 +125,8 @@ class HubApp:
         self._mounted_in: Any = None
         self._origins, self._addresses = Origins(), Addresses()
         self._add_routes(routes, lambda: Origins(allowed_origins, allowed_headers), lambda: Addresses(trusted_proxies))
+        if telemetry is not None:
+            telemetry.watch(self.statistics)
         self._watched = user_code(self._runtimes.values())
         self._watchdog = BlockingWatchdog(blocking_warning, self._watched) if blocking_warning is not None else None
         self._app: ASGIApp = self._origins.cors(self._handle)
@@ -180,7 +190,7 @@ class HubApp:
             self._tasks.forget()
             self._registry.begin_anew()
             for runtime in self._runtimes.values():
-                runtime.lifetime.begin_anew()
+                runtime.begin_anew()
             self._drained = None
             self._before_leaving.begin_anew()
             if self._watchdog is not None:
@@ -213,18 +223,15 @@ class HubApp:
         for runtime in self._runtimes.values():
             for connection in list(runtime.lifetime.index.connections.values()):
                 connection.close(allow_reconnect=True)
-        for pipe in self._registry:
-            pipe.end_input()  # raw connections, and hub connections still in their handshake
+        for session in self._registry:
+            session.end_input()  # raw connections, and hub connections still in their handshake
         if self._drained is None:
             self._drained = self._tasks.start(self._registry.drain(self._before_leaving.left))
         await asyncio.shield(self._drained)
 
     def statistics(self) -> dict[str, Any]:
-        """Counts of the moment: connections and what is queued for them, and the groups of each hub."""
-        hubs = {
-            f"{hub.__module__}.{hub.__qualname__}": runtime.lifetime.index.statistics()
-            for hub, runtime in self._runtimes.items()
-        }
+        """Counts of the moment: connections and what is queued for them; groups, calls and streams of each hub."""
+        hubs = {f"{hub.__module__}.{hub.__qualname__}": runtime.statistics() for hub, runtime in self._runtimes.items()}
         return {"transports": self._registry.statistics(), "hubs": hubs}
 
     def _handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -284,12 +291,13 @@ class HubApp:
 
     def _add_route(self, path: str, route: Route) -> None:
         if isinstance(route, ConnectionRoute):
-            endpoint = self._endpoint(route.serve, route.transport, _admit_all)
+            endpoint = self._endpoint(route.serve, route.transport, admit_all)
         else:
             route = route if isinstance(route, HubRoute) else HubRoute(route)
             runtime = self._runtime(route)
             may_change = (route.options or self._options).allow_user_id_change_on_refresh
-            endpoint = self._endpoint(runtime.serve, route.transport, runtime.authorize, user_may_change=may_change)
+            serve_hub = functools.partial(serve, runtime)
+            endpoint = self._endpoint(serve_hub, route.transport, runtime.authorize, user_may_change=may_change)
             self._descriptions.append(describe(path, runtime))
         self._table.add(path, endpoint)
 
@@ -301,6 +309,8 @@ class HubApp:
         *,
         user_may_change: bool = True,
     ) -> HubEndpoint:
+        if self._telemetry is not None:
+            serve = self._telemetry.connections(serve, self._clock, lambda: self._registry.draining)
         return HubEndpoint(
             serve,
             registry=self._registry,
@@ -327,6 +337,7 @@ class HubApp:
                 policies=self._policies,
                 clock=self._clock,
                 tasks=self._tasks,
+                observer=self._telemetry,
             )
             return known
         ours, theirs = (
@@ -337,7 +348,3 @@ class HubApp:
             if one != other:
                 raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different {what}"])
         return known
-
-
-async def _admit_all(scope: ConnectionScope) -> None:
-    return None

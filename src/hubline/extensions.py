@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 FRAMES = "hubline.frames"
 """`{"channel": FrameChannel}`: a WebSocket's frames, ready-made, without `send` and `receive`."""
 
-DEPARTURE = "hubline.departure"
+DISCONNECT = "hubline.disconnect"
 """`{"watch": Watch}`: that the client of a request has gone, by a plain call.
 
 Whoever waits for it in `receive` can only be woken for another reason by an exception that runs through everybody in
@@ -67,6 +67,9 @@ class FrameChannel(Protocol):
     limit: int
     """Bytes that may be buffered before `pause_writing()`."""
 
+    closed_by_peer: bool
+    """Whether the peer has said good-bye by a close frame. Known when `left()` is called."""
+
     def take(self, reader: ChannelReader, writer: ChannelWriter) -> None:
         """Use the channel. Called before `websocket.accept`; messages then no longer come through `receive`."""
 
@@ -92,9 +95,9 @@ def frame_channel(scope: Mapping[str, Any]) -> FrameChannel | None:
     return channel
 
 
-def watch_departure(scope: Mapping[str, Any], gone: Callable[[], None]) -> bool:
+def watch_disconnect(scope: Mapping[str, Any], gone: Callable[[], None]) -> bool:
     """Have `gone` called, if the server offers it. False when `receive` has to be asked instead."""
-    watch: Watch | None = _offer(scope, DEPARTURE, "watch")
+    watch: Watch | None = _offer(scope, DISCONNECT, "watch")
     return watch is not None and watch(gone)
 
 

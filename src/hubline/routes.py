@@ -10,7 +10,7 @@ from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, Host, Match, Mount, NoMatchFound
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hubline.connection import TransportConnection
+from hubline.connection import ConnectionScope, TransportConnection
 from hubline.errors import ConfigurationError
 from hubline.server.filters import HubFilter
 from hubline.server.hub import Hub
@@ -182,3 +182,7 @@ class _MountPoint(BaseRoute):
 
 def _folded(path: str) -> str:
     return path.removesuffix("/").lower()
+
+
+async def admit_all(scope: ConnectionScope) -> None:
+    """Who may enter a raw connection: anybody that `authenticate` lets in."""

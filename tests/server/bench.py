@@ -14,8 +14,10 @@ from hubline._tasks import TaskOwner
 from hubline.auth.policies import Policies, Policy
 from hubline.connection import ConnectionScope, Feed, Heartbeat, Identity, Transport
 from hubline.errors import ConnectionClosed
+from hubline.server.connection import serve
 from hubline.server.filters import HubFilter
 from hubline.server.hub import Hub
+from hubline.server.observer import Observer
 from hubline.server.options import HubOptions
 from hubline.server.runtime import HubRuntime
 from hubline.testing import ManualClock, settle
@@ -36,7 +38,9 @@ class FakeTransport:
         self.transport = Transport.LONG_POLLING if inherent_keep_alive else Transport.WEB_SOCKETS
         self.transfer_formats = frozenset(TransferFormat)
         self.has_inherent_keep_alive = inherent_keep_alive
-        self.lost = self.expired = self.unoffered = False
+        self.lost = self.expired = self.timed_out = self.unoffered = self.detached = self.stateful_reconnect = False
+        self.reconnected: Callable[[], None] | None = None
+        self.window = 0.0
         self.transfer_format: TransferFormat | None = None
         self.maximum_message: int | None = None
         self.written: deque[bytes] = deque()
@@ -57,6 +61,9 @@ class FakeTransport:
 
     def on_heartbeat(self, callback: Heartbeat) -> None:
         self.beat = callback
+
+    def on_reconnected(self, callback: Callable[[], None], *, window: float) -> None:
+        self.reconnected, self.window = callback, window
 
     def stir(self) -> None:
         self.stirred += 1
@@ -200,6 +207,7 @@ class Bench:
         create: Callable[[], Hub[Any]] | None = None,
         filters: Sequence[HubFilter] = (),
         policies: Mapping[str, Policy] | None = None,
+        observer: Observer | None = None,
         **options: Any,
     ) -> None:
         self.clock = ManualClock()
@@ -217,17 +225,25 @@ class Bench:
             policies=Policies(policies),
             clock=self.clock,
             tasks=self.tasks,
+            observer=observer,
         )
 
     def open(
-        self, user: str | None = None, *, codec: str = "json", query: str = "", inherent_keep_alive: bool = False
+        self,
+        user: str | None = None,
+        *,
+        codec: str = "json",
+        query: str = "",
+        inherent_keep_alive: bool = False,
+        stateful_reconnect: bool = False,
     ) -> Line:
         """A connection before its handshake."""
         scope = ConnectionScope(
             {"path": "/hub", "query_string": query.encode(), "headers": []}, Identity(user) if user else None
         )
         transport = FakeTransport(f"c{next(self._numbers)}", scope, inherent_keep_alive=inherent_keep_alive)
-        task = self._connections.start(self.runtime.serve(transport), name=transport.id)
+        transport.stateful_reconnect = stateful_reconnect
+        task = self._connections.start(serve(self.runtime, transport), name=transport.id)
         line = Line(transport, CODECS[codec], task)
         self.lines.append(line)
         return line
@@ -265,7 +281,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench(hub: type[Hub[Any]], **settings: Any) -> AsyncIterator[Bench]:
-    """A runtime for one test. `settings`: `create`, `filters`, `policies`, and those of `HubOptions`."""
+    """A runtime for one test. `settings`: `create`, `filters`, `policies`, `observer`, and those of `HubOptions`."""
     made = Bench(hub, **settings)
     try:
         yield made

@@ -86,8 +86,8 @@ def test_a_plain_function_and_an_async_one() -> None:
     in_thread, send = methods.find("InThread"), methods.find("SendMessage")
     assert in_thread is not None
     assert send is not None
-    assert (in_thread.is_async, in_thread.plain, in_thread.simple) == (False, False, True)
-    assert (send.is_async, send.plain, send.simple) == (True, True, True)
+    assert not in_thread.is_async
+    assert send.is_async
     assert send.result is str
     assert send.where == "Chat.send_message"
 
@@ -144,7 +144,6 @@ def test_parameters_by_kind() -> None:
     assert [name for name, _ in method.injected] == ["injected", "named"]
     assert method.order == ("a", "first", "cancellation", "injected", "second", "third", "untyped", "b")
     assert method.keywords == ("named",)
-    assert not method.simple
 
 
 @pytest.mark.parametrize(

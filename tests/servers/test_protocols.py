@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hubline._tasks import TaskOwner
-from hubline.extensions import DEPARTURE
+from hubline.extensions import DISCONNECT
 from hubline.servers.protocols import (
     HEAD_SIZE,
     HEADERS,
@@ -213,12 +213,12 @@ class Polled:
             return
         if scope["path"] == "/read":
             await receive()
-        self.watched.put_nowait(scope["extensions"][DEPARTURE]["watch"](self.gone.set))
+        self.watched.put_nowait(scope["extensions"][DISCONNECT]["watch"](self.gone.set))
         if scope["path"] != "/answered":
             await self.gate.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
-        self.watched.put_nowait(scope["extensions"][DEPARTURE]["watch"](self.gone.set))
+        self.watched.put_nowait(scope["extensions"][DISCONNECT]["watch"](self.gone.set))
 
 
 async def connected(url: str, *pieces: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -1,30 +1,25 @@
-"""One call while it lives: what its hub object is given, and how the method is reached."""
+"""One call while it lives: what its hub object is given, and what can be done to it."""
 
 import asyncio
-import functools
-import inspect
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from msgspec import UNSET, UnsetType
 
 from hubline.errors import InvocationError
 from hubline.server.clients import HubCallerClients
 from hubline.server.context import HubCallerContext
-from hubline.server.filters import InvocationContext
 from hubline.server.hub import GroupManager
 from hubline.server.injection import Injector
 from hubline.server.invocations import Cancellation
 from hubline.server.methods import HubMethod
+from hubline.server.observer import Outcome
+from hubline.server.ports import HubConnection, HubServices
 from hubline.server.recipients import Recipients
 from hubline.server.turns import let_others
-from hubline.server.workers import in_worker
-from hubline.streams.download import in_thread, interrupted
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Invocation, StreamInvocation
-
-if TYPE_CHECKING:
-    from hubline.server.connection import HubConnectionContext
-    from hubline.server.dispatcher import Dispatcher
-    from hubline.server.runtime import HubRuntime
 
 
 class HubScope:
@@ -32,7 +27,7 @@ class HubScope:
 
     results_refused = ""
 
-    def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext", *, results_refused: str = "") -> None:
+    def __init__(self, runtime: HubServices, connection: HubConnection, *, results_refused: str = "") -> None:
         self.runtime, self.connection, self.results_refused = runtime, connection, results_refused
         self.context: HubCallerContext = connection.context
         """Who the connection was when this began; a refresh does not change it."""
@@ -45,8 +40,8 @@ class HubScope:
     def groups(self) -> GroupManager:
         return self.runtime.lifetime
 
-    async def send(self, recipients: Recipients, message: Invocation) -> None:
-        await self.runtime.lifetime.send(recipients, message)
+    def send(self, recipients: Recipients, message: Invocation) -> Coroutine[Any, Any, None]:
+        return self.runtime.lifetime.send(recipients, message)
 
     async def invoke(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
@@ -57,28 +52,48 @@ class HubScope:
         return await self.runtime.lifetime.invoke(connection_id, target, arguments, result_type, timeout)
 
 
+class Slots(Protocol):
+    """Who lets so many run at once."""
+
+    def release(self) -> None:
+        """Take a slot back, and let the next begin."""
+
+
 class InTurn(HubScope):
     """Something that takes a slot among the parallel calls of its connection."""
 
-    holder: "Dispatcher | None" = None
+    holder: Slots | None = None
     """Whose slot it holds."""
-
-    @property
-    def streams(self) -> bool:
-        """Whether it runs besides what takes slots."""
-        return False
+    streams = False
+    """Whether it runs besides what takes slots."""
 
     async def invoke(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
     ) -> Any:
         """Ask a client. The slot is given back for good: the client may call us before it answers (spec §5.9)."""
-        self.release_slot()
-        return await super().invoke(connection_id, target, arguments, result_type, timeout)
-
-    def release_slot(self) -> None:
         holder, self.holder = self.holder, None
         if holder is not None:
             holder.release()
+        return await super().invoke(connection_id, target, arguments, result_type, timeout)
+
+
+Step: TypeAlias = "Callable[[Call], Awaitable[Any]]"
+"""Something that is done for a call: the method, or the method with something around it. Returns the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """How a method is run, worked out at registration (`server/pipeline.py`)."""
+
+    method: HubMethod
+    perform: Step
+    """Everything, from authorisation to the result; of a stream, to its last item."""
+    admits: Callable[["Call", HubCallerContext], Awaitable[bool]] | None
+    """Whether somebody fulfils what the method asks for. Raises what a policy raises. `None`: anybody does."""
+    streams: bool
+    """Whether it streams in one direction or both, and so takes no slot."""
+    can_be_ended: bool
+    """Whether a call that has begun can be ended, or told to end, before its method returns."""
 
 
 class Call(InTurn):
@@ -103,29 +118,36 @@ class Call(InTurn):
     entered = False
     """Whether a stream's method has begun: from then on a cancellation interrupts it."""
     refusal = ""
-    """Why it was ended while it ran; its completion says so, whatever the method made of it."""
+    """Why it was not run, or ended while it ran; its completion says so, whatever the method made of it."""
+    outcome = Outcome.SUCCEEDED
+    """What is to be said of it when it ends."""
 
     def __init__(
         self,
-        runtime: "HubRuntime",
-        connection: "HubConnectionContext",
-        method: HubMethod,
+        runtime: HubServices,
+        connection: HubConnection,
+        pipeline: Pipeline,
         message: Invocation | StreamInvocation,
         arguments: tuple[Any, ...],
     ) -> None:
-        self.runtime, self.connection = runtime, connection
-        self.method, self.message, self.arguments = method, message, arguments
+        self.runtime, self.connection, self.pipeline = runtime, connection, pipeline
+        self.message, self.arguments, self.perform = message, arguments, pipeline.perform
 
     @property
-    def streams(self) -> bool:
-        """A stream in either direction does. A mistaken one does not: its refusal waits for its turn."""
-        return not self.mistake and bool(self.method.is_stream or self.method.uploads)
+    def method(self) -> HubMethod:
+        return self.pipeline.method
 
-    def refuse(self, text: str) -> None:
+    def refuse(self, text: str, outcome: Outcome) -> UnsetType:
+        """What a pipeline returns instead of going on: the caller is told this text."""
+        self.refusal, self.outcome = text, outcome
+        return UNSET
+
+    def break_off(self, text: str) -> None:
         """End what streams, in either direction: its caller may no longer have it."""
         if self.task is None or (self.cancelled and self.entered):
             return
-        self.refusal, self.cancelled = text, True
+        self.cancelled = True
+        self.refuse(text, Outcome.UNAUTHORIZED)
         if self.cancellation is not None:
             self.cancellation.request()
         self.task.cancel()
@@ -140,38 +162,14 @@ class Call(InTurn):
             self.cancellation.request()
         if (self.method.is_stream or self.task is None) and not self.cancelled:
             self.cancelled = True
-            if self.task is not None and self.entered:
+            if self.task is None:
+                if not self.method.is_stream:
+                    self.perform = _nothing
+            elif self.entered:
                 self.task.cancel()
 
 
-async def invoke_method(context: InvocationContext) -> Any:
-    """The innermost of all filters: the user's method. For a stream, gets the iterator."""
-    call = context.hub.hubline_scope
-    assert isinstance(call, Call)
-    method = call.method
-    if method.simple:
-        positional: list[Any] = context.arguments
-        keywords: dict[str, Any] = {}
-    else:
-        values = await _all_values(call, context.arguments)
-        positional = [values[name] for name in method.order]
-        keywords = {name: values[name] for name in method.keywords}
-    function = functools.partial(method.function, context.hub, *positional, **keywords)
-    result = function() if method.is_async else await in_worker(function)
-    if inspect.iscoroutine(result):  # asyncio's own takes generators for coroutines
-        call.entered = True
-        result = await (interrupted(result) if call.cancelled else result)
-    return in_thread(result) if method.is_stream and isinstance(result, Iterable) else result
-
-
-async def _all_values(call: Call, arguments: list[Any]) -> dict[str, Any]:
-    """Every parameter by name: what the caller sent, its upload streams, and what is ours to give."""
-    method = call.method
-    values = dict(zip((argument.name for argument in method.arguments), arguments, strict=True))
-    values.update(zip((name for name, _ in method.uploads), call.uploads, strict=True))
-    if method.cancellation is not None:
-        values[method.cancellation] = call.cancellation
-    for name, dependency in method.injected:
-        assert call.injector is not None
-        values[name] = await call.injector.provide(dependency)
-    return values
+async def _nothing(call: Call) -> UnsetType:
+    """Instead of a call that was cancelled before its turn."""
+    call.outcome = Outcome.CANCELLED
+    return UNSET

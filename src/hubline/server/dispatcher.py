@@ -1,4 +1,4 @@
-"""One message in, its effect out: finds the method, binds, authorises, runs it in a task, answers.
+"""One message in, its effect out: finds the method, binds, runs its pipeline in a task, answers.
 
 Nothing in `Dispatcher` waits. A future that `invoke` returns means that a bounded queue is full and reading must
 pause. Pings, cancels, items and client results therefore never wait behind a running or waiting call; in the original
@@ -8,24 +8,23 @@ they do once a second call is queued (docs/decisions).
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from msgspec import UNSET
 
 from hubline._tasks import ends_its_task, wake_up
 from hubline.errors import BindingError, text_of
 from hubline.server import errors
-from hubline.server.calls import Call, InTurn
+from hubline.server.calls import Call, InTurn, Pipeline
 from hubline.server.context import HubCallerContext
 from hubline.server.errors import error_text
-from hubline.server.execution import admitted, broken_off, complete, failure, send_items
 from hubline.server.invocations import Cancellation, Uploads
-from hubline.server.methods import HubMethod
-from hubline.server.refusals import RefusalLog
+from hubline.server.observer import Outcome
+from hubline.server.ports import HubConnection
+from hubline.server.refusals import RefusalLog, broken_off
+from hubline.server.runtime import HubRuntime
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Completion, Invocation, StreamInvocation
-
-if TYPE_CHECKING:
-    from hubline.server.connection import HubConnectionContext
-    from hubline.server.runtime import HubRuntime
 
 logger = logging.getLogger("hubline.dispatcher")
 
@@ -38,10 +37,10 @@ class Dispatcher:
         *("_refreshed_early", "_room", "_running", "_runtime", "_streaming", "_waiting", "uploads"),
     )
 
-    def __init__(self, runtime: "HubRuntime", connection: "HubConnectionContext") -> None:
+    def __init__(self, runtime: HubRuntime, connection: HubConnection) -> None:
         self._runtime, self._connection = runtime, connection
         self._running, self._streaming, self._parallel = 0, 0, runtime.options.maximum_parallel_invocations
-        self._log = RefusalLog(connection.id, runtime.clock)
+        self._log = RefusalLog(connection.id, runtime.clock, detailed=runtime.options.detailed_errors)
         self._waiting: list[InTurn] = []
         self._calls: dict[str, Call] = {}
         """What a cancellation finds: one call an id, a stream before a plain call."""
@@ -60,7 +59,7 @@ class Dispatcher:
     def refreshed(self) -> None:
         """The connection has another identity: streams that run must be admitted anew, and the hub is told."""
         for call in self._live:
-            if call.started and call.streams and call.method.requirements:
+            if call.started and call.streams and call.pipeline.admits is not None:
                 if call.recheck is not None:
                     call.recheck.cancel()
                 call.recheck = self._start(self._admit_again(call, self._connection.context))
@@ -75,35 +74,36 @@ class Dispatcher:
         One that came `alone` is run to its first wait at once, where Python can. If many came together that would be
         unfair to everybody else.
         """
-        connection, method = self._connection, self._runtime.methods.find(message.target)
-        if method is None:
-            self._answer_error(message, errors.UNKNOWN_METHOD.format(message.target))
+        runtime, connection = self._runtime, self._connection
+        pipeline = runtime.pipelines.get(message.target) or runtime.find(message.target)
+        if pipeline is None:
+            self._refuse(message, None, Outcome.UNKNOWN, errors.UNKNOWN_METHOD.format(message.target))
             return None
+        method = pipeline.method
         try:
             arguments = method.binder.bind(connection.codec, message.arguments)
         except BaseException as error:  # a `BindingError`, or whatever a validator of the user raises
             if not isinstance(error, BindingError):
                 logger.exception("connection %s: the arguments of %s", connection.id, method.where)
-            base, detailed = errors.BINDING_FAILED.format(method.name), self._runtime.options.detailed_errors
-            self._answer_error(message, error_text(base, error, detailed=detailed), reason=text_of(error))
+            text = error_text(errors.BINDING_FAILED.format(method.name), error, detailed=self._log.detailed)
+            self._refuse(message, pipeline, Outcome.UNBOUND, text, reason=text_of(error))
             return None
-        call = Call(self._runtime, connection, method, message, arguments)
-        if method.plain and type(message) is Invocation and not message.stream_ids:
-            if self._running < self._parallel:  # nobody looks for it: nothing can end it but itself
-                self._running += 1
-                call.holder = self
-                run = self._run_direct(call) if method.name in self._runtime.open else self._run(call)
-                call.task = self._runtime.tasks.begin(
-                    run, connection.loop, context=connection.variables, name=method.where, at_once=alone
-                )
+        call = Call(runtime, connection, pipeline, message, arguments)
+        if pipeline.can_be_ended or type(message) is not Invocation or message.stream_ids:
+            call.mistake = self._mistake(pipeline, message)
+            if call.mistake and pipeline.admits is None:
+                self._refuse(message, pipeline, Outcome.REFUSED, call.mistake)
                 return None
-        else:
-            call.mistake = self._mistake(method, message)
-        if not call.mistake:
-            self._register(call)
-        elif not method.requirements:
-            self._answer_error(message, call.mistake)
+            if not call.mistake:  # a mistaken stream takes a slot: its refusal waits for its turn
+                call.streams = pipeline.streams
+                self._register(call)
+        elif self._running < self._parallel:  # nobody looks for it: nothing can end it but itself
+            self._running += 1
+            call.holder = self
+            self._launch(call, at_once=alone)
             return None
+        else:
+            self._register(call)
         return self._schedule(call)
 
     def cancel(self, invocation_id: str) -> None:
@@ -124,8 +124,12 @@ class Dispatcher:
 
     def stop(self) -> None:
         """Nobody waits any longer: calls that have not begun never will."""
-        self._waiting.clear()
-        self._live = {call: None for call in self._live if call.task is not None}
+        waiting, self._waiting = self._waiting, []
+        self._runtime.waiting -= len(waiting)
+        for work in waiting:
+            if isinstance(work, Call):
+                self._forget(work)
+                self._observe(work.pipeline, Outcome.CANCELLED)
 
     def when_all_began(self) -> asyncio.Future[None] | None:
         """A future that is done when no call waits for its turn; None when that is so already."""
@@ -134,14 +138,11 @@ class Dispatcher:
         self._none_waiting = asyncio.get_running_loop().create_future()
         return self._none_waiting
 
-    def _mistake(self, method: HubMethod, message: Invocation | StreamInvocation) -> str:
+    def _mistake(self, pipeline: Pipeline, message: Invocation | StreamInvocation) -> str:
         """What is wrong with the way a method is called, in the original's order of checks."""
-        streaming = type(message) is StreamInvocation
+        method, ids, streaming = pipeline.method, message.stream_ids, type(message) is StreamInvocation
         if method.is_stream != streaming:
             return (errors.STREAM_AS_CALL if method.is_stream else errors.CALL_AS_STREAM).format(method.name)
-        if method.simple and not streaming and not message.stream_ids:
-            return ""
-        ids = message.stream_ids
         base = errors.INVOCATION_FAILED.format(method.name)
         if len(ids) != len(method.uploads):
             return f"{base} HubException: Client sent {len(ids)} stream(s), Hub method expects {len(method.uploads)}."
@@ -150,7 +151,7 @@ class Dispatcher:
         if len(set(ids)) < len(ids) or any(stream_id in self.uploads for stream_id in ids):
             return f"{base} HubException: A stream ID is already in use."
         limit = self._runtime.options.maximum_streams
-        if (streaming or ids) and self._streaming >= limit:
+        if pipeline.streams and self._streaming >= limit:
             return f"{base} HubException: A connection may have {limit} streams at once."
         return ""
 
@@ -162,6 +163,7 @@ class Dispatcher:
         self._live[call] = None
         if call.streams:
             self._streaming += 1
+            self._runtime.streams += 1
         if call.method.is_stream:
             self._calls[call.message.invocation_id] = call
         elif call.message.invocation_id:
@@ -182,34 +184,41 @@ class Dispatcher:
         if not self._waiting and (work.streams or self._running < self._parallel):
             self._begin(work)
             return None
-        self._waiting.append(work)
+        self._wait(work)
         if len(self._waiting) <= self._runtime.options.maximum_waiting_invocations:
             return None
         self._room = asyncio.get_running_loop().create_future()
         return self._room
 
+    def _wait(self, work: InTurn) -> None:
+        self._waiting.append(work)
+        self._runtime.waiting += 1
+
     def _begin(self, work: InTurn) -> None:
         if not work.streams:
             self._running += 1
             work.holder = self
-        if not isinstance(work, Call):
+        if isinstance(work, Call):
+            self._launch(work)
+            if self._ended:
+                work.cancel()
+        else:
             self._start(self._tell(work))
-            return
-        connection = self._connection
-        method, context = work.method, connection.variables
-        direct = method.generates and work.streams and method.name in self._runtime.open
-        run = self._run_stream(work) if direct else self._run(work)
-        work.task = self._runtime.tasks.begin(run, connection.loop, context=context, name=method.where)
-        if self._ended:
-            work.cancel()
+
+    def _launch(self, call: Call, *, at_once: bool = False) -> None:
+        loop, context, name = self._connection.loop, self._connection.variables, call.pipeline.method.where
+        call.task = self._runtime.tasks.begin(self._run(call), loop, context=context, name=name, at_once=at_once)
 
     def release(self) -> None:
-        """A slot is free: the next call may begin with the streams behind it, and there is room for others to wait."""
         self._running -= 1
+        if self._waiting:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """A slot is free: the next call may begin with the streams behind it, and there is room for others to wait."""
         waiting = self._waiting
-        if not waiting:
-            return
         while waiting and (waiting[0].streams or self._running < self._parallel):
+            self._runtime.waiting -= 1
             self._begin(waiting.pop(0))
         wake_up(self._room)
         if not waiting:
@@ -223,7 +232,7 @@ class Dispatcher:
 
         So a client that refreshes on and on while a call runs cannot make the queue grow.
         """
-        if not self._runtime.hears_refreshes:
+        if self._runtime.on_authentication_refreshed is None:
             return
         options = self._runtime.options
         waiting = [each for each in self._waiting if not isinstance(each, Call)]
@@ -232,86 +241,68 @@ class Dispatcher:
         elif self._running < self._parallel:
             self._begin(InTurn(self._runtime, self._connection))
         else:
-            self._waiting.append(InTurn(self._runtime, self._connection))
+            self._wait(InTurn(self._runtime, self._connection))
 
     async def _tell(self, work: InTurn) -> None:
+        tell = self._runtime.on_authentication_refreshed
+        assert tell is not None
         try:
-            await self._runtime.new_hub(work).on_authentication_refreshed()
+            await tell(work, None)
         except BaseException as error:
             if ends_its_task(error):
                 raise
             logger.exception("connection %s: on_authentication_refreshed failed", self._connection.id)
         finally:
-            work.release_slot()
+            if work.holder is not None:
+                work.holder = None
+                self.release()
 
     async def _run(self, call: Call) -> None:
-        """A call from authorisation to answer. Its task is cancelled with its stream, or when the app shuts down."""
-        call.started = True
-        call.context = self._connection.context  # who it is may have changed while the call waited
-        try:
-            await self._conclude(call, await complete(call, self._log))
-        except Exception:
-            logger.exception("connection %s: %s could not be answered", self._connection.id, call.method.where)
-        finally:
-            self._forget(call)
-            call.release_slot()
-            self._runtime.tasks.ended(call.task)
-
-    async def _run_stream(self, call: Call) -> None:
-        """The same, quicker at each item: nothing is around the generator, and few coroutines are woken."""
-        call.started, call.context = True, self._connection.context
-        completion = Completion(invocation_id=call.message.invocation_id)
-        try:
-            try:
-                await send_items(call, call.method.function(self._runtime.new_hub(call), *call.arguments))
-            except BaseException as error:
-                completion = broken_off(call, error, self._log)
-            await self._conclude(call, completion)
-        except Exception:
-            logger.exception("connection %s: %s could not be answered", self._connection.id, call.method.where)
-        finally:
-            self._forget(call)
-            self._runtime.tasks.ended(call.task)
-
-    async def _conclude(self, call: Call, completion: Completion) -> None:
-        """Answer a call that was known."""
-        self._forget(call)
-        invocation_id = call.message.invocation_id
-        if call.refusal:
-            completion = Completion(invocation_id=invocation_id, error=call.refusal)
-        if invocation_id and not self._answer(call, completion):
-            await self._connection.drain()
-
-    async def _run_direct(self, call: Call) -> None:
-        """The same, quicker: nothing is around the method, and nobody knows of the call."""
+        """A call in its turn. Its task is cancelled with its stream, or when the app shuts down."""
         connection, runtime, invocation_id = self._connection, self._runtime, call.message.invocation_id
-        call.context = connection.context
+        call.context = connection.context  # who it is may have changed while the call waited
+        known = call.started = call.known
         try:
             try:
-                result = await call.method.function(runtime.new_hub(call), *call.arguments)
-                room = not invocation_id or connection.send(Completion(invocation_id=invocation_id, result=result))
-            except BaseException as error:
-                failed = broken_off(call, error, self._log)
-                room = not invocation_id or connection.send(failed)
+                result = await call.perform(call)
+                if known:
+                    self._forget(call)
+                if (known or result is UNSET) and call.refusal:
+                    room = self._tell_error(call.message, call.refusal)
+                else:
+                    room = not invocation_id or connection.send(Completion(invocation_id=invocation_id, result=result))
+            except BaseException as error:  # also what an encoder raises about the result
+                text = broken_off(call, error, self._log)
+                self._forget(call)
+                room = self._tell_error(call.message, call.refusal or text)
             if not room:
                 await connection.drain()
         except Exception:
             logger.exception("connection %s: %s could not be answered", connection.id, call.method.where)
         finally:
-            call.release_slot()
+            if known:
+                self._forget(call)
+            if call.holder is not None:
+                call.holder = None
+                self._running -= 1
+                if self._waiting:
+                    self._go_on()
             runtime.tasks.ended(call.task)
+            if runtime.observer is not None:
+                cancelled = call.cancelled and call.outcome is Outcome.SUCCEEDED
+                self._observe(call.pipeline, Outcome.CANCELLED if cancelled else call.outcome)
 
     async def _admit_again(self, call: Call, caller: HubCallerContext) -> None:
         """Whether a stream may go on after a refresh. A later refresh has the last word."""
         try:
-            admitted_again = await admitted(call, caller)
+            admitted_again = call.pipeline.admits is None or await call.pipeline.admits(call, caller)
         except BaseException as error:
             if ends_its_task(error):
                 raise
             logger.exception("connection %s: a policy of %s failed", self._connection.id, call.method.where)
             admitted_again = False
         if not admitted_again and caller is self._connection.context and call in self._live:
-            call.refuse(errors.UNAUTHORIZED.format(call.method.name))
+            call.break_off(errors.UNAUTHORIZED.format(call.method.name))
 
     def _forget(self, call: Call) -> None:
         """The method has ended: its id is free, and what is still uploaded to it is ignored. Twice does no harm."""
@@ -327,15 +318,30 @@ class Dispatcher:
                 self.uploads.close(stream_id)
         if call.streams:
             self._streaming -= 1
+            self._runtime.streams -= 1
 
-    def _answer(self, call: Call, completion: Completion) -> bool:
-        """Send the completion; a result that has no form on the wire is an error of the call. False: too much waits."""
-        try:
-            return self._connection.send(completion)
-        except BaseException as error:  # whatever an encoder raises about a user's value
-            return self._connection.send(failure(call, error, self._log))
+    def _tell_error(self, message: Invocation | StreamInvocation, text: str) -> bool:
+        """Answer a call that came to nothing, or was cancelled and has no text. False: too much waits."""
+        completion = Completion(invocation_id=message.invocation_id, error=text or UNSET)
+        return not message.invocation_id or self._connection.send(completion)
 
-    def _answer_error(self, message: Invocation | StreamInvocation, text: str, *, reason: str = "") -> None:
+    def _refuse(
+        self,
+        message: Invocation | StreamInvocation,
+        pipeline: Pipeline | None,
+        outcome: Outcome,
+        text: str,
+        *,
+        reason: str = "",
+    ) -> None:
+        """Answer a call that never has a turn. `reason` is for the log, where it says more than the caller is told."""
         self._log.note("", reason or text)
-        if message.invocation_id:
-            self._connection.send(Completion(invocation_id=message.invocation_id, error=text))
+        self._tell_error(message, text)
+        self._observe(pipeline, outcome)
+
+    def _observe(self, pipeline: Pipeline | None, outcome: Outcome) -> None:
+        """The end of every call that ever arrived comes by here, once."""
+        runtime = self._runtime
+        if runtime.observer is not None:
+            name = None if pipeline is None else pipeline.method.name
+            runtime.observer.ended(runtime.hub, name, self._connection, outcome)

@@ -9,10 +9,10 @@ from hubline._bursts import let_others_within_a_burst
 from hubline._clock import Clock
 from hubline.errors import FAILURES, ConnectionClosed, SendTooLarge
 from hubline.server.binding import Readers
-from hubline.server.connection import HubConnectionContext
 from hubline.server.groups import LocalIndex
 from hubline.server.invocations import ClientResults
 from hubline.server.options import HubOptions
+from hubline.server.ports import HubConnection
 from hubline.server.recipients import Connections, Recipients
 from hubline.server.turns import STRIDE, STRIDE_OF_MANY, every
 from hubline.wire.messages import Invocation
@@ -38,7 +38,7 @@ class HubLifetime:
 
     def begin_anew(self) -> None:
         """Forget every connection without touching it: their event loop does not run any more."""
-        self.index: LocalIndex[HubConnectionContext] = LocalIndex()
+        self.index: LocalIndex[HubConnection] = LocalIndex()
         self.results = ClientResults()
 
     async def send(self, recipients: Recipients, message: Invocation) -> None:
@@ -80,7 +80,7 @@ class HubLifetime:
                 packet = message.packet_for(codec)
                 if len(packet) > self._large:
                     self._check_size(recipients, message)
-            if connection.write(packet):
+            if connection.broadcast(packet):
                 room = True
             elif asks:
                 unoffered = connection.unoffered
@@ -129,13 +129,13 @@ class HubLifetime:
         if next(self._turn):
             await let_others_within_a_burst()
 
-    def connected(self, connection: HubConnectionContext) -> None:
+    def connected(self, connection: HubConnection) -> None:
         self.index.add(connection)
 
-    def ending(self, connection: HubConnectionContext) -> None:
+    def ending(self, connection: HubConnection) -> None:
         """It can no longer answer; it is still a member of its groups until `disconnected`."""
         self.results.disconnected(connection.id)
 
-    def disconnected(self, connection: HubConnectionContext) -> None:
+    def disconnected(self, connection: HubConnection) -> None:
         self.index.remove(connection)
         connection.context._release()

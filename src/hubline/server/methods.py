@@ -52,13 +52,6 @@ class HubMethod:
     """The parameters given by position, in order, without `self`."""
     keywords: tuple[str, ...]
     """Injected parameters that can only be given by name."""
-
-    simple: bool
-    """Whether the bound arguments are all it takes."""
-    generates: bool
-    """Simple, an async generator and without filters of its own: the common stream, called directly."""
-    plain: bool
-    """Simple, `async def`, not a stream and without filters of its own: the common case, called directly."""
     where: str
     """Class and function, for the log."""
 
@@ -167,9 +160,6 @@ class _Inspector:
         if binder is None:
             return None
         result = hints.get("return", Any)
-        simple = not (self.uploads or self.injected or self.cancellation)
-        is_stream = _is_stream(self.function, result)
-        filters = filters_of(*self.definitions)
         return HubMethod(
             name=name,
             function=self.function,
@@ -179,15 +169,12 @@ class _Inspector:
             cancellation=self.cancellation,
             injected=tuple(self.injected),
             result=result,
-            is_stream=is_stream,
+            is_stream=_is_stream(self.function, result),
             is_async=inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function),
             requirements=requirements_of(*self.definitions),
-            filters=filters,
+            filters=filters_of(*self.definitions),
             order=tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY),
             keywords=tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY),
-            simple=simple,
-            generates=simple and not filters and inspect.isasyncgenfunction(self.function),
-            plain=simple and not filters and not is_stream and inspect.iscoroutinefunction(self.function),
             where=self.where,
         )
 

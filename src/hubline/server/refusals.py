@@ -1,8 +1,15 @@
-"""What the log says of calls that came to nothing."""
+"""What the caller and the log are told of calls that came to nothing."""
 
+import asyncio
 import logging
 
 from hubline._clock import Clock
+from hubline._tasks import ends_its_task, is_current
+from hubline.errors import ConnectionClosed, HubError, RateLimitExceeded, text_of
+from hubline.server import errors
+from hubline.server.calls import Call
+from hubline.server.errors import error_text
+from hubline.server.observer import Outcome
 
 logger = logging.getLogger("hubline.dispatcher")
 
@@ -11,12 +18,12 @@ REFUSALS_LOGGED = 10
 
 
 class RefusalLog:
-    """The refusals of one connection."""
+    """The refusals of one connection. `detailed`: whether callers see the texts of all exceptions."""
 
-    __slots__ = ("_clock", "_connection_id", "_count", "_minute")
+    __slots__ = ("_clock", "_connection_id", "_count", "_minute", "detailed")
 
-    def __init__(self, connection_id: str, clock: Clock) -> None:
-        self._connection_id, self._clock = connection_id, clock
+    def __init__(self, connection_id: str, clock: Clock, *, detailed: bool = False) -> None:
+        self._connection_id, self._clock, self.detailed = connection_id, clock, detailed
         self._count, self._minute = 0, float("-inf")
 
     def note(self, where: str, text: str) -> None:
@@ -28,3 +35,35 @@ class RefusalLog:
         if self._count <= REFUSALS_LOGGED:
             more = "; more of this minute are not logged" if self._count == REFUSALS_LOGGED else ""
             logger.info("connection %s: %s%.200r%s", self._connection_id, where, text, more)
+
+
+def broken_off(call: Call, error: BaseException, log: RefusalLog) -> str:
+    """What a caller is told of a call that raised, whatever it raised: `sys.exit` is a failed call, not the server's
+    end. Empty for a cancellation that was asked for.
+
+    Raised again is a cancellation that is not the call's own, and what ends a coroutine that is thrown away.
+    """
+    if call.cancelled and isinstance(error, asyncio.CancelledError):
+        return ""
+    thrown_away = isinstance(error, GeneratorExit) and not is_current(call.task)
+    if thrown_away or (isinstance(error, asyncio.CancelledError) and ends_its_task(error)):
+        call.outcome = Outcome.CANCELLED
+        raise error
+    if not call.refusal:
+        call.outcome = Outcome.FAILED
+    return _failure(call, error, log)  # a cancellation here is not of this task but of something the method awaited
+
+
+def _failure(call: Call, error: BaseException, log: RefusalLog) -> str:
+    """The error's text for the caller, and a line in the log."""
+    method, connection_id = call.method, call.connection.id
+    if isinstance(error, RateLimitExceeded):  # so many that they must not fill the log
+        logger.debug("connection %s: %s: %s", connection_id, method.where, text_of(error))
+    elif isinstance(error, HubError | ConnectionClosed):  # said on purpose, or a peer went away meanwhile
+        cause = error.__cause__  # such as why an item of an upload does not fit, which the caller is not told
+        reason = f" ({type(cause).__name__}: {text_of(cause)})" if cause is not None else ""
+        log.note(f"{method.where}: ", text_of(error) + reason)
+    else:
+        logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)
+    base = errors.STREAM_FAILED if call.streaming else errors.INVOCATION_FAILED.format(method.name)
+    return error_text(base, error, detailed=log.detailed)

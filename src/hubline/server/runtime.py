@@ -3,25 +3,27 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner, ends_its_task
 from hubline.auth.policies import Policies, PolicyContext, requirements_of
-from hubline.connection import ConnectionScope, TransportConnection
+from hubline.connection import ConnectionScope
 from hubline.errors import ConfigurationError, ConnectionClosed, HubError
 from hubline.server.binding import Readers
-from hubline.server.calls import HubScope, invoke_method
+from hubline.server.calls import HubScope, Pipeline
 from hubline.server.clients import ClientInterface
-from hubline.server.connection import HubConnectionContext
 from hubline.server.errors import NO_RESULT_IN_ON_CONNECTED
-from hubline.server.filters import HubFilter, Invoke, around_invoke, filters_of, run_connected, run_disconnected
+from hubline.server.filters import HubFilter, filters_of
 from hubline.server.hub import Hub, client_protocol
 from hubline.server.invocations import Uploads
 from hubline.server.lifetime import HubLifetime
 from hubline.server.methods import HubMethods
+from hubline.server.observer import Observer
 from hubline.server.options import HubOptions
+from hubline.server.pipeline import PipelineBuilder
+from hubline.server.ports import HubConnection
 from hubline.wire.codec import Codec
 from hubline.wire.messages import Ping
 
@@ -46,32 +48,24 @@ class HubRuntime:
         policies: Policies,
         clock: Clock,
         tasks: TaskOwner,
+        observer: Observer | None = None,
     ) -> None:
         self.hub, self.create, self.options, self.clock, self.tasks = hub, create, options, clock, tasks
         self.codecs = tuple(codecs)
-        self.outer_filters, self.policies = tuple(filters), policies
-        self.filters = (*self.outer_filters, *filters_of(*hub.__mro__))
-        """Those given, and inside them the hub's own."""
+        self.outer_filters, self.policies, self.observer = tuple(filters), policies, observer
         self.requirements = requirements_of(*hub.__mro__)
-        self.hears_refreshes = hub.on_authentication_refreshed is not Hub.on_authentication_refreshed
-        made_plainly = create is hub and hub.__init__ is Hub.__init__ and not self.filters
-        self.hears_connections = not made_plainly or hub.on_connected is not Hub.on_connected
-        """Whether anything of the user's sees a connection come: `on_connected`, filters, or whatever makes the hub."""
-        self.hears_ends = not made_plainly or hub.on_disconnected is not Hub.on_disconnected
         self.interface = ClientInterface(client_protocol(hub))
         self.methods = self._inspect()
         self.readers = Readers()
         self.lifetime = HubLifetime(options, clock)
-        self.chains: dict[str, Invoke] = {
-            method.name: around_invoke((*self.filters, *method.filters), invoke_method) for method in self.methods.all
-        }
-        """Each method with every filter around it, by its name."""
-        self.direct = frozenset(
-            method.name for method in self.methods.all if (method.plain or method.generates) and not self.filters
-        )
-        """Methods that no filter is around, and that take nothing but what the caller sends."""
-        self.open = frozenset(method.name for method in self.methods.all if not method.requirements) & self.direct
-        """Those of them that everybody may call."""
+        around = (*self.outer_filters, *filters_of(*hub.__mro__))
+        builder = PipelineBuilder(hub, create, around, policies, clock, observer)
+        self.pipelines: dict[str, Pipeline] = {method.name: builder.pipeline(method) for method in self.methods.all}
+        """By the names of the methods, as registered."""
+        self.on_connected, self.on_disconnected = builder.on_connected(), builder.on_disconnected()
+        """`None` where nothing of the user's hears of it."""
+        self.on_authentication_refreshed = builder.on_authentication_refreshed()
+        self.begin_anew()
         self._pings = {codec.name: codec.encode(Ping()) for codec in self.codecs}
 
     def _inspect(self) -> HubMethods:
@@ -83,9 +77,19 @@ class HubRuntime:
             raise ConfigurationError(self.interface.problems)
         return methods
 
-    def serve(self, transport: TransportConnection) -> Coroutine[Any, Any, None]:
-        """Run the hub for one connection: what a transport is given to run."""
-        return HubConnectionContext(self, transport).run()
+    def begin_anew(self) -> None:
+        """Forget every connection and what it does: their event loop does not run any more."""
+        self.lifetime.begin_anew()
+        self.waiting, self.streams = 0, 0
+
+    def statistics(self) -> dict[str, int]:
+        """Counts of the moment: connections, groups and users; calls that wait for their turn, and streams."""
+        return {**self.lifetime.index.statistics(), "waiting_calls": self.waiting, "streams": self.streams}
+
+    def find(self, target: str) -> Pipeline | None:
+        """How to run the method that a client means, whatever the case and the underscores in its name."""
+        method = self.methods.find(target)
+        return None if method is None else self.pipelines[method.name]
 
     async def authorize(self, scope: ConnectionScope) -> int | None:
         """Whether a connection may enter the hub: `None`, or the HTTP status that says why not.
@@ -106,41 +110,21 @@ class HubRuntime:
     def ping_packet(self, codec: Codec) -> bytes:
         return self._pings[codec.name]
 
-    async def on_connected(self, connection: HubConnectionContext) -> None:
-        scope = HubScope(self, connection, results_refused=NO_RESULT_IN_ON_CONNECTED)
-        await run_connected(self.filters, self.new_hub(scope))
+    async def connect(self, connection: HubConnection) -> None:
+        """Run `on_connected`. Raises what that raises, which refuses the connection."""
+        if self.on_connected is not None:
+            await self.on_connected(HubScope(self, connection, results_refused=NO_RESULT_IN_ON_CONNECTED), None)
 
-    async def on_disconnected(
-        self, connection: HubConnectionContext, uploads: Uploads, error: Exception | None
-    ) -> BaseException | None:
-        """What it raised, for `finish`."""
-        try:
-            await run_disconnected(self.filters, self.new_hub(HubScope(self, connection)), error)
-        except BaseException as failure:
-            if ends_its_task(failure):
-                raise
-            failure.add_note(f"raised by {self.hub.__qualname__}.on_disconnected, or by a filter around it")
-            return failure
-        finally:
-            _fail(uploads)
-        return None
-
-    def new_hub(self, scope: HubScope) -> Hub[Any]:
-        """A hub object for one call."""
-        hub = self.create()
-        hub.hubline_scope = scope
-        return hub
-
-    async def finish(self, connection: HubConnectionContext, uploads: Uploads, error: Exception | None) -> None:
+    async def finish(self, connection: HubConnection, uploads: Uploads, error: Exception | None) -> None:
         """Run `on_disconnected` to its end, also when the connection's own task is being cancelled.
 
         What it raises is raised here, or logged when nobody waits for it any more.
         """
-        if not self.hears_ends:
+        if self.on_disconnected is None:
             _fail(uploads)
             return
         ending = self.tasks.start(
-            self.on_disconnected(connection, uploads, error),
+            self._disconnect(connection, uploads, error),
             name="hubline: connection ends",
             context=connection.variables,
         )
@@ -151,6 +135,22 @@ class HubRuntime:
             raise
         if failure is not None:
             raise failure
+
+    async def _disconnect(
+        self, connection: HubConnection, uploads: Uploads, error: Exception | None
+    ) -> BaseException | None:
+        """What `on_disconnected` raised, for `finish`."""
+        assert self.on_disconnected is not None
+        try:
+            await self.on_disconnected(HubScope(self, connection), error)
+        except BaseException as failure:
+            if ends_its_task(failure):
+                raise
+            failure.add_note(f"raised by {self.hub.__qualname__}.on_disconnected, or by a filter around it")
+            return failure
+        finally:
+            _fail(uploads)
+        return None
 
 
 def _fail(uploads: Uploads) -> None:

@@ -9,15 +9,13 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hubline.server.hub import Hub
-
-if TYPE_CHECKING:
-    from hubline.server.runtime import HubRuntime
+from hubline.server.runtime import HubRuntime
 
 
-def user_code(runtimes: "Iterable[HubRuntime]") -> dict[CodeType, str]:
+def user_code(runtimes: Iterable[HubRuntime]) -> dict[CodeType, str]:
     """The hub methods that the user has written, each with its name."""
     functions = []
     for runtime in runtimes:

@@ -17,7 +17,7 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from hubline.extensions import CLOSE, DEPARTURE
+from hubline.extensions import CLOSE, DISCONNECT
 
 HEAD_SIZE = 65_536
 """Bytes of a request's head; also the most that may pass between two pieces of a body. uvicorn's own limit with h11."""
@@ -35,10 +35,10 @@ take 9 MB while the application is busy."""
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-class Departure:
+class Disconnect:
     """The client of the request that a connection is busy with: tells who asked, by a plain call, that it has gone.
 
-    What a server offers as `DEPARTURE` (`hubline/extensions.py`).
+    What a server offers as `DISCONNECT` (`hubline/extensions.py`).
     """
 
     __slots__ = ("_cycle", "_flow", "_gone")
@@ -109,7 +109,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._waits_for_head = True
         self._in_head = False
-        self._departure: Departure | None = None
+        self._disconnect: Disconnect | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
@@ -118,8 +118,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
-        if self._departure is not None:
-            self._departure.happen()
+        if self._disconnect is not None:
+            self._disconnect.happen()
         if self._is_http:
             super().connection_lost(exc)
         else:
@@ -190,18 +190,18 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        if self._departure is not None:
-            self._departure.end()
+        if self._disconnect is not None:
+            self._disconnect.end()
         super().on_response_complete()
         if self._in_head and not self.transport.is_closing():  # came while the last one was being answered
             self._await_head()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._departure is None:
-            self._departure = Departure(self.flow)
-        self._departure.begin(cycle)
+        if self._disconnect is None:
+            self._disconnect = Disconnect(self.flow)
+        self._disconnect.begin(cycle)
         scope: dict[str, Any] = cycle.scope  # type: ignore[assignment]
-        scope.setdefault("extensions", {})[DEPARTURE] = {"watch": self._departure.watch}
+        scope.setdefault("extensions", {})[DISCONNECT] = {"watch": self._disconnect.watch}
         super()._start_asgi_task(cycle, app)
 
     def _await_head(self) -> None:

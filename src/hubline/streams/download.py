@@ -5,6 +5,8 @@ import contextvars
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
+from msgspec import UNSET, UnsetType
+
 from hubline._tasks import called
 
 T = TypeVar("T")
@@ -32,8 +34,8 @@ class Cancellable(Protocol):
 
 async def pump(
     items: AsyncIterable[Any], encode: Callable[[Any], bytes], writer: ItemWriter, call: Cancellable
-) -> None:
-    """Send every item until `call` is cancelled, waiting whenever the connection is behind.
+) -> UnsetType:
+    """Send every item until `call` is cancelled, waiting whenever the connection is behind. A stream has no result.
 
     One that was cancelled before it began begins all the same, and is interrupted at its first wait. The iterator is
     closed however it ends. Raises whatever the iterator raises, and what encoding an item raises.
@@ -42,12 +44,13 @@ async def pump(
     try:
         if call.cancelled:
             await interrupted(anext(iterator, None))
-            return
+            return UNSET
         async for item in iterator:
             if call.cancelled:
                 break
             if not writer.write(encode(item)):
                 await writer.drain()
+        return UNSET
     finally:
         close = getattr(iterator, "aclose", None)
         if close is not None:

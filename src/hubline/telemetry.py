@@ -1,0 +1,213 @@
+"""Spans and metrics through OpenTelemetry's API, with the names and attributes of ASP.NET Core's SignalR.
+
+Needs the extra `otel`. Nothing in Hubline imports this: an application does, and gives a `Telemetry` to its `HubApp`.
+
+Spans and their attributes: `DefaultHubDispatcher.StartActivity` in aspnetcore. Metrics: OpenTelemetry's semantic
+conventions, "SignalR metrics", and `HttpConnectionsMetrics` in aspnetcore. What begins with `hubline.` is ours.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextvars import Token
+from typing import Any, TypeAlias
+
+from opentelemetry import context as contexts
+from opentelemetry import propagate
+from opentelemetry.context import Context
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
+from opentelemetry.trace import (
+    Link,
+    Span,
+    SpanKind,
+    StatusCode,
+    TracerProvider,
+    get_current_span,
+    get_tracer,
+    set_span_in_context,
+)
+
+from hubline._clock import Clock
+from hubline.connection import Transport, TransportConnection
+from hubline.server.observer import Outcome
+from hubline.server.ports import HubConnection
+from hubline.wire.messages import Invocation, StreamInvocation
+
+__all__ = ["Telemetry"]
+
+SPANS = "Microsoft.AspNetCore.SignalR.Server"
+"""The scope of the spans: the original's activity source."""
+CONNECTIONS = "Microsoft.AspNetCore.Http.Connections"
+"""The scope of the metrics of connections: the original's meter."""
+OURS = "hubline"
+"""The scope of the other metrics."""
+
+BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
+"""Seconds; those of the semantic conventions."""
+
+TRANSPORTS = {
+    Transport.WEB_SOCKETS: "web_sockets",
+    Transport.SERVER_SENT_EVENTS: "server_sent_events",
+    Transport.LONG_POLLING: "long_polling",
+}
+
+MOMENT = 0.5
+"""Seconds for which counts of the moment serve: one reading of the metrics asks for each by itself. Ours."""
+
+Serve: TypeAlias = Callable[[TransportConnection], Awaitable[None]]
+Statistics: TypeAlias = Callable[[], Mapping[str, Any]]
+
+
+class Telemetry:
+    """Makes spans and metrics of everything that an app does for its clients. One object may serve several apps.
+
+    Without providers, OpenTelemetry's global ones, which may also be set later; as long as there are none, nothing is
+    recorded. What is made of spans and metrics: docs/guides/telemetry.md. The methods are for Hubline to call.
+    """
+
+    def __init__(
+        self, *, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
+    ) -> None:
+        self._tracer = get_tracer(SPANS, tracer_provider=tracer_provider)
+        meter = get_meter(CONNECTIONS, meter_provider=meter_provider)
+        self._duration = meter.create_histogram(
+            "signalr.server.connection.duration",
+            unit="s",
+            description="The duration of connections on the server.",
+            explicit_bucket_boundaries_advisory=BUCKETS,
+        )
+        self._active = meter.create_up_down_counter(
+            "signalr.server.active_connections",
+            unit="{connection}",
+            description="Number of connections that are currently active on the server.",
+        )
+        self._meter = get_meter(OURS, meter_provider=meter_provider)
+        self._calls = self._meter.create_counter(
+            "hubline.server.calls", unit="{call}", description="Calls of clients that have ended, by outcome."
+        )
+        self._sources: list[_Source] = []
+        self._measure()
+
+    def begin(
+        self, hub: type, name: str, connection: HubConnection, message: Invocation | StreamInvocation | None
+    ) -> "_Operation":
+        """A method of a hub begins, or without a message `on_connected` and its like: a span, until the operation ends.
+
+        A call's parent is what its message names in `traceparent`; it is linked to the span of the HTTP request.
+        """
+        parent = Context()
+        if message is not None and message.headers:
+            parent = propagate.extract(message.headers, context=parent)
+        request = get_current_span().get_span_context()
+        service = _name(hub)
+        span = self._tracer.start_span(
+            f"{service}/{name}",
+            context=parent,
+            kind=SpanKind.INTERNAL if message is None else SpanKind.SERVER,
+            attributes={"rpc.method": name, "rpc.system": "signalr", "rpc.service": service},
+            links=[Link(request)] if request.is_valid else None,
+        )
+        return _Operation(span, contexts.attach(set_span_in_context(span, parent)))
+
+    def ended(self, hub: type, name: str | None, connection: HubConnection, outcome: Outcome) -> None:
+        """A call has come to its end: one more in `hubline.server.calls`."""
+        attributes = {"rpc.service": _name(hub), "hubline.outcome": outcome.value}
+        if name is not None:
+            attributes["rpc.method"] = name
+        self._calls.add(1, attributes)
+
+    def connections(self, serve: Serve, clock: Clock, draining: Callable[[], bool]) -> Serve:
+        """The same as `serve`, counted and timed. It runs once a transport is chosen."""
+
+        async def counted(connection: TransportConnection) -> None:
+            begun, transport = clock.now(), {"signalr.transport": TRANSPORTS[connection.transport]}
+            self._active.add(1, transport)
+            try:
+                await serve(connection)
+            finally:
+                self._active.add(-1, transport)
+                status = "app_shutdown" if draining() else "timeout" if connection.timed_out else "normal_closure"
+                self._duration.record(clock.now() - begun, {**transport, "signalr.connection.status": status})
+
+        return counted
+
+    def watch(self, statistics: Statistics) -> None:
+        """Have these counts of an app read with the metrics, in whatever thread reads them."""
+        self._sources.append(_Source(statistics))
+
+    def _measure(self) -> None:
+        self._meter.create_observable_up_down_counter(
+            "hubline.server.queued_bytes",
+            [self._of_transports("queued_bytes")],
+            unit="By",
+            description="Bytes that wait for clients to take them.",
+        )
+        self._meter.create_observable_counter(
+            "hubline.server.dropped_messages",
+            [self._of_transports("dropped_messages")],
+            unit="{message}",
+            description="Messages that were never written, because of an outbox policy or the end of a connection.",
+        )
+        self._meter.create_observable_up_down_counter(
+            "hubline.server.waiting_calls",
+            [self._of_hubs("waiting_calls")],
+            unit="{call}",
+            description="Calls that wait until another call of their connection has ended.",
+        )
+        self._meter.create_observable_up_down_counter(
+            "hubline.server.streams",
+            [self._of_hubs("streams")],
+            unit="{stream}",
+            description="Calls that stream, in either direction.",
+        )
+
+    def _of_transports(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def read(_: CallbackOptions) -> Iterable[Observation]:
+            return [Observation(sum(getattr(each.now()["transports"], field) for each in self._sources))]
+
+        return read
+
+    def _of_hubs(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def read(_: CallbackOptions) -> Iterable[Observation]:
+            found: dict[str, int] = {}
+            for each in self._sources:
+                for hub, counts in each.now()["hubs"].items():
+                    found[hub] = found.get(hub, 0) + counts[field]
+            return [Observation(count, {"rpc.service": hub}) for hub, count in found.items()]
+
+        return read
+
+
+class _Source:
+    """The counts of one app, read once for all that ask in the same moment."""
+
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
+        self._read: Mapping[str, Any] = {}
+        self._until = float("-inf")
+
+    def now(self) -> Mapping[str, Any]:
+        now = time.monotonic()
+        if now >= self._until:
+            self._read, self._until = self._statistics(), now + MOMENT
+        return self._read
+
+
+class _Operation:
+    """A span while it is the current one."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, span: Span, token: Token[Context]) -> None:
+        self._span, self._token = span, token
+
+    def end(self, error: BaseException | None) -> None:
+        contexts.detach(self._token)
+        if error is not None:
+            self._span.set_attribute("error.type", _name(type(error)))
+            self._span.set_status(StatusCode.ERROR)
+        self._span.end()
+
+
+def _name(kind: type) -> str:
+    """The full name of a class; of a built-in one, its name."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
