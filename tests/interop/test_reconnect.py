@@ -42,5 +42,5 @@ async def test_official_dotnet_client(server: str) -> None:
     failed = [f"{each['check']}: {each['error']}" for each in map(json.loads, lines) if not each["ok"]]
     assert not failed, "\n".join(failed)
     assert count == "2 passed, 0 failed"
-    assert proxy.cuts >= 4, "else this was no test"
-    assert proxy.half_open >= 2
+    assert proxy.cuts >= 2, "else this was no test"
+    assert proxy.half_open >= 1
