@@ -42,6 +42,8 @@ from hubline.testing.channels import TransportName
 from hubline.testing.harness import ProtocolName
 from hubline.wire.packet import Packet
 
+NOBODY = {"connections": 0, "groups": 0, "users": 0, "awaited_results": 0}
+
 TRANSPORTS: list[TransportName] = ["websocket", "sse", "long_polling"]
 EVERY_WAY: list[tuple[TransportName, ProtocolName]] = [
     ("websocket", "json"),
@@ -172,7 +174,7 @@ async def test_calls_streams_uploads_results_and_broadcasts(transport: Transport
         assert caught.value.message == "An unexpected error occurred invoking 'Fail' on the server."
     await settle()
     assert hub.ended == [None] * 3
-    assert app.statistics()["hubs"] == {f"{__name__}.{hub.__qualname__}": {"connections": 0, "groups": 0, "users": 0}}
+    assert app.statistics()["hubs"] == {f"{__name__}.{hub.__qualname__}": NOBODY}
 
 
 @pytest.mark.statement(145, 146)
@@ -234,7 +236,7 @@ async def test_a_client_that_vanishes_in_the_middle_of_everything(transport: Tra
             for _ in range(20):
                 await clock.advance(1)
         assert hub.ended == [None]
-        assert app.statistics()["hubs"][f"{__name__}.{hub.__qualname__}"] == {"connections": 1, "groups": 0, "users": 0}
+        assert app.statistics()["hubs"][f"{__name__}.{hub.__qualname__}"] == {**NOBODY, "connections": 1}
         assert await watcher.invoke("Echo", 1) == 1
 
 
@@ -858,7 +860,9 @@ async def test_statistics() -> None:
     async with connect(app, "/chat") as ada, connect(app, "/chat"):
         await ada.invoke("Join", "g")
         statistics = app.statistics()
-    assert statistics["hubs"] == {f"{__name__}.{hub.__qualname__}": {"connections": 2, "groups": 1, "users": 1}}
+    assert statistics["hubs"] == {
+        f"{__name__}.{hub.__qualname__}": {**NOBODY, "connections": 2, "groups": 1, "users": 1}
+    }
     assert statistics["transports"].connections == 2
 
 

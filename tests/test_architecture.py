@@ -28,8 +28,9 @@ ARROWS: dict[str, str] = {
     "transports": "errors wire connection _bursts _clock _tasks _utf8 telemetry",
     "auth": "errors connection _clock _tasks telemetry",
     "streams": "errors wire _clock _tasks telemetry",
-    "server": "errors wire connection streams auth backplanes.base _bursts _clock _tasks telemetry",
-    "backplanes": "errors wire streams _clock _tasks telemetry",
+    "server": "errors wire connection streams auth backplanes.base backplanes.envelope backplanes.subscriptions "
+    "_bursts _clock _tasks telemetry",
+    "backplanes": "errors wire streams _bursts _clock _tasks telemetry",
     "client": "errors wire _clock _tasks telemetry",
     "runs": "errors streams auth public backplanes.base _clock _tasks telemetry",
     "rooms": "errors streams auth public backplanes.base _clock _tasks telemetry",
@@ -38,7 +39,7 @@ ARROWS: dict[str, str] = {
     "servers": "errors _clock _signals _tasks _utf8",
     "routes": "errors connection server transports",
     "app": "errors wire connection streams auth server transports backplanes routes _clock _signals _tasks telemetry",
-    "testing": "public errors limits wire _clock _tasks",
+    "testing": "public errors limits backplanes wire _clock _tasks",
     "contract": "public",
     "cli": "public errors servers auth.jwt wire",
     "public": "errors wire connection streams auth server transports backplanes client runs rooms routes app",
@@ -46,7 +47,7 @@ ARROWS: dict[str, str] = {
 
 THIRD_PARTY: dict[str, str] = {
     # library: the modules (with everything below them) that may import it
-    "msgspec": "wire streams server testing transports.endpoint transports.refresh",
+    "msgspec": "wire streams server testing backplanes.envelope transports.endpoint transports.refresh",
     "starlette": "connection transports auth app routes",
     "jwt": "auth.jwt auth.jwks",
     "redis": "backplanes.redis backplanes.redis_envelope runs.redis_log",
@@ -67,17 +68,17 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 2260,
+    "wire": 2350,
     "transports": 3220,
-    "server": 3200,
-    "auth": 620,
+    "server": 3900,
+    "auth": 640,
     "streams": 260,
     "backplanes": 600,
     "client": 800,
     "models": 650,
     "limits": 350,
     "servers": 1820,
-    "testing": 1200,
+    "testing": 1500,
     "cli": 1250,
 }
 
@@ -97,6 +98,7 @@ PUBLIC_PACKAGES: dict[str, Sequence[str]] = {
     "hubline.testing": (),
     "hubline.models": (),
     "hubline.limits": (),
+    "hubline.backplanes": (),
     "hubline.auth.jwt": ("JwtBearer", "make_token"),
     "hubline.servers.uvicorn": SERVERS,
 }
@@ -220,7 +222,7 @@ def private_imports(module: str, source: str) -> list[str]:
     for target, name, line in imports(ast.parse(source), "this"):
         if target.partition(".")[0] == "hubline" and (
             target not in PUBLIC_PACKAGES
-            or (name is not None and name not in ("testing", "models", "limits", *public_names(target)))
+            or (name is not None and name not in ("testing", "models", "limits", "backplanes", *public_names(target)))
         ):
             problems.append(f"{module}:{line} {target} {name}")
     return problems
@@ -347,8 +349,8 @@ def test_each_rule_can_be_broken(check: Check, module: str, source: str) -> None
             "wire.json",
             "import msgspec\nfrom hubline.errors import HubError\nfrom hubline.wire import codec",
         ),
-        (broken_arrows, "server.lifetime", "from hubline.backplanes.base import Backplane\nimport asyncio"),
-        (broken_arrows, "server.lifetime", "from hubline.backplanes import base"),
+        (broken_arrows, "server.fanout", "from hubline.backplanes.base import Backplane\nimport asyncio"),
+        (broken_arrows, "server.fanout", "from hubline.backplanes import base"),
         (broken_arrows, "auth.jwt", "import jwt"),
         (broken_arrows, "testing.harness", "from hubline import HubApp\nfrom hubline.wire.json import JsonCodec"),
         (

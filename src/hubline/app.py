@@ -5,7 +5,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 from starlette.responses import PlainTextResponse
 from starlette.routing import Router
@@ -14,9 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hubline._clock import Clock, MonotonicClock
 from hubline._signals import StopSignals, server_drains
 from hubline._tasks import TaskOwner
-from hubline.auth.identity import application_user
+from hubline.auth.identity import Authenticate, application_user, awaited
 from hubline.auth.policies import Policies, Policy
-from hubline.connection import ConnectionScope, Identity, TransportConnection
+from hubline.backplanes.base import Backplane
+from hubline.backplanes.subscriptions import Subscriptions
+from hubline.connection import ConnectionScope, TransportConnection
 from hubline.errors import ConfigurationError
 from hubline.routes import (
     ConnectionRoute,
@@ -56,8 +58,6 @@ LAST_POLL = 1.0
 """Seconds for a client between two polls to come for its last words once the server is closed. By ASGI it cannot; some
 servers still let it. Ours."""
 
-Authenticate: TypeAlias = Callable[[ConnectionScope], Identity | Awaitable[Identity | None] | None]
-
 
 class HubApp:
     """Hubs by path, as an ASGI application that any server runs and FastAPI or Starlette can mount anywhere.
@@ -67,7 +67,8 @@ class HubApp:
 
     `authenticate` says who a request comes from, before anything else is done for it; without it, the user that an
     `AuthenticationMiddleware` of Starlette has found. `user_id` says by which name `clients.user(…)` finds
-    a connection, which keeps the one of its first request; without it, the identity's. `allowed_origins` are the web
+    a connection, which keeps the one of its first request; without it, the identity's. A `backplane` joins the hubs of
+    several apps: their clients reach each other. `allowed_origins` are the web
     pages that may connect besides those of the same origin; it sets up CORS for them. `allowed_headers` are what
     they may send besides the headers of official clients. `trusted_proxies` are the addresses and networks whose
     `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are given to clients to leave at
@@ -89,6 +90,7 @@ class HubApp:
         user_id: UserId | None = None,
         policies: Mapping[str, Policy] | None = None,
         filters: Sequence[HubFilter] = (),
+        backplane: Backplane | None = None,
         allowed_origins: Sequence[str] = (),
         allowed_headers: Sequence[str] = (),
         trusted_proxies: Sequence[str] = (),
@@ -101,11 +103,12 @@ class HubApp:
         self._clock = clock or MonotonicClock()
         self._options, self._transport = options or HubOptions(), transport or TransportOptions()
         self._policies, self._filters = Policies(policies), tuple(filters)
-        self._authenticate, self._user_id = _asynchronous(authenticate or application_user), user_id
+        self._authenticate, self._user_id = awaited(authenticate or application_user), user_id
         self._drain_timeout, self._drain_on_signals = drain_timeout, drain_on_signals
         self._readiness_path = readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
         self._tasks = TaskOwner("hubline.app", describe=describe_task)
+        self._subscriptions = None if backplane is None else Subscriptions(backplane, self._tasks)
         self._loop: asyncio.AbstractEventLoop | None = None
         """The event loop that all connections belong to: the latest one."""
         self._runtimes: dict[type[Hub[Any]], HubRuntime] = {}
@@ -152,6 +155,8 @@ class HubApp:
         await self.drain()
         await self._registry.close()
         await self._tasks.cancel(CALL_GRACE)
+        if self._subscriptions is not None:
+            await self._subscriptions.close()
         for method in in_threads(self._watched):
             logger.error("%s is still running in a thread, which nothing can end, and is abandoned", method)
         if self._watchdog is not None:
@@ -173,8 +178,10 @@ class HubApp:
         if self._loop is not None:
             self._tasks.forget()
             self._registry.begin_anew()
+            if self._subscriptions is not None:
+                self._subscriptions.begin_anew()
             for runtime in self._runtimes.values():
-                runtime.lifetime.begin_anew()
+                runtime.fanout.begin_anew()
             self._drained = None
             if self._watchdog is not None:
                 self._watchdog.stop()
@@ -183,7 +190,7 @@ class HubApp:
     def context(self, hub: type[Hub[ClientT]]) -> HubContext[ClientT]:
         """Clients and groups of a hub, to use from outside of it. Raises KeyError when the app has no such hub."""
         runtime = self._runtimes[hub]
-        return HubContext(HubClients(runtime.lifetime, runtime.interface), runtime.lifetime, self._enter_loop)
+        return HubContext(HubClients(runtime.fanout, runtime.interface), runtime.fanout.groups, self._enter_loop)
 
     def describe(self) -> list[HubDescription]:
         """Every hub with its methods and what it calls on clients."""
@@ -203,8 +210,7 @@ class HubApp:
         self._enter_loop()
         self._registry.draining = True
         for runtime in self._runtimes.values():
-            for connection in list(runtime.lifetime.index.connections.values()):
-                connection.close(allow_reconnect=True)
+            runtime.fanout.close_all()
         for pipe in self._registry:
             pipe.end_input()  # raw connections, and hub connections still in their handshake
         if self._drained is None:
@@ -212,12 +218,12 @@ class HubApp:
         await asyncio.shield(self._drained)
 
     def statistics(self) -> dict[str, Any]:
-        """Counts of the moment: connections and what is queued for them, and the groups of each hub."""
-        hubs = {
-            f"{hub.__module__}.{hub.__qualname__}": runtime.lifetime.index.statistics()
-            for hub, runtime in self._runtimes.items()
-        }
-        return {"transports": self._registry.statistics(), "hubs": hubs}
+        """Counts of the moment: connections and what is queued for them, the groups of each hub, the backplane."""
+        hubs = {runtime.fanout.hub: runtime.fanout.statistics() for runtime in self._runtimes.values()}
+        found: dict[str, Any] = {"transports": self._registry.statistics(), "hubs": hubs}
+        if self._subscriptions is not None:
+            found["backplane"] = self._subscriptions.statistics()
+        return found
 
     def _handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path = path_below_mount(scope)
@@ -318,7 +324,12 @@ class HubApp:
                 policies=self._policies,
                 clock=self._clock,
                 tasks=self._tasks,
+                name=route.name,
+                subscriptions=self._subscriptions,
             )
+            names = [other.fanout.hub for other in self._runtimes.values()]
+            if self._subscriptions is not None and names.count(known.fanout.hub) > 1:
+                raise ConfigurationError([f"two hubs have the name {known.fanout.hub!r}"])
             return known
         ours, theirs = (
             (options, create, (*self._filters, *route.filters)),
@@ -328,18 +339,6 @@ class HubApp:
             if one != other:
                 raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different {what}"])
         return known
-
-
-def _asynchronous(authenticate: Authenticate) -> Callable[[ConnectionScope], Awaitable[Identity | None]]:
-    """The same function as one that must be awaited."""
-    if inspect.iscoroutinefunction(authenticate):
-        return authenticate
-
-    async def call(scope: ConnectionScope) -> Identity | None:
-        identity = authenticate(scope)
-        return await identity if inspect.isawaitable(identity) else identity
-
-    return call
 
 
 async def _admit_all(scope: ConnectionScope) -> None:

@@ -1,8 +1,24 @@
-"""Who a request comes from, where the application knows already: Starlette's `AuthenticationMiddleware`."""
+"""Who a request comes from: what `HubApp(authenticate=…)` may be, and what Starlette's middleware knows already."""
 
-from typing import Any
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from hubline.connection import ConnectionScope, Identity
+
+Authenticate: TypeAlias = Callable[[ConnectionScope], Identity | Awaitable[Identity | None] | None]
+
+
+def awaited(authenticate: Authenticate) -> Callable[[ConnectionScope], Awaitable[Identity | None]]:
+    """The same function as one that must be awaited."""
+    if inspect.iscoroutinefunction(authenticate):
+        return authenticate
+
+    async def call(scope: ConnectionScope) -> Identity | None:
+        identity = authenticate(scope)
+        return await identity if inspect.isawaitable(identity) else identity
+
+    return call
 
 
 async def application_user(scope: ConnectionScope) -> Identity | None:

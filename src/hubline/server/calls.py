@@ -20,6 +20,7 @@ from hubline.server.workers import in_worker
 from hubline.streams.download import in_thread, interrupted
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Invocation, StreamInvocation
+from hubline.wire.packet import SerializedMessage
 
 if TYPE_CHECKING:
     from hubline.server.connection import HubConnectionContext
@@ -43,18 +44,18 @@ class HubScope:
 
     @property
     def groups(self) -> GroupManager:
-        return self.runtime.lifetime
+        return self.runtime.fanout.groups
 
-    async def send(self, recipients: Recipients, message: Invocation) -> None:
-        await self.runtime.lifetime.send(recipients, message)
+    async def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
+        await self.runtime.fanout.send(recipients, message)
 
-    async def invoke(
+    async def ask(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
     ) -> Any:
         if self.results_refused:
             await let_others()
             raise InvocationError(target, self.results_refused)
-        return await self.runtime.lifetime.invoke(connection_id, target, arguments, result_type, timeout)
+        return await self.runtime.fanout.ask(connection_id, target, arguments, result_type, timeout)
 
 
 class InTurn(HubScope):
@@ -68,12 +69,12 @@ class InTurn(HubScope):
         """Whether it runs besides what takes slots."""
         return False
 
-    async def invoke(
+    async def ask(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
     ) -> Any:
         """Ask a client. The slot is given back for good: the client may call us before it answers (spec §5.9)."""
         self.release_slot()
-        return await super().invoke(connection_id, target, arguments, result_type, timeout)
+        return await super().ask(connection_id, target, arguments, result_type, timeout)
 
     def release_slot(self) -> None:
         holder, self.holder = self.holder, None

@@ -31,6 +31,7 @@ from hubline.wire.messages import (
     StreamInvocation,
     StreamItem,
 )
+from hubline.wire.packet import Packet
 
 if TYPE_CHECKING:
     from hubline.server.runtime import HubRuntime
@@ -89,13 +90,16 @@ class HubConnectionContext:
         """Encode and queue; False when the caller should `drain()`. Raises what encoding raises, and `SendTooLarge`."""
         return self.write(self.codec.encode(message))
 
+    def replace(self, packet: Packet) -> bool:
+        return self._transport.replace(packet) if self.write == self._transport.write else self.write(bytes(packet))
+
     def close(self, *, error: str = "", allow_reconnect: bool = False, cause: Exception | None = None) -> None:
         """Begin to end: stop reading, then everything in order. The first reason counts."""
         if self._closing is None:
             self._closing = Close(error=error or UNSET, allow_reconnect=allow_reconnect)
             self._cause = cause
             self._transport.end_input()
-            self._resume()
+            wake_up(self._paused)
 
     def abort(self) -> None:
         """End because hub code says so, in whatever thread it runs."""
@@ -119,8 +123,8 @@ class HubConnectionContext:
         self._transport.on_refresh(self._refreshed)
         if (following := await self._handshake()) is None:
             return
-        self._runtime.lifetime.connected(self)
         try:
+            await self._runtime.fanout.connected(self)
             if await self._connected():
                 try:
                     await self._read(following)
@@ -128,7 +132,7 @@ class HubConnectionContext:
                     await self._end()
         finally:
             self._abort_signal()
-            self._runtime.lifetime.disconnected(self)
+            await self._runtime.fanout.disconnected(self)
             del self._dispatcher  # no cycle is left: what has ended is freed at once, not by the garbage collector
 
     async def _handshake(self) -> Sequence[Event] | None:
@@ -255,7 +259,7 @@ class HubConnectionContext:
     def _complete(self, message: Completion) -> None:
         if not self._dispatcher.uploads.complete(message):
             try:
-                self._runtime.lifetime.results.complete(self.id, message)
+                self._runtime.fanout.answered(self, message)
             except RemoteProtocolError as error:
                 self._fail(error)
 
@@ -292,16 +296,13 @@ class HubConnectionContext:
         if began is not None:
             await self._hold(began)
 
-    def _resume(self) -> None:
-        wake_up(self._paused)
-
     def _tick(self, now: float) -> float | None:
         """The heartbeat, about once a second, or as rarely as nothing needs it."""
         if self._transport.expired:
             self.close(allow_reconnect=True)
         lost = self._transport.lost
         if lost if self._patience is None else now >= self._patience:
-            self._resume()
+            wake_up(self._paused)
         if lost:
             return None
         for event in self._wire.tick(now):
@@ -313,7 +314,7 @@ class HubConnectionContext:
                     self._transport.end_input()
                 case Failed(error=error):  # pragma: no branch
                     self._fail(error)
-        awaited = self._runtime.lifetime.results.expire(self.id, now)
+        awaited = self._runtime.fanout.expire(self.id, now)
         return None if awaited or self._paused is not None else self._wire.quiet_until(now)
 
     def _refreshed(self) -> None:
@@ -329,12 +330,12 @@ class HubConnectionContext:
             return
         self.context = self.context.renewed(scope)
         if changed:
-            self._runtime.lifetime.index.rename(self, before)
+            self._runtime.fanout.rename(self, before)
         self._dispatcher.refreshed()
 
     def _abort_signal(self) -> None:
         self.write, self.drain = drop, let_others
-        self._runtime.lifetime.ending(self)
+        self._runtime.fanout.ending(self)
         self.context.aborted.request()
         self._dispatcher.signal()
 

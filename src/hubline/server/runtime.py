@@ -1,4 +1,4 @@
-"""Everything the connections of one hub share: its methods, options, filters, lifetime. Made once, at start-up."""
+"""Everything the connections of one hub share: its methods, options, filters, fan-out. Made once, at start-up."""
 
 import asyncio
 import functools
@@ -9,6 +9,7 @@ from typing import Any
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner
 from hubline.auth.policies import Policies, PolicyContext, requirements_of
+from hubline.backplanes.subscriptions import Subscriptions
 from hubline.connection import ConnectionScope, TransportConnection
 from hubline.errors import FAILURES, ConfigurationError, ConnectionClosed, HubError
 from hubline.server.binding import Readers
@@ -16,10 +17,18 @@ from hubline.server.calls import HubScope, invoke_method
 from hubline.server.clients import ClientInterface
 from hubline.server.connection import HubConnectionContext
 from hubline.server.errors import NO_RESULT_IN_ON_CONNECTED
-from hubline.server.filters import HubFilter, Invoke, around_invoke, filters_of, run_connected, run_disconnected
+from hubline.server.fanout import FanOut
+from hubline.server.filters import (
+    HubFilter,
+    Invoke,
+    around_invoke,
+    filters_of,
+    filters_of_sends,
+    run_connected,
+    run_disconnected,
+)
 from hubline.server.hub import Hub, client_protocol
 from hubline.server.invocations import Uploads
-from hubline.server.lifetime import HubLifetime
 from hubline.server.methods import HubMethods
 from hubline.server.options import HubOptions
 from hubline.wire.codec import Codec
@@ -46,6 +55,8 @@ class HubRuntime:
         policies: Policies,
         clock: Clock,
         tasks: TaskOwner,
+        name: str | None = None,
+        subscriptions: Subscriptions | None = None,
     ) -> None:
         self.hub, self.create, self.options, self.clock, self.tasks = hub, create, options, clock, tasks
         self.codecs = tuple(codecs)
@@ -61,7 +72,15 @@ class HubRuntime:
         self.interface = ClientInterface(client_protocol(hub))
         self.methods = self._inspect()
         self.readers = Readers()
-        self.lifetime = HubLifetime(options, clock)
+        self.fanout = FanOut(
+            name or f"{hub.__module__}.{hub.__qualname__}",
+            options,
+            clock,
+            codecs=self.codecs,
+            tasks=tasks,
+            filters=filters_of_sends(self.filters),
+            subscriptions=subscriptions,
+        )
         self.chains: dict[str, Invoke] = {
             method.name: around_invoke((*self.filters, *method.filters), invoke_method) for method in self.methods.all
         }

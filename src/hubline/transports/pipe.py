@@ -100,6 +100,7 @@ class Pipe:
         "options",
         "outbox",
         "quiet_until",
+        "replace",
         "state",
         "terminated",
         "token",
@@ -131,7 +132,7 @@ class Pipe:
             burst=self._burst,
         )
         self.write: Callable[[bytes], bool] = self.outbox.put
-        self.drain = self.outbox.drain
+        self.replace, self.drain = self.outbox.replace, self.outbox.drain
         self.carrier: Carrier = NOT_CARRIED
         self._scope: ConnectionScope | None = None
         self._heartbeats: list[Heartbeat] = []

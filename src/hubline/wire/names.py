@@ -23,6 +23,7 @@ from uuid import UUID
 from msgspec import UNSET, Raw, Struct, UnsetType, defstruct, field
 from msgspec.structs import FieldInfo, fields
 
+from hubline.wire.encoded import Encoded
 from hubline.wire.foreign import attribute_names, is_attrs, is_pydantic_dataclass, is_pydantic_model, pydantic_adapter
 
 Write: TypeAlias = Callable[[Any], Any]
@@ -109,10 +110,10 @@ class OutgoingNames:
         return [self(value) for value in values]
 
     def unknown(self, value: Any) -> Any:
-        """The `enc_hook` of both codecs: models inside of Structs that are left alone, and subclasses of `str`."""
+        """The `enc_hook` of both codecs: models and `Encoded` inside of Structs that are left alone, `str`s."""
         if isinstance(value, str):
             return str.__str__(value)
-        if is_pydantic_model(type(value)):
+        if is_pydantic_model(type(value)) or type(value) is Encoded:
             return self(value)
         raise TypeError(f"values of type {type(value).__qualname__} have no form on the wire")
 
