@@ -68,9 +68,9 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 2350,
-    "transports": 3220,
-    "server": 3900,
+    "wire": 2490,
+    "transports": 3600,
+    "server": 4150,
     "auth": 640,
     "streams": 260,
     "backplanes": 600,

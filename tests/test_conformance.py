@@ -23,14 +23,12 @@ Test = tuple[str, str]
 
 LATER = {
     170: "Our own client is a later issue.",
-    **dict.fromkeys(range(171, 185), "Stateful reconnect is a later issue."),
     196: "The Redis backplane is a later issue.",
     **dict.fromkeys(range(198, 211), "Our own client is a later issue."),
 }
 """Why nothing here asserts a statement yet."""
 
 PARTLY = {
-    15: "endpoints that allow it are a later issue",
     **dict.fromkeys((*range(188, 196), 197), "over the backplane in memory; Redis itself is a later issue"),
     **dict.fromkeys((22, 23, 24, 25, 85, 170, *range(198, 211)), "our own client is a later issue"),
 }

@@ -211,8 +211,8 @@ class HubApp:
         self._registry.draining = True
         for runtime in self._runtimes.values():
             runtime.fanout.close_all()
-        for pipe in self._registry:
-            pipe.end_input()  # raw connections, and hub connections still in their handshake
+        for session in self._registry:
+            session.end_input()  # raw connections, and hub connections still in their handshake
         if self._drained is None:
             self._drained = self._tasks.start(self._registry.drain(self._drain_timeout))
         await asyncio.shield(self._drained)

@@ -1,4 +1,4 @@
-"""The meeting point of transports and hubs: the pipe both sides agree on, and what is known about who is at its end."""
+"""The meeting point of transports and hubs: the connection both agree on, and what is known of who is at its end."""
 
 import asyncio
 import copy
@@ -236,6 +236,21 @@ class TransportConnection(Protocol):
 
     def on_refresh(self, callback: Callable[[], None]) -> None:
         """Have `callback()` called after each authentication refresh, when `scope` has the new identity already."""
+
+    @property
+    def stateful_reconnect(self) -> bool:
+        """Whether the client has asked for stateful reconnect, and the endpoint and the transport allow it."""
+
+    @property
+    def detached(self) -> bool:
+        """Whether no request carries the connection at the moment: between two polls, or two sockets."""
+
+    def on_reconnected(self, callback: Callable[[], None], *, window: float) -> None:
+        """Outlive the loss of the socket, if `stateful_reconnect`, until `end_input()` or `abort()`.
+
+        The connection ends when `window` seconds have passed without one. When another has come, `callback()` is called
+        before anything is read from it: it writes what the peer may not have got, because what was queued is lost.
+        """
 
     async def receive(self) -> bytes:
         """The next bytes from the peer, never empty.

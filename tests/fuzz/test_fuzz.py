@@ -91,7 +91,7 @@ def test_a_refusal_that_is_documented_is_none() -> None:
 
 
 def test_a_connection_that_stays_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ConnectionRegistry, "remove", lambda self, pipe: None)
+    monkeypatch.setattr(ConnectionRegistry, "remove", lambda self, session: None)
     with pytest.raises(AssertionError):
         target("endpoint").check(b"POST\n/hub/negotiate\nnegotiateVersion=1\n\n")
 

@@ -291,7 +291,7 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
     return HubApp(
         {
             "/hub": ReferenceHub,
-            "/hub-stateful": ReferenceHub,
+            "/hub-stateful": HubRoute(ReferenceHub, transport=transport(stateful_reconnect=True)),
             "/hub-nows": HubRoute(ReferenceHub, transport=transport(polling, events)),
             "/hub-lp": HubRoute(ReferenceHub, transport=transport(polling)),
             "/hub-expiring": HubRoute(ReferenceHub, transport=transport(close_on_token_expiry=True)),

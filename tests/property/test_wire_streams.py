@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 from hubline.errors import HandshakeError, RemoteProtocolError
 from hubline.wire.codec import Codec
 from hubline.wire.connection import (
+    AckDue,
     Event,
     Failed,
     HandshakeAccepted,
@@ -101,8 +102,8 @@ def opened(event: Event) -> Any:
             return error, response
         case Failed(error=failure):
             return type(failure), str(failure)
-        case PingDue():
-            return PingDue
+        case PingDue() | AckDue():
+            return event
     fields = {name: bytes(value) if isinstance(value, Raw) else value for name, value in asdict(event).items()}
     return type(event), fields
 

@@ -37,7 +37,9 @@ class FakeTransport:
         self.transport = Transport.LONG_POLLING if inherent_keep_alive else Transport.WEB_SOCKETS
         self.transfer_formats = frozenset(TransferFormat)
         self.has_inherent_keep_alive = inherent_keep_alive
-        self.lost = self.expired = self.unoffered = False
+        self.lost = self.expired = self.unoffered = self.detached = self.stateful_reconnect = False
+        self.reconnected: Callable[[], None] | None = None
+        self.window = 0.0
         self.transfer_format: TransferFormat | None = None
         self.maximum_message: int | None = None
         self.written: deque[bytes] = deque()
@@ -58,6 +60,9 @@ class FakeTransport:
 
     def on_heartbeat(self, callback: Heartbeat) -> None:
         self.beat = callback
+
+    def on_reconnected(self, callback: Callable[[], None], *, window: float) -> None:
+        self.reconnected, self.window = callback, window
 
     def stir(self) -> None:
         self.stirred += 1
@@ -223,13 +228,20 @@ class Bench:
         )
 
     def open(
-        self, user: str | None = None, *, codec: str = "json", query: str = "", inherent_keep_alive: bool = False
+        self,
+        user: str | None = None,
+        *,
+        codec: str = "json",
+        query: str = "",
+        inherent_keep_alive: bool = False,
+        stateful_reconnect: bool = False,
     ) -> Line:
         """A connection before its handshake."""
         scope = ConnectionScope(
             {"path": "/hub", "query_string": query.encode(), "headers": []}, Identity(user) if user else None
         )
         transport = FakeTransport(f"c{next(self._numbers)}", scope, inherent_keep_alive=inherent_keep_alive)
+        transport.stateful_reconnect = stateful_reconnect
         task = self._connections.start(self.runtime.serve(transport), name=transport.id)
         line = Line(transport, CODECS[codec], task)
         self.lines.append(line)

@@ -120,7 +120,7 @@ async def test_everything_of_a_connection_sees_what_stood_around_its_request(tra
     )
     wrapped = Tenants(app)
     async with connect(wrapped, "/hub", transport=transport, headers={"x-tenant": "acme"}) as ada:
-        (token,) = [pipe.token for pipe in app._registry]
+        (token,) = [session.token for session in app._registry]
         for target in ("Method", "InAThread", "Injected", "Method"):
             await ada.invoke(target)
         assert [each async for each in ada.stream("StreamInAThread")] == ["item"]

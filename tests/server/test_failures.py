@@ -351,7 +351,7 @@ async def test_a_refresh(where: str, error: BaseException, caplog: pytest.LogCap
     app = careless()
     async with connect(app, "/hub") as ada:
         Trap.set(where, error)
-        (token,) = [pipe.token for pipe in app._registry]
+        (token,) = [session.token for session in app._registry]
         answer = await post(app, "/hub/refresh", id=token, n="1")
         assert answer.status == (403 if where == "on_authentication_refresh" else 200)
         await settle()
@@ -379,7 +379,7 @@ async def test_a_callback_of_a_raw_connection(error: BaseException, caplog: pyte
     app = careless()
     async with connect_raw(app, "/raw") as ada:
         Trap.set("on_refresh of a raw connection", error)
-        (token,) = [pipe.token for pipe in app._registry]
+        (token,) = [session.token for session in app._registry]
         assert (await post(app, "/raw/refresh", id=token, n="1")).status == 200
         Trap.set("", error)
         await ada.send_bytes(b"data")

@@ -140,7 +140,7 @@ async def test_a_message_is_encoded_once_for_each_codec(monkeypatch: pytest.Monk
         lines = [await hub.connect(codec=codec) for codec in ("json", "messagepack", "json", "messagepack", "json")]
         packets: list[Any] = []
         for connection in hub.runtime.fanout._index.connections.values():
-            monkeypatch.setattr(connection, "write", packets.append)
+            monkeypatch.setattr(connection, "broadcast", packets.append)
         await outside(hub).all.send("Hello")
         assert len(packets) == len(lines)
         assert len({id(packet) for packet in packets}) == 2

@@ -23,7 +23,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from hubline import Hub, HubApp
+from hubline import Hub, HubApp, TransportOptions
 from hubline.server.connection import HubConnectionContext
 from hubline.server.context import HubCallerContext
 from hubline.servers import accelerated
@@ -35,7 +35,7 @@ from hubline.servers.uvicorn import configure
 from hubline.transports.channel import offered
 from hubline.transports.frames import FrameInput, FrameWriter
 from hubline.transports.outbox import Outbox
-from hubline.transports.pipe import Pipe
+from hubline.transports.session import Session
 from tests.servers.paths import (
     BYE,
     BYE_ANSWERED,
@@ -664,7 +664,7 @@ async def test_a_connection_that_has_ended_is_freed_without_the_garbage_collecto
         Accelerated,
         FrameInput,
         FrameWriter,
-        Pipe,
+        Session,
         Outbox,
         HubConnectionContext,
         HubCallerContext,
@@ -700,6 +700,32 @@ async def test_a_connection_that_has_ended_is_freed_without_the_garbage_collecto
             assert sum(isinstance(each, kinds) for each in gc.get_objects()) == before
         finally:
             gc.enable()
+
+
+@pytest.mark.statement(172, 182)
+async def test_a_close_frame_ends_a_connection_that_a_lost_socket_does_not_end() -> None:
+    hubs = HubApp({"/": Chat}, transport=TransportOptions(stateful_reconnect=True))
+    query = "/negotiate?negotiateVersion=1&useStatefulReconnect=true"
+    async with served(hubs, ws=Accelerated, lifespan="on") as url, httpx.AsyncClient(base_url=url) as http:
+        path = b"GET /?id=" + (await http.post(query)).json()["connectionToken"].encode()
+
+        async def another() -> Peer:
+            peer = await Peer.say_raw(url, UPGRADE.replace(b"GET /", path) + b"\r\n")
+            await peer.answered()
+            return peer
+
+        first = await another()
+        first.say(frame(TEXT, b'{"protocol":"json","version":2}\x1e'))
+        assert await first.hear(5) == b"\x81\x03{}\x1e"
+        first.reset()
+        await Accelerated.last.gone.wait()
+        await settle()
+        assert hubs.statistics()["transports"].connections == 1
+        second = await another()
+        assert await second.hear(28) == b'\x81\x1a{"type":9,"sequenceId":1}\x1e'
+        second.say(BYE)
+        assert await second.hear_all() == BYE_ANSWERED
+        await until(lambda: hubs.statistics()["transports"].connections == 0)
 
 
 async def test_the_memory_of_a_large_message_goes_with_its_parser() -> None:

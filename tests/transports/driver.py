@@ -64,7 +64,7 @@ class Request:
         address: str = "192.0.2.1",
         tells: bool = False,
     ) -> None:
-        """With `body=None` the body is still to come: `part()`. A server that `tells` offers `hubline.departure`."""
+        """With `body=None` the body is still to come: `part()`. A server that `tells` offers `hubline.disconnect`."""
         self._scope: dict[str, Any] = {
             "type": "http",
             "method": method,
@@ -74,7 +74,7 @@ class Request:
             "client": (address, 4711),
         }
         if tells:
-            self._scope["extensions"] = {"hubline.departure": {"watch": self._watch}}
+            self._scope["extensions"] = {"hubline.disconnect": {"watch": self._watch}}
         self._told: Callable[[], None] | None = None
         self._app = app
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""The accelerated path without a server: real pipes, outboxes and flusher over a channel that a test plays."""
+"""The accelerated path without a server: real sessions, outboxes and flusher over a channel that a test plays."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from hubline.transports.channel import ChannelReader, ChannelWriter, offered
 from hubline.transports.frames import Flusher, FrameInput, FrameWriter, frame_of
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import HIGH_WATER, JOINED_WRITE
-from hubline.transports.pipe import Pipe
 from hubline.transports.registry import ConnectionRegistry
+from hubline.transports.session import Session
 from hubline.transports.turns import PIECE
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
@@ -37,6 +37,7 @@ class FakeChannel:
         self.writer: ChannelWriter
         self._buffered = 0
         self._full = False
+        self.closed_by_peer = False
 
     def take(self, reader: ChannelReader, writer: ChannelWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -71,20 +72,22 @@ class FakeChannel:
 
 
 class Line:
-    """One connection: its pipe, with a channel below it."""
+    """One connection: its session, with a channel below it."""
 
     def __init__(self, registry: ConnectionRegistry, *, limit: int = LIMIT, **options: Any) -> None:
         self.channel = FakeChannel(limit)
-        self.pipe = Pipe(connection_id="id", token="token", options=TransportOptions(**options), clock=ManualClock())
-        self.outbox = self.pipe.outbox
+        self.session = Session(
+            connection_id="id", token="token", options=TransportOptions(**options), clock=ManualClock()
+        )
+        self.outbox = self.session.outbox
         self.lefts = 0
         self.input = FrameInput(self.channel, registry.flusher(), self._left)
-        self.pipe.input = self.input
-        self.writer = FrameWriter(self.pipe, self.channel, registry.flusher())
+        self.session.input = self.input
+        self.writer = FrameWriter(self.session, self.outbox, self.channel, registry.flusher())
         self.channel.take(self.input, self.writer)
-        self.pipe.carrier = self
+        self.session.attach(self)
 
-    def _left(self) -> None:
+    def _left(self, said_goodbye: bool) -> None:
         self.lefts += 1
 
     @property
@@ -94,11 +97,15 @@ class Line:
     def wake(self) -> None:
         self.writer.wake()
 
+    def finish(self, well: bool) -> None: ...
+
     def abandon(self) -> None:
         self.writer.cancel()
 
+    async def make_way(self) -> None: ...
+
     def put(self, *payloads: bytes) -> list[bool]:
-        return [self.pipe.write(Packet(payload)) for payload in payloads]
+        return [self.session.write(Packet(payload)) for payload in payloads]
 
 
 class Consumer:
@@ -139,7 +146,7 @@ async def turn() -> None:
 
 def consuming(line: Line) -> tuple[Consumer, "asyncio.Task[None]"]:
     consumer = Consumer()
-    return consumer, asyncio.get_running_loop().create_task(line.pipe.consume(consumer))
+    return consumer, asyncio.get_running_loop().create_task(line.session.consume(consumer))
 
 
 # Reading
@@ -273,23 +280,23 @@ async def test_what_a_peer_sent_and_left_behind_is_still_received(line: Line) ->
     line.input.received(b"a")
     line.input.received(b"b")
     line.input.left()
-    assert await line.pipe.receive() == b"a"
-    assert await line.pipe.receive() == b"b"
+    assert await line.session.receive() == b"a"
+    assert await line.session.receive() == b"b"
     assert not line.channel.reading, "there is nothing to read any more"
     for _ in range(2):
         with pytest.raises(ConnectionClosed):
-            await line.pipe.receive()
+            await line.session.receive()
     assert line.lefts == 1
 
 
 async def test_receiving_waits_and_then_has_the_peer_go_on(line: Line) -> None:
-    receiving = asyncio.ensure_future(line.pipe.receive())
+    receiving = asyncio.ensure_future(line.session.receive())
     await turn()
     line.input.received(b"a")
     assert not line.channel.reading
     assert await receiving == b"a"
     assert line.channel.reading
-    receiving = asyncio.ensure_future(line.pipe.receive())
+    receiving = asyncio.ensure_future(line.session.receive())
     await turn()
     line.input.left()
     with pytest.raises(ConnectionClosed):
@@ -297,12 +304,12 @@ async def test_receiving_waits_and_then_has_the_peer_go_on(line: Line) -> None:
 
 
 async def test_a_receive_that_was_cancelled_loses_nothing(line: Line) -> None:
-    receiving = asyncio.ensure_future(line.pipe.receive())
+    receiving = asyncio.ensure_future(line.session.receive())
     await turn()
     receiving.cancel()
     line.input.received(b"a")
     await settle()
-    assert await line.pipe.receive() == b"a"
+    assert await line.session.receive() == b"a"
 
 
 async def test_closing_while_the_consumer_holds_forgets_what_waits_and_reads_on_for_the_close(line: Line) -> None:
@@ -321,7 +328,7 @@ async def test_closing_while_the_consumer_holds_forgets_what_waits_and_reads_on_
     await settle()
     assert consumer.fed == [b"hold"]
     with pytest.raises(ConnectionClosed, match="ours"):
-        await line.pipe.receive()
+        await line.session.receive()
     line.input.left()
     assert line.lefts == 1
 
@@ -331,7 +338,7 @@ async def test_closing_when_the_peer_has_left_while_the_consumer_holds_ends_at_o
     await turn()
     line.input.received(b"hold")
     line.input.left()
-    line.pipe.end_input()
+    line.session.end_input()
     with pytest.raises(ConnectionClosed):
         await task
     assert not line.channel.reading
@@ -363,10 +370,10 @@ async def test_the_consumer_may_close_and_ask_to_wait_at_once(line: Line) -> Non
     released = asyncio.get_running_loop().create_future()
 
     def consumer(payload: bytes) -> asyncio.Future[None]:
-        line.pipe.end_input()
+        line.session.end_input()
         return released
 
-    task = asyncio.get_running_loop().create_task(line.pipe.consume(consumer))
+    task = asyncio.get_running_loop().create_task(line.session.consume(consumer))
     await turn()
     line.input.received(b"a")
     with pytest.raises(ConnectionClosed):
@@ -385,7 +392,7 @@ async def test_what_waits_for_a_connection_becomes_one_frame_of_the_same_turn(li
     assert line.channel.frames == []
     await turn()
     assert line.channel.frames == [b"\x81\x06abbccc"]
-    line.pipe.use(BINARY)
+    line.session.use(BINARY)
     line.put(b"a", b"\xff")
     await turn()
     assert line.channel.frames[1:] == [b"\x82\x02a\xff"]
@@ -402,7 +409,7 @@ async def test_the_answer_to_a_call_leaves_in_the_turn_in_which_the_call_came(li
         tasks.append(asyncio.get_running_loop().create_task(call()))
 
     tasks: list[asyncio.Task[None]] = []
-    consuming = asyncio.get_running_loop().create_task(line.pipe.consume(consumer))
+    consuming = asyncio.get_running_loop().create_task(line.session.consume(consumer))
     await turn()
     line.input.received(b"call")
     await turn()
@@ -436,11 +443,11 @@ async def test_all_connections_of_a_loop_are_flushed_once_a_turn(
 
 async def test_everybody_in_a_broadcast_is_written_the_same_object(registry: ConnectionRegistry) -> None:
     lines = [Line(registry) for _ in range(4)]
-    lines[3].pipe.use(BINARY)
+    lines[3].session.use(BINARY)
     one, two = Packet(b"one"), Packet(b"two")
     for packet in (one, two):
         for each in lines:
-            each.pipe.write(packet)
+            each.session.write(packet)
     await turn()
     first, second, third, binary = [each.channel.frames[0] for each in lines]
     assert first == b"\x81\x06onetwo"
@@ -511,10 +518,10 @@ async def test_a_slow_reader_is_cut_off_at_the_promised_number_of_bytes(
     line = Line(registry, limit=100, outbox_capacity=1000)
     await _buffer(line, stuck)
     line.put(*[b"x" * 10] * ((1000 - stuck) // 10))
-    assert (line.outbox.queued_bytes, line.pipe.lost) == (1000, False)
+    assert (line.outbox.queued_bytes, line.session.lost) == (1000, False)
     await settle()
     assert line.put(b"y") == [False]
-    assert line.pipe.lost
+    assert line.session.lost
 
 
 @pytest.mark.parametrize("stuck", [110, 150, 500])
@@ -527,7 +534,7 @@ async def test_the_oldest_are_dropped_at_the_promised_number_of_bytes(registry: 
     line.put(b"y")
     assert line.outbox.statistics().dropped_messages == 1
     assert line.outbox.queued_bytes == 991
-    assert not line.pipe.lost
+    assert not line.session.lost
 
 
 @pytest.mark.parametrize("stuck", [110, 150, 500])
@@ -538,13 +545,13 @@ async def test_the_latest_of_a_key_take_no_more_room_and_others_are_cut_off_at_t
     await _buffer(line, stuck)
     room = 1000 - stuck
     for _ in range(100):
-        line.pipe.write(Packet(b"k" * 100, "key"))
+        line.session.write(Packet(b"k" * 100, "key"))
     assert line.outbox.queued_bytes == stuck + 100
     assert line.put(b"x" * (room - 100)) == [True]
     assert line.outbox.queued_bytes == 1000
     await settle()
     line.put(b"y")
-    assert line.pipe.lost
+    assert line.session.lost
 
 
 async def _buffer(line: Line, size: int) -> None:
@@ -565,7 +572,7 @@ async def test_a_producer_waits_at_the_high_water_mark_and_goes_on_at_the_low(re
     goes_on = HIGH_WATER - 2 * LIMIT
     assert line.put(b"y" * goes_on) == [True]
     assert line.put(b"z" * 10_000) == [False]
-    draining = asyncio.ensure_future(line.pipe.drain())
+    draining = asyncio.ensure_future(line.session.drain())
     await settle()
     assert not draining.done()
     line.channel.flow(LIMIT // 2 + 1)
@@ -582,12 +589,12 @@ async def test_a_write_that_does_not_go_meets_the_time_limit(registry: Connectio
     line.put(b"x" * LIMIT)
     await turn()
     for now in (1000.0, 1009.9):
-        line.pipe.tick(now)
-        assert not line.pipe.lost
-    line.pipe.tick(1010.0)
-    assert line.pipe.lost
+        line.session.tick(now)
+        assert not line.session.lost
+    line.session.tick(1010.0)
+    assert line.session.lost
     with pytest.raises(SendTimeout):
-        await line.pipe.receive()
+        await line.session.receive()
 
 
 # Bursts and large messages
@@ -599,12 +606,12 @@ async def test_a_burst_to_thousands_who_read_is_written_to_all_of_them(registry:
     for number in range(40):
         packet = b"%d" % number * 100
         for each in lines:
-            each.pipe.write(packet)
+            each.session.write(packet)
         if number % 4 == 3:
             await let_others_within_a_burst()
     await settle()
     sent = sum(len(b"%d" % number * 100) for number in range(40))
-    assert not any(each.pipe.lost for each in lines)
+    assert not any(each.session.lost for each in lines)
     assert {each.outbox.statistics().written_bytes for each in lines} == {sent}
 
 
@@ -614,39 +621,39 @@ async def test_who_does_not_read_is_spared_one_burst_and_then_has_the_capacity(r
     for each in (slow, quick):
         each.put(*[b"x" * 100] * 50)
     await settle()
-    assert (slow.pipe.unoffered, slow.pipe.lost) == (False, False)
+    assert (slow.session.unoffered, slow.session.lost) == (False, False)
     for _ in range(9):
         for each in (slow, quick):
             each.put(b"y" * 100)
         await settle()
-    assert not slow.pipe.lost
+    assert not slow.session.lost
     for each in (slow, quick):
         each.put(*[b"z" * 100] * 2)
-    assert (slow.pipe.lost, quick.pipe.lost) == (True, False)
+    assert (slow.session.lost, quick.session.lost) == (True, False)
     await settle()
     assert quick.outbox.statistics().written_bytes == 6_100
 
 
 async def test_much_is_unoffered_until_it_was_written_or_refused(line: Line) -> None:
-    assert not line.pipe.unoffered
+    assert not line.session.unoffered
     line.put(b"x" * HIGH_WATER)
-    assert not line.pipe.unoffered
+    assert not line.session.unoffered
     line.put(b"x")
-    assert line.pipe.unoffered
+    assert line.session.unoffered
     await settle()
-    assert not line.pipe.unoffered
+    assert not line.session.unoffered
     line.channel.stuck = True
     line.put(b"x" * (LIMIT + 1))
     await settle()
     line.put(b"x" * HIGH_WATER)
-    assert not line.pipe.unoffered
+    assert not line.session.unoffered
 
 
 async def test_a_large_message_is_the_same_object_for_everybody(registry: ConnectionRegistry) -> None:
     lines = [Line(registry), Line(registry)]
     packet = b"x" * 2_000_000
     for each in lines:
-        each.pipe.write(packet)
+        each.session.write(packet)
     await settle()
     assert [each.channel.frames[0] for each in lines] == [b"\x81\x7f" + (2_000_000).to_bytes(8, "big")] * 2
     assert lines[0].channel.frames[1] is lines[1].channel.frames[1] is packet
@@ -660,12 +667,12 @@ async def test_a_large_write_that_goes_on_is_no_slow_write(registry: ConnectionR
     await turn()
     for second in range(0, 60, 9):
         line.channel.flow(16_000_000 - second * 100_000)
-        line.pipe.tick(1000.0 + second)
-        assert not line.pipe.lost
-    line.pipe.tick(1063.9)
-    assert not line.pipe.lost
-    line.pipe.tick(1064.0)
-    assert line.pipe.lost
+        line.session.tick(1000.0 + second)
+        assert not line.session.lost
+    line.session.tick(1063.9)
+    assert not line.session.lost
+    line.session.tick(1064.0)
+    assert line.session.lost
 
 
 # The end
@@ -714,7 +721,7 @@ async def test_nobody_waits_for_a_writer_that_was_cancelled(registry: Connection
         "cancel": line.writer.cancel,
         "join": lambda: joins.append(asyncio.ensure_future(line.writer.join())),
         "resume": line.channel.flow,
-        "abort": line.pipe.abort,
+        "abort": line.session.abort,
     }
     for step in order:
         steps[step]()

@@ -404,8 +404,8 @@ async def test_draining_waits_for_whoever_may_poll_again_and_not_for_who_broke_a
         (await waiting(site, token)).vanish()
         await settle()
     again = await waiting(site, came_back)
-    for pipe in site.registry:
-        pipe.end_input()
+    for session in site.registry:
+        session.end_input()
     draining = asyncio.ensure_future(site.registry.drain(10))
     assert (await again.answered()).body == b"bye"
     assert (await site.get(came_back).answered()).status == 204

@@ -94,9 +94,9 @@ class Refreshing:
         return answer.status, answer.body
 
     def scope_of(self, token: str) -> ConnectionScope:
-        pipe = self.site.registry.find(self.site.endpoint, token)
-        assert pipe is not None
-        return pipe.scope
+        session = self.site.registry.find(self.site.endpoint, token)
+        assert session is not None
+        return session.scope
 
 
 # The endpoint

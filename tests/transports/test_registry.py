@@ -9,8 +9,8 @@ from hubline.connection import ConnectionScope, Identity, Transport, TransportCo
 from hubline.errors import ConnectionClosed
 from hubline.transports.caps import NoRoom
 from hubline.transports.options import TransportOptions
-from hubline.transports.pipe import Pipe
 from hubline.transports.registry import ConnectionRegistry, RegistryStatistics
+from hubline.transports.session import Session
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites
 from tests.transports.driver import ManualClock, Site, settle
@@ -27,18 +27,18 @@ class Fixture:
         self.options = TransportOptions(**options)
         self.registry = ConnectionRegistry(self.options, self.clock)
 
-    def negotiate(self, version: int = 1) -> Pipe:
+    def negotiate(self, version: int = 1) -> Session:
         return self.registry.negotiate(ENDPOINT, self.options, SCOPE, version=version)
 
-    def open(self) -> Pipe:
+    def open(self) -> Session:
         return self.registry.open(ENDPOINT, self.options, Transport.WEB_SOCKETS, SCOPE)
 
 
 @pytest.mark.statement(9)
 async def test_ids_and_tokens_are_22_characters_of_base64url() -> None:
     made = Fixture()
-    pipes = [made.negotiate() for _ in range(20)]
-    values = {value for pipe in pipes for value in (pipe.id, pipe.token)}
+    sessions = [made.negotiate() for _ in range(20)]
+    values = {value for session in sessions for value in (session.id, session.token)}
     assert len(values) == 40
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{22}", value) for value in values)
     await made.registry.close()
@@ -46,17 +46,17 @@ async def test_ids_and_tokens_are_22_characters_of_base64url() -> None:
 
 async def test_a_connection_is_found_by_its_token_only() -> None:
     made = Fixture()
-    pipe = made.negotiate()
-    assert made.registry.find(ENDPOINT, pipe.token) is pipe
-    assert made.registry.find(ENDPOINT, pipe.id) is None
+    session = made.negotiate()
+    assert made.registry.find(ENDPOINT, session.token) is session
+    assert made.registry.find(ENDPOINT, session.id) is None
     await made.registry.close()
 
 
 @pytest.mark.statement(21)
 async def test_in_version_0_the_id_is_the_token() -> None:
     made = Fixture()
-    pipe = made.negotiate(version=0)
-    assert pipe.id == pipe.token
+    session = made.negotiate(version=0)
+    assert session.id == session.token
     opened = made.open()
     assert opened.id == opened.token
     made.registry.remove(opened)
@@ -65,18 +65,18 @@ async def test_in_version_0_the_id_is_the_token() -> None:
 
 async def test_a_token_of_another_endpoint_is_unknown() -> None:
     made = Fixture()
-    pipe = made.negotiate()
-    assert made.registry.find(object(), pipe.token) is None
+    session = made.negotiate()
+    assert made.registry.find(object(), session.token) is None
     await made.registry.close()
 
 
 async def test_a_negotiated_connection_expires_after_15_seconds() -> None:
     made = Fixture()
-    pipe = made.negotiate()
+    session = made.negotiate()
     await made.clock.advance(14)
-    assert made.registry.find(ENDPOINT, pipe.token) is pipe
+    assert made.registry.find(ENDPOINT, session.token) is session
     await made.clock.advance(1)
-    assert made.registry.find(ENDPOINT, pipe.token) is None
+    assert made.registry.find(ENDPOINT, session.token) is None
     assert made.registry.statistics().waiting == 0
     await made.registry.close()
 
@@ -99,22 +99,22 @@ async def test_the_heartbeat_starts_with_the_first_connection_and_ends_with_the_
 
 async def test_too_many_waiting_and_too_many_open_are_two_limits() -> None:
     made = Fixture(maximum_waiting=1, maximum_connections=1)
-    pipe = made.negotiate()
+    session = made.negotiate()
     with pytest.raises(NoRoom):
         made.negotiate()
-    made.registry.carry(pipe, Transport.WEB_SOCKETS, SCOPE)
+    made.registry.admit(session, Transport.WEB_SOCKETS, SCOPE)
     for attempt in (made.negotiate, made.open):
         with pytest.raises(NoRoom):
             attempt()
     assert made.registry.statistics().connections == 1
     assert made.registry.statistics().refused == 3
-    made.registry.remove(pipe)
-    made.registry.remove(pipe)
+    made.registry.remove(session)
+    made.registry.remove(session)
     assert len(made.registry) == 0
     second = made.negotiate()
     made.open()
     with pytest.raises(NoRoom):
-        made.registry.carry(second, Transport.WEB_SOCKETS, SCOPE)
+        made.registry.admit(second, Transport.WEB_SOCKETS, SCOPE)
     for each in made.registry:
         made.registry.remove(each)
     await made.registry.close()
@@ -122,7 +122,7 @@ async def test_too_many_waiting_and_too_many_open_are_two_limits() -> None:
 
 async def test_a_flood_of_refusals_is_one_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     made = Fixture(maximum_connections=1, waiting_per_address=1)
-    pipe = made.open()
+    session = made.open()
     for _ in range(1000):
         with pytest.raises(NoRoom):
             made.open()
@@ -131,7 +131,7 @@ async def test_a_flood_of_refusals_is_one_line_a_minute(caplog: pytest.LogCaptur
         "1 refused since the start, others are not logged for 60 s"
     ]
     await made.clock.advance(60)
-    made.registry.remove(pipe)
+    made.registry.remove(session)
     made.negotiate()
     with pytest.raises(NoRoom):
         made.negotiate()
@@ -192,7 +192,7 @@ async def test_20000_connections_are_open_and_the_next_is_answered_503(sites: Si
     token = await site.token()
     await settle()
     registry = site.registry
-    pipes = [registry.open(site.endpoint, site.options, Transport.WEB_SOCKETS, SCOPE) for _ in range(19_998)]
+    sessions = [registry.open(site.endpoint, site.options, Transport.WEB_SOCKETS, SCOPE) for _ in range(19_998)]
     last = site.socket()
     await settle()
     assert last.sent == [{"type": "websocket.accept"}]
@@ -204,8 +204,8 @@ async def test_20000_connections_are_open_and_the_next_is_answered_503(sites: Si
         socket.say("hello")
     await settle()
     assert bystander.messages == last.messages == ["hello"]
-    for pipe in pipes:
-        registry.remove(pipe)
+    for session in sessions:
+        registry.remove(session)
     assert (await site.negotiation().answered()).status == 200
     for socket in (bystander, last):
         socket.leave()
@@ -233,16 +233,16 @@ async def test_20000_negotiations_wait_and_the_next_is_answered_503_until_they_e
 
 async def test_statistics_tell_what_waits_in_both_directions() -> None:
     made = Fixture()
-    pipes = [made.open(), made.open()]
-    for pipe in pipes:
-        pipe.write(Packet(b"to the peer"))
-    await pipes[0].inbox.feed(b"unread")
+    sessions = [made.open(), made.open()]
+    for session in sessions:
+        session.write(Packet(b"to the peer"))
+    await sessions[0].inbox.feed(b"unread")
     made.negotiate()
     assert made.registry.statistics() == RegistryStatistics(
         connections=2, waiting=1, refused=0, queued_bytes=22, unread_bytes=6, peak_bytes=11, dropped_messages=0
     )
-    for pipe in pipes:
-        made.registry.remove(pipe)
+    for session in sessions:
+        made.registry.remove(session)
     gone = made.registry.statistics()
     assert (gone.queued_bytes, gone.peak_bytes, gone.dropped_messages) == (0, 11, 2)
     await made.registry.close()
@@ -258,13 +258,13 @@ async def test_others_have_their_turn_while_many_connections_are_looked_after(mo
         if seen == ["tick"]:
             asyncio.get_running_loop().call_soon(seen.append, "another")
 
-    pipes = [made.open() for _ in range(5)]
-    for pipe in pipes:
-        pipe.on_heartbeat(tick)
+    sessions = [made.open() for _ in range(5)]
+    for session in sessions:
+        session.on_heartbeat(tick)
     await made.clock.advance(1)
     assert seen == ["tick", "tick", "another", "tick", "tick", "tick"]
-    for pipe in pipes:
-        made.registry.remove(pipe)
+    for session in sessions:
+        made.registry.remove(session)
     await made.registry.close()
 
 
@@ -288,14 +288,14 @@ async def test_one_heartbeat_that_fails_takes_nobody_with_it(caplog: pytest.LogC
 
 async def test_draining_waits_until_everybody_has_left() -> None:
     made = Fixture()
-    waiting, pipe = made.negotiate(), made.open()
+    waiting, session = made.negotiate(), made.open()
     draining = asyncio.ensure_future(made.registry.drain(30))
     await made.clock.advance(5)
     assert not draining.done()
     assert made.registry.find(ENDPOINT, waiting.token) is None
     with pytest.raises(NoRoom):
         made.negotiate()
-    made.registry.remove(pipe)
+    made.registry.remove(session)
     await settle()
     assert draining.done()
     await made.registry.close()
@@ -303,23 +303,23 @@ async def test_draining_waits_until_everybody_has_left() -> None:
 
 async def test_draining_gives_up_after_its_limit() -> None:
     made = Fixture()
-    pipe = made.open()
+    session = made.open()
     draining = asyncio.ensure_future(made.registry.drain(30))
     await made.clock.advance(30)
     assert draining.done()
-    made.registry.remove(pipe)
+    made.registry.remove(session)
     await made.registry.close()
 
 
 async def test_cancelling_a_drain_leaves_no_task() -> None:
     made = Fixture()
-    pipe = made.open()
+    session = made.open()
     draining = asyncio.ensure_future(made.registry.drain(30))
     await settle()
     draining.cancel()
     with pytest.raises(asyncio.CancelledError):
         await draining
-    made.registry.remove(pipe)
+    made.registry.remove(session)
     await made.registry.close()
     assert len(made.registry.tasks) == 0
 

@@ -7,31 +7,38 @@ handshake → answer → registered → `on_connected` → messages → `Close` 
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from hubline._tasks import wake_up
 from hubline.connection import TransportConnection
 from hubline.errors import FAILURES, ConnectionClosed, HubError, RemoteProtocolError, text_of
 from hubline.server.context import HubCallerContext
 from hubline.server.dispatcher import Dispatcher
-from hubline.server.endings import drop
 from hubline.server.errors import CONNECTION_FAILED, error_text
-from hubline.server.turns import let_others
-from hubline.wire.codec import Codec
-from hubline.wire.connection import Event, Failed, HandshakeAccepted, HandshakeRefused, PingDue, Side, WireConnection
+from hubline.server.incoming import Incoming
+from hubline.server.stages import ENDING, STAGES, UNHEARD, Stage, Step
+from hubline.wire.connection import (
+    AckDue,
+    Event,
+    Failed,
+    HandshakeAccepted,
+    HandshakeRefused,
+    PingDue,
+    Side,
+    WireConnection,
+)
 from hubline.wire.messages import (
+    Ack,
     CancelInvocation,
     Close,
     Completion,
-    Invocation,
     Message,
     StreamInvocation,
     StreamItem,
 )
-from hubline.wire.packet import Packet
+from hubline.wire.replay import Replay
 
 if TYPE_CHECKING:
     from hubline.server.runtime import HubRuntime
@@ -39,25 +46,23 @@ if TYPE_CHECKING:
 logger = logging.getLogger("hubline.connection")
 
 
-class HubConnectionContext:
+_POLITE = Close(allow_reconnect=True)
+"""Said when nobody has given a reason."""
+
+
+class HubConnectionContext(Incoming):
     """A connection as the server side sees it. Its task is the one that runs `run()`."""
 
-    __slots__ = (
-        *("id", "codec", "context", "drain", "loop", "stir", "variables", "write", "_cause", "_closing", "_dispatcher"),
-        *("_now", "_patience", "_paused", "_runtime", "_transport", "_unhandled", "_wire"),
-    )
+    __slots__ = (*("context", "stir", "variables", "_begin_until", "_cause", "_last_words", "_runtime"),)
 
     def __init__(self, runtime: "HubRuntime", transport: TransportConnection) -> None:
+        super().__init__(transport, runtime.clock)
         options = runtime.options
-        self.id = transport.id
-        self.codec: Codec
-        self.write: Callable[[bytes], bool] = transport.write
-        self.drain, self.stir = transport.drain, transport.stir
+        self.stir = transport.stir
         self.context = HubCallerContext(transport.id, transport.scope, self.abort)
-        self._runtime, self._transport = runtime, transport
+        self._runtime = runtime
         self.variables = contextvars.copy_context()
         """What middleware has set for the request. Whatever runs for the connection does so in a copy of its own."""
-        self.loop, self._now = asyncio.get_running_loop(), runtime.clock.now
         self._wire = WireConnection(
             Side.SERVER,
             runtime.codecs,
@@ -68,38 +73,25 @@ class HubConnectionContext:
             peer_timeout=options.client_timeout,
             transfer_formats=transport.transfer_formats,
             detailed_errors=options.detailed_errors,
+            replay=Replay(options.stateful_reconnect_buffer_size) if transport.stateful_reconnect else None,
         )
         self._dispatcher = Dispatcher(runtime, self)
-        self._closing: Close | None = None
+        self._last_words = _POLITE
         self._cause: Exception | None = None
-        self._paused: asyncio.Future[None] | None = None
-        self._unhandled: Sequence[Event] = ()
-        """What was read behind the event that reading pauses for."""
-        self._patience: float | None = None
+        self._begin_until = 0.0
         """Until when calls that were sent before the client's last word may still begin."""
 
     @property
     def user_id(self) -> str | None:
         return self.context.user_id
 
-    @property
-    def unoffered(self) -> bool:
-        return self._transport.unoffered
-
-    def send(self, message: Message) -> bool:
-        """Encode and queue; False when the caller should `drain()`. Raises what encoding raises, and `SendTooLarge`."""
-        return self.write(self.codec.encode(message))
-
-    def replace(self, packet: Packet) -> bool:
-        return self._transport.replace(packet) if self.write == self._transport.write else self.write(bytes(packet))
-
     def close(self, *, error: str = "", allow_reconnect: bool = False, cause: Exception | None = None) -> None:
         """Begin to end: stop reading, then everything in order. The first reason counts."""
-        if self._closing is None:
-            self._closing = Close(error=error or UNSET, allow_reconnect=allow_reconnect)
-            self._cause = cause
+        if self._stage not in ENDING:
+            self._last_words, self._cause = Close(error=error or UNSET, allow_reconnect=allow_reconnect), cause
+            self._turn(Step.CLOSE)
             self._transport.end_input()
-            wake_up(self._paused)
+            self._resume()
 
     def abort(self) -> None:
         """End because hub code says so, in whatever thread it runs."""
@@ -115,7 +107,14 @@ class HubConnectionContext:
     def _abort(self) -> None:
         """From now on nothing but `Close` is written, as in the original."""
         self.close()
-        self.write, self.drain = drop, let_others
+        self._turn(Step.ABORT)
+
+    def _turn(self, step: Step) -> None:
+        """Every change of stage."""
+        before = self._stage
+        self._stage = stage = STAGES[before].get(step, before)
+        if stage is not before and stage in UNHEARD:
+            self._shut()
 
     async def run(self) -> None:
         """The whole life of the connection. Raises what `on_disconnected` raises, so that the transport knows."""
@@ -146,6 +145,9 @@ class HubConnectionContext:
                         maximum = self._runtime.options.maximum_send_message_size
                         self._transport.use(codec.transfer_format, maximum_message=maximum)
                         self.write(response)
+                        if self._stage is Stage.HANDSHAKE and self._wire.replay is not None:
+                            self._count(self._wire.replay, self._runtime.options, self._reconnected)
+                        self._turn(Step.AGREE)
                         return following
                     case [HandshakeRefused() as refused, *_]:
                         self._refuse(refused)
@@ -172,8 +174,7 @@ class HubConnectionContext:
                 exc_info=None if expected else error,
             )
             text = error_text(CONNECTION_FAILED, error, detailed=self._runtime.options.detailed_errors)
-            self._closing = Close(error=text)
-            self.send(self._closing)
+            self._say(Close(error=text))
             return False
         return True
 
@@ -187,53 +188,14 @@ class HubConnectionContext:
             await self._transport.consume(self._feed)
         except ConnectionClosed as error:
             error.__traceback__ = None  # leads to the input that keeps the error
-            if self._closing is None:
-                self._abort_signal()
-                await self._let_calls_begin()
+            if self._stage not in ENDING:
+                began = self._calls_to_begin()
+                self._abort_signal(Step.LOSE)
+                if began is not None:
+                    await self._hold(began)
             self._lost(error)
         finally:
             self._unhandled = ()
-
-    def _feed(self, data: bytes) -> asyncio.Future[None] | None:
-        return self._proceed(self._wire.receive(data, self._now()))
-
-    def _proceed(self, events: Sequence[Event]) -> asyncio.Future[None] | None:
-        """Handle events until there is no room for what they bring; the future is done when all are handled."""
-        alone = len(events) == 1
-        for number, event in enumerate(events):
-            if self._closing is not None:
-                break
-            room = self._dispatcher.invoke(event, alone=alone) if type(event) is Invocation else self._handle(event)
-            if room is None:
-                continue
-            last_words = type(event) is Close or type(event) is Failed
-            if last_words or not self._transport.lost:
-                self._unhandled = events[number if last_words else number + 1 :]
-                return self._hold(room)
-        return None
-
-    def _hold(self, room: asyncio.Future[None]) -> asyncio.Future[None]:
-        """Wait for room, or for the end, then go on. The time does not count towards the client's silence."""
-        self._paused = room
-        self._wire.pause(self._now())
-        done: asyncio.Future[None] = self.loop.create_future()
-        room.add_done_callback(lambda _: self._go_on(done))
-        return done
-
-    def _go_on(self, done: asyncio.Future[None]) -> None:
-        self._paused = None
-        self._wire.resume(self._now())
-        events, self._unhandled = self._unhandled, ()
-        try:
-            held = self._proceed(events)
-        except Exception as error:
-            if not done.done():
-                done.set_exception(error)
-            return
-        if held is not None:
-            held.add_done_callback(lambda _: wake_up(done))
-        else:
-            wake_up(done)
 
     def _handle(self, event: Event) -> asyncio.Future[None] | None:
         """One event; a future means that reading must pause until it is done."""
@@ -252,8 +214,10 @@ class HubConnectionContext:
                 self.close(cause=None if event.error is UNSET else HubError(event.error))
             case Failed(error=error):
                 self._fail(error)
+            case Ack() if self._wire.replay is not None:
+                self._heard_ack(self._wire.replay)
             case _:
-                pass  # pings count by arriving; acks and sequences mean nothing without stateful reconnect
+                pass  # pings count by arriving, and the wire has done what a sequence asks for
         return None
 
     def _complete(self, message: Completion) -> None:
@@ -271,7 +235,7 @@ class HubConnectionContext:
 
     def _lost(self, error: ConnectionClosed) -> None:
         """Input has ended: because we are closing, because the peer left, or because the transport gave up on it."""
-        if self._closing is not None:
+        if self._stage in ENDING:
             return
         unfinished = self._wire.end_of_input()
         if unfinished is not None:
@@ -283,32 +247,36 @@ class HubConnectionContext:
 
     def _calls_to_begin(self) -> asyncio.Future[None] | None:
         """What a client sent before it left is still run, as long as it begins within `client_timeout`."""
-        if self._patience is not None:
+        if self._stage is not Stage.OPEN:
             return None
         began = self._dispatcher.when_all_began()
         if began is not None:
+            self._turn(Step.LAST_WORD)
             self.stir()
-            self._patience = self._now() + self._runtime.options.client_timeout
+            self._begin_until = self._now() + self._runtime.options.client_timeout
         return began
-
-    async def _let_calls_begin(self) -> None:
-        began = self._calls_to_begin()
-        if began is not None:
-            await self._hold(began)
 
     def _tick(self, now: float) -> float | None:
         """The heartbeat, about once a second, or as rarely as nothing needs it."""
         if self._transport.expired:
             self.close(allow_reconnect=True)
         lost = self._transport.lost
-        if lost if self._patience is None else now >= self._patience:
-            wake_up(self._paused)
+        waits = self._stage is Stage.LAST_CALLS or self._stage is Stage.GONE
+        if now >= self._begin_until if waits else lost:
+            self._resume()
         if lost:
             return None
+        if self._wire.replay is not None:
+            if self._transport.detached:
+                self._wire.excuse(now)
+            if self._paused is not None:
+                self._let_senders_go()  # an acknowledgement cannot be read before a call that waits for it goes on
         for event in self._wire.tick(now):
             match event:
+                case AckDue(sequence_id=number):
+                    self._say_if_heard(Ack(sequence_id=number))
                 case PingDue():
-                    self.write(self._runtime.ping_packet(self.codec))
+                    self._ping()
                 case HandshakeRefused():
                     self._refuse(event)
                     self._transport.end_input()
@@ -317,9 +285,24 @@ class HubConnectionContext:
         awaited = self._runtime.fanout.expire(self.id, now)
         return None if awaited or self._paused is not None else self._wire.quiet_until(now)
 
+    def _say_if_heard(self, message: Message) -> None:
+        if self._stage not in UNHEARD:
+            self._say(message)
+
+    def _reconnected(self) -> None:
+        """Another socket carries the connection: the client ignores everything until it knows where we go on."""
+        maximum = self._runtime.options.maximum_send_message_size
+        self._transport.use(self.codec.transfer_format, maximum_message=maximum)
+        self._say_again(self._wire.reconnected(self._now()))
+        self.stir()
+
+    def _ping(self) -> None:
+        if self._stage not in UNHEARD:
+            self._transport.write(self._runtime.ping_packet(self.codec))
+
     def _refreshed(self) -> None:
         """The transport has another identity. What runs keeps the old one; streams must be admitted with the new."""
-        if self._closing is not None:
+        if self._stage in ENDING:
             return
         before, scope = self.user_id, self._transport.scope
         changed = scope.user_id != before
@@ -333,16 +316,15 @@ class HubConnectionContext:
             self._runtime.fanout.rename(self, before)
         self._dispatcher.refreshed()
 
-    def _abort_signal(self) -> None:
-        self.write, self.drain = drop, let_others
+    def _abort_signal(self, step: Step = Step.END) -> None:
+        self._turn(step)
         self._runtime.fanout.ending(self)
         self.context.aborted.request()
         self._dispatcher.signal()
 
     async def _end(self) -> None:
         """The closing order of the original: `Close`, abort signal, `on_disconnected`, then the uploads fail."""
-        self.write = self._transport.write
-        self.send(self._closing or Close(allow_reconnect=True))
+        self._say(self._last_words)
         self._abort_signal()
         self._dispatcher.stop()
         await self._runtime.finish(self, self._dispatcher.uploads, self._cause)

@@ -148,7 +148,7 @@ class FanOut:
                 packet = message.packet_for(codec)
                 if len(packet) > self._large:
                     self._check_size(recipients, message)
-            if connection.write(packet):
+            if connection.broadcast(packet):
                 room = True
             elif asks:
                 unoffered = connection.unoffered
@@ -304,7 +304,7 @@ def _put_one(connection: Member, message: Invocation | SerializedMessage) -> boo
         return connection.send(message)
     if message.key is not None:
         return _replace_one(connection, message)
-    return connection.write(message.packet_for(connection.codec))
+    return connection.broadcast(message.packet_for(connection.codec))
 
 
 def _replace_one(connection: Member, message: SerializedMessage) -> bool:

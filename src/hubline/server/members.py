@@ -36,7 +36,7 @@ class Member(Addressee, Protocol):
         """Encode and queue. False when the caller should `drain()`."""
 
     @property
-    def write(self) -> Callable[[bytes], bool]:
+    def broadcast(self) -> Callable[[bytes], bool]:
         """Queues what is encoded already. False when more than the high-water mark is queued."""
 
     def replace(self, packet: Packet) -> bool:

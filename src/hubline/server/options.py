@@ -50,6 +50,16 @@ class HubOptions:
     client_result_timeout: float = 30.0
     """How long `invoke` on a client waits for the answer when the call does not say. Ours: the original has none."""
 
+    stateful_reconnect_buffer_size: int = 100_000
+    """Bytes sent that a client with stateful reconnect has not acknowledged; past it senders who can wait do so.
+
+    Those who cannot, such as a broadcast, go on up to 16 times as much, where the connection ends. Only where
+    `TransportOptions.stateful_reconnect` is on.
+    """
+
+    stateful_reconnect_window: float = 15.0
+    """How long such a connection lives without a socket. Ours: the original has these 15 s fixed."""
+
     allow_user_id_change_on_refresh: bool = False
     """Whether an authentication refresh may bring another user id, by which `clients.user(…)` then finds the
     connection. Otherwise it is aborted. Source: .NET 11."""
@@ -90,5 +100,7 @@ class HubOptions:
             "maximum_parallel_invocations",
             "maximum_streams",
             "client_result_timeout",
+            "stateful_reconnect_buffer_size",
+            "stateful_reconnect_window",
         )
         return [(name, getattr(self, name)) for name in names]

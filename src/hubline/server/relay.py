@@ -245,7 +245,7 @@ class Relay:
         else:
             self._results.register(invocation_id, question)
             member.stir()
-            member.write(packets[codec.name])
+            member.broadcast(packets[codec.name])
 
     def give_back(self, return_channel: str, codec: Codec, completion: Completion) -> None:
         """Send a client's answer to the server that asked."""

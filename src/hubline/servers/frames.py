@@ -102,6 +102,7 @@ class Channel(asyncio.BufferedProtocol):
         "_within",
         "_writer",
         "_writes",
+        "closed_by_peer",
     )
 
     limit = LIMIT
@@ -120,6 +121,7 @@ class Channel(asyncio.BufferedProtocol):
         self._decoder: codecs.IncrementalDecoder | None = None
         """Of its text, which may be cut within a character."""
         self._reads = self._writes = True
+        self.closed_by_peer = False
 
     @property
     def taken(self) -> bool:
@@ -309,6 +311,7 @@ class Channel(asyncio.BufferedProtocol):
             elif payload and not _may_be_said(int.from_bytes(payload[:2], "big")):
                 self._end(1002, "invalid status code")
             else:
+                self.closed_by_peer = True
                 self._end(1000, "")  # whatever the peer has said, as the original does
 
     def _end(self, code: int, reason: str) -> None:

@@ -28,7 +28,7 @@ READ_SIZE = 16_384
 """Bytes read from a WebSocket at a time. Ours: 256 KiB, asyncio's measure, hold 37,000 messages of one byte, and these
 take 9 MB while the application is busy."""
 
-EXTENSION = "hubline.departure"
+EXTENSION = "hubline.disconnect"
 CLOSE_EXTENSION = "hubline.close"
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -37,7 +37,7 @@ _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length
 class Departure:
     """The client of the request that a connection is busy with: tells who asked, by a plain call, that it has gone.
 
-    What a server offers as `hubline.departure` in the extensions of a scope (`transports/departure.py`).
+    What a server offers as `hubline.disconnect` in the extensions of a scope (`transports/disconnect.py`).
     """
 
     __slots__ = ("_cycle", "_flow", "_gone")

@@ -42,6 +42,9 @@ class FrameChannel(Protocol):
     limit: int
     """Bytes that may be buffered before `pause_writing()`."""
 
+    closed_by_peer: bool
+    """Whether the peer has said good-bye by a close frame. Known when `left()` is called."""
+
     def take(self, reader: ChannelReader, writer: ChannelWriter) -> None:
         """Use the channel. Called before `websocket.accept`; messages then no longer come through `receive`."""
 

@@ -14,17 +14,17 @@ from hubline.connection import ConnectionScope, Identity, Transport, query_pairs
 from hubline.errors import FAILURES
 from hubline.transports.addresses import Addresses
 from hubline.transports.caps import NoRoom
-from hubline.transports.channel import offered
-from hubline.transports.long_polling import LongPollingTransport
+from hubline.transports.carrier import Serve
+from hubline.transports.kind import Kind, Request
+from hubline.transports.kinds import KINDS
 from hubline.transports.options import TransportOptions
-from hubline.transports.pipe import Pipe, Serve, State
-from hubline.transports.posting import take_body
 from hubline.transports.refresh import answer_refresh, lifetime, refresh, rejected
 from hubline.transports.registry import ConnectionRegistry
+from hubline.transports.request_body import take_body
 from hubline.transports.responses import Answer, answer, json, no_room, plain, refused
-from hubline.transports.server_sent_events import ServerSentEventsTransport
-from hubline.transports.websocket import WebSocketTransport
-from hubline.wire.negotiate import AvailableTransport, NegotiateResponse, choose_version
+from hubline.transports.session import Session
+from hubline.transports.states import State
+from hubline.wire.negotiate import AvailableTransport, NegotiateResponse, choose_version, wants_stateful_reconnect
 
 logger = logging.getLogger("hubline.transports")
 
@@ -112,17 +112,17 @@ class HubEndpoint:
             await receive()  # `websocket.connect`
         try:
             connection_scope = await self._admit(scope)
-            match scope["type"], scope.get("method"):  # no word for it beside the verbs: a verb may be any word
-                case "websocket", _:
-                    await self._websocket(connection_scope, receive, send)
-                case _, "GET" if connection_scope.wants_events:
-                    await self._server_sent_events(connection_scope, receive, send)
-                case _, "GET":
-                    await self._long_polling(connection_scope, scope, receive, send)
-                case _, "POST":
-                    await self._post(connection_scope, scope, receive, send)
-                case _, "DELETE":
-                    await self._delete(connection_scope, scope, receive, send)
+            request = Request(connection_scope, scope, receive, send)
+            for kind in KINDS:
+                if kind.matches(connection_scope):
+                    session = await self._session_for(kind, connection_scope)
+                    await kind.carry(session, request, self._serve, self._registry)
+                    return
+            match scope["method"]:
+                case "POST":
+                    await self._post(request)
+                case "DELETE":
+                    await self._delete(request)
                 case _:
                     raise Refused(plain(405))
         except Refused as refusal:
@@ -175,118 +175,100 @@ class HubEndpoint:
         version = choose_version(asked, minimum=self._options.minimum_protocol_version)
         if isinstance(version, NegotiateResponse):
             return json(200, version.format())
-        pipe = self._registry.negotiate(self, self._options, scope, version=version)
+        session = self._registry.negotiate(self, self._options, scope, version=version)
+        if self._options.stateful_reconnect:
+            session.asked_to_reconnect = wants_stateful_reconnect(query_value(scope, "usestatefulreconnect"))
         seconds = lifetime(scope.identity) if self._options.authentication_refresh else None
         response = NegotiateResponse(
             negotiate_version=version,
-            connection_id=pipe.id,
-            connection_token=pipe.token if version > 0 else UNSET,
+            use_stateful_reconnect=session.asked_to_reconnect,
+            connection_id=session.id,
+            connection_token=session.token if version > 0 else UNSET,
             available_transports=self._available,
             token_lifetime_seconds=UNSET if seconds is None else seconds,
         )
         return json(200, response.format())
 
-    async def _websocket(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
-        if query_value(scope, "id"):
-            pipe = self._find(scope)
-            self._carry(pipe, Transport.WEB_SOCKETS, scope)
-        else:
-            self._require_enabled(Transport.WEB_SOCKETS)
-            pipe = self._registry.open(self, self._options, Transport.WEB_SOCKETS, scope)
+    async def _session_for(self, kind: Kind, scope: ConnectionScope) -> Session:
+        """The session that a request names, or a new one, which it may carry from now on."""
         try:
-            transport = WebSocketTransport(
-                pipe,
-                receive,
-                send,
-                tasks=self._registry.tasks,
-                flusher=self._registry.flusher(),
-                channel=offered(scope.raw),
-            )
-            await transport.run(self._serve)
-        finally:
-            self._registry.remove(pipe)
-
-    async def _server_sent_events(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
-        pipe = self._find(scope)
-        self._carry(pipe, Transport.SERVER_SENT_EVENTS, scope)
-        transport = ServerSentEventsTransport(pipe, receive, send, tasks=self._registry.tasks)
-        await transport.run(self._serve, lambda: self._registry.remove(pipe))
-
-    async def _long_polling(
-        self, connection_scope: ConnectionScope, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        try:
-            pipe = self._find(connection_scope)
-            if not self._carry(pipe, Transport.LONG_POLLING, connection_scope):
-                await self._poll_again(pipe, connection_scope)
+            if not kind.needs_negotiation and not query_value(scope, "id"):
+                self._require_enabled(kind.transport)
+                return self._registry.open(self, self._options, kind.transport, scope)
+            session = self._find(scope)
+            if not self._open(session, kind, scope):
+                await self._come_again(session, scope)
+            return session
         except Refused as refusal:
-            raise Refused(refusal.response.uncached()) from None
-        if not isinstance(pipe.carrier, LongPollingTransport):
-            LongPollingTransport(pipe, tasks=self._registry.tasks, done=lambda: self._registry.remove(pipe))
-        assert isinstance(pipe.carrier, LongPollingTransport)
-        await pipe.carrier.poll(self._serve, connection_scope, scope, receive, send)
+            raise Refused(refusal.response.uncached() if kind.many_requests else refusal.response) from None
 
-    async def _post(self, connection_scope: ConnectionScope, scope: Scope, receive: Receive, send: Send) -> None:
-        pipe = self._find(connection_scope)
-        if pipe.carried_by is Transport.WEB_SOCKETS:
+    async def _post(self, request: Request) -> None:
+        session = self._find(request.scope)
+        kind = _kind_of(session)
+        if kind is not None and not kind.input_by_post:
             raise Refused(plain(405, "POST requests are not allowed for WebSocket connections."))
-        self._compare_user(pipe, connection_scope)
-        response = await take_body(pipe.inbox, receive)
-        await response(scope, receive, send)
+        self._compare_user(session, request.scope)
+        response = await take_body(session.inbox, request.receive)
+        await response(request.asgi, request.receive, request.send)
 
-    async def _delete(self, connection_scope: ConnectionScope, scope: Scope, receive: Receive, send: Send) -> None:
-        pipe = self._find(connection_scope)
-        if pipe.carried_by is not Transport.LONG_POLLING:
+    async def _delete(self, request: Request) -> None:
+        session = self._find(request.scope)
+        kind = _kind_of(session)
+        if kind is None or not kind.many_requests:
             raise Refused(plain(400, "Cannot terminate this connection using the DELETE endpoint."))
         if self._options.same_user:
-            self._compare_user(pipe, connection_scope)
-        pipe.terminate()
-        await answer(plain(202), scope, receive, send)
+            self._compare_user(session, request.scope)
+        session.terminate()
+        await answer(plain(202), request.asgi, request.receive, request.send)
 
     # Which connection
 
-    def _find(self, scope: ConnectionScope) -> Pipe:
+    def _find(self, scope: ConnectionScope) -> Session:
         token = query_value(scope, "id")
         if not token:
             raise Refused(plain(400, "Connection ID required"))
-        pipe = self._registry.find(self, token)
-        if pipe is None:
+        session = self._registry.find(self, token)
+        if session is None:
             raise Refused(plain(404, "No Connection with that ID"))
-        return pipe
+        return session
 
     def _require_enabled(self, transport: Transport) -> None:
         if transport not in self._options.transports:
             raise Refused(plain(404, f"{transport.value} transport not supported by this end point type"))
 
-    def _carry(self, pipe: Pipe, transport: Transport, scope: ConnectionScope) -> bool:
-        """Let a transport carry the connection, if it may: the first one wins. False for a poll that comes again."""
-        self._require_enabled(transport)
-        if pipe.state is State.WAITING:
-            self._registry.carry(pipe, transport, scope)
+    def _open(self, session: Session, kind: Kind, scope: ConnectionScope) -> bool:
+        """Let a request open the session, if it may: the first one wins. False for one that comes again.
+
+        A second WebSocket takes over in a stateful reconnect, also when the last one still looks alive. Not any more
+        when the session is about to end and has no socket: 204, as the original has it.
+        """
+        self._require_enabled(kind.transport)
+        if session.state is State.NEGOTIATED:
+            self._registry.admit(session, kind.transport, scope)
             return True
-        if pipe.carried_by is not transport:
+        if session.transport_used is not kind.transport:
             raise Refused(plain(400, "Cannot change transports mid-connection"))
-        if transport is not Transport.LONG_POLLING:
-            raise Refused(plain(409))
+        if not kind.many_requests and not session.reconnects:
+            raise Refused(plain(204 if session.stateful_reconnect and session.detached else 409))
         return False
 
-    async def _poll_again(self, pipe: Pipe, scope: ConnectionScope) -> None:
-        """Each poll says anew who it is, and the connection is theirs; an identity that is refused ends it."""
-        self._compare_user(pipe, scope)
+    async def _come_again(self, session: Session, scope: ConnectionScope) -> None:
+        """Each request says anew who it is, and the session is theirs; an identity that is refused ends it."""
+        self._compare_user(session, scope)
         if not self._options.authentication_refresh:
-            pipe.scope.identity = scope.identity
-        elif not await refresh(pipe, scope):
-            pipe.abort()
+            session.scope.identity = scope.identity
+        elif not await refresh(session, scope):
+            session.end()
             raise Refused(rejected())
 
-    def _compare_user(self, pipe: Pipe, scope: ConnectionScope) -> None:
+    def _compare_user(self, session: Session, scope: ConnectionScope) -> None:
         """Another user on a connection is logged, and refused as far as `same_user` says."""
-        if pipe.state is State.WAITING:
+        if session.state is State.NEGOTIATED:
             return
-        before, now = pipe.scope.user_id, scope.user_id
+        before, now = session.scope.user_id, scope.user_id
         if before == now:
             return
-        logger.warning("connection %s: the user changed from %r to %r", pipe.id, before, now)
+        logger.warning("connection %s: the user changed from %r to %r", session.id, before, now)
         signed_in = before is not None and now is not None
         if self._options.same_user is True or (self._options.same_user and signed_in and not self._user_may_change):
             raise Refused(plain(403))
@@ -296,3 +278,8 @@ def query_value(scope: ConnectionScope, name: str) -> str | None:
     """A query parameter, its name in any case; of several values all, joined with a comma, as ASP.NET Core has it."""
     values = [value for key, value in query_pairs(scope.raw.get("query_string", b"")) if key.lower() == name]
     return ",".join(values) if values else None
+
+
+def _kind_of(session: Session) -> Kind | None:
+    """What has opened the session."""
+    return next((kind for kind in KINDS if kind.transport is session.transport_used), None)

@@ -8,8 +8,8 @@ from hubline._utf8 import is_utf8
 from hubline.connection import Feed
 from hubline.errors import FAILURES, ConnectionClosed
 from hubline.transports.channel import FrameChannel
-from hubline.transports.outbox import JOINED_WRITE, joined
-from hubline.transports.pipe import Pipe
+from hubline.transports.outbox import JOINED_WRITE, Outbox, joined
+from hubline.transports.session import Session
 from hubline.transports.turns import PIECE, turns
 from hubline.wire.codec import TransferFormat
 
@@ -33,8 +33,8 @@ class FrameInput:
 
     __slots__ = ("_backlog", "_channel", "_consumer", "_error", "_feed", "_flusher", "_gone", "_left", "_waiting")
 
-    def __init__(self, channel: FrameChannel, flusher: "Flusher", left: Callable[[], None]) -> None:
-        """`left` is called once, when the peer is gone; what it sent may not all be read."""
+    def __init__(self, channel: FrameChannel, flusher: "Flusher", left: Callable[[bool], None]) -> None:
+        """`left` is called once, when the peer is gone, with whether it said so; what it sent may not all be read."""
         self._channel, self._flusher, self._left = channel, flusher, left
         self._backlog: list[bytes] = []
         self._consumer: Feed | None = None
@@ -67,7 +67,8 @@ class FrameInput:
 
     def left(self) -> None:
         self._gone = True
-        self._left()  # at once: what is held may wait for room in an outbox that nothing leaves any more
+        # at once: what is held may wait for room in an outbox that nothing leaves any more
+        self._left(self._channel.closed_by_peer)
         nothing_held = self._consumer is None or self._feed is not None
         if nothing_held and not self._backlog:
             self._end()
@@ -178,10 +179,10 @@ class FrameInput:
 class FrameWriter:
     """Empties an outbox into a frame channel, whenever the flusher comes by."""
 
-    __slots__ = ("_cancelled", "_flusher", "blocked", "joining", "outbox", "pipe", "write")
+    __slots__ = ("_cancelled", "_flusher", "blocked", "joining", "outbox", "session", "write")
 
-    def __init__(self, pipe: Pipe, channel: FrameChannel, flusher: "Flusher") -> None:
-        self.pipe, self.outbox = pipe, pipe.outbox
+    def __init__(self, session: Session, outbox: Outbox, channel: FrameChannel, flusher: "Flusher") -> None:
+        self.session, self.outbox = session, outbox
         self.write: Callable[[bytes], None] = channel.write
         self.blocked = False
         """More is buffered than the kernel takes."""
@@ -252,7 +253,7 @@ class Flusher:
         for writer in dirty:
             if writer.blocked:
                 continue  # `resume_writing` comes back with it
-            outbox, transfer_format = writer.outbox, writer.pipe.transfer_format
+            outbox, transfer_format = writer.outbox, writer.session.transfer_format
             packets = outbox.take()
             if packets:
                 if packets != before or transfer_format is not before_format:

@@ -5,16 +5,15 @@ from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
 
-from starlette.types import Receive, Scope, Send
-
-from hubline._tasks import TaskOwner, wake_up
+from hubline._tasks import wake_up
 from hubline.connection import ConnectionScope, Transport
-from hubline.transports.departure import watched
-from hubline.transports.interrupt import Interrupt, Interrupted
+from hubline.transports.cancel_scope import CancelScope, ScopeCancelled
+from hubline.transports.carrier import NOBODY, Serve
+from hubline.transports.disconnect import disconnected, watched
+from hubline.transports.kind import Kind, Request, Resources
 from hubline.transports.outbox import joined
-from hubline.transports.pipe import Pipe, Serve, State
-from hubline.transports.posting import disconnected
 from hubline.transports.responses import Answer, octets, plain
+from hubline.transports.session import Session
 
 
 class Reason(Enum):
@@ -28,141 +27,115 @@ class Reason(Enum):
 
 
 class Poll:
-    """One GET request while it waits, and while its answer is written."""
+    """Carries a session for the time of one GET request: while it waits, and while its answer is written."""
 
-    __slots__ = ("_done", "_wake", "reason", "writing")
+    __slots__ = ("_detached", "_reason", "_request", "_session", "_wake", "_writing")
 
-    def __init__(self) -> None:
-        self.reason: Reason | None = None
-        self.writing = Interrupt()
+    def __init__(self, session: Session, request: Request) -> None:
+        self._session, self._request = session, request
+        self._reason: Reason | None = None
+        self._writing = CancelScope()
         self._wake: Callable[[], None] | None = None
-        self._done: asyncio.Event | None = None
+        self._detached: asyncio.Event | None = None
+        session.attach(self)
 
-    async def wait(self, scope: Scope, receive: Receive) -> None:
+    @property
+    def ready(self) -> bool:
+        return not self._session.outbox.in_flight
+
+    def wake(self) -> None:
+        self._stop(Reason.OUTPUT)
+
+    def finish(self, well: bool) -> None:
+        """Nothing to do: an outbox that is finished has woken it."""
+
+    def abandon(self) -> None:
+        self._stop(Reason.ENDED)
+        if self._session.outbox.writing:
+            self._writing.cancel()  # its client does not read; who waits is still told 204
+
+    async def make_way(self) -> None:
+        self._stop(Reason.SUPERSEDED)
+        if self._detached is None:
+            self._detached = asyncio.Event()
+        await self._detached.wait()
+
+    async def run(self, serve: Serve, resources: Resources) -> None:
+        """Answer the poll. The first one starts the application and is answered at once."""
+        session = self._session
+        try:
+            if not session.started:
+                session.start(serve, resources.tasks)
+                await self._write(octets(b""))
+                return
+            if not len(session.outbox) and not session.outbox.finished:
+                session.set_deadline(session.options.poll_timeout, partial(self._stop, Reason.TIMEOUT))
+                await self._wait()
+            await self._answer()
+        finally:
+            session.detach(self, broken_off=self._reason is Reason.LEFT)
+            if self._detached is not None:
+                self._detached.set()
+
+    async def _wait(self) -> None:
         """Wait for a reason to stop waiting."""
-        if self.reason is not None:
+        if self._reason is not None:
             return
-        if watched(scope, self.leave):
+        if watched(self._request.asgi, partial(self._stop, Reason.LEFT)):
             woken = asyncio.get_running_loop().create_future()
             self._wake = partial(wake_up, woken)
             await woken
             return
-        waiting = Interrupt()
-        self._wake = waiting.fire
+        waiting = CancelScope()
+        self._wake = waiting.cancel
         try:
             with waiting:
-                await disconnected(receive)
-        except Interrupted:
+                await disconnected(self._request.receive)
+        except ScopeCancelled:
             return
-        self.reason = Reason.LEFT
+        self._reason = Reason.LEFT
 
-    def end(self, reason: Reason) -> None:
-        if self.reason is None:
-            self.reason = reason
+    def _stop(self, reason: Reason) -> None:
+        if self._reason is None:
+            self._reason = reason
             if self._wake is not None:
                 self._wake()
 
-    def leave(self) -> None:
-        self.end(Reason.LEFT)
-
-    def time_out(self) -> None:
-        self.end(Reason.TIMEOUT)
-
-    async def join(self) -> None:
-        """Wait until it is answered."""
-        if self._done is None:
-            self._done = asyncio.Event()
-        await self._done.wait()
-
-    def finish(self) -> None:
-        if self._done is not None:
-            self._done.set()
-
-
-class LongPollingTransport:
-    """Carries one connection over one poll after another. `done` is called when nothing more is to be expected."""
-
-    def __init__(self, pipe: Pipe, *, tasks: TaskOwner, done: Callable[[], None]) -> None:
-        self._pipe = pipe
-        self._tasks = tasks
-        self._done = done
-        self._poll: Poll | None = None
-        self._application: asyncio.Task[None] | None = None
-        pipe.carrier = self
-
-    @property
-    def ready(self) -> bool:
-        return self._poll is not None and not self._pipe.outbox.in_flight
-
-    def wake(self) -> None:
-        if self._poll is not None:
-            self._poll.end(Reason.OUTPUT)
-
-    def abandon(self) -> None:
-        if self._poll is not None:
-            self._poll.end(Reason.ENDED)
-            if self._pipe.outbox.writing:
-                self._poll.writing.fire()  # its client does not read; who waits is still told 204
-        if self._application is None or self._application.done():
-            self._done()
-
-    async def poll(
-        self, serve: Serve, connection_scope: ConnectionScope, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        """Answer one poll. The first starts the application and is answered at once; a newer one ends an older one."""
-        while (older := self._poll) is not None:
-            older.end(Reason.SUPERSEDED)
-            await older.join()
-        poll = self._poll = Poll()
-        broken_off = False
-        try:
-            if self._pipe.state is not State.ENDED:
-                self._pipe.carry(Transport.LONG_POLLING, connection_scope)
-            if self._application is None:
-                self._application = self._tasks.start(self._serve(serve))
-                await self._write(poll, octets(b""), scope, receive, send)
-            elif len(self._pipe.outbox) or self._pipe.outbox.finished:
-                await self._answer(poll, scope, receive, send)
-            else:
-                self._pipe.set_deadline(self._pipe.options.poll_timeout, poll.time_out)
-                await poll.wait(scope, receive)
-                broken_off = poll.reason is Reason.LEFT
-                await self._answer(poll, scope, receive, send)
-        finally:
-            self._poll = None
-            poll.finish()
-            self._pipe.between_polls(broken_off=broken_off)
-
-    async def _serve(self, serve: Serve) -> None:
-        try:
-            await self._pipe.serve(serve)
-        finally:
-            self._pipe.outbox.finish()
-            if self._pipe.terminated and self._poll is None:
-                self._pipe.leave()
-            if self._pipe.state is State.ENDED:
-                self._done()
-
-    async def _answer(self, poll: Poll, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self) -> None:
         """Also one whose client has left: nobody reads it, but middleware in between fails without an answer."""
-        outbox = self._pipe.outbox
-        if poll.reason is Reason.LEFT:
-            await self._write(poll, plain(204).uncached(), scope, receive, send)
-        elif len(outbox) and poll.reason is not Reason.SUPERSEDED:
+        outbox, reason = self._session.outbox, self._reason
+        if reason is Reason.LEFT:
+            await self._write(plain(204).uncached())
+        elif len(outbox) and reason is not Reason.SUPERSEDED:
             try:
-                await self._write(poll, octets(joined(outbox.take(None))), scope, receive, send)
+                await self._write(octets(joined(outbox.take(None))))
             finally:
                 outbox.sent()  # or lost: what a poll has taken is never sent again, as in the original
-        elif poll.reason is Reason.TIMEOUT:
-            await self._write(poll, plain(200).uncached(), scope, receive, send)
+        elif reason is Reason.TIMEOUT:
+            await self._write(plain(200).uncached())
         else:
-            await self._write(poll, plain(204).uncached(), scope, receive, send)
-            if outbox.finished and poll.reason is not Reason.SUPERSEDED:
-                self._pipe.leave()
+            await self._write(plain(204).uncached())
+            if outbox.finished and reason is not Reason.SUPERSEDED:
+                self._session.peer_left()
 
-    async def _write(self, poll: Poll, response: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _write(self, response: Answer) -> None:
+        request = self._request
         try:
-            with poll.writing:
-                await response(scope, receive, send)
-        except (Interrupted, OSError):
-            pass  # the connection ended, or the client is gone
+            with self._writing:
+                await response(request.asgi, request.receive, request.send)
+        except (ScopeCancelled, OSError):
+            pass  # the session ended, or the client is gone
+
+
+def _matches(scope: ConnectionScope) -> bool:
+    return scope.raw.get("method") == "GET"
+
+
+async def _carry(session: Session, request: Request, serve: Serve, resources: Resources) -> None:
+    """A newer poll ends an older one."""
+    while session.carrier is not NOBODY:
+        await session.carrier.make_way()
+    await Poll(session, request).run(serve, resources)
+
+
+KIND = Kind(Transport.LONG_POLLING, _matches, _carry, many_requests=True)

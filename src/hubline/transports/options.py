@@ -61,6 +61,13 @@ class TransportOptions:
     Source: `HttpConnectionManager`, 15 s, looked at once a second.
     """
 
+    stateful_reconnect: bool = False
+    """Whether a WebSocket connection outlives its socket, when the client asks for that: nothing that is sent meanwhile
+    is lost. The client has to ask, too (`withStatefulReconnect()`). Source: `…Options.AllowStatefulReconnects`.
+
+    Needs `outbox_policy="close"`: what another policy drops could not be said again.
+    """
+
     maximum_connections: int = 20_000
     """Open connections; beyond it new ones are answered 503. Ours."""
 
@@ -118,6 +125,8 @@ class TransportOptions:
             found.append(f"`minimum_protocol_version` is 0 or 1, got {self.minimum_protocol_version!r}")
         if self.outbox_policy not in get_args(OutboxPolicy):
             found.append(f"`outbox_policy` is one of {list(get_args(OutboxPolicy))}, got {self.outbox_policy!r}")
+        if self.stateful_reconnect and self.outbox_policy != "close":
+            found.append(f"`stateful_reconnect` needs `outbox_policy='close'`, got {self.outbox_policy!r}")
         if self.same_user not in (True, False, "signed_in"):
             found.append(f"`same_user` is True, False or 'signed_in', got {self.same_user!r}")
         if self.on_authentication_refresh is not None and not self.authentication_refresh:

@@ -13,8 +13,9 @@ from msgspec.json import encode
 from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity
 from hubline.errors import FAILURES
 from hubline.transports.options import TransportOptions
-from hubline.transports.pipe import Pipe, State
 from hubline.transports.responses import Answer, json
+from hubline.transports.session import Session
+from hubline.transports.states import State
 
 logger = logging.getLogger("hubline.transports")
 
@@ -32,45 +33,47 @@ def rejected() -> Answer:
 
 
 async def answer_refresh(
-    scope: ConnectionScope, token: str | None, find: Callable[[str], Pipe | None], options: TransportOptions
+    scope: ConnectionScope, token: str | None, find: Callable[[str], Session | None], options: TransportOptions
 ) -> Answer:
     """The answer to `POST {hub}/refresh`, once it is done. `find` knows the connections of this endpoint."""
     if not options.authentication_refresh:
         return _json(404, {"error": "refresh_disabled"})
     if not token:
         return _json(400, {"error": "missing_connection_token"})
-    pipe = find(token)
-    if pipe is None:
+    session = find(token)
+    if session is None:
         return _json(404, {"error": "connection_not_found"})
-    if pipe.token == pipe.id:
+    if session.token == session.id:
         return _json(400, {"error": "unsupported_negotiate_version"})
     if scope.identity is None:
         return _json(401, {"error": "invalid_token"})
-    if pipe.state is State.WAITING:
+    if session.state is State.NEGOTIATED:
         return _refreshed(scope.identity)  # the request that opens the connection will say who it is
-    if options.same_user is True and pipe.scope.user_id != scope.user_id:
+    if options.same_user is True and session.scope.user_id != scope.user_id:
         return rejected()
-    if not await refresh(pipe, scope):
+    if not await refresh(session, scope):
         return rejected()
-    if pipe.state is State.ENDED:
+    if session.state is State.ENDED:
         return _json(404, {"error": "connection_not_found"})
-    return _refreshed(pipe.scope.identity)
+    return _refreshed(session.scope.identity)
 
 
-async def refresh(pipe: Pipe, scope: ConnectionScope) -> bool:
+async def refresh(session: Session, scope: ConnectionScope) -> bool:
     """Give a connection the identity behind `scope`. False when the application refuses it.
 
     Nobody, the same identity again, and one that expires earlier than the connection's change nothing and are no
     error: requests overtake each other.
     """
-    async with pipe.refreshing:
-        old, new = pipe.scope.identity, scope.identity
-        if new is None or _same(pipe.scope, scope) or _older(new, old):
+    async with session.refreshing:
+        old, new = session.scope.identity, scope.identity
+        if new is None or _same(session.scope, scope) or _older(new, old):
             return True
-        if not await _wanted(AuthenticationRefresh(connection_id=pipe.id, old=old, new=new, scope=scope), pipe.options):
+        if not await _wanted(
+            AuthenticationRefresh(connection_id=session.id, old=old, new=new, scope=scope), session.options
+        ):
             return False
-        if pipe.state is not State.ENDED:
-            pipe.renew(scope)
+        if session.state is not State.ENDED:
+            session.renew(scope)
         return True
 
 

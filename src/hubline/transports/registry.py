@@ -14,7 +14,8 @@ from hubline.errors import FAILURES, ConnectionClosed
 from hubline.transports.caps import Caps, NoRoom, Place
 from hubline.transports.frames import Flusher
 from hubline.transports.options import TransportOptions
-from hubline.transports.pipe import Pipe, State
+from hubline.transports.session import Session
+from hubline.transports.states import State
 
 logger = logging.getLogger("hubline.transports")
 
@@ -58,7 +59,7 @@ class Entry:
     """A connection, the endpoint that made it, and what it takes of the caps."""
 
     endpoint: object
-    pipe: Pipe
+    session: Session
     place: Place
 
 
@@ -83,20 +84,21 @@ class ConnectionRegistry:
         """Who has how many. Every place is given back by `remove`."""
         self._options = options
         self._clock = clock
-        self._pipes: dict[str, Entry] = {}
+        self._sessions: dict[str, Entry] = {}
         self._waiting = 0
         self._refused = self._peak = self._dropped = 0
         self._refusal_logged = float("-inf")
         self._heartbeat: asyncio.Task[None] | None = None
         self._flusher: Flusher | None = None
+        self._removes = self.remove  # one for all sessions
         self._empty: asyncio.Event | None = None
 
-    def __iter__(self) -> Iterator[Pipe]:
-        return iter([entry.pipe for entry in self._pipes.values()])
+    def __iter__(self) -> Iterator[Session]:
+        return iter([entry.session for entry in self._sessions.values()])
 
     def __len__(self) -> int:
         """Connections that a transport carries, or that the application has not finished with."""
-        return len(self._pipes) - self._waiting
+        return len(self._sessions) - self._waiting
 
     def start(self) -> None:
         """Start the heartbeat, if it does not run. It ends by itself when there is nobody to look after."""
@@ -110,72 +112,76 @@ class ConnectionRegistry:
             self._flusher = Flusher(loop)
         return self._flusher
 
-    def negotiate(self, endpoint: object, options: TransportOptions, scope: ConnectionScope, *, version: int) -> Pipe:
+    def negotiate(
+        self, endpoint: object, options: TransportOptions, scope: ConnectionScope, *, version: int
+    ) -> Session:
         """A connection that waits for its transport. In version 0 its id is also its token.
 
         Raises:
             NoRoom: too many wait or are open, or the server is draining.
         """
-        pipe = self._add(endpoint, options, self._place(scope, waiting=True), version=version)
+        session = self._add(endpoint, options, self._place(scope, waiting=True), version=version)
         self._waiting += 1
-        pipe.set_deadline(options.disconnect_timeout, lambda: self.remove(pipe))
-        return pipe
+        session.set_deadline(options.disconnect_timeout, session.end)
+        return session
 
-    def open(self, endpoint: object, options: TransportOptions, transport: Transport, scope: ConnectionScope) -> Pipe:
+    def open(
+        self, endpoint: object, options: TransportOptions, transport: Transport, scope: ConnectionScope
+    ) -> Session:
         """A connection without negotiate: a WebSocket that came without `id`.
 
         Raises:
             NoRoom: too many are open, or the server is draining.
         """
         place = self._place(scope)
-        pipe = self._add(endpoint, options, place, version=0)
-        pipe.carry(transport, scope)
-        return pipe
+        session = self._add(endpoint, options, place, version=0)
+        session.open(transport, scope)
+        return session
 
-    def carry(self, pipe: Pipe, transport: Transport, scope: ConnectionScope) -> None:
+    def admit(self, session: Session, transport: Transport, scope: ConnectionScope) -> None:
         """A negotiated connection gets its transport.
 
         Raises:
             NoRoom: too many are open, or the server is draining.
         """
         place = self._place(scope)
-        entry = self._pipes[pipe.token]
+        entry = self._sessions[session.token]
         self.caps.leave(entry.place)
         entry.place = place
         self._waiting -= 1
-        pipe.carry(transport, scope)
+        session.open(transport, scope)
 
-    def find(self, endpoint: object, token: str) -> Pipe | None:
+    def find(self, endpoint: object, token: str) -> Session | None:
         """The connection with this token, if it was made by this endpoint and has not ended."""
-        entry = self._pipes.get(token)
-        if entry is None or entry.endpoint is not endpoint or entry.pipe.state is State.ENDED:
+        entry = self._sessions.get(token)
+        if entry is None or entry.endpoint is not endpoint or entry.session.state is State.ENDED:
             return None
-        return entry.pipe
+        return entry.session
 
-    def remove(self, pipe: Pipe) -> None:
+    def remove(self, session: Session) -> None:
         """Forget a connection. Once is enough, twice does no harm."""
-        entry = self._pipes.pop(pipe.token, None)
+        entry = self._sessions.pop(session.token, None)
         if entry is None:
             return
         self.caps.leave(entry.place)
-        if pipe.carried_by is None:
+        if session.transport_used is None:
             self._waiting -= 1
-        pipe.abort()
-        outbox = pipe.outbox.statistics()
+        session.end()
+        outbox = session.outbox.statistics()
         self._peak = max(self._peak, outbox.peak_bytes)
         self._dropped += outbox.dropped_messages
-        pipe.release()
-        if not self._pipes and self._empty is not None:
+        session.release()
+        if not self._sessions and self._empty is not None:
             self._empty.set()
 
     def statistics(self) -> RegistryStatistics:
-        outboxes = [pipe.outbox.statistics() for pipe in self]
+        outboxes = [session.outbox.statistics() for session in self]
         return RegistryStatistics(
             connections=len(self),
             waiting=self._waiting,
             refused=self._refused,
             queued_bytes=sum(each.queued_bytes for each in outboxes),
-            unread_bytes=sum(pipe.inbox.size for pipe in self),
+            unread_bytes=sum(session.inbox.size for session in self),
             peak_bytes=max([self._peak, *(each.peak_bytes for each in outboxes)]),
             dropped_messages=self._dropped + sum(each.dropped_messages for each in outboxes),
         )
@@ -186,12 +192,12 @@ class ConnectionRegistry:
         Who has broken off a poll and sent no other is not waited for.
         """
         self.draining = True
-        for pipe in self:
-            if pipe.carried_by is None:
-                self.remove(pipe)
-            elif pipe.state is State.BROKEN_OFF:
-                pipe.leave()
-        if self._pipes:
+        for session in self:
+            if session.transport_used is None:
+                self.remove(session)
+            elif session.state is State.BROKEN_OFF:
+                session.peer_left()
+        if self._sessions:
             if self._empty is None:
                 self._empty = asyncio.Event()
             self._empty.clear()
@@ -205,15 +211,15 @@ class ConnectionRegistry:
     async def give_up_polls(self, after: float) -> None:
         """End, in `after` seconds, who is between two polls then: no further one can come."""
         await self._clock.sleep(after)
-        for pipe in self:
-            if pipe.state is State.BETWEEN_POLLS:
-                pipe.leave()
+        for session in self:
+            if session.state is State.DETACHED:
+                session.peer_left()
 
     async def close(self, limit: float = CLOSE_LIMIT) -> None:
         """End every connection, give the applications `limit` seconds to notice, then cancel what is ours."""
         self.draining = True
-        for pipe in self:
-            pipe.abort(ConnectionClosed("the server is stopping", allow_reconnect=True))
+        for session in self:
+            session.end(ConnectionClosed("the server is stopping", allow_reconnect=True))
         await self.drain(limit)
         await self.tasks.cancel()
 
@@ -225,7 +231,7 @@ class ConnectionRegistry:
         self.draining = False
         self.tasks.forget()
         self.caps = Caps(self._options)
-        self._pipes, self._waiting = {}, 0
+        self._sessions, self._waiting = {}, 0
         self._heartbeat = self._flusher = self._empty = None
 
     def _admit(self) -> None:
@@ -234,13 +240,15 @@ class ConnectionRegistry:
         if len(self) >= self._options.maximum_connections:
             raise NoRoom(f"the limit of {len(self):,} open connections is reached")
 
-    def _add(self, endpoint: object, options: TransportOptions, place: Place, *, version: int) -> Pipe:
+    def _add(self, endpoint: object, options: TransportOptions, place: Place, *, version: int) -> Session:
         connection_id = new_id()
         token = new_id() if version > 0 else connection_id
-        pipe = Pipe(connection_id=connection_id, token=token, options=options, clock=self._clock)
-        self._pipes[token] = Entry(endpoint, pipe, place)
+        session = Session(
+            connection_id=connection_id, token=token, options=options, clock=self._clock, over=self._removes
+        )
+        self._sessions[token] = Entry(endpoint, session, place)
         self.start()
-        return pipe
+        return session
 
     def _place(self, scope: ConnectionScope, *, waiting: bool = False) -> Place:
         """What one more connection takes of the caps, open or `waiting` to be opened. Raises `NoRoom`."""
@@ -265,14 +273,14 @@ class ConnectionRegistry:
             logger.warning(text, refusal, self._refused, REFUSALS_LOGGED_EVERY)
 
     async def _beat(self) -> None:
-        while self._pipes:
+        while self._sessions:
             await self._clock.sleep(HEARTBEAT)
             now = self._clock.now()
-            concerned = [pipe for pipe in self if pipe.quiet_until <= now or pipe.outbox.in_flight]
-            for number, pipe in enumerate(concerned, 1):
+            concerned = [session for session in self if session.quiet_until <= now or session.outbox.in_flight]
+            for number, session in enumerate(concerned, 1):
                 try:
-                    pipe.tick(now)
+                    session.tick(now)
                 except FAILURES:
-                    logger.exception("connection %s: the heartbeat failed", pipe.id)
+                    logger.exception("connection %s: the heartbeat failed", session.id)
                 if number % BEAT_STRIDE == 0:
                     await asyncio.sleep(0)

@@ -1,14 +1,15 @@
 """Server-Sent Events: one response that does not end, and POST requests the other way."""
 
-from collections.abc import Callable
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
-from starlette.types import Receive, Send
-
-from hubline._tasks import TaskOwner
-from hubline.transports.interrupt import Interrupt, Interrupted
-from hubline.transports.pipe import Pipe, Serve
-from hubline.transports.posting import disconnected
+from hubline.connection import ConnectionScope, Transport
+from hubline.transports.cancel_scope import CancelScope, ScopeCancelled
+from hubline.transports.carrier import Serve
+from hubline.transports.disconnect import disconnected
+from hubline.transports.kind import Kind, Request, Resources
+from hubline.transports.session import Session
 from hubline.transports.writer import Writer
 
 HEADERS = [
@@ -30,18 +31,19 @@ def event(payload: bytes) -> bytes:
     return b"".join([*lines, b"\r\n"])
 
 
-class ServerSentEventsTransport:
-    """Carries one connection over one GET request, whose own task waits for the peer to leave."""
+class EventStreamCarrier:
+    """Carries a session over one GET request, whose own task waits for the peer to leave."""
 
-    def __init__(self, pipe: Pipe, receive: Receive, send: Send, *, tasks: TaskOwner) -> None:
-        self._pipe = pipe
-        self._receive = receive
-        self._send = send
-        self._tasks = tasks
-        self._closing = Interrupt()
-        self._last_write = Interrupt()
-        self._writer = Writer(pipe.outbox, self._write, tasks=tasks, failed=lambda _: pipe.leave())
-        pipe.carrier = self
+    def __init__(self, session: Session, request: Request, resources: Resources) -> None:
+        self._session = session
+        self._receive = request.receive
+        self._send = request.send
+        self._tasks = resources.tasks
+        self._waiting = CancelScope()
+        """Ends when the peer has left, or when nothing more will be written."""
+        self._last_write = CancelScope()
+        self._writer = Writer(session.outbox, self._write, tasks=resources.tasks, failed=lambda _: session.peer_left())
+        session.attach(self)
 
     @property
     def ready(self) -> bool:
@@ -50,40 +52,50 @@ class ServerSentEventsTransport:
     def wake(self) -> None:
         self._writer.wake()
 
+    def finish(self, well: bool) -> None:
+        self._tasks.start(self._finish())
+
     def abandon(self) -> None:
         self._writer.cancel()
-        self._closing.fire()
+        self._waiting.cancel()
 
-    async def run(self, serve: Serve, done: Callable[[], None]) -> None:
-        """Returns when the response has ended; `done` is called when the application has ended too."""
-        application = None
+    async def make_way(self) -> None:
+        """Nothing to do: the endpoint refuses a second event stream."""
+
+    async def run(self, serve: Serve) -> None:
+        """Returns when the response has ended."""
         try:
             await self._send({"type": "http.response.start", "status": 200, "headers": [*HEADERS]})
             await self._send({"type": "http.response.body", "body": OPENING, "more_body": True})
-            application = self._tasks.start(self._serve(serve))
-            await self._closing.guard(lambda: disconnected(self._receive))
-        except Interrupted:
+            self._session.start(serve, self._tasks)
+            await self._waiting.guard(lambda: disconnected(self._receive))
+        except ScopeCancelled:
             await self._end()
         except OSError:
             pass  # the peer is gone
         finally:
-            self._pipe.leave()
-            if application is None or application.done():
-                done()
-            else:
-                application.add_done_callback(lambda _: done())
+            self._session.detach(self)
 
-    async def _serve(self, serve: Serve) -> None:
-        await self._pipe.serve(serve)
-        self._pipe.outbox.finish()
+    async def _finish(self) -> None:
         await self._writer.join()
-        self._closing.fire()
+        self._waiting.cancel()
 
     async def _write(self, payload: bytes) -> None:
         await self._send({"type": "http.response.body", "body": event(payload), "more_body": True})
 
     async def _end(self) -> None:
         """End the response, and give a peer that does not read `close_timeout` to let it through."""
-        self._pipe.set_deadline(self._pipe.options.close_timeout, self._last_write.fire)
-        with suppress(Interrupted, OSError):
+        self._session.set_deadline(self._session.options.close_timeout, self._last_write.cancel)
+        with suppress(ScopeCancelled, OSError):
             await self._last_write.guard(lambda: self._send({"type": "http.response.body", "body": b""}))
+
+
+def _matches(scope: ConnectionScope) -> bool:
+    return scope.raw.get("method") == "GET" and scope.wants_events
+
+
+def _carry(session: Session, request: Request, serve: Serve, resources: Resources) -> Coroutine[Any, Any, None]:
+    return EventStreamCarrier(session, request, resources).run(serve)
+
+
+KIND = Kind(Transport.SERVER_SENT_EVENTS, _matches, _carry)

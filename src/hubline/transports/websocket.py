@@ -4,19 +4,25 @@ Incoming frame types and boundaries mean nothing (behaviour §2.2): payloads are
 WebSocket message holds one or more whole hub messages.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from enum import Enum
+from typing import Any
 
-from starlette.types import Message, Receive, Send
+from starlette.types import Message, Receive
 
-from hubline._tasks import TaskOwner
+from hubline.connection import ConnectionScope, Transport
 from hubline.errors import ConnectionClosed
-from hubline.transports.channel import FrameChannel
-from hubline.transports.frames import Flusher, FrameInput, FrameWriter
+from hubline.transports.cancel_scope import CancelScope, ScopeCancelled
+from hubline.transports.carrier import NOBODY, Input, Serve
+from hubline.transports.channel import offered
+from hubline.transports.frames import FrameInput, FrameWriter
 from hubline.transports.inbox import PulledInput
-from hubline.transports.interrupt import Interrupt, Interrupted
-from hubline.transports.pipe import Pipe, Serve
+from hubline.transports.kind import Kind, Request, Resources
+from hubline.transports.reconnect import ReconnectInput
+from hubline.transports.session import Session
 from hubline.transports.turns import PIECE, turns
 from hubline.transports.writer import Writer
 from hubline.wire.codec import TransferFormat
@@ -25,6 +31,10 @@ logger = logging.getLogger("hubline.transports")
 
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
+NO_STATUS = 1005
+"""What ASGI servers report for a close frame without a code (RFC 6455 §7.1.5)."""
+ABNORMAL_CLOSURE = 1006
+"""What they report when the connection was lost without a close frame."""
 
 CLOSE_EXTENSION = "hubline.close"
 """In the extensions of a scope: `{"answer_normally": f}`. After `f()` the server answers a peer's close with 1000.
@@ -42,12 +52,13 @@ class WebSocketInput(PulledInput):
     Only a message larger than `PIECE` is cut up, and its pieces wait for their turn.
     """
 
-    __slots__ = ("_error", "_interrupt", "_left", "_receive", "_rest")
+    __slots__ = ("_error", "_left", "_reading", "_receive", "_rest")
 
-    def __init__(self, receive: Receive, left: Callable[[], None]) -> None:
+    def __init__(self, receive: Receive, left: Callable[[bool], None]) -> None:
+        """`left` is called once, when the peer is gone: whether it has said so by a close frame."""
         self._left = left
         self._receive = receive
-        self._interrupt = Interrupt()
+        self._reading = CancelScope()
         self._error: ConnectionClosed | None = None
         self._rest = _NOTHING
 
@@ -60,61 +71,68 @@ class WebSocketInput(PulledInput):
                 piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
                 return bytes(piece)
             try:
-                message = await self._interrupt.guard(self._receive)
-            except Interrupted:
+                message = await self._reading.guard(self._receive)
+            except ScopeCancelled:
                 break
             if message["type"] == "websocket.disconnect":
                 self._error = ConnectionClosed()
-                self._left()
+                self._left(_said_goodbye(message))
             elif data := message.get("bytes") or (message.get("text") or "").encode():
                 if len(data) <= PIECE:
                     return data
                 self._rest = memoryview(data)
-        assert self._error is not None, "only close() interrupts"
+        assert self._error is not None, "only close() cancels it"
         raise self._error
 
     def close(self, error: ConnectionClosed) -> None:
         if self._error is None:
             self._error = error
-            self._interrupt.fire()
+            self._reading.cancel()
 
 
-class WebSocketTransport:
-    """Carries one connection over one WebSocket."""
+class Outcome(Enum):
+    """Why a socket whose session may outlive it is of no more use."""
 
-    __slots__ = (
-        "_peer_is_here",
-        "_pipe",
-        "_send",
-        "_writer",
-    )
+    FINISHED = "the application has ended"
+    FAILED = "the application has ended with an error"
+    REPLACED = "another socket has taken its place, or may do so"
 
-    def __init__(
-        self,
-        pipe: Pipe,
-        receive: Receive,
-        send: Send,
-        *,
-        tasks: TaskOwner,
-        flusher: Flusher,
-        channel: FrameChannel | None,
-    ) -> None:
-        """Through `channel`, where the server offers one."""
-        self._pipe = pipe
-        self._send = send
+
+class WebSocketCarrier:
+    """Carries a session over one WebSocket: through a frame channel, where the server offers one."""
+
+    __slots__ = ("_input", "_outbox", "_outcome", "_peer_is_here", "_send", "_session", "_tasks", "_writer")
+
+    def __init__(self, session: Session, request: Request, resources: Resources) -> None:
+        """For a session that is not carried yet, or for one whose last socket it replaces when it is accepted."""
+        self._session, self._send, self._tasks = session, request.send, resources.tasks
         self._peer_is_here = True
+        self._outcome: asyncio.Future[Outcome] | None = None
+        """Why it ends, where the application does not run in the task of the request."""
+        self._outbox = session.new_outbox() if session.started else session.outbox
+        self._input: Input | None = None
+        """What `reattach` is to be given. Not kept any longer: it refers to us."""
+        source: Input
         self._writer: Writer | FrameWriter
+        channel = offered(request.asgi)
         if channel is None:
-            offer = (pipe.scope.raw.get("extensions") or {}).get(CLOSE_EXTENSION)
+            offer = (request.asgi.get("extensions") or {}).get(CLOSE_EXTENSION)
             if offer:
                 offer["answer_normally"]()
-            pipe.input = WebSocketInput(receive, self._peer_left)
-            self._writer = Writer(pipe.outbox, self._write, tasks=tasks, failed=self._failed)
+            source = WebSocketInput(request.receive, self._peer_left)
+            self._writer = Writer(self._outbox, self._write, tasks=resources.tasks, failed=self._failed)
         else:
-            pipe.input = reader = FrameInput(channel, flusher, self._peer_is_gone)
-            self._writer = writer = FrameWriter(pipe, channel, flusher)
+            flusher = resources.flusher()
+            source = reader = FrameInput(channel, flusher, self._peer_is_gone)
+            self._writer = writer = FrameWriter(session, self._outbox, channel, flusher)
             channel.take(reader, writer)
-        pipe.carrier = self
+        if session.stateful_reconnect:
+            self._outcome = asyncio.get_running_loop().create_future()
+        if session.started:
+            self._input = source
+        else:
+            session.input = source if self._outcome is None else ReconnectInput(source)
+            session.attach(self)
 
     @property
     def ready(self) -> bool:
@@ -123,52 +141,118 @@ class WebSocketTransport:
     def wake(self) -> None:
         self._writer.wake()
 
+    def finish(self, well: bool) -> None:
+        if self._outcome is not None:
+            self._conclude(Outcome.FINISHED if well else Outcome.FAILED)
+
     def abandon(self) -> None:
         self._writer.cancel()
+
+    async def make_way(self) -> None:
+        """For a newer socket, which the peer has opened because it lost this one: it may look alive still."""
+        self._session.detach(self)
+        self._writer.cancel()
+        self._conclude(Outcome.REPLACED)
 
     async def run(self, serve: Serve) -> None:
         """Accept, run the application, write what is left, close. Returns when the WebSocket is of no more use."""
         try:
             await self._send({"type": "websocket.accept"})
-            well = await self._pipe.serve(serve)
-            self._pipe.outbox.finish()
+            if self._outcome is None:
+                outcome = Outcome.FINISHED if await self._session.run(serve) else Outcome.FAILED
+            else:
+                await self._take_over(serve)
+                outcome = await self._outcome
             await self._writer.join()
             if self._peer_is_here:
-                await self._close(NORMAL_CLOSURE if well else INTERNAL_ERROR)
+                await self._close(INTERNAL_ERROR if outcome is Outcome.FAILED else NORMAL_CLOSURE)
         except OSError as error:
             self._failed(error)
         finally:
-            self._pipe.abort()
+            self._session.detach(self)
+
+    async def _take_over(self, serve: Serve) -> None:
+        """The application runs in a task of its own, because it outlives this socket."""
+        session = self._session
+        if session.carrier is self:
+            session.start(serve, self._tasks)
+            return
+        while session.carrier is not NOBODY:
+            await session.carrier.make_way()
+        source, self._input = self._input, None
+        if session.reconnects and source is not None:
+            session.reattach(self, self._outbox, source)
+        else:
+            self._conclude(Outcome.REPLACED)  # it has ended meanwhile
+
+    def _conclude(self, outcome: Outcome) -> None:
+        if self._outcome is not None and not self._outcome.done():
+            self._outcome.set_result(outcome)
 
     async def _write(self, payload: bytes) -> None:
         message: Message = {"type": "websocket.send", "bytes": payload}
-        if self._pipe.transfer_format is TransferFormat.TEXT:
+        if self._session.transfer_format is TransferFormat.TEXT:
             with suppress(UnicodeDecodeError):  # a raw application that sends bytes without saying so
                 message = {"type": "websocket.send", "text": payload.decode()}
         await self._send(message)
 
     async def _close(self, code: int) -> None:
         """Send our close and give the server `close_timeout` to bring it through."""
-        closing = Interrupt()
-        self._pipe.set_deadline(self._pipe.options.close_timeout, closing.fire)
+        closing = CancelScope()
+        if self._session.carrier is self:
+            self._session.set_deadline(self._session.options.close_timeout, closing.cancel)
+        else:  # the deadline is that of the socket which has replaced this one
+            self._tasks.start(self._give_up(closing))
         try:
             await closing.guard(lambda: self._send({"type": "websocket.close", "code": code, "reason": ""}))
-        except Interrupted:
-            logger.info("connection %s: the peer did not take our close", self._pipe.id)
+        except ScopeCancelled:
+            logger.info("connection %s: the peer did not take our close", self._session.id)
         except Exception as error:  # it may have left meanwhile, and ASGI servers differ in what they raise then
             self._failed(error)
+
+    async def _give_up(self, closing: CancelScope) -> None:
+        await self._session.clock.sleep(self._session.options.close_timeout)
+        closing.cancel()
 
     def _failed(self, error: Exception) -> None:
         """The server could not send: the peer is gone."""
         level = logging.DEBUG if isinstance(error, OSError) else logging.WARNING
-        logger.log(level, "connection %s: the server could not send: %r", self._pipe.id, error)
-        self._peer_left()
+        logger.log(level, "connection %s: the server could not send: %r", self._session.id, error)
+        self._peer_left(said_goodbye=False)
 
-    def _peer_is_gone(self) -> None:
+    def _peer_is_gone(self, said_goodbye: bool) -> None:
         """Nothing reaches the peer any more; what it sent is still read."""
-        self._peer_is_here = False
-        self._pipe.leave()
+        self._lose(said_goodbye, unread=True)
 
-    def _peer_left(self) -> None:
+    def _peer_left(self, said_goodbye: bool) -> None:
+        self._lose(said_goodbye, unread=False)
+
+    def _lose(self, said_goodbye: bool, *, unread: bool) -> None:
+        """The socket is gone. The session goes too, unless the peer may come back with another socket."""
         self._peer_is_here = False
-        self._pipe.abort()
+        session = self._session
+        if session.carrier is not self:
+            self._conclude(Outcome.REPLACED)
+        elif session.reconnects and not said_goodbye:
+            session.detach(self)
+            self._writer.cancel()
+            self._conclude(Outcome.REPLACED)
+        else:
+            session.end(unread=unread)
+
+
+def _said_goodbye(message: Message) -> bool:
+    """Whether the peer has sent a close frame. uvicorn's "sansio" says 1005 when not, but then without a reason."""
+    code = message.get("code", NO_STATUS)
+    return bool(code != ABNORMAL_CLOSURE and (code != NO_STATUS or "reason" in message))
+
+
+def _matches(scope: ConnectionScope) -> bool:
+    return bool(scope.raw["type"] == "websocket")
+
+
+def _carry(session: Session, request: Request, serve: Serve, resources: Resources) -> Coroutine[Any, Any, None]:
+    return WebSocketCarrier(session, request, resources).run(serve)
+
+
+KIND = Kind(Transport.WEB_SOCKETS, _matches, _carry, input_by_post=False, needs_negotiation=False)

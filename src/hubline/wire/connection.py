@@ -19,7 +19,9 @@ from hubline.errors import (
 from hubline.wire.codec import Codec, Splitter, TransferFormat
 from hubline.wire.framing import RECORD_SEPARATOR
 from hubline.wire.handshake import CANCELED, HandshakeRequest, HandshakeResponse, choose_codec
-from hubline.wire.messages import Close, Message, Ping
+from hubline.wire.messages import Ack, Close, Message, Ping
+from hubline.wire.messages import Sequence as SequenceMessage
+from hubline.wire.replay import COUNTED, Replay
 
 
 class Side(Enum):
@@ -62,6 +64,9 @@ TRANSITIONS: dict[tuple[State, Turn], State] = {
     (State.PEER_CLOSED, Turn.CLOSE_SENT): State.CLOSED,
 }
 
+STATEFUL_VERSION = 2
+"""The lowest version of a handshake that knows stateful reconnect."""
+
 _AGREED = HandshakeResponse().format()
 
 _OPEN, _CLOSING = State.OPEN, State.CLOSING
@@ -97,9 +102,16 @@ class PingDue:
     """Send a `Ping` now."""
 
 
+@dataclass(frozen=True, slots=True)
+class AckDue:
+    """Send an `Ack` of this number now."""
+
+    sequence_id: int
+
+
 _PING_DUE = PingDue()
 
-Event: TypeAlias = Message | HandshakeAccepted | HandshakeRefused | Failed | PingDue
+Event: TypeAlias = Message | HandshakeAccepted | HandshakeRefused | Failed | PingDue | AckDue
 
 
 class WireConnection:
@@ -113,6 +125,7 @@ class WireConnection:
         peer_timeout: seconds of silence after which the peer counts as gone, `None` for never. A server counts from
             the first ping of the client on, a client from the handshake on.
         detailed_errors: tell the peer why its handshake could not be read.
+        replay: for a stateful reconnect, if the handshake asks for version 2; to be told what is sent (`keep`).
     """
 
     __slots__ = (
@@ -131,6 +144,7 @@ class WireConnection:
         "_transfer_formats",
         "_version",
         "codec",
+        "replay",
         "side",
         "state",
     )
@@ -147,6 +161,7 @@ class WireConnection:
         peer_timeout: float | None = 30.0,
         transfer_formats: frozenset[TransferFormat] = frozenset(TransferFormat),
         detailed_errors: bool = False,
+        replay: Replay | None = None,
     ) -> None:
         self.side = side
         self.state = State.HANDSHAKE
@@ -162,6 +177,33 @@ class WireConnection:
         self._last_ping = now
         self._last_heard = now
         self._expects_pings = side is Side.CLIENT
+        self.replay = replay
+
+    def reconnected(self, now: float) -> list[bytes]:
+        """Another socket has taken the place of the last one: what is to be said on it before anything else.
+
+        What came only in part on the last one comes again in whole.
+        """
+        assert self.replay is not None, "only a connection that keeps messages can be resumed"
+        self._splitter = self.codec.splitter(self._maximum_message_size)
+        self.excuse(now)
+        number, packets = self.replay.resume()
+        return [self.codec.encode(SequenceMessage(sequence_id=number)), *packets]
+
+    def excuse(self, now: float) -> None:
+        """The peer cannot be heard at the moment: that is no silence of its own."""
+        self._last_heard = max(self._last_heard, now)
+
+    def _decode_counted(self, payload: bytes) -> Message | None:
+        message, replay = self.codec.decode(payload), self.replay
+        assert replay is not None
+        if type(message) in COUNTED:
+            return message if replay.came() else None
+        if type(message) is SequenceMessage:
+            replay.resumes_at(message.sequence_id)
+        elif type(message) is Ack:
+            replay.acknowledged(message.sequence_id)
+        return message
 
     def handshake(self, version: int = 1) -> bytes:
         """The client's request, the first thing it sends."""
@@ -231,15 +273,20 @@ class WireConnection:
         timeout, interval = self._peer_timeout, self._keep_alive_interval
         if timeout is not None and self._expects_pings and now - self._last_heard >= timeout:
             return [self._failed(KeepAliveTimeout(timeout))]
+        events: list[Event] = []
         if interval is not None and now - self._last_ping >= interval:
             self._last_ping = now
-            return [_PING_DUE]
-        return []
+            events.append(_PING_DUE)
+        if self.replay is not None and (number := self.replay.to_acknowledge()) is not None:
+            events.append(AckDue(number))
+        return events
 
     def quiet_until(self, now: float) -> float:
         """Before that `tick()` has nothing to say, whatever comes meanwhile."""
         if self.state is not _OPEN:
             return self._handshake_deadline if self.state is State.HANDSHAKE else math.inf
+        if self.replay is not None:
+            return now  # something may be to acknowledge
         timeout, interval = self._peer_timeout, self._keep_alive_interval
         ping = math.inf if interval is None else self._last_ping + interval
         return ping if timeout is None else min(ping, min(self._last_heard, now) + timeout)
@@ -268,6 +315,10 @@ class WireConnection:
             return [self._refused(error.reason)]
         self._turn(Turn.ACCEPTED)
         self.codec, self._decode = accepted.codec, accepted.codec.decode
+        if accepted.version < STATEFUL_VERSION:
+            self.replay = None
+        elif self.replay is not None:
+            self._decode = self._decode_counted
         self._splitter = self.codec.splitter(self._maximum_message_size)
         self._last_ping = self._last_heard = now
         rest = data[end + 1 :]

@@ -1,13 +1,15 @@
-"""Learning that the client of a request has gone without waiting for it in ASGI's `receive`.
+"""Learning that the client of a request has gone: by ASGI's `receive`, or by a plain call.
 
-Whoever waits there can only be woken for another reason by an exception that runs through everybody in between. A poll
-ends so a thousand times for each client that leaves, so our own server tells it by a plain call, where it can.
+Whoever waits in `receive` can only be woken for another reason by an exception that runs through everybody in between.
+A poll ends so a thousand times for each client that leaves, so our own server tells it by a call, where it can.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-EXTENSION = "hubline.departure"
+from starlette.types import Receive
+
+EXTENSION = "hubline.disconnect"
 
 Watch: TypeAlias = Callable[[Callable[[], None]], bool]
 """Has a function called once, when the client goes before it has its answer; another one takes its place.
@@ -21,3 +23,9 @@ def watched(scope: Mapping[str, Any], gone: Callable[[], None]) -> bool:
     extension = (scope.get("extensions") or {}).get(EXTENSION)
     watch: Watch | None = extension["watch"] if extension else None
     return watch is not None and watch(gone)
+
+
+async def disconnected(receive: Receive) -> None:
+    """Wait until the client of a GET request goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -10,7 +10,7 @@ from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed
 from hubline.transports.inbox import Inbox
 from hubline.transports.options import TransportOptions
-from hubline.transports.posting import disconnected, take_body
+from hubline.transports.request_body import take_body
 from hubline.transports.turns import PIECE
 from tests.transports.conftest import Sites
 from tests.transports.driver import settle
@@ -132,18 +132,6 @@ async def test_a_vanished_upload_is_answered_400_should_anybody_listen() -> None
     assert inbox.size == 0
 
 
-async def test_waiting_for_a_client_to_go_away_skips_its_body() -> None:
-    messages: Iterator[dict[str, Any]] = iter(
-        [{"type": "http.request"}, {"type": "http.request"}, {"type": "http.disconnect"}]
-    )
-
-    async def receive() -> dict[str, Any]:
-        return next(messages)
-
-    await disconnected(receive)
-    assert list(messages) == []
-
-
 async def test_a_body_that_is_larger_than_the_buffer_is_passed_on_as_it_comes_and_never_held_whole(
     sites: Sites,
 ) -> None:
@@ -155,11 +143,11 @@ async def test_a_body_that_is_larger_than_the_buffer_is_passed_on_as_it_comes_an
         request.part(b"x" * 400)
     request.part(b"end", more=False)
     await settle()
-    pipe = next(iter(site.registry))
-    assert pipe.inbox.size == 1200, "three pieces, and the rest is left to the server"
+    session = next(iter(site.registry))
+    assert session.inbox.size == 1200, "three pieces, and the rest is left to the server"
     sizes = []
     while not request.task.done():
-        sizes.append(pipe.inbox.size)
+        sizes.append(session.inbox.size)
         reader.turns.release()
         await settle()
     reader.turns.release()

@@ -27,9 +27,3 @@ async def take_body(inbox: Inbox, receive: Receive) -> Answer:
             if not more:
                 return plain(200)
             held.clear()
-
-
-async def disconnected(receive: Receive) -> None:
-    """Wait until the client of a GET request goes away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,0 +1,117 @@
+"""What a hub connection says: one gate for all of it.
+
+Messages of hubs, `send(message)` and `broadcast(packet)`, are written as long as somebody hears them. What is said for
+the connection itself, `Close`, `Ack` and `Sequence`, goes by `_say` through the wire. So the state of the wire is true,
+and what stateful reconnect counts are exactly the messages that hubs send.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from hubline.connection import TransportConnection
+from hubline.errors import SendTooLarge, SlowConsumerError
+from hubline.server.options import HubOptions
+from hubline.server.turns import let_others
+from hubline.wire.codec import Codec
+from hubline.wire.connection import WireConnection
+from hubline.wire.messages import Message
+from hubline.wire.packet import Packet
+from hubline.wire.replay import Replay
+
+UNACKNOWLEDGED = 16
+"""How many times `stateful_reconnect_buffer_size` may be unacknowledged before the connection ends. Ours: the original
+lets a broadcast wait for the slowest of all clients instead."""
+
+
+def drop(packet: bytes) -> bool:
+    """Where messages go when a connection has ended: silently nowhere, as in the original."""
+    return False
+
+
+class Outgoing:
+    """The sending side of a connection."""
+
+    __slots__ = ("_acknowledged", "_transport", "_wire", "broadcast", "codec", "drain", "id", "write")
+
+    codec: Codec
+
+    def __init__(self, transport: TransportConnection) -> None:
+        self.id = transport.id
+        self._transport = transport
+        self._wire: WireConnection
+        self._acknowledged: asyncio.Event | None = None
+        """Set when the client has acknowledged enough, if somebody waits for that."""
+        self.write: Callable[[bytes], bool] = transport.write
+        """Queue a message that is encoded already. False when the caller should `drain()`. Raises `SendTooLarge`."""
+        self.broadcast = self.write
+        """The same for a message that many get. One call and no more: it is the end of every fan-out."""
+        self.drain: Callable[[], Coroutine[Any, Any, None]] = transport.drain
+        """Wait until the peer has taken much of what is queued, or the connection ended."""
+
+    @property
+    def unoffered(self) -> bool:
+        return self._transport.unoffered
+
+    def send(self, message: Message) -> bool:
+        """Encode and queue; False when the caller should `drain()`. Raises what encoding raises, and `SendTooLarge`."""
+        return self.write(self.codec.encode(message))
+
+    def replace(self, packet: Packet) -> bool:
+        """As `broadcast`, in the place of what waits and has the same key. What is counted is never replaced."""
+        transport = self._transport
+        return transport.replace(packet) if self.broadcast == transport.write else self.broadcast(bytes(packet))
+
+    def _say(self, message: Message) -> None:
+        """What the connection says for itself, also when hubs are not heard any more."""
+        self._transport.write(self._wire.send(message))
+
+    def _shut(self) -> None:
+        """From now on hubs are not heard."""
+        self.write = self.broadcast = drop
+        self.drain = let_others
+        self._let_senders_go()
+
+    # Stateful reconnect
+
+    def _count(self, replay: Replay, options: HubOptions, reconnected: Callable[[], None]) -> None:
+        """From now on messages are kept until the client has acknowledged them."""
+        limit = options.stateful_reconnect_buffer_size * UNACKNOWLEDGED
+        maximum, transport = options.maximum_send_message_size, self._transport
+
+        def write(packet: bytes) -> bool:
+            if len(packet) > maximum:
+                raise SendTooLarge(len(packet), limit=maximum)
+            has_room = transport.write(packet)  # nowhere while there is no socket: it will be said on the next one
+            replay.keep(packet)
+            if replay.size - len(packet) > limit:
+                transport.abort(SlowConsumerError(self.id, queued=replay.size, capacity=limit))
+            return has_room and not replay.full
+
+        async def drain() -> None:
+            await transport.drain()
+            if replay.full and not transport.lost:
+                await self._acknowledgement()
+
+        self.write = self.broadcast = write
+        self.drain = drain
+        transport.on_reconnected(reconnected, window=options.stateful_reconnect_window)
+
+    def _say_again(self, packets: list[bytes]) -> None:
+        """On a new socket, before anything else."""
+        for packet in packets:
+            self._transport.write(packet)
+
+    def _heard_ack(self, replay: Replay) -> None:
+        if not replay.full:
+            self._let_senders_go()
+
+    async def _acknowledgement(self) -> None:
+        if self._acknowledged is None:
+            self._acknowledged = asyncio.Event()
+        await self._acknowledged.wait()
+
+    def _let_senders_go(self) -> None:
+        if self._acknowledged is not None:
+            self._acknowledged.set()
+            self._acknowledged = None

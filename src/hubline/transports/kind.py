@@ -1,0 +1,56 @@
+"""A transport, as the endpoint sees it.
+
+Each is a module with a carrier and a `Kind`, and a line in `kinds.py`; docs/extending/transport.md says how.
+"""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from starlette.types import Receive, Scope, Send
+
+from hubline._tasks import TaskOwner
+from hubline.connection import ConnectionScope, Transport
+from hubline.transports.carrier import Serve
+from hubline.transports.frames import Flusher
+from hubline.transports.session import Session
+
+
+@dataclass(slots=True)  # not frozen: that takes a microsecond for each request
+class Request:
+    """One request: who sent it, and how it is answered."""
+
+    scope: ConnectionScope
+    asgi: Scope
+    receive: Receive
+    send: Send
+
+
+class Resources(Protocol):
+    """What all carriers of an application share: the registry."""
+
+    @property
+    def tasks(self) -> TaskOwner: ...
+
+    def flusher(self) -> Flusher: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One transport."""
+
+    transport: Transport
+    """Its name in negotiate, and what it can carry."""
+    matches: Callable[[ConnectionScope], bool]
+    """Whether a request to the hub's own path asks for it. The first kind of the table that says so is taken."""
+    carry: Callable[[Session, Request, Serve, Resources], Coroutine[Any, Any, None]]
+    """Carry the session for the time of one request: make a carrier, attach it, run, detach it.
+
+    A plain function that returns the coroutine keeps a coroutine less for each connection that idles.
+    """
+    input_by_post: bool = True
+    """Whether what the client sends comes by POST, into the inbox of the session."""
+    many_requests: bool = False
+    """Whether one request after another carries the same session, and a DELETE ends it. No answer is cached."""
+    needs_negotiation: bool = True
+    """Whether a request without `id` is refused. Otherwise it opens a session that was not negotiated."""
