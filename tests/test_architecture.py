@@ -30,8 +30,11 @@ ARROWS: dict[str, str] = {
     "transports": "errors wire connection extensions _bursts _loops _clock _tasks _utf8",
     "auth": "errors connection _clock _tasks",
     "streams": "errors wire _clock _tasks",
-    "server": "errors wire connection streams auth backplanes.base _bursts _clock _tasks",
-    "backplanes": "errors wire streams _clock _tasks",
+    "server": (
+        "errors wire connection streams auth backplanes.base backplanes.envelope backplanes.subscriptions _bursts "
+        "_clock _tasks"
+    ),
+    "backplanes": "errors wire streams _bursts _clock _tasks",
     "client": "errors wire _clock _tasks",
     "runs": "errors streams auth public backplanes.base _clock _tasks",
     "rooms": "errors streams auth public backplanes.base _clock _tasks",
@@ -44,7 +47,7 @@ ARROWS: dict[str, str] = {
         "errors wire connection extensions streams auth server transports backplanes routes draining _clock _signals "
         "_tasks telemetry"
     ),
-    "testing": "public errors limits wire client _clock _tasks",
+    "testing": "public errors limits backplanes wire client _clock _tasks",
     "contract": "public",
     "cli": "public errors servers auth.jwt wire client",
     "public": "errors wire connection streams auth server transports backplanes client runs rooms routes app",
@@ -52,7 +55,9 @@ ARROWS: dict[str, str] = {
 
 THIRD_PARTY: dict[str, str] = {
     # library: the modules (with everything below them) that may import it
-    "msgspec": "wire streams server client cli.dialect testing transports.endpoint transports.refresh",
+    "msgspec": (
+        "wire streams server client cli.dialect testing backplanes.envelope transports.endpoint transports.refresh"
+    ),
     "starlette": "connection transports auth app routes",
     "jwt": "auth.jwt auth.jwks",
     "redis": "backplanes.redis backplanes.redis_envelope runs.redis_log",
@@ -73,9 +78,9 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 2500,
+    "wire": 2600,
     "transports": 3600,
-    "server": 3660,
+    "server": 4250,
     "auth": 650,
     "streams": 260,
     "backplanes": 600,
@@ -83,7 +88,7 @@ BUDGETS: dict[str, int] = {
     "models": 650,
     "limits": 350,
     "servers": 1820,
-    "testing": 1200,
+    "testing": 1500,
     "cli": 1300,
 }
 
@@ -104,6 +109,7 @@ PUBLIC_PACKAGES: dict[str, Sequence[str]] = {
     "hubline.testing": (),
     "hubline.models": (),
     "hubline.limits": (),
+    "hubline.backplanes": (),
     "hubline.auth.jwt": ("JwtBearer", "make_token"),
     "hubline.telemetry": ("Telemetry",),
     "hubline.servers.uvicorn": SERVERS,
@@ -251,7 +257,7 @@ def private_imports(module: str, source: str) -> list[str]:
     for target, name, line in imports(ast.parse(source), "this"):
         if target.partition(".")[0] == "hubline" and (
             target not in PUBLIC_PACKAGES
-            or (name is not None and name not in ("testing", "models", "limits", *public_names(target)))
+            or (name is not None and name not in ("testing", "models", "limits", "backplanes", *public_names(target)))
         ):
             problems.append(f"{module}:{line} {target} {name}")
     return problems
@@ -403,8 +409,8 @@ def test_each_rule_can_be_broken(check: Check, module: str, source: str) -> None
             "wire.json",
             "import msgspec\nfrom hubline.errors import HubError\nfrom hubline.wire import codec",
         ),
-        (broken_arrows, "server.lifetime", "from hubline.backplanes.base import Backplane\nimport asyncio"),
-        (broken_arrows, "server.lifetime", "from hubline.backplanes import base"),
+        (broken_arrows, "server.fanout", "from hubline.backplanes.base import Backplane\nimport asyncio"),
+        (broken_arrows, "server.fanout", "from hubline.backplanes import base"),
         (broken_arrows, "auth.jwt", "import jwt"),
         (broken_arrows, "testing.harness", "from hubline import HubApp\nfrom hubline.wire.json import JsonCodec"),
         (

@@ -20,6 +20,7 @@ PACKAGES = (
     "hubline.testing",
     "hubline.models",
     "hubline.limits",
+    "hubline.backplanes",
     "hubline.auth.jwt",
     "hubline.telemetry",
     "hubline.servers.uvicorn",

@@ -4,6 +4,7 @@ from hubline.app import HubApp
 from hubline.auth.policies import PolicyContext, all_of, allow_anonymous, any_of, authorize
 from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity, Transport, TransportConnection
 from hubline.errors import (
+    BackplaneError,
     BindingError,
     ConfigurationError,
     ConnectionClosed,
@@ -26,12 +27,17 @@ from hubline.server.invocations import Cancellation
 from hubline.server.marks import hidden, hub_method
 from hubline.server.options import HubOptions
 from hubline.server.parameters import Depends
+from hubline.server.recipients import All, Connections, Groups, Users
+from hubline.server.send_filters import OutgoingMessage
 from hubline.transports.options import TransportOptions
 from hubline.wire.codec import TransferFormat
+from hubline.wire.encoded import Encoded
 from hubline.wire.packet import Packet
 
 __all__ = [
+    "All",
     "AuthenticationRefresh",
+    "BackplaneError",
     "BindingError",
     "Cancellation",
     "Client",
@@ -39,8 +45,11 @@ __all__ = [
     "ConnectionClosed",
     "ConnectionRoute",
     "ConnectionScope",
+    "Connections",
     "Depends",
+    "Encoded",
     "GroupManager",
+    "Groups",
     "Hub",
     "HubApp",
     "HubCallerClients",
@@ -57,6 +66,7 @@ __all__ = [
     "InvocationError",
     "KeepAliveTimeout",
     "MessageTooLarge",
+    "OutgoingMessage",
     "Packet",
     "PolicyContext",
     "RemoteProtocolError",
@@ -67,6 +77,7 @@ __all__ = [
     "Transport",
     "TransportConnection",
     "TransportOptions",
+    "Users",
     "all_of",
     "allow_anonymous",
     "any_of",

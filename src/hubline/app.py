@@ -17,6 +17,8 @@ from hubline._signals import StopSignals, server_drains
 from hubline._tasks import TaskOwner
 from hubline.auth.identity import Authenticate, application_user, asynchronous
 from hubline.auth.policies import Policies, Policy
+from hubline.backplanes.base import Backplane
+from hubline.backplanes.subscriptions import Subscriptions
 from hubline.connection import ConnectionScope, TransportConnection
 from hubline.draining import BeforeLeaving, OnDrain
 from hubline.errors import ConfigurationError
@@ -73,7 +75,8 @@ class HubApp:
 
     `authenticate` says who a request comes from, before anything else is done for it; without it, the user that an
     `AuthenticationMiddleware` of Starlette has found. `user_id` says by which name `clients.user(…)` finds
-    a connection, which keeps the one of its first request; without it, the identity's. `allowed_origins` are the web
+    a connection, which keeps the one of its first request; without it, the identity's. A `backplane` joins the hubs of
+    several apps: their clients reach each other. `allowed_origins` are the web
     pages that may connect besides those of the same origin; it sets up CORS for them. `allowed_headers` are what
     they may send besides the headers of official clients. `trusted_proxies` are the addresses and networks whose
     `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are given to clients to leave at
@@ -97,6 +100,7 @@ class HubApp:
         user_id: UserId | None = None,
         policies: Mapping[str, Policy] | None = None,
         filters: Sequence[HubFilter] = (),
+        backplane: Backplane | None = None,
         allowed_origins: Sequence[str] = (),
         allowed_headers: Sequence[str] = (),
         trusted_proxies: Sequence[str] = (),
@@ -115,6 +119,7 @@ class HubApp:
         self._drain_on_signals, self._readiness_path = drain_on_signals, readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
         self._tasks = TaskOwner("hubline.app", describe=describe_task)
+        self._subscriptions = None if backplane is None else Subscriptions(backplane, self._tasks)
         self._loop: asyncio.AbstractEventLoop | None = None
         """The event loop that all connections belong to: the latest one."""
         self._runtimes: dict[type[Hub[Any]], HubRuntime] = {}
@@ -164,6 +169,8 @@ class HubApp:
         await self.drain()
         await self._registry.close()
         await self._tasks.cancel(CALL_GRACE)
+        if self._subscriptions is not None:
+            await self._subscriptions.close()
         for method in in_threads(self._watched):
             logger.error("%s is still running in a thread, which nothing can end, and is abandoned", method)
         if self._watchdog is not None:
@@ -189,6 +196,8 @@ class HubApp:
         if self._loop is not None:
             self._tasks.forget()
             self._registry.begin_anew()
+            if self._subscriptions is not None:
+                self._subscriptions.begin_anew()
             for runtime in self._runtimes.values():
                 runtime.begin_anew()
             self._drained = None
@@ -200,7 +209,7 @@ class HubApp:
     def context(self, hub: type[Hub[ClientT]]) -> HubContext[ClientT]:
         """Clients and groups of a hub, to use from outside of it. Raises KeyError when the app has no such hub."""
         runtime = self._runtimes[hub]
-        return HubContext(HubClients(runtime.lifetime, runtime.interface), runtime.lifetime, self._enter_loop)
+        return HubContext(HubClients(runtime.fanout, runtime.interface), runtime.fanout.groups, self._enter_loop)
 
     def describe(self) -> list[HubDescription]:
         """Every hub with its methods and what it calls on clients."""
@@ -221,8 +230,7 @@ class HubApp:
         self._registry.draining = True
         await self._before_leaving.run()
         for runtime in self._runtimes.values():
-            for connection in list(runtime.lifetime.index.connections.values()):
-                connection.close(allow_reconnect=True)
+            runtime.fanout.close_all()
         for session in self._registry:
             session.end_input()  # raw connections, and hub connections still in their handshake
         if self._drained is None:
@@ -231,8 +239,11 @@ class HubApp:
 
     def statistics(self) -> dict[str, Any]:
         """Counts of the moment: connections and what is queued for them; groups, calls and streams of each hub."""
-        hubs = {f"{hub.__module__}.{hub.__qualname__}": runtime.statistics() for hub, runtime in self._runtimes.items()}
-        return {"transports": self._registry.statistics(), "hubs": hubs}
+        hubs = {runtime.fanout.hub: runtime.statistics() for runtime in self._runtimes.values()}
+        found: dict[str, Any] = {"transports": self._registry.statistics(), "hubs": hubs}
+        if self._subscriptions is not None:
+            found["backplane"] = self._subscriptions.statistics()
+        return found
 
     def _handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path = path_below_mount(scope)
@@ -338,7 +349,12 @@ class HubApp:
                 clock=self._clock,
                 tasks=self._tasks,
                 observer=self._telemetry,
+                name=route.name,
+                subscriptions=self._subscriptions,
             )
+            names = [other.fanout.hub for other in self._runtimes.values()]
+            if self._subscriptions is not None and names.count(known.fanout.hub) > 1:
+                raise ConfigurationError([f"two hubs have the name {known.fanout.hub!r}"])
             return known
         ours, theirs = (
             (options, create, (*self._filters, *route.filters)),

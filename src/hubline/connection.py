@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import cookie_parser
 
 from hubline.wire.codec import TransferFormat
+from hubline.wire.packet import Packet
 
 _EVENTS = b"text/event-stream"
 _TEXT, _ALL = frozenset({TransferFormat.TEXT}), frozenset(TransferFormat)
@@ -274,8 +275,11 @@ class TransportConnection(Protocol):
     def end_input(self) -> None:
         """Stop reading: `receive()` and `consume()` raise `ConnectionClosed`, now and later. Writing goes on."""
 
+    def replace(self, packet: Packet) -> bool:
+        """Queue a message in the place of one with the same key that was queued so and still waits; as `write`."""
+
     def write(self, packet: bytes) -> bool:
-        """Queue a message, or a `Packet` that may replace one; never waits.
+        """Queue a message, or where the policy is `latest` a `Packet` that may replace one; never waits.
 
         False when more than the high-water mark is queued: whoever can wait (a reply, a stream) should then `drain()`.
         A queue that is full applies its policy, whose default ends the connection. Dropped when the connection ended.

@@ -15,6 +15,7 @@ HublineError
 │   └─ RemoteProtocolError   the peer broke the protocol
 │       └─ MessageTooLarge   a message exceeds the limit
 ├─ SendTooLarge              a message to a client exceeds what may be sent
+├─ BackplaneError            other servers cannot be reached, or have not answered
 └─ LocalProtocolError        we broke the protocol: a bug here
 """
 
@@ -168,6 +169,13 @@ class SendTooLarge(HublineError):
     def __init__(self, size: int, *, limit: int) -> None:
         self.size, self.limit = size, limit
         super().__init__(f"{size} bytes are too much for one message: maximum_send_message_size is {limit} bytes")
+
+
+class BackplaneError(HublineError):
+    """Other servers could not be reached through the backplane, did not answer in time, or sent what is no message.
+
+    What was to be sent may have reached nobody, connections of this server included.
+    """
 
 
 class LocalProtocolError(HublineError):

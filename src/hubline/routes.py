@@ -34,6 +34,9 @@ class HubRoute:
     """Instead of the app's; `None` takes those."""
     filters: tuple[HubFilter, ...] = ()
     """Around the calls of this hub, the first outermost; the app's stand outside of them."""
+    name: str | None = None
+    """The hub's name, by which servers on one backplane know it; `None` takes module and name of the class. In .NET it
+    is that of the class with its namespace: `Chat.Hubs.ChatHub`."""
 
 
 @dataclass(frozen=True, slots=True)

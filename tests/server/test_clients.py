@@ -9,19 +9,20 @@ from hubline import Client, HubError, InvocationError, hub_method
 from hubline.server.clients import ClientInterface, HubCallerClients
 from hubline.server.recipients import All, Connections, Groups, Recipients, Users
 from hubline.wire.messages import Invocation
+from hubline.wire.packet import SerializedMessage
 
 
 class Recorder:
     """A `Sender` that notes what it is given."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[Recipients, Invocation]] = []
+        self.sent: list[tuple[Recipients, Any]] = []
         self.asked: list[tuple[Any, ...]] = []
 
-    async def send(self, recipients: Recipients, message: Invocation) -> None:
+    async def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
         self.sent.append((recipients, message))
 
-    async def invoke(self, *call: Any) -> Any:
+    async def ask(self, *call: Any) -> Any:
         self.asked.append(call)
         return "answer"
 
@@ -76,6 +77,19 @@ async def test_selectors(select: Any, recipients: Recipients) -> None:
     sender, clients = clients_of(Client)
     await select(clients).send("Hello", 1)
     assert sender.sent == [(recipients, Invocation(target="Hello", arguments=(1,)))]
+
+
+async def test_the_newest_of_a_key_is_sent_through_every_selector_and_asks_nothing_else() -> None:
+    sender, clients = clients_of(ChatClient)
+    latest = clients.latest("cursor")
+    await latest.group("g").receive_message("Ada", "hi")
+    await latest.others.receive_message("Ada", "hi")
+    await clients.all.receive_message("Ada", "hi")
+    assert await latest.caller.double(4) == "answer"
+    (in_group, message), (to_others, _), (_, plain) = sender.sent
+    assert (in_group, to_others) == (Groups(("g",)), All(("me",)))
+    assert (message.key, message.message) == ("cursor", plain)
+    assert sender.asked == [("me", "Double", (4,), int, None)]
 
 
 async def test_methods_of_a_protocol_go_out_in_pascal_case_or_by_their_given_name() -> None:

@@ -480,7 +480,7 @@ async def test_the_order_of_the_end(notes: Notes) -> None:
         ]
         told = ["saw the abort", "stream closed", "was cancelled", "was cancelled"]
         assert sorted(step for step in notes.steps[2:] if step in told) == told
-        assert hub.runtime.lifetime.index.statistics()["groups"] == 1
+        assert hub.runtime.fanout.statistics()["groups"] == 1
         held.set()
         await ada.ended()
         await settle()
@@ -577,14 +577,14 @@ async def test_closing_from_outside_ends_a_pause(notes: Notes) -> None:
         ada.call("Wait", "a")
         ada.call("Wait", "b")
         await settle()
-        hub.runtime.lifetime.index.connections[ada.id].close(allow_reconnect=True)
+        hub.runtime.fanout._index.connections[ada.id].close(allow_reconnect=True)
         assert await ada.ended() == [{"type": 7, "allowReconnect": True}]
 
 
 async def test_the_first_reason_to_close_counts(notes: Notes) -> None:
     async with life(notes) as hub:
         ada = await hub.connect()
-        connection = hub.runtime.lifetime.index.connections[ada.id]
+        connection = hub.runtime.fanout._index.connections[ada.id]
         connection.close(error="first", allow_reconnect=True)
         connection.close(error="second")
         ada.send({"type": 7, "error": "third"})
@@ -813,7 +813,7 @@ async def test_acks_sequences_and_pings_mean_nothing(notes: Notes) -> None:
 async def test_the_user_of_a_connection_stays_when_its_identity_changes(notes: Notes) -> None:
     async with life(notes) as hub:
         ada = await hub.connect("ada")
-        connection = hub.runtime.lifetime.index.connections[ada.id]
+        connection = hub.runtime.fanout._index.connections[ada.id]
         ada.transport.scope.identity = Identity("bob")
         assert connection.context.identity == Identity("bob")
         assert (connection.user_id, connection.context.user_id) == ("ada", "ada")
@@ -877,7 +877,7 @@ async def test_whatever_happens_in_whichever_turn_of_the_loop_the_end_runs_once(
             ada = await scenario(hub)
             for _ in range(turn):
                 await asyncio.sleep(0)
-            connection = hub.runtime.lifetime.index.connections.get(ada.id)
+            connection = hub.runtime.fanout._index.connections.get(ada.id)
             if how == "cancelled":
                 ada.task.cancel()
             elif how == "lost":
@@ -887,7 +887,7 @@ async def test_whatever_happens_in_whichever_turn_of_the_loop_the_end_runs_once(
             elif connection is not None:
                 connection.abort()
             await hub.tick(1)
-            for left in list(hub.runtime.lifetime.index.connections.values()):
+            for left in list(hub.runtime.fanout._index.connections.values()):
                 left.abort()  # a Close waits behind the call that runs
             ada.lose()
             await ada.ended()
@@ -959,7 +959,7 @@ async def test_nothing_that_was_pushed_is_handled_when_the_connection_has_ended(
         ada = await hub.connect()
         held = ada.transport.push(READ + items(1, 2, 3) + ECHO)
         assert held is not None
-        hub.runtime.lifetime.index.connections[ada.id].close()
+        hub.runtime.fanout._index.connections[ada.id].close()
         await held
         assert ada.transport.push(ECHO) is None
         notes.held["item 1"].set()

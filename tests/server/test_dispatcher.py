@@ -643,7 +643,7 @@ async def test_a_stream_that_is_cancelled_together_with_its_call_begins_all_the_
                 "InAThread": ["begins", "closes"],
             }[target]
         )
-        hub.runtime.lifetime.index.connections[ada.id].close()
+        hub.runtime.fanout._index.connections[ada.id].close()
         await ada.ended()
         hub.assert_nothing_left()
 
@@ -1584,7 +1584,7 @@ async def test_a_client_answers_its_caller_while_more_calls_run(codec: str) -> N
         (answer,) = ada.take()
         assert answer == (completion("1", 42) if codec == "json" else [3, {}, "1", 3, 42])
         assert await ada.result("Add", 1, 2) == 3
-        assert len(hub.runtime.lifetime.results) == 0
+        assert hub.runtime.fanout.statistics()["awaited_results"] == 0
 
 
 async def test_an_answer_of_the_client_does_not_wait_behind_calls() -> None:
@@ -1708,7 +1708,7 @@ async def test_a_connection_that_ends_while_it_is_asked() -> None:
         await settle()
         (answer,) = ada.take()
         assert answer["error"].endswith(f": Connection '{bob.id}' disconnected.")
-        assert len(hub.runtime.lifetime.results) == 0
+        assert hub.runtime.fanout.statistics()["awaited_results"] == 0
 
 
 @pytest.mark.parametrize("target", ["AskUnwritable", "AskAll"])
@@ -1716,7 +1716,7 @@ async def test_a_question_that_cannot_be_asked_fails_the_call(target: str) -> No
     async with bench(Asker, create=lambda: Asker(Gate())) as hub:
         ada = await hub.connect()
         assert await ada.result(target) == "error: " + FAILED.format(target)
-        assert len(hub.runtime.lifetime.results) == 0
+        assert hub.runtime.fanout.statistics()["awaited_results"] == 0
 
 
 async def test_frames_of_one_payload_are_answered_in_order() -> None:

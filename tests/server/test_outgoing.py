@@ -18,7 +18,7 @@ class Quiet(Hub[Client]):
 
 
 def connection_of(hub: Bench, line: Line) -> HubConnectionContext:
-    connection = hub.runtime.lifetime.index.connections[line.id]
+    connection = hub.runtime.fanout._index.connections[line.id]
     assert isinstance(connection, HubConnectionContext)
     return connection
 

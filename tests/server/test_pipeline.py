@@ -107,7 +107,7 @@ async def test_the_usual_method_has_nothing_around_it() -> None:
     """What is awaited is the method's own coroutine."""
     async with bench(Mixed, policies={"admins": admins}) as hub:
         line = await hub.connect()
-        connection, pipeline = hub.runtime.lifetime.index.connections[line.id], hub.runtime.pipelines["Free"]
+        connection, pipeline = hub.runtime.fanout._index.connections[line.id], hub.runtime.pipelines["Free"]
         call = Call(hub.runtime, connection, pipeline, Invocation(target="Free", arguments=()), ("text",))
         coroutine: Any = call.perform(call)
         assert coroutine.cr_code is Mixed.free.__code__
@@ -238,7 +238,7 @@ async def test_calls_whose_turn_never_comes_are_cancelled() -> None:
         for _ in range(3):
             ada.call("wait")
         await settle()
-        hub.runtime.lifetime.index.connections[ada.id].close()
+        hub.runtime.fanout._index.connections[ada.id].close()
         await ada.ended()
         assert watching.ends == [("Wait", "cancelled")] * 2, "the first still runs"
         Mixed.gate.set()

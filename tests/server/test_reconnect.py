@@ -115,7 +115,7 @@ async def test_a_new_socket_gets_what_may_have_been_lost_and_what_was_said_meanw
         ada.send(b'{"type":8,"sequenceId":1}\x1e' if codec == "json" else b"\x03\x92\x08\x01")
         assert await ada.result("Echo", 2) == 2
         lose(ada)
-        await hub.runtime.lifetime.send(All(), Invocation(target="News", arguments=(3,)))
+        await hub.runtime.fanout.send(All(), Invocation(target="News", arguments=(3,)))
         reconnect(ada)
         sequence, answer, news = ada.take()
         if codec == "json":
@@ -199,7 +199,7 @@ async def test_beyond_the_buffer_the_next_call_and_the_next_item_wait_for_an_ack
 async def test_who_waits_for_an_acknowledgement_goes_on_when_the_connection_ends() -> None:
     async with bench(Room, stateful_reconnect_buffer_size=100) as hub:
         ada = await opened(hub)
-        connection = hub.runtime.lifetime.index.connections[ada.id]
+        connection = hub.runtime.fanout._index.connections[ada.id]
         ada.call("Big", 200)
         await settle()
         waiting = asyncio.create_task(connection.drain())
@@ -232,7 +232,7 @@ async def test_a_broadcast_waits_for_nobody_and_ends_who_lets_too_much_gather() 
         ada, ben = await opened(hub), await hub.connect()
         lose(ada)
         for _ in range(16):
-            await hub.runtime.lifetime.send(All(), Invocation(target="News", arguments=("x" * 100,)))
+            await hub.runtime.fanout.send(All(), Invocation(target="News", arguments=("x" * 100,)))
         assert ada.transport.lost
         assert not ben.transport.lost
         assert len(ben.take()) == 16
@@ -241,7 +241,7 @@ async def test_a_broadcast_waits_for_nobody_and_ends_who_lets_too_much_gather() 
 async def test_a_message_that_is_too_large_is_not_kept() -> None:
     async with bench(Room, maximum_send_message_size=1000) as hub:
         ada = await opened(hub)
-        connection = hub.runtime.lifetime.index.connections[ada.id]
+        connection = hub.runtime.fanout._index.connections[ada.id]
         with pytest.raises(SendTooLarge):
             connection.send(Invocation(target="News", arguments=("x" * 1000,)))
         lose(ada)
@@ -254,9 +254,9 @@ async def test_ready_made_messages_are_counted_and_said_again() -> None:
     """What a backplane hands on comes in already encoded, by the same gate."""
     async with bench(Room) as hub:
         ada = await opened(hub)
-        hub.runtime.lifetime.deliver(All(), SerializedMessage(Invocation(target="News", arguments=(1,))))
+        hub.runtime.fanout._put(All(), SerializedMessage(Invocation(target="News", arguments=(1,))))
         lose(ada)
-        hub.runtime.lifetime.deliver(All(), SerializedMessage(Invocation(target="News", arguments=(2,))))
+        hub.runtime.fanout._put(All(), SerializedMessage(Invocation(target="News", arguments=(2,))))
         reconnect(ada)
         assert ada.take() == [{"type": 9, "sequenceId": 1}, called("News", 1), called("News", 2)]
 
@@ -270,7 +270,7 @@ async def test_groups_and_the_connection_id_outlive_the_socket() -> None:
         await hub.tick(3)
         reconnect(ada)
         ada.take()
-        assert hub.runtime.lifetime.index.statistics() == {"connections": 1, "groups": 1, "users": 0}
+        assert hub.runtime.fanout.statistics() == {"connections": 1, "groups": 1, "users": 0, "awaited_results": 0}
         assert Room.ended == []
 
 
@@ -297,7 +297,7 @@ async def test_what_ends_the_connection_ends_reading_and_with_it_the_reconnects(
         elif how == "close of the client":
             ada.send({"type": 7})
         else:
-            hub.runtime.lifetime.index.connections[ada.id].close(allow_reconnect=True)
+            hub.runtime.fanout._index.connections[ada.id].close(allow_reconnect=True)
         assert (await ada.ended())[-1]["type"] == 7
         assert Room.ended == [ada.id]
 
@@ -306,7 +306,20 @@ async def test_draining_ends_who_has_no_socket_in_order() -> None:
     async with bench(Room) as hub:
         ada = await opened(hub)
         lose(ada)
-        hub.runtime.lifetime.index.connections[ada.id].close(allow_reconnect=True)
+        hub.runtime.fanout._index.connections[ada.id].close(allow_reconnect=True)
         await ada.ended()
         assert Room.ended == [ada.id]
         hub.assert_nothing_left()
+
+
+async def test_what_is_counted_is_never_replaced() -> None:
+    """The client counts what comes, so the newest of a key comes behind the others, not instead of them."""
+    async with bench(Room) as hub:
+        ada = await opened(hub)
+        lose(ada)
+        for number in range(3):
+            call = Invocation(target="News", arguments=(number,))
+            await hub.runtime.fanout.send(All(), SerializedMessage(call, key="news"))
+        reconnect(ada)
+        assert [type(packet) for packet in ada.transport.written] == [bytes] * 4
+        assert ada.take() == [{"type": 9, "sequenceId": 1}, *[called("News", number) for number in range(3)]]

@@ -265,7 +265,7 @@ async def test_another_user_who_is_allowed_is_found_under_the_new_id_only() -> N
         line.refresh(BOB)
         await settle()
         assert line.take() == [{"type": 1, "target": "Refreshed", "arguments": ["bob"]}]
-        index = at.runtime.lifetime.index
+        index = at.runtime.fanout._index
         assert [member.id for member in index.members(Users(("ada", "bob")))] == [line.id]
         assert index.statistics()["users"] == 1
         line.refresh(Identity(None))
@@ -284,7 +284,7 @@ async def test_a_user_who_changes_before_the_connection_is_registered_is_known_o
         line.refresh(BOB)
         line.send(b'{"protocol":"json","version":1}\x1e')
         await settle()
-        index = trial.at.runtime.lifetime.index
+        index = trial.at.runtime.fanout._index
         assert [member.id for member in index.members(Users(("ada", "bob")))] == [line.id]
         assert index.statistics()["users"] == 1
 

@@ -59,7 +59,7 @@ async def turns_during(step: Callable[[], Awaitable[Any]]) -> int:
 async def test_sends(whom: Callable[[Any, list[str]], Any], stride: int) -> None:
     async with bench(Quiet) as hub:
         ada, ben = await hub.connect(), await hub.connect()
-        clients = HubClients[Any](hub.runtime.lifetime, hub.runtime.interface)
+        clients = HubClients[Any](hub.runtime.fanout, hub.runtime.interface)
         chosen = whom(clients, [ada.id, ben.id])
         turns = await turns_during(lambda: chosen.send("X"))
         assert turns >= ROUNDS // stride
@@ -75,7 +75,7 @@ async def test_sends_to_one_that_has_ended_and_to_a_group_of_which_all_have() ->
 
     async with bench(Slow) as hub:
         ada = await hub.connect()
-        clients = HubClients[Any](hub.runtime.lifetime, hub.runtime.interface)
+        clients = HubClients[Any](hub.runtime.fanout, hub.runtime.interface)
         ada.lose()
         await ended.wait()
         for chosen in (clients.client(ada.id), clients.all):
@@ -89,14 +89,14 @@ async def test_sends_to_many_of_whom_nobody_has_room() -> None:
     async with bench(Quiet) as hub:
         ada = await hub.connect()
         ada.transport.room.clear()
-        clients = HubClients[Any](hub.runtime.lifetime, hub.runtime.interface)
+        clients = HubClients[Any](hub.runtime.fanout, hub.runtime.interface)
         assert await turns_during(lambda: clients.all.send("X")) >= ROUNDS
 
 
 async def test_changes_of_groups() -> None:
     async with bench(Quiet) as hub:
         ada = await hub.connect()
-        groups = hub.runtime.lifetime
+        groups = hub.runtime.fanout.groups
         assert await turns_during(lambda: groups.add(ada.id, "g")) >= ROUNDS // STRIDE
         assert await turns_during(lambda: groups.remove(ada.id, "g")) >= ROUNDS // STRIDE
 
@@ -104,7 +104,7 @@ async def test_changes_of_groups() -> None:
 async def test_questions_that_fail_at_once() -> None:
     async with bench(Quiet) as hub:
         ada = await hub.connect()
-        clients = HubClients[Any](hub.runtime.lifetime, hub.runtime.interface)
+        clients = HubClients[Any](hub.runtime.fanout, hub.runtime.interface)
         assert await turns_during(lambda: clients.client("nobody").invoke("X")) >= ROUNDS
         assert await turns_during(lambda: clients.client(ada.id).invoke("X", object())) >= ROUNDS
 
@@ -112,7 +112,7 @@ async def test_questions_that_fail_at_once() -> None:
 async def test_sends_of_what_has_no_form_on_the_wire_and_of_what_is_too_large() -> None:
     async with bench(Quiet, maximum_send_message_size=10_000) as hub:
         ada = await hub.connect()
-        clients = HubClients[Any](hub.runtime.lifetime, hub.runtime.interface)
+        clients = HubClients[Any](hub.runtime.fanout, hub.runtime.interface)
         for whom, value in ((clients.client(ada.id), object()), (clients.all, object()), (clients.all, "x" * 10_000)):
             assert await turns_during(lambda whom=whom, value=value: whom.send("X", value)) >= ROUNDS  # type: ignore[misc]
 

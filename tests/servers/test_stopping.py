@@ -130,7 +130,7 @@ async def ended(line: WebSocketLine) -> int | None:
 
 
 def check(log: str) -> None:
-    assert "on_disconnected\n" in log
+    assert "on_disconnected" in log  # granian writes lines of its own in between
     assert "cleaned up\n" in log
     assert "Traceback" not in log
 
@@ -199,7 +199,7 @@ async def test_an_application_that_hears_nothing_ends_with_the_time_that_its_ser
         process.stop()
         await ended(line)
         log = await process.end()
-    assert "on_disconnected\n" in log
+    assert "on_disconnected" in log  # granian writes lines of its own in between
     assert "cleaned up\n" in log
 
 

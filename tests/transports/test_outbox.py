@@ -37,8 +37,9 @@ class Probe:
     def put_at_once(self, *payloads: bytes | str) -> list[bool]:
         """The same in one burst."""
         self.burst += 1
+        outbox = self.outbox
         return [
-            self.outbox.put(Packet(each.encode(), each[0]) if isinstance(each, str) else Packet(each))
+            outbox.replace(Packet(each.encode(), each[0])) if isinstance(each, str) else outbox.put(each)
             for each in payloads
         ]
 
@@ -145,6 +146,67 @@ def test_latest_keeps_the_newest_of_a_key_at_the_place_of_the_first() -> None:
     probe.put("k4")
     assert probe.take() == [b"k4"]
     assert probe.outbox.statistics().dropped_messages == 2
+
+
+@pytest.mark.parametrize("policy", ["close", "drop_oldest", "latest"])
+def test_a_key_counts_whatever_the_policy_is(policy: OutboxPolicy) -> None:
+    probe = Probe(policy=policy)
+    probe.put("k1", b"other", "k2")
+    assert probe.outbox.size == len("k2" + "other")
+    assert probe.take() == [b"k2", b"other"]
+
+
+def test_a_message_that_grows_at_its_place_meets_the_policy_like_any_other() -> None:
+    probe = Probe(capacity=10)
+    probe.put("k1", b"x" * 6)
+    assert probe.put("k" * 4) == [True]
+    assert probe.overflows == []
+    assert probe.put("k" * 5) == [False]
+    assert probe.overflows == [10]
+
+
+def test_drop_oldest_makes_room_for_a_message_that_grows_and_keeps_its_place_while_it_is_there() -> None:
+    probe = Probe(capacity=10, policy="drop_oldest")
+    probe.put(b"x" * 5, "k1", b"yy")
+    assert probe.put("k" * 5) == [False]
+    assert probe.outbox.size == 7
+    assert probe.take() == [b"k" * 5, b"yy"]
+    probe.outbox.sent()
+    probe.put("k1", b"y" * 8)
+    assert probe.put("k" * 9) == [False]
+    assert probe.take() == [b"k" * 9]
+
+
+def test_drop_oldest_counts_what_is_dropped_with_its_newest_size() -> None:
+    probe = Probe(capacity=10, policy="drop_oldest")
+    probe.put("k1", "kkkkk", b"x" * 5)
+    assert probe.put(b"y" * 5) == [False]
+    assert probe.outbox.size == 10
+    probe.put("k2")
+    assert probe.take() == [b"y" * 5, b"k2"]
+    probe.outbox.sent()
+    assert probe.outbox.size == 0
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("close", [b"1", b"2", b"3"]), ("latest", [b"3"])])
+def test_a_key_of_what_was_put_counts_only_where_the_policy_says_so(
+    policy: OutboxPolicy, expected: list[bytes]
+) -> None:
+    probe = Probe(policy=policy)
+    for payload in (b"1", b"2", b"3"):
+        probe.outbox.put(Packet(payload, "k"))
+    assert probe.take() == expected
+
+
+def test_what_was_put_keeps_its_place_beside_what_replaces_each_other() -> None:
+    probe = Probe()
+    probe.outbox.put(Packet(b"put", "k"))
+    probe.put("k1", "k2")
+    probe.outbox.put(Packet(b"put again", "k"))
+    assert probe.take() == [b"put", b"k2", b"put again"]
+    probe.outbox.sent()
+    probe.put("k3", "k4")
+    assert probe.take() == [b"k4"]
 
 
 def test_latest_does_not_replace_what_is_being_written() -> None:

@@ -15,9 +15,14 @@ from hubline import (
     TransportOptions,
     all_of, allow_anonymous, any_of, authorize, filtered, hidden, hub_method,
 )
+from collections.abc import Awaitable, Callable
+from hubline import Encoded, Groups, HubFilter, OutgoingMessage
 from hubline.auth.jwt import JwtBearer
+from hubline.backplanes import MemoryBackplane
 from hubline.limits import Quotas, RateLimit, Tier, UsageStore
 from hubline.testing import ManualClock, connect, running
+
+SendNext = Callable[[OutgoingMessage], Awaitable[None]]
 
 class ChatClient(Protocol):
     async def receive_message(self, user: str, message: str) -> None: ...
@@ -48,6 +53,38 @@ class AnyHub(Hub[ChatClient]):
         await self.clients.all.recieve_message("Ada", "hi")  # error: attr-defined
         await self.clients.all.send("ReceiveMessage")  # error: attr-defined
         await self.clients.client(7).receive_message("Ada", "hi")  # error: arg-type
+""",
+    "the_newest_of_a_key_has_the_same_types": """
+class AnyHub(Hub[ChatClient]):
+    async def call(self) -> None:
+        reveal_type(self.clients.latest("cursor").group("g"))  # reveals: case.ChatClient
+        reveal_type(self.clients.latest("cursor").caller)  # reveals: case.ChatClient
+        await self.clients.latest("cursor").others.receive_message("Ada", "hi")
+        self.clients.latest(key=7)  # error: arg-type
+""",
+    "what_is_encoded_once_keeps_its_type": """
+class WatchClient(Protocol):
+    async def moved(self, to: Encoded[list[int]]) -> None: ...
+
+class AnyHub(Hub[WatchClient]):
+    async def watch(self) -> AsyncIterator[Encoded[list[int]]]:
+        yield Encoded([1])
+
+    async def last(self) -> Encoded[str]:
+        await self.clients.all.moved(Encoded([1]))
+        await self.clients.all.moved(Encoded("x"))  # error: arg-type
+        reveal_type(Encoded([1]).value)  # reveals: list[int]
+        return Encoded("x")
+""",
+    "a_backplane_and_a_filter_of_what_goes_out": """
+class Quiet(HubFilter):
+    async def send(self, message: OutgoingMessage, next: SendNext) -> None:
+        reveal_type(message.target)  # reveals: str
+        if isinstance(message.recipients, Groups):
+            await next(message)
+
+HubApp({"/chat": ChatHub}, backplane=MemoryBackplane(), filters=[Quiet()])
+HubApp({"/chat": ChatHub}, backplane=Quiet())  # error: arg-type
 """,
     "client_results_are_typed": """
 class AnyHub(Hub[ChatClient]):

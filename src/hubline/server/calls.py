@@ -20,6 +20,7 @@ from hubline.server.recipients import Recipients
 from hubline.server.turns import let_others
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Invocation, StreamInvocation
+from hubline.wire.packet import SerializedMessage
 
 
 class HubScope:
@@ -38,18 +39,18 @@ class HubScope:
 
     @property
     def groups(self) -> GroupManager:
-        return self.runtime.lifetime
+        return self.runtime.fanout.groups
 
-    def send(self, recipients: Recipients, message: Invocation) -> Coroutine[Any, Any, None]:
-        return self.runtime.lifetime.send(recipients, message)
+    def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> Coroutine[Any, Any, None]:
+        return self.runtime.fanout.send(recipients, message)
 
-    async def invoke(
+    async def ask(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
     ) -> Any:
         if self.results_refused:
             await let_others()
             raise InvocationError(target, self.results_refused)
-        return await self.runtime.lifetime.invoke(connection_id, target, arguments, result_type, timeout)
+        return await self.runtime.fanout.ask(connection_id, target, arguments, result_type, timeout)
 
 
 class Slots(Protocol):
@@ -67,14 +68,14 @@ class InTurn(HubScope):
     streams = False
     """Whether it runs besides what takes slots."""
 
-    async def invoke(
+    async def ask(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
     ) -> Any:
         """Ask a client. The slot is given back for good: the client may call us before it answers (spec §5.9)."""
         holder, self.holder = self.holder, None
         if holder is not None:
             holder.release()
-        return await super().invoke(connection_id, target, arguments, result_type, timeout)
+        return await super().ask(connection_id, target, arguments, result_type, timeout)
 
 
 Step: TypeAlias = "Callable[[Call], Awaitable[Any]]"

@@ -1,9 +1,10 @@
 """Calling clients: whom (`HubClients`), and how (by name, or through a Protocol of the user's)."""
 
+import copy
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, cast, get_type_hints
+from typing import Any, Generic, Protocol, Self, cast, get_type_hints
 
 from typing_extensions import TypeVar
 
@@ -12,6 +13,7 @@ from hubline.server.marks import name_of
 from hubline.server.recipients import All, Connections, Groups, Recipients, Users
 from hubline.wire.messages import Invocation
 from hubline.wire.names import pascal_case
+from hubline.wire.packet import SerializedMessage
 
 
 class Client(Protocol):
@@ -51,11 +53,24 @@ ClientT = TypeVar("ClientT", default=Client)
 class Sender(Protocol):
     """What carries calls to clients."""
 
-    def send(self, recipients: Recipients, message: Invocation) -> Coroutine[Any, Any, None]: ...
+    def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> Coroutine[Any, Any, None]: ...
 
-    async def invoke(
+    def ask(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
-    ) -> Any: ...
+    ) -> Coroutine[Any, Any, Any]: ...
+
+
+class LatestSender:
+    """Sends what takes the place of earlier messages of the same key, in the outboxes of those who are behind."""
+
+    __slots__ = ("_key", "ask", "send_to")
+
+    def __init__(self, sender: Sender, key: str) -> None:
+        self.send_to, self.ask, self._key = sender.send, sender.ask, key
+
+    def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> Coroutine[Any, Any, None]:
+        assert isinstance(message, Invocation)
+        return self.send_to(recipients, SerializedMessage(message, key=self._key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +134,7 @@ class TypedClients:
             raise InvocationError(
                 target, "only a single client gives a result: address it with `client(id)` or `caller`"
             )
-        return self._sender.invoke(recipients.ids[0], target, args, result_type, timeout)
+        return self._sender.ask(recipients.ids[0], target, args, result_type, timeout)
 
 
 class NamedClients(TypedClients):
@@ -142,7 +157,19 @@ class HubClients(Generic[ClientT]):
     __slots__ = ("_interface", "_sender")
 
     def __init__(self, sender: Sender, interface: ClientInterface) -> None:
-        self._sender, self._interface = sender, interface
+        self._sender: Sender = sender
+        self._interface = interface
+
+    def latest(self, key: str) -> Self:
+        """The same selectors, for messages of which only the newest counts: a position, who types, how far it is.
+
+        What is sent so takes the place of a message with the same key that still waits to be written to a client: to
+        one that reads slowly, or because both were sent in one go. Everything else that waits is untouched. A key
+        stands for itself, whatever is called on whom: `cursor:ada` for Ada's cursor.
+        """
+        others = copy.copy(self)
+        others._sender = LatestSender(self._sender, key)
+        return others
 
     def _to(self, recipients: Recipients) -> ClientT:
         kind = NamedClients if self._interface.by_name else TypedClients

@@ -121,8 +121,8 @@ class HubConnectionContext(Incoming):
         self._transport.on_refresh(self._refreshed)
         if (following := await self._handshake()) is None:
             return
-        self._runtime.lifetime.connected(self)
         try:
+            await self._runtime.fanout.connected(self)
             if await self._connected():
                 try:
                     await self._read(following)
@@ -130,7 +130,7 @@ class HubConnectionContext(Incoming):
                     await self._end()
         finally:
             self._abort_signal()
-            self._runtime.lifetime.disconnected(self)
+            await self._runtime.fanout.disconnected(self)
             del self._dispatcher  # no cycle is left: what has ended is freed at once, not by the garbage collector
 
     async def _handshake(self) -> Sequence[Event] | None:
@@ -224,7 +224,7 @@ class HubConnectionContext(Incoming):
     def _complete(self, message: Completion) -> None:
         if not self._dispatcher.uploads.complete(message):
             try:
-                self._runtime.lifetime.results.complete(self.id, message)
+                self._runtime.fanout.answered(self, message)
             except RemoteProtocolError as error:
                 self._fail(error)
 
@@ -283,7 +283,7 @@ class HubConnectionContext(Incoming):
                     self._transport.end_input()
                 case Failed(error=error):  # pragma: no branch
                     self._fail(error)
-        awaited = self._runtime.lifetime.results.expire(self.id, now)
+        awaited = self._runtime.fanout.expire(self.id, now)
         return None if awaited or self._paused is not None else self._wire.quiet_until(now)
 
     def _say_if_heard(self, message: Message) -> None:
@@ -314,12 +314,12 @@ class HubConnectionContext(Incoming):
             return
         self.context = self.context.renewed(scope)
         if changed:
-            self._runtime.lifetime.index.rename(self, before)
+            self._runtime.fanout.rename(self, before)
         self._dispatcher.refreshed()
 
     def _abort_signal(self, step: Step = Step.END) -> None:
         self._turn(step)
-        self._runtime.lifetime.ending(self)
+        self._runtime.fanout.ending(self)
         self.context.aborted.request()
         self._dispatcher.signal()
 

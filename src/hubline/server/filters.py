@@ -8,6 +8,7 @@ from hubline._clock import Clock, MonotonicClock
 from hubline.errors import ConfigurationError
 from hubline.server.context import HubCallerContext
 from hubline.server.hub import Hub
+from hubline.server.send_filters import OutgoingMessage, SendNext
 
 Connect: TypeAlias = Callable[[], Awaitable[None]]
 Disconnect: TypeAlias = Callable[[Exception | None], Awaitable[None]]
@@ -44,6 +45,13 @@ class HubFilter:
         """Around a method, after binding and authorisation. For a stream: around getting its iterator."""
         return await next(call)
 
+    async def send(self, message: OutgoingMessage, next: SendNext) -> None:
+        """Around a call to clients, before it is encoded. What is raised, the sender gets.
+
+        Not calling `next` holds the call back. Questions, whose results are awaited, come this way too.
+        """
+        await next(message)
+
     async def connected(self, hub: Hub[Any], next: Connect) -> None:
         """Around `on_connected`."""
         await next()
@@ -78,6 +86,11 @@ def filtered(*filters: HubFilter) -> Callable[[Decorated], Decorated]:
 def filters_of(*definitions: Any) -> tuple[HubFilter, ...]:
     """What `@filtered` put around a class, or a function with those it overrides: the most derived comes first."""
     return tuple(item for each in reversed(definitions) for item in each.__dict__.get(_MARK, ()))
+
+
+def filters_of_sends(filters: Sequence[HubFilter]) -> tuple[HubFilter, ...]:
+    """Those that look at what goes out."""
+    return tuple(item for item in filters if type(item).send is not HubFilter.send)
 
 
 def around_invoke(filters: Sequence[HubFilter], innermost: Invoke) -> Invoke:

@@ -1,22 +1,21 @@
 """Who is connected to this server, and under which names: indexes by connection, group and user. No scans."""
 
 from collections.abc import Iterable, Iterator
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
+from hubline.server.members import Addressee
 from hubline.server.recipients import All, Connections, Groups, Recipients, Users
 
-
-class Member(Protocol):
-    """What can be addressed."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def user_id(self) -> str | None: ...
+MemberT = TypeVar("MemberT", bound=Addressee)
 
 
-MemberT = TypeVar("MemberT", bound=Member)
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What nobody here belongs to any more, because a connection has ended."""
+
+    groups: tuple[str, ...] = ()
+    user: str | None = None
 
 
 class LocalIndex(Generic[MemberT]):
@@ -33,41 +32,47 @@ class LocalIndex(Generic[MemberT]):
         if member.user_id is not None:
             self._users.setdefault(member.user_id, {})[member.id] = member
 
-    def remove(self, member: MemberT) -> None:
-        """Forget a connection and every membership it has. Doing it twice is harmless."""
+    def remove(self, member: MemberT) -> Left:
+        """Forget a connection and every membership it has. Doing it twice is harmless. Whose last one it was."""
         if self.connections.pop(member.id, None) is None:
-            return
-        for group in self._groups_of.pop(member.id, ()):
-            _discard(self._groups, group, member.id)
-        if member.user_id is not None:
-            _discard(self._users, member.user_id, member.id)
+            return Left()
+        left = [group for group in self._groups_of.pop(member.id, ()) if _discard(self._groups, group, member.id)]
+        user = member.user_id
+        return Left(tuple(left), user if user is not None and _discard(self._users, user, member.id) else None)
 
-    def rename(self, member: MemberT, before: str | None) -> None:
-        """The member's user id was `before`, and is another now. Nothing happens to one that is not connected."""
+    def rename(self, member: MemberT, before: str | None) -> bool:
+        """The member's user id was `before`, and is another now. Whether `before` has no connection any more.
+
+        Nothing happens to one that is not connected.
+        """
         if member.id not in self.connections:
-            return
-        if before is not None:
-            _discard(self._users, before, member.id)
+            return False
+        last = before is not None and _discard(self._users, before, member.id)
         if member.user_id is not None:
             self._users.setdefault(member.user_id, {})[member.id] = member
+        return last
 
-    def join(self, connection_id: str, group: str) -> None:
-        """Add to a group; unknown connections and repeated joins do nothing.
+    def join(self, connection_id: str, group: str) -> bool:
+        """Add to a group; repeated joins do nothing. False when the connection is unknown.
 
         A connection that has ended is unknown, so a join that races with the end leaves nothing behind.
         """
         member = self.connections.get(connection_id)
-        if member is not None:
-            self._groups.setdefault(group, {})[connection_id] = member
-            self._groups_of.setdefault(connection_id, set()).add(group)
+        if member is None:
+            return False
+        self._groups.setdefault(group, {})[connection_id] = member
+        self._groups_of.setdefault(connection_id, set()).add(group)
+        return True
 
-    def leave(self, connection_id: str, group: str) -> None:
-        _discard(self._groups, group, connection_id)
+    def leave(self, connection_id: str, group: str) -> bool:
+        """Take out of a group. Whether it was the last member."""
+        last = _discard(self._groups, group, connection_id)
         groups = self._groups_of.get(connection_id)
         if groups is not None:
             groups.discard(group)
             if not groups:
                 del self._groups_of[connection_id]
+        return last
 
     def members(self, recipients: Recipients) -> Iterable[MemberT]:
         """The addressed connections of this server. Iterate at once: the result may be a live view."""
@@ -94,9 +99,13 @@ def _without(members: dict[str, MemberT], excluded: frozenset[str]) -> Iterator[
     return (member for key, member in members.items() if key not in excluded)
 
 
-def _discard(index: dict[str, dict[str, MemberT]], key: str, member_id: str) -> None:
+def _discard(index: dict[str, dict[str, MemberT]], key: str, member_id: str) -> bool:
+    """Take out of one entry. Whether that was its last."""
     members = index.get(key)
-    if members is not None:
-        members.pop(member_id, None)
-        if not members:
-            del index[key]
+    if members is None:
+        return False
+    members.pop(member_id, None)
+    if members:
+        return False
+    del index[key]
+    return True

@@ -16,6 +16,7 @@ from hubline.server.turns import let_others
 from hubline.wire.codec import Codec
 from hubline.wire.connection import WireConnection
 from hubline.wire.messages import Message
+from hubline.wire.packet import Packet
 from hubline.wire.replay import Replay
 
 UNACKNOWLEDGED = 16
@@ -55,6 +56,11 @@ class Outgoing:
     def send(self, message: Message) -> bool:
         """Encode and queue; False when the caller should `drain()`. Raises what encoding raises, and `SendTooLarge`."""
         return self.write(self.codec.encode(message))
+
+    def replace(self, packet: Packet) -> bool:
+        """As `broadcast`, in the place of what waits and has the same key. What is counted is never replaced."""
+        transport = self._transport
+        return transport.replace(packet) if self.broadcast == transport.write else self.broadcast(bytes(packet))
 
     def _say(self, message: Message) -> None:
         """What the connection says for itself, also when hubs are not heard any more."""

@@ -9,6 +9,7 @@ class All:
     """Every connection of the hub but the excluded ones."""
 
     excluded: tuple[str, ...] = ()
+    """Ids of connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Connections:
     """The connections with these ids; unknown ids are nobody. Each gets the message once."""
 
     ids: tuple[str, ...]
+    """Public ids, as `context.connection_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,9 @@ class Groups:
     """The members of these groups. A member of two of them gets the message twice, as in the original."""
 
     names: tuple[str, ...]
+    """They compare exactly, also in case."""
     excluded: tuple[str, ...] = ()
+    """Ids of connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Users:
     """Every connection of these users. Ids compare exactly, also in case. Each connection gets the message once."""
 
     ids: tuple[str, ...]
+    """User ids, as `context.user_id`."""
 
 
 Recipients: TypeAlias = All | Connections | Groups | Users

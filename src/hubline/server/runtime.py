@@ -1,4 +1,4 @@
-"""Everything the connections of one hub share: its methods, options, filters, lifetime. Made once, at start-up."""
+"""Everything the connections of one hub share: its methods, options, filters, fan-out. Made once, at start-up."""
 
 import asyncio
 import functools
@@ -9,16 +9,17 @@ from typing import Any
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner, ends_its_task
 from hubline.auth.policies import Policies, PolicyContext, requirements_of
+from hubline.backplanes.subscriptions import Subscriptions
 from hubline.connection import ConnectionScope
 from hubline.errors import ConfigurationError, ConnectionClosed, HubError
 from hubline.server.binding import Readers
 from hubline.server.calls import HubScope, Pipeline
 from hubline.server.clients import ClientInterface
 from hubline.server.errors import NO_RESULT_IN_ON_CONNECTED
-from hubline.server.filters import HubFilter, filters_of
+from hubline.server.fanout import FanOut
+from hubline.server.filters import HubFilter, filters_of, filters_of_sends
 from hubline.server.hub import Hub, client_protocol
 from hubline.server.invocations import Uploads
-from hubline.server.lifetime import HubLifetime
 from hubline.server.methods import HubMethods
 from hubline.server.observer import Observer
 from hubline.server.options import HubOptions
@@ -49,6 +50,8 @@ class HubRuntime:
         clock: Clock,
         tasks: TaskOwner,
         observer: Observer | None = None,
+        name: str | None = None,
+        subscriptions: Subscriptions | None = None,
     ) -> None:
         self.hub, self.create, self.options, self.clock, self.tasks = hub, create, options, clock, tasks
         self.codecs = tuple(codecs)
@@ -57,8 +60,16 @@ class HubRuntime:
         self.interface = ClientInterface(client_protocol(hub))
         self.methods = self._inspect()
         self.readers = Readers()
-        self.lifetime = HubLifetime(options, clock)
         around = (*self.outer_filters, *filters_of(*hub.__mro__))
+        self.fanout = FanOut(
+            name or f"{hub.__module__}.{hub.__qualname__}",
+            options,
+            clock,
+            codecs=self.codecs,
+            tasks=tasks,
+            filters=filters_of_sends(around),
+            subscriptions=subscriptions,
+        )
         builder = PipelineBuilder(hub, create, around, policies, clock, observer)
         self.pipelines: dict[str, Pipeline] = {method.name: builder.pipeline(method) for method in self.methods.all}
         """By the names of the methods, as registered."""
@@ -79,12 +90,12 @@ class HubRuntime:
 
     def begin_anew(self) -> None:
         """Forget every connection and what it does: their event loop does not run any more."""
-        self.lifetime.begin_anew()
+        self.fanout.begin_anew()
         self.waiting, self.streams = 0, 0
 
     def statistics(self) -> dict[str, int]:
         """Counts of the moment: connections, groups and users; calls that wait for their turn, and streams."""
-        return {**self.lifetime.index.statistics(), "waiting_calls": self.waiting, "streams": self.streams}
+        return {**self.fanout.statistics(), "waiting_calls": self.waiting, "streams": self.streams}
 
     def find(self, target: str) -> Pipeline | None:
         """How to run the method that a client means, whatever the case and the underscores in its name."""

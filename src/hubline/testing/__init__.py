@@ -8,6 +8,7 @@ async with running(hubs) as app, connect(app, "/chat") as ada, connect(app, "/ch
 """
 
 from hubline.testing.asgi import RefusedError, running
+from hubline.testing.backplane import BackplaneSuite
 from hubline.testing.client import InMemoryClient
 from hubline.testing.clock import ManualClock, settle
 from hubline.testing.conformance import UsageStoreSuite
@@ -15,6 +16,7 @@ from hubline.testing.harness import connect, connect_raw
 from hubline.testing.peer import Closed, RawClient
 
 __all__ = [
+    "BackplaneSuite",
     "Closed",
     "InMemoryClient",
     "ManualClock",

@@ -47,8 +47,8 @@ class Backlog:
         """Bytes of a write that has not returned."""
         self.wake = wake
         self._queue: list[bytes] = []
-        self._newest: dict[str | None, bytes] = {}
-        """The newest packet of each key that is queued, where newer ones replace older ones."""
+        self._newest: dict[str | None, list[bytes]] = {}
+        """Of each key whose packets replace each other: the one that holds the place in the queue, and the newest."""
         self._buffered: Callable[[], int] | None = None
         self._room: asyncio.Event | None = None
         self.dropped_messages = 0
@@ -102,19 +102,28 @@ class Backlog:
         queue, newest = self._queue, self._newest
         size = number = 0
         for packet in queue:
-            key = key_of(packet) if newest else None
-            if key is not None:
-                packet = queue[number] = newest[key]
+            if newest and type(packet) is not bytes:
+                packet = queue[number] = self._newest_for(packet)
             if number and limit is not None and size + len(packet) > limit:
                 break
             size += len(packet)
             number += 1
         taken = queue[:number]
         del queue[:number]
-        if newest:
-            for packet in taken:
-                newest.pop(key_of(packet), None)
+        self._forget_keys(taken)
         return taken, size
+
+    def _newest_for(self, packet: bytes) -> bytes:
+        """What is sent in the place of a packet in the queue."""
+        place = self._newest.get(key_of(packet))
+        return place[1] if place is not None and place[0] is packet else packet
+
+    def _forget_keys(self, newest: Sequence[bytes]) -> None:
+        """These have left their places."""
+        for packet in newest if self._newest else ():
+            place = self._newest.get(key_of(packet))
+            if place is not None and place[1] is packet:
+                del self._newest[key_of(packet)]
 
     def sent(self) -> None:
         """The last `take()` has left."""

@@ -40,9 +40,10 @@ class TransportOptions:
     """Messages that may wait for one peer. Ours."""
 
     outbox_policy: OutboxPolicy = "close"
-    """What a full outbox does: end the connection, drop the oldest, or keep only the newest message of each key. Ours.
+    """What a full outbox does: end the connection, or drop the oldest. `latest` ends it too, and has what raw
+    connections `write` with a key replace what waits. `clients.latest(key)` does so under every policy. Ours.
 
-    Only `close` never loses a message silently; the others suit connections whose messages replace each other.
+    Only `close` never loses a message silently.
     """
 
     send_timeout: float = 10.0

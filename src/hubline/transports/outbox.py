@@ -9,6 +9,7 @@ from collections.abc import Callable
 from hubline.errors import SendTooLarge
 from hubline.transports.backlog import JOINED_WRITE, LOW_WATER, Backlog, OutboxStatistics, joined, key_of
 from hubline.transports.options import OutboxPolicy
+from hubline.wire.packet import Packet
 
 __all__ = ["HIGH_WATER", "JOINED_WRITE", "LOW_WATER", "Outbox", "OutboxStatistics", "joined"]
 
@@ -85,21 +86,27 @@ class Outbox(Backlog):
         queue = self._queue
         size = self.size + len(packet)
         if size > self._careless or len(queue) >= self._half_messages:
-            return self._put_with_policy(packet)
+            return self._put_with_policy(packet, key_of(packet) if self._policy == "latest" else None)
         if not queue:
             self.wake()
         queue.append(packet)
         self.size = size
         return size <= self._high
 
-    def _put_with_policy(self, packet: bytes) -> bool:
+    def replace(self, packet: Packet) -> bool:
+        """Queue a packet in the place of one with the same key that was queued so and waits, whatever the policy.
+
+        False and raises as `put`.
+        """
+        return self._put_with_policy(packet, packet.key)
+
+    def _put_with_policy(self, packet: bytes, key: str | None) -> bool:
         if self.finished:
             return False
         size = len(packet)
         if size > self._maximum:
             raise SendTooLarge(size, limit=self._maximum)
-        key = key_of(packet) if self._policy == "latest" else None
-        if key is not None and key in self._newest:
+        if key is not None and key in self._newest and self._fits_in_place(key, size):
             self._replace(key, packet)
             return self.size <= self._high
         total, dropped = self.size + size, self.dropped_messages
@@ -111,7 +118,10 @@ class Outbox(Backlog):
                 self._overflow(self.queued_bytes)
             return False
         if key is not None:
-            self._newest[key] = packet
+            if key in self._newest:  # room was made for it, and its place is still there
+                self._replace(key, packet)
+                return False
+            self._newest[key] = [packet, packet]
         if not self._queue:
             self.wake()
         self._queue.append(packet)
@@ -158,16 +168,19 @@ class Outbox(Backlog):
 
     def _make_room(self, size: int) -> bool:
         """Drop from the front until so many bytes fit, if that is the policy and of any use."""
-        queue, queued = self._queue, self.queued_bytes
+        queued = self.queued_bytes
         limit, messages = self._bounds(queued) if self._behind() else self._burst_bounds
         if self._policy != "drop_oldest" or self._running(queued) + size > limit:
             return False
         self._note_peak()
+        self._settle_keys()
+        queue = self._queue
         number = max(0, len(queue) - messages + 1)
         dropped = sum(map(len, queue[:number]))
         while number < len(queue) and queued - dropped + size > limit:
             dropped += len(queue[number])
             number += 1
+        self._forget_keys(queue[:number])
         del queue[:number]
         self.size -= dropped
         self.dropped_messages += number
@@ -175,10 +188,23 @@ class Outbox(Backlog):
         self._spared_messages -= number
         return True
 
+    def _fits_in_place(self, key: str, size: int) -> bool:
+        """Whether a packet has room at the place of the one that it replaces."""
+        growth = size - len(self._newest[key][1])
+        return growth <= 0 or self._has_room(growth)
+
+    def _settle_keys(self) -> None:
+        """Put the newest of each key into its place in the queue."""
+        if self._newest:
+            self._queue = [self._newest_for(packet) for packet in self._queue]
+            for place in self._newest.values():
+                place[0] = place[1]
+
     def _replace(self, key: str, packet: bytes) -> None:
         """Keep the place in the queue of what is replaced: a key that changes all the time must not starve."""
-        self.size += len(packet) - len(self._newest[key])
-        self._newest[key] = packet
+        place = self._newest[key]
+        self.size += len(packet) - len(place[1])
+        place[1] = packet
         self.dropped_messages += 1
 
     def finish(self) -> None:

@@ -48,6 +48,7 @@ class Session(Timers):
         "expired",
         "inbox",
         "input",
+        "replace",
         "state",
         "token",
         "transfer_format",
@@ -77,7 +78,7 @@ class Session(Timers):
         self.input: Input = self.inbox
         self.outbox = self.new_outbox()
         self.write: Callable[[bytes], bool] = self.outbox.put
-        self.drain = self.outbox.drain
+        self.replace, self.drain = self.outbox.replace, self.outbox.drain
         self.asked_to_reconnect = False
         """Whether the client has asked for stateful reconnect when it negotiated, where the endpoint allows that."""
         self._reconnects: tuple[float, Callable[[], None]] | None = None
@@ -189,7 +190,7 @@ class Session(Timers):
         What was queued for the last one is lost; the application says it again before anything else.
         """
         assert self._reconnects is not None, "who attaches has seen that it may"
-        self.outbox, self.write, self.drain = outbox, outbox.put, outbox.drain
+        self.outbox, self.write, self.replace, self.drain = outbox, outbox.put, outbox.replace, outbox.drain
         self.attach(carrier)
         self._reconnects[1]()
         assert isinstance(self.input, ReconnectInput), "the first socket has seen to it"

@@ -16,6 +16,7 @@ from msgspec.structs import fields, replace
 
 from hubline.errors import RemoteProtocolError
 from hubline.wire.codec import Splitter, TransferFormat
+from hubline.wire.encoded import Encoded
 from hubline.wire.foreign import attribute_names
 from hubline.wire.framing import RECORD_SEPARATOR, RecordSplitter
 from hubline.wire.incoming import holds
@@ -65,11 +66,12 @@ class JsonCodec:
         self._named = OutgoingNames(
             camel_case if field_names == "by_codec" else as_written,
             pydantic_mode="json",
-            special={Decimal: _number, Raw: _checked},
+            special={Decimal: _number, Raw: _checked, Encoded: self._form},
             left_alone=self._left_alone,
         )
         self._encode = Encoder(enc_hook=self._named.unknown, decimal_format="string").encode
         self._decode = Decoder(Message).decode
+        self._value: Callable[[Any], bytes] = lambda value: self._encode(self._named(value))
 
     def splitter(self, limit: int | None) -> Splitter:
         return RecordSplitter(limit)
@@ -90,7 +92,15 @@ class JsonCodec:
         encode, named, plain = self._encode, self._named, self._named.plain
         start = encode(StreamItem(invocation_id=invocation_id, item=0)).removesuffix(b"0}")
         end = b"}" + RECORD_SEPARATOR
-        return lambda item: start + encode(item if type(item) in plain else named(item)) + end
+
+        def encode_item(item: Any) -> bytes:
+            kind = type(item)
+            if kind is Encoded:
+                form: bytes = start + item.form(self._value) + end
+                return form
+            return start + encode(item if kind in plain else named(item)) + end
+
+        return encode_item
 
     def decode(self, payload: bytes) -> Message | None:
         if len(payload) > 2 * MAXIMUM_DEPTH and payload.count(b"[") + payload.count(b"{") > MAXIMUM_DEPTH:
@@ -112,6 +122,9 @@ class JsonCodec:
 
     def reader(self, kind: type[T]) -> Callable[[Raw], T]:
         return value_reader(kind, decoder=_decoder, rename=camel_case, text_keys=True)
+
+    def _form(self, value: Encoded[Any]) -> Raw:
+        return value.form(self._value)
 
     def _left_alone(self, kind: type[Struct]) -> Write | None:
         """How to write a Struct that keeps its names: as it is, unless a Decimal is in it."""

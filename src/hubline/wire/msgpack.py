@@ -12,6 +12,7 @@ from msgspec import UNSET, DecodeError, Raw
 from msgspec.msgpack import Decoder, Encoder
 
 from hubline.wire.codec import Splitter, TransferFormat
+from hubline.wire.encoded import Encoded
 from hubline.wire.framing import SHORT_LENGTHS, VarintSplitter, frame_with_length
 from hubline.wire.messages import (
     Ack,
@@ -43,10 +44,13 @@ class MessagePackCodec:
 
     def __init__(self, *, field_names: FieldNames = "by_codec") -> None:
         rename = pascal_case if field_names == "by_codec" else as_written
-        self._named = OutgoingNames(rename, pydantic_mode="python", special={datetime: _with_zone, Raw: _checked})
+        self._named = OutgoingNames(
+            rename, pydantic_mode="python", special={datetime: _with_zone, Raw: _checked, Encoded: self._prepared}
+        )
         self._plain = self._named.plain
         self._encode = Encoder(enc_hook=self._named.unknown).encode
         self._decode = Decoder(Form).decode
+        self._value: Callable[[Any], bytes] = lambda value: self._encode(self._named(value))
 
     def splitter(self, limit: int | None) -> Splitter:
         return VarintSplitter(limit)
@@ -64,7 +68,14 @@ class MessagePackCodec:
     def item_encoder(self, invocation_id: str) -> Callable[[Any], bytes]:
         encode, named, plain = self._encode, self._named, self._named.plain
         start = encode(self._form(StreamItem(invocation_id=invocation_id, item=0)))[:-1]
-        return lambda item: frame_with_length(start + encode(item if type(item) in plain else named(item)))
+
+        def encode_item(item: Any) -> bytes:
+            kind = type(item)
+            if kind is Encoded:
+                return frame_with_length(start + item.form(self._value))
+            return frame_with_length(start + encode(item if kind in plain else named(item)))
+
+        return encode_item
 
     def decode(self, payload: bytes) -> Message | None:
         try:
@@ -76,6 +87,9 @@ class MessagePackCodec:
 
     def reader(self, kind: type[T]) -> Callable[[Raw], T]:
         return value_reader(kind, decoder=_decoder, rename=pascal_case, text_keys=False, mend=_mend)
+
+    def _prepared(self, value: Encoded[Any]) -> Raw:
+        return value.form(self._value)
 
     def _form(self, message: Message) -> tuple[Any, ...]:
         """The items of the array; integers become as short as they can."""

@@ -23,6 +23,7 @@ from uuid import UUID
 from msgspec import UNSET, Raw, Struct, UnsetType, defstruct, field
 from msgspec.structs import FieldInfo, fields
 
+from hubline.wire.encoded import Encoded
 from hubline.wire.foreign import attribute_names, is_attrs, is_pydantic_dataclass, is_pydantic_model, pydantic_adapter
 from hubline.wire.plainer import plainer
 
@@ -112,7 +113,7 @@ class OutgoingNames:
     def unknown(self, value: Any) -> Any:
         """The `enc_hook` of both codecs: what they do not know as keys, and inside of Structs that are left alone."""
         kind = type(value)
-        if is_pydantic_model(kind):
+        if is_pydantic_model(kind) or kind is Encoded:
             return self(value)
         make = plainer(kind)
         if make is None:

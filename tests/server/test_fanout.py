@@ -109,18 +109,18 @@ async def test_membership_ends_by_leaving_or_with_the_connection() -> None:
         await bob.result("Join", "g")
         bob.send({"type": 7})
         await bob.ended()
-        assert hub.runtime.lifetime.index.statistics() == {"connections": 1, "groups": 1, "users": 0}
+        assert hub.runtime.fanout.statistics() == {"connections": 1, "groups": 1, "users": 0, "awaited_results": 0}
 
 
 def outside(hub: Bench) -> HubClients[Client]:
-    return HubClients(hub.runtime.lifetime, hub.runtime.interface)
+    return HubClients(hub.runtime.fanout, hub.runtime.interface)
 
 
 @pytest.mark.statement(165)
 async def test_sending_managing_groups_and_asking_from_outside() -> None:
     async with bench(Room) as hub:
         ada = await hub.connect("ada")
-        clients, groups = outside(hub), hub.runtime.lifetime
+        clients, groups = outside(hub), hub.runtime.fanout.groups
         await groups.add(ada.id, "g")
         await groups.add("nobody", "g")
         await clients.group("g").send("Hello", 1)
@@ -139,7 +139,7 @@ async def test_a_message_is_encoded_once_for_each_codec(monkeypatch: pytest.Monk
     async with bench(Room) as hub:
         lines = [await hub.connect(codec=codec) for codec in ("json", "messagepack", "json", "messagepack", "json")]
         packets: list[Any] = []
-        for connection in hub.runtime.lifetime.index.connections.values():
+        for connection in hub.runtime.fanout._index.connections.values():
             monkeypatch.setattr(connection, "broadcast", packets.append)
         await outside(hub).all.send("Hello")
         assert len(packets) == len(lines)
@@ -181,7 +181,7 @@ async def test_a_question_that_nobody_waits_for_any_more_leaves_nothing() -> Non
         await settle()
         asking.cancel()
         await asyncio.wait([asking])
-        assert len(hub.runtime.lifetime.results) == 0
+        assert hub.runtime.fanout.statistics()["awaited_results"] == 0
         assert len(ada.take()) == 1
         ada.send(completion("s1", 42))
         assert await ada.result("Leave", "g") is None
@@ -242,7 +242,7 @@ async def test_recipients_can_be_sent_to_directly() -> None:
     async with bench(Room) as hub:
         ada = await hub.connect()
         for recipients in (All(), Connections((ada.id,)), Connections(()), Groups(("g",))):
-            await hub.runtime.lifetime.send(recipients, Invocation(target="T", arguments=()))
+            await hub.runtime.fanout.send(recipients, Invocation(target="T", arguments=()))
         assert ada.take() == [called("T"), called("T")]
 
 

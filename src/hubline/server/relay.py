@@ -1,0 +1,307 @@
+"""One hub's part in a backplane: what it says to its connections on other servers, and hears for those of this one.
+
+As in the original with Redis (spec §9.3 to 9.7): all but messages to single connections of this server goes through the
+backplane, also for connections of this server, so that all servers see one order on a channel.
+"""
+
+import asyncio
+import functools
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hubline._clock import Clock
+from hubline._tasks import TaskOwner
+from hubline.backplanes.envelope import (
+    ADD,
+    REMOVE,
+    Acknowledgement,
+    Channels,
+    CompletionEnvelope,
+    GroupCommand,
+    InvocationEnvelope,
+    read,
+)
+from hubline.backplanes.subscriptions import Handler, Subscriptions
+from hubline.errors import BackplaneError, ConnectionClosed, SendTooLarge
+from hubline.server.client_results import DISCONNECTED, ClientResults, disconnected, does_not_exist, timed_out
+from hubline.server.groups import Left, LocalIndex
+from hubline.server.members import Member
+from hubline.server.recipients import All, Connections, Groups, Recipients, Users
+from hubline.wire.codec import Codec
+from hubline.wire.messages import Completion, Invocation
+from hubline.wire.packet import SerializedMessage
+
+logger = logging.getLogger("hubline.backplane")
+
+ACKNOWLEDGED_WITHIN = 30.0
+"""Seconds for another server to do what a group command asks. Source: the original's, which adds up to 5."""
+
+FORWARDED_FOR = 3600.0
+"""Seconds for a client to answer a question of another server. Ours: it is long after anybody has given up."""
+
+Put = Callable[[Recipients, SerializedMessage], bool]
+
+
+class Relay:
+    """Made anew with the index and the results of its fan-out."""
+
+    def __init__(
+        self,
+        hub: str,
+        subscriptions: Subscriptions,
+        index: LocalIndex[Member],
+        results: ClientResults,
+        *,
+        codecs: Sequence[Codec],
+        clock: Clock,
+        tasks: TaskOwner,
+        put: Put,
+        largest: int,
+    ) -> None:
+        self._subscriptions, self._index, self._results, self._put = subscriptions, index, results, put
+        self._codecs = {codec.name: codec for codec in codecs}
+        self._clock, self._tasks, self._largest = clock, tasks, largest
+        self._channels = Channels(hub)
+        self._commands = itertools.count(1)
+        self._awaited: dict[int, asyncio.Future[None]] = {}
+        """Group commands that no server has acknowledged."""
+
+    # What this server says
+
+    async def send(self, recipients: Recipients, message: SerializedMessage) -> Recipients | None:
+        """Publish for everybody addressed; those that the caller must deliver to itself, or `None`.
+
+        Nobody checks whether there is anybody.
+        """
+        channels = self._channels
+        excluded: tuple[str, ...] = ()
+        match recipients:
+            case All(excluded=excluded):
+                addressed = [channels.all]
+            case Groups(names=names, excluded=excluded):
+                addressed = [channels.group(name) for name in names if name]
+            case Users(ids=ids):
+                addressed = [channels.user(user) for user in ids]
+            case Connections(ids=ids):
+                addressed = [channels.connection(each) for each in ids if each not in self._index.connections]
+        if addressed:
+            await self._subscriptions.publish(addressed, self._invocation(message, excluded=excluded).encode())
+        if type(recipients) is Connections and len(addressed) < len(recipients.ids):
+            return Connections(tuple(each for each in recipients.ids if each in self._index.connections))
+        return None
+
+    async def question(self, connection_id: str, message: SerializedMessage) -> None:
+        """Have the server of a connection ask it.
+
+        Raises:
+            ConnectionClosed: no server has it.
+        """
+        call = message.message
+        assert isinstance(call, Invocation)
+        back = self._channels.results(self._subscriptions.server)
+        await self._subscriptions.subscribe({back: self._heard_result})
+        envelope = self._invocation(message, invocation_id=call.invocation_id, return_channel=back)
+        if await self._subscriptions.publish([self._channels.connection(connection_id)], envelope.encode()) == 0:
+            raise does_not_exist(connection_id)
+
+    async def answer(self, future: "asyncio.Future[Any]", seconds: float) -> Any:
+        """Wait for the answer of a client on another server, which may have died. Raises `HubError` in the end."""
+        if not await self._done(future, seconds):
+            raise timed_out()
+        return future.result()
+
+    def _invocation(
+        self, message: SerializedMessage, excluded: tuple[str, ...] = (), **question: str
+    ) -> InvocationEnvelope:
+        """With the message in every codec: other servers have clients that this one has not."""
+        packets = {name: bytes(message.packet_for(codec)) for name, codec in self._codecs.items()}
+        for packet in packets.values():
+            if len(packet) > self._largest:
+                raise SendTooLarge(len(packet), limit=self._largest)
+        return InvocationEnvelope(packets=packets, excluded=excluded, key=message.key, **question)
+
+    # Groups
+
+    async def joined(self, connection_id: str, group: str, *, here: bool) -> None:
+        """The connection is a member where this is its server (`here`); else its server is asked."""
+        if not here:
+            await self._command(ADD, connection_id, group)
+            return
+        try:
+            await self._hear_group(group)
+        except BackplaneError:
+            self._let_go(group, last=self._index.leave(connection_id, group))
+            raise
+
+    async def left(self, connection_id: str, group: str, *, last: bool) -> None:
+        if connection_id in self._index.connections:
+            self._let_go(group, last=last)
+        else:
+            await self._command(REMOVE, connection_id, group)
+
+    async def _command(self, action: int, connection_id: str, group: str) -> None:
+        """Ask whichever server has the connection, and wait until it says that it is done."""
+        server, number = self._subscriptions.server, next(self._commands)
+        await self._subscriptions.subscribe({self._channels.acknowledgements(server): self._heard_acknowledgement})
+        done = self._awaited[number] = asyncio.get_running_loop().create_future()
+        command = GroupCommand(number, server, action, group, connection_id)
+        try:
+            await self._subscriptions.publish([self._channels.group_commands], command.encode())
+            if not await self._done(done, ACKNOWLEDGED_WITHIN):
+                text = f"no server has acknowledged within {ACKNOWLEDGED_WITHIN:g} s that it has"
+                raise BackplaneError(f"{text} the connection '{connection_id}', for the group {group!r}")
+        finally:
+            del self._awaited[number]
+
+    async def _hear_group(self, group: str) -> None:
+        await self._subscriptions.subscribe({self._channels.group(group): functools.partial(self._heard_group, group)})
+
+    def _let_go(self, group: str, *, last: bool) -> None:
+        if last:
+            self._subscriptions.unsubscribe([self._channels.group(group)])
+
+    async def _done(self, future: "asyncio.Future[Any]", seconds: float) -> bool:
+        """Whether it is done within so many seconds of the application's clock."""
+        limit = self._tasks.start(self._clock.sleep(seconds), name="hubline: time limit")
+        try:
+            await asyncio.wait([future, limit], return_when=asyncio.FIRST_COMPLETED)
+            return future.done()
+        finally:
+            limit.cancel()
+
+    # The life of a connection
+
+    async def connected(self, member: Member) -> None:
+        """Hear what is for it. Raises BackplaneError when that cannot be."""
+        channels = self._channels
+        handlers: dict[str, Handler] = {
+            channels.all: self._heard_all,
+            channels.group_commands: self._heard_command,
+            channels.connection(member.id): functools.partial(self._heard_connection, member.id),
+        }
+        if member.user_id is not None:
+            handlers[channels.user(member.user_id)] = functools.partial(self._heard_user, member.user_id)
+        await self._subscriptions.subscribe(handlers)
+
+    async def renamed(self, member: Member, gone: str | None) -> None:
+        """It has another user id; of the user `gone` it was the last connection here."""
+        if gone is not None:
+            self._subscriptions.unsubscribe([self._channels.user(gone)])
+        user = member.user_id
+        if user is not None and member.id in self._index.connections:
+            await self._subscriptions.subscribe({self._channels.user(user): functools.partial(self._heard_user, user)})
+
+    def disconnected(self, member: Member, left: Left) -> None:
+        channels = self._channels
+        gone = [channels.connection(member.id), *map(channels.group, left.groups)]
+        if left.user is not None:
+            gone.append(channels.user(left.user))
+        if not self._index.connections:
+            gone += [channels.all, channels.group_commands]
+        self._subscriptions.unsubscribe(gone)
+
+    # What this server hears
+
+    def _heard_all(self, payload: bytes) -> bool:
+        envelope = read(InvocationEnvelope, payload)
+        return self._deliver(All(envelope.excluded), envelope)
+
+    def _heard_group(self, group: str, payload: bytes) -> bool:
+        envelope = read(InvocationEnvelope, payload)
+        return self._deliver(Groups((group,), envelope.excluded), envelope)
+
+    def _heard_user(self, user: str, payload: bytes) -> bool:
+        return self._deliver(Users((user,)), read(InvocationEnvelope, payload))
+
+    def _heard_connection(self, connection_id: str, payload: bytes) -> bool:
+        envelope = read(InvocationEnvelope, payload)
+        if envelope.invocation_id is None or envelope.return_channel is None:
+            return self._deliver(Connections((connection_id,)), envelope)
+        self._ask(connection_id, envelope.invocation_id, envelope.return_channel, envelope.packets)
+        return False
+
+    def _deliver(self, recipients: Recipients, envelope: InvocationEnvelope) -> bool:
+        packets = envelope.packets
+        if not packets.keys() >= self._codecs.keys():  # of a server that does not speak all of our codecs
+            members = list(self._index.members(recipients))
+            reached = [member.id for member in members if member.codec.name in packets]
+            if len(reached) < len(members):
+                text = "a message of another server has no form for %d of %d connections: it has %s"
+                logger.error(text, len(members) - len(reached), len(members), ", ".join(packets))
+            recipients = Connections(tuple(reached))
+        return self._put(recipients, SerializedMessage(None, key=envelope.key, packets=packets))
+
+    def _ask(self, connection_id: str, invocation_id: str, return_channel: str, packets: Any) -> None:
+        """Put another server's question to a connection of this one."""
+        member = self._index.connections.get(connection_id)
+        codec = next(iter(self._codecs.values())) if member is None else member.codec
+        question = ForwardedQuestion(self, connection_id, invocation_id, return_channel, codec)
+        if member is None or member.context.aborted.requested:
+            question.fail(disconnected(connection_id))
+        elif codec.name not in packets:
+            question.fail(BackplaneError(f"the question has no form for the codec {codec.name!r}"))
+        else:
+            self._results.register(invocation_id, question)
+            member.stir()
+            member.broadcast(packets[codec.name])
+
+    def give_back(self, return_channel: str, codec: Codec, completion: Completion) -> None:
+        """Send a client's answer to the server that asked."""
+        payload = CompletionEnvelope(codec.name, codec.encode(completion)).encode()
+        self._tasks.start(self._subscriptions.publish([return_channel], payload))
+
+    def deadline(self) -> float:
+        return self._clock.now() + FORWARDED_FOR
+
+    def _heard_result(self, payload: bytes) -> bool:
+        envelope = read(CompletionEnvelope, payload)
+        codec = self._codecs[envelope.codec]
+        for part in codec.splitter(None).feed(envelope.packet):
+            message = codec.decode(part)
+            if isinstance(message, Completion):
+                self._results.complete(None, message, codec)
+        return False
+
+    def _heard_command(self, payload: bytes) -> bool:
+        command = read(GroupCommand, payload)
+        if command.connection_id not in self._index.connections:
+            return False
+        if command.action == ADD:
+            self._index.join(command.connection_id, command.group)
+        elif command.action == REMOVE:
+            self._let_go(command.group, last=self._index.leave(command.connection_id, command.group))
+        self._tasks.start(self._obey(command))
+        return False
+
+    async def _obey(self, command: GroupCommand) -> None:
+        """Acknowledge once the group is heard."""
+        if command.action == ADD:
+            await self.joined(command.connection_id, command.group, here=True)
+        payload = Acknowledgement(command.number).encode()
+        await self._subscriptions.publish([self._channels.acknowledgements(command.server)], payload)
+
+    def _heard_acknowledgement(self, payload: bytes) -> bool:
+        done = self._awaited.get(read(Acknowledgement, payload).number)
+        if done is not None and not done.done():
+            done.set_result(None)
+        return False
+
+
+class ForwardedQuestion:
+    """A question of another server to a connection of this one. Its answer goes back uninterpreted."""
+
+    __slots__ = ("_codec", "_invocation_id", "_relay", "_return_channel", "connection_id", "deadline")
+
+    def __init__(self, relay: Relay, connection_id: str, invocation_id: str, return_channel: str, codec: Codec) -> None:
+        self._relay, self._invocation_id, self._return_channel = relay, invocation_id, return_channel
+        self._codec, self.connection_id, self.deadline = codec, connection_id, relay.deadline()
+
+    def complete(self, message: Completion, codec: Codec) -> None:
+        self._relay.give_back(self._return_channel, codec, message)
+
+    def fail(self, error: Exception) -> None:
+        text = DISCONNECTED if isinstance(error, ConnectionClosed) else str(error)
+        completion = Completion(invocation_id=self._invocation_id, error=text)
+        self._relay.give_back(self._return_channel, self._codec, completion)

@@ -1,0 +1,95 @@
+"""A call to clients on its way out, as filters see it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from hubline._clock import Clock
+from hubline.server.recipients import Recipients
+from hubline.wire.messages import Invocation
+from hubline.wire.packet import SerializedMessage
+
+
+@dataclass(slots=True)
+class OutgoingMessage:
+    """One call to clients, made in a hub or outside of it. What a filter changes here, the clients get."""
+
+    hub: str
+    """The hub's name: `HubRoute.name`, or the module and name of its class."""
+    recipients: Recipients
+    """Whom it is for: `All`, `Connections`, `Groups` or `Users`."""
+    target: str
+    """What is called on the clients."""
+    arguments: tuple[Any, ...]
+    """With what."""
+    key: str | None
+    """What it replaces in the outbox of a slow client: `clients.latest(key)`."""
+    awaits_result: bool
+    """Whether somebody waits for the client's answer."""
+    clock: Clock
+    """The application's, so that a test can move the time that a filter sees."""
+
+
+SendNext: TypeAlias = Callable[[OutgoingMessage], Awaitable[None]]
+
+
+class SendFilter(Protocol):
+    """What can stand around everything that a hub says to clients: a `HubFilter` that overrides `send`."""
+
+    async def send(self, message: OutgoingMessage, next: SendNext) -> None: ...
+
+
+class Send(Protocol):
+    """What a chain of filters ends in."""
+
+    async def __call__(self, recipients: Recipients, message: Invocation | SerializedMessage, /) -> None: ...
+
+
+class OutgoingFilters:
+    """The filters around all that one hub says to clients, the first outermost."""
+
+    def __init__(self, hub: str, filters: tuple[SendFilter, ...], clock: Clock) -> None:
+        self._hub, self._filters, self._clock = hub, filters, clock
+
+    async def send(self, recipients: Recipients, message: Invocation | SerializedMessage, innermost: Send) -> bool:
+        """Send through every filter. False when one of them held the message back."""
+        key = None
+        call = message
+        if isinstance(message, SerializedMessage):
+            key = message.key
+            if not isinstance(message.message, Invocation):  # bytes that were made elsewhere: nothing to see
+                await innermost(recipients, message)
+                return True
+            call = message.message
+        assert isinstance(call, Invocation)
+        invocation, sent = call, False
+
+        async def end(outgoing: OutgoingMessage) -> None:
+            nonlocal sent
+            sent = True
+            made = Invocation(
+                invocation_id=invocation.invocation_id, target=outgoing.target, arguments=tuple(outgoing.arguments)
+            )
+            await innermost(
+                outgoing.recipients, made if outgoing.key is None else SerializedMessage(made, key=outgoing.key)
+            )
+
+        chain: SendNext = end
+        for each in reversed(self._filters):
+            chain = _link(each, chain)
+        await chain(
+            OutgoingMessage(
+                hub=self._hub,
+                recipients=recipients,
+                target=invocation.target,
+                arguments=invocation.arguments,
+                key=key,
+                awaits_result=bool(invocation.invocation_id),
+                clock=self._clock,
+            )
+        )
+        return sent
+
+
+def _link(item: SendFilter, following: SendNext) -> SendNext:
+    return lambda message: item.send(message, following)

@@ -1,0 +1,185 @@
+"""One link for an app: who hears what, what is joined into one go, what happens when it fails."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from hubline._tasks import TaskOwner
+from hubline.backplanes.base import BackplaneLink, BackplaneListener
+from hubline.backplanes.subscriptions import Subscriptions
+from hubline.errors import BackplaneError
+from hubline.testing import settle
+
+
+class Held:
+    """A backplane whose answers tests hold in their hands."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, list[str]]] = []
+        self.go = asyncio.Event()
+        self.go.set()
+        self.failure: Exception | None = None
+        self.connections = 0
+        self.refused = False
+        self.listener: BackplaneListener
+
+    async def connect(self, listener: BackplaneListener) -> BackplaneLink:
+        await asyncio.sleep(0)
+        if self.refused:
+            raise BackplaneError("nobody is there")
+        self.connections += 1
+        self.listener = listener
+        return self
+
+    async def publish(self, channels: Sequence[str], payload: bytes) -> int:
+        await self._call("publish", channels)
+        return 0
+
+    async def subscribe(self, channels: Sequence[str]) -> None:
+        await self._call("subscribe", channels)
+
+    async def unsubscribe(self, channels: Sequence[str]) -> None:
+        await self._call("unsubscribe", channels)
+
+    async def close(self) -> None:
+        self.calls.append(("close", []))
+
+    async def _call(self, name: str, channels: Sequence[str]) -> None:
+        self.calls.append((name, sorted(channels)))
+        await self.go.wait()
+        if self.failure is not None:
+            raise self.failure
+
+
+@asynccontextmanager
+async def subscribed() -> AsyncIterator[tuple[Held, Subscriptions]]:
+    held, tasks = Held(), TaskOwner("test")
+    made = Subscriptions(held, tasks)
+    yield held, made
+    held.go.set()
+    await settle()
+    assert len(tasks) == 0
+
+
+async def test_a_handler_is_told_of_its_channel_and_of_no_other() -> None:
+    async with subscribed() as (held, made):
+        heard: list[bytes] = []
+
+        def handle(payload: bytes) -> bool:
+            heard.append(payload)
+            return payload == b"much"
+
+        await made.subscribe({"a": handle})
+        assert not made.received("a", b"1")
+        assert made.received("a", b"much")
+        assert not made.received("b", b"2")
+        assert heard == [b"1", b"much"]
+        made.unsubscribe(["a", "b"])
+        assert not made.received("a", b"3")
+        await settle()
+        assert held.calls == [("subscribe", ["a"]), ("unsubscribe", ["a"])]
+        assert made.statistics() == {"channels": 0, "gaps": 0}
+
+
+async def test_what_is_asked_for_during_one_round_is_done_in_the_next_in_one_go() -> None:
+    async with subscribed() as (held, made):
+        held.go.clear()
+        first = asyncio.create_task(made.subscribe({"a": _ignore}))
+        await settle()
+        others = [asyncio.create_task(made.subscribe({name: _ignore})) for name in "bcb"]
+        await settle()
+        assert held.calls == [("subscribe", ["a"])]
+        held.go.set()
+        await asyncio.gather(first, *others)
+        assert held.calls == [("subscribe", ["a"]), ("subscribe", ["b", "c"])]
+        await made.subscribe({"a": _ignore, "c": _ignore})
+        assert len(held.calls) == 2, "nothing was to be done"
+
+
+async def test_who_subscribes_while_the_channel_is_being_given_up_waits_until_it_is_heard_again() -> None:
+    async with subscribed() as (held, made):
+        await made.subscribe({"a": _ignore})
+        held.go.clear()
+        made.unsubscribe(["a"])
+        await settle()
+        again = asyncio.create_task(made.subscribe({"a": _ignore}))
+        await settle()
+        assert not again.done()
+        held.go.set()
+        await again
+        assert [name for name, _ in held.calls] == ["subscribe", "unsubscribe", "subscribe"]
+
+
+async def test_leaving_and_coming_back_within_a_round_costs_nothing() -> None:
+    async with subscribed() as (held, made):
+        await made.subscribe({"a": _ignore})
+        made.unsubscribe(["a"])
+        await made.subscribe({"a": _ignore})
+        assert held.calls == [("subscribe", ["a"])]
+
+
+async def test_everybody_who_waits_for_a_round_is_told_that_it_failed(caplog: pytest.LogCaptureFixture) -> None:
+    async with subscribed() as (held, made):
+        held.failure = BackplaneError("gone")
+        waiting = await asyncio.gather(*[made.subscribe({n: _ignore}) for n in "ab"], return_exceptions=True)
+        assert [str(error) for error in waiting] == ["cannot subscribe to the backplane: gone"] * 2
+        assert [record.levelno for record in caplog.records] == [logging.WARNING]
+        held.failure = None
+        made.unsubscribe(["a"])
+        await made.subscribe({"b": _ignore})
+        assert held.calls[-1] == ("subscribe", ["b"])
+        assert made.statistics()["channels"] == 1
+
+
+async def test_a_channel_that_could_not_be_given_up_is_given_up_in_the_next_round() -> None:
+    async with subscribed() as (held, made):
+        await made.subscribe({"a": _ignore})
+        held.failure = BackplaneError("gone")
+        made.unsubscribe(["a"])
+        await settle()
+        assert made.statistics()["channels"] == 1
+        held.failure = None
+        await made.subscribe({"b": _ignore})
+        assert held.calls[-2:] == [("subscribe", ["b"]), ("unsubscribe", ["a"])]
+
+
+async def test_there_is_one_link_and_the_next_use_tries_again_where_none_could_be_made() -> None:
+    async with subscribed() as (held, made):
+        held.refused = True
+        with pytest.raises(BackplaneError, match="nobody is there"):
+            await made.publish(["a"], b"x")
+        with pytest.raises(BackplaneError, match="cannot subscribe to the backplane: nobody is there"):
+            await made.subscribe({"a": _ignore})
+        held.refused = False
+        await asyncio.gather(made.publish(["a"], b"x"), made.subscribe({"a": _ignore}), made.publish(["a"], b"y"))
+        assert held.connections == 1
+        await made.close()
+        await made.close()
+        assert [call for call in held.calls if call[0] == "close"] == [("close", [])]
+        await made.publish(["a"], b"x")
+        assert held.connections == 2
+
+
+async def test_nothing_that_another_server_says_ends_the_link(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(payload: bytes) -> bool:
+        raise RuntimeError("what is this?")
+
+    async with subscribed() as (_, made):
+        await made.subscribe({"a": broken})
+        assert made.received("a", b"x") is False
+        assert "channel a: a message of another server was dropped: RuntimeError('what is this?')" in caplog.text
+
+
+async def test_a_gap_is_counted_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    async with subscribed() as (_, made):
+        made.interrupted(datetime(2026, 11, 28, 12, 0, tzinfo=UTC), datetime(2026, 11, 28, 12, 1, tzinfo=UTC))
+        assert made.statistics()["gaps"] == 1
+        assert "between 2026-11-28 12:00:00+00:00 and 2026-11-28 12:01:00+00:00" in caplog.text
+
+
+def _ignore(payload: bytes) -> bool:
+    return False
