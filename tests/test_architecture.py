@@ -43,9 +43,10 @@ ARROWS: dict[str, str] = {
     "servers": "errors extensions _clock _signals _tasks _utf8",
     "routes": "errors connection server transports",
     "draining": "errors server.workers _clock _tasks",
+    "hubs": "errors wire auth server backplanes routes _clock _tasks",
     "app": (
-        "errors wire connection extensions streams auth server transports backplanes routes draining _clock _signals "
-        "_tasks telemetry"
+        "errors wire connection extensions streams auth server transports backplanes routes draining hubs _clock "
+        "_signals _tasks telemetry"
     ),
     "testing": "public errors limits backplanes wire client _clock _tasks",
     "contract": "public",
@@ -80,7 +81,7 @@ BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 2600,
     "transports": 3600,
-    "server": 4250,
+    "server": 4400,
     "auth": 650,
     "streams": 260,
     "backplanes": 600,

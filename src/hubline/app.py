@@ -23,13 +23,13 @@ from hubline.connection import ConnectionScope, TransportConnection
 from hubline.draining import BeforeLeaving, OnDrain
 from hubline.errors import ConfigurationError
 from hubline.extensions import DRAIN
+from hubline.hubs import Hubs
 from hubline.routes import (
     ConnectionRoute,
     HubRoute,
     Route,
     RoutingTable,
     admit_all,
-    class_and_factory,
     open_mount_points,
     path_below_mount,
     path_problem,
@@ -41,7 +41,6 @@ from hubline.server.description import HubDescription, describe
 from hubline.server.filters import HubFilter
 from hubline.server.hub import Hub, HubContext
 from hubline.server.options import HubOptions
-from hubline.server.runtime import HubRuntime
 from hubline.server.unfinished import describe_task, in_threads, user_code
 from hubline.server.watchdog import BlockingWatchdog
 from hubline.transports.addresses import Addresses
@@ -49,15 +48,11 @@ from hubline.transports.endpoint import HubEndpoint, UserId
 from hubline.transports.options import TransportOptions
 from hubline.transports.origins import Origins
 from hubline.transports.registry import ConnectionRegistry
-from hubline.wire.json import JsonCodec
-from hubline.wire.msgpack import MessagePackCodec
 
 if TYPE_CHECKING:  # it needs the extra `otel`
     from hubline.telemetry import Telemetry
 
 logger = logging.getLogger("hubline.app")
-
-_CODECS: dict[str, type[JsonCodec | MessagePackCodec]] = {"json": JsonCodec, "messagepack": MessagePackCodec}
 
 CALL_GRACE = 2.0
 """Seconds that calls and streams have at the end for their `finally` blocks, from their cancellation. Ours."""
@@ -113,8 +108,7 @@ class HubApp:
         clock: Clock | None = None,
     ) -> None:
         self._clock, self._telemetry = clock or MonotonicClock(), telemetry
-        self._options, self._transport = options or HubOptions(), transport or TransportOptions()
-        self._policies, self._filters = Policies(policies), tuple(filters)
+        self._transport = transport or TransportOptions()
         self._authenticate, self._user_id = asynchronous(authenticate or application_user), user_id
         self._drain_on_signals, self._readiness_path = drain_on_signals, readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
@@ -122,7 +116,15 @@ class HubApp:
         self._subscriptions = None if backplane is None else Subscriptions(backplane, self._tasks)
         self._loop: asyncio.AbstractEventLoop | None = None
         """The event loop that all connections belong to: the latest one."""
-        self._runtimes: dict[type[Hub[Any]], HubRuntime] = {}
+        self._hubs = Hubs(
+            options=options or HubOptions(),
+            filters=filters,
+            policies=Policies(policies),
+            clock=self._clock,
+            tasks=self._tasks,
+            observer=telemetry,
+            subscriptions=self._subscriptions,
+        )
         self._descriptions: list[HubDescription] = []
         self._before_leaving = BeforeLeaving(on_drain, drain_timeout, self._clock, self._tasks)
         self._drained: asyncio.Task[None] | None = None
@@ -132,7 +134,7 @@ class HubApp:
         self._add_routes(routes, lambda: Origins(allowed_origins, allowed_headers), lambda: Addresses(trusted_proxies))
         if telemetry is not None:
             telemetry.watch(self.statistics)
-        self._watched = user_code(self._runtimes.values())
+        self._watched = user_code(self._hubs)
         self._watchdog = BlockingWatchdog(blocking_warning, self._watched) if blocking_warning is not None else None
         self._app: ASGIApp = self._origins.cors(self._handle)
         self._router = Router(lifespan=self.lifespan)
@@ -198,8 +200,7 @@ class HubApp:
             self._registry.begin_anew()
             if self._subscriptions is not None:
                 self._subscriptions.begin_anew()
-            for runtime in self._runtimes.values():
-                runtime.begin_anew()
+            self._hubs.begin_anew()
             self._drained = None
             self._before_leaving.begin_anew()
             if self._watchdog is not None:
@@ -208,7 +209,7 @@ class HubApp:
 
     def context(self, hub: type[Hub[ClientT]]) -> HubContext[ClientT]:
         """Clients and groups of a hub, to use from outside of it. Raises KeyError when the app has no such hub."""
-        runtime = self._runtimes[hub]
+        runtime = self._hubs[hub]
         return HubContext(HubClients(runtime.fanout, runtime.interface), runtime.fanout.groups, self._enter_loop)
 
     def describe(self) -> list[HubDescription]:
@@ -229,8 +230,7 @@ class HubApp:
         self._enter_loop()
         self._registry.draining = True
         await self._before_leaving.run()
-        for runtime in self._runtimes.values():
-            runtime.fanout.close_all()
+        self._hubs.close_all()
         for session in self._registry:
             session.end_input()  # raw connections, and hub connections still in their handshake
         if self._drained is None:
@@ -239,8 +239,7 @@ class HubApp:
 
     def statistics(self) -> dict[str, Any]:
         """Counts of the moment: connections and what is queued for them; groups, calls and streams of each hub."""
-        hubs = {runtime.fanout.hub: runtime.statistics() for runtime in self._runtimes.values()}
-        found: dict[str, Any] = {"transports": self._registry.statistics(), "hubs": hubs}
+        found: dict[str, Any] = {"transports": self._registry.statistics(), "hubs": self._hubs.statistics()}
         if self._subscriptions is not None:
             found["backplane"] = self._subscriptions.statistics()
         return found
@@ -305,8 +304,8 @@ class HubApp:
             endpoint = self._endpoint(route.serve, route.transport, admit_all)
         else:
             route = route if isinstance(route, HubRoute) else HubRoute(route)
-            runtime = self._runtime(route)
-            may_change = (route.options or self._options).allow_user_id_change_on_refresh
+            runtime = self._hubs.runtime(route)
+            may_change = runtime.options.allow_user_id_change_on_refresh
             serve_hub = functools.partial(serve, runtime)
             endpoint = self._endpoint(serve_hub, route.transport, runtime.authorize, user_may_change=may_change)
             self._descriptions.append(describe(path, runtime))
@@ -333,34 +332,3 @@ class HubApp:
             addresses=self._addresses,
             user_may_change=user_may_change,
         )
-
-    def _runtime(self, route: HubRoute) -> HubRuntime:
-        hub, create = class_and_factory(route.hub)
-        options = route.options or self._options
-        known = self._runtimes.get(hub)
-        if known is None:
-            known = self._runtimes[hub] = HubRuntime(
-                hub,
-                create,
-                codecs=[_CODECS[name](field_names=options.field_names) for name in options.codecs],
-                options=options,
-                filters=(*self._filters, *route.filters),
-                policies=self._policies,
-                clock=self._clock,
-                tasks=self._tasks,
-                observer=self._telemetry,
-                name=route.name,
-                subscriptions=self._subscriptions,
-            )
-            names = [other.fanout.hub for other in self._runtimes.values()]
-            if self._subscriptions is not None and names.count(known.fanout.hub) > 1:
-                raise ConfigurationError([f"two hubs have the name {known.fanout.hub!r}"])
-            return known
-        ours, theirs = (
-            (options, create, (*self._filters, *route.filters)),
-            (known.options, known.create, known.outer_filters),
-        )
-        for what, one, other in zip(("options", "factories", "filters"), ours, theirs, strict=True):
-            if one != other:
-                raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different {what}"])
-        return known

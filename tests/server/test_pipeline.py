@@ -107,7 +107,8 @@ async def test_the_usual_method_has_nothing_around_it() -> None:
     """What is awaited is the method's own coroutine."""
     async with bench(Mixed, policies={"admins": admins}) as hub:
         line = await hub.connect()
-        connection, pipeline = hub.runtime.fanout._index.connections[line.id], hub.runtime.pipelines["Free"]
+        connection: Any = hub.runtime.fanout._index.connections[line.id]
+        pipeline = hub.runtime.pipelines["Free"]
         call = Call(hub.runtime, connection, pipeline, Invocation(target="Free", arguments=()), ("text",))
         coroutine: Any = call.perform(call)
         assert coroutine.cr_code is Mixed.free.__code__
