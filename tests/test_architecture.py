@@ -38,7 +38,7 @@ ARROWS: dict[str, str] = {
     "servers": "errors _clock _signals _tasks _utf8",
     "routes": "errors connection server transports",
     "app": "errors wire connection streams auth server transports backplanes routes _clock _signals _tasks telemetry",
-    "testing": "public errors limits wire _clock _tasks",
+    "testing": "public errors limits runs wire _clock _tasks",
     "contract": "public",
     "cli": "public errors servers auth.jwt wire",
     "public": "errors wire connection streams auth server transports backplanes client runs rooms routes app",
@@ -46,7 +46,7 @@ ARROWS: dict[str, str] = {
 
 THIRD_PARTY: dict[str, str] = {
     # library: the modules (with everything below them) that may import it
-    "msgspec": "wire streams server testing transports.endpoint transports.refresh",
+    "msgspec": "wire streams server testing transports.endpoint transports.refresh runs.values",
     "starlette": "connection transports auth app routes",
     "jwt": "auth.jwt auth.jwks",
     "redis": "backplanes.redis backplanes.redis_envelope runs.redis_log",
@@ -62,7 +62,7 @@ THIRD_PARTY: dict[str, str] = {
     "uvloop": "cli.bench",
     "picows": "servers cli.load cli.bench",
     "pydantic": "",  # its models are recognised where the application has imported it
-    "typing_extensions": "wire connection streams auth server transports app",
+    "typing_extensions": "wire connection streams auth server transports app runs.hub",
 }
 
 BUDGETS: dict[str, int] = {
@@ -70,14 +70,15 @@ BUDGETS: dict[str, int] = {
     "wire": 2260,
     "transports": 3220,
     "server": 3200,
-    "auth": 620,
+    "auth": 640,
     "streams": 260,
     "backplanes": 600,
     "client": 800,
     "models": 650,
+    "runs": 3250,
     "limits": 350,
     "servers": 1820,
-    "testing": 1200,
+    "testing": 1400,
     "cli": 1250,
 }
 
@@ -97,10 +98,11 @@ PUBLIC_PACKAGES: dict[str, Sequence[str]] = {
     "hubline.testing": (),
     "hubline.models": (),
     "hubline.limits": (),
+    "hubline.runs": (),
     "hubline.auth.jwt": ("JwtBearer", "make_token"),
     "hubline.servers.uvicorn": SERVERS,
 }
-PUBLIC_ONLY = ("apps/chat/src", "examples", "tests/interop/contract_server.py")
+PUBLIC_ONLY = ("apps/chat/src", "examples", "tests/interop/contract_server.py", "tests/interop/contract_runs.py")
 """What is written like a user's program: it imports the public names of `hubline` and `hubline.testing` only."""
 
 
@@ -220,7 +222,7 @@ def private_imports(module: str, source: str) -> list[str]:
     for target, name, line in imports(ast.parse(source), "this"):
         if target.partition(".")[0] == "hubline" and (
             target not in PUBLIC_PACKAGES
-            or (name is not None and name not in ("testing", "models", "limits", *public_names(target)))
+            or (name is not None and name not in ("testing", "models", "limits", "runs", *public_names(target)))
         ):
             problems.append(f"{module}:{line} {target} {name}")
     return problems

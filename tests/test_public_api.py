@@ -20,6 +20,7 @@ PACKAGES = (
     "hubline.testing",
     "hubline.models",
     "hubline.limits",
+    "hubline.runs",
     "hubline.auth.jwt",
     "hubline.servers.uvicorn",
 )

@@ -14,10 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hubline._clock import Clock, MonotonicClock
 from hubline._signals import StopSignals, server_drains
 from hubline._tasks import TaskOwner
-from hubline.auth.identity import application_user
+from hubline.auth.identity import application_user, asynchronous
 from hubline.auth.policies import Policies, Policy
 from hubline.connection import ConnectionScope, Identity, TransportConnection
-from hubline.errors import ConfigurationError
+from hubline.errors import FAILURES, ConfigurationError
 from hubline.routes import (
     ConnectionRoute,
     HubRoute,
@@ -71,7 +71,8 @@ class HubApp:
     pages that may connect besides those of the same origin; it sets up CORS for them. `allowed_headers` are what
     they may send besides the headers of official clients. `trusted_proxies` are the addresses and networks whose
     `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are given to clients to leave at
-    shutdown, which begins at SIGTERM or SIGINT, unless `drain_on_signals` is off and the server does not see to it.
+    shutdown, which begins at SIGTERM or SIGINT, unless `drain_on_signals` is off and the server does not see to it;
+    before they are asked to, each of `on_drain` is called and awaited, one after the other (`Runs.drain`, for one).
     `readiness_path` answers 200, and 503 once draining has begun. An `async def` method that blocks the loop for longer
     than `blocking_warning` seconds is named in the log.
 
@@ -94,6 +95,7 @@ class HubApp:
         trusted_proxies: Sequence[str] = (),
         drain_timeout: float = 10.0,
         drain_on_signals: bool = True,
+        on_drain: Sequence[Callable[[], Awaitable[None]]] = (),
         readiness_path: str | None = "/readyz",
         blocking_warning: float | None = 0.1,
         clock: Clock | None = None,
@@ -101,8 +103,8 @@ class HubApp:
         self._clock = clock or MonotonicClock()
         self._options, self._transport = options or HubOptions(), transport or TransportOptions()
         self._policies, self._filters = Policies(policies), tuple(filters)
-        self._authenticate, self._user_id = _asynchronous(authenticate or application_user), user_id
-        self._drain_timeout, self._drain_on_signals = drain_timeout, drain_on_signals
+        self._authenticate, self._user_id = asynchronous(authenticate or application_user), user_id
+        self._drain_timeout, self._drain_on_signals, self._on_drain = drain_timeout, drain_on_signals, tuple(on_drain)
         self._readiness_path = readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
         self._tasks = TaskOwner("hubline.app", describe=describe_task)
@@ -202,14 +204,27 @@ class HubApp:
         """
         self._enter_loop()
         self._registry.draining = True
+        if not self._on_drain:
+            self._ask_to_leave()
+        if self._drained is None:
+            self._drained = self._tasks.start(self._drain())
+        await asyncio.shield(self._drained)
+
+    async def _drain(self) -> None:
+        for prepare in self._on_drain:
+            try:
+                await prepare()
+            except FAILURES:
+                logger.exception("what had to be done before clients leave failed")
+        self._ask_to_leave()
+        await self._registry.drain(self._drain_timeout)
+
+    def _ask_to_leave(self) -> None:
         for runtime in self._runtimes.values():
             for connection in list(runtime.lifetime.index.connections.values()):
                 connection.close(allow_reconnect=True)
         for pipe in self._registry:
             pipe.end_input()  # raw connections, and hub connections still in their handshake
-        if self._drained is None:
-            self._drained = self._tasks.start(self._registry.drain(self._drain_timeout))
-        await asyncio.shield(self._drained)
 
     def statistics(self) -> dict[str, Any]:
         """Counts of the moment: connections and what is queued for them, and the groups of each hub."""
@@ -328,18 +343,6 @@ class HubApp:
             if one != other:
                 raise ConfigurationError([f"{hub.__qualname__} stands at two paths with different {what}"])
         return known
-
-
-def _asynchronous(authenticate: Authenticate) -> Callable[[ConnectionScope], Awaitable[Identity | None]]:
-    """The same function as one that must be awaited."""
-    if inspect.iscoroutinefunction(authenticate):
-        return authenticate
-
-    async def call(scope: ConnectionScope) -> Identity | None:
-        identity = authenticate(scope)
-        return await identity if inspect.isawaitable(identity) else identity
-
-    return call
 
 
 async def _admit_all(scope: ConnectionScope) -> None:

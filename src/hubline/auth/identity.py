@@ -1,5 +1,7 @@
 """Who a request comes from, where the application knows already: Starlette's `AuthenticationMiddleware`."""
 
+import inspect
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hubline.connection import ConnectionScope, Identity
@@ -25,3 +27,17 @@ def _attribute(user: Any, name: str) -> str | None:
     except NotImplementedError:  # how Starlette's `BaseUser` says that a user has none
         return None
     return None if found is None else str(found)
+
+
+def asynchronous(
+    authenticate: Callable[[ConnectionScope], Identity | Awaitable[Identity | None] | None],
+) -> Callable[[ConnectionScope], Awaitable[Identity | None]]:
+    """The same function as one that must be awaited."""
+    if inspect.iscoroutinefunction(authenticate):
+        return authenticate
+
+    async def call(scope: ConnectionScope) -> Identity | None:
+        identity = authenticate(scope)
+        return await identity if inspect.isawaitable(identity) else identity
+
+    return call
