@@ -562,3 +562,63 @@ async def test_messages_into_a_run() -> None:
     with pytest.raises(HubError, match=r"^The run takes no messages\.$"):
         await runs.steer(without.id, "x")
     await runs.drain()
+
+
+@pytest.mark.rule("R10")
+async def test_who_is_stopped_while_waiting_never_begins_even_when_its_turn_comes_at_that_moment() -> None:
+    runs, _ = clocked()
+    called: list[str] = []
+
+    async def function(run: Run) -> None:
+        called.append(run.id)
+
+    first = await runs.start(for_ever, room="r")
+    second = await runs.start(function, room="r", on_busy="queue")
+    await settle()
+    infos = await asyncio.gather(first.stop(), second.stop())
+    assert [info.state for info in infos] == ["stopped", "stopped"]
+    await settle()
+    assert called == []
+    assert runs.statistics()["rooms"] == 0
+
+
+@pytest.mark.rule("R25")
+async def test_a_question_that_the_function_gives_up_is_closed() -> None:
+    runs, clock = clocked()
+
+    async def impatient(run: Run) -> None:
+        asking = asyncio.ensure_future(run.ask("Go on?"))
+        await clock.sleep(5)
+        asking.cancel()
+        await asyncio.wait([asking])
+        await run.text("without you")
+        await clock.sleep(5)
+
+    run = await runs.start(impatient)
+    reader = Reader(runs.attach(run.id))
+    await clock.advance(6)
+    assert reader.page.find("answered")["expired"] is True
+    assert (await runs.info(run.id)).state == "running"
+    await clock.advance(5)
+    assert (await run.wait()).state == "completed"
+
+
+def test_in_another_event_loop_there_are_no_runs_and_it_begins_anew() -> None:
+    runs, _ = clocked()
+    log = runs._settings.log
+
+    async def first() -> str:
+        run = await runs.start(for_ever, key="k", starter="ada")
+        await settle()
+        await runs.drain()
+        return run.id
+
+    async def second(run_id: str) -> str:
+        with pytest.raises(HubError, match="does not exist"):
+            await runs.info(run_id)
+        await settle()
+        assert len(log) == 0  # type: ignore[arg-type]
+        run = await runs.start(hello, key="k", starter="ada")
+        return (await collect(runs.attach(run.id))).text
+
+    assert asyncio.run(second(asyncio.run(first()))) == "hello you"

@@ -31,7 +31,9 @@ class Execution:
         self.draining = False
 
     def begin(self, record: Record) -> None:
-        """Call the function, in a task of its own."""
+        """Call the function, in a task of its own; not if the run was stopped while it waited."""
+        if record.verdict is not None:
+            return
         settings, limits = self._settings, self._settings.limits
         record.attempt += 1
         record.last_entry, record.begun = settings.clock.now(), False

@@ -57,6 +57,7 @@ class RunsHub(Hub[ClientT]):
     """
 
     hubline_runs: ClassVar[Runs]
+    """The application's runs: what the class was given, or its base."""
 
     def __init_subclass__(cls, runs: Runs | None = None, **others: Any) -> None:
         super().__init_subclass__(**others)

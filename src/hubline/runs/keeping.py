@@ -48,6 +48,11 @@ class Keeper:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        settings = self._settings
         self._records: dict[str, Record] = {}
         self._ended: OrderedDict[str, Record] = OrderedDict()
         """In the order of their ends."""
@@ -59,6 +64,21 @@ class Keeper:
         self._viewing = Viewing(settings, self._execution.watched)
         self._watchers: set[Watcher] = set()
         self._drained: asyncio.Task[None] | None = None
+
+    def _enter_loop(self) -> None:
+        """Runs belong to an event loop: in another one, when the former does not run any more, there are none."""
+        loop = asyncio.get_running_loop()
+        if loop is self._loop or (self._loop is not None and self._loop.is_running()):
+            return
+        if self._loop is not None:
+            lost = list(self._records)
+            for owner in (self._settings.tasks, self._settings.functions):
+                owner.forget()
+            self._settings.timers.forget()
+            self._begin_anew()
+            for run_id in lost:
+                self._settings.tasks.start(self._settings.log.remove(run_id))
+        self._loop = loop
 
     async def _create(self, start: Start, on_busy: OnBusy | None, run_id: str | None) -> Record:
         """Make a run and begin it, or let it wait. Raises HubError with the reason why not."""
@@ -159,6 +179,7 @@ class Keeper:
 
     async def _find(self, run_id: str, action: Action, caller: Caller | None) -> Record:
         """The run, if the caller may. Raises HubError, in the same words and after as long as if there were none."""
+        self._enter_loop()
         record = self._records.get(run_id)
         if record is None:
             if caller is not None:

@@ -154,7 +154,12 @@ class Run:
             if record.task is not None:
                 record.task.cancel()
             await _unwound()
-        await ask.done.wait()
+        try:
+            await ask.done.wait()
+        except asyncio.CancelledError:
+            if record.verdict is None:  # not the run was ended: the function does not wait any longer
+                record.expire(ask)
+            raise
         self._answered_by = ask.by
         return ask.result()
 

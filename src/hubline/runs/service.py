@@ -112,6 +112,7 @@ class Runs(Keeper):
             HubError: the key was used for another request, the room is busy, a limit is reached, nothing is left of the
                 budget, or the server is about to stop.
         """
+        self._enter_loop()
         who = starter if isinstance(starter, Caller) else Caller(starter)
         start = Start(
             function,
@@ -169,6 +170,7 @@ class Runs(Keeper):
         Raises:
             HubError: it was answered before, has expired, or the value does not fit.
         """
+        self._enter_loop()
         record = self._records.get(run_id)
         people = record.asks.who_may(ask_id) if record is not None else None
         if record is None or people is None:
@@ -203,6 +205,7 @@ class Runs(Keeper):
 
     async def watch(self, room: str | None = None, *, caller: Caller | None = None) -> AsyncIterator[Any]:
         """The runs of a room, or else those that the caller started, then each change of their states. Never ends."""
+        self._enter_loop()
         watcher = Watcher(room, caller)
         self._watchers.add(watcher)
         try:
@@ -212,7 +215,7 @@ class Runs(Keeper):
             seen = [info.item() for record, info in pairs if await self._may("info", record, caller)]
             yield {"kind": "runs", "runs": seen}
             async for record, info in watcher.changes():
-                if await self._may("info", record, caller):
+                if await self._may("info", record, watcher.caller):
                     yield {"kind": "run", "info": info}
         finally:
             self._watchers.discard(watcher)
@@ -229,6 +232,9 @@ class Runs(Keeper):
         ]
         for viewer in viewers:
             viewer.caller = caller
+        for watcher in self._watchers:
+            if watcher.caller and watcher.caller.connection_id == caller.connection_id:
+                watcher.caller = caller
         await self._recheck(viewers)
 
     async def drain(self) -> None:
@@ -236,6 +242,7 @@ class Runs(Keeper):
 
         Returns when viewers have been sent the ends. Calling it again waits for the same moment.
         """
+        self._enter_loop()
         if self._drained is None:
             self._execution.draining = True
             self._drained = self._settings.tasks.start(self._drain())

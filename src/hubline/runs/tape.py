@@ -109,6 +109,7 @@ class Tape:
         return self.ended.seq - 1 if self.ended is not None else self.end
 
     def at(self, seq: int) -> Entry:
+        """The entry of this number, which must not have been dropped."""
         return self._entries[seq - self.base - 1]
 
     def total_at(self, seq: int) -> int:

@@ -45,6 +45,11 @@ class Timers:
             self._sleep()
         return timer
 
+    def forget(self) -> None:
+        """Drop everything: the loop that it was for does not run any more."""
+        self._heap.clear()
+        self._sleeper = None
+
     def _sleep(self) -> None:
         if self._sleeper is not None:
             self._sleeper.cancel()
