@@ -161,8 +161,8 @@ each("a key runs once and its end is told once", async (line) => {
   assert.deepEqual(await connection.invoke("Ends", ids[0]), { count: 1, text: numbers(3) });
 });
 
-// rule R17, R19, R21
-test("who does not read costs nothing, and then gets a snapshot", { timeout: 30_000 }, async (t) => {
+// rule R17, R18, R21
+test("who does not read holds nobody up, and has everything in the end", { timeout: 30_000 }, async (t) => {
   const line = new Line(t, { transport: "WebSockets", codec: "json" });
   const [slow, quick] = await Promise.all([line.open(HUB), line.open(`${HUB}?merge=30`)]);
   const runId = await quick.invoke("StartCount", 140_000, 0, null, null);
@@ -175,5 +175,5 @@ test("who does not read costs nothing, and then gets a snapshot", { timeout: 30_
   socket.resume();
   await reading;
   assert.equal(behind.text, numbers(140_000));
-  assert.ok(behind.items.some((item) => item.kind === "snapshot"));
+  assert.ok(behind.items.length < 140_000, "what waited was merged, or was one snapshot");
 });
