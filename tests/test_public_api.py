@@ -21,6 +21,7 @@ PACKAGES = (
     "hubline.models",
     "hubline.limits",
     "hubline.backplanes",
+    "hubline.runs",
     "hubline.auth.jwt",
     "hubline.telemetry",
     "hubline.servers.uvicorn",

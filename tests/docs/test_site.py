@@ -122,6 +122,7 @@ def test_every_public_name_is_in_the_reference(site: Path, package: str) -> None
 PARTLY = {
     "BackplaneSuite": "its tests",
     "UsageStoreSuite": "its tests",
+    "RunLogSuite": "its tests",
     "Server": "uvicorn's own hooks",
     "HubWebSocketProtocol": "asyncio's callbacks",
 }

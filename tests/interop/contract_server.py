@@ -4,7 +4,7 @@
 
 Written with the public API alone, like a user's program. Same paths, names, types, results and texts as the reference
 on ASP.NET Core: there a text may be null, and an int has 32 bits. Settings by environment: DETAILED=1, PARALLEL=n,
-KEEPALIVE_MS, CLIENT_TIMEOUT_MS, HANDSHAKE_MS.
+KEEPALIVE_MS, CLIENT_TIMEOUT_MS, HANDSHAKE_MS; those of runs are named in `contract_runs.py`.
 """
 
 import argparse
@@ -45,6 +45,7 @@ from hubline import (
     hub_method,
 )
 from hubline.auth.jwt import JwtBearer, make_token
+from tests.interop.contract_runs import runs_hub
 from tests.interop.serving import SERVERS, listen, serve
 
 KEY = "reference-peer-signing-key-0123456789abcdef"
@@ -288,6 +289,7 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
         return TransportOptions(**UNLIMITED, **settings)
 
     polling, events = Transport.LONG_POLLING, Transport.SERVER_SENT_EVENTS
+    runs_hub_class, runs = runs_hub(environment)
     return HubApp(
         {
             "/hub": ReferenceHub,
@@ -300,6 +302,7 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
             ),
             "/hub-strict": HubRoute(ReferenceHub, transport=transport(same_user=True)),
             "/hub-auth": AuthorizedHub,
+            "/hub-runs": runs_hub_class,
             "/echo": ConnectionRoute(echo),
         },
         options=options,
@@ -307,6 +310,7 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
         authenticate=authenticate,
         policies={"PremiumUser": is_premium},
         allowed_origins=["*"],
+        on_drain=runs.drain,
     )
 
 

@@ -14,6 +14,7 @@ from hubline.testing.clock import ManualClock, settle
 from hubline.testing.conformance import UsageStoreSuite
 from hubline.testing.harness import connect, connect_raw
 from hubline.testing.peer import Closed, RawClient
+from hubline.testing.run_logs import RunLogSuite
 
 __all__ = [
     "BackplaneSuite",
@@ -22,6 +23,7 @@ __all__ = [
     "ManualClock",
     "RawClient",
     "RefusedError",
+    "RunLogSuite",
     "UsageStoreSuite",
     "connect",
     "connect_raw",

@@ -1,0 +1,121 @@
+"""Questions of a run to a person: the first valid answer wins."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from hubline import HubError
+from hubline.runs.info import NO_RUN, AskExpired, Caller
+from hubline.runs.timers import Timer
+from hubline.runs.values import json_schema, plain, read_answer
+
+
+@dataclass(slots=True, eq=False)
+class Ask:
+    """One question."""
+
+    prompt: str
+    kind: Any
+    key: str | None
+    who: frozenset[str] | None
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
+    state: str = "open"
+    """`open`, `answered` or `expired`."""
+    by: str | None = None
+    answer: Any = None
+    timer: Timer | None = None
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def result(self) -> Any:
+        """The answer. Raises AskExpired."""
+        if self.state == "expired":
+            raise AskExpired(self.prompt)
+        return self.answer
+
+
+class Asks:
+    """The questions of one run, those of former attempts too."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        """`changed` is called when a question was asked or settled."""
+        self._asks: dict[str, Ask] = {}
+        self._keys: dict[str, Ask] = {}
+        self._changed = changed
+
+    @property
+    def open(self) -> bool:
+        """Whether somebody is asked something."""
+        return any(ask.state == "open" for ask in self._asks.values())
+
+    def of_key(self, key: str | None) -> Ask | None:
+        return self._keys.get(key) if key is not None else None
+
+    def add(self, prompt: str, kind: Any, key: str | None, who: str | Collection[str] | None) -> Ask:
+        people = frozenset([who]) if isinstance(who, str) else frozenset(who) if who is not None else None
+        ask = Ask(prompt, kind, key, people)
+        self._asks[ask.id] = ask
+        if key is not None:
+            self._keys[key] = ask
+        return ask
+
+    def entry(self, ask: Ask, expires_at: str | None) -> dict[str, Any]:
+        """What viewers see of it. Raises TypeError when its type has no JSON Schema."""
+        return {
+            "kind": "ask",
+            "askId": ask.id,
+            "prompt": ask.prompt,
+            "schema": json_schema(ask.kind),
+            "expiresAt": expires_at,
+        }
+
+    def check(self, ask_id: str, caller: Caller | None) -> Ask:
+        """The question, open. Raises HubError with what is to be told to who answers."""
+        ask = self._asks.get(ask_id)
+        if ask is None:
+            raise HubError("The question does not exist.")
+        if ask.who is not None and caller is not None and caller.user_id not in ask.who:
+            raise HubError(NO_RUN)
+        if ask.state == "answered":
+            raise HubError(f"Already answered by {ask.by}." if ask.by is not None else "Already answered.")
+        if ask.state == "expired":
+            raise HubError("The question has expired.")
+        return ask
+
+    def read(self, ask: Ask, value: Any) -> Any:
+        """A value as the type that was asked for. Raises HubError when it does not fit."""
+        try:
+            return read_answer(value, ask.kind)
+        except ValueError as error:
+            raise HubError(f"The answer does not fit: {error}") from error
+
+    def claim(self, ask: Ask, state: str, by: str | None = None) -> None:
+        """Decide it: from now on others are told so. Whoever asked goes on with `settle`."""
+        if ask.timer is not None:
+            ask.timer.cancel()
+            ask.timer = None
+        ask.state, ask.by = state, by
+
+    def settle(self, ask: Ask, answer: Any = None) -> None:
+        """Viewers have been told: let whoever asked go on."""
+        ask.answer = answer
+        ask.done.set()
+        self._changed()
+
+    def who_may(self, ask_id: str) -> frozenset[str] | None:
+        """The only people that may answer it; `None` leaves it to the rights of the run."""
+        ask = self._asks.get(ask_id)
+        return ask.who if ask is not None else None
+
+    def close(self) -> None:
+        """The run has ended: nothing expires any more."""
+        for ask in self._asks.values():
+            if ask.timer is not None:
+                ask.timer.cancel()
+
+
+def answered(ask: Ask, value: Any) -> dict[str, Any]:
+    """The entry that tells viewers what was decided."""
+    expired = ask.state == "expired"
+    return {"kind": "answered", "askId": ask.id, "by": ask.by, "value": plain(value), "expired": expired}

@@ -1,0 +1,86 @@
+"""What runs may use: tokens of a starter within a window of time."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from hubline._clock import Clock, MonotonicClock
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """How an account stands."""
+
+    limit: int
+    """Tokens in all."""
+    left: int
+    """Tokens that are neither used nor reserved; never negative."""
+
+
+class Budget(Protocol):
+    """Counts tokens by account: the starter's user id, and `""` for all strangers together.
+
+    Each call is atomic: of two that reserve the last tokens at once, one gets them.
+    """
+
+    async def reserve(self, account: str, tokens: int) -> int:
+        """Set tokens aside for a run that begins, as many as there are: what is returned. 0 when nothing is left."""
+
+    async def charge(self, account: str, tokens: int, *, reserved: int = 0) -> Balance:
+        """Count tokens that were used, of which `reserved` had been set aside. It may exceed the limit, once."""
+
+    async def release(self, account: str, tokens: int) -> None:
+        """Give back what was set aside and not used."""
+
+
+class _Account:
+    __slots__ = ("began", "reserved", "used")
+
+    def __init__(self, began: float) -> None:
+        self.began, self.used, self.reserved = began, 0, 0
+
+
+class MemoryBudget:
+    """A `Budget` that forgets with the process: `limit` tokens for each account in each `window` seconds.
+
+    A window begins with the first use of an account. What is reserved when it ends stays reserved in the next.
+    """
+
+    def __init__(self, limit: int, *, window: float = 86_400.0, clock: Clock | None = None) -> None:
+        self._limit, self._window, self._clock = limit, window, clock or MonotonicClock()
+        self._accounts: dict[str, _Account] = {}
+        self._swept = self._clock.now()
+
+    async def reserve(self, account: str, tokens: int) -> int:
+        """As many of `tokens` as there are."""
+        found = self._account(account)
+        granted = max(0, min(tokens, self._left(found)))
+        found.reserved += granted
+        return granted
+
+    async def charge(self, account: str, tokens: int, *, reserved: int = 0) -> Balance:
+        """Count what was used."""
+        found = self._account(account)
+        found.reserved -= min(reserved, found.reserved)
+        found.used += tokens
+        return Balance(self._limit, self._left(found))
+
+    async def release(self, account: str, tokens: int) -> None:
+        """Give back what was not used."""
+        found = self._account(account)
+        found.reserved -= min(tokens, found.reserved)
+
+    def _left(self, account: _Account) -> int:
+        return max(0, self._limit - account.used - account.reserved)
+
+    def _account(self, name: str) -> _Account:
+        now = self._clock.now()
+        if now - self._swept >= self._window:
+            self._swept = now
+            kept = self._accounts.items()
+            self._accounts = {key: each for key, each in kept if each.reserved or now - each.began < self._window}
+        account = self._accounts.get(name)
+        if account is None:
+            account = self._accounts[name] = _Account(now)
+        elif now - account.began >= self._window:
+            account.began, account.used = now, 0
+        return account

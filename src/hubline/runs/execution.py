@@ -1,0 +1,221 @@
+"""Running the functions of runs: from the first call to the end, whatever ends them."""
+
+import asyncio
+import functools
+import inspect
+import logging
+from collections.abc import AsyncIterable, Callable, Iterator
+from typing import Any
+
+from hubline import HubError
+from hubline.runs.asks import Ask, answered
+from hubline.runs.info import RunState, StopAfter
+from hubline.runs.record import Record, Verdict
+from hubline.runs.run import Run
+from hubline.runs.settings import Settings
+from hubline.streams.download import in_thread
+
+logger = logging.getLogger("hubline.runs")
+
+FAILURES = (Exception, SystemExit, KeyboardInterrupt)
+NEUTRAL = "The run failed because of an error on the server."
+RETRIES = (1.0, 5.0)
+"""Seconds before `on_end` is called again when it has raised. Ours; how often is runs.md R15's."""
+
+
+class Execution:
+    """Runs the functions, stops them, and sees to what follows their end. `gone` is called when a run has ended."""
+
+    def __init__(self, settings: Settings, gone: Callable[[Record], None]) -> None:
+        self._settings, self._gone = settings, gone
+        self.draining = False
+
+    def begin(self, record: Record) -> None:
+        """Call the function, in a task of its own; not if the run was stopped while it waited."""
+        if record.verdict is not None:
+            return
+        settings, limits = self._settings, self._settings.limits
+        record.attempt += 1
+        record.last_entry, record.begun = settings.clock.now(), False
+        record.set_state("running")
+        if record.attempt == 1 and limits.length is not None:
+            seconds = f"The run took more than {limits.length:g} s."
+            record.after("length", limits.length, lambda: self.break_off(record, "limited", seconds))
+        if limits.silence is not None:
+            record.after("silence", limits.silence, functools.partial(self._listen, record))
+        name = getattr(record.start.function, "__qualname__", "run")
+        record.task = settings.functions.start(self._drive(record), name=f"run {record.id} ({name})")
+
+    def break_off(self, record: Record, state: RunState, error: str | None = None) -> None:
+        """End a run: its function is cancelled, and has some time to clean up."""
+        if record.is_over or (record.verdict is not None and record.task is None):
+            return
+        if record.verdict is None:
+            record.verdict = Verdict(state, error)
+        if record.task is None:
+            self._settings.tasks.start(self.end(record, record.verdict))
+        elif record.begun and "clean up" not in record.timers:
+            record.task.cancel()
+            record.after("clean up", self._settings.limits.clean_up, lambda: self._abandon(record))
+
+    async def end(self, record: Record, verdict: Verdict) -> None:
+        """Write the end, once, and see to what follows."""
+        if record.is_over:
+            return
+        budget, reserved = record.start.budget, record.reserved
+        try:
+            await record.write_end(verdict.state, verdict.error)
+        except Exception:
+            logger.exception("run %s: its end could not be written", record.id)
+        self._gone(record)
+        if budget is not None and reserved:
+            record.reserved = 0
+            await budget.release(record.start.starter or "", reserved)
+        await self._tell(record)
+
+    async def settle(self, record: Record, ask: Ask, state: str, value: Any = None, by: str | None = None) -> None:
+        """A question was answered or has expired: viewers are told, then the function goes on, or is called again."""
+        answer = record.asks.read(ask, value) if state == "answered" else None
+        record.asks.claim(ask, state, by)
+        await record.write(answered(ask, value))
+        record.asks.settle(ask, answer)
+        if record.parked is ask and record.task is None and not record.is_over:
+            record.parked = None
+            self.begin(record)
+
+    def expire(self, record: Record, ask: Ask) -> None:
+        """Nobody has answered in time."""
+        if ask.state == "open" and not record.is_over:
+            self._settings.tasks.start(self.settle(record, ask, "expired"))
+
+    def watched(self, record: Record) -> None:
+        """The number of viewers has changed."""
+        rule = record.start.on_last_viewer
+        if not isinstance(rule, StopAfter) or record.is_over:
+            return
+        if record.viewers:
+            record.cancel("viewers")
+        elif "viewers" not in record.timers:
+            record.after("viewers", rule.seconds, lambda: self.break_off(record, "stopped"))
+
+    async def _drive(self, record: Record) -> None:
+        verdict = Verdict("completed")
+        record.begun = True
+        try:
+            if record.verdict is None:  # it may have been stopped before it began
+                await _call(record)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if record.parked is None:
+                own = task is not None and task.cancelling() > 0
+                verdict = Verdict("interrupted") if own else Verdict("failed", NEUTRAL)
+        except FAILURES as error:
+            verdict = Verdict("failed", self._text(record, error))
+        if record.is_over:
+            return
+        record.task = None
+        record.cancel("clean up")
+        if record.parked is not None and record.verdict is None:
+            record.cancel("silence")
+            if record.parked.done.is_set():  # answered while the function was ending
+                record.parked = None
+                self.begin(record)
+            return
+        await self.end(record, record.verdict or verdict)
+
+    def _text(self, record: Record, error: BaseException) -> str:
+        if isinstance(error, HubError):
+            return str(error)
+        logger.error("run %s: its function failed", record.id, exc_info=error)
+        return f"{type(error).__name__}: {error}" if self._settings.detailed_errors else NEUTRAL
+
+    def _abandon(self, record: Record) -> None:
+        """The time to clean up is over."""
+        if record.is_over or record.task is None:
+            return
+        seconds = self._settings.limits.clean_up
+        logger.error("%s did not end within %g s and is abandoned", record.task.get_name(), seconds)
+        record.task.cancel()
+        assert record.verdict is not None
+        self._settings.tasks.start(self.end(record, record.verdict))
+
+    def _listen(self, record: Record) -> None:
+        """Whether the function has been silent for too long; looked at no more often than it could be."""
+        silence = self._settings.limits.silence
+        assert silence is not None
+        left = record.last_entry + silence - self._settings.clock.now()
+        if record.waits_for_person or record.verdict is not None:
+            left = silence
+        if left > 0:
+            record.after("silence", left, functools.partial(self._listen, record))
+        else:
+            self.break_off(record, "failed", f"The run was silent for more than {silence:g} s.")
+
+    async def _tell(self, record: Record) -> None:
+        """`on_end`, with its retries."""
+        on_end = self._settings.on_end
+        try:
+            if on_end is None:
+                return
+            finished = record.finished()
+            for pause in (*RETRIES, None):
+                try:
+                    await on_end(finished)
+                    return
+                except FAILURES:
+                    logger.exception("run %s: on_end failed", record.id)
+                if pause is not None and not self.draining:
+                    await self._settings.clock.sleep(pause)
+        finally:
+            record.stored.set()
+
+
+async def _call(record: Record) -> None:
+    """The function, and what it yields."""
+    run, function, arguments = Run(record), record.start.function, record.start.arguments
+    if inspect.isgeneratorfunction(function):
+        await _write_all(run, in_thread(function(run, *arguments)))
+        return
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        result = function(run, *arguments)
+    else:
+        result = await asyncio.to_thread(function, run, *arguments)
+    if inspect.isawaitable(result):
+        result = await result
+    if isinstance(result, AsyncIterable):
+        await _write_all(run, result)
+    elif isinstance(result, Iterator):
+        await _write_all(run, in_thread(result))
+    elif isinstance(result, str):
+        await run.text(result)
+
+
+async def _write_all(run: Run, items: AsyncIterable[Any]) -> None:
+    iterator = aiter(items)
+    try:
+        async for item in iterator:
+            if isinstance(item, str):
+                await run.text(item)
+            else:
+                await _write(run, dict(item))
+    finally:
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _write(run: Run, item: dict[str, Any]) -> None:
+    """What a generator yields besides text: an item as viewers get it, without its position."""
+    match item:
+        case {"kind": "text", "text": str(text), **rest}:
+            await run.text(text, part=rest.get("part"))
+        case {"kind": "reasoning", "text": str(text), **rest}:
+            await run.reasoning(text, part=rest.get("part"))
+        case {"kind": "data", "name": str(name), "value": value, **rest}:
+            await run.data(name, value, part=rest.get("part"))
+        case {"kind": "status", "status": str(status), **rest}:
+            await run.status(status, **rest)
+        case {"kind": "retract", **rest}:
+            await run.retract(*rest.get("parts", ()))
+        case _:
+            raise ValueError(f"a run cannot write {item!r:.200}: yield a str, or a text, reasoning, data, … item")

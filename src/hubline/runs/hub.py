@@ -1,0 +1,118 @@
+"""What a hub has besides its own methods, so that clients attach to runs."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, ClassVar
+
+from typing_extensions import TypeVar
+
+from hubline import Client, ConfigurationError, Hub
+from hubline.runs.budgets import Budget
+from hubline.runs.info import Caller, OnBusy
+from hubline.runs.keeping import StartedRun
+from hubline.runs.service import Runs
+from hubline.runs.settings import OnLastViewer
+
+ClientT = TypeVar("ClientT", default=Client)
+
+
+class CallerRuns:
+    """The application's runs, in the name of whoever called."""
+
+    def __init__(self, runs: Runs, caller: Caller) -> None:
+        self._runs, self._caller = runs, caller
+
+    async def start(
+        self,
+        function: Callable[..., Any],
+        /,
+        *arguments: Any,
+        key: str | None = None,
+        room: str | None = None,
+        on_busy: OnBusy | None = None,
+        on_last_viewer: OnLastViewer | None = None,
+        inbox: bool = False,
+        budget: Budget | None = None,
+        reserve: int = 1,
+    ) -> StartedRun:
+        """As `Runs.start`; the caller is the starter. Raises what that raises."""
+        return await self._runs.start(
+            function,
+            *arguments,
+            key=key,
+            room=room,
+            starter=self._caller,
+            on_busy=on_busy,
+            on_last_viewer=on_last_viewer,
+            inbox=inbox,
+            budget=budget,
+            reserve=reserve,
+        )
+
+
+class RunsHub(Hub[ClientT]):
+    """A hub whose clients attach to runs: `class Assistant(RunsHub, runs=runs)`.
+
+    The methods below are called by clients, under the names of runs.md §2. Override `_run_merge` to merge for another
+    time on some connections. A class that overrides `on_authentication_refreshed` calls this one's.
+    """
+
+    hubline_runs: ClassVar[Runs]
+    """The application's runs: what the class was given, or its base."""
+
+    def __init_subclass__(cls, runs: Runs | None = None, **others: Any) -> None:
+        super().__init_subclass__(**others)
+        if runs is not None:
+            cls.hubline_runs = runs
+
+    @property
+    def runs(self) -> CallerRuns:
+        """Starts runs in the name of the caller. Raises ConfigurationError when the class was given no `Runs`."""
+        return CallerRuns(self._runs, self._caller)
+
+    async def attach_run(self, run_id: str, after: Any = None) -> AsyncIterator[Any]:
+        """The items of a run behind a position; everything when that is null."""
+        return self._runs.attach(run_id, after, caller=self._caller, merge=self._run_merge())
+
+    async def stop_run(self, run_id: str) -> dict[str, Any]:
+        """End a run; its info, once it has ended."""
+        return (await self._runs.stop(run_id, caller=self._caller)).item()
+
+    async def answer_run(self, run_id: str, ask_id: str, value: Any) -> None:
+        """Answer a question of a run."""
+        await self._runs.answer(run_id, ask_id, value, caller=self._caller)
+
+    async def steer_run(self, run_id: str, value: Any) -> str:
+        """Send a message into a running answer; its id."""
+        return await self._runs.steer(run_id, value, caller=self._caller)
+
+    async def run_info(self, run_id: str) -> dict[str, Any]:
+        """What is known of a run."""
+        return (await self._runs.info(run_id, caller=self._caller)).item()
+
+    async def room_runs(self, room: str) -> list[dict[str, Any]]:
+        """The runs of a room that still exist, the oldest first."""
+        return [info.item() for info in await self._runs.room_runs(room, caller=self._caller)]
+
+    async def watch_runs(self, room: str | None = None) -> AsyncIterator[Any]:
+        """The runs of a room, or those of the caller, and each change of their states."""
+        return self._runs.watch(room, caller=self._caller)
+
+    async def on_authentication_refreshed(self) -> None:
+        """Streams go on as far as the newer identity may see them."""
+        await self._runs.renewed(self._caller)
+
+    def _run_merge(self) -> float | None:
+        """Seconds that deltas are gathered for on this connection; `None` is what `Runs` says."""
+        return None
+
+    @property
+    def _runs(self) -> Runs:
+        runs: Runs | None = getattr(type(self), "hubline_runs", None)
+        if runs is None:
+            raise ConfigurationError([f"{type(self).__qualname__} has no runs: class …(RunsHub, runs=Runs())"])
+        return runs
+
+    @property
+    def _caller(self) -> Caller:
+        context = self.context
+        return Caller(context.user_id, context.connection_id, context.identity)

@@ -1,0 +1,86 @@
+"""Messages into a running answer."""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hubline import HubError
+from hubline.runs.values import plain, value_size
+
+WAITING = 10
+"""Messages that may wait for the function (runs.md R28)."""
+
+LARGEST = 16_384
+"""Bytes of a message in JSON (runs.md R28)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SteerMessage:
+    """What somebody has sent into a running answer."""
+
+    id: str
+    """What `SteerRun` answered; `unread` in the `end` names those that were never taken up."""
+    value: Any
+    """As it was sent: text, or any other value."""
+    by: str | None
+    """Who sent it: a user id; `None` for somebody without one."""
+
+
+class Inbox:
+    """What `SteerRun` has sent, oldest first. Taking a message up tells the viewers.
+
+    `async for message in run.inbox` waits for one message after the other, until the run ends.
+    """
+
+    def __init__(self, taken: Callable[[SteerMessage], Awaitable[None]], waits: Callable[[int], None]) -> None:
+        self._taken, self._waits = taken, waits
+        self._messages: deque[SteerMessage] = deque()
+        self._news = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    async def take(self) -> SteerMessage:
+        """The next message; waits for it. Meanwhile the function does not count as silent."""
+        self._waits(+1)
+        try:
+            while not self._messages:
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            self._waits(-1)
+        return await self._take()
+
+    async def take_nowait(self) -> SteerMessage | None:
+        """The next message, if there is one."""
+        return await self._take() if self._messages else None
+
+    def __aiter__(self) -> AsyncIterator[SteerMessage]:
+        return self._iterate()
+
+    def _put(self, value: Any, by: str | None) -> str:
+        """Raises HubError when it is too large, or too many wait."""
+        value = plain(value)
+        if value_size(value) > LARGEST:
+            raise HubError(f"A message may have {LARGEST // 1024} KiB.")
+        if len(self._messages) >= WAITING:
+            raise HubError("Too many messages wait.")
+        message = SteerMessage(secrets.token_urlsafe(9), value, by)
+        self._messages.append(message)
+        self._news.set()
+        return message.id
+
+    def _unread(self) -> tuple[str, ...]:
+        return tuple(message.id for message in self._messages)
+
+    async def _iterate(self) -> AsyncIterator[SteerMessage]:
+        while True:
+            yield await self.take()
+
+    async def _take(self) -> SteerMessage:
+        message = self._messages.popleft()
+        await self._taken(message)
+        return message

@@ -1,0 +1,123 @@
+"""What is known of a run, who asks for it, and what is decided about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+from hubline import HubError, Identity
+
+RunState: TypeAlias = Literal[
+    "queued", "running", "waiting", "completed", "stopped", "failed", "interrupted", "limited"
+]
+"""`waiting` is for a person; the last five are ends."""
+
+OnBusy: TypeAlias = Literal["concurrent", "queue", "latest", "reject", "interrupt"]
+"""What a start in a room does where a run is in progress already."""
+
+Action: TypeAlias = Literal["attach", "stop", "answer", "steer", "info"]
+"""What a caller wants of a run."""
+
+NO_RUN = "The run does not exist."
+"""Said of a run that is not there, and of one that the caller may not see."""
+ENDED = "The run has ended."
+
+
+@dataclass(frozen=True, slots=True)
+class StopAfter:
+    """Stop a run when nobody has watched it for so many seconds."""
+
+    seconds: float
+    """From the moment the last viewer left, or from the start if nobody came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who wants something of a run."""
+
+    user_id: str | None = None
+    """As `context.user_id`; `None` for a stranger."""
+    connection_id: str | None = None
+    """The connection of a hub; `None` over plain HTTP."""
+    identity: Identity | None = None
+    """Everything known of the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run at a moment."""
+
+    id: str
+    """128 random bits. Whoever knows the id of a run that was started by a stranger may use it."""
+    state: RunState
+    """Where it is."""
+    position: str | None = None
+    """Of the last entry; `None` before the first."""
+    room: str | None = None
+    """Where it was started."""
+    key: str | None = None
+    """The starter's own name for the request."""
+    starter: str | None = None
+    """User id; `None` for a stranger, and for the application itself."""
+    started_at: datetime | None = None
+    """In UTC."""
+    ended_at: datetime | None = None
+    """In UTC; `None` while it goes on."""
+    viewers: int = 0
+    """Streams that watch it."""
+    usage: tuple[Mapping[str, Any], ...] = ()
+    """One entry for each model that was used: whatever the function has said of it."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state not in ("queued", "running", "waiting")
+
+    def item(self) -> dict[str, Any]:
+        """As clients get it."""
+        return {
+            "id": self.id,
+            "state": self.state,
+            "position": self.position,
+            "room": self.room,
+            "key": self.key,
+            "starter": self.starter,
+            "startedAt": moment(self.started_at),
+            "endedAt": moment(self.ended_at),
+            "viewers": self.viewers,
+            "usage": [dict(each) for each in self.usage],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A run that has ended, as `on_end` gets it."""
+
+    info: RunInfo
+    """Its last state."""
+    parts: list[dict[str, Any]]
+    """Everything that was written and not taken back, as in a snapshot."""
+    text: str
+    """The text parts joined."""
+    error: str | None
+    """What viewers were told of a failure or a limit."""
+    unread: tuple[str, ...]
+    """Ids of messages that the function never took up."""
+
+
+class AskExpired(HubError):
+    """Nobody answered a question of a run in time."""
+
+    def __init__(self, prompt: str) -> None:
+        self.prompt = prompt
+        super().__init__("The question has expired.")
+
+
+def moment(at: datetime | None) -> str | None:
+    """ISO 8601 in UTC, with milliseconds."""
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def starter_only(action: Action, run: RunInfo, caller: Caller) -> bool:
+    """The rule where the application has none: the user that started it; what a stranger started, whoever knows it."""
+    return run.starter is None or run.starter == caller.user_id

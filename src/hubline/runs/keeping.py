@@ -1,0 +1,234 @@
+"""Keeping runs: which there are, who may see them, and when they go."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+from hubline import HubError
+from hubline._tasks import TaskOwner
+from hubline.runs.execution import Execution
+from hubline.runs.info import NO_RUN, Action, Caller, OnBusy, RunInfo
+from hubline.runs.keys import Keys
+from hubline.runs.record import Record, Start
+from hubline.runs.rooms import Rooms
+from hubline.runs.settings import Settings
+from hubline.runs.viewing import Viewer, Viewing, Watcher
+
+logger = logging.getLogger("hubline.runs")
+
+LAST_WORDS = 1.0
+"""Seconds for viewers to be sent the `end` of their runs at a shutdown, and for `on_end` five times that. Ours."""
+
+
+class StartedRun:
+    """A run as whoever started it has it: its id, and how it goes on."""
+
+    def __init__(self, run_id: str, record: Record | None, stop: Callable[[Record], None]) -> None:
+        self.id = run_id
+        """What viewers attach to."""
+        self._record, self._stop = record, stop
+
+    async def wait(self) -> RunInfo:
+        """Wait for the end. Raises HubError when the run has expired."""
+        if self._record is None:
+            raise HubError(NO_RUN)
+        await self._record.ended.wait()
+        return self._record.info()
+
+    async def stop(self) -> RunInfo:
+        """End it, as `StopRun` does, whatever anybody's rights are. Raises HubError when the run has expired."""
+        if self._record is not None:
+            self._stop(self._record)
+        return await self.wait()
+
+
+class Keeper:
+    """The runs of one server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        settings = self._settings
+        self._records: dict[str, Record] = {}
+        self._ended: OrderedDict[str, Record] = OrderedDict()
+        """In the order of their ends."""
+        self._active: dict[str, int] = {}
+        """Runs that have not ended, by account."""
+        self._keys = Keys(settings.keep_keys)
+        self._execution = Execution(settings, self._gone)
+        self._rooms = Rooms(settings.limits.waiting, self._execution.begin)
+        self._viewing = Viewing(settings, self._execution.watched)
+        self._watchers: set[Watcher] = set()
+        self._drained: asyncio.Task[None] | None = None
+
+    def _enter_loop(self) -> None:
+        """Runs belong to an event loop: in another one, when the former does not run any more, there are none."""
+        loop = asyncio.get_running_loop()
+        if loop is self._loop or (self._loop is not None and self._loop.is_running()):
+            return
+        if self._loop is not None:
+            lost = list(self._records)
+            for owner in (self._settings.tasks, self._settings.functions):
+                owner.forget()
+            self._settings.timers.forget()
+            self._begin_anew()
+            for run_id in lost:
+                self._settings.tasks.start(self._settings.log.remove(run_id))
+        self._loop = loop
+
+    async def _create(self, start: Start, on_busy: OnBusy | None, run_id: str | None) -> Record:
+        """Make a run and begin it, or let it wait. Raises HubError with the reason why not."""
+        settings, limits, account = self._settings, self._settings.limits, start.account
+        policy = on_busy or settings.on_busy
+        if self._execution.draining:
+            raise HubError("The server is restarting. Try again in a moment.")
+        if self._active.get(account, 0) >= limits.per_starter:
+            raise HubError(f"{limits.per_starter} runs at once may be started: wait until one has ended.")
+        if len(self._records) - len(self._ended) >= limits.per_server:
+            raise HubError("The server has as many runs as it can take. Try again later.")
+        self._rooms.check(start.room, policy)
+        record = Record(
+            start,
+            settings,
+            changed=self._tell,
+            expire=self._execution.expire,
+            break_off=self._execution.break_off,
+        )
+        record.id = run_id or record.id
+        self._active[account] = self._active.get(account, 0) + 1
+        try:
+            await self._reserve(record)
+            await record.open()
+            self._rooms.check(start.room, policy)  # again: somebody may have come meanwhile
+        except BaseException:
+            self._leave(account)
+            await record.close()
+            if start.budget is not None and record.reserved:
+                await start.budget.release(start.starter or "", record.reserved)
+            raise
+        self._records[record.id] = record
+        await self._enter(record, policy)
+        return record
+
+    async def _reserve(self, record: Record) -> None:
+        start = record.start
+        if start.budget is not None:
+            record.reserved = await start.budget.reserve(start.starter or "", max(1, start.reserve))
+            if record.reserved == 0:
+                raise HubError("The budget is used up.")
+
+    async def _enter(self, record: Record, policy: OnBusy) -> None:
+        for other in self._rooms.enter(record, policy):
+            self._execution.break_off(other, "stopped")
+        if record.state == "queued":
+            self._tell(record)
+            if policy in ("queue", "latest"):
+                await self._tell_places(record.room)
+        self._execution.watched(record)
+
+    async def _tell_places(self, room: str | None) -> None:
+        for place, waiting in enumerate(self._rooms.places(room), 1):
+            if waiting.place != place and not waiting.is_over:
+                waiting.place = place
+                await waiting.write({"kind": "status", "status": "queued", "place": place})
+
+    def _tell(self, record: Record) -> None:
+        for watcher in self._watchers:
+            if watcher.wants(record):
+                watcher.tell(record)
+
+    def _gone(self, record: Record) -> None:
+        """A run has ended."""
+        settings, start = self._settings, record.start
+        self._leave(start.account)
+        if start.key is not None:
+            self._keys.ended(start.account, start.key, settings.clock.now())
+        room = record.room
+        self._rooms.leave(record)
+        if room is not None and self._rooms.places(room):
+            settings.tasks.start(self._tell_places(room))
+        self._ended[record.id] = record
+        while len(self._ended) > settings.keep_count:
+            _, oldest = self._ended.popitem(last=False)
+            self._forget(oldest)
+        record.expiry = settings.timers.after(settings.keep, lambda: self._forget(record))
+
+    def _leave(self, account: str) -> None:
+        left = self._active.pop(account) - 1
+        if left:
+            self._active[account] = left
+
+    def _forget(self, record: Record) -> None:
+        """It has expired: gone for everybody, and for good once `on_end` has been told."""
+        if self._records.pop(record.id, None) is not None:
+            self._ended.pop(record.id, None)
+            if record.expiry is not None:
+                record.expiry.cancel()
+            self._settings.tasks.start(self._remove(record))
+
+    async def _remove(self, record: Record) -> None:
+        await record.stored.wait()
+        await record.close()
+
+    async def _may(self, action: Action, record: Record, caller: Caller | None) -> bool:
+        return caller is None or await self._settings.allow(action, record.info(), caller)
+
+    async def _find(self, run_id: str, action: Action, caller: Caller | None) -> Record:
+        """The run, if the caller may. Raises HubError, in the same words and after as long as if there were none."""
+        self._enter_loop()
+        record = self._records.get(run_id)
+        if record is None:
+            if caller is not None:
+                nothing = RunInfo(run_id, "completed")
+                try:
+                    await self._settings.allow(action, nothing, caller)
+                except Exception:
+                    logger.debug("allow failed for a run that does not exist", exc_info=True)
+            raise HubError(NO_RUN)
+        if not await self._may(action, record, caller):
+            raise HubError(NO_RUN)
+        return record
+
+    async def _recheck(self, viewers: Iterable[Viewer]) -> None:
+        for viewer in list(viewers):
+            if not await self._may("attach", viewer.record, viewer.caller):
+                viewer.refuse()
+
+    def _stop(self, record: Record) -> None:
+        self._execution.break_off(record, "stopped")
+
+    def _handle(self, record: Record) -> StartedRun:
+        return StartedRun(record.id, record, self._stop)
+
+    async def _drain(self) -> None:
+        settings = self._settings
+        active = [record for record in self._records.values() if not record.is_over]
+        for record in active:
+            if record.attempt == 0 or record.parked is not None:
+                self._execution.break_off(record, "interrupted")
+        await self._within(settings.drain, [record.ended for record in active])
+        for record in active:
+            self._execution.break_off(record, "interrupted")
+        await self._within(settings.limits.clean_up + LAST_WORDS, [record.ended for record in active])
+        await self._within(LAST_WORDS, [self._viewing.emptied()])
+        await self._within(5 * LAST_WORDS, [record.stored for record in self._records.values() if record.is_over])
+        await settings.functions.cancel()
+
+    async def _within(self, seconds: float, events: list[asyncio.Event]) -> None:
+        """Wait for all of them, for so long at most, by the clock."""
+        if all(event.is_set() for event in events):
+            return
+        tasks = TaskOwner("hubline.runs")
+        over = tasks.start(self._settings.clock.sleep(seconds))
+        everything = tasks.start(_all(events))
+        await asyncio.wait([over, everything], return_when=asyncio.FIRST_COMPLETED)
+        await tasks.cancel()
+
+
+async def _all(events: list[asyncio.Event]) -> None:
+    for event in events:
+        await event.wait()

@@ -1,0 +1,270 @@
+"""What a function that makes an answer is given."""
+
+import asyncio
+from collections.abc import AsyncIterable, Collection
+from datetime import timedelta
+from typing import Any
+
+from hubline import HubError
+from hubline.runs.asks import Ask
+from hubline.runs.inbox import Inbox
+from hubline.runs.info import moment
+from hubline.runs.parts import TEXTS
+from hubline.runs.piping import pipe
+from hubline.runs.record import Record
+from hubline.runs.tape import ITEM_TEXT
+from hubline.runs.usage import camel
+from hubline.runs.values import cut, pieces, plain, text_size, value_size, whole_characters
+
+TURN = 64
+"""Entries after which a function that never waits lets others have a turn of the loop. Ours."""
+
+WARNING = 0.8
+"""Share of a budget at which viewers are told what is left (runs.md R26)."""
+
+
+class Run:
+    """An answer in progress, as the function that makes it sees it.
+
+    Whatever it writes is kept whoever watches, and nobody who watches is waited for. Once the run has ended, by being
+    stopped for instance, writing raises HubError.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._fresh = True
+        """Whether the next text begins a part of its own."""
+        self._next = 1
+        self._answered_by: str | None = None
+
+    @property
+    def id(self) -> str:
+        """What viewers attach to."""
+        return self._record.id
+
+    @property
+    def attempt(self) -> int:
+        """1 at first; a function that is called again, because it had parked, sees a greater number."""
+        return self._record.attempt
+
+    @property
+    def starter(self) -> str | None:
+        """The user that started it."""
+        return self._record.start.starter
+
+    @property
+    def room(self) -> str | None:
+        """The room that it was started in."""
+        return self._record.room
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """What has been written so far, in former attempts too: as in a snapshot."""
+        return self._record.tape.parts.items()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can be written: a function that lost its cancellation can still see it."""
+        return self._record.is_over
+
+    @property
+    def answered_by(self) -> str | None:
+        """Who gave the answer that `ask` returned last: a user id; `None` for somebody without one."""
+        return self._answered_by
+
+    @property
+    def inbox(self) -> Inbox:
+        """Messages that people send into the answer. Raises RuntimeError unless started with `inbox=True`."""
+        if self._record.inbox is None:
+            raise RuntimeError("this run takes no messages: start it with `inbox=True`")
+        return self._record.inbox
+
+    async def text(self, delta: str, *, part: str | None = None) -> None:
+        """Add to the answer: to its last part, if that is text, or else as a new part, or to the part named."""
+        await self._grow("text", delta, part)
+
+    async def reasoning(self, delta: str, *, part: str | None = None) -> None:
+        """The same for what the model thinks on its way."""
+        await self._grow("reasoning", delta, part)
+
+    async def data(self, name: str, value: Any, *, part: str | None = None) -> str:
+        """Add a value of the application's, such as a source or a tool's call; returns the name of its part.
+
+        The name of a part that is there puts the value in the place of the former one.
+
+        Raises:
+            TypeError: the value has no form in JSON.
+            HubError: it has more than 64 KiB there.
+        """
+        value = plain(value)
+        size, limits = value_size(value), self._record.settings.limits
+        if size > limits.entry:
+            raise HubError(f"A value may have {limits.entry // 1024} KiB.")
+        known = self._parts.kind_of(part) if part is not None else None
+        if known in TEXTS:
+            raise ValueError(f"part {part!r} is {known}, and no value")
+        if self._parts.size + size > limits.text:
+            await self._too_much()
+        else:
+            part = part or self._new_part()
+            await self._write({"kind": "data", "part": part, "name": name, "value": value})
+        return part or ""
+
+    async def retract(self, *parts: str) -> None:
+        """Take back these parts, or everything. Text that follows is a new part."""
+        names = list(parts) or [name for name, _ in self._parts]
+        self._fresh = True
+        if names:
+            await self._write({"kind": "retract", "parts": names})
+
+    async def status(self, status: str, **details: Any) -> None:
+        """Tell viewers what goes on. It is shown, and not kept."""
+        await self._write({"kind": "status", **plain(details), "status": status})
+
+    async def ask(
+        self,
+        prompt: str,
+        *,
+        schema: Any = bool,
+        expires: float | None = None,
+        who: str | Collection[str] | None = None,
+        key: str | None = None,
+        park: bool = False,
+    ) -> Any:
+        """Ask a person; returns the first valid answer, as the type `schema`.
+
+        `expires` are seconds. `who` are the only users that may answer, instead of those who may by the rights of the
+        run. With a `key`, a question that has been answered in a former attempt returns at once. With `park` the
+        function ends here, holding nothing, and is called again with the same arguments when the answer comes or the
+        question expires; it must be registered with `@runs.function`.
+
+        Raises:
+            AskExpired: nobody answered in time.
+        """
+        record = self._record
+        if park and key is None:
+            raise ValueError("a question that parks needs a `key`, by which its answer is found again")
+        if park and not getattr(record.start.function, "__hubline_run_function__", False):
+            raise ValueError("only a function that is registered with @runs.function can be parked")
+        ask = record.asks.of_key(key)
+        if ask is None:
+            ask = await self._ask(prompt, schema, expires, who, key)
+        if park and ask.state == "open":
+            record.parked = ask
+            if record.task is not None:
+                record.task.cancel()
+            await _unwound()
+        try:
+            await ask.done.wait()
+        except asyncio.CancelledError:
+            if record.verdict is None:  # not the run was ended: the function does not wait any longer
+                record.expire(ask)
+            raise
+        self._answered_by = ask.by
+        return ask.result()
+
+    async def charge(
+        self,
+        tokens: int,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        **more: Any,
+    ) -> None:
+        """Count tokens that were used, in the run's usage and against its budget, if it has one.
+
+        At 80 % of the budget viewers get the status `budget` with what is `left`; at 100 % the function is cancelled
+        here, and the run ends `limited`.
+        """
+        self.usage(provider=provider, model=model, total_tokens=tokens, **more)
+        record, budget = self._record, self._record.start.budget
+        if budget is None:
+            return
+        reserved = min(record.reserved, tokens)
+        record.reserved -= reserved
+        balance = await budget.charge(record.start.starter or "", tokens, reserved=reserved)
+        left = balance.left + record.reserved
+        if left <= 0:
+            await self._break_off("The budget is used up.")
+        elif not record.warned and balance.limit - left >= WARNING * balance.limit:
+            record.warned = True
+            await self.status("budget", left=left)
+
+    def usage(self, *, provider: str | None = None, model: str | None = None, **values: Any) -> None:
+        """Say what a model has used: `input_tokens`, `output_tokens` and whatever else. Numbers are added up."""
+        named = {camel(name): plain(value) for name, value in values.items()}
+        self._record.usage.add({"provider": provider, "model": model, **named})
+
+    async def pipe(self, events: AsyncIterable[Any]) -> None:
+        """Write what comes from a model or an agent: text, reasoning, calls of tools, usage.
+
+        `events` may be the stream of an OpenAI chat completion or response, the events that pydantic-ai's adapters
+        make for the AI SDK and for AG-UI, as objects or as mappings, or simply text.
+
+        Raises:
+            PipeError: the stream said that it failed.
+        """
+        await pipe(self, events)
+
+    @property
+    def _parts(self) -> Any:
+        return self._record.tape.parts
+
+    async def _grow(self, kind: str, delta: str, part: str | None) -> None:
+        delta = whole_characters(delta)
+        if not delta:
+            return
+        parts = self._parts
+        if part is not None:
+            known = parts.kind_of(part)
+            if known not in (None, kind):
+                raise ValueError(f"part {part!r} is {known}, and no {kind}")
+        else:
+            last = None if self._fresh else parts.last
+            part = last if last is not None and parts.kind_of(last) == kind else self._new_part()
+            self._fresh = False
+        room = self._record.settings.limits.text - parts.size
+        kept = delta if len(delta) * 4 <= room or text_size(delta) <= room else cut(delta, max(0, room))[0]
+        for piece in pieces(kept, min(ITEM_TEXT, self._record.settings.limits.entry)):
+            if piece:
+                await self._write({"kind": kind, "part": part, "text": piece})
+        if len(kept) < len(delta):
+            await self._too_much()
+
+    async def _ask(
+        self, prompt: str, schema: Any, expires: float | None, who: str | Collection[str] | None, key: str | None
+    ) -> Ask:
+        record, settings = self._record, self._record.settings
+        ask = record.asks.add(prompt, schema, key, who)
+        expires_at = None if expires is None else moment(settings.now() + timedelta(seconds=expires))
+        await self._write(record.asks.entry(ask, expires_at))
+        record.waits_changed()
+        if expires is not None:
+            ask.timer = settings.timers.after(expires, lambda: record.expire(ask))
+        return ask
+
+    async def _too_much(self) -> None:
+        limit = self._record.settings.limits.text
+        await self._break_off(f"The answer has more than {limit} bytes.")
+
+    async def _break_off(self, error: str) -> None:
+        self._record.break_off("limited", error)
+        await _unwound()
+
+    async def _write(self, body: dict[str, Any]) -> None:
+        record = self._record
+        await record.write(body)
+        if record.tape.end % TURN == 0:
+            await asyncio.sleep(0)
+
+    def _new_part(self) -> str:
+        while str(self._next) in self._parts:
+            self._next += 1
+        self._next += 1
+        return str(self._next - 1)
+
+
+async def _unwound() -> None:
+    """The function's task has been cancelled: it ends here, with its `finally` blocks."""
+    await asyncio.sleep(0)
+    await asyncio.Event().wait()  # in a task that the function has made, which it will cancel on its way out

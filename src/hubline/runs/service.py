@@ -1,0 +1,266 @@
+"""`Runs`: answers that outlive connections, as an application has them."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from hubline import HubError
+from hubline._clock import Clock, MonotonicClock
+from hubline._tasks import TaskOwner
+from hubline.runs.budgets import Budget
+from hubline.runs.info import ENDED, Caller, OnBusy, RunInfo, starter_only
+from hubline.runs.keeping import Keeper, StartedRun
+from hubline.runs.log import MemoryRunLog, RunLog
+from hubline.runs.record import Start
+from hubline.runs.settings import Allow, OnEnd, OnLastViewer, RunLimits, Settings
+from hubline.runs.timers import Timers
+from hubline.runs.values import fingerprint
+from hubline.runs.viewing import Watcher
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Runs(Keeper):
+    """Starts runs, keeps them, and lets clients attach. One object for an application; `RunsHub` offers it to clients.
+
+    `allow` says who may do what; without it, the user that started a run. `on_end` is told of each finished run, once,
+    before it expires. `on_busy` and `on_last_viewer` hold unless a start says otherwise. `log` keeps the entries, in
+    memory by default with `log_entries` of each run. Ended runs stay for `keep` seconds, `keep_count` of them; keys for
+    `keep_keys` seconds. `merge` seconds are what deltas are gathered for, and 0 sends each; a viewer that is behind by
+    more than `resync` bytes is sent a snapshot. Running functions get `drain` seconds at a shutdown, which
+    `HubApp(on_drain=runs.drain)` begins in time, if half of its `drain_timeout` is as long.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow: Allow | None = None,
+        on_end: OnEnd | None = None,
+        on_busy: OnBusy = "concurrent",
+        on_last_viewer: OnLastViewer = "continue",
+        log: RunLog | None = None,
+        log_entries: int = 4_096,
+        limits: RunLimits | None = None,
+        keep: float = 300.0,
+        keep_count: int = 10_000,
+        keep_keys: float = 86_400.0,
+        merge: float = 0.03,
+        resync: int = 65_536,
+        drain: float = 20.0,
+        detailed_errors: bool = False,
+        clock: Clock | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
+        clock, tasks = clock or MonotonicClock(), TaskOwner("hubline.runs")
+        settings = Settings(
+            clock=clock,
+            now=now or _utc_now,
+            timers=Timers(clock, tasks),
+            tasks=tasks,
+            functions=TaskOwner("hubline.runs"),
+            log=log or MemoryRunLog(log_entries),
+            limits=limits or RunLimits(),
+            allow=allow or starter_only,
+            on_end=on_end,
+            on_busy=on_busy,
+            on_last_viewer=on_last_viewer,
+            keep=keep,
+            keep_count=keep_count,
+            keep_keys=keep_keys,
+            merge=merge,
+            resync=resync,
+            drain=drain,
+            detailed_errors=detailed_errors,
+        )
+        super().__init__(settings)
+
+    def function(self, function: Function) -> Function:
+        """Register a function, so that it can be parked: another call of it must do the same with the same arguments.
+
+        Raises:
+            ValueError: it has no name by which another process would find it, as a lambda or an inner function.
+        """
+        if "<" in function.__qualname__:
+            raise ValueError(f"{function.__qualname__} cannot be found by its name: define it in a module")
+        function.__hubline_run_function__ = True  # type: ignore[attr-defined]
+        return function
+
+    async def start(
+        self,
+        function: Callable[..., Any],
+        /,
+        *arguments: Any,
+        key: str | None = None,
+        room: str | None = None,
+        starter: str | Caller | None = None,
+        on_busy: OnBusy | None = None,
+        on_last_viewer: OnLastViewer | None = None,
+        inbox: bool = False,
+        budget: Budget | None = None,
+        reserve: int = 1,
+    ) -> StartedRun:
+        """Begin an answer; returns as soon as it exists, whatever becomes of the caller.
+
+        `function` is called with a `Run` and the arguments, in a task of its own. It may be a coroutine function, an
+        async generator that yields text or items, or a plain generator or function, which run in worker threads.
+        `starter` is a user id. The same `key` of the same starter joins the run that there was. `reserve` tokens of
+        `budget` are set aside.
+
+        Raises:
+            HubError: the key was used for another request, the room is busy, a limit is reached, nothing is left of the
+                budget, or the server is about to stop.
+        """
+        self._enter_loop()
+        who = starter if isinstance(starter, Caller) else Caller(starter)
+        start = Start(
+            function,
+            arguments,
+            key=key,
+            room=room,
+            starter=who.user_id,
+            connection_id=who.connection_id,
+            inbox=inbox,
+            budget=budget,
+            reserve=reserve,
+            on_last_viewer=on_last_viewer or self._settings.on_last_viewer,
+        )
+        if key is None:
+            return self._handle(await self._create(start, on_busy, None))
+        name = f"{function.__module__}.{function.__qualname__}"
+        request, run_id = fingerprint(name, room, *arguments), secrets.token_urlsafe(16)
+        while True:
+            claimed = self._keys.claim(start.account, key, run_id, request, self._settings.clock.now())
+            if claimed.run_id == run_id:
+                break
+            if await asyncio.shield(claimed.created):
+                return StartedRun(claimed.run_id, self._records.get(claimed.run_id), self._stop)
+        try:
+            record = await self._create(start, on_busy, run_id)
+        except BaseException:
+            self._keys.give_up(start.account, key)
+            claimed.created.set_result(False)
+            raise
+        claimed.created.set_result(True)
+        return self._handle(record)
+
+    def attach(
+        self, run_id: str, after: object = None, *, caller: Caller | None = None, merge: float | None = None
+    ) -> AsyncIterator[Any]:
+        """The items of a run behind the position `after`; all of them when that is `None`. runs.md §2 has the kinds.
+
+        Without a `caller`, as the application itself. Closing the iterator only detaches.
+
+        Raises:
+            HubError: there is no such run, or the caller may not see it, or no longer.
+        """
+        return self._viewing.view(lambda: self._find(run_id, "attach", caller), after, caller, merge)
+
+    async def stop(self, run_id: str, *, caller: Caller | None = None) -> RunInfo:
+        """End a run and wait until it has. What was written stays. Raises HubError."""
+        record = await self._find(run_id, "stop", caller)
+        self._stop(record)
+        await record.ended.wait()
+        return record.info()
+
+    async def answer(self, run_id: str, ask_id: str, value: Any, *, caller: Caller | None = None) -> None:
+        """Answer a question of a run.
+
+        Raises:
+            HubError: it was answered before, has expired, or the value does not fit.
+        """
+        self._enter_loop()
+        record = self._records.get(run_id)
+        people = record.asks.who_may(ask_id) if record is not None else None
+        if record is None or people is None:
+            record = await self._find(run_id, "answer", caller)
+        ask = record.asks.check(ask_id, caller)
+        if record.is_over:
+            raise HubError(ENDED)
+        by = caller.user_id if caller is not None else None
+        await self._execution.settle(record, ask, "answered", value, by)
+
+    async def steer(self, run_id: str, value: Any, *, caller: Caller | None = None) -> str:
+        """Send a message into a running answer; returns its id.
+
+        Raises:
+            HubError: the run has ended or takes no messages, too many wait, or this one is too large.
+        """
+        record = await self._find(run_id, "steer", caller)
+        if record.is_over:
+            raise HubError(ENDED)
+        if record.inbox is None:
+            raise HubError("The run takes no messages.")
+        return record.inbox._put(value, caller.user_id if caller is not None else None)
+
+    async def info(self, run_id: str, *, caller: Caller | None = None) -> RunInfo:
+        """What is known of a run. Raises HubError."""
+        return (await self._find(run_id, "info", caller)).info()
+
+    async def room_runs(self, room: str, *, caller: Caller | None = None) -> list[RunInfo]:
+        """The runs of a room that still exist, as far as the caller may see them; the oldest first."""
+        records = [record for record in self._records.values() if record.room == room]
+        return [record.info() for record in records if await self._may("info", record, caller)]
+
+    async def watch(self, room: str | None = None, *, caller: Caller | None = None) -> AsyncIterator[Any]:
+        """The runs of a room, or else those that the caller started, then each change of their states. Never ends."""
+        self._enter_loop()
+        watcher = Watcher(room, caller)
+        self._watchers.add(watcher)
+        try:
+            records = [record for record in self._records.values() if watcher.wants(record)]
+            infos = [record.info() for record in records]
+            pairs = zip(records, infos, strict=True)
+            seen = [info.item() for record, info in pairs if await self._may("info", record, caller)]
+            yield {"kind": "runs", "runs": seen}
+            async for record, info in watcher.changes():
+                if await self._may("info", record, watcher.caller):
+                    yield {"kind": "run", "info": info}
+        finally:
+            self._watchers.discard(watcher)
+
+    async def recheck(self, user_id: str | None) -> None:
+        """A user's rights have changed: streams of runs that the user may no longer see end."""
+        viewers = [each for each in self._viewing.viewers if each.caller and each.caller.user_id == user_id]
+        await self._recheck(viewers)
+
+    async def renewed(self, caller: Caller) -> None:
+        """A connection has another identity: its streams go on as far as that one may see them."""
+        viewers = [
+            each for each in self._viewing.viewers if each.caller and each.caller.connection_id == caller.connection_id
+        ]
+        for viewer in viewers:
+            viewer.caller = caller
+        for watcher in self._watchers:
+            if watcher.caller and watcher.caller.connection_id == caller.connection_id:
+                watcher.caller = caller
+        await self._recheck(viewers)
+
+    async def drain(self) -> None:
+        """End everything, because the server stops: no new starts, `drain` seconds for what runs, then `interrupted`.
+
+        Returns when viewers have been sent the ends. Calling it again waits for the same moment.
+        """
+        self._enter_loop()
+        if self._drained is None:
+            self._execution.draining = True
+            self._drained = self._settings.tasks.start(self._drain())
+        await asyncio.shield(self._drained)
+
+    def statistics(self) -> dict[str, int]:
+        """Counts of the moment."""
+        return {
+            "runs": len(self._records),
+            "active": len(self._records) - len(self._ended),
+            "viewers": len(self._viewing.viewers),
+            "watchers": len(self._watchers),
+            "keys": len(self._keys),
+            "rooms": len(self._rooms),
+            "tasks": len(self._settings.tasks) + len(self._settings.functions),
+            "timers": len(self._settings.timers),
+        }
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

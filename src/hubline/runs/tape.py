@@ -1,0 +1,181 @@
+"""The entries of one run as a server holds them: without I/O and without a clock.
+
+A log of any kind gives its followers a `Tape`. Viewers are cursors into it, and everything they are sent is made once
+here, however many they are.
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from hubline.runs.parts import TEXTS, Body, Parts
+from hubline.runs.values import cut, text_size, value_size
+
+Item: TypeAlias = dict[str, Any]
+"""An entry, or several merged into one, as it travels: `kind`, `position`, and what belongs to the kind."""
+
+ITEM_TEXT = 65_536
+"""Bytes of text in UTF-8 that one item may carry (runs.md R2)."""
+
+_REMEMBERED = 64
+"""Merged items that are kept for viewers at the same position. They are wanted within one flush, or never. Ours."""
+
+
+def shared(item: Item) -> Any:
+    """What a viewer is sent: the same object for each of them.
+
+    The one place for an encoding that is kept with the item, so that each codec encodes it once: until the library has
+    a public type for that, an item is encoded by each connection.
+    """
+    return item
+
+
+class Entry:
+    """One thing in the log."""
+
+    __slots__ = ("item", "kind", "seq", "size", "total")
+
+    def __init__(self, seq: int, item: Item, size: int, total: int) -> None:
+        self.seq, self.item, self.size, self.total = seq, item, size, total
+        self.kind: str = item["kind"]
+
+
+class Tape:
+    """A log's entries, the newest of them, and what all of them together amount to.
+
+    Past `capacity` the older half is dropped: a snapshot has what they said. `listeners` hear of each entry.
+    """
+
+    def __init__(self, capacity: int = 4_096, epoch: str | None = None) -> None:
+        self.epoch = epoch or secrets.token_urlsafe(6)
+        """Changes when a log starts anew, so that positions of the former are recognised as foreign."""
+        self.base = 0
+        """How many entries have been dropped."""
+        self.base_total = 0
+        self.end = 0
+        """The number of the last entry; they are counted from 1."""
+        self.total = 0
+        """Bytes of all entries up to the last."""
+        self.parts = Parts()
+        self.asks: dict[str, Item] = {}
+        """Questions that are open."""
+        self.ended: Entry | None = None
+        self.listeners: list[Callable[[Entry], None]] = []
+        self._capacity = max(2, capacity)
+        self._entries: list[Entry] = []
+        self._merged: dict[tuple[int, int], tuple[int, Any]] = {}
+        self._snapshot: tuple[int, str, list[Any]] | None = None
+
+    def append(self, body: Body) -> Entry:
+        """Add an entry and tell the listeners. The tape keeps what is in `body`; nobody may change that."""
+        seq = self.end + 1
+        kind = body["kind"]
+        size = text_size(body["text"]) if kind in TEXTS else value_size(body)
+        self.total += size
+        entry = Entry(seq, {"kind": kind, "position": f"{self.epoch}-{seq}", **body}, size, self.total)
+        self.parts.apply(body)
+        if kind == "ask":
+            self.asks[body["askId"]] = {name: body[name] for name in ("askId", "prompt", "schema", "expiresAt")}
+        elif kind == "answered":
+            self.asks.pop(body["askId"], None)
+        elif kind == "end":
+            self.ended = entry
+            self.asks.clear()
+        self._entries.append(entry)
+        self.end = seq
+        if len(self._entries) > self._capacity:
+            self._drop(len(self._entries) // 2)
+        for listener in self.listeners:
+            listener(entry)
+        return entry
+
+    def position(self, seq: int) -> str:
+        """The position that names an entry; 0 is that before the first."""
+        return f"{self.epoch}-{seq}"
+
+    def seq_of(self, position: object) -> int | None:
+        """Which entry a position names; `None` when it is none of this log."""
+        if not isinstance(position, str):
+            return None
+        epoch, _, number = position.rpartition("-")
+        if epoch != self.epoch or not number.isascii() or not number.isdecimal() or len(number) > 18:
+            return None
+        seq = int(number)
+        return seq if seq <= self.end and self.position(seq) == position else None
+
+    @property
+    def content_end(self) -> int:
+        """The number of the last entry that is not the `end`."""
+        return self.ended.seq - 1 if self.ended is not None else self.end
+
+    def at(self, seq: int) -> Entry:
+        """The entry of this number, which must not have been dropped."""
+        return self._entries[seq - self.base - 1]
+
+    def total_at(self, seq: int) -> int:
+        """Bytes of all entries up to this one, which must not have been dropped, or be the last that was."""
+        return self.base_total if seq <= self.base else self.at(seq).total
+
+    def merged(self, start: int, limit: int) -> tuple[int, Any]:
+        """The longest item that begins with entry `start` and ends at `limit` or before, and its last entry.
+
+        Text of one part is joined, as much as one item may carry; any other entry stands alone.
+        """
+        if start == limit:
+            return start, shared(self.at(start).item)
+        found = self._merged.get((start, limit))
+        if found is None:
+            if len(self._merged) >= _REMEMBERED:
+                self._merged.clear()
+            found = self._merged[start, limit] = self._merge(start, limit)
+        return found
+
+    def snapshot(self, state: str) -> tuple[int, list[Any]]:
+        """Everything up to the newest entry, in as many pieces as it takes, and that entry's number."""
+        kept, seq = self._snapshot, self.content_end
+        if kept is None or kept[:2] != (seq, state):
+            kept = self._snapshot = (seq, state, [shared(item) for item in self._pieces(seq, state)])
+        return seq, kept[2]
+
+    def _merge(self, start: int, limit: int) -> tuple[int, Any]:
+        first = self.at(start)
+        if first.kind not in TEXTS:
+            return start, shared(first.item)
+        part, size, last = first.item["part"], first.size, start
+        texts = [first.item["text"]]
+        while last < limit:
+            entry = self.at(last + 1)
+            if entry.kind != first.kind or entry.item["part"] != part or size + entry.size > ITEM_TEXT:
+                break
+            texts.append(entry.item["text"])
+            size, last = size + entry.size, last + 1
+        if last == start:
+            return start, shared(first.item)
+        item = {"kind": first.kind, "position": self.position(last), "part": part, "text": "".join(texts)}
+        return last, shared(item)
+
+    def _pieces(self, seq: int, state: str) -> list[Item]:
+        """All parts are named in the first piece; what of their text finds no room there follows."""
+        room, parts, rest = ITEM_TEXT, list[Item](), list[Item]()
+        for name, part in self.parts:
+            if part.kind not in TEXTS:
+                parts.append(part.item(name))
+                continue
+            head, tail = cut(part.text, room)
+            room -= text_size(head)
+            if tail:
+                room = 0  # what follows begins behind it
+            parts.append(part.item(name, head))
+            while tail:
+                piece, tail = cut(tail, ITEM_TEXT)
+                rest.append({"kind": part.kind, "position": None, "part": name, "text": piece})
+        first = {"kind": "snapshot", "position": None, "parts": parts, "state": state, "asks": [*self.asks.values()]}
+        items = [first, *rest]
+        items[-1]["position"] = self.position(seq)
+        return items
+
+    def _drop(self, count: int) -> None:
+        self.base_total = self._entries[count - 1].total
+        self.base += count
+        del self._entries[:count]
+        self._merged.clear()

@@ -1,0 +1,135 @@
+"""Streams to clients: viewers of one run, and watchers of which runs there are."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from hubline import HubError
+from hubline._tasks import wake_up
+from hubline.runs.cursor import Cursor, Pacer
+from hubline.runs.info import NO_RUN, Caller
+from hubline.runs.record import Record
+from hubline.runs.settings import Settings
+
+PENDING = 256
+"""Changes that wait for a watcher; of more, only each run's newest. Ours."""
+
+
+class Viewer:
+    """One open stream of a run's items."""
+
+    def __init__(self, record: Record, caller: Caller | None, pacer: Pacer) -> None:
+        self.record, self.caller, self.pacer = record, caller, pacer
+        self.refused = False
+
+    def refuse(self) -> None:
+        """The caller may no longer see it."""
+        self.refused = True
+        self.pacer.wake()
+
+
+class Viewing:
+    """Gives viewers their items. `changed` is called when a run has another number of viewers."""
+
+    def __init__(self, settings: Settings, changed: Callable[[Record], None]) -> None:
+        self._settings, self._changed = settings, changed
+        self._pacers: dict[tuple[str, float], Pacer] = {}
+        self.viewers: set[Viewer] = set()
+        self._emptied: asyncio.Event | None = None
+
+    async def view(
+        self, find: Callable[[], Awaitable[Record]], after: object, caller: Caller | None, merge: float | None
+    ) -> AsyncGenerator[Any, None]:
+        """The items of a run behind a position, until its end.
+
+        Raises what `find` raises, and HubError when the caller loses the right.
+        """
+        settings, record = self._settings, await find()
+        pacer = self._pacer(record, settings.merge if merge is None else merge)
+        viewer = Viewer(record, caller, pacer)
+        self.viewers.add(viewer)
+        record.viewers.add(viewer)
+        self._changed(record)
+        tape = record.tape
+        cursor = Cursor(pacer, after, resync=settings.resync, state=lambda: record.state)
+        try:
+            while not viewer.refused:
+                item = cursor.take()
+                if item is not None:
+                    end = tape.end
+                    yield item
+                    if tape.end != end:
+                        cursor.fell_behind()
+                elif cursor.finished:
+                    return
+                else:
+                    await pacer.wait()
+            raise HubError(NO_RUN)
+        finally:
+            self.viewers.discard(viewer)
+            record.viewers.discard(viewer)
+            self._release(record, pacer)
+            self._changed(record)
+            if not self.viewers and self._emptied is not None:
+                self._emptied.set()
+
+    def emptied(self) -> asyncio.Event:
+        """Set when nobody views anything."""
+        self._emptied = asyncio.Event()
+        if not self.viewers:
+            self._emptied.set()
+        return self._emptied
+
+    def _pacer(self, record: Record, merge: float) -> Pacer:
+        pacer = self._pacers.get((record.id, merge))
+        if pacer is None:
+            settings = self._settings
+            pacer = self._pacers[record.id, merge] = Pacer(record.tape, merge, settings.clock, settings.timers)
+            pacer.start()
+        pacer.viewers += 1
+        return pacer
+
+    def _release(self, record: Record, pacer: Pacer) -> None:
+        pacer.viewers -= 1
+        if not pacer.viewers:
+            pacer.stop()
+            del self._pacers[record.id, pacer.merge]
+
+
+class Watcher:
+    """One open stream of changes of state."""
+
+    def __init__(self, room: str | None, caller: Caller | None) -> None:
+        self.room, self.caller = room, caller
+        self._changes: deque[tuple[Record, dict[str, Any]]] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+
+    def wants(self, record: Record) -> bool:
+        """Whether it belongs to what is watched. Rights are another matter."""
+        if self.room is not None:
+            return record.room == self.room
+        return started_by(record, self.caller)
+
+    def tell(self, record: Record) -> None:
+        if len(self._changes) >= PENDING:
+            newest = {each.id: (each, info) for each, info in self._changes}
+            self._changes = deque(newest.values())
+        self._changes.append((record, record.info().item()))
+        wake_up(self._waiter)
+
+    async def changes(self) -> AsyncIterator[tuple[Record, dict[str, Any]]]:
+        while True:
+            while self._changes:
+                yield self._changes.popleft()
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+
+
+def started_by(record: Record, caller: Caller | None) -> bool:
+    """Whether the caller started it; a stranger, on this connection."""
+    if caller is None:
+        return True
+    if caller.user_id is not None:
+        return record.start.starter == caller.user_id
+    return record.start.starter is None and record.start.connection_id == caller.connection_id
