@@ -201,8 +201,7 @@ class HubApp:
             if self._subscriptions is not None:
                 self._subscriptions.begin_anew()
             self._hubs.begin_anew()
-            self._drained = None
-            self._before_leaving.begin_anew()
+            self._reopen()
             if self._watchdog is not None:
                 self._watchdog.stop()
         self._loop = loop

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, Callable, Iterator
 from typing import Any
 
 from hubline import HubError
+from hubline.errors import FAILURES
 from hubline.runs.asks import Ask, answered
 from hubline.runs.info import RunState, StopAfter
 from hubline.runs.record import Record, Verdict
@@ -17,7 +18,6 @@ from hubline.streams.download import in_thread
 
 logger = logging.getLogger("hubline.runs")
 
-FAILURES = (Exception, SystemExit, KeyboardInterrupt)
 NEUTRAL = "The run failed because of an error on the server."
 RETRIES = (1.0, 5.0)
 """Seconds before `on_end` is called again when it has raised. Ours; how often is runs.md R15's."""

@@ -76,7 +76,7 @@ class HubRuntime:
         self.on_connected, self.on_disconnected = builder.on_connected(), builder.on_disconnected()
         """`None` where nothing of the user's hears of it."""
         self.on_authentication_refreshed = builder.on_authentication_refreshed()
-        self.begin_anew()
+        self.waiting = self.streams = 0
         self._pings = {codec.name: codec.encode(Ping()) for codec in self.codecs}
 
     def _inspect(self) -> HubMethods:
@@ -91,7 +91,7 @@ class HubRuntime:
     def begin_anew(self) -> None:
         """Forget every connection and what it does: their event loop does not run any more."""
         self.fanout.begin_anew()
-        self.waiting, self.streams = 0, 0
+        self.waiting = self.streams = 0
 
     def statistics(self) -> dict[str, int]:
         """Counts of the moment: connections, groups and users; calls that wait for their turn, and streams."""
