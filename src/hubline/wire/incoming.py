@@ -42,7 +42,7 @@ def holds(kind: Any, *wanted: type[inspect.Type]) -> bool:
 
 
 def no_form(kind: Any) -> str:
-    return f"values of type {kind} have no form on the wire"
+    return f"values of type {kind} cannot be sent"
 
 
 class _Preparation:

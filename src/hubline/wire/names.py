@@ -117,7 +117,7 @@ class OutgoingNames:
             return self(value)
         make = plainer(kind)
         if make is None:
-            raise TypeError(f"values of type {kind.__qualname__} have no form on the wire")
+            raise TypeError(f"values of type {kind.__qualname__} cannot be sent")
         return make(value)
 
     def _dict(self, values: Any) -> Any:
