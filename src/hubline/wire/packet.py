@@ -8,13 +8,13 @@ from hubline.wire.messages import Message
 
 
 class Packet(bytes):
-    """An encoded message with a `key`: `TransportConnection.replace` puts it in the place of one of the same key.
+    """An encoded message with a `key`. With `TransportConnection.replace` it replaces a queued message of the same key.
 
-    One that replaces nothing is plain `bytes`: an object around each cost a stream a third of its time.
+    A message without a key is plain `bytes`, because an object for each message costs a stream a third of its time.
     """
 
     key: str | None
-    """What it replaces: a packet of the same key that still waits. `None` replaces nothing."""
+    """The packet replaces a queued packet with the same key. `None` replaces nothing."""
 
     def __new__(cls, payload: bytes, key: str | None = None) -> Self:
         packet = super().__new__(cls, payload)
@@ -23,10 +23,10 @@ class Packet(bytes):
 
 
 class SerializedMessage:
-    """A message that many connections receive; each codec encodes it at most once, when first asked.
+    """A message for many connections. Each codec encodes it at most once, when it is first needed.
 
-    The original's `SerializedHubMessage`. With a `key` its packets are `Packet`s. `packets` are ready-made bytes by the
-    name of their codec; without a `message` there are no others.
+    The original's `SerializedHubMessage`. With a `key` its packets are `Packet`s. `packets` has ready-made bytes by the
+    name of their codec. Without a `message`, only these exist.
     """
 
     __slots__ = ("_packets", "key", "message")
@@ -40,7 +40,7 @@ class SerializedMessage:
             self._packets[name] = packet if key is None else Packet(packet, key)
 
     def packet_for(self, codec: Codec) -> bytes:
-        """The message for connections that speak `codec`. Raises what `Codec.encode` raises.
+        """The message for connections with this codec. Raises what `Codec.encode` raises.
 
         Raises:
             LookupError: there are only ready-made bytes, and none for this codec.
