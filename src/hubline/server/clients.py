@@ -1,4 +1,4 @@
-"""Calling clients: whom (`HubClients`), and how (by name, or through a Protocol of the user's)."""
+"""Calls to clients: the selectors (`HubClients`), and calls by name or through a Protocol of the user."""
 
 import copy
 import inspect
@@ -17,27 +17,27 @@ from hubline.wire.packet import SerializedMessage
 
 
 class Client(Protocol):
-    """A client as the server sees it when calls are made by name.
+    """A client that is called by name.
 
-    The default of `Hub[…]`. Derive your own Protocol from it to have both typed calls and these two.
+    The default of `Hub[…]`. Derive your own Protocol from it to have typed calls and these two methods.
     """
 
     async def send(self, target: str, /, *args: Any) -> None:
-        """Call `target` on every addressed client, without an answer; the name is sent as it stands.
+        """Call `target` on every addressed client, without an answer. The name is sent unchanged.
 
-        A send to a single connection waits while much is queued for it. A send to many waits for nobody: a client that
-        does not keep up meets its outbox policy. When nobody is there, and now and then anyway, everybody else has a
-        turn of the event loop, so that code which sends on and on holds nobody up.
+        A send to a single connection waits while much is queued for it. A send to several never waits: the outbox
+        policy applies to clients that do not keep up. Other tasks get a turn of the event loop if there is no
+        recipient, and now and then, so that code which only sends does not block them.
 
         Raises:
-            TypeError, ValueError: an argument has no form on the wire.
-            SendTooLarge: the message is larger than `HubOptions.maximum_send_message_size`; nobody gets any of it.
+            TypeError, ValueError: an argument cannot be encoded.
+            SendTooLarge: the message is larger than `HubOptions.maximum_send_message_size`. Nothing is sent.
         """
 
     async def invoke(self, target: str, /, *args: Any, result_type: Any = Any, timeout: float | None = None) -> Any:
-        """Call `target` on one client and return its answer, read as `result_type`.
+        """Call `target` on one client and return its answer as `result_type`.
 
-        Waits at most `timeout` seconds (default `HubOptions.client_result_timeout`), kept to about a second.
+        Waits at most `timeout` seconds (default `HubOptions.client_result_timeout`), checked once a second.
 
         Raises:
             HubError: the client answered with an error, with nothing, with something that is not a `result_type`, or
@@ -152,7 +152,7 @@ class NamedClients(TypedClients):
 
 
 class HubClients(Generic[ClientT]):
-    """Whom one can call, from anywhere."""
+    """The selectors for calls to clients."""
 
     __slots__ = ("_interface", "_sender")
 
@@ -161,11 +161,10 @@ class HubClients(Generic[ClientT]):
         self._interface = interface
 
     def latest(self, key: str) -> Self:
-        """The same selectors, for messages of which only the newest counts: a position, who types, how far it is.
+        """The same selectors, for messages of which only the newest matters, such as a position or a progress.
 
-        What is sent so takes the place of a message with the same key that still waits to be written to a client: to
-        one that reads slowly, or because both were sent in one go. Everything else that waits is untouched. A key
-        stands for itself, whatever is called on whom: `cursor:ada` for Ada's cursor.
+        Such a message replaces a message with the same key that is still queued for a client. Other queued messages are
+        not affected. Keys are compared without regard to the target and the recipients: `cursor:ada` for Ada's cursor.
         """
         others = copy.copy(self)
         others._sender = LatestSender(self._sender, key)
@@ -181,23 +180,23 @@ class HubClients(Generic[ClientT]):
         return self._to(All())
 
     def all_except(self, connection_ids: Iterable[str]) -> ClientT:
-        """Every connection of the hub but these."""
+        """Every connection of the hub except these."""
         return self._to(All(tuple(connection_ids)))
 
     def client(self, connection_id: str) -> ClientT:
-        """One connection; the only kind that can give a result, besides `caller`."""
+        """One connection. Only it and `caller` can return a result."""
         return self._to(Connections((connection_id,)))
 
     def clients(self, connection_ids: Iterable[str]) -> ClientT:
-        """These connections; one that is named twice gets a message once."""
+        """These connections. One that is named twice gets a message once."""
         return self._to(Connections(tuple(dict.fromkeys(connection_ids))))
 
     def group(self, name: str) -> ClientT:
-        """The members of a group. Names compare exactly, also in case."""
+        """The members of a group. Names are case-sensitive."""
         return self._to(Groups((name,)))
 
     def groups(self, names: Iterable[str]) -> ClientT:
-        """The members of several groups; a member of two of them gets the message twice, as in the original.
+        """The members of several groups. A member of two of them gets the message twice, as in the original.
 
         Raises:
             HubError: one of the names is empty (the original's text; alone, `group("")` is an ordinary group).
@@ -208,7 +207,7 @@ class HubClients(Generic[ClientT]):
         return self._to(Groups(named))
 
     def group_except(self, name: str, connection_ids: Iterable[str]) -> ClientT:
-        """The members of a group but these connections."""
+        """The members of a group except these connections."""
         return self._to(Groups((name,), tuple(connection_ids)))
 
     def user(self, user_id: str) -> ClientT:
@@ -216,12 +215,12 @@ class HubClients(Generic[ClientT]):
         return self._to(Users((user_id,)))
 
     def users(self, user_ids: Iterable[str]) -> ClientT:
-        """Every connection of these users; a user who is named twice gets a message once."""
+        """Every connection of these users. A user who is named twice gets a message once."""
         return self._to(Users(tuple(dict.fromkeys(user_ids))))
 
 
 class HubCallerClients(HubClients[ClientT]):
-    """Whom a hub method can call: the caller too."""
+    """The selectors in a hub method, which also has a caller."""
 
     __slots__ = ("_caller",)
 
@@ -236,9 +235,9 @@ class HubCallerClients(HubClients[ClientT]):
 
     @property
     def others(self) -> ClientT:
-        """Everybody but the caller."""
+        """Every connection except the caller."""
         return self._to(All((self._caller,)))
 
     def others_in_group(self, name: str) -> ClientT:
-        """The members of a group but the caller, who need not be one."""
+        """The members of a group except the caller, who need not be a member."""
         return self._to(Groups((name,), (self._caller,)))

@@ -12,20 +12,20 @@ from hubline.wire.packet import SerializedMessage
 
 @dataclass(slots=True)
 class OutgoingMessage:
-    """One call to clients, made in a hub or outside of it. What a filter changes here, the clients get."""
+    """One call to clients, made in a hub or outside of it. A filter may change it before it is sent."""
 
     hub: str
     """The hub's name: `HubRoute.name`, or the module and name of its class."""
     recipients: Recipients
-    """Whom it is for: `All`, `Connections`, `Groups` or `Users`."""
+    """The recipients: `All`, `Connections`, `Groups` or `Users`."""
     target: str
-    """What is called on the clients."""
+    """The method that is called on the clients."""
     arguments: tuple[Any, ...]
     """With what."""
     key: str | None
-    """What it replaces in the outbox of a slow client: `clients.latest(key)`."""
+    """The key of `clients.latest(key)`: it replaces a queued message with the same key."""
     awaits_result: bool
-    """Whether somebody waits for the client's answer."""
+    """Whether the caller waits for the client's answer."""
     clock: Clock
     """The application's, so that a test can move the time that a filter sees."""
 
