@@ -216,7 +216,7 @@ class HubApp:
 
     @property
     def ready(self) -> bool:
-        """Whether new connections are accepted; false after draining has begun."""
+        """Whether new connections are welcome; false once draining has begun."""
         return not self._registry.draining
 
     async def drain(self) -> None:

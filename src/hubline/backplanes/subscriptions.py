@@ -19,7 +19,7 @@ Handler: TypeAlias = Callable[[bytes], bool]
 
 
 class Subscriptions:
-    """The link of one app to a backplane, made when it is first needed.
+    """The link of one app to a backplane; made when it is first needed.
 
     Subscriptions are joined in rounds: all changes that are asked for during one round are made together in the next.
     A caller that subscribes waits for the round that has its channel.
@@ -81,7 +81,7 @@ class Subscriptions:
         logger.error("messages of other servers may have been lost between %s and %s", since, until)
 
     def statistics(self) -> dict[str, int]:
-        """The number of channels, and how often messages may have been lost since the start."""
+        """How many channels are heard, and how often messages may have been lost since the start."""
         return {"channels": len(self._held), "gaps": self._gaps}
 
     async def close(self) -> None:

@@ -152,7 +152,7 @@ class NamedClients(TypedClients):
 
 
 class HubClients(Generic[ClientT]):
-    """The selectors for calls to clients."""
+    """Whom one can call, from anywhere."""
 
     __slots__ = ("_interface", "_sender")
 
@@ -220,7 +220,7 @@ class HubClients(Generic[ClientT]):
 
 
 class HubCallerClients(HubClients[ClientT]):
-    """The selectors in a hub method, which also has a caller."""
+    """Whom a hub method can call: the caller too."""
 
     __slots__ = ("_caller",)
 

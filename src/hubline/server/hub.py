@@ -8,13 +8,13 @@ from hubline.server.context import HubCallerContext
 
 
 class GroupManager(Protocol):
-    """Adds connections to named groups and removes them."""
+    """Puts connections into named groups and takes them out."""
 
     async def add(self, connection_id: str, name: str) -> None:
-        """Add a connection to a group. Idempotent. An unknown connection is ignored. Membership ends with it."""
+        """Idempotent. An unknown connection is ignored. Membership ends with the connection."""
 
     async def remove(self, connection_id: str, name: str) -> None:
-        """Remove a connection from a group. Idempotent. A connection that is not in the group is ignored."""
+        """Idempotent. A connection that is not in the group is ignored."""
 
 
 class Scope(Protocol):
@@ -42,12 +42,12 @@ class Hub(Generic[ClientT]):
 
     @property
     def clients(self) -> HubCallerClients[ClientT]:
-        """The selectors for calls to clients."""
+        """Whom this call can call."""
         return self.hubline_scope.clients
 
     @property
     def groups(self) -> GroupManager:
-        """Adds connections to groups of this hub and removes them."""
+        """Puts connections into groups of this hub and takes them out."""
         return self.hubline_scope.groups
 
     @property

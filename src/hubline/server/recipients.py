@@ -1,4 +1,4 @@
-"""The recipients of a message: a closed union of values, so a backplane can carry them."""
+"""Whom a message is for: a closed union, and the only way to say it. Values only, so a backplane can carry them."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class All:
-    """Every connection of the hub except the excluded ones."""
+    """Every connection of the hub but the excluded ones."""
 
     excluded: tuple[str, ...] = ()
     """Ids of connections."""
@@ -14,7 +14,7 @@ class All:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """The connections with these ids. Unknown ids are ignored. Each gets the message once."""
+    """The connections with these ids; unknown ids are nobody. Each gets the message once."""
 
     ids: tuple[str, ...]
     """Public ids, as `context.connection_id`."""
@@ -25,14 +25,14 @@ class Groups:
     """The members of these groups. A member of two of them gets the message twice, as in the original."""
 
     names: tuple[str, ...]
-    """Names of groups, case-sensitive."""
+    """They compare exactly, also in case."""
     excluded: tuple[str, ...] = ()
     """Ids of connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Every connection of these users. Ids are case-sensitive. Each connection gets the message once."""
+    """Every connection of these users. Ids compare exactly, also in case. Each connection gets the message once."""
 
     ids: tuple[str, ...]
     """User ids, as `context.user_id`."""

@@ -23,7 +23,7 @@ class Packet(bytes):
 
 
 class SerializedMessage:
-    """A message for many connections. Each codec encodes it at most once, when it is first needed.
+    """A message that many connections receive; each codec encodes it at most once, when first asked.
 
     The original's `SerializedHubMessage`. With a `key` its packets are `Packet`s. `packets` has ready-made bytes by the
     name of their codec. Without a `message`, only these exist.
