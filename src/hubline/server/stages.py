@@ -1,10 +1,10 @@
-"""The life of a hub connection, stage by stage: all changes are in `STAGES`."""
+"""The stages of a hub connection: all changes are in `STAGES`."""
 
 from enum import Enum
 
 
 class Stage(Enum):
-    """Where a connection is in its life."""
+    """The stages of a connection."""
 
     __hash__ = object.__hash__  # Enum's own is Python code, and every connection looks up twenty
 
@@ -56,10 +56,10 @@ STAGES: dict[Stage, dict[Step, Stage]] = {
     Stage.ABORTED: {Step.END: Stage.CLOSED},
     Stage.CLOSED: {},
 }
-"""Whatever is not named changes nothing: who comes too late is not wrong."""
+"""Events that are not in the table change nothing, because an event may come too late."""
 
 ENDING = (Stage.CLOSING, Stage.ABORTED, Stage.CLOSED)
-"""It has begun to end: the first reason counts, and the peer is not heard."""
+"""The connection is ending: the first reason is kept, and the peer is not read."""
 
 UNHEARD = (Stage.GONE, Stage.ABORTED, Stage.CLOSED)
-"""What hubs say does not go out."""
+"""Messages of hubs are not sent."""
