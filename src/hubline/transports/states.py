@@ -4,7 +4,7 @@ from enum import Enum
 
 
 class State(Enum):
-    """The states of a session. They are the original's `HttpConnectionStatus`, with "inactive" divided into several."""
+    """Where a session is in its life; the original's `HttpConnectionStatus`, with its "inactive" told apart."""
 
     __hash__ = object.__hash__  # Enum's own is Python code, and every connection looks up twenty
 
