@@ -1,7 +1,7 @@
 """WebSockets: the server's own task runs the application, and on plain ASGI reads; one more task writes there.
 
-The types and boundaries of incoming frames have no meaning (behaviour §2.2): payloads are one stream of bytes. An
-outgoing WebSocket message has one or more whole hub messages.
+Incoming frame types and boundaries mean nothing (behaviour §2.2): payloads are one stream of bytes. Outgoing, one
+WebSocket message holds one or more whole hub messages.
 """
 
 import asyncio
@@ -40,9 +40,9 @@ _NOTHING = memoryview(b"")
 
 
 class WebSocketInput(PulledInput):
-    """Input from the ASGI server, without a task, a queue or a copy.
+    """What the peer sends, straight from the ASGI server: no task, no queue and no copy of ours in between.
 
-    A message larger than `PIECE` is cut into pieces, which wait for their turn.
+    Only a message larger than `PIECE` is cut up, and its pieces wait for their turn.
     """
 
     __slots__ = ("_error", "_left", "_reading", "_receive", "_rest")
@@ -84,7 +84,7 @@ class WebSocketInput(PulledInput):
 
 
 class Outcome(Enum):
-    """Why a socket is no longer needed by its session, which may continue without it."""
+    """Why a socket whose session may outlive it is of no more use."""
 
     FINISHED = "the application has ended"
     FAILED = "the application has ended with an error"
@@ -140,7 +140,7 @@ class WebSocketCarrier:
         self._writer.cancel()
 
     async def make_way(self) -> None:
-        """The peer has opened a newer socket, because it lost this one. This one may still look alive."""
+        """For a newer socket, which the peer has opened because it lost this one: it may look alive still."""
         self._session.detach(self)
         self._writer.cancel()
         self._conclude(Outcome.REPLACED)
@@ -212,14 +212,14 @@ class WebSocketCarrier:
         self._peer_left(said_goodbye=False)
 
     def _peer_is_gone(self, said_goodbye: bool) -> None:
-        """Nothing can be sent to the peer any more. Bytes that it has sent are still read."""
+        """Nothing reaches the peer any more; what it sent is still read."""
         self._lose(said_goodbye, unread=True)
 
     def _peer_left(self, said_goodbye: bool) -> None:
         self._lose(said_goodbye, unread=False)
 
     def _lose(self, said_goodbye: bool, *, unread: bool) -> None:
-        """The socket is lost. The session ends too, unless the peer may reconnect with another socket."""
+        """The socket is gone. The session goes too, unless the peer may come back with another socket."""
         self._peer_is_here = False
         session = self._session
         if session.carrier is not self:
