@@ -153,7 +153,10 @@ class Inbox:
 
 
 class Session:
-    """A connection of a load client, whatever carries it. Keeps the calls that wait for an answer."""
+    """A connection of a load client, whatever carries it.
+
+    Keeps the calls that wait for an answer itself: `ClientSession` speaks SignalR only, and not every dialect does.
+    """
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect

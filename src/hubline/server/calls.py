@@ -1,30 +1,26 @@
 """One call while it lives: what its hub object is given, and what can be done to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import UNSET, UnsetType
 
 from hubline.errors import InvocationError
-from hubline.server.clients import HubCallerClients
 from hubline.server.context import HubCallerContext
-from hubline.server.hub import GroupManager
 from hubline.server.injection import Injector
 from hubline.server.invocations import Cancellation
 from hubline.server.methods import HubMethod
 from hubline.server.observer import Outcome
 from hubline.server.ports import HubConnection, HubServices
-from hubline.server.recipients import Recipients
 from hubline.server.turns import let_others
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Invocation, StreamInvocation
-from hubline.wire.packet import SerializedMessage
 
 
 class HubScope:
-    """What a hub object is given: its connection, and calls to clients made in its name."""
+    """What a hub object is given: its connection and hub, and questions to clients asked in its name."""
 
     results_refused = ""
 
@@ -32,17 +28,6 @@ class HubScope:
         self.runtime, self.connection, self.results_refused = runtime, connection, results_refused
         self.context: HubCallerContext = connection.context
         """Who the connection was when this began; a refresh does not change it."""
-
-    @property
-    def clients(self) -> HubCallerClients[Any]:
-        return HubCallerClients(self, self.runtime.interface, self.connection.id)
-
-    @property
-    def groups(self) -> GroupManager:
-        return self.runtime.fanout.groups
-
-    def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> Coroutine[Any, Any, None]:
-        return self.runtime.fanout.send(recipients, message)
 
     async def ask(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
@@ -56,8 +41,8 @@ class HubScope:
 class Slots(Protocol):
     """Who lets so many run at once."""
 
-    def release(self) -> None:
-        """Take a slot back, and let the next begin."""
+    def release(self, work: "InTurn") -> None:
+        """Take back the slot that it holds, if it does, and let the next begin."""
 
 
 class InTurn(HubScope):
@@ -72,9 +57,8 @@ class InTurn(HubScope):
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
     ) -> Any:
         """Ask a client. The slot is given back for good: the client may call us before it answers (spec §5.9)."""
-        holder, self.holder = self.holder, None
-        if holder is not None:
-            holder.release()
+        if self.holder is not None:
+            self.holder.release(self)
         return await super().ask(connection_id, target, arguments, result_type, timeout)
 
 

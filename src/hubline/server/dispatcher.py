@@ -14,10 +14,10 @@ from msgspec import UNSET
 
 from hubline._tasks import ends_its_task, wake_up
 from hubline.errors import BindingError, text_of
-from hubline.server import errors
+from hubline.server import error_texts
 from hubline.server.calls import Call, InTurn, Pipeline
 from hubline.server.context import HubCallerContext
-from hubline.server.errors import error_text
+from hubline.server.error_texts import error_text
 from hubline.server.invocations import Cancellation, Uploads
 from hubline.server.observer import Outcome
 from hubline.server.ports import HubConnection
@@ -77,7 +77,7 @@ class Dispatcher:
         runtime, connection = self._runtime, self._connection
         pipeline = runtime.pipelines.get(message.target) or runtime.find(message.target)
         if pipeline is None:
-            self._refuse(message, None, Outcome.UNKNOWN, errors.UNKNOWN_METHOD.format(message.target))
+            self._refuse(message, None, Outcome.UNKNOWN, error_texts.UNKNOWN_METHOD.format(message.target))
             return None
         method = pipeline.method
         try:
@@ -85,7 +85,7 @@ class Dispatcher:
         except BaseException as error:  # a `BindingError`, or whatever a validator of the user raises
             if not isinstance(error, BindingError):
                 logger.exception("connection %s: the arguments of %s", connection.id, method.where)
-            text = error_text(errors.BINDING_FAILED.format(method.name), error, detailed=self._log.detailed)
+            text = error_text(error_texts.BINDING_FAILED.format(method.name), error, detailed=self._log.detailed)
             self._refuse(message, pipeline, Outcome.UNBOUND, text, reason=text_of(error))
             return None
         call = Call(runtime, connection, pipeline, message, arguments)
@@ -98,9 +98,7 @@ class Dispatcher:
                 call.streams = pipeline.streams
                 self._register(call)
         elif self._running < self._parallel:  # nobody looks for it: nothing can end it but itself
-            self._running += 1
-            call.holder = self
-            self._launch(call, at_once=alone)
+            self._begin(call, at_once=alone)
             return None
         else:
             self._register(call)
@@ -142,12 +140,12 @@ class Dispatcher:
         """What is wrong with the way a method is called, in the original's order of checks."""
         method, ids, streaming = pipeline.method, message.stream_ids, type(message) is StreamInvocation
         if method.is_stream != streaming:
-            return (errors.STREAM_AS_CALL if method.is_stream else errors.CALL_AS_STREAM).format(method.name)
-        base = errors.INVOCATION_FAILED.format(method.name)
+            return (error_texts.STREAM_AS_CALL if method.is_stream else error_texts.CALL_AS_STREAM).format(method.name)
+        base = error_texts.INVOCATION_FAILED.format(method.name)
         if len(ids) != len(method.uploads):
             return f"{base} HubException: Client sent {len(ids)} stream(s), Hub method expects {len(method.uploads)}."
         if streaming and (other := self._calls.get(message.invocation_id)) is not None and other.method.is_stream:
-            return errors.ID_IN_USE.format(message.invocation_id)
+            return error_texts.ID_IN_USE.format(message.invocation_id)
         if len(set(ids)) < len(ids) or any(stream_id in self.uploads for stream_id in ids):
             return f"{base} HubException: A stream ID is already in use."
         limit = self._runtime.options.maximum_streams
@@ -194,25 +192,24 @@ class Dispatcher:
         self._waiting.append(work)
         self._runtime.waiting += 1
 
-    def _begin(self, work: InTurn) -> None:
+    def _begin(self, work: InTurn, *, at_once: bool = False) -> None:
         if not work.streams:
             self._running += 1
             work.holder = self
-        if isinstance(work, Call):
-            self._launch(work)
-            if self._ended:
-                work.cancel()
-        else:
+        if not isinstance(work, Call):
             self._start(self._tell(work))
+            return
+        loop, context, name = self._connection.loop, self._connection.variables, work.pipeline.method.where
+        work.task = self._runtime.tasks.begin(self._run(work), loop, context=context, name=name, at_once=at_once)
+        if self._ended:
+            work.cancel()
 
-    def _launch(self, call: Call, *, at_once: bool = False) -> None:
-        loop, context, name = self._connection.loop, self._connection.variables, call.pipeline.method.where
-        call.task = self._runtime.tasks.begin(self._run(call), loop, context=context, name=name, at_once=at_once)
-
-    def release(self) -> None:
-        self._running -= 1
-        if self._waiting:
-            self._go_on()
+    def release(self, work: InTurn) -> None:
+        if work.holder is not None:
+            work.holder = None
+            self._running -= 1
+            if self._waiting:
+                self._go_on()
 
     def _go_on(self) -> None:
         """A slot is free: the next call may begin with the streams behind it, and there is room for others to wait."""
@@ -246,16 +243,15 @@ class Dispatcher:
     async def _tell(self, work: InTurn) -> None:
         tell = self._runtime.on_authentication_refreshed
         assert tell is not None
+        task = asyncio.current_task()
         try:
             await tell(work, None)
         except BaseException as error:
-            if ends_its_task(error):
+            if ends_its_task(error, task):
                 raise
             logger.exception("connection %s: on_authentication_refreshed failed", self._connection.id)
         finally:
-            if work.holder is not None:
-                work.holder = None
-                self.release()
+            self.release(work)
 
     async def _run(self, call: Call) -> None:
         """A call in its turn. Its task is cancelled with its stream, or when the app shuts down."""
@@ -270,7 +266,8 @@ class Dispatcher:
                 if (known or result is UNSET) and call.refusal:
                     room = self._tell_error(call.message, call.refusal)
                 else:
-                    room = not invocation_id or connection.send(Completion(invocation_id=invocation_id, result=result))
+                    completion = Completion(invocation_id=invocation_id, result=result)
+                    room = not invocation_id or connection.write(connection.codec.encode(completion))
             except BaseException as error:  # also what an encoder raises about the result
                 text = broken_off(call, error, self._log)
                 self._forget(call)
@@ -282,11 +279,7 @@ class Dispatcher:
         finally:
             if known:
                 self._forget(call)
-            if call.holder is not None:
-                call.holder = None
-                self._running -= 1
-                if self._waiting:
-                    self._go_on()
+            self.release(call)
             runtime.tasks.ended(call.task)
             if runtime.observer is not None:
                 cancelled = call.cancelled and call.outcome is Outcome.SUCCEEDED
@@ -294,15 +287,16 @@ class Dispatcher:
 
     async def _admit_again(self, call: Call, caller: HubCallerContext) -> None:
         """Whether a stream may go on after a refresh. A later refresh has the last word."""
+        task = asyncio.current_task()
         try:
             admitted_again = call.pipeline.admits is None or await call.pipeline.admits(call, caller)
         except BaseException as error:
-            if ends_its_task(error):
+            if ends_its_task(error, task):
                 raise
             logger.exception("connection %s: a policy of %s failed", self._connection.id, call.method.where)
             admitted_again = False
         if not admitted_again and caller is self._connection.context and call in self._live:
-            call.break_off(errors.UNAUTHORIZED.format(call.method.name))
+            call.break_off(error_texts.UNAUTHORIZED.format(call.method.name))
 
     def _forget(self, call: Call) -> None:
         """The method has ended: its id is free, and what is still uploaded to it is ignored. Twice does no harm."""

@@ -3,31 +3,23 @@
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, get_args, get_origin
 
-from hubline.server.clients import Client, ClientT, HubCallerClients, HubClients
+from hubline.server.clients import Asker, Client, ClientT, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
+from hubline.server.members import Addressee
+from hubline.server.ports import GroupManager, HubServices
 
 
-class GroupManager(Protocol):
-    """Puts connections into named groups and takes them out."""
-
-    async def add(self, connection_id: str, name: str) -> None:
-        """Idempotent. An unknown connection is ignored. Membership ends with the connection."""
-
-    async def remove(self, connection_id: str, name: str) -> None:
-        """Idempotent. A connection that is not in the group is ignored."""
-
-
-class Scope(Protocol):
+class Scope(Asker, Protocol):
     """What a hub object is given for the one call it lives for."""
 
     @property
     def context(self) -> HubCallerContext: ...
 
     @property
-    def clients(self) -> HubCallerClients[Any]: ...
+    def connection(self) -> Addressee: ...
 
     @property
-    def groups(self) -> GroupManager: ...
+    def runtime(self) -> HubServices: ...
 
 
 class Hub(Generic[ClientT]):
@@ -43,12 +35,14 @@ class Hub(Generic[ClientT]):
     @property
     def clients(self) -> HubCallerClients[ClientT]:
         """Whom this call can call."""
-        return self.hubline_scope.clients
+        scope = self.hubline_scope
+        runtime = scope.runtime
+        return HubCallerClients(runtime.fanout, runtime.interface, scope, scope.connection.id)
 
     @property
     def groups(self) -> GroupManager:
         """Puts connections into groups of this hub and takes them out."""
-        return self.hubline_scope.groups
+        return self.hubline_scope.runtime.fanout.groups
 
     @property
     def context(self) -> HubCallerContext:

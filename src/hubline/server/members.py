@@ -32,6 +32,10 @@ class Member(Addressee, Protocol):
     def unoffered(self) -> bool:
         """Whether much is queued that the peer is offered as soon as others have a turn of the loop."""
 
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes that are kept for a stateful reconnect until the client acknowledges them."""
+
     def send(self, message: Message) -> bool:
         """Encode and queue. False when the caller should `drain()`."""
 

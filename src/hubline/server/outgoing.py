@@ -53,6 +53,11 @@ class Outgoing:
     def unoffered(self) -> bool:
         return self._transport.unoffered
 
+    @property
+    def unacknowledged(self) -> int:
+        replay = self._wire.replay
+        return 0 if replay is None else replay.size
+
     def send(self, message: Message) -> bool:
         """Encode and queue; False when the caller should `drain()`. Raises what encoding raises, and `SendTooLarge`."""
         return self.write(self.codec.encode(message))

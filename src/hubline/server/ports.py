@@ -3,10 +3,9 @@
 import asyncio
 import contextvars
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from hubline.server.clients import ClientInterface, Sender
-from hubline.server.hub import GroupManager
 from hubline.server.members import Member
 
 
@@ -22,6 +21,16 @@ class HubConnection(Member, Protocol):
         """Queues an encoded message; False when the caller should `drain()`. May change meanwhile."""
 
 
+class GroupManager(Protocol):
+    """Puts connections into named groups and takes them out."""
+
+    async def add(self, connection_id: str, name: str) -> None:
+        """Idempotent. An unknown connection is ignored. Membership ends with the connection."""
+
+    async def remove(self, connection_id: str, name: str) -> None:
+        """Idempotent. A connection that is not in the group is ignored."""
+
+
 class Port(Sender, Protocol):
     """Carries calls to clients, and keeps groups: `server/fanout.py`."""
 
@@ -33,7 +42,7 @@ class HubServices(Protocol):
     """What a hub object reaches through the call that it lives for."""
 
     @property
-    def interface(self) -> ClientInterface: ...
+    def interface(self) -> ClientInterface[Any]: ...
 
     @property
     def fanout(self) -> Port: ...

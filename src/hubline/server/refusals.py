@@ -6,9 +6,9 @@ import logging
 from hubline._clock import Clock
 from hubline._tasks import ends_its_task, is_current
 from hubline.errors import ConnectionClosed, HubError, RateLimitExceeded, text_of
-from hubline.server import errors
+from hubline.server import error_texts
 from hubline.server.calls import Call
-from hubline.server.errors import error_text
+from hubline.server.error_texts import error_text
 from hubline.server.observer import Outcome
 
 logger = logging.getLogger("hubline.dispatcher")
@@ -65,5 +65,5 @@ def _failure(call: Call, error: BaseException, log: RefusalLog) -> str:
         log.note(f"{method.where}: ", text_of(error) + reason)
     else:
         logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)
-    base = errors.STREAM_FAILED if call.streaming else errors.INVOCATION_FAILED.format(method.name)
+    base = error_texts.STREAM_FAILED if call.streaming else error_texts.INVOCATION_FAILED.format(method.name)
     return error_text(base, error, detailed=log.detailed)

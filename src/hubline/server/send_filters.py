@@ -39,10 +39,10 @@ class SendFilter(Protocol):
     async def send(self, message: OutgoingMessage, next: SendNext) -> None: ...
 
 
-class Send(Protocol):
+class Innermost(Protocol):
     """What a chain of filters ends in."""
 
-    async def __call__(self, recipients: Recipients, message: Invocation | SerializedMessage, /) -> None: ...
+    async def __call__(self, recipients: Recipients, message: SerializedMessage, /) -> None: ...
 
 
 class OutgoingFilters:
@@ -51,28 +51,19 @@ class OutgoingFilters:
     def __init__(self, hub: str, filters: tuple[SendFilter, ...], clock: Clock) -> None:
         self._hub, self._filters, self._clock = hub, filters, clock
 
-    async def send(self, recipients: Recipients, message: Invocation | SerializedMessage, innermost: Send) -> bool:
+    async def send(self, recipients: Recipients, message: SerializedMessage, innermost: Innermost) -> bool:
         """Send through every filter. False when one of them held the message back."""
-        key = None
-        call = message
-        if isinstance(message, SerializedMessage):
-            key = message.key
-            if not isinstance(message.message, Invocation):  # bytes that were made elsewhere: nothing to see
-                await innermost(recipients, message)
-                return True
-            call = message.message
-        assert isinstance(call, Invocation)
-        invocation, sent = call, False
+        call = message.message
+        if not isinstance(call, Invocation):  # bytes that were made elsewhere: nothing to see
+            await innermost(recipients, message)
+            return True
+        invocation_id, sent = call.invocation_id, False
 
         async def end(outgoing: OutgoingMessage) -> None:
             nonlocal sent
             sent = True
-            made = Invocation(
-                invocation_id=invocation.invocation_id, target=outgoing.target, arguments=tuple(outgoing.arguments)
-            )
-            await innermost(
-                outgoing.recipients, made if outgoing.key is None else SerializedMessage(made, key=outgoing.key)
-            )
+            made = Invocation(invocation_id=invocation_id, target=outgoing.target, arguments=tuple(outgoing.arguments))
+            await innermost(outgoing.recipients, SerializedMessage(made, key=outgoing.key))
 
         chain: SendNext = end
         for each in reversed(self._filters):
@@ -81,10 +72,10 @@ class OutgoingFilters:
             OutgoingMessage(
                 hub=self._hub,
                 recipients=recipients,
-                target=invocation.target,
-                arguments=invocation.arguments,
-                key=key,
-                awaits_result=bool(invocation.invocation_id),
+                target=call.target,
+                arguments=call.arguments,
+                key=message.key,
+                awaits_result=bool(invocation_id),
                 clock=self._clock,
             )
         )

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from hubline._tasks import TaskOwner
 from hubline.connection import ConnectionScope, Transport
 from hubline.transports.carrier import Serve
-from hubline.transports.frames import Flusher
+from hubline.transports.frame_transport import Flusher
 from hubline.transports.session import Session
 
 

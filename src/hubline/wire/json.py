@@ -82,8 +82,9 @@ class JsonCodec:
             if type(result) not in self._named.plain and (named := self._named(result)) is not result:
                 message = replace(message, result=named)
         elif type(message) is Invocation or type(message) is StreamInvocation:
-            if (arguments := self._named.each(message.arguments)) is not message.arguments:
-                message = replace(message, arguments=arguments)
+            arguments = message.arguments
+            if type(arguments) is Raw or not self._named.plain.issuperset(map(type, arguments)):
+                message = replace(message, arguments=self._named.each(arguments))
         elif type(message) is StreamItem and (item := self._named(message.item)) is not message.item:
             message = replace(message, item=item)
         return self._encode(message) + RECORD_SEPARATOR
