@@ -1,8 +1,8 @@
-"""One message in, its effect out: finds the method, binds, runs its pipeline in a task, answers.
+"""Runs the calls of a connection: finds the method, binds the arguments, runs its pipeline in a task, answers.
 
-Nothing in `Dispatcher` waits. A future that `invoke` returns means that a bounded queue is full and reading must
-pause. Pings, cancels, items and client results therefore never wait behind a running or waiting call; in the original
-they do once a second call is queued (docs/decisions).
+Nothing in `Dispatcher` waits. If `invoke` returns a future, a bounded queue is full and reading must pause. So pings,
+cancellations, items and client results never wait for a running or waiting call. In the original they wait if a second
+call is queued (docs/decisions/control-messages-never-wait.md).
 """
 
 import asyncio
@@ -51,13 +51,13 @@ class Dispatcher:
         self.uploads = Uploads()
 
     def begin(self) -> None:
-        """`on_connected` has returned. Refreshes before that are told to the hub now, as one."""
+        """`on_connected` has returned. The hub is told now of refreshes before that, in one call."""
         self._begun = True
         if self._refreshed_early:
             self._announce()
 
     def refreshed(self) -> None:
-        """The connection has another identity: streams that run must be admitted anew, and the hub is told."""
+        """The connection has another identity: running streams are authorised again, and the hub is told."""
         for call in self._live:
             if call.started and call.streams and call.pipeline.admits is not None:
                 if call.recheck is not None:
@@ -69,10 +69,10 @@ class Dispatcher:
             self._refreshed_early = True
 
     def invoke(self, message: Invocation | StreamInvocation, *, alone: bool = False) -> asyncio.Future[None] | None:
-        """Begin a call, or queue it. A future means that enough are waiting: read on when it is done.
+        """Start a call, or queue it. If it returns a future, enough calls wait: read on when the future is done.
 
-        One that came `alone` is run to its first wait at once, where Python can. If many came together that would be
-        unfair to everybody else.
+        A call that arrived `alone` runs to its first wait at once, if Python can do that. If many arrived together,
+        that would be unfair to other connections.
         """
         runtime, connection = self._runtime, self._connection
         pipeline = runtime.pipelines.get(message.target) or runtime.find(message.target)
@@ -82,7 +82,7 @@ class Dispatcher:
         method = pipeline.method
         try:
             arguments = method.binder.bind(connection.codec, message.arguments)
-        except BaseException as error:  # a `BindingError`, or whatever a validator of the user raises
+        except BaseException as error:  # a `BindingError`, or any exception of a user's validator
             if not isinstance(error, BindingError):
                 logger.exception("connection %s: the arguments of %s", connection.id, method.where)
             text = error_text(error_texts.BINDING_FAILED.format(method.name), error, detailed=self._log.detailed)
@@ -94,10 +94,10 @@ class Dispatcher:
             if call.mistake and pipeline.admits is None:
                 self._refuse(message, pipeline, Outcome.REFUSED, call.mistake)
                 return None
-            if not call.mistake:  # a mistaken stream takes a slot: its refusal waits for its turn
+            if not call.mistake:  # a stream that was called in the wrong way takes a slot: its error waits for its turn
                 call.streams = pipeline.streams
                 self._register(call)
-        elif self._running < self._parallel:  # nobody looks for it: nothing can end it but itself
+        elif self._running < self._parallel:  # not registered: it can only end by itself
             self._begin(call, at_once=alone)
             return None
         else:
@@ -105,15 +105,15 @@ class Dispatcher:
         return self._schedule(call)
 
     def cancel(self, invocation_id: str) -> None:
-        """The client no longer wants the result. Unknown ids, and calls that cannot be cancelled, are ignored."""
+        """The client has cancelled a call. Unknown ids, and calls that cannot be cancelled, are ignored."""
         call = self._calls.get(invocation_id)
         if call is not None:
             call.cancel()
 
     def signal(self) -> None:
-        """The connection has ended: streams stop, and calls that run with a `Cancellation` are told.
+        """The connection has ended: streams stop, and calls with a `Cancellation` are told.
 
-        So are those that have waited and begin now.
+        This includes calls that have waited and start now.
         """
         self._ended = True
         for call in list(self._live):
@@ -121,7 +121,7 @@ class Dispatcher:
                 call.cancel()
 
     def stop(self) -> None:
-        """Nobody waits any longer: calls that have not begun never will."""
+        """Drop the calls that have not started."""
         waiting, self._waiting = self._waiting, []
         self._runtime.waiting -= len(waiting)
         for work in waiting:
@@ -130,14 +130,14 @@ class Dispatcher:
                 self._observe(work.pipeline, Outcome.CANCELLED)
 
     def when_all_began(self) -> asyncio.Future[None] | None:
-        """A future that is done when no call waits for its turn; None when that is so already."""
+        """A future that is done when no call waits for its turn; None if no call waits now."""
         if not self._waiting:
             return None
         self._none_waiting = asyncio.get_running_loop().create_future()
         return self._none_waiting
 
     def _mistake(self, pipeline: Pipeline, message: Invocation | StreamInvocation) -> str:
-        """What is wrong with the way a method is called, in the original's order of checks."""
+        """The error if a method is called in the wrong way, in the original's order of checks."""
         method, ids, streaming = pipeline.method, message.stream_ids, type(message) is StreamInvocation
         if method.is_stream != streaming:
             return (error_texts.STREAM_AS_CALL if method.is_stream else error_texts.CALL_AS_STREAM).format(method.name)
@@ -154,7 +154,7 @@ class Dispatcher:
         return ""
 
     def _register(self, call: Call) -> None:
-        """Make the call known, so that items and cancels that follow at once find it, even while it waits."""
+        """Register the call, so that items and cancellations that follow can find it, even while it waits."""
         call.known = True
         if call.method.cancellation is not None:
             call.cancellation = Cancellation()
@@ -178,7 +178,7 @@ class Dispatcher:
             self.uploads.open(stream_id, stream)
 
     def _schedule(self, work: InTurn) -> asyncio.Future[None] | None:
-        """Begin it, or let it wait: what arrives begins in order, streams too."""
+        """Start it, or let it wait. Calls and streams start in the order in which they arrive."""
         if not self._waiting and (work.streams or self._running < self._parallel):
             self._begin(work)
             return None
@@ -212,7 +212,7 @@ class Dispatcher:
                 self._go_on()
 
     def _go_on(self) -> None:
-        """A slot is free: the next call may begin with the streams behind it, and there is room for others to wait."""
+        """A slot is free: start the next call and the streams after it. There is room for others to wait."""
         waiting = self._waiting
         while waiting and (waiting[0].streams or self._running < self._parallel):
             self._runtime.waiting -= 1
@@ -225,9 +225,9 @@ class Dispatcher:
         return self._runtime.tasks.start(coroutine, context=self._connection.variables)
 
     def _announce(self) -> None:
-        """Tell the hub of a refresh when its turn comes. When too many wait, the last of them stands for this one too.
+        """Tell the hub of a refresh, in order with the calls. If too many wait, it is combined with the last of them.
 
-        So a client that refreshes on and on while a call runs cannot make the queue grow.
+        So a client that refreshes many times while a call runs cannot make the queue grow.
         """
         if self._runtime.on_authentication_refreshed is None:
             return
@@ -286,7 +286,7 @@ class Dispatcher:
                 self._observe(call.pipeline, Outcome.CANCELLED if cancelled else call.outcome)
 
     async def _admit_again(self, call: Call, caller: HubCallerContext) -> None:
-        """Whether a stream may go on after a refresh. A later refresh has the last word."""
+        """Check whether a stream may continue after a refresh. The latest refresh decides."""
         task = asyncio.current_task()
         try:
             admitted_again = call.pipeline.admits is None or await call.pipeline.admits(call, caller)
@@ -299,7 +299,7 @@ class Dispatcher:
             call.break_off(error_texts.UNAUTHORIZED.format(call.method.name))
 
     def _forget(self, call: Call) -> None:
-        """The method has ended: its id is free, and what is still uploaded to it is ignored. Twice does no harm."""
+        """The method has ended: its id is free, and further items of its uploads are ignored. May be called twice."""
         if not call.known:
             return
         call.known = False
@@ -315,7 +315,7 @@ class Dispatcher:
             self._runtime.streams -= 1
 
     def _tell_error(self, message: Invocation | StreamInvocation, text: str) -> bool:
-        """Answer a call that came to nothing, or was cancelled and has no text. False: too much waits."""
+        """Answer a call that was not run, or was cancelled and has no text. False if too much is queued."""
         completion = Completion(invocation_id=message.invocation_id, error=text or UNSET)
         return not message.invocation_id or self._connection.send(completion)
 
@@ -328,13 +328,13 @@ class Dispatcher:
         *,
         reason: str = "",
     ) -> None:
-        """Answer a call that never has a turn. `reason` is for the log, where it says more than the caller is told."""
+        """Answer a call that will not run. `reason` is for the log, which gets more than the caller."""
         self._log.note("", reason or text)
         self._tell_error(message, text)
         self._observe(pipeline, outcome)
 
     def _observe(self, pipeline: Pipeline | None, outcome: Outcome) -> None:
-        """The end of every call that ever arrived comes by here, once."""
+        """Called exactly once for every call that arrived, at its end."""
         runtime = self._runtime
         if runtime.observer is not None:
             name = None if pipeline is None else pipeline.method.name

@@ -1,4 +1,4 @@
-"""What calls and the fan-out may ask of a connection and of its hub. Both are made above them, and know them."""
+"""The interfaces of a connection and of its hub for calls and fan-out, which must not import the modules above them."""
 
 import asyncio
 import contextvars
@@ -10,7 +10,7 @@ from hubline.server.members import Member
 
 
 class HubConnection(Member, Protocol):
-    """A connection of a hub, as its calls know it."""
+    """A connection of a hub, as its calls see it."""
 
     loop: asyncio.AbstractEventLoop
     variables: contextvars.Context
