@@ -43,7 +43,7 @@ from hubline.testing.channels import TransportName
 from hubline.testing.harness import ProtocolName
 from hubline.wire.packet import Packet
 
-NOBODY = {"connections": 0, "groups": 0, "users": 0, "awaited_results": 0}
+NOBODY = {"connections": 0, "groups": 0, "users": 0, "awaited_results": 0, "unacknowledged_bytes": 0}
 
 TRANSPORTS: list[TransportName] = ["websocket", "sse", "long_polling"]
 EVERY_WAY: list[tuple[TransportName, ProtocolName]] = [

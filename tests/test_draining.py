@@ -14,6 +14,10 @@ class ChatHub(Hub):
     pass
 
 
+class Panic(BaseException):
+    """As pyo3's `PanicException`: derived from nothing that code catches."""
+
+
 async def test_clients_hear_the_last_words_before_they_are_asked_to_leave() -> None:
     async def last_words() -> None:
         await hubs.context(ChatHub).clients.all.send("News", "we restart")
@@ -85,7 +89,7 @@ async def test_objects_and_bound_methods_can_be_called() -> None:
     assert saver.saved == 3
 
 
-@pytest.mark.parametrize("error", [ValueError("no disk"), SystemExit(1), StopIteration()])
+@pytest.mark.parametrize("error", [ValueError("no disk"), SystemExit(1), StopIteration(), GeneratorExit(), Panic()])
 @pytest.mark.parametrize("kind", ["async", "plain"])
 async def test_what_it_raises_is_logged_and_draining_goes_on(
     caplog: pytest.LogCaptureFixture, error: BaseException, kind: str

@@ -7,8 +7,8 @@ from typing import ClassVar
 import pytest
 
 from hubline import Client, Hub, HubApp, HubOptions, TransportOptions
-from hubline.testing import ManualClock
-from tests.transports.driver import Request, Socket, settle
+from hubline.testing import ManualClock, settle
+from tests.transports.driver import Request, Socket
 
 
 class Room(Hub[Client]):

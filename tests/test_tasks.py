@@ -209,6 +209,8 @@ async def test_a_cancellation_ends_the_task_that_it_was_asked_of_and_no_other() 
     assert await task is True
     assert ends_its_task(GeneratorExit())
     assert not ends_its_task(SystemExit())
+    assert not ends_its_task(GeneratorExit(), asyncio.current_task()), "raised by what the task runs"
+    assert ends_its_task(GeneratorExit(), task), "thrown into what another task has run"
 
 
 async def test_a_coroutine_that_is_thrown_away_is_not_current() -> None:

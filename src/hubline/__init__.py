@@ -21,12 +21,13 @@ from hubline.errors import (
 from hubline.routes import ConnectionRoute, HubRoute
 from hubline.server.clients import Client, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
+from hubline.server.decorators import hidden, hub_method
 from hubline.server.filters import HubFilter, InvocationContext, filtered
-from hubline.server.hub import GroupManager, Hub, HubContext
+from hubline.server.hub import Hub, HubContext
 from hubline.server.invocations import Cancellation
-from hubline.server.marks import hidden, hub_method
 from hubline.server.options import HubOptions
 from hubline.server.parameters import Depends
+from hubline.server.ports import GroupManager
 from hubline.server.recipients import All, Connections, Groups, Users
 from hubline.server.send_filters import OutgoingMessage
 from hubline.transports.options import TransportOptions

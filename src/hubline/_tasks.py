@@ -40,15 +40,17 @@ def called(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(f"a plain function raised {type(error).__name__}") from error
 
 
-def ends_its_task(error: BaseException) -> bool:
+def ends_its_task(error: BaseException, task: "asyncio.Task[Any] | None" = None) -> bool:
     """Whether an exception ends the task that has caught it, and is no failure of the code that the task has called.
 
-    A cancellation does when it was asked of this task; otherwise something that the code awaited was cancelled.
+    A cancellation does when it was asked of this task; otherwise something that the code awaited was cancelled. So does
+    a `GeneratorExit`, with which a coroutine is thrown away; with `task`, the one that runs the code, only when that is
+    so, and not when the code has raised it.
     """
     if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is None or task.cancelling() > 0
-    return isinstance(error, GeneratorExit)
+        current = asyncio.current_task()
+        return current is None or current.cancelling() > 0
+    return isinstance(error, GeneratorExit) and (task is None or not is_current(task))
 
 
 def is_current(task: "asyncio.Task[Any] | None") -> bool:

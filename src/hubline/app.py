@@ -58,31 +58,30 @@ CALL_GRACE = 2.0
 """Seconds that calls and streams have at the end for their `finally` blocks, from their cancellation. Ours."""
 
 LAST_POLL = 1.0
-"""Seconds for a client between two polls to come for its last words once the server is closed. By ASGI it cannot; some
-servers still let it. Ours."""
+"""Seconds to wait for the next poll of a client when the server accepts no more connections. Some servers still accept
+a request on an open connection. Ours."""
 
 
 class HubApp:
-    """Hubs by path, as an ASGI application that any server runs and FastAPI or Starlette can mount anywhere.
+    """An ASGI application with hubs at paths. Any server can run it, and FastAPI or Starlette can mount it anywhere.
 
-    Give its `lifespan` to the application it is mounted in: at shutdown it says good-bye to the clients. A hub class
-    that stands at several paths is one hub: its clients reach each other.
+    If it is mounted, give its `lifespan` to the outer application: it asks clients to leave at shutdown. A hub class at
+    several paths is one hub: its clients can reach each other.
 
-    `authenticate` says who a request comes from, before anything else is done for it; without it, the user that an
-    `AuthenticationMiddleware` of Starlette has found. `user_id` says by which name `clients.user(…)` finds
-    a connection, which keeps the one of its first request; without it, the identity's. A `backplane` joins the hubs of
-    several apps: their clients reach each other. `allowed_origins` are the web
-    pages that may connect besides those of the same origin; it sets up CORS for them. `allowed_headers` are what
-    they may send besides the headers of official clients. `trusted_proxies` are the addresses and networks whose
-    `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are given to clients to leave at
-    shutdown, which begins at SIGTERM or SIGINT, unless `drain_on_signals` is off and the server does not see to it.
-    `on_drain`, plain or async, runs once before that, with half of this time at most: no new clients come meanwhile.
-    `readiness_path` answers 200, and 503 once draining has begun. An `async def` method that blocks the loop for longer
-    than `blocking_warning` seconds is named in the log. `telemetry` is a `hubline.telemetry.Telemetry`, which makes
-    spans and metrics.
+    `authenticate` says who a request comes from. The default is the user that Starlette's `AuthenticationMiddleware`
+    has found. `user_id` returns the id for `clients.user(…)`; the default is that of the identity. A connection keeps
+    the id of its first request. A `backplane` joins the hubs of several apps. `allowed_origins` are the origins of web
+    pages that may connect in addition to the app's own, and sets up CORS for them. `allowed_headers` are headers that
+    they may send in addition to those of official clients. `trusted_proxies` are the addresses and networks whose
+    `X-Forwarded-For` is trusted (`unix`: a Unix socket). At shutdown, clients have `drain_timeout` seconds to leave.
+    SIGTERM and SIGINT start that on servers that do not do it themselves, unless `drain_on_signals` is off. `on_drain`,
+    plain or async, runs once before clients are asked to leave, for half of this time at most; new connections are
+    already refused. `readiness_path` answers 200, and 503 after draining has begun. The log names an `async def` method
+    that blocks the event loop for longer than `blocking_warning` seconds. `telemetry` is a
+    `hubline.telemetry.Telemetry`, which makes spans and metrics.
 
     Raises:
-        ConfigurationError: with every mistake in all hubs and settings.
+        ConfigurationError: lists every mistake in all hubs and settings.
     """
 
     def __init__(
@@ -147,10 +146,10 @@ class HubApp:
 
     @asynccontextmanager
     async def lifespan(self, app: Any = None) -> AsyncIterator[dict[str, Any]]:
-        """Runs while the application does. Hand its state on, so that a server can drain before it closes sockets.
+        """The lifespan of the app. Return its state from an outer lifespan, so that a server can drain first.
 
-        At its end clients leave, calls are cancelled, and those that do not end are named in the log and abandoned.
-        Connections that are opened without a lifespan, before or after, are served as well.
+        At its end, clients are asked to leave and calls are cancelled. The log names calls that do not end, and they
+        are abandoned. Connections that are opened before or after the lifespan are served as well.
         """
         self._enter_loop()
         self._open_mount_points(app)
@@ -207,12 +206,12 @@ class HubApp:
         self._loop = loop
 
     def context(self, hub: type[Hub[ClientT]]) -> HubContext[ClientT]:
-        """Clients and groups of a hub, to use from outside of it. Raises KeyError when the app has no such hub."""
+        """The clients and groups of a hub, for code outside of it. Raises KeyError if the app does not have the hub."""
         runtime = self._hubs[hub]
         return HubContext(HubClients(runtime.fanout, runtime.interface), runtime.fanout.groups, self._enter_loop)
 
     def describe(self) -> list[HubDescription]:
-        """Every hub with its methods and what it calls on clients."""
+        """Every hub with its methods, and the methods of its client Protocol."""
         return list(self._descriptions)
 
     @property
@@ -221,10 +220,10 @@ class HubApp:
         return not self._registry.draining
 
     async def drain(self) -> None:
-        """Refuse new connections, run `on_drain`, ask every client to reconnect elsewhere, wait until they have left.
+        """Refuse new connections, run `on_drain`, ask every client to reconnect, and wait until they have left.
 
-        At most `drain_timeout` seconds; what is still connected then stays for the server to cut. Calling it again
-        waits for the same moment.
+        Takes at most `drain_timeout` seconds. The server must close connections that are still open then. A second call
+        waits for the end of the first.
         """
         self._enter_loop()
         self._registry.draining = True
@@ -237,7 +236,7 @@ class HubApp:
         await asyncio.shield(self._drained)
 
     def statistics(self) -> dict[str, Any]:
-        """Counts of the moment: connections and what is queued for them; groups, calls and streams of each hub."""
+        """Present counts: connections and what is queued for them; groups, calls and streams of each hub."""
         found: dict[str, Any] = {"transports": self._registry.statistics(), "hubs": self._hubs.statistics()}
         if self._subscriptions is not None:
             found["backplane"] = self._subscriptions.statistics()

@@ -1,4 +1,4 @@
-"""The meeting point of transports and hubs: the connection both agree on, and what is known of who is at its end."""
+"""The interface between transports and hubs: the connection, the request that opened it, and its user."""
 
 import asyncio
 import copy
@@ -21,51 +21,51 @@ _TEXT, _ALL = frozenset({TransferFormat.TEXT}), frozenset(TransferFormat)
 
 
 class Transport(Enum):
-    """A way to carry a connection; the values are those of the negotiate response, the order is the one offered."""
+    """The transports. The values and their order are those of the negotiate response."""
 
     WEB_SOCKETS = "WebSockets"
-    """One socket for both directions; text and binary."""
+    """One socket for both directions. Text and binary."""
     SERVER_SENT_EVENTS = "ServerSentEvents"
-    """One long response to the client, and a POST for what it sends; text only."""
+    """One long response to the client, and a POST for what the client sends. Text only."""
     LONG_POLLING = "LongPolling"
-    """A GET for each batch of messages, and a POST for what the client sends; text and binary."""
+    """A GET for each batch of messages, and a POST for what the client sends. Text and binary."""
 
     @property
     def transfer_formats(self) -> frozenset[TransferFormat]:
-        """What it can carry."""
+        """The formats that it can carry."""
         return _TEXT if self is Transport.SERVER_SENT_EVENTS else _ALL
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is at the other end."""
+    """The user of a connection."""
 
     user_id: str | None
-    """What `clients.user(…)` finds the connection by, unless `HubApp(user_id=…)` says otherwise; `None` for no user."""
+    """The id for `clients.user(…)`, unless `HubApp(user_id=…)` sets another; `None` for no user."""
     claims: Mapping[str, Any] = field(default_factory=dict)
-    """Whatever is known of the user, by name: for a bearer token, its claims."""
+    """Everything that is known about the user, by name: for a bearer token, its claims."""
     expires_at: float | None = None
-    """Seconds since the epoch; `None` never expires."""
+    """When the identity expires, in seconds since the epoch; `None` for never."""
     roles: frozenset[str] = frozenset()
-    """What `@authorize(roles=…)` looks at."""
+    """The roles for `@authorize(roles=…)`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticationRefresh:
-    """Another identity for a live connection, before it counts: what `on_authentication_refresh` decides about."""
+    """A new identity for an open connection: `on_authentication_refresh` decides whether it is accepted."""
 
     connection_id: str
     """The public id of the connection."""
     old: Identity | None
-    """Who it was so far; `None` for a stranger."""
+    """The present identity; `None` for a stranger."""
     new: Identity
-    """Who it will be, if the answer is yes."""
+    """The new identity."""
     scope: "ConnectionScope"
-    """The request that brings `new`: `POST {hub}/refresh`, or a poll."""
+    """The request with the new identity: `POST {hub}/refresh`, or a poll."""
 
 
 class ConnectionScope:
-    """Everything a hub may know about the HTTP request that opened its connection. Immutable but for who it is."""
+    """The HTTP request that opened a connection. Immutable except for the identity."""
 
     def __init__(
         self, scope: Mapping[str, Any], identity: Identity | None = None, *, address: str | None = None
@@ -73,58 +73,58 @@ class ConnectionScope:
         self.raw = scope
         """The ASGI scope of the request that opened the connection (for long polling: of the first poll)."""
         self.identity = identity
-        """Who sent the request; `None` for a stranger."""
+        """The identity of the sender; `None` for a stranger."""
         self.user_id = identity.user_id if identity is not None else None
-        """What `clients.user(…)` goes by: the identity's, or what `HubApp(user_id=…)` says."""
+        """The id for `clients.user(…)`: the identity's, or the result of `HubApp(user_id=…)`."""
         self.transport: Transport | None = None
-        """What carries the connection that this request opened; `None` before, as in `authenticate`."""
+        """The transport of the connection that this request opened; `None` before, as in `authenticate`."""
         self.address = address or (self.client[0] if self.client else None) or None
-        """The client's address, as far as it can be trusted: `HubApp(trusted_proxies=…)` says whose word counts.
+        """The client's address. If the peer is one of `HubApp(trusted_proxies=…)`, it is read from `X-Forwarded-For`.
 
-        `None` when nothing is known, as behind a Unix socket that is no trusted proxy.
+        `None` if it is not known, as with a Unix socket that is not a trusted proxy.
         """
 
     def renewed(self, identity: Identity | None, user_id: str | None) -> "ConnectionScope":
-        """The same request with somebody else behind it; this one stays as it is, for whoever has begun with it."""
+        """A copy of the request with another identity. This object does not change, for code that already uses it."""
         scope = copy.copy(self)
         scope.identity, scope.user_id = identity, user_id
         return scope
 
     @property
     def path(self) -> str:
-        """The path of the request, with that of the mount: ASGI's `path`."""
+        """The path of the request with the path of the mount: ASGI's `path`."""
         return str(self.raw["path"])
 
     @property
     def path_params(self) -> Mapping[str, Any]:
-        """The parameters of the path that a framework has mounted the hubs at, as `tenant` of `/{tenant}/hubs`."""
+        """The parameters of the path at which the hubs are mounted, such as `tenant` in `/{tenant}/hubs`."""
         found: Mapping[str, Any] = self.raw.get("path_params", {})
         return found
 
     @property
     def client(self) -> tuple[str, int] | None:
-        """Address and port of the peer, as the ASGI server reports them: behind a proxy, the proxy's."""
+        """Address and port of the peer, as the ASGI server reports them. Behind a proxy, those of the proxy."""
         client = self.raw.get("client")
         return (client[0], client[1]) if client else None
 
     @cached_property
     def network(self) -> str:
-        """What limits per address count by: the address, of IPv6 its /64, because one household has all of that.
+        """The key of limits per address: the address, or for IPv6 its /64, because a household has a whole /64.
 
-        Clients without an address share one: `"unknown"`.
+        Clients without an address share the key `"unknown"`.
         """
         return network_of(self.address)
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """The query string; of a key that comes twice, the last value."""
+        """The query string. If a key is repeated, the last value."""
         return dict(query_pairs(self.raw.get("query_string", b"")))
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """Header values by lower-case name; several values of one name are joined with a comma.
+        """Header values by lower-case name. Several values of one name are joined with a comma.
 
-        But those of `cookie`, which HTTP/2 sends in pieces, with a semicolon.
+        Values of `cookie`, which HTTP/2 sends in pieces, are joined with a semicolon.
         """
         found: dict[str, str] = {}
         for raw_name, raw_value in self.raw.get("headers", ()):
@@ -136,29 +136,29 @@ class ConnectionScope:
 
     @cached_property
     def cookies(self) -> dict[str, str]:
-        """The cookies by name, as Starlette reads them; of a name that comes twice, the last value."""
+        """The cookies by name, as Starlette reads them. If a name is repeated, the last value."""
         return cookie_parser(self.headers.get("cookie", ""))
 
     @property
     def wants_events(self) -> bool:
-        """Whether exactly `text/event-stream` is accepted; with parameters it is another media type to the original."""
+        """Whether exactly `text/event-stream` is accepted. With parameters, the original takes it for another type."""
         accepted = [value.lower() for name, value in self.raw.get("headers", ()) if name.lower() == b"accept"]
         with_it = [value for value in accepted if _EVENTS in value]
         return any(media_type.strip() == _EVENTS for value in with_it for media_type in value.split(b","))
 
 
 def query_pairs(query: bytes) -> list[tuple[str, str]]:
-    """The keys and values of a query string, decoded, in order; a key without a value has an empty one."""
+    """The decoded keys and values of a query string, in order. A key without a value has an empty one."""
     text = query.decode("latin-1")
     if "%" in text or "+" in text:
         return parse_qsl(text, keep_blank_values=True)
-    pairs = [pair.partition("=") for pair in text.split("&") if pair]  # the same, where nothing is to be decoded
+    pairs = [pair.partition("=") for pair in text.split("&") if pair]  # the same result, if nothing must be decoded
     return [(key, value) for key, _, value in pairs]
 
 
 @functools.lru_cache(maxsize=1_024)
 def network_of(address: str | None) -> str:
-    """See `ConnectionScope.network`. What is no IP address stands for itself."""
+    """See `ConnectionScope.network`. Text that is not an IP address is returned unchanged."""
     if address is None:
         return "unknown"
     try:
@@ -173,38 +173,38 @@ def network_of(address: str | None) -> str:
 
 
 Feed: TypeAlias = Callable[[bytes], asyncio.Future[None] | None]
-"""Takes bytes from the peer and returns at once; a future that it returns asks for no more until that is done."""
+"""Takes bytes from the peer and returns at once. If it returns a future, it must not be called until that is done."""
 
 Heartbeat: TypeAlias = Callable[[float], float | None]
-"""Takes the time, in seconds of the application's clock."""
+"""Is called with the time, in seconds of the application's clock."""
 
 
 class TransportConnection(Protocol):
     """One connection as a hub sees it: bytes in order, in both directions.
 
-    A transport runs `serve(connection)` once. When that returns, the transport writes what is still queued and ends
-    the connection in good order; when it raises, the end tells the peer of an error (WebSocket code 1011).
+    A transport runs `serve(connection)` once. When that returns, the transport writes what is queued and closes the
+    connection normally. When it raises, the connection is closed with an error (WebSocket code 1011).
     """
 
     @property
     def id(self) -> str:
-        """The public id. The secret that addresses the connection over HTTP is never shown here."""
+        """The public id. It is not the secret connection token."""
 
     @property
     def scope(self) -> ConnectionScope:
-        """The request that opened the connection. An authentication refresh puts another object in its place."""
+        """The request that opened the connection. An authentication refresh replaces this object."""
 
     @property
     def transport(self) -> Transport:
-        """What carries the connection, from its first byte to its last."""
+        """The transport, which does not change."""
 
     @property
     def transfer_formats(self) -> frozenset[TransferFormat]:
-        """What the transport can carry; Server-Sent Events carry text only."""
+        """The formats that the transport can carry. Server-Sent Events carry only text."""
 
     @property
     def has_inherent_keep_alive(self) -> bool:
-        """Whether the transport shows by itself that the peer lives (long polling), so that pings are superfluous."""
+        """Whether the transport itself shows that the peer is alive (long polling), so that pings are not needed."""
 
     @property
     def lost(self) -> bool:
@@ -212,36 +212,36 @@ class TransportConnection(Protocol):
 
     @property
     def timed_out(self) -> bool:
-        """Whether it ended because no request came in time to carry it: no further poll, or no other WebSocket."""
+        """Whether it ended because no request came in time: no further poll, or no other WebSocket."""
 
     @property
     def expired(self) -> bool:
-        """Whether the identity expired where that ends connections (`close_on_token_expiry`): no more can be read."""
+        """Whether the connection ends because its identity expired (`close_on_token_expiry`). No more can be read."""
 
     @property
     def unoffered(self) -> bool:
-        """Whether more than 64 KiB are queued, and offered to the peer as soon as others have a turn of the loop.
+        """Whether more than 64 KiB are queued that will be offered to the peer at the next turn of the event loop.
 
-        Not so of a peer that has not taken what it was offered before, or that has to ask first, as in long polling.
+        False if the peer has not taken what it was offered before, or if it must ask first, as in long polling.
         """
 
     def use(self, transfer_format: TransferFormat, *, maximum_message: int | None = None) -> None:
-        """Fix what is written from now on; before it is called, text. Called while the handshake is processed.
+        """Set the format of what is written from now on; before, it is text. Called while the handshake is processed.
 
-        `maximum_message` is the largest message in bytes that `write` takes; it stays 16 MiB when nothing is said.
+        `maximum_message` is the largest message in bytes that `write` accepts. The default is 16 MiB.
         """
 
     def on_heartbeat(self, callback: Heartbeat) -> None:
-        """Have `callback(now)` called about once a second while the connection lives.
+        """Call `callback(now)` about once a second until the connection ends.
 
-        It may return the time before which it need not be called; `stir()` withdraws that, as does the end.
+        It may return the time before which it need not be called. `stir()` and the end of the connection cancel that.
         """
 
     def stir(self) -> None:
-        """Have the heartbeat's callback called at the next beat, whatever it has returned."""
+        """Call the heartbeat's callback at the next beat, whatever it has returned."""
 
     def on_refresh(self, callback: Callable[[], None]) -> None:
-        """Have `callback()` called after each authentication refresh, when `scope` has the new identity already."""
+        """Call `callback()` after each authentication refresh, when `scope` already has the new identity."""
 
     @property
     def stateful_reconnect(self) -> bool:
@@ -249,47 +249,48 @@ class TransportConnection(Protocol):
 
     @property
     def detached(self) -> bool:
-        """Whether no request carries the connection at the moment: between two polls, or two sockets."""
+        """Whether the connection has no request at the moment: it is between two polls, or two sockets."""
 
     def on_reconnected(self, callback: Callable[[], None], *, window: float) -> None:
-        """Outlive the loss of the socket, if `stateful_reconnect`, until `end_input()` or `abort()`.
+        """Keep the connection when its socket is lost, if `stateful_reconnect`, until `end_input()` or `abort()`.
 
-        The connection ends when `window` seconds have passed without one. When another has come, `callback()` is called
-        before anything is read from it: it writes what the peer may not have got, because what was queued is lost.
+        The connection ends after `window` seconds without a socket. When a new socket has come, `callback()` is called
+        before anything is read from it. What was queued is lost, so it must write what the peer may not have received.
         """
 
     async def receive(self) -> bytes:
         """The next bytes from the peer, never empty.
 
         Raises:
-            ConnectionClosed: there will be no more, because the peer left, `end_input()` was called, or the transport
-                gave up on it (`SlowConsumerError`, `SendTimeout`). Never `CancelledError` for one of these.
+            ConnectionClosed: there are no more, because the peer left, `end_input()` was called, or the transport ended
+                the connection (`SlowConsumerError`, `SendTimeout`). Never `CancelledError` for one of these.
         """
 
     def consume(self, feed: Feed) -> Coroutine[Any, Any, None]:
-        """Call `feed` with everything the peer sends, in order: where it can be, straight from the transport's parser.
+        """Call `feed` with everything the peer sends, in order, and if possible directly from the transport's parser.
 
-        Instead of `receive()` from then on. Raises what that raises, and what `feed` does.
+        It replaces `receive()`. Raises what `receive()` raises, and what `feed` raises.
         """
 
     def end_input(self) -> None:
-        """Stop reading: `receive()` and `consume()` raise `ConnectionClosed`, now and later. Writing goes on."""
+        """Stop reading: `receive()` and `consume()` raise `ConnectionClosed`, now and later. Writing continues."""
 
     def replace(self, packet: Packet) -> bool:
-        """Queue a message in the place of one with the same key that was queued so and still waits; as `write`."""
+        """Like `write`, but the message replaces a queued one with the same key that `replace` has queued."""
 
     def write(self, packet: bytes) -> bool:
-        """Queue a message, or where the policy is `latest` a `Packet` that may replace one; never waits.
+        """Queue a message. Never waits. With the policy `latest`, a `Packet` replaces a queued one with the same key.
 
-        False when more than the high-water mark is queued: whoever can wait (a reply, a stream) should then `drain()`.
-        A queue that is full applies its policy, whose default ends the connection. Dropped when the connection ended.
+        False if more than the high-water mark is queued: senders that can wait (a reply, a stream) should then
+        `drain()`. If the queue is full its policy applies, which ends the connection by default. After the end of the
+        connection, messages are dropped.
 
         Raises:
-            SendTooLarge: it is larger than a message may be.
+            SendTooLarge: the message is larger than allowed.
         """
 
     async def drain(self) -> None:
-        """Wait until less than the low-water mark is queued, or the connection ended. Cancelling it loses nothing."""
+        """Wait until less than the low-water mark is queued, or the connection has ended. Cancelling it is safe."""
 
     def abort(self, error: Exception | None = None) -> None:
         """End the connection at once; what is queued may be lost."""

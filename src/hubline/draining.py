@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from hubline._clock import Clock
-from hubline._tasks import TaskOwner
-from hubline.errors import FAILURES
+from hubline._tasks import TaskOwner, ends_its_task
 from hubline.server.workers import in_worker
 
 OnDrain: TypeAlias = Callable[[], Awaitable[object] | None]
@@ -61,6 +60,7 @@ class BeforeLeaving:
 
 async def _call(function: OnDrain) -> None:
     """A plain function runs in a worker thread, as plain hub methods do."""
+    task = asyncio.current_task()
     try:
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
             result = function()
@@ -68,5 +68,7 @@ async def _call(function: OnDrain) -> None:
             result = await in_worker(function)
         if inspect.isawaitable(result):
             await result
-    except FAILURES:
+    except BaseException as error:
+        if ends_its_task(error, task):
+            raise
         logger.exception("on_drain failed: clients are asked to leave all the same")

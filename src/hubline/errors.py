@@ -1,11 +1,11 @@
 """Every exception Hubline raises.
 
 HublineError
-├─ ConfigurationError        found at start-up; lists every problem
+├─ ConfigurationError        mistakes found at start-up; lists all of them
 ├─ HubError                  raised by user code on purpose; its text travels to the caller
 │   ├─ RateLimitExceeded     a caller calls too often
-│   └─ QuotaExceeded         a user has had what the tier allows
-├─ InvocationError           what a caller receives from the other side
+│   └─ QuotaExceeded         a user has used the quota of the tier
+├─ InvocationError           a call failed on the other side
 │   └─ BindingError          the arguments of a call do not fit the method
 ├─ ConnectionClosed          the connection ended, or is about to
 │   ├─ HandshakeError        the peer's handshake was refused
@@ -27,14 +27,14 @@ from typing import Literal, TypeAlias
 QuotaKind: TypeAlias = Literal["tokens", "questions"]
 
 FAILURES = (Exception, SystemExit, KeyboardInterrupt)
-"""What the application's code raises when it fails, `sys.exit` included: caught wherever such code is called.
+"""The exceptions of the application's code that Hubline catches wherever it calls such code, `sys.exit` included.
 
-asyncio hands the last two on from the task that raised them to whoever runs the loop, which ends the process.
+asyncio passes the last two from a task to the caller of the event loop, which ends the process.
 """
 
 
 def text_of(error: BaseException) -> str:
-    """What an exception says. Of one whose `__str__` raises, what a traceback says of it."""
+    """The text of an exception. If its `__str__` raises, the text that a traceback shows."""
     try:
         return str(error)
     except BaseException:
@@ -42,11 +42,11 @@ def text_of(error: BaseException) -> str:
 
 
 class HublineError(Exception):
-    """Base of everything Hubline raises."""
+    """The base class of all exceptions of Hubline."""
 
 
 class ConfigurationError(HublineError):
-    """The application is set up wrongly. `problems` holds every mistake that was found, not only the first."""
+    """The application has mistakes in its configuration. `problems` lists all of them."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -54,14 +54,14 @@ class ConfigurationError(HublineError):
 
 
 class HubError(HublineError):
-    """Raised by hub methods on purpose: its text travels to the caller, whatever `detailed_errors` says.
+    """Raised by hub methods on purpose. The caller gets its text, also without `detailed_errors`.
 
-    Peers see it under the name `HubException`, which is what the original calls it and what its clients look for.
+    Clients see it with the name `HubException`, which is its name in the original and which clients look for.
     """
 
 
 class RateLimitExceeded(HubError):
-    """A caller calls more often than a `RateLimit` allows: it may try again after `retry_after` seconds."""
+    """A caller calls more often than a `RateLimit` allows. It may try again after `retry_after` seconds."""
 
     def __init__(self, retry_after: float) -> None:
         self.retry_after = retry_after
@@ -69,9 +69,9 @@ class RateLimitExceeded(HubError):
 
 
 class QuotaExceeded(HubError):
-    """A user has had what the tier allows: `limit` tokens of this day, or `limit` questions at once.
+    """A user has used what the tier allows: `limit` tokens of this day, or `limit` questions at once.
 
-    `resets_at` is when there are tokens again; `None` for questions, which end when they end.
+    `resets_at` is the time of the next day's tokens. It is `None` for questions at once.
     """
 
     def __init__(self, kind: QuotaKind, limit: int, resets_at: datetime | None = None) -> None:
@@ -85,7 +85,7 @@ class QuotaExceeded(HubError):
 
 
 class InvocationError(HublineError):
-    """A call failed on the other side: `target` is the method, `message` what the other side said, maybe nothing."""
+    """A call failed on the other side: `target` is the method, `message` the other side's text, which may be empty."""
 
     def __init__(self, target: str, message: str) -> None:
         self.target, self.message = target, message
@@ -100,9 +100,9 @@ class BindingError(InvocationError):
 
 
 class ConnectionClosed(HublineError):
-    """The connection ended; `reason` says why, in a sentence.
+    """The connection ended; `reason` is a sentence that says why.
 
-    `allow_reconnect` tells whether the peer is invited to come back (`Close.allowReconnect` on the wire).
+    `allow_reconnect` says whether the peer is invited to reconnect (`Close.allowReconnect` on the wire).
     """
 
     def __init__(self, reason: str = "", *, allow_reconnect: bool = False) -> None:
@@ -115,7 +115,7 @@ class HandshakeError(ConnectionClosed):
 
 
 class KeepAliveTimeout(ConnectionClosed):
-    """Nothing was heard from the peer for `timeout` seconds.
+    """Nothing was received from the peer for `timeout` seconds.
 
     The text is the original's (`HubConnectionContext.CheckClientTimeout`), because it reaches `on_disconnected`.
     """
@@ -164,7 +164,7 @@ class MessageTooLarge(RemoteProtocolError):
 
 
 class SendTooLarge(HublineError):
-    """A message to a client, encoded `size` bytes, exceeds `limit`. Nobody got any of it, and the connection lives."""
+    """A message to a client has `size` bytes and exceeds `limit`. Nothing was sent, and the connection stays open."""
 
     def __init__(self, size: int, *, limit: int) -> None:
         self.size, self.limit = size, limit
@@ -172,11 +172,11 @@ class SendTooLarge(HublineError):
 
 
 class BackplaneError(HublineError):
-    """Other servers could not be reached through the backplane, did not answer in time, or sent what is no message.
+    """Other servers could not be reached through the backplane, did not answer in time, or sent an invalid message.
 
-    What was to be sent may have reached nobody, connections of this server included.
+    The message may have reached nobody, not even connections of this server.
     """
 
 
 class LocalProtocolError(HublineError):
-    """We were about to break the protocol: a bug in Hubline or in the code that drives `WireConnection`."""
+    """Hubline's own code would break the protocol: a bug in Hubline or in the code that uses `WireConnection`."""

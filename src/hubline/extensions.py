@@ -1,108 +1,109 @@
-"""What a server may offer beside ASGI's `send` and `receive`, and how transports ask for it.
+"""What a server may offer in addition to ASGI's `send` and `receive`, and how transports use it.
 
-Servers and transports do not import each other: what they agree on stands here, once. A server puts an offer into the
-extensions of the scope under its name; `hubline.servers` makes all of them. Where one is missing, ASGI alone is used.
-Accepting and closing stay with ASGI always, so middleware, routing and authentication see every connection.
+Servers and transports do not import each other; both import this module. A server puts an offer into the extensions of
+the scope under its name, and `hubline.servers` makes all of them. If one is missing, only ASGI is used. Accepting and
+closing always use ASGI, so middleware, routing and authentication see every connection.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 FRAMES = "hubline.frames"
-"""`{"channel": FrameChannel}`: a WebSocket's frames, ready-made, without `send` and `receive`."""
+"""`{"channel": FrameChannel}`: ready-made frames of a WebSocket, without `send` and `receive`."""
 
 DISCONNECT = "hubline.disconnect"
-"""`{"watch": Watch}`: that the client of a request has gone, by a plain call.
+"""`{"watch": Watch}`: a plain call when the client of a request has gone.
 
-Whoever waits for it in `receive` can only be woken for another reason by an exception that runs through everybody in
-between, and a poll ends so a thousand times for each client that leaves.
+A task that waits for that in `receive` can only be woken for another reason by a cancellation, which is an exception
+in every function in between. Nearly every poll ends for another reason.
 """
 
 CLOSE = "hubline.close"
 """`{"answer_normally": f}`: after `f()` the server answers a peer's close with 1000.
 
-Servers echo what the peer said. The original answers 1000 whatever that was, and `@aspnet/signalr` 1.0 takes any other
-answer to a `stop()` for an error. The frame channel does it in any case; a WebSocket that is not ours keeps its echo.
+Servers echo the peer's code. The original always answers 1000, and for `@aspnet/signalr` 1.0 any other answer to a
+`stop()` is an error. The frame channel always answers 1000. A WebSocket that is not a hub's gets the echo.
 """
 
 DRAIN = "hubline.drain"
 """In the state of the lifespan: a list of `async` functions that the server runs before it closes sockets."""
 
 Watch: TypeAlias = Callable[[Callable[[], None]], bool]
-"""Has a function called once, when the client goes before it has its answer; another one takes its place.
+"""Registers a function that is called once, if the client leaves before it has its response. The last one counts.
 
-False when that cannot be promised now and `receive` has to be asked: a body is still to be read, or it is gone.
+False if that is not possible at the moment and `receive` must be used: a body must still be read, or the client has
+gone.
 """
 
 
 class ChannelReader(Protocol):
-    """What a channel tells about the peer. Neither waits nor raises."""
+    """Is told what the peer does. The methods neither wait nor raise."""
 
     def received(self, payload: bytes) -> None:
-        """What of the stream has come, cut anywhere. After `pause_reading()` what was read already may still come."""
+        """Bytes of the stream, cut anywhere. After `pause_reading()`, bytes that were already read may still arrive."""
 
     def read_much(self, size: int) -> None:
-        """`size` bytes of the socket were read at once, and handed on. May be told when they are many."""
+        """`size` bytes of the socket were read at once and passed on. May be called if they are many."""
 
     def left(self) -> None:
-        """The last call: there will be no more messages."""
+        """The last call: no more messages follow."""
 
 
 class ChannelWriter(Protocol):
-    """What a channel tells about its buffer."""
+    """Is told of the channel's buffer."""
 
     write: Callable[[bytes], None]
-    """Called for each frame: the channel's `write`, unless the channel puts something here that comes to the same."""
+    """Called for each frame: the channel's `write`, unless the channel sets an equivalent function."""
 
     def pause_writing(self) -> None:
         """More than `limit` bytes are buffered; may be called from within `write()`."""
 
     def resume_writing(self) -> None:
-        """They have left, but for less than half of `limit`."""
+        """Less than half of `limit` is still buffered."""
 
 
 class FrameChannel(Protocol):
-    """What a server offers beside ASGI's `send` and `receive`, from the acceptance of a WebSocket on."""
+    """A way to read and write frames without ASGI's `send` and `receive`, after a WebSocket was accepted."""
 
     limit: int
     """Bytes that may be buffered before `pause_writing()`."""
 
     closed_by_peer: bool
-    """Whether the peer has said good-bye by a close frame. Known when `left()` is called."""
+    """Whether the peer has sent a close frame. Known when `left()` is called."""
 
     def take(self, reader: ChannelReader, writer: ChannelWriter) -> None:
         """Use the channel. Called before `websocket.accept`; messages then no longer come through `receive`."""
 
     def write(self, frame: bytes) -> None:
-        """Write one whole unmasked frame, or of a large one the head, and at once its payload: that is not copied then.
+        """Write one whole unmasked frame. A large frame is written as its head and then its payload, without a copy.
 
-        Never waits, never raises; nowhere when the peer has left.
+        Never waits and never raises. If the peer has left, the frame is dropped.
         """
 
     def buffered(self) -> int:
         """Bytes that have not reached the kernel."""
 
     def pause_reading(self) -> None:
-        """Have the peer wait. Calling it again does no harm."""
+        """Stop reading from the peer. It may be called again."""
 
     def resume_reading(self) -> None:
-        """Calling it again does no harm."""
+        """Read from the peer again. It may be called again."""
 
 
 def frame_channel(scope: Mapping[str, Any]) -> FrameChannel | None:
-    """The channel of a connection, if its server offers one."""
+    """The frame channel of a connection, if its server offers one."""
     channel: FrameChannel | None = _offer(scope, FRAMES, "channel")
     return channel
 
 
 def watch_disconnect(scope: Mapping[str, Any], gone: Callable[[], None]) -> bool:
-    """Have `gone` called, if the server offers it. False when `receive` has to be asked instead."""
+    """Call `gone` when the client leaves, if the server offers it. False if `receive` must be used instead."""
     watch: Watch | None = _offer(scope, DISCONNECT, "watch")
     return watch is not None and watch(gone)
 
 
 def answer_close_normally(scope: Mapping[str, Any]) -> None:
-    """Have the peer's close answered with 1000, if the server offers it."""
+    """Ask the server to answer the peer's close with 1000, if it offers that."""
     answer_normally: Callable[[], None] | None = _offer(scope, CLOSE, "answer_normally")
     if answer_normally is not None:
         answer_normally()

@@ -1,4 +1,4 @@
-"""What can stand at a path of an app, and how a request finds it."""
+"""The routes of an app, and how a request finds its route."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -27,27 +27,27 @@ class HubRoute:
     """A hub at a path, with settings of its own."""
 
     hub: type[Hub[Any]] | HubFactory
-    """A hub class, or a plain function that makes a hub for each call, and once for the app, to learn the class."""
+    """A hub class, or a plain function that makes a hub. It is called for each call, and once to learn the class."""
     options: HubOptions | None = None
     """Instead of the app's; `None` takes those."""
     transport: TransportOptions | None = None
     """Instead of the app's; `None` takes those."""
     filters: tuple[HubFilter, ...] = ()
-    """Around the calls of this hub, the first outermost; the app's stand outside of them."""
+    """The filters of this hub, the first outermost. They are inside those of the app."""
     name: str | None = None
-    """The hub's name, by which servers on one backplane know it; `None` takes module and name of the class. In .NET it
-    is that of the class with its namespace: `Chat.Hubs.ChatHub`."""
+    """The hub's name on a backplane; `None` for the module and name of the class. In .NET it is the class with its
+    namespace: `Chat.Hubs.ChatHub`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRoute:
-    """A raw connection at a path: bytes in, bytes out, over any transport, without hub protocol.
+    """A raw connection at a path: it reads and writes bytes over any transport, without the hub protocol.
 
-    `serve` runs once for each connection; when it returns, the connection is closed.
+    `serve` runs once for each connection. When it returns, the connection is closed.
     """
 
     serve: Callable[[TransportConnection], Awaitable[None]]
-    """Runs once for each connection. What it raises ends the connection with an error."""
+    """Runs once for each connection. If it raises, the connection ends with an error."""
     transport: TransportOptions | None = None
     """Instead of the app's; `None` takes those."""
 

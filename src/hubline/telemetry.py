@@ -3,7 +3,7 @@
 Needs the extra `otel`. Nothing in Hubline imports this: an application does, and gives a `Telemetry` to its `HubApp`.
 
 Spans and their attributes: `DefaultHubDispatcher.StartActivity` in aspnetcore. Metrics: OpenTelemetry's semantic
-conventions, "SignalR metrics", and `HttpConnectionsMetrics` in aspnetcore. What begins with `hubline.` is ours.
+conventions, "SignalR metrics", and `HttpConnectionsMetrics` in aspnetcore. Names that begin with `hubline.` are ours.
 """
 
 import time
@@ -42,7 +42,7 @@ OURS = "hubline"
 """The scope of the other metrics."""
 
 BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
-"""Seconds; those of the semantic conventions."""
+"""Seconds, from the semantic conventions."""
 
 TRANSPORTS = {
     Transport.WEB_SOCKETS: "web_sockets",
@@ -51,17 +51,17 @@ TRANSPORTS = {
 }
 
 MOMENT = 0.5
-"""Seconds for which counts of the moment serve: one reading of the metrics asks for each by itself. Ours."""
+"""Seconds for which counts are cached, because a collection reads each metric separately. Ours."""
 
 Serve: TypeAlias = Callable[[TransportConnection], Awaitable[None]]
 Statistics: TypeAlias = Callable[[], Mapping[str, Any]]
 
 
 class Telemetry:
-    """Makes spans and metrics of everything that an app does for its clients. One object may serve several apps.
+    """Makes spans and metrics of what an app does for its clients. Several apps may share one object.
 
-    Without providers, OpenTelemetry's global ones, which may also be set later; as long as there are none, nothing is
-    recorded. What is made of spans and metrics: docs/guides/telemetry.md. The methods are for Hubline to call.
+    Without providers it uses OpenTelemetry's global ones, which may also be set later. If there are none, nothing is
+    recorded. docs/guides/telemetry.md lists the spans and metrics. Only Hubline calls the methods.
     """
 
     def __init__(
@@ -90,9 +90,9 @@ class Telemetry:
     def begin(
         self, hub: type, name: str, connection: HubConnection, message: Invocation | StreamInvocation | None
     ) -> "_Operation":
-        """A method of a hub begins, or without a message `on_connected` and its like: a span, until the operation ends.
+        """Start the span of a call, or without a message that of `on_connected` and the other lifecycle methods.
 
-        A call's parent is what its message names in `traceparent`; it is linked to the span of the HTTP request.
+        A call's parent is the `traceparent` of its message. The span is linked to the span of the HTTP request.
         """
         parent = Context()
         if message is not None and message.headers:
@@ -109,14 +109,14 @@ class Telemetry:
         return _Operation(span, contexts.attach(set_span_in_context(span, parent)))
 
     def ended(self, hub: type, name: str | None, connection: HubConnection, outcome: Outcome) -> None:
-        """A call has come to its end: one more in `hubline.server.calls`."""
+        """Count a call that has ended in `hubline.server.calls`."""
         attributes = {"rpc.service": _name(hub), "hubline.outcome": outcome.value}
         if name is not None:
             attributes["rpc.method"] = name
         self._calls.add(1, attributes)
 
     def connections(self, serve: Serve, clock: Clock, draining: Callable[[], bool]) -> Serve:
-        """The same as `serve`, counted and timed. It runs once a transport is chosen."""
+        """Wrap `serve`, so that connections are counted and timed. It runs when the transport is known."""
 
         async def counted(connection: TransportConnection) -> None:
             begun, transport = clock.now(), {"signalr.transport": TRANSPORTS[connection.transport]}
@@ -131,7 +131,7 @@ class Telemetry:
         return counted
 
     def watch(self, statistics: Statistics) -> None:
-        """Have these counts of an app read with the metrics, in whatever thread reads them."""
+        """Register the function that returns an app's counts. It is called in the thread that collects the metrics."""
         self._sources.append(_Source(statistics))
 
     def _measure(self) -> None:
@@ -178,7 +178,7 @@ class Telemetry:
 
 
 class _Source:
-    """The counts of one app, read once for all that ask in the same moment."""
+    """The counts of one app, read once for all metrics of a collection."""
 
     def __init__(self, statistics: Statistics) -> None:
         self._statistics = statistics
@@ -209,5 +209,5 @@ class _Operation:
 
 
 def _name(kind: type) -> str:
-    """The full name of a class; of a built-in one, its name."""
+    """The name of a class with its module; for a built-in class without it."""
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

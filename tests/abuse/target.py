@@ -153,19 +153,6 @@ def upgrade(path: str, *headers: str) -> bytes:
     return request("GET", path, *fixed, *headers)
 
 
-def frame(payload: bytes, first: int = 0x81, *, length: int | None = None, masked: bool = True) -> bytes:
-    """A WebSocket frame, masked with zeros. `length` is what it says of itself, true or not."""
-    size = len(payload) if length is None else length
-    mask = 0x80 if masked else 0
-    if size < 126:
-        head = bytes([first, mask | size])
-    elif size < 2**16:
-        head = bytes([first, mask | 126]) + size.to_bytes(2, "big")
-    else:
-        head = bytes([first, mask | 127]) + size.to_bytes(8, "big")
-    return head + (bytes(4) if masked else b"") + payload
-
-
 class Bystander:
     """Calls `Echo` on a connection of its own, one call after the other, and notes how long the slowest took."""
 

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.abuse.target import HANDSHAKE, MIB, Figures, Target, frame, request, upgrade
+from tests.abuse.target import HANDSHAKE, MIB, Figures, Target, request, upgrade
+from tests.client_frames import CLOSE, TEXT, frame
 
 EVENTS = "Accept: text/event-stream"
 CALL = b'{"type":4,"invocationId":"1","target":"Count","arguments":[1000]}\x1e'
@@ -37,7 +38,7 @@ async def resets_before_the_handshake(target: Target) -> None:
 
 
 async def resets_in_a_stream(target: Target) -> None:
-    async with target.websocket(data=frame(HANDSHAKE + CALL)) as peer:
+    async with target.websocket(data=frame(TEXT, HANDSHAKE + CALL)) as peer:
         await peer.receive()
         peer.reset()
 
@@ -58,9 +59,9 @@ async def resets_a_waiting_poll(target: Target) -> None:
 
 
 async def connects_and_closes(target: Target) -> None:
-    async with target.websocket(data=frame(HANDSHAKE)) as peer:
+    async with target.websocket(data=frame(TEXT, HANDSHAKE)) as peer:
         await peer.receive()
-        await peer.exchange(frame(b"\x03\xe8", 0x88))
+        await peer.exchange(frame(CLOSE, b"\x03\xe8"))
 
 
 WAYS: list[Callable[[Target], Awaitable[None]]] = [

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from hubline._tasks import TaskOwner
-from tests.abuse.target import HANDSHAKE, Bystander, Target, frame, request
+from tests.abuse.target import HANDSHAKE, Bystander, Target, request
+from tests.client_frames import CLOSE, TEXT, frame
 
 PEERS = 12
 PING = b'{"type":6}\x1e'
@@ -46,13 +47,13 @@ async def _by_post(target: Target, owner: TaskOwner, body: bytes, times: int) ->
 
 
 async def _by_websocket(target: Target, owner: TaskOwner, body: bytes, times: int) -> None:
-    async with target.websocket(data=frame(HANDSHAKE)) as peer:
+    async with target.websocket(data=frame(TEXT, HANDSHAKE)) as peer:
         await peer.receive()
-        said = frame(body)
+        said = frame(TEXT, body)
         for _ in range(times):
             for start in range(0, len(said), 65_536):
                 await peer.send(said[start : start + 65_536])
-        await peer.send(frame(b"", 0x88))
+        await peer.send(frame(CLOSE))
         await peer.rest()
 
 

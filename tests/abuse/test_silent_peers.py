@@ -4,7 +4,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.abuse.target import HANDSHAKE, Target, frame, request, upgrade
+from tests.abuse.target import HANDSHAKE, Target, request, upgrade
+from tests.client_frames import TEXT, frame
 
 EVENTS = "Accept: text/event-stream"
 PEERS = 20
@@ -16,7 +17,7 @@ HALF_REQUESTS = [
     request("POST", "/hub/negotiate", "Transfer-Encoding: chunked", body=b"5\r\nab"),
     upgrade("/hub")[:-2],
 ]
-HALF_HANDSHAKES = [b"", frame(HANDSHAKE[:10]), frame(HANDSHAKE)[:10], frame(HANDSHAKE, 0x01)[:12]]
+HALF_HANDSHAKES = [b"", frame(TEXT, HANDSHAKE[:10]), frame(TEXT, HANDSHAKE)[:10], frame(0x01, HANDSHAKE)[:12]]
 
 
 @pytest.mark.usefixtures("nobody_waits")
@@ -66,8 +67,8 @@ async def test_a_client_that_never_pings_costs_a_descriptor_and_two_tasks_and_is
     before = await target.figures()
     async with AsyncExitStack() as stack:
         for _ in range(PEERS):
-            peer = await stack.enter_async_context(target.websocket(data=frame(HANDSHAKE)))
-            assert await peer.receive() == frame(b"{}\x1e", masked=False)
+            peer = await stack.enter_async_context(target.websocket(data=frame(TEXT, HANDSHAKE)))
+            assert await peer.receive() == frame(TEXT, b"{}\x1e", mask=None)
         now = await target.figures()
         assert now.descriptors - before.descriptors == PEERS
         # The bystander never rests: a call of its own may be running now that was not before.

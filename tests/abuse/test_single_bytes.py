@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.abuse.target import HANDSHAKE, Bystander, Target, frame
+from tests import client_frames
+from tests.abuse.target import HANDSHAKE, Bystander, Target
+from tests.client_frames import BINARY, frame
 from tests.integration.driver import Connector, Peer, Way, call, cancel, connector, done, item, stream
 from tests.integration.lines import Line
 from tests.integration.wire_form import Message
@@ -29,7 +31,7 @@ HEARD = {
     "3": [item("3", 0), item("3", 1), done("3")],
     "4": [done("4", result={"deep": [None, True, 1.5, [{}]]})],
 }
-PING, PONG = frame(b"p", 0x89), frame(b"p", 0x8A, masked=False)
+PING, PONG = frame(client_frames.PING, b"p"), frame(client_frames.PONG, b"p", mask=None)
 
 
 async def converse(peer: Peer) -> None:
@@ -96,7 +98,7 @@ async def test_a_conversation_in_payloads_of_one_byte(target: Target, connect: C
 
 def fragments(message: bytes, first: int) -> bytes:
     """One message of a WebSocket in frames of one byte, and a ping before the last."""
-    *begun, last = [frame(bytes([byte]), 0x00) for byte in message]
+    *begun, last = [frame(0x00, bytes([byte])) for byte in message]
     begun[0] = bytes([first]) + begun[0][1:]
     return b"".join([*begun, PING, b"\x80" + last[1:]])
 
@@ -108,13 +110,13 @@ def fragments(message: bytes, first: int) -> bytes:
             b"json",
             0x01,
             '{"type":1,"invocationId":"1","target":"Echo","arguments":["é 😀"]}\x1e'.encode(),
-            frame('{"type":3,"invocationId":"1","result":"é 😀"}\x1e'.encode(), masked=False),
+            frame(client_frames.TEXT, '{"type":3,"invocationId":"1","result":"é 😀"}\x1e'.encode(), mask=None),
         ),
         (
             b"messagepack",
             0x02,
             b"\x0e\x96\x01\x80\xa11\xa4Echo\x91\xa1x\x90",
-            frame(b"\x08\x95\x03\x80\xa11\x03\xa1x", 0x82, masked=False),
+            frame(BINARY, b"\x08\x95\x03\x80\xa11\x03\xa1x", mask=None),
         ),
     ],
     ids=["json", "messagepack"],
@@ -122,7 +124,7 @@ def fragments(message: bytes, first: int) -> bytes:
 async def test_a_conversation_in_fragments_of_one_byte(
     target: Target, protocol: bytes, first: int, said: bytes, answer: bytes
 ) -> None:
-    shaken = frame(b"{}\x1e", 0x80 | first, masked=False)
+    shaken = frame(0x80 | first, b"{}\x1e", mask=None)
     async with target.websocket(data=fragments(HANDSHAKE.replace(b"json", protocol), 0x01)) as peer:
         assert await peer.receive_until(shaken) == PONG + shaken
         for _ in range(20):

@@ -4,7 +4,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.abuse.target import HANDSHAKE, MIB, Target, frame, request
+from tests.abuse.target import HANDSHAKE, MIB, Target, request
+from tests.client_frames import TEXT, frame
 
 EVENTS = "Accept: text/event-stream"
 PEERS, SIZE = 4, 1_000
@@ -44,7 +45,7 @@ class _Open(AsyncExitStack):
         await super().__aenter__()
         target = self._target
         if self._transport == "WebSockets":
-            peer = await self.enter_async_context(target.websocket(data=frame(HANDSHAKE), receive_buffer=4096))
+            peer = await self.enter_async_context(target.websocket(data=frame(TEXT, HANDSHAKE), receive_buffer=4096))
             await peer.receive()
             return self
         token = await target.token()

@@ -104,7 +104,7 @@ async def test_an_issuer_that_is_down_is_asked_seldom_and_its_keys_serve_for_a_d
         assert await address.keys.find("first")
         await settled(address.keys)
     assert address.fetches == 2
-    assert caplog.messages == [f"the keys at {URL} cannot be had: no route to host"]
+    assert caplog.messages == [f"cannot fetch the keys at {URL}: no route to host"]
     address.time += jwks.FAILED_INTERVAL
     await address.keys.find("first")
     await settled(address.keys)
@@ -152,7 +152,7 @@ async def test_whatever_comes_instead_of_keys_makes_strangers_and_one_line(
     for _ in range(3):
         assert await address.keys.find("first") is None
     [message] = caplog.messages
-    assert message.startswith(f"the keys at {URL} cannot be had: ")
+    assert message.startswith(f"cannot fetch the keys at {URL}: ")
     assert len(message) < 300
     address.answer = ISSUER.document
     address.time += jwks.FAILED_INTERVAL

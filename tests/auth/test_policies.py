@@ -103,7 +103,7 @@ def test_demanding_and_waiving_at_one_place_is_a_mistake() -> None:
     def method() -> None: ...
 
     assert Policies().problems("Hub.method", method) == [
-        "Hub.method: both @authorize and @allow_anonymous stand here; take one away"
+        "Hub.method: it has both @authorize and @allow_anonymous; remove one of them"
     ]
 
 

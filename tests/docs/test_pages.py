@@ -1,15 +1,19 @@
-"""Every example in the documentation runs, every command and link in it leads somewhere."""
+"""Every example in the documentation runs, and every command, link, file and option in it exists."""
 
+import ast
 import dataclasses
+import importlib
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import hubline
-from tests.docs.pages import PLAIN, ROOT, Block, Page, blocks, documents
+from tests.docs.pages import OPTIONS, PLAIN, ROOT, Block, Page, blocks, documents
+from tests.test_public_api import PACKAGES, names_of
 
 WITH_BLOCKS = [page for page in documents() if blocks(page)]
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
@@ -63,6 +67,68 @@ def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.(?:conf|json|md|py|toml)|[\w.-]+(?:/[\w.-]+)*/")
+MADE = ("build/", "fuzz/found/", "benchmarks/results/quick.json")
+"""Not in the repository: programs write it there."""
+
+
+def quoted(path: Path) -> list[str]:
+    """What a page has between single backticks, outside of its blocks."""
+    text = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
+    return re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
+
+
+def missing_files(names: list[str], own: set[str]) -> Iterator[str]:
+    """Those that look like files of the repository or of the library and are not there; `own` the page itself makes."""
+    folders = (ROOT, ROOT / "src", ROOT / "src" / "hubline", ROOT / "tests")
+    for name in names:
+        file = name.partition("::")[0]
+        is_file = (
+            FILE.fullmatch(file) and file not in own and not file.startswith(MADE) and not re.search("[A-Z]{4}", file)
+        )
+        if not is_file or any((folder / file).exists() for folder in folders):
+            continue
+        if "/" in file or not list((ROOT / "src" / "hubline").glob(f"**/{file}")):
+            yield name
+
+
+def unknown_options(code: str) -> Iterator[str]:
+    """Keywords of public classes and functions, and options of hubs, transports and commands, that do not exist."""
+    public = {name: getattr(importlib.import_module(each), name) for each in PACKAGES for name in names_of(each)}
+    if command := re.match(r"hubline (\w+) ", code):
+        yield from (word for word in re.findall(r"--[a-z-]+", code) if word not in OPTIONS[command[1]])
+    try:
+        nodes = list(ast.walk(ast.parse(code.replace("…", "..."))))
+    except SyntaxError:
+        return
+    for node in nodes:
+        if isinstance(node, ast.Call) and node.keywords and isinstance(node.func, ast.Name) and node.func.id in public:
+            known = inspect.signature(public[node.func.id]).parameters
+            yield from (f"{node.func.id}({word.arg}=)" for word in node.keywords if word.arg not in known)
+        if isinstance(node, ast.Attribute) and (owner := ast.unparse(node.value)).endswith("Options"):
+            yield from () if owner in public and hasattr(public[owner], node.attr) else (f"{owner}.{node.attr}",)
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_options_that_a_page_names_exist(path: Path) -> None:
+    own = {block.attributes["file"] for block in blocks(path) if "file" in block.attributes}
+    assert list(missing_files(quoted(path), own)) == []
+    assert [wrong for code in quoted(path) for wrong in unknown_options(code)] == []
+
+
+def test_files_and_options_that_do_not_exist_are_found() -> None:
+    names = ["wire/json.py", "tests/wire/", "session.py", "mine.py", "wire/gone.py", "gone.py", "tests/gone/"]
+    assert list(missing_files(names, {"mine.py"})) == names[4:]
+    codes = ["HubApp(…, gone=1)", "HubOptions.gone", "hubline run --gone", "HubApp(options=HubOptions(gone=…))"]
+    assert [list(unknown_options(code)) for code in codes] == [
+        ["HubApp(gone=)"],
+        ["HubOptions.gone"],
+        ["--gone"],
+        ["HubOptions(gone=)"],
+    ]
+    assert list(unknown_options("HubApp(clock=…).context(Hub), Identity.user_id, hubline run --port 8000")) == []
 
 
 def block(language: str, text: str, **attributes: str) -> Block:

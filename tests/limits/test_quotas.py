@@ -181,7 +181,7 @@ async def test_a_tier_of_nothing_admits_no_question() -> None:
 
 
 async def test_tokens_cannot_be_given_back() -> None:
-    with pytest.raises(ValueError, match="not given back: got -1"):
+    with pytest.raises(ValueError, match="must not be negative, got -1"):
         await Fixture().quotas.spend("ada", FREE, -1)
 
 

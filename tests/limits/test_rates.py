@@ -267,7 +267,7 @@ def test_a_bad_rate_is_refused_with_what_is_allowed(rate: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         RateLimit(rate, per="user")
     assert caught.value.problems == (
-        f"RateLimit: {rate!r} is no rate: write a number from 1 on, `/` and one of second, minute, hour, day, "
+        f"RateLimit: {rate!r} is not a rate: write a number from 1 on, `/` and one of second, minute, hour, day, "
         "as `20/second`",
     )
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from hubline import ConnectionClosed, Hub, HubApp
 from hubline.testing import ManualClock, RefusedError, connect, connect_raw, running
-from tests.servers.paths import BINARY, BYE, BYE_ANSWERED, PATHS, PING, TEXT, Peer, frame, served
+from tests.client_frames import BINARY, PING, TEXT, frame
+from tests.servers.paths import BYE, BYE_ANSWERED, PATHS, Peer, served
 
 JSON_HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
 MESSAGEPACK_HANDSHAKE = b'{"protocol":"messagepack","version":1}\x1e'

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import pytest
 
 from hubline import Client, HubError, InvocationError, hub_method
-from hubline.server.clients import ClientInterface, HubCallerClients
+from hubline.server.clients import MAXIMUM_NAMES, ClientInterface, HubCallerClients, HubClients
 from hubline.server.recipients import All, Connections, Groups, Recipients, Users
 from hubline.wire.messages import Invocation
 from hubline.wire.packet import SerializedMessage
@@ -17,10 +17,12 @@ class Recorder:
 
     def __init__(self) -> None:
         self.sent: list[tuple[Recipients, Any]] = []
+        self.keys: list[str | None] = []
         self.asked: list[tuple[Any, ...]] = []
 
-    async def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
-        self.sent.append((recipients, message))
+    async def send(self, recipients: Recipients, message: SerializedMessage) -> None:
+        self.sent.append((recipients, message.message))
+        self.keys.append(message.key)
 
     async def ask(self, *call: Any) -> Any:
         self.asked.append(call)
@@ -46,7 +48,7 @@ class BothWays(Client, Protocol):
 
 def clients_of(protocol: type) -> tuple[Recorder, HubCallerClients[Any]]:
     sender = Recorder()
-    return sender, HubCallerClients(sender, ClientInterface(protocol), "me")
+    return sender, HubCallerClients(sender, ClientInterface(protocol), sender, "me")
 
 
 @pytest.mark.parametrize("names", [["g", ""], [""]], ids=str)
@@ -86,9 +88,10 @@ async def test_the_newest_of_a_key_is_sent_through_every_selector_and_asks_nothi
     await latest.others.receive_message("Ada", "hi")
     await clients.all.receive_message("Ada", "hi")
     assert await latest.caller.double(4) == "answer"
-    (in_group, message), (to_others, _), (_, plain) = sender.sent
+    (in_group, latest_one), (to_others, _), (_, plain) = sender.sent
     assert (in_group, to_others) == (Groups(("g",)), All(("me",)))
-    assert (message.key, message.message) == ("cursor", plain)
+    assert latest_one == plain
+    assert sender.keys == ["cursor", "cursor", None]
     assert sender.asked == [("me", "Double", (4,), int, None)]
 
 
@@ -132,6 +135,36 @@ async def test_calls_by_name_keep_the_name_and_those_by_attribute_do_not() -> No
         await clients.all.invoke("Ask")
     with pytest.raises(AttributeError):
         _ = clients.all._private
+
+
+async def test_a_method_that_is_called_by_name_is_made_once_and_only_so_many_are_kept() -> None:
+    sender, clients = clients_of(Client)
+    await clients.all.hello(1)
+    await clients.caller.hello(2)
+    assert type(clients.all) is type(clients.caller)
+    assert "hello" in vars(type(clients.all))
+    for number in range(MAXIMUM_NAMES):
+        await getattr(clients.all, f"name{number}")()
+    kept = len(vars(type(clients.all)))
+    assert kept == MAXIMUM_NAMES
+    await clients.all.one_more(3)
+    assert len(vars(type(clients.all))) == kept
+    assert sender.sent[-1] == (All(), Invocation(target="OneMore", arguments=(3,)))
+    _, others = clients_of(Client)
+    assert "hello" not in vars(type(others.all)), "each hub has its own"
+
+
+async def test_who_asks_can_be_another_than_who_sends() -> None:
+    sender, asker = Recorder(), Recorder()
+    for clients, asked in (
+        (HubClients(sender, ClientInterface(Client), asker), asker),
+        (HubClients(sender, ClientInterface(Client)), sender),
+    ):
+        await clients.client("a").send("Tell")
+        await clients.client("a").invoke("Ask")
+        assert asked.asked.pop() == ("a", "Ask", (), Any, None)
+    assert len(sender.sent) == 2
+    assert asker.sent == []
 
 
 async def test_a_protocol_derived_from_client_has_both() -> None:

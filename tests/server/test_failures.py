@@ -24,6 +24,7 @@ from hubline import (
     Identity,
     InvocationContext,
     InvocationError,
+    OutgoingMessage,
     PolicyContext,
     TransportConnection,
     TransportOptions,
@@ -32,11 +33,17 @@ from hubline import (
 )
 from hubline._tasks import TaskOwner
 from hubline.server.filters import Invoke
+from hubline.server.send_filters import SendNext
 from hubline.testing import InMemoryClient, RefusedError, connect, connect_raw, settle
 from hubline.testing.asgi import ASGIApp, Origin, Response
 from tests.server.bench import bench
 
-FAILURES = [SystemExit(2), KeyboardInterrupt()]
+
+class Panic(BaseException):
+    """As pyo3's `PanicException`: derived from nothing that code catches."""
+
+
+FAILURES = [SystemExit(2), KeyboardInterrupt(), Panic("in Rust"), GeneratorExit("raised, not thrown in")]
 
 
 class Unprintable(Exception):
@@ -83,6 +90,10 @@ class Failing(HubFilter):
         Trap.spring("filter")
         return await next(call)
 
+    async def send(self, message: OutgoingMessage, next: SendNext) -> None:
+        Trap.spring("filter of what is sent")
+        await next(message)
+
 
 async def asynchronous() -> AsyncIterator[int]:
     Trap.spring("dependency")
@@ -101,6 +112,7 @@ def admits(context: PolicyContext) -> bool:
     return True
 
 
+@filtered(Failing())
 class Careless(Hub):
     def __init__(self) -> None:
         Trap.spring("hub")
@@ -132,7 +144,6 @@ class Careless(Hub):
         yield 1
         Trap.spring("stream in a thread")
 
-    @filtered(Failing())
     async def within(self) -> None: ...
 
     @authorize(policy="admits")
@@ -152,6 +163,9 @@ class Careless(Hub):
 
     async def unwritable_item(self) -> AsyncIterator[Any]:
         yield Lazy(a=1)
+
+    async def tell(self) -> None:
+        await self.clients.all.send("News")
 
     async def ask(self) -> Any:
         return await self.clients.caller.invoke("Answer", result_type=Checked)
@@ -201,8 +215,9 @@ def no_trap() -> Iterator[None]:
 
 
 def errors_of(caplog: pytest.LogCaptureFixture) -> list[BaseException]:
-    """The exceptions in the log, of error records."""
-    return [r.exc_info[1] for r in caplog.records if r.levelno >= logging.ERROR and r.exc_info and r.exc_info[1]]
+    """The exceptions in the log, of error records. A worker thread makes a `RuntimeError` of what ends generators."""
+    found = [r.exc_info[1] for r in caplog.records if r.levelno >= logging.ERROR and r.exc_info and r.exc_info[1]]
+    return [each.__cause__ if isinstance(each.__cause__, GeneratorExit) else each for each in found]
 
 
 async def post(app: ASGIApp, path: str, **query: str) -> Response:
@@ -239,6 +254,8 @@ async def call(ada: InMemoryClient, target: str) -> None:
         ("stream", "Stream"),
         ("stream in a thread", "StreamInAThread"),
         ("filter", "Within"),
+        ("filter of what is sent", "Tell"),
+        ("filter of what is sent", "Ask"),
         ("policy", "Guarded"),
         ("dependency", "Injected"),
         ("clean-up", "Injected"),

@@ -11,6 +11,7 @@ from hubline.server.clients import HubClients
 from hubline.server.recipients import All, Connections, Groups
 from hubline.testing import settle
 from hubline.wire.messages import Invocation
+from hubline.wire.packet import SerializedMessage
 from tests.server.bench import Bench, Line, bench, called, completion
 
 
@@ -109,7 +110,10 @@ async def test_membership_ends_by_leaving_or_with_the_connection() -> None:
         await bob.result("Join", "g")
         bob.send({"type": 7})
         await bob.ended()
-        assert hub.runtime.fanout.statistics() == {"connections": 1, "groups": 1, "users": 0, "awaited_results": 0}
+        assert hub.runtime.fanout.statistics() == {
+            **{"connections": 1, "groups": 1, "users": 0},
+            **{"awaited_results": 0, "unacknowledged_bytes": 0},
+        }
 
 
 def outside(hub: Bench) -> HubClients[Client]:
@@ -242,7 +246,7 @@ async def test_recipients_can_be_sent_to_directly() -> None:
     async with bench(Room) as hub:
         ada = await hub.connect()
         for recipients in (All(), Connections((ada.id,)), Connections(()), Groups(("g",))):
-            await hub.runtime.fanout.send(recipients, Invocation(target="T", arguments=()))
+            await hub.runtime.fanout.send(recipients, SerializedMessage(Invocation(target="T", arguments=())))
         assert ada.take() == [called("T"), called("T")]
 
 

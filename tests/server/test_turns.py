@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from hubline import Cancellation, Hub, HubError, InvocationError
-from hubline.errors import ConnectionClosed, SendTooLarge
+from hubline import Cancellation, Hub
 from hubline.server.clients import HubClients
 from hubline.server.turns import STRIDE, STRIDE_OF_MANY
+from tests import loop_turns
 from tests.server.bench import bench
 
 ROUNDS = 20 * STRIDE
@@ -21,23 +20,7 @@ class Quiet(Hub):
 
 
 async def turns_during(step: Callable[[], Awaitable[Any]]) -> int:
-    """How many turns others have while `step` is awaited over and over."""
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    try:
-        for _ in range(ROUNDS):
-            with suppress(ConnectionClosed, InvocationError, HubError, SendTooLarge, TypeError):
-                await step()
-        return turns
-    finally:
-        counting.cancel()
+    return await loop_turns.turns_during(step, ROUNDS)
 
 
 @pytest.mark.parametrize(

@@ -15,34 +15,15 @@ from hubline.servers.protocols import WebSocketProtocol
 from hubline.servers.uvicorn import Server, bind, configure
 from hubline.transports.options import TransportOptions
 from hubline.wire.packet import Packet
+from tests.client_frames import MASK
 from tests.transports.driver import Site
 
-MASK = b"\x01\x02\x03\x04"
-TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x81, 0x82, 0x80, 0x88, 0x89, 0x8A
-MORE = 0x80
-"""Taken away from a first byte: more of the message follows."""
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 )
 BYE = b"\x88\x82" + MASK + bytes([0x03 ^ 1, 0xE8 ^ 2])
 BYE_ANSWERED = b"\x88\x02\x03\xe8"
-
-
-def masked(payload: bytes) -> bytes:
-    return bytes([byte ^ MASK[number % 4] for number, byte in enumerate(payload)])
-
-
-def frame(first: int, payload: bytes = b"") -> bytes:
-    """A frame as clients must send it: with a mask, and its length in as few bytes as can be."""
-    size = len(payload)
-    if size < 126:
-        length = bytes([0x80 | size])
-    elif size < 65_536:
-        length = b"\xfe" + size.to_bytes(2, "big")
-    else:
-        length = b"\xff" + size.to_bytes(8, "big")
-    return bytes([first]) + length + MASK + masked(payload)
 
 
 class Plain(WebSocketProtocol):

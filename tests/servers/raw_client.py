@@ -2,6 +2,8 @@
 
 import asyncio
 
+from tests.client_frames import frame
+
 TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 
 
@@ -38,13 +40,12 @@ class RawWebSocket:
         self.headers = head.lower().split("\r\n")[1:-2]
 
     def send(self, payload: bytes, opcode: int = TEXT) -> None:
-        """One frame of at most 64 KiB, masked with zeros."""
+        """One frame."""
         self.fragment(payload, 0x80 | opcode)
 
     def fragment(self, payload: bytes, first: int) -> None:
         """A frame whose first byte is `first`: without 0x80, more of the message follows."""
-        size = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
-        self._writer.write(bytes([first]) + size + bytes(4) + payload)
+        self._writer.write(frame(first, payload))
 
     async def frame(self) -> tuple[int, bytes]:
         """Opcode and payload of the next frame. Raises asyncio.IncompleteReadError at the end."""

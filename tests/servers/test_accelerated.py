@@ -33,29 +33,25 @@ from hubline.servers.channel import LIMIT, Channel
 from hubline.servers.parser import Parser
 from hubline.servers.protocols import READ_SIZE, HttpProtocol, WebSocketProtocol
 from hubline.servers.uvicorn import configure
-from hubline.transports.frames import FrameInput, FrameWriter
+from hubline.testing import settle
+from hubline.transports.frame_transport import FrameInput, FrameWriter
 from hubline.transports.outbox import Outbox
 from hubline.transports.session import Session
+from tests.client_frames import CONTINUATION, MORE, PING, TEXT, frame
 from tests.servers.paths import (
     BYE,
     BYE_ANSWERED,
-    CONTINUATION,
-    MORE,
     PATHS,
-    PING,
-    TEXT,
     UPGRADE,
     Accelerated,
     Gated,
     Listening,
     Peer,
     Plain,
-    frame,
     listening,
     served,
     trusting,
 )
-from tests.transports.driver import settle
 
 both_paths = pytest.mark.parametrize("path", PATHS)
 DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"

@@ -5,23 +5,8 @@ from typing import TypeAlias
 
 import pytest
 
-from tests.servers.paths import (
-    BINARY,
-    BYE,
-    BYE_ANSWERED,
-    CLOSE,
-    CONTINUATION,
-    MASK,
-    MORE,
-    PATHS,
-    PING,
-    PONG,
-    TEXT,
-    Peer,
-    frame,
-    listening,
-    masked,
-)
+from tests.client_frames import BINARY, CLOSE, CONTINUATION, MASK, MORE, PING, PONG, TEXT, frame, masked
+from tests.servers.paths import BYE, BYE_ANSWERED, PATHS, Peer, listening
 
 SIZE = 1000
 """The largest message allowed in these tests."""

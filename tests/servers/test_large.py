@@ -5,22 +5,10 @@ import random
 import pytest
 from picows import WSMsgType
 
-from hubline.servers.large import HEAD, LargeFrame, is_large
-from tests.servers.paths import (
-    BINARY,
-    BYE,
-    BYE_ANSWERED,
-    CONTINUATION,
-    MASK,
-    MORE,
-    PING,
-    TEXT,
-    Accelerated,
-    Listening,
-    Peer,
-    frame,
-    listening,
-)
+from hubline.servers.large import LargeFrame
+from hubline.websocket_frames import LONG_HEAD, long_head
+from tests.client_frames import BINARY, CONTINUATION, MASK, MORE, PING, TEXT, frame
+from tests.servers.paths import BYE, BYE_ANSWERED, Accelerated, Listening, Peer, listening
 
 SIZE = 70_001
 PAYLOAD = bytes(random.Random(1).randrange(128) for _ in range(SIZE))
@@ -37,7 +25,7 @@ class Heard:
 @pytest.mark.parametrize("first", [TEXT, BINARY - MORE, CONTINUATION, CONTINUATION - MORE])
 def test_a_frame_is_handed_on_in_fragments(first: int) -> None:
     heard, data = Heard(), frame(first, PAYLOAD) + b"behind"
-    large, position, behind = LargeFrame(data[:HEAD]), HEAD, b""
+    large, position, behind = LargeFrame(long_head(data)), LONG_HEAD, b""
     for size in (1, 2, 3, 5, 16_384, 7, 40_000, 20_000):
         assert not large.whole
         behind = large.take(data[position : position + size], heard)
@@ -48,23 +36,6 @@ def test_a_frame_is_handed_on_in_fragments(first: int) -> None:
     assert kinds == (WSMsgType(first & 0x0F), *[WSMsgType.CONTINUATION] * 7)
     assert ends == (*[False] * 7, first >= MORE)
     assert b"".join(payloads) == PAYLOAD
-
-
-@pytest.mark.parametrize(
-    ("begun", "expected"),
-    [
-        (b"", None),
-        (b"\x81", None),
-        (b"\x81\xfe", False),
-        (b"\x81\xff" + bytes(11), None),
-        (b"\x81\xff" + bytes(12), True),
-        (b"\x00\xff" + bytes(12), True),
-        (b"\x88\xff" + bytes(12), False),
-        (b"\x81\x7f" + bytes(12), False),
-    ],
-)
-def test_a_large_frame_is_known_by_its_head(begun: bytes, expected: bool | None) -> None:
-    assert is_large(begun) is expected
 
 
 async def until_received(app: Listening, size: int) -> bytes:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from hubline import ConnectionScope, Hub, HubApp, Identity, PolicyContext, authorize
-from tests.servers.paths import PATHS, TEXT, Peer, frame, served
+from tests.client_frames import TEXT, frame
+from tests.servers.paths import PATHS, Peer, served
 
 HANDSHAKE = frame(TEXT, b'{"protocol":"json","version":1}\x1e')
 

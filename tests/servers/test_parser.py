@@ -8,7 +8,7 @@ from picows import WSFrame
 
 from hubline.servers.parser import LARGE, SPARE, Parser, Parsers, probe
 from hubline.servers.protocols import READ_SIZE
-from tests.servers.paths import BINARY, CLOSE, CONTINUATION, MORE, PING, TEXT, frame
+from tests.client_frames import BINARY, CLOSE, CONTINUATION, MORE, PING, TEXT, frame
 
 
 class Heard:

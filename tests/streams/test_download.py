@@ -169,7 +169,7 @@ async def test_errors_of_the_iterator_and_of_the_writer_go_on() -> None:
         await pump(failing(), encode, Writer(), Call())
 
     def refuse(item: Any) -> bytes:
-        raise TypeError("no form on the wire")
+        raise TypeError("no encoding")
 
     steps: list[Any] = []
     with pytest.raises(TypeError):

@@ -6,47 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from hubline.connection import TransportConnection
+from hubline.testing import ManualClock
 from hubline.transports.endpoint import HubEndpoint
 from hubline.transports.options import TransportOptions
 from hubline.transports.registry import ConnectionRegistry
 from hubline.wire.packet import Packet
 
 Application = Callable[[TransportConnection], Awaitable[None]]
-
-
-async def settle() -> None:
-    """Let every task go on until all wait for something from outside."""
-    for _ in range(30):
-        await asyncio.sleep(0)
-
-
-class ManualClock:
-    """Time that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self._now = 1000.0
-        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
-
-    def now(self) -> float:
-        return self._now
-
-    async def sleep(self, seconds: float) -> None:
-        future = asyncio.get_running_loop().create_future()
-        self._sleepers.append((self._now + seconds, future))
-        await future
-
-    async def advance(self, seconds: float) -> None:
-        """Move on in steps of a second, and let what wakes up run in each."""
-        await settle()
-        end = self._now + seconds
-        while self._now < end:
-            self._now = min(self._now + 1.0, end)
-            due = [sleeper for sleeper in self._sleepers if sleeper[0] <= self._now]
-            self._sleepers = [sleeper for sleeper in self._sleepers if sleeper[0] > self._now]
-            for _, future in due:
-                if not future.done():
-                    future.set_result(None)
-            await settle()
 
 
 class Request:

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import pytest
 
+from hubline.testing import settle
 from hubline.transports.cancel_scope import CancelScope, ScopeCancelled
-from tests.transports.driver import settle
 
 
 async def guarded(scope: CancelScope, future: "asyncio.Future[str]") -> str:

@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 
 from hubline.connection import ConnectionScope, Identity
+from hubline.testing import settle
 from hubline.transports.caps import Caps, Place, TooMany
 from hubline.transports.options import TransportOptions
 from tests.transports.conftest import Sites
-from tests.transports.driver import Request, Site, Socket, settle
+from tests.transports.driver import Request, Site, Socket
 
 
 def caps(**options: Any) -> Caps:

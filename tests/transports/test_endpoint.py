@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from hubline.connection import ConnectionScope, Identity, Transport, TransportConnection
+from hubline.testing import ManualClock, settle
 from hubline.transports.endpoint import HubEndpoint
 from hubline.transports.options import TransportOptions
 from tests.transports.conftest import Sites
-from tests.transports.driver import ManualClock, Request, Site, Socket, settle
+from tests.transports.driver import Request, Site, Socket
 
 PLAIN = {"content-type": "text/plain"}
 NO_CACHE = {

@@ -3,8 +3,8 @@ import asyncio
 import pytest
 
 from hubline.errors import ConnectionClosed, SlowConsumerError
+from hubline.testing import settle
 from hubline.transports.inbox import Inbox
-from tests.transports.driver import settle
 
 
 async def test_bytes_come_out_in_order_and_joined() -> None:

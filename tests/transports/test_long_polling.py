@@ -7,11 +7,12 @@ import pytest
 
 from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
+from hubline.testing import settle
 from hubline.transports.options import TransportOptions
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites
-from tests.transports.driver import Request, Site, settle
+from tests.transports.driver import Request, Site
 
 NO_CACHE = {
     "cache-control": "no-cache, no-store",

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from hubline.errors import SendTooLarge
+from hubline.testing import settle
 from hubline.transports.options import OutboxPolicy
 from hubline.transports.outbox import HIGH_WATER, JOINED_WRITE, LOW_WATER, Outbox, joined
 from hubline.wire.packet import Packet
-from tests.transports.driver import settle
 
 
 class Probe:

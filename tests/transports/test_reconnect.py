@@ -8,10 +8,11 @@ import pytest
 
 from hubline.connection import Identity, TransportConnection
 from hubline.errors import ConfigurationError, ConnectionClosed
+from hubline.testing import settle
 from hubline.transports.options import TransportOptions
 from hubline.transports.reconnect import ReconnectInput
 from tests.transports.conftest import Sites
-from tests.transports.driver import Site, Socket, settle
+from tests.transports.driver import Site, Socket
 
 ASKED = "negotiateVersion=1&useStatefulReconnect=true"
 ALLOWED = TransportOptions(stateful_reconnect=True)

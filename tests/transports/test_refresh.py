@@ -10,10 +10,11 @@ import pytest
 
 from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity, TransportConnection
 from hubline.errors import ConfigurationError, ConnectionClosed
+from hubline.testing import settle
 from hubline.transports.options import TransportOptions
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites
-from tests.transports.driver import Request, Site, Socket, settle
+from tests.transports.driver import Request, Site, Socket
 
 NOW = 1_700_000_000.0
 ADA, LATER, EARLIER, ENDLESS, BOB = (

@@ -8,12 +8,12 @@ import pytest
 
 from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed
+from hubline.testing import settle
 from hubline.transports.inbox import Inbox
 from hubline.transports.options import TransportOptions
 from hubline.transports.request_body import take_body
 from hubline.transports.turns import PIECE
 from tests.transports.conftest import Sites
-from tests.transports.driver import settle
 
 
 class Reader:

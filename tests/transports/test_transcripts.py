@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from hubline.connection import ConnectionScope, Identity, Transport, TransportConnection
+from hubline.testing import settle
 from hubline.transports.options import TransportOptions
 from hubline.transports.server_sent_events import OPENING, event
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites
-from tests.transports.driver import Request, Site, settle
+from tests.transports.driver import Request, Site
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 OPTIONS = {

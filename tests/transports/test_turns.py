@@ -8,10 +8,11 @@ import pytest
 
 from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed
+from hubline.testing import settle
 from hubline.transports.inbox import Inbox
 from hubline.transports.turns import PIECE, SHARE, Turns, turns
 from tests.transports.conftest import Sites
-from tests.transports.driver import Socket, settle
+from tests.transports.driver import Socket
 
 
 async def test_one_has_its_turn_in_each_turn_of_the_loop() -> None:

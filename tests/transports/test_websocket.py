@@ -5,13 +5,14 @@ import pytest
 
 from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
+from hubline.testing import settle
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import JOINED_WRITE
 from hubline.transports.turns import PIECE
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites
-from tests.transports.driver import Application, Site, Socket, settle
+from tests.transports.driver import Application, Site, Socket
 
 
 class Kept:

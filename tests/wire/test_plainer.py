@@ -254,5 +254,5 @@ def test_what_would_be_used_up_has_no_form() -> None:
     for value in (iter([1]), map(str, [1]), (each for each in [1])):
         assert plainer(type(value)) is None
         for codec in (JSON, MESSAGEPACK):
-            with pytest.raises(TypeError, match="no form on the wire"):
+            with pytest.raises(TypeError, match="no encoding for values"):
                 codec.encode(Completion(invocation_id="1", result=value))

@@ -1,1 +1,1 @@
-"""Who may do what."""
+"""Authentication and authorisation: who a caller is, and what a caller may do."""

@@ -1,4 +1,4 @@
-"""Who a request comes from: the application's function, or what Starlette's `AuthenticationMiddleware` has found."""
+"""Who a request comes from: by the application's function, or by Starlette's `AuthenticationMiddleware`."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ Authenticate: TypeAlias = Callable[[ConnectionScope], Identity | Awaitable[Ident
 
 
 def asynchronous(authenticate: Authenticate) -> Callable[[ConnectionScope], Awaitable[Identity | None]]:
-    """The same function as one that must be awaited."""
+    """Return the function as an `async` one."""
     if inspect.iscoroutinefunction(authenticate):
         return authenticate
 
@@ -22,13 +22,13 @@ def asynchronous(authenticate: Authenticate) -> Callable[[ConnectionScope], Awai
 
 
 async def application_user(scope: ConnectionScope) -> Identity | None:
-    """The user that a middleware of the application has put into the ASGI scope, if it is an authenticated one.
+    """Return the user that a middleware of the application has put into the ASGI scope, if it is authenticated.
 
-    The user id is the user's `identity`, or its `display_name` where it has none. The scopes of `scope["auth"]` are
-    its roles. The user object itself stays in `context.scope.raw["user"]`.
+    The user id is the user's `identity`, or its `display_name` if it has no identity. The scopes of `scope["auth"]` are
+    its roles. The user object itself is in `context.scope.raw["user"]`.
     """
     user = scope.raw.get("user")
-    if getattr(user, "is_authenticated", False) is not True:  # a method of that name would be true of everybody
+    if getattr(user, "is_authenticated", False) is not True:  # if `is_authenticated` is a method, it is always true
         return None
     scopes = tuple(getattr(scope.raw.get("auth"), "scopes", ()))
     name, user_id = (_attribute(user, each) for each in ("display_name", "identity"))

@@ -1,4 +1,4 @@
-"""The public keys of an issuer of tokens, by its JWKS address: fetched off the event loop, kept, and not too often."""
+"""The public keys of an issuer of tokens, by its JWKS address: fetched off the event loop, cached, seldom requested."""
 
 import asyncio
 import ipaddress
@@ -17,29 +17,29 @@ from hubline._tasks import TaskOwner
 logger = logging.getLogger("hubline.auth")
 
 LIFESPAN = 600.0
-"""Seconds for which keys are used without asking again. Ours; issuers announce new keys days before they use them."""
+"""Seconds until keys are fetched again. Ours; issuers publish new keys days before they use them."""
 
 MAXIMUM_AGE = 86_400.0
-"""Seconds for which keys are used while the issuer cannot be reached. Ours."""
+"""Seconds for which old keys are used if the issuer cannot be reached. Ours."""
 
 UNKNOWN_INTERVAL = 60.0
-"""Seconds between two fetches for a key id that is not known: strangers make those up."""
+"""Seconds between two fetches for unknown key ids, which anybody can invent."""
 
 FAILED_INTERVAL = 10.0
-"""Seconds between two fetches while the issuer does not answer."""
+"""Seconds between two fetches if the issuer does not answer."""
 
 TIME_LIMIT = 5.0
 """Seconds that one fetch may take."""
 
 WAIT_LIMIT = TIME_LIMIT + 1.0
-"""Seconds that those who need it wait for it. Longer only because a thread ends by itself."""
+"""Seconds that requests wait for a fetch. Longer than a fetch, because the thread of a fetch needs time to end."""
 
 SIZE_LIMIT = 262_144
 """Bytes of a key set; those of large issuers have 20 KB."""
 
 
 class KeySet:
-    """Keys by id, of one JWKS address. Requests that need a fetch at the same time share it."""
+    """The keys of one JWKS address, by id. Requests that need a fetch at the same time share it."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class KeySet:
         fetch: Callable[[str], bytes] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`fetch` runs in a worker thread; it and `now` are for tests."""
+        """`fetch` runs in a worker thread. Tests replace `fetch` and `now`."""
         self._url, self._fetch, self._now = url, fetch or fetched, now
         self._keys: dict[str | None, PyJWK] = {}
         self._fetched = self._tried = float("-inf")
@@ -57,18 +57,18 @@ class KeySet:
         self._running: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str | None) -> PyJWK | None:
-        """The key with this id; without an id, the only key there is. None when there is none, or no answer."""
+        """The key with this id, or without an id the only key. None if there is no such key or no answer."""
         age = self._now() - self._fetched
         if key_id in self._keys and age < MAXIMUM_AGE:
             if age >= LIFESPAN:
-                self._refresh()  # meanwhile the old one serves
+                self._refresh()  # the old keys are used in the meantime
             return self._keys[key_id]
         if (running := self._refresh()) is not None:
             await asyncio.shield(running)
         return self._keys.get(key_id) if self._now() - self._fetched < MAXIMUM_AGE else None
 
     def _refresh(self) -> asyncio.Task[None] | None:
-        """Begin a fetch, or join the one that runs; None when the last one was too short a time ago."""
+        """Start a fetch, or join the one that is running. None if it is too early for another fetch."""
         if self._running is None or self._running.done():
             interval = FAILED_INTERVAL if self._failed else UNKNOWN_INTERVAL
             if self._now() - self._tried < interval:
@@ -81,22 +81,22 @@ class KeySet:
         try:
             async with asyncio.timeout(WAIT_LIMIT):
                 keys = await asyncio.to_thread(lambda: usable(self._fetch(self._url)))
-        except Exception as error:  # the network's, the issuer's, and what malformed answers do to parsers
+        except Exception as error:  # of network, issuer, and parsers of malformed answers
             self._failed = True
-            logger.warning("the keys at %s cannot be had: %s", self._url, str(error)[:200] or type(error).__name__)
+            logger.warning("cannot fetch the keys at %s: %s", self._url, str(error)[:200] or type(error).__name__)
             return
         self._keys, self._fetched, self._failed = keys, self._now(), False
 
 
 def usable(document: bytes) -> dict[str | None, PyJWK]:
-    """The keys of a set that can verify signatures, by id; shared secrets (`oct`) have no place in a public set.
+    """The keys of a key set that can verify signatures, by id. Shared secrets (`oct`) are left out.
 
     Raises:
-        ValueError, PyJWTError, RecursionError: it is no key set, or has no key that can be used.
+        ValueError, PyJWTError, RecursionError: it is not a key set, or has no usable key.
     """
     data = json.loads(document)
     if not isinstance(data, dict) or not isinstance(data.get("keys"), list):
-        raise ValueError("the document is no key set")
+        raise ValueError("the document is not a key set")
     listed = [each for each in data["keys"] if isinstance(each, dict) and each.get("kty") != "oct"]
     found = [key for key in PyJWKSet(listed).keys if key.public_key_use in (None, "sig")]
     keys: dict[str | None, PyJWK] = {key.key_id: key for key in found}
@@ -108,7 +108,7 @@ def usable(document: bytes) -> dict[str | None, PyJWK]:
 
 
 def problem(url: str) -> str | None:
-    """What is wrong with a JWKS address: keys must not come over a line that others can write to."""
+    """The mistakes in a JWKS address. It must be https, because others could change keys that are sent without TLS."""
     try:
         parts = urlsplit(url)
         if "@" in parts.netloc:
@@ -130,7 +130,7 @@ def _is_loopback(host: str) -> bool:
 
 
 class _SameRules(urllib.request.HTTPRedirectHandler):
-    """Follows redirects only to addresses that could have been given in the first place."""
+    """Follows redirects only to addresses that would be allowed as `jwks_url`."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if (found := problem(newurl)) is not None:
@@ -139,15 +139,15 @@ class _SameRules(urllib.request.HTTPRedirectHandler):
 
 
 def fetched(url: str) -> bytes:
-    """The document at `url`. Blocks: for a worker thread.
+    """Fetch the document at `url`. Blocks, so call it in a worker thread.
 
     Raises:
-        OSError, ValueError: no answer in time, a status that is no success, or more than `SIZE_LIMIT` bytes.
+        OSError, ValueError: no answer in time, an error status, or more than `SIZE_LIMIT` bytes.
     """
     deadline = time.monotonic() + TIME_LIMIT
     handlers: list[urllib.request.BaseHandler] = [_SameRules()]
     if url.startswith("http:"):
-        handlers.append(urllib.request.ProxyHandler({}))  # what is on this machine is not asked of another
+        handlers.append(urllib.request.ProxyHandler({}))  # an address on this machine is not requested through a proxy
     opener = urllib.request.build_opener(*handlers)
     request = urllib.request.Request(url, headers={"accept": "application/json", "user-agent": "hubline"})
     with opener.open(request, timeout=TIME_LIMIT) as response:

@@ -1,4 +1,4 @@
-"""Bearer tokens (RFC 6750, RFC 7519) by PyJWT: whose they are, and making them for development and tests."""
+"""Bearer tokens (RFC 6750, RFC 7519) with PyJWT: checking them, and making them for development and tests."""
 
 import logging
 import time
@@ -18,25 +18,25 @@ __all__ = ["JwtBearer", "make_token"]
 logger = logging.getLogger("hubline.auth")
 
 MAXIMUM_TOKEN = 8_192
-"""Characters of a token; a longer one is refused unread. Ours: what servers allow for one header."""
+"""Characters of a token; a longer one is refused without reading it. Ours: what servers allow for one header."""
 
 _checker = jwt.PyJWT({"enforce_minimum_key_length": True, "verify_sub": False})
-"""Whether `sub` can name a user is for us to say: PyJWT wants a text, and many issuers write a number there."""
+"""Hubline checks `sub` itself: PyJWT accepts only a text, and many issuers write a number."""
 
 _HMAC = {"HS256": 32, "HS384": 48, "HS512": 64}
-"""Algorithms of shared secrets, with the least bytes of a secret (RFC 7518, section 3.2)."""
+"""Algorithms of shared secrets, with the minimum length of a secret in bytes (RFC 7518, section 3.2)."""
 
 
 class JwtBearer:
-    """Says who a request comes from, by its bearer token: for `HubApp(authenticate=…)`.
+    """Finds the user of a request by its bearer token. Use it as `HubApp(authenticate=…)`.
 
-    The token is in the header `Authorization: Bearer …`. Browsers cannot set headers on WebSockets and Server-Sent
-    Events, so there, and only there, official clients send it as `access_token` in the query. Other clients may send it
-    so with every request: `query_token_everywhere` has it looked for there too.
+    The token is read from the header `Authorization: Bearer …`. Browsers cannot set headers on WebSockets and
+    Server-Sent Events. Official clients send the token of these requests as `access_token` in the query, and the query
+    of other requests is not read. `query_token_everywhere` reads the query of every request.
 
-    A token must have `exp`. `nbf`, `iat`, `issuer` and `audience` are checked where they are there or set; a token
-    made for some audience is refused where none is set, unless `verify_audience` is false. A token that is not valid
-    makes a stranger, who gets 401 at a guarded hub.
+    A token must have `exp`. `nbf` and `iat` are checked if the token has them, `issuer` and `audience` if they are set.
+    If no `audience` is set, a token that has an audience is refused, unless `verify_audience` is false. A caller whose
+    token is not valid is a stranger, who gets 401 at a hub with `@authorize`.
     """
 
     def __init__(
@@ -53,20 +53,20 @@ class JwtBearer:
         role_claims: Sequence[str] = ("role", "roles"),
         query_token_everywhere: bool = False,
     ) -> None:
-        """Give `key`, a shared secret or a public key in PEM, or `jwks_url`, where the issuer publishes its keys.
+        """Set `key`, a shared secret or a public key in PEM, or `jwks_url`, where the issuer publishes its keys.
 
-        `algorithms` are those the issuer uses, and no others. `leeway` is in seconds, for clocks that differ.
-        `role_claims` hold one role or a list of them; numbers count as their text, in `user_id_claim` too.
+        `algorithms` are those that the issuer uses, and no others. `leeway` is the allowed difference of clocks in
+        seconds. `role_claims` have one role or a list of roles. Numbers are read as text, in `user_id_claim` too.
 
-        `verify_audience=False` takes tokens that the issuer made for any audience. Whoever has got one for another
-        service of that issuer, and that service itself, is then let in here.
+        `verify_audience=False` accepts tokens that the issuer made for any audience. Then everybody who has a user's
+        token for another service of that issuer, and that service itself, can connect as that user.
 
         Raises:
-            ConfigurationError: with everything that is wrong.
+            ConfigurationError: lists every mistake in the arguments.
         """
         problems = _problems(key, jwks_url, algorithms)
         if audience is not None and not verify_audience:
-            problems.append("`audience` says whom tokens must be for, `verify_audience=False` that it does not matter")
+            problems.append("`audience` and `verify_audience=False` cannot be used together")
         if problems:
             raise ConfigurationError([f"JwtBearer: {problem}" for problem in problems])
         self._key = key
@@ -81,15 +81,15 @@ class JwtBearer:
         return f"JwtBearer(algorithms={self._algorithms})"
 
     async def __call__(self, scope: ConnectionScope) -> Identity | None:
-        """The bearer of the request's token, or None: there is no token, or it is not valid."""
+        """The user of the request's token; None if there is no token or it is not valid."""
         token = token_of(scope, everywhere=self._everywhere)
         return None if token is None else await self.identify(token)
 
     async def identify(self, token: str) -> Identity | None:
-        """The bearer of a token that was found elsewhere, in a cookie for instance, or None: it is not valid."""
+        """The user of a token that the application has read elsewhere, such as in a cookie; None if it is not valid."""
         try:
             return self._identity(await self._verified(token))
-        except Exception as error:  # strangers write tokens: whatever theirs make PyJWT raise, it is no failure of ours
+        except Exception as error:  # anybody can send any token: whatever PyJWT raises for it, the token is not valid
             logger.debug("a bearer token was refused: %s", type(error).__name__)  # PyJWT's texts may quote the token
             return None
 
@@ -131,14 +131,14 @@ class JwtBearer:
 
 
 def _text(value: Any) -> str | None:
-    """A claim as a name, or `None`: it is none. Numbers are written as the original writes them, 7.0 as `7`."""
+    """A claim as text; `None` if it cannot be a name. Numbers are written as in the original, 7.0 as `7`."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
 def token_of(scope: ConnectionScope, *, everywhere: bool = False) -> str | None:
-    """The token of a request. In the query it counts `everywhere`, or only where browsers cannot send a header."""
+    """The token of a request. The query is read `everywhere`, or only if browsers cannot send a header."""
     scheme, _, token = scope.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
@@ -159,10 +159,10 @@ def make_token(
     audience: str | None = None,
     algorithm: str = "HS256",
 ) -> str:
-    """A token that `JwtBearer` with the same key accepts for `expires_in` seconds. `key` must be able to sign.
+    """Make a token that `JwtBearer` with the same key accepts for `expires_in` seconds. `key` must be able to sign.
 
     Raises:
-        ConfigurationError: the key is too short, or none for this algorithm.
+        ConfigurationError: the key is too short, or not a key for this algorithm.
     """
     now = int(time.time())
     payload: dict[str, Any] = {**(claims or {}), "sub": subject, "iat": now, "exp": now + int(expires_in)}
@@ -173,7 +173,7 @@ def make_token(
     try:
         return jwt.encode(payload, key, algorithm)
     except (InvalidKeyError, NotImplementedError, TypeError, ValueError) as error:
-        raise ConfigurationError([f"no token can be made with this key and {algorithm!r}: {error}"]) from None
+        raise ConfigurationError([f"cannot make a token with this key and {algorithm!r}: {error}"]) from None
 
 
 def _problems(key: str | bytes | None, jwks_url: str | None, algorithms: Sequence[str]) -> list[str]:
@@ -190,14 +190,14 @@ def _problems(key: str | bytes | None, jwks_url: str | None, algorithms: Sequenc
     if jwks_url is not None:
         problems += filter(None, [jwks.problem(jwks_url)])
         if shared:
-            problems.append(f"keys at an address are public, and {', '.join(shared)} would take them for secrets")
+            problems.append(f"the keys of `jwks_url` are public, but {', '.join(shared)} needs a secret")
     if key is not None and len(problems) == 0:
         problems += filter(None, [_weakness(key, shared) if shared else _unfit(key, algorithms)])
     return problems
 
 
 def _weakness(key: str | bytes, algorithms: Sequence[str]) -> str | None:
-    """What is wrong with a shared secret."""
+    """The mistakes in a shared secret."""
     secret = key.encode() if isinstance(key, str) else key
     if b"-----BEGIN" in secret or secret.startswith((b"ssh-", b"ecdsa-")):
         return f"the key is a public or private key, which must not be the secret of {', '.join(algorithms)}"
@@ -208,13 +208,13 @@ def _weakness(key: str | bytes, algorithms: Sequence[str]) -> str | None:
 
 
 def _unfit(key: str | bytes, algorithms: Sequence[str]) -> str | None:
-    """What is wrong with a public key."""
+    """The mistakes in a public key."""
     for name in algorithms:
         try:
             algorithm = get_default_algorithms()[name]
             prepared: Any = algorithm.prepare_key(key)
         except (InvalidKeyError, TypeError, ValueError) as error:
-            return f"the key is no public key for {name}: {error}"
+            return f"the key is not a public key for {name}: {error}"
         if hasattr(prepared, "private_bytes"):
             return (
                 "the key is a private one; give the public key, so that the server can check tokens but not make them"

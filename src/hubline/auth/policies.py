@@ -1,4 +1,4 @@
-"""What a caller must be: `@authorize` on hubs and methods, the roles and policies it names, and how they combine.
+"""Authorisation: `@authorize` on hubs and methods, the roles and policies it names, and how they are combined.
 
 Evaluated on every call with the connection's current identity, as in the original (spec §8).
 """
@@ -19,7 +19,7 @@ _ANONYMOUS = "__hubline_anonymous__"
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """Several policies as one. Made by `any_of` and `all_of`."""
+    """A combination of policies. Made by `any_of` and `all_of`."""
 
     word: str
     rules: tuple["Rule", ...]
@@ -32,12 +32,12 @@ Rule: TypeAlias = str | Combined
 
 
 def any_of(*rules: Rule) -> Combined:
-    """A policy that admits whom one of these admits. They are asked in order, until one does."""
+    """A policy that admits a caller if one of these does. They are evaluated in order until one admits."""
     return _combined("or", rules)
 
 
 def all_of(*rules: Rule) -> Combined:
-    """A policy that admits whom all of these admit. They are asked in order, until one refuses."""
+    """A policy that admits a caller if all of these do. They are evaluated in order until one refuses."""
     return _combined("and", rules)
 
 
@@ -51,7 +51,7 @@ def _combined(word: str, rules: tuple[Rule, ...]) -> Combined:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One `@authorize`: one of the roles, if any are named, and the policy, if one is. Else any identity will do."""
+    """One `@authorize`: requires one of the roles, if it names roles, and the policy, if it names one."""
 
     policy: Rule | None = None
     roles: tuple[str, ...] = ()
@@ -65,25 +65,25 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyContext:
-    """What a policy may look at."""
+    """The argument of a policy."""
 
     identity: Identity
-    """The caller, as it is now."""
+    """The caller's identity at this moment."""
     scope: ConnectionScope
     """The HTTP request that opened the connection."""
     hub: type
     """The class of the hub."""
     method: str | None = None
-    """The method's name on the wire; `None` when a hub is entered."""
+    """The method's name on the wire; `None` if the policy guards a connection."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """What the caller sent, bound and validated, by the names of the parameters and in their order.
+    """The validated arguments by the names of the parameters, in their order.
 
-    Empty when a hub is entered.
+    Empty if the policy guards a connection.
     """
 
 
 Policy: TypeAlias = Callable[[PolicyContext], bool | Awaitable[bool]]
-"""May be `async`. A plain function runs on the event loop: it must not wait for anything."""
+"""May be `async`. A plain function runs on the event loop, so it must not block."""
 
 
 @overload
@@ -95,14 +95,14 @@ def authorize(
 
 
 def authorize(target: Any = None, *, policy: Rule | None = None, roles: str | Sequence[str] | None = None) -> Any:
-    """Let only authenticated callers in, or only those who have one of `roles`, or whom `policy` admits.
+    """Admit only authenticated callers, only those who have one of `roles`, or only those whom `policy` admits.
 
-    `policy` is a name in `HubApp(policies=…)`, or several by `any_of(…)` and `all_of(…)`. On a hub class it guards the
-    connection (HTTP 401 or 403 before anything of the hub runs); on a method, each call. Several `@authorize` must all
-    be satisfied. Inherited by subclasses of a hub and by methods that override.
+    `policy` is a name in `HubApp(policies=…)`, or a combination by `any_of(…)` and `all_of(…)`. On a hub class,
+    `@authorize` guards the connection (HTTP 401 or 403 before any code of the hub runs); on a method, each call. If
+    there are several `@authorize`, all must be satisfied. Subclasses and overriding methods inherit it.
 
     Raises:
-        ConfigurationError: `roles` is given and empty, which would let in whoever has signed in.
+        ConfigurationError: `roles` is empty, which would admit everybody who is authenticated.
     """
     named = (roles,) if isinstance(roles, str) else tuple(roles or ())
     if roles is not None and not all(named or ("",)):
@@ -117,20 +117,20 @@ def authorize(target: Any = None, *, policy: Rule | None = None, roles: str | Se
 
 
 def allow_anonymous(target: Decorated) -> Decorated:
-    """Let everybody in, whatever the base class of a hub, or the method that is overridden, demands.
+    """Admit everybody, also if the base class of a hub or the overridden method has `@authorize`.
 
-    A method so marked is still reached over its hub's connection only: where the hub itself is guarded, strangers
-    never get that far. Together with `@authorize` at one place it is a mistake that is told at start-up.
+    If the hub has `@authorize`, strangers cannot connect, so they cannot call a method with `@allow_anonymous` either.
+    Both decorators on the same class or method are an error at start-up.
     """
     setattr(target, _ANONYMOUS, True)
     return target
 
 
 def requirements_of(*definitions: Any) -> tuple[Requirement, ...]:
-    """What stands on a class and its bases, or a function and those it overrides: the most derived is given first.
+    """The requirements on a class and its bases, or a function and those it overrides; give the most derived first.
 
-    Those of bases come first. `@allow_anonymous` lifts what its own class and that class's bases demand, or what the
-    function overrides; what a sibling demands, beside which a class is mixed in, it does not.
+    Requirements of bases come first in the result. `@allow_anonymous` removes the requirements of its own class and of
+    that class's bases, or of the overridden functions. It does not remove those of other base classes of a subclass.
     """
     found: tuple[Requirement, ...] = ()
     lifted: set[Any] = set()
@@ -149,9 +149,9 @@ class Policies:
         self._policies = dict(policies or {})
 
     def problems(self, where: str, *definitions: Any) -> list[str]:
-        """What is wrong with the marks on a class or function and what it derives from, for the report at start-up."""
+        """The mistakes in the decorators of a class or function and of its bases, for the report at start-up."""
         found = [
-            f"{where}: both @authorize and @allow_anonymous stand here; take one away"
+            f"{where}: it has both @authorize and @allow_anonymous; remove one of them"
             for each in definitions
             if _ANONYMOUS in each.__dict__ and _REQUIREMENTS in each.__dict__
         ]
@@ -164,7 +164,7 @@ class Policies:
         return found
 
     async def admit(self, requirements: Sequence[Requirement], context: PolicyContext) -> bool:
-        """Whether every requirement is met. A policy that raises refuses, and its error reaches the caller of this."""
+        """Whether every requirement is met. Raises what a policy raises, which refuses the call too."""
         for requirement in requirements:
             if requirement.roles and context.identity.roles.isdisjoint(requirement.roles):
                 return False
@@ -184,7 +184,7 @@ class Policies:
 
 
 def _inner(rule: Rule) -> str:
-    """A rule as part of a sentence, in brackets where it is several."""
+    """A rule as part of a sentence, in brackets if it is a combination."""
     return f"({rule})" if isinstance(rule, Combined) and len(rule.rules) > 1 else str(rule)
 
 

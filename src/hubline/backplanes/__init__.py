@@ -1,4 +1,4 @@
-"""What carries messages between the servers of one application."""
+"""Backplanes carry messages between the servers of one application."""
 
 from hubline.backplanes.base import Backplane, BackplaneLink, BackplaneListener
 from hubline.backplanes.memory import MemoryBackplane

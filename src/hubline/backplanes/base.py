@@ -1,7 +1,7 @@
-"""What a backplane is: it carries bytes between servers on named channels, and knows nothing of hubs.
+"""The interface of a backplane. It carries bytes between servers on named channels, and does not know about hubs.
 
-What the bytes mean (`envelope.py`), who subscribes to what and when (`subscriptions.py`), group commands with their
-acknowledgements and client results across servers (`server/relay.py`) are written once, for every backplane.
+Other modules are the same for every backplane: the meaning of the bytes (`envelope.py`), subscriptions
+(`subscriptions.py`), group commands with their acknowledgements and client results across servers (`server/relay.py`).
 """
 
 from collections.abc import Sequence
@@ -10,64 +10,64 @@ from typing import Protocol
 
 
 class BackplaneListener(Protocol):
-    """The side of a server. Both methods are called on its event loop; they return at once and never raise."""
+    """Receives messages for a server. Both methods are called on its event loop, return at once and never raise."""
 
     def received(self, channel: str, payload: bytes) -> bool:
-        """A message has come. True asks for a turn of the event loop before the next one: much is queued for clients.
+        """A message has arrived. True asks the link to wait for a turn of the event loop: much is queued for clients.
 
-        Nothing else slows the caller down: a client that does not read meets its outbox policy.
+        Nothing else slows the link down: to a client that does not read, its outbox policy applies.
         """
 
     def interrupted(self, since: datetime, until: datetime) -> None:
-        """Messages from this time to that may have been lost. Called when messages come again, not before.
+        """Messages between these times may have been lost. Called when messages arrive again, not before.
 
-        Both are in UTC. What was published meanwhile is not repeated.
+        Both times are in UTC. Lost messages are not repeated.
         """
 
 
 class BackplaneLink(Protocol):
     """One server's connection to a backplane.
 
-    - **At most once.** A message comes once or not at all. It comes to every link that was subscribed to its channel
-      when it was published, to the one that published it too.
-    - **Order.** What one link publishes on one channel arrives in that order, everywhere. Between links, and between
-      channels, there is no order.
-    - **Loss.** While the backplane cannot be reached, `publish` raises and nothing is kept. The link comes back by
-      itself, restores its subscriptions, and then tells its listener `interrupted`.
+    - **At most once.** A message arrives once or not at all. It goes to every link that is subscribed to its channel
+      when it is published, including the link that published it.
+    - **Order.** Messages that one link publishes on one channel arrive everywhere in that order. There is no order
+      between links or between channels.
+    - **Loss.** While the backplane cannot be reached, `publish` raises and nothing is kept. The link reconnects by
+      itself, restores its subscriptions, and then calls `interrupted` of its listener.
     """
 
     async def publish(self, channels: Sequence[str], payload: bytes) -> int | None:
-        """Send to everybody who is subscribed to these channels; who is subscribed to two of them gets it twice.
+        """Send to every link that is subscribed to these channels. A link that is subscribed to two gets it twice.
 
-        Returns how many links get it, those of two channels counted twice; `None` when that is not known. Zero is
-        believed: an answer will not be waited for.
+        Returns the number of receivers, where a link with two of the channels counts twice; `None` if it is not known.
+        After zero, the caller does not wait for an answer.
 
         Raises:
-            BackplaneError: it could not be sent.
+            BackplaneError: the message could not be sent.
         """
 
     async def subscribe(self, channels: Sequence[str]) -> None:
-        """Receive what is published on these channels from now on; it returns when that is so. Names are literal.
+        """Subscribe to these channels; returns when the subscription is active. Names are literal, not patterns.
 
-        A channel that is subscribed to already is left as it is.
+        A channel that is already subscribed to is left as it is.
 
         Raises:
-            BackplaneError: it cannot be reached; none of the channels is subscribed to.
+            BackplaneError: the backplane cannot be reached. No channel was added.
         """
 
     async def unsubscribe(self, channels: Sequence[str]) -> None:
-        """Receive no more of these. Raises BackplaneError when it cannot be reached; they stay subscribed to then."""
+        """Unsubscribe. Raises BackplaneError if the backplane cannot be reached; the subscriptions then stay."""
 
     async def close(self) -> None:
-        """End the connection, for good. Nothing is received after it returns. Closing twice is harmless."""
+        """End the connection. Nothing is received after it returns. Closing twice is not an error."""
 
 
 class Backplane(Protocol):
-    """Where servers meet. Given to `HubApp(backplane=…)`, which makes one link, whatever the number of its hubs."""
+    """Connects servers. Give it to `HubApp(backplane=…)`, which makes one link for all its hubs."""
 
     async def connect(self, listener: BackplaneListener) -> BackplaneLink:
-        """Join, on the event loop that runs.
+        """Make a link, on the running event loop.
 
         Raises:
-            BackplaneError: it cannot be reached. The next connection of a client tries again.
+            BackplaneError: the backplane cannot be reached. The next connection of a client tries again.
         """

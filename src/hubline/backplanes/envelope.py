@@ -1,7 +1,7 @@
-"""What servers say to each other: channels and payloads of ASP.NET Core's Redis backplane, to the byte (spec §9).
+"""The channels and payloads between servers: those of ASP.NET Core's Redis backplane, to the byte (spec §9).
 
-So Python and .NET servers can serve one hub together. Each payload is a MessagePack array; readers ignore items that
-they do not know, and refuse an array that is too short.
+So Python and .NET servers can serve one hub together. Each payload is a MessagePack array. Readers ignore additional
+items and refuse an array that is too short.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _encode = Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """The names of one hub's channels. `hub` is its full name: in .NET, that of the class with its namespace."""
+    """The names of one hub's channels. `hub` is its full name: in .NET, the class with its namespace."""
 
     hub: str
 
@@ -53,13 +53,13 @@ class InvocationEnvelope(Struct, frozen=True, array_like=True):
     """A call to clients: the whole message in each codec, framed."""
 
     excluded: tuple[str, ...]
-    """Connections that do not get it; said on the channels of all and of groups only."""
+    """Connections that do not get it. Only used on the channels of all connections and of groups."""
     packets: dict[str, bytes]
     invocation_id: str | None = None
-    """Of a question: the client's completion goes to `return_channel`."""
+    """Of a call that waits for an answer: the client's completion is published on `return_channel`."""
     return_channel: str | None = None
     key: str | None = None
-    """Of `clients.latest(key)`. Ours: an item that is written only where there is a key. .NET's readers ignore it."""
+    """Of `clients.latest(key)`. Ours: this item is only written if there is a key. .NET servers ignore it."""
 
     def encode(self) -> bytes:
         items: list[Any] = [self.excluded, self.packets]
@@ -71,11 +71,11 @@ class InvocationEnvelope(Struct, frozen=True, array_like=True):
 
 
 class GroupCommand(Struct, frozen=True, array_like=True):
-    """Asks the server of a connection to put it into a group, or to take it out, and to acknowledge that."""
+    """Asks the server of a connection to add it to a group or to remove it, and to acknowledge that."""
 
     number: int
     server: str
-    """Who asks: the acknowledgement goes to its channel."""
+    """The server that asks; the acknowledgement is published on its channel."""
     action: int
     group: str
     connection_id: str
@@ -85,7 +85,7 @@ class GroupCommand(Struct, frozen=True, array_like=True):
 
 
 class Acknowledgement(Struct, frozen=True, array_like=True):
-    """The `GroupCommand` of this number has been done."""
+    """The `GroupCommand` with this number has been executed."""
 
     number: int
 
@@ -94,7 +94,7 @@ class Acknowledgement(Struct, frozen=True, array_like=True):
 
 
 class CompletionEnvelope(Struct, frozen=True, array_like=True):
-    """A client's answer: a framed completion in the codec that the client speaks."""
+    """A client's answer: a framed completion in the client's codec."""
 
     codec: str
     packet: bytes
@@ -114,10 +114,10 @@ _KINDS: Mapping[type, tuple[str, Any]] = {
 
 
 def read(kind: type[T], payload: bytes) -> T:
-    """What another server has published, as the kind that its channel carries.
+    """Decode what another server has published, as the type that its channel carries.
 
     Raises:
-        BackplaneError: it is none. The text for what is too short is the original's.
+        BackplaneError: it is not of that type. The text for an array that is too short is the original's.
     """
     name, decode = _KINDS[kind]
     try:

@@ -1,4 +1,4 @@
-"""The backplane of one process: for several apps in it, and for tests of what several servers do."""
+"""A backplane in one process, for several apps in it and for tests."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from hubline.errors import BackplaneError
 
 
 class MemoryBackplane:
-    """Joins the apps it is given to, in one process. Nothing is ever lost, and messages arrive at once.
+    """Joins apps in one process. No message is lost, and messages arrive at once.
 
-    A message has been handed to every app on the same event loop when `publish` returns. Apps whose event loop runs in
-    another thread get it from there; those whose loop runs no more get nothing.
+    When `publish` returns, every app on the same event loop has received the message. Apps whose event loop runs in
+    another thread receive it in that thread. Apps whose event loop no longer runs get nothing.
     """
 
     def __init__(self) -> None:
         self._channels: dict[str, dict[MemoryLink, None]] = {}
 
     async def connect(self, listener: BackplaneListener) -> BackplaneLink:
-        """Join; see `Backplane.connect`."""
+        """Make a link; see `Backplane.connect`."""
         return MemoryLink(self._channels, listener)
 
 

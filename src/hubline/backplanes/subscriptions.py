@@ -1,4 +1,4 @@
-"""What one app hears of its backplane: one link for all its hubs, and who is told of what arrives on a channel."""
+"""The subscriptions of one app: one link for all its hubs, and the handler of each channel."""
 
 import asyncio
 import logging
@@ -21,8 +21,8 @@ Handler: TypeAlias = Callable[[bytes], bool]
 class Subscriptions:
     """The link of one app to a backplane; made when it is first needed.
 
-    Subscribing and unsubscribing are joined: what is asked for while one round is under way is done in the next, in one
-    go. Whoever subscribes waits for the round that has his channel.
+    Subscriptions are joined in rounds: all changes that are asked for during one round are made together in the next.
+    A caller that subscribes waits for the round that has its channel.
     """
 
     def __init__(self, backplane: Backplane, tasks: TaskOwner) -> None:
@@ -32,7 +32,7 @@ class Subscriptions:
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Forget the link without touching it: its event loop does not run any more."""
+        """Drop the link without closing it: its event loop no longer runs."""
         self._link: BackplaneLink | None = None
         self._handlers: dict[str, Handler] = {}
         self._held: set[str] = set()
@@ -48,10 +48,10 @@ class Subscriptions:
         return await link.publish(channels, payload)
 
     async def subscribe(self, handlers: Mapping[str, Handler]) -> None:
-        """Have these channels handled from now on; it returns when they are heard.
+        """Subscribe to these channels and set their handler; returns when the subscriptions are active.
 
         Raises:
-            BackplaneError: they are not.
+            BackplaneError: the subscriptions failed.
         """
         wanted = [channel for channel in handlers if channel not in self._held or channel in self._changed]
         self._handlers.update(handlers)
@@ -61,7 +61,7 @@ class Subscriptions:
                 raise BackplaneError(f"cannot subscribe to the backplane: {failure}") from failure
 
     def unsubscribe(self, channels: Iterable[str]) -> None:
-        """Handle these no more. The backplane is told in the next round."""
+        """Remove the handlers of these channels. The next round unsubscribes from them."""
         gone = [channel for channel in channels if self._handlers.pop(channel, None) is not None]
         if gone:
             self._next_round(gone)
@@ -72,7 +72,7 @@ class Subscriptions:
             return False
         try:
             return handler(payload)
-        except Exception as error:  # of what another server says, nothing may end this one's link
+        except Exception as error:  # no message of another server may end the link of this one
             logger.warning("channel %s: a message of another server was dropped: %.200r", channel, error)
             return False
 
@@ -98,7 +98,7 @@ class Subscriptions:
         return self._round
 
     async def _settle(self) -> Exception | None:
-        """Bring what is subscribed to in line with what is handled. What failed is tried again in the next round."""
+        """Subscribe and unsubscribe until the channels are those with handlers. The next round retries failures."""
         async with self._lock:
             self._round = None
             changed, self._changed = self._changed, set()
@@ -110,7 +110,8 @@ class Subscriptions:
                     await link.subscribe(more)
                     self._held.update(more)
                 if fewer:
-                    self._held.difference_update(fewer)  # before it is so: who subscribes meanwhile must wait
+                    # before the call: a caller that subscribes in the meantime must wait for the next round
+                    self._held.difference_update(fewer)
                     await link.unsubscribe(fewer)
             except Exception as error:
                 self._held.update(fewer)

@@ -1,4 +1,4 @@
-"""What `hubline bench` does: calls to somebody's own server, with many clients, and the answer in a table."""
+"""The command `hubline bench`: calls a server with many clients, and prints the rates in a table."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from hubline.errors import ConfigurationError
 
 SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 BUSY = 0.9
-"""Share of a core from which on the clients may be what is measured."""
+"""The share of a core above which the clients may limit the result."""
 
 
 def websocket_url(url: str) -> str:
@@ -35,7 +35,7 @@ def websocket_url(url: str) -> str:
 
 
 def parse_arguments(texts: Sequence[str]) -> list[Any]:
-    """What is JSON is taken as JSON, anything else as text."""
+    """Read an argument as JSON, or as text if it is not JSON."""
     found: list[Any] = []
     for text in texts:
         try:
@@ -161,7 +161,7 @@ def table(calls: Calls, clients: int) -> Table:
 
 
 def notes(calls: Calls) -> list[str]:
-    """What a reader of the figures must know."""
+    """The notes that a reader of the figures needs."""
     found = [f"{count:,} failed: {text}" for text, count in calls.errors.most_common(5)]
     if calls.client_cpu > BUSY:
         found.append("the clients were as busy as their core allows: the server can do more than this shows")

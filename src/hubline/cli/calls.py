@@ -1,4 +1,4 @@
-"""Many clients, each with one call in flight: how many are answered, and how soon."""
+"""Many clients, each with one call in flight. Measures the rate and the latency of answers."""
 
 import asyncio
 import contextlib
@@ -12,12 +12,12 @@ from hubline.cli.dialect import Record
 from hubline.cli.load import Connection
 
 IN_TURN = 8
-"""Different invocation ids of one client: an answer that comes twice is not taken for the next one."""
+"""The number of invocation ids of one client, so that a repeated answer is not taken for the next one."""
 
 
 @dataclass(slots=True)
 class Calls:
-    """What came of it. Times are in seconds; `client_cpu` is the share of one core that the clients themselves took."""
+    """The result. Times are in seconds. `client_cpu` is the share of one core that the clients themselves used."""
 
     seconds: float
     latencies: list[float] = field(repr=False)
@@ -35,10 +35,10 @@ class Calls:
 
 
 class Caller:
-    """One client. Answers seen before are recognised by their bytes, so most are never decoded."""
+    """One client. It recognises repeated answers by their bytes, so most are never decoded."""
 
     def __init__(self, connection: Connection, method: str, arguments: Sequence[Any], check: bool) -> None:
-        """With `check` an answer must be equal to the first argument; anything else counts as an error."""
+        """With `check` an answer must be equal to the first argument, or it counts as an error."""
         self.latencies: list[float] = []
         self.errors: Counter[str] = Counter()
         self.idle = asyncio.Event()
@@ -107,7 +107,7 @@ async def call_for(
     check: bool = False,
     around: Callable[[], None] = lambda: None,
 ) -> Calls:
-    """Call for so long. A client whose call fails makes no more; the clock stops when every call is answered.
+    """Call for this number of seconds. A client whose call fails stops. The time ends when every call is answered.
 
     `around` is called at the start and at the end of the time that is counted.
     """

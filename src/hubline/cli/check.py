@@ -1,4 +1,4 @@
-"""What `hubline check` shows: every hub of an application, its methods, and what the server calls on clients."""
+"""The command `hubline check`: shows the hubs of an application with their methods and their calls to clients."""
 
 import inspect
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from hubline import HubApp
 
 
 def find_hubs(app: Any, prefix: str = "") -> Iterator[tuple[str, HubApp]]:
-    """The hub applications in an ASGI application, with the path they are mounted at; middleware is looked through."""
+    """The hub applications in an ASGI application and its middleware, with the paths at which they are mounted."""
     if isinstance(app, HubApp):
         yield prefix, app
         return

@@ -1,4 +1,4 @@
-"""How a load client speaks to a server: SignalR here, others in `benchmarks/load/`."""
+"""The protocols of load clients: SignalR is here, others are in `benchmarks/load/`."""
 
 from collections.abc import Sequence
 from enum import Enum, auto
@@ -16,7 +16,7 @@ from hubline.wire.msgpack import MessagePackCodec
 
 
 class Kind(Enum):
-    """What a record means."""
+    """The kinds of records."""
 
     OPENED = auto()
     MESSAGE = auto()
@@ -28,7 +28,7 @@ class Kind(Enum):
 
 
 class Record(Struct, frozen=True):
-    """One thing that a server said. `value` is a completion's result, `error` what went wrong instead."""
+    """One message of a server. `value` is a completion's result, `error` its error."""
 
     kind: Kind
     call: str = ""
@@ -37,10 +37,10 @@ class Record(Struct, frozen=True):
 
 
 class Reader(Protocol):
-    """Cuts what one connection receives into payloads and reads them, in order."""
+    """Cuts the input of one connection into payloads and decodes them, in order."""
 
     tail: bytes
-    """The beginning of a payload that is not complete, with what frames it."""
+    """The first part of an incomplete payload, with its framing."""
 
     def feed(self, data: bytes, final: bool) -> list[bytes]:
         """The payloads that are complete now; `final` ends a WebSocket message."""
@@ -52,19 +52,19 @@ class Reader(Protocol):
 
 
 class Dialect(Protocol):
-    """A way to speak. Stateless; one serves all connections."""
+    """A protocol. Stateless: all connections use one object."""
 
     binary: bool
     greeting: bytes
-    """What a client says first; where it is empty, a connection is open at once."""
+    """The first bytes of a client. If they are empty, a connection is open at once."""
 
     pong: bytes
-    """What a client answers a ping with; empty where nothing is expected."""
+    """The answer to a ping; empty if the server expects none."""
 
     def reader(self) -> Reader: ...
 
     def call(self, call: str, method: str, arguments: Sequence[Any]) -> bytes:
-        """A call; with an empty id nobody answers it."""
+        """A call. Without an id it is not answered."""
 
     def stream(self, call: str, method: str, arguments: Sequence[Any]) -> bytes: ...
 
@@ -99,8 +99,8 @@ class SignalRReader:
         self._codec = codec
         self._value = codec.reader(object)
         self._receive = ClientSession(codec).receive
-        self._frame = frame_record  # the handshake's answer is a record whatever the codec
-        self._cut = False  # whether the handshake's answer is behind us
+        self._frame = frame_record  # the handshake response is a record with every codec
+        self._cut = False  # whether the handshake response has been read
 
     def feed(self, data: bytes, final: bool) -> list[bytes]:
         data, self.tail = self.tail + data, b""

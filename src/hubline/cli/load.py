@@ -1,8 +1,8 @@
-"""The clients of `hubline bench` and of the benchmarks: so cheap that the server is what is measured.
+"""The clients of `hubline bench` and of the benchmarks. They are fast, so that the server is measured and not they.
 
-All clients share one event loop. What a client receives over and over it does not decode but compares with a
-repetition of it, at the speed of memory, so every byte is still checked. WebSocket messages do not matter for that:
-some servers join many messages into one, others cut one across several.
+All clients share one event loop. A client does not decode repeated messages: it compares them with a repetition of the
+first one, which is fast and still checks every byte. The boundaries of WebSocket messages do not matter: some servers
+join many messages into one, others divide one among several.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ from hubline.cli.dialect import Dialect, Kind, Reader, Record
 from hubline.errors import ConfigurationError
 
 AHEAD = 131_072
-"""Bytes by which a repetition is longer than one message; servers write 64 KiB at a time."""
+"""Bytes by which a repetition is longer than one message. Servers write 64 KiB at a time."""
 
 _DATA = frozenset({WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION})
 
 
 class LoadError(Exception):
-    """A server did something that makes a measurement worthless: lost, doubled, changed, refused, closed."""
+    """A server has lost, duplicated, changed or refused messages, or closed a connection: no valid measurement."""
 
 
 class Pattern:
-    """The message that many connections receive again and again. The first that comes is taken as the pattern."""
+    """The message that many connections receive repeatedly. The first one that arrives is the pattern."""
 
     def __init__(self) -> None:
         self.payload = self.framed = self.repeated = b""
@@ -40,7 +40,7 @@ class Pattern:
 
 
 class Countdown:
-    """Done when so many connections have each got what they expect."""
+    """Done when this number of connections have each received what they expect."""
 
     def __init__(self, connections: int) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -57,7 +57,7 @@ class Countdown:
 
 
 class Inbox:
-    """What one connection receives, whatever carries it: counts repetitions, hands everything else to `on_record`."""
+    """The input of one connection of any transport: counts repetitions, and passes other messages to `on_record`."""
 
     def __init__(self, reader: Reader, on_record: Callable[[Record], None]) -> None:
         self.counted = 0
@@ -76,7 +76,7 @@ class Inbox:
         self.counted, self._wanted, self._countdown, self._pattern = 0, messages, countdown, pattern
 
     def check(self) -> None:
-        """Raises `LoadError` unless exactly what was expected has come."""
+        """Raises `LoadError` unless exactly the expected messages have arrived."""
         if self.failed is not None:
             raise self.failed
         if self.counted != self._wanted:
@@ -153,7 +153,10 @@ class Inbox:
 
 
 class Session:
-    """A connection of a load client, whatever carries it. Keeps the calls that wait for an answer."""
+    """A connection of a load client, whatever carries it.
+
+    Keeps the calls that wait for an answer itself: `ClientSession` speaks SignalR only, and not every dialect does.
+    """
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -196,7 +199,7 @@ class Session:
         return answer
 
     def ended(self, reason: str) -> None:
-        """Nothing comes any more: fail whatever waits."""
+        """The connection has ended: fail all waiting calls."""
         if not self.opened.done():
             self.opened.set_exception(LoadError(reason))
             self.opened.exception()  # whoever opens it may have given up

@@ -1,4 +1,4 @@
-"""Finding the application that a command names."""
+"""Loads the application that a command names."""
 
 import importlib
 import os

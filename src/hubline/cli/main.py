@@ -1,4 +1,4 @@
-"""Entry point of the command `hubline`. The packages it needs are an extra, so they are looked for only here."""
+"""The entry point of the command `hubline`. It imports the packages of the extra, and reports one that is missing."""
 
 import sys
 

@@ -1,11 +1,11 @@
-"""What `hubline token` does: tokens to try an application with."""
+"""The command `hubline token`: makes tokens to try an application."""
 
 from collections.abc import Sequence
 
 from hubline.errors import ConfigurationError
 
 KEY_VARIABLE = "HUBLINE_TOKEN_KEY"
-"""Holds the secret, which is better than an option: other users of a machine see what a command is given."""
+"""The variable of the secret. Other users of a machine can see the options of a command, so a variable is safer."""
 
 ALGORITHMS = ("HS256", "HS384", "HS512")
 

@@ -1,1 +1,1 @@
-"""The client's side of a hub connection."""
+"""The client side of a hub connection."""

@@ -1,4 +1,4 @@
-"""What a client's session gives and takes: calls, uploads, handlers, and the events that follow."""
+"""The arguments and results of a client's session: calls, uploads, handlers, and events."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -10,7 +10,7 @@ from hubline.wire.messages import Close, Completion, StreamItem
 
 
 class Call:
-    """A call that waits for its answer. `sink` is for whoever made the call: where the answer is to go."""
+    """A call that waits for its answer. The session does not use `sink`: the caller stores there where results go."""
 
     __slots__ = ("id", "read", "sink", "streaming", "target")
 
@@ -20,18 +20,18 @@ class Call:
 
 
 class Upload:
-    """A stream to the server, given among the arguments of a call. `source` is for whoever sends the items."""
+    """A stream to the server, among the arguments of a call. The session does not use `source`."""
 
     __slots__ = ("id", "source")
 
     def __init__(self, source: Any = None) -> None:
         self.source = source
         self.id = ""
-        """Given by the call."""
+        """Set by the call."""
 
 
 class Handler(Struct, frozen=True):
-    """What the server can call. The session never calls `function`: it is for whoever handles the events."""
+    """A function that the server can call. The session does not call `function`: the user of the session does."""
 
     function: Callable[..., Any]
     arguments: Any = list[Any]
@@ -39,11 +39,11 @@ class Handler(Struct, frozen=True):
 
 
 class Opened(Struct, frozen=True):
-    """The server has accepted the handshake; from here on there can be calls."""
+    """The server has accepted the handshake. Calls are possible from now on."""
 
 
 class Refused(Struct, frozen=True):
-    """The server has refused the handshake, or it did not answer in time. Nothing follows."""
+    """The server has refused the handshake, or did not answer in time. No event follows."""
 
     error: str
 
@@ -56,23 +56,23 @@ class Item(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True):
-    """A call's end. `value` is `None` at the end of a stream and where the method has no result."""
+    """The end of a call. `value` is `None` at the end of a stream, and if the method has no result."""
 
     call: Call
     value: Any
 
 
 class CallFailed(Struct, frozen=True):
-    """A call's other end: the server's error, an answer that does not have the type, or the end of the connection."""
+    """A call has failed: by an error of the server, a result of the wrong type, or the end of the connection."""
 
     call: Call
     error: Exception
 
 
 class Called(Struct, frozen=True):
-    """The server calls. With an `id` it waits for the result: give it to `answer` or `fail`.
+    """A call by the server. If it has an `id`, the server waits for the result: call `answer` or `fail`.
 
-    Without a handler the session has answered already, where an answer was wanted.
+    If there is no handler and the server waits, the session has already answered with an error.
     """
 
     target: str
@@ -82,24 +82,24 @@ class Called(Struct, frozen=True):
 
 
 class Unfit(Struct, frozen=True):
-    """The server called a handler with arguments that do not fit. The session has told it, where it waits for that."""
+    """The arguments of a call by the server do not fit the handler. If the server waits, the session has answered."""
 
     target: str
     error: Exception
 
 
 class Unasked(Struct, frozen=True):
-    """An answer to no call that waits: it was cancelled, or answered already. Official clients ignore it."""
+    """An answer to a call that no longer waits: it was cancelled, or already answered. Official clients ignore it."""
 
     message: StreamItem | Completion
 
 
 class Write(Struct, frozen=True):
-    """Write this now: a ping, or an answer that the session gives by itself."""
+    """Bytes to write now: a ping, or an answer by the session itself."""
 
     data: bytes
 
 
 Event: TypeAlias = Opened | Refused | Item | Result | CallFailed | Called | Unfit | Unasked | Write | Close | Failed
-"""`Close` is the server's good-bye, `Failed` a server that broke the protocol or fell silent: no answer follows either.
-End the transport then, and call `end()`."""
+"""After `Close` (the server ends the connection) and `Failed` (the server broke the protocol or was silent for too
+long), no answer follows. Close the transport then, and call `end()`."""

@@ -1,7 +1,8 @@
-"""The hub protocol as a client speaks it, without any I/O: calls, streams, uploads, and the server's calls to handlers.
+"""The client side of the hub protocol without I/O: calls, streams, uploads, and the server's calls to handlers.
 
-Bytes in, events out; calls in, bytes out; time is an argument. Whoever carries the bytes writes what `handshake()` and
-the calls return, each as one message of the transport, and handles the events of `receive()` and `tick()` in order.
+Received bytes become events, calls become bytes, and time is an argument. The user of a session writes the bytes that
+`handshake()` and the calls return, each as one message of the transport, and handles the events of `receive()` and
+`tick()` in order.
 """
 
 import itertools
@@ -41,10 +42,10 @@ from hubline.wire.messages import (
 )
 
 NO_RESULT = "Client didn't provide a result."
-"""What a server is told that asked for a result where no handler gives one (spec, statement 206)."""
+"""The error for a server that waits for a result, if no handler returns one (spec, statement 206)."""
 
 UNREADABLE = "Client failed to parse argument(s)."
-"""What it is told when the arguments do not fit the handler: the .NET client's text (spec §6)."""
+"""The error if the arguments do not fit the handler: the .NET client's text (spec §6)."""
 
 
 class ClientSession:
@@ -52,16 +53,16 @@ class ClientSession:
 
     Args:
         codec: how messages are written; the handshake names it.
-        handlers: what the server may call, by target. May be shared by sessions, and changed at any time.
+        handlers: what the server may call, by target. Sessions may share it, and it may be changed at any time.
         maximum_message_size: bytes of one message of the server, `None` for no limit.
-        keep_alive_interval: seconds after which a client that sends nothing else pings, `None` for never.
-        server_timeout: seconds of silence after which the server counts as gone, `None` for never.
+        keep_alive_interval: seconds after which the client pings if it sends nothing else, `None` for never.
+        server_timeout: seconds without a message after which the server is considered gone, `None` for never.
 
-    Calls take `now`, the present time in seconds, where it is to postpone the next ping.
+    Calls take the time in seconds as `now`, which postpones the next ping.
 
     Raises:
-        ConnectionClosed: by everything that returns bytes, when the connection is not open (any more).
-        TypeError, ValueError, OverflowError, RecursionError: by the same; a value has no form on the wire.
+        ConnectionClosed: by every method that returns bytes, if the connection is not open.
+        TypeError, ValueError, OverflowError, RecursionError: by the same methods; a value cannot be encoded.
     """
 
     def __init__(
@@ -77,9 +78,9 @@ class ClientSession:
         self.codec = codec
         self.handlers = {} if handlers is None else handlers
         self.calls: dict[str, Call] = {}
-        """What waits for an answer, by id."""
+        """The calls that wait for an answer, by id."""
         self.close_message: Close | None = None
-        """The server's good-bye."""
+        """The server's `Close`, if it has sent one."""
         self._wire = WireConnection(
             Side.CLIENT,
             [codec],
@@ -99,13 +100,13 @@ class ClientSession:
         return self._wire.state is State.OPEN
 
     def handshake(self) -> bytes:
-        """What a client writes first. It is JSON whatever the codec; a WebSocket carries it as the codec's format."""
+        """The first bytes of a client: JSON with every codec. A WebSocket sends it as text or binary as the codec's."""
         return self._wire.handshake()
 
     def invoke(
         self, target: str, arguments: Iterable[Any], *, result_type: Any = Any, now: float | None = None
     ) -> tuple[Call, bytes]:
-        """Call a method: a `Result` or `CallFailed` follows. Each `Upload` among the arguments is given its id."""
+        """Call a method: a `Result` or `CallFailed` follows. Each `Upload` among the arguments gets its id."""
         return self._call(Invocation, target, arguments, result_type, now)
 
     def stream(
@@ -115,12 +116,12 @@ class ClientSession:
         return self._call(StreamInvocation, target, arguments, item_type, now)
 
     def send(self, target: str, arguments: Iterable[Any], *, now: float | None = None) -> bytes:
-        """Call a method that is not to answer."""
+        """Call a method without an answer."""
         values, uploads = self._without_uploads(arguments)
         return self._encode(Invocation(target=target, arguments=values, stream_ids=uploads), now)
 
     def cancel(self, call: Call, *, now: float | None = None) -> bytes:
-        """Stop a stream. What still comes of it is `Unasked`."""
+        """Cancel a stream. Items that still arrive are `Unasked`."""
         self.calls.pop(call.id, None)
         return self._encode(CancelInvocation(invocation_id=call.id), now)
 
@@ -129,35 +130,35 @@ class ClientSession:
         return self._encode(StreamItem(invocation_id=upload.id, item=value), now)
 
     def end_upload(self, upload: Upload, error: str | None = None, *, now: float | None = None) -> bytes:
-        """The end of an upload; with an error the method's loop over it raises that."""
+        """The end of an upload. With an error, the method's loop over the upload raises it."""
         return self._encode(Completion(invocation_id=upload.id, error=UNSET if error is None else error), now)
 
     def answer(self, called: Called, result: Any, *, now: float | None = None) -> bytes:
-        """The result of a handler, where the server waits for it."""
+        """The result of a handler, if the server waits for it."""
         return self._encode(Completion(invocation_id=called.id, result=result), now)
 
     def fail(self, called: Called, error: str, *, now: float | None = None) -> bytes:
-        """Why a handler has no result."""
+        """The error of a handler, if the server waits for a result."""
         return self._encode(Completion(invocation_id=called.id, error=error), now)
 
     def ping(self, now: float | None = None) -> bytes:
-        """A sign of life besides those that `tick` asks for."""
+        """A ping, in addition to those that `tick` returns."""
         return self._encode(Ping(), now)
 
     def close(self, error: str | None = None) -> bytes:
-        """The client's good-bye; nothing can be sent after it."""
+        """The client's `Close`. Nothing can be sent after it."""
         return self._encode(Close(error=UNSET if error is None else error), None)
 
     def receive(self, data: bytes, now: float) -> list[Event]:
-        """What the server says. The bytes may come in any pieces."""
+        """Decode bytes of the server, which may be cut anywhere, into events."""
         return self._read(self._wire.receive(data, now))
 
     def tick(self, now: float) -> list[Event]:
-        """What time has brought about. To be called about once a second."""
+        """The events that are due by time, such as pings. Call it about once a second."""
         return self._read(self._wire.tick(now))
 
     def end(self, cause: BaseException | None = None) -> list[CallFailed]:
-        """The transport has ended: every call that waits fails with `ConnectionClosed`."""
+        """The transport has ended: every waiting call fails with `ConnectionClosed`."""
         self._wire.end_of_input()
         self._cause = self._cause or cause
         waiting, self.calls = self.calls, {}
@@ -165,7 +166,7 @@ class ClientSession:
         return [CallFailed(call, self.closed(text.format(call.target))) for call in waiting.values()]
 
     def closed(self, reason: str) -> ConnectionClosed:
-        """An error that tells of the end: why it came, and whether the server invited the client to come back."""
+        """The error of the end: the reason, and whether the server invited the client to reconnect."""
         invited = self.close_message is not None and self.close_message.allow_reconnect
         error = ConnectionClosed(reason, allow_reconnect=invited)
         error.__cause__ = self._cause
@@ -222,7 +223,7 @@ class ClientSession:
                     events.append(Opened())
                 case HandshakeRefused():
                     events.append(Refused(message.error))
-                case _:  # a ping, or what only a server has a use for
+                case _:  # a ping, or a message that only servers use
                     pass
         return events
 
@@ -283,6 +284,6 @@ class ClientSession:
         return found
 
     def _say(self, message: Message, events: list[Event]) -> None:
-        """Answer by ourselves, unless the server has said good-bye meanwhile."""
+        """Answer without a handler, unless the connection has been closed in the meantime."""
         if self._wire.state is State.OPEN:
             events.append(Write(self._wire.send(message)))

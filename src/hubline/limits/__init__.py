@@ -1,6 +1,6 @@
-"""How much anyone may take: rates of calls, and what a user's tier allows a day.
+"""Rate limits for calls, and daily quotas by a user's tier.
 
-`RateLimit` is imported when it is first asked for, because it needs the extra `limits`.
+`RateLimit` is imported when it is first used, because it needs the extra `limits`.
 """
 
 from importlib import import_module

@@ -12,14 +12,14 @@ from hubline.errors import ConfigurationError, QuotaExceeded
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """What a kind of user may have. `None` is no limit; `model` is the application's to understand."""
+    """What a kind of user may use. `None` is no limit."""
 
     name: str
-    """What the application calls it."""
+    """The application's name for it."""
     model: str | None = None
-    """Which model these users get. The application's to understand."""
+    """The model for these users. Hubline does not use it."""
     tokens_per_day: int | None = None
-    """Tokens that a user may spend in a day of UTC; `None` is no limit."""
+    """Tokens that a user may spend in a day (UTC); `None` is no limit."""
     questions_at_once: int | None = None
     """Questions of one user that may be answered at once; `None` is no limit."""
 
@@ -35,39 +35,39 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a user has left of a day."""
+    """What a user has left of today's quota."""
 
     tokens: int | None
-    """Tokens of today; `None` without a limit, and never negative."""
+    """Tokens that are left today, never negative; `None` without a limit."""
     resets_at: datetime
     """When the next day begins, in UTC."""
 
 
 class UsageStore(Protocol):
-    """Remembers how many tokens each user has used on each day.
+    """Stores how many tokens each user has used on each day.
 
-    The conformance suite for one is `hubline.testing.UsageStoreSuite`.
+    `hubline.testing.UsageStoreSuite` has the tests that every store must pass.
     """
 
     async def used(self, user_id: str, day: date) -> int:
-        """How many so far; 0 for a user or a day that nothing is known of."""
+        """The tokens of this user on this day; 0 for an unknown user or day."""
 
     async def add(self, user_id: str, day: date, tokens: int) -> int:
-        """Add some, and tell the new total. Atomic: of two that add at once, each sees a total of its own."""
+        """Add tokens and return the new total. Atomic: two concurrent calls return different totals."""
 
 
 class MemoryUsage:
-    """A `UsageStore` that forgets with the process, and every day but the last two while it lives."""
+    """A `UsageStore` in the memory of the process. It keeps the last two days."""
 
     def __init__(self) -> None:
         self._days: dict[date, Counter[str]] = {}
 
     async def used(self, user_id: str, day: date) -> int:
-        """How many so far; 0 for a day it has forgotten."""
+        """The tokens of this user on this day; 0 for a day that is no longer kept."""
         return self._days.get(day, Counter())[user_id]
 
     async def add(self, user_id: str, day: date, tokens: int) -> int:
-        """Add some, tell the new total, and forget all days but the last two."""
+        """Add tokens, return the new total, and remove all days but the last two."""
         used = self._days.setdefault(day, Counter())
         used[user_id] += tokens
         for old in sorted(self._days)[:-2]:
@@ -82,27 +82,28 @@ class Question:
         self._quotas, self._user_id, self._tier = quotas, user_id, tier
 
     async def spend(self, tokens: int) -> None:
-        """Count tokens, on the day it is now.
+        """Count tokens for today.
 
         Raises:
-            QuotaExceeded: more than the tier's tokens of the day are used. They are counted all the same.
+            QuotaExceeded: more tokens are used than the tier allows for the day. They are counted before it is raised.
         """
         await self._quotas.spend(self._user_id, self._tier, tokens)
 
 
 class Quotas:
-    """What users of tiers have left, over a store. A day is a day in UTC.
+    """Counts what users of tiers use. A day is a day in UTC.
 
-    Tokens are counted in the store, so they hold across restarts and servers; questions at once in this process.
+    The store counts the tokens, so their limit can hold across restarts and servers. Questions at once are counted in
+    this process.
     """
 
     def __init__(self, store: UsageStore, *, now: Callable[[], datetime] | None = None) -> None:
-        """`now` is for tests: a time with its zone."""
+        """Tests set `now`, which returns a time with its zone."""
         self._store, self._now = store, now or _utc_now
         self._asking: Counter[str] = Counter()
 
     async def left(self, user_id: str, tier: Tier) -> Left:
-        """What the user still has today."""
+        """What the user has left today."""
         today, resets_at = self._today()
         if tier.tokens_per_day is None:
             return Left(None, resets_at)
@@ -110,10 +111,10 @@ class Quotas:
 
     @asynccontextmanager
     async def question(self, user_id: str, tier: Tier) -> AsyncIterator[Question]:
-        """A question of this user, counted among those at once while the block runs.
+        """A question of this user. While the block runs, it counts as one of the questions at once.
 
         Raises:
-            QuotaExceeded: as many as the tier allows are being answered, or no token is left today.
+            QuotaExceeded: as many questions as the tier allows are being answered, or no token is left today.
         """
         if tier.questions_at_once is not None and self._asking[user_id] >= tier.questions_at_once:
             raise QuotaExceeded("questions", tier.questions_at_once)
@@ -129,9 +130,9 @@ class Quotas:
                 del self._asking[user_id]
 
     async def spend(self, user_id: str, tier: Tier, tokens: int) -> None:
-        """Count tokens that belong to no question: as `Question.spend`."""
+        """Count tokens that do not belong to a question, as `Question.spend` does."""
         if tokens < 0:
-            raise ValueError(f"tokens are spent, not given back: got {tokens}")
+            raise ValueError(f"the number of tokens must not be negative, got {tokens}")
         today, resets_at = self._today()
         total = await self._store.add(user_id, today, tokens)
         if tier.tokens_per_day is not None and total > tier.tokens_per_day:

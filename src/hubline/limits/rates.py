@@ -1,7 +1,7 @@
 """How often a method may be called: `@filtered(RateLimit("20/second", per="user"))`.
 
-The arithmetic is that of a token bucket and comes from pyrate-limiter; what is here is whom it counts, for how long it
-remembers them, and what happens to those who go on (docs/decisions/rate-limits.md).
+The arithmetic is that of a token bucket and comes from pyrate-limiter. This module decides whose calls are counted
+together, how long callers are remembered, and when a connection is closed (docs/decisions/rate-limits.md).
 """
 
 import logging
@@ -20,42 +20,42 @@ logger = logging.getLogger("hubline.limits")
 Per: TypeAlias = Literal["connection", "user", "address"]
 
 MAXIMUM_CALLERS = 100_000
-"""Users or addresses that one `RateLimit` remembers, the latest to call: about 30 MB. Ours.
+"""Users or addresses that one `RateLimit` remembers, those that called last: about 30 MB. Ours.
 
-Who is forgotten too early has a full bucket again, so more than this many callers at once gain that, and nothing else.
+A caller that is forgotten too early starts again with a full bucket.
 """
 
 _UNITS = {unit.name.lower(): unit for unit in Duration if unit is not Duration.WEEK}
 _FASTEST = 1_000_000
-"""Calls a second: a bucket counts whole microseconds."""
+"""Calls a second. A bucket counts in whole microseconds."""
 
 _BUCKET = TokenBucket()
 
 
 @dataclass(slots=True)
 class Caller:
-    """What is remembered of one caller: its bucket, and how often it was refused in the current window."""
+    """The state of one caller: its bucket, and how often it was refused in the current window."""
 
     bucket: tuple[float, ...]
     seen: float = 0.0
     refusals: int = 0
     window: float = 0.0
-    """When the window began in which refusals are counted."""
+    """When the window in which refusals are counted began."""
 
 
 class RateLimit(HubFilter):
     """Refuses calls that come too often, before the method runs. For a hub, a method, or a whole app.
 
-    `rate` is `"20/second"`, or per `minute`, `hour` or `day`: the pace that can be kept up. `burst` calls may come at
-    once when there was silence before; by default as many as the rate names. A stream or an upload counts once, when
-    it is called. `per` says whose calls are counted together: those of a connection, of a user (for strangers: of
-    their address), or of an address (of IPv6 the /64). One object counts the calls of all methods it stands at.
+    `rate` is `"20/second"`, or per `minute`, `hour` or `day`: the calls that are allowed over a long time. `burst` is
+    how many calls may come at once after a pause, by default the number of the rate. A stream or an upload counts once,
+    when it is called. `per` says whose calls are counted together: those of a connection, of a user (strangers are
+    counted by address), or of an address (of IPv6, the /64). One object counts the calls of all methods it is used on.
 
-    Refused calls end with `RateLimitExceeded`. Who has `close_after` of them within one second, minute, hour or day
-    (that of the rate) is closed, and after that at each further one until that time is over.
+    Refused calls raise `RateLimitExceeded`. A connection is closed at the `close_after`-th refused call within one
+    second, minute, hour or day (the time of the rate), and at each further refused call until that time is over.
 
     Raises:
-        ConfigurationError: the rate or one of the numbers makes no sense.
+        ConfigurationError: the rate or one of the numbers is not valid.
     """
 
     def __init__(self, rate: str, *, per: Per, burst: int | None = None, close_after: int | None = None) -> None:
@@ -64,11 +64,11 @@ class RateLimit(HubFilter):
         self._rates = [Rate(number, unit, burst)]
         self._window = int(unit) / 1000
         self._memory = max(self._window, self._window * self._rates[0].burst / number)
-        """Seconds after which a caller that stays silent is as good as new."""
+        """Seconds without a call after which the state of a caller is the same as that of a new one."""
         self._callers: OrderedDict[str, Caller] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many users or addresses are remembered. What a connection has called is kept with the connection."""
+        """How many users or addresses are remembered. With `per="connection"`, the connection keeps the state."""
         return len(self._callers)
 
     async def invoke(self, call: InvocationContext, next: Any) -> Any:
@@ -103,7 +103,7 @@ class RateLimit(HubFilter):
         return f"address {context.scope.network}"
 
     def _forget(self, now: float) -> None:
-        """Drop those who have been silent long enough, two at a time: a table that grew shrinks as calls come in."""
+        """Remove two callers that have been silent long enough. Each call does it, so the table shrinks again."""
         for _ in range(2):
             _, oldest = next(iter(self._callers.items()))
             if len(self._callers) <= MAXIMUM_CALLERS and now - oldest.seen < self._memory:
@@ -114,7 +114,7 @@ class RateLimit(HubFilter):
         if now - caller.window >= self._window or not caller.refusals:
             caller.window, caller.refusals = now, 0
         caller.refusals += 1
-        if caller.refusals == close_after:  # once: who comes back is closed without another line
+        if caller.refusals == close_after:  # logged once in each window
             text = "connection %s: closed after %d refused calls, the last to %s (%s per %s)"
             logger.info(text, call.context.connection_id, close_after, call.method, self.rate, self.per)
         if caller.refusals >= close_after:
@@ -127,7 +127,7 @@ def _parsed(rate: str, per: str, burst: int | None, close_after: int | None) -> 
     number, unit = (int(found[1]), _UNITS[found[2]]) if found else (0, Duration.SECOND)
     if not found or not 0 < number <= _FASTEST * int(unit) // 1000:
         problems.append(
-            f"RateLimit: {rate!r} is no rate: write a number from 1 on, `/` and one of {', '.join(_UNITS)}, "
+            f"RateLimit: {rate!r} is not a rate: write a number from 1 on, `/` and one of {', '.join(_UNITS)}, "
             "as `20/second`"
         )
     if per not in get_args(Per):

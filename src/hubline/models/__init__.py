@@ -1,6 +1,6 @@
 """Language models behind one small interface: any OpenAI-compatible endpoint, a local model, a scripted one.
 
-The adapters are imported when they are first asked for, because each needs an optional dependency of its own.
+The adapters are imported when they are first used, because each needs an optional dependency.
 """
 
 from importlib import import_module

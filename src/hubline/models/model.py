@@ -1,4 +1,4 @@
-"""What a chat model is: messages in, pieces of an answer out."""
+"""The interface of a chat model: it takes messages and yields the pieces of an answer."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ class Message:
     role: Literal["system", "user", "assistant"]
     """Who speaks."""
     content: str
-    """What is said, as plain text."""
+    """The text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer cost, in tokens of the model that gave it."""
+    """The cost of an answer, in tokens of its model."""
 
     input_tokens: int
     """Tokens of the conversation that the model read."""
@@ -29,12 +29,12 @@ class Usage:
 
 
 class StopReason(Enum):
-    """Why a model ended its answer."""
+    """The reason why a model ended its answer."""
 
     END = "end"
-    """It had said everything."""
+    """The answer is complete."""
     LENGTH = "length"
-    """It reached the limit of tokens, its own or the one it was given."""
+    """The answer reached the limit of tokens, the model's or the request's."""
     FILTERED = "filtered"
     """Its provider withheld the rest."""
 
@@ -44,15 +44,15 @@ class Delta:
     """The next piece of an answer. `stop` and `usage` come at most once, at the end, with or without text."""
 
     text: str = ""
-    """What to append to the answer; may be empty."""
+    """The text to append to the answer; may be empty."""
     usage: Usage | None = None
-    """What the answer cost, where the model tells."""
+    """The cost of the answer, if the model reports it."""
     stop: StopReason | None = None
-    """Why the answer ended; `None` while it goes on."""
+    """Why the answer ended; `None` if it has not ended."""
 
 
 class Fault(Enum):
-    """What went wrong with a model, for those who decide by it."""
+    """The kinds of failures of a model, for code that decides what to do."""
 
     UNREACHABLE = "unreachable"
     """The endpoint cannot be reached, or the local model is not running."""
@@ -61,7 +61,7 @@ class Fault(Enum):
     REFUSED = "refused"
     """The key was not accepted, or does not allow this."""
     BUSY = "busy"
-    """Too many requests, or nothing left to pay with."""
+    """Too many requests, or the credit is used up."""
     TOO_LONG = "too long"
     """The conversation does not fit into the model's context."""
     BROKEN = "broken"
@@ -69,9 +69,9 @@ class Fault(Enum):
 
 
 class ModelError(HublineError):
-    """A model could not answer, or not to the end.
+    """A model could not answer, or its answer is incomplete.
 
-    The text names the model and what happened. It holds no keys and no addresses, so it can be shown to people.
+    The text names the model and what happened. It has no keys and no addresses, so it can be shown to people.
     """
 
     def __init__(self, model: str, fault: Fault, text: str) -> None:
@@ -80,19 +80,19 @@ class ModelError(HublineError):
 
 
 class ChatModel(Protocol):
-    """Answers conversations, piece by piece."""
+    """Answers conversations. An answer is a stream of pieces."""
 
     @property
     def name(self) -> str:
-        """What people may see."""
+        """A name that can be shown to people."""
 
     def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
-        """The answer to `messages`, as it is made.
+        """Yield the answer to `messages`, piece by piece.
 
-        Nothing happens before the first `anext()`. Closing the generator (`aclose()`, or cancelling who reads it) stops
-        the model; use `contextlib.aclosing`, because leaving an `async for` does not close it.
+        Nothing happens before the first `anext()`. To stop the model, close the generator (`aclose()`) or cancel the
+        task that reads it. Use `contextlib.aclosing`, because leaving an `async for` does not close the generator.
 
         Raises:
-            ModelError: the model could not answer, or broke off; what was yielded before stays valid.
+            ModelError: the model could not answer, or its answer is incomplete. The pieces before it are valid.
         """
         ...

@@ -1,4 +1,4 @@
-"""Any endpoint that speaks OpenAI's chat completions, through the official SDK."""
+"""Any endpoint with OpenAI's chat completions, through the official SDK."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -16,15 +16,15 @@ STOP_REASONS = {
     "content_filter": StopReason.FILTERED,
 }
 CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
-"""How OpenAI and llama.cpp's server name a conversation that is too long."""
+"""The error codes of OpenAI and of llama.cpp's server for a conversation that is too long."""
 
 
 class OpenAIModel:
     """One model of one endpoint.
 
-    Time limits in seconds: `first_token_timeout` from the request to the first sign of an answer (a busy local model
-    first reads the whole conversation), `token_timeout` between two pieces. `options` travel in every request as they
-    are, for what only some endpoints understand. `name` is what people see instead of `model`.
+    Time limits are in seconds: `first_token_timeout` from the request to the first piece of the answer (a local model
+    first reads the whole conversation), `token_timeout` between two pieces. `options` are added to every request
+    unchanged, for options that only some endpoints have. `name` is shown to people instead of `model`.
     """
 
     def __init__(
@@ -48,19 +48,19 @@ class OpenAIModel:
             self._request["max_tokens"] = max_tokens
         if temperature is not None:
             self._request["temperature"] = temperature
-        # Endpoints on one's own machine want no key, the SDK insists on one. One retry: people wait for the answer.
+        # Local endpoints need no key, but the SDK requires one. Only one retry, because people wait for the answer.
         self._client = openai.AsyncOpenAI(
             base_url=base_url, api_key=api_key or "none", max_retries=1, timeout=first_token_timeout
         )
 
     async def close(self) -> None:
-        """Close the connections to the endpoint. Answers in progress break off."""
+        """Close the connections to the endpoint. Answers in progress fail."""
         await self._client.close()
 
     async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
-        """See `ChatModel.stream`. The time limits of the constructor hold for the first piece and between pieces."""
-        # Here and in `_next`, every error is translated: the SDK lets those of its HTTP library (which changed from one
-        # major version to the next) and of the JSON parser pass.
+        """See `ChatModel.stream`. The time limits of the constructor apply."""
+        # Here and in `_next`, every error is translated: the SDK also raises errors of its HTTP library (which changed
+        # with a major version) and of the JSON parser.
         try:
             async with asyncio.timeout(self._first_token_timeout):
                 response = await self._client.chat.completions.create(
@@ -117,7 +117,7 @@ def _is_too_long(error: openai.APIStatusError) -> bool:
 
 def _delta(chunk: ChatCompletionChunk) -> Delta:
     usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens) if chunk.usage else None
-    if not chunk.choices:  # the last chunk carries the usage only
+    if not chunk.choices:  # the last chunk has only the usage
         return Delta(usage=usage)
     choice = chunk.choices[0]
     stop = STOP_REASONS.get(choice.finish_reason, StopReason.END) if choice.finish_reason else None

@@ -1,4 +1,4 @@
-"""A model that says what it was told to say: for tests and for demonstrations without a model."""
+"""A model with scripted answers, for tests and demonstrations."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -9,11 +9,11 @@ Script = Sequence[str | ModelError]
 
 
 class ScriptedModel:
-    """Yields the pieces of a script; an error in the script is raised at its place.
+    """Yields the pieces of a script. An exception in the script is raised at its place.
 
-    `script` may be a function of the conversation. `pace`, if given, is called with the number of the piece before each
-    and its result awaited: a test waits there for an event of its own. `seen` holds what was asked, `closed` counts the
-    answers that have ended.
+    `script` may be a function of the conversation. `pace` is called and awaited before each piece, with its number, so
+    that a test can wait there for an event. `seen` has the conversations, `closed` is the number of answers that have
+    ended.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class ScriptedModel:
         pieces = self._script(messages) if callable(self._script) else self._script
         try:
             for index, piece in enumerate(pieces):
-                # Always one turn of the loop, as with a real model: whoever waits may cancel between two pieces.
+                # Always one turn of the event loop, as with a real model: the reader may be cancelled between pieces.
                 await (self._pace(index) if self._pace else asyncio.sleep(0))
                 if isinstance(piece, ModelError):
                     raise piece

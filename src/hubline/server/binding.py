@@ -1,4 +1,4 @@
-"""From encoded arguments to the values a method takes: one typed decode per call."""
+"""Decodes the encoded arguments of a call to the types of the parameters, in one step."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ _ARGUMENT_PATH = re.compile(r" - at `\$\[(\d+)\](.*)`$")
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A parameter that the client sends. `default` is `msgspec.NODEFAULT` when it must be sent."""
+    """A parameter whose value the client sends. `default` is `msgspec.NODEFAULT` if it is required."""
 
     name: str
     kind: Any
@@ -25,7 +25,7 @@ class Argument:
 
 
 class Binder:
-    """Reads the argument list of one method, with whichever codec it comes.
+    """Decodes the argument list of one method, from any codec.
 
     The list is an array-like struct: types, defaults and the number of arguments are checked in one C call.
     """
@@ -52,7 +52,7 @@ class Binder:
         """The arguments in order, defaults filled in.
 
         Raises:
-            BindingError: they do not fit. Its message is worded for the caller.
+            BindingError: they do not fit. Its message is for the caller.
         """
         try:
             return astuple(self._readers[codec.name](raw))
@@ -78,7 +78,7 @@ class Binder:
 
 
 MAXIMUM_READERS = 512
-"""Types whose readers are kept. A class may be made for each call, and would stay for ever. Ours."""
+"""The number of types whose readers are kept. A class may be made for each call, so there must be a limit. Ours."""
 
 
 class Readers:

@@ -1,30 +1,26 @@
-"""One call while it lives: what its hub object is given, and what can be done to it."""
+"""One call: the scope of its hub object, and its cancellation."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import UNSET, UnsetType
 
 from hubline.errors import InvocationError
-from hubline.server.clients import HubCallerClients
 from hubline.server.context import HubCallerContext
-from hubline.server.hub import GroupManager
 from hubline.server.injection import Injector
 from hubline.server.invocations import Cancellation
 from hubline.server.methods import HubMethod
 from hubline.server.observer import Outcome
 from hubline.server.ports import HubConnection, HubServices
-from hubline.server.recipients import Recipients
 from hubline.server.turns import let_others
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Invocation, StreamInvocation
-from hubline.wire.packet import SerializedMessage
 
 
 class HubScope:
-    """What a hub object is given: its connection, and calls to clients made in its name."""
+    """What a hub object is given: its connection and hub, and questions to clients asked in its name."""
 
     results_refused = ""
 
@@ -32,17 +28,6 @@ class HubScope:
         self.runtime, self.connection, self.results_refused = runtime, connection, results_refused
         self.context: HubCallerContext = connection.context
         """Who the connection was when this began; a refresh does not change it."""
-
-    @property
-    def clients(self) -> HubCallerClients[Any]:
-        return HubCallerClients(self, self.runtime.interface, self.connection.id)
-
-    @property
-    def groups(self) -> GroupManager:
-        return self.runtime.fanout.groups
-
-    def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> Coroutine[Any, Any, None]:
-        return self.runtime.fanout.send(recipients, message)
 
     async def ask(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
@@ -54,74 +39,73 @@ class HubScope:
 
 
 class Slots(Protocol):
-    """Who lets so many run at once."""
+    """Limits the number of parallel calls."""
 
-    def release(self) -> None:
-        """Take a slot back, and let the next begin."""
+    def release(self, work: "InTurn") -> None:
+        """Take back the slot that it holds, if it holds one, and start the next call."""
 
 
 class InTurn(HubScope):
-    """Something that takes a slot among the parallel calls of its connection."""
+    """A call that takes one of the slots for parallel calls of its connection."""
 
     holder: Slots | None = None
-    """Whose slot it holds."""
+    """The owner of the slot that it holds."""
     streams = False
-    """Whether it runs besides what takes slots."""
+    """Whether it runs without a slot."""
 
     async def ask(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
     ) -> Any:
-        """Ask a client. The slot is given back for good: the client may call us before it answers (spec §5.9)."""
-        holder, self.holder = self.holder, None
-        if holder is not None:
-            holder.release()
+        """Ask a client. The slot is given back for good, because the client may call before it answers (spec §5.9)."""
+        if self.holder is not None:
+            self.holder.release(self)
         return await super().ask(connection_id, target, arguments, result_type, timeout)
 
 
 Step: TypeAlias = "Callable[[Call], Awaitable[Any]]"
-"""Something that is done for a call: the method, or the method with something around it. Returns the result."""
+"""A step of a call: the method, or the method with code around it. Returns the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """How a method is run, worked out at registration (`server/pipeline.py`)."""
+    """How a method is run, decided at registration (`server/pipeline.py`)."""
 
     method: HubMethod
     perform: Step
-    """Everything, from authorisation to the result; of a stream, to its last item."""
+    """The whole call, from authorisation to the result, or for a stream to its last item."""
     admits: Callable[["Call", HubCallerContext], Awaitable[bool]] | None
-    """Whether somebody fulfils what the method asks for. Raises what a policy raises. `None`: anybody does."""
+    """Whether a caller may call the method. Raises what a policy raises. `None` if everybody may."""
     streams: bool
-    """Whether it streams in one direction or both, and so takes no slot."""
+    """Whether it streams in either direction, and so needs no slot."""
     can_be_ended: bool
-    """Whether a call that has begun can be ended, or told to end, before its method returns."""
+    """Whether a running call can be cancelled, or told to end, before its method returns."""
 
 
 class Call(InTurn):
     """One invocation, from its arrival to its completion.
 
-    Most of them need little of what there is: the rest is said once, at the class, and costs a call nothing.
+    Most calls need few of the attributes. The others have defaults at the class, so they cost a call nothing.
     """
 
     context: HubCallerContext
-    """Set when it begins: who it is may change while it waits."""
+    """Set when it starts, because the identity may change while it waits."""
     mistake = ""
-    """Why it cannot be run the way it is called; told only to those who may call it."""
+    """The error if it is called in the wrong way. Only callers who are authorised get it."""
     known = False
-    """Whether cancels and items can find it."""
+    """Whether cancellations and items can find it."""
     uploads: Sequence[UploadStream[Any]] = ()
     cancellation: Cancellation | None = None
     injector: Injector | None = None
     task: asyncio.Task[None] | None = None
     recheck: asyncio.Task[None] | None = None
-    """Asks whether it may go on after a refresh. One at a time, so that refreshing on and on piles nothing up."""
+    """Checks whether it may continue after a refresh. Only one at a time, so that many refreshes do not accumulate."""
     started = streaming = cancelled = False
     entered = False
-    """Whether a stream's method has begun: from then on a cancellation interrupts it."""
+    """Whether a stream's method has started. From then on a cancellation interrupts it."""
     refusal = ""
-    """Why it was not run, or ended while it ran; its completion says so, whatever the method made of it."""
+    """Why it was not run, or was ended. Its completion has this error, whatever the method returns."""
     outcome = Outcome.SUCCEEDED
-    """What is to be said of it when it ends."""
+    """The outcome for the observer when it ends."""
 
     def __init__(
         self,
@@ -139,12 +123,12 @@ class Call(InTurn):
         return self.pipeline.method
 
     def refuse(self, text: str, outcome: Outcome) -> UnsetType:
-        """What a pipeline returns instead of going on: the caller is told this text."""
+        """A pipeline returns it instead of continuing: the text is the error for the caller."""
         self.refusal, self.outcome = text, outcome
         return UNSET
 
     def break_off(self, text: str) -> None:
-        """End what streams, in either direction: its caller may no longer have it."""
+        """End a stream, in either direction, because its caller is no longer authorised."""
         if self.task is None or (self.cancelled and self.entered):
             return
         self.cancelled = True
@@ -154,9 +138,9 @@ class Call(InTurn):
         self.task.cancel()
 
     def cancel(self) -> None:
-        """The result is no longer wanted: ends a stream, tells a call that has a `Cancellation`.
+        """The result is no longer needed: end a stream, or tell a call that has a `Cancellation`.
 
-        A call that still waits for its turn never runs. A stream begins all the same, as in the original, and is
+        A call that still waits for its turn never runs. A stream starts all the same, as in the original, and is
         interrupted at the first wait of its method.
         """
         if self.cancellation is not None:
@@ -171,6 +155,6 @@ class Call(InTurn):
 
 
 async def _nothing(call: Call) -> UnsetType:
-    """Instead of a call that was cancelled before its turn."""
+    """Runs in place of a call that was cancelled before its turn."""
     call.outcome = Outcome.CANCELLED
     return UNSET

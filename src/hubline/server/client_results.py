@@ -1,4 +1,4 @@
-"""Results awaited of clients: by code on this server, or by another server that asked through this one."""
+"""Client results that code on this server or another server waits for."""
 
 import asyncio
 import base64
@@ -15,28 +15,28 @@ from hubline.wire.codec import Codec
 from hubline.wire.messages import Completion
 
 DISCONNECTED = "Connection disconnected."
-"""What a server answers another one in place of a client that has left. Source: the original's."""
+"""The error for another server if the client has left. Source: the original's."""
 
 
 class Question(Protocol):
-    """What a client was asked and has not answered."""
+    """A call to a client that the client has not answered yet."""
 
     @property
     def connection_id(self) -> str: ...
 
     @property
     def deadline(self) -> float:
-        """Until when it may answer, in seconds of the application's clock."""
+        """The time limit for the answer, in seconds of the application's clock."""
 
     def complete(self, message: Completion, codec: Codec) -> None:
-        """It has answered, in this codec."""
+        """The client has answered, in this codec."""
 
     def fail(self, error: Exception) -> None:
-        """It will not answer any more."""
+        """The client will not answer."""
 
 
 class PendingResult:
-    """A question whose answer somebody on this server waits for, in `future`."""
+    """A call whose answer code on this server waits for, in `future`."""
 
     __slots__ = ("connection_id", "deadline", "future", "kind", "readers")
 
@@ -49,7 +49,7 @@ class PendingResult:
             self.future.set_exception(error)
 
     def complete(self, message: Completion, codec: Codec) -> None:
-        """Settle with what the client answered. Its error text travels on, as in the original."""
+        """Set the client's answer. An error keeps its text, as in the original."""
         if self.future.done():
             return
         if message.error is not UNSET:
@@ -59,7 +59,7 @@ class PendingResult:
         else:
             try:
                 self.future.set_result(self.readers.reader(codec, self.kind)(message.result))
-            except BaseException as error:  # msgspec's, or whatever a validator of the user raises
+            except BaseException as error:  # msgspec's error, or any exception of a user's validator
                 self.fail(HubError(f"Error trying to deserialize result. {text_of(error)}"))
 
 
@@ -76,7 +76,7 @@ class ClientResults:
         return len(self._questions)
 
     def expect(self, connection_id: str, kind: Any, deadline: float) -> tuple[str, PendingResult]:
-        """Register an answer to wait for, which will be read as `kind`: its id, and what to wait for."""
+        """Register a call whose answer will be decoded to `kind`. Returns its id, and the future of the answer."""
         invocation_id = self._next_id()
         pending = PendingResult(connection_id, kind, deadline, self._readers)
         self.register(invocation_id, pending)
@@ -87,7 +87,7 @@ class ClientResults:
         self._asked.setdefault(question.connection_id, set()).add(invocation_id)
 
     def forget(self, invocation_id: str) -> None:
-        """Stop waiting; an answer that still comes is ignored."""
+        """Stop waiting. An answer that arrives later is ignored."""
         question = self._questions.pop(invocation_id, None)
         if question is not None:
             asked = self._asked[question.connection_id]
@@ -96,9 +96,9 @@ class ClientResults:
                 del self._asked[question.connection_id]
 
     def complete(self, connection_id: str | None, message: Completion, codec: Codec) -> None:
-        """Settle the result that this completion answers; one that nobody waits for is ignored.
+        """Set the result of this completion. A completion that nobody waits for is ignored.
 
-        `None` for the connection: another server says so, which has looked at who answers.
+        The connection is `None` if the completion comes from another server, which has checked the connection.
 
         Raises:
             RemoteProtocolError: it was asked of another connection; the original closes the one that answered.
@@ -117,9 +117,9 @@ class ClientResults:
             question.complete(message, codec)
 
     def expire(self, connection_id: str, now: float) -> bool:
-        """Fail what has waited too long for this connection; whether something still waits.
+        """Fail calls to this connection that have waited too long. Returns whether other calls still wait.
 
-        Called by its heartbeat: kept to about a second.
+        The heartbeat calls it about once a second.
         """
         for invocation_id in tuple(self._asked.get(connection_id, ())):
             question = self._questions[invocation_id]
@@ -129,7 +129,7 @@ class ClientResults:
         return connection_id in self._asked
 
     def disconnected(self, connection_id: str) -> None:
-        """Fail everything that is asked of a connection that ended."""
+        """Fail all calls to a connection that has ended."""
         for invocation_id in tuple(self._asked.get(connection_id, ())):
             question = self._questions[invocation_id]
             self.forget(invocation_id)
@@ -137,13 +137,13 @@ class ClientResults:
 
 
 def counted_ids() -> Callable[[], str]:
-    """`s1`, `s2`, …: unique in the process. The `s` keeps clear of clients' stream ids. Source: the original's own."""
+    """`s1`, `s2`, …: unique in the process, and different from clients' stream ids. Source: the original's."""
     numbers = itertools.count(1)
     return lambda: f"s{next(numbers)}"
 
 
 def unique_id() -> str:
-    """22 characters that no other server makes. Source: the original's with Redis, a GUID in base64 without padding."""
+    """22 characters, unique among servers. Source: the original's with Redis, a GUID in base64 without padding."""
     return base64.b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 

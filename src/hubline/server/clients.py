@@ -1,43 +1,48 @@
-"""Calling clients: whom (`HubClients`), and how (by name, or through a Protocol of the user's)."""
+"""Calls to clients: the selectors (`HubClients`), and calls by name or through a Protocol of the user."""
 
 import copy
+import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, Self, cast, get_type_hints
+from typing import Any, Generic, Protocol, Self, TypeAlias, get_type_hints
 
+from msgspec import Struct
 from typing_extensions import TypeVar
 
 from hubline.errors import HubError, InvocationError
-from hubline.server.marks import name_of
-from hubline.server.recipients import All, Connections, Groups, Recipients, Users
+from hubline.server.decorators import name_of
+from hubline.server.recipients import EVERYBODY, All, Connections, Groups, Recipients, Users
 from hubline.wire.messages import Invocation
 from hubline.wire.names import pascal_case
 from hubline.wire.packet import SerializedMessage
 
+MAXIMUM_NAMES = 512
+"""Methods that are kept of clients called by name. Names can come from data, and would stay for ever. Ours."""
+
 
 class Client(Protocol):
-    """A client as the server sees it when calls are made by name.
+    """A client that is called by name.
 
-    The default of `Hub[…]`. Derive your own Protocol from it to have both typed calls and these two.
+    The default of `Hub[…]`. Derive your own Protocol from it to have typed calls and these two methods.
     """
 
     async def send(self, target: str, /, *args: Any) -> None:
-        """Call `target` on every addressed client, without an answer; the name is sent as it stands.
+        """Call `target` on every addressed client, without an answer. The name is sent unchanged.
 
-        A send to a single connection waits while much is queued for it. A send to many waits for nobody: a client that
-        does not keep up meets its outbox policy. When nobody is there, and now and then anyway, everybody else has a
-        turn of the event loop, so that code which sends on and on holds nobody up.
+        A send to a single connection waits while much is queued for it. A send to several never waits: the outbox
+        policy applies to clients that do not keep up. Other tasks get a turn of the event loop if there is no
+        recipient, and now and then, so that code which only sends does not block them.
 
         Raises:
-            TypeError, ValueError: an argument has no form on the wire.
-            SendTooLarge: the message is larger than `HubOptions.maximum_send_message_size`; nobody gets any of it.
+            TypeError, ValueError: an argument cannot be encoded.
+            SendTooLarge: the message is larger than `HubOptions.maximum_send_message_size`. Nothing is sent.
         """
 
     async def invoke(self, target: str, /, *args: Any, result_type: Any = Any, timeout: float | None = None) -> Any:
-        """Call `target` on one client and return its answer, read as `result_type`.
+        """Call `target` on one client and return its answer as `result_type`.
 
-        Waits at most `timeout` seconds (default `HubOptions.client_result_timeout`), kept to about a second.
+        Waits at most `timeout` seconds (default `HubOptions.client_result_timeout`), checked once a second.
 
         Raises:
             HubError: the client answered with an error, with nothing, with something that is not a `result_type`, or
@@ -50,81 +55,43 @@ class Client(Protocol):
 ClientT = TypeVar("ClientT", default=Client)
 
 
-class Sender(Protocol):
-    """What carries calls to clients."""
+Send: TypeAlias = "Callable[[Recipients, SerializedMessage], Coroutine[Any, Any, None]]"
 
-    def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> Coroutine[Any, Any, None]: ...
+
+class Asker(Protocol):
+    """What carries a question to a client, and its answer back."""
 
     def ask(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
     ) -> Coroutine[Any, Any, Any]: ...
 
 
+class Sender(Asker, Protocol):
+    """What carries calls to clients."""
+
+    @property
+    def send(self) -> Send: ...
+
+
 class LatestSender:
     """Sends what takes the place of earlier messages of the same key, in the outboxes of those who are behind."""
 
-    __slots__ = ("_key", "ask", "send_to")
+    __slots__ = ("_key", "_send", "ask")
 
     def __init__(self, sender: Sender, key: str) -> None:
-        self.send_to, self.ask, self._key = sender.send, sender.ask, key
+        self._send, self.ask, self._key = sender.send, sender.ask, key
 
-    def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> Coroutine[Any, Any, None]:
-        assert isinstance(message, Invocation)
-        return self.send_to(recipients, SerializedMessage(message, key=self._key))
-
-
-@dataclass(frozen=True, slots=True)
-class ClientMethod:
-    """One method of a client Protocol. `has_result` makes a call a question to a single client."""
-
-    target: str
-    has_result: bool
-    result_type: Any
+    def send(self, recipients: Recipients, message: SerializedMessage) -> Coroutine[Any, Any, None]:
+        return self._send(recipients, SerializedMessage(message.message, key=self._key))
 
 
-class ClientInterface:
-    """The methods of a client Protocol, inspected once."""
+class TypedClients(Struct, eq=False):
+    """The addressed clients behind a user's Protocol: each of its methods is a call. `ClientInterface` adds them."""
 
-    def __init__(self, protocol: type) -> None:
-        self.protocol = protocol
-        self.by_name = Client in protocol.__mro__
-        self.methods: dict[str, ClientMethod] = {}
-        self.problems: list[str] = []
-        for name in dir(protocol):
-            function = inspect.getattr_static(protocol, name)
-            if not name.startswith("_") and inspect.isfunction(function) and function not in vars(Client).values():
-                self.methods[name] = self._inspect(name, function)
-
-    def _inspect(self, name: str, function: Callable[..., Any]) -> ClientMethod:
-        try:
-            result = get_type_hints(function).get("return", type(None))
-        except Exception as error:  # hints that are text can fail in every way that code can
-            self.problems.append(f"{self.protocol.__qualname__}.{name}: cannot resolve its type hints: {error}")
-            result = type(None)
-        if not inspect.iscoroutinefunction(function):
-            self.problems.append(
-                f"{self.protocol.__qualname__}.{name} must be `async def`: calls to clients are awaited"
-            )
-        return ClientMethod(name_of(function) or pascal_case(name), result is not type(None), result)
-
-
-class TypedClients:
-    """The addressed clients behind a user's Protocol: each of its methods is a call."""
-
-    __slots__ = ("_interface", "_recipients", "_sender")
-
-    def __init__(self, sender: Sender, recipients: Recipients, interface: ClientInterface) -> None:
-        self._sender, self._recipients, self._interface = sender, recipients, interface
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        method = self._interface.methods.get(name)
-        if method is None:
-            if not self._interface.by_name or name.startswith("_"):
-                raise AttributeError(f"{self._interface.protocol.__qualname__} has no method {name!r}")
-            method = ClientMethod(pascal_case(name), has_result=False, result_type=None)
-        if method.has_result:
-            return lambda *args: self._ask(method.target, args, method.result_type, None)
-        return lambda *args: self._sender.send(self._recipients, Invocation(target=method.target, arguments=args))
+    _sender: Sender
+    _recipients: Recipients
+    _asker: Asker | None
+    """Who asks clients for results, if not the sender."""
 
     def _ask(
         self, target: str, args: tuple[Any, ...], result_type: Any, timeout: float | None
@@ -134,70 +101,130 @@ class TypedClients:
             raise InvocationError(
                 target, "only a single client gives a result: address it with `client(id)` or `caller`"
             )
-        return self._sender.ask(recipients.ids[0], target, args, result_type, timeout)
+        asker: Asker = self._sender if self._asker is None else self._asker
+        return asker.ask(recipients.ids[0], target, args, result_type, timeout)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        raise AttributeError(f"{type(self).__qualname__} has no method {name!r}")
 
 
-class NamedClients(TypedClients):
-    """The same with the two verbs of `Client`, for calls by name."""
-
-    __slots__ = ()
+class NamedClients(TypedClients, eq=False):
+    """The same with the two verbs of `Client`, for calls by name, and any other method."""
 
     def send(self, target: str, /, *args: Any) -> Coroutine[Any, Any, None]:
-        return self._sender.send(self._recipients, Invocation(target=target, arguments=args))
+        return self._sender.send(self._recipients, SerializedMessage(Invocation(target=target, arguments=args)))
 
     def invoke(
         self, target: str, /, *args: Any, result_type: Any = Any, timeout: float | None = None
     ) -> Coroutine[Any, Any, Any]:
         return self._ask(target, args, result_type, timeout)
 
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """A method that is not in the Protocol: made when it is first asked for, and kept."""
+        if name.startswith("_"):
+            return super().__getattr__(name)
+        kind, send = type(self), ClientMethod(pascal_case(name)).as_call()
+        if len(vars(kind)) < MAXIMUM_NAMES:
+            setattr(kind, name, send)
+        return functools.partial(send, self)
 
-class HubClients(Generic[ClientT]):
+
+@dataclass(frozen=True, slots=True)
+class ClientMethod:
+    """One method of a client Protocol. `has_result` makes a call a question to a single client."""
+
+    target: str
+    has_result: bool = False
+    result_type: Any = None
+
+    def as_call(self) -> Callable[..., Coroutine[Any, Any, Any]]:
+        """The method of the addressed clients."""
+        target, result_type = self.target, self.result_type
+
+        def send(clients: TypedClients, *args: Any) -> Coroutine[Any, Any, None]:
+            return clients._sender.send(
+                clients._recipients, SerializedMessage(Invocation(target=target, arguments=args))
+            )
+
+        def ask(clients: TypedClients, *args: Any) -> Coroutine[Any, Any, Any]:
+            return clients._ask(target, args, result_type, None)
+
+        return ask if self.has_result else send
+
+
+class ClientInterface(Generic[ClientT]):
+    """The methods of a client Protocol, inspected once."""
+
+    def __init__(self, protocol: type) -> None:
+        self.problems: list[str] = []
+        base: Any = NamedClients if Client in protocol.__mro__ else TypedClients
+        self.methods = {
+            name: self._inspect(protocol, name, function)
+            for name in dir(protocol)
+            if not name.startswith("_")
+            and not hasattr(base, name)
+            and inspect.isfunction(function := inspect.getattr_static(protocol, name))
+        }
+        calls = {name: method.as_call() for name, method in self.methods.items()}
+        kind = type(base)(protocol.__qualname__, (base,), calls, eq=False)
+        self.address: Callable[[Sender, Recipients, Asker | None], ClientT] = kind
+        """Addresses some clients: an object whose methods are those of the Protocol."""
+
+    def _inspect(self, protocol: type, name: str, function: Callable[..., Any]) -> ClientMethod:
+        where = f"{protocol.__qualname__}.{name}"
+        try:
+            result = get_type_hints(function).get("return", type(None))
+        except Exception as error:  # hints that are text can fail in every way that code can
+            self.problems.append(f"{where}: cannot resolve its type hints: {error}")
+            result = type(None)
+        if not inspect.iscoroutinefunction(function):
+            self.problems.append(f"{where} must be `async def`: calls to clients are awaited")
+        return ClientMethod(name_of(function) or pascal_case(name), result is not type(None), result)
+
+
+class HubClients(Struct, Generic[ClientT], eq=False):
     """Whom one can call, from anywhere."""
 
-    __slots__ = ("_interface", "_sender")
-
-    def __init__(self, sender: Sender, interface: ClientInterface) -> None:
-        self._sender: Sender = sender
-        self._interface = interface
+    _sender: Sender
+    _interface: ClientInterface[ClientT]
+    _asker: Asker | None = None
 
     def latest(self, key: str) -> Self:
-        """The same selectors, for messages of which only the newest counts: a position, who types, how far it is.
+        """The same selectors, for messages of which only the newest matters, such as a position or a progress.
 
-        What is sent so takes the place of a message with the same key that still waits to be written to a client: to
-        one that reads slowly, or because both were sent in one go. Everything else that waits is untouched. A key
-        stands for itself, whatever is called on whom: `cursor:ada` for Ada's cursor.
+        Such a message replaces a message with the same key that is still queued for a client. Other queued messages are
+        not affected. Keys are compared without regard to the target and the recipients: `cursor:ada` for Ada's cursor.
         """
         others = copy.copy(self)
         others._sender = LatestSender(self._sender, key)
         return others
 
     def _to(self, recipients: Recipients) -> ClientT:
-        kind = NamedClients if self._interface.by_name else TypedClients
-        return cast("ClientT", kind(self._sender, recipients, self._interface))
+        return self._interface.address(self._sender, recipients, self._asker)
 
     @property
     def all(self) -> ClientT:
         """Every connection of the hub."""
-        return self._to(All())
+        return self._interface.address(self._sender, EVERYBODY, self._asker)
 
     def all_except(self, connection_ids: Iterable[str]) -> ClientT:
-        """Every connection of the hub but these."""
+        """Every connection of the hub except these."""
         return self._to(All(tuple(connection_ids)))
 
     def client(self, connection_id: str) -> ClientT:
-        """One connection; the only kind that can give a result, besides `caller`."""
+        """One connection. Only it and `caller` can return a result."""
         return self._to(Connections((connection_id,)))
 
     def clients(self, connection_ids: Iterable[str]) -> ClientT:
-        """These connections; one that is named twice gets a message once."""
+        """These connections. One that is named twice gets a message once."""
         return self._to(Connections(tuple(dict.fromkeys(connection_ids))))
 
     def group(self, name: str) -> ClientT:
-        """The members of a group. Names compare exactly, also in case."""
+        """The members of a group. Names are case-sensitive."""
         return self._to(Groups((name,)))
 
     def groups(self, names: Iterable[str]) -> ClientT:
-        """The members of several groups; a member of two of them gets the message twice, as in the original.
+        """The members of several groups. A member of two of them gets the message twice, as in the original.
 
         Raises:
             HubError: one of the names is empty (the original's text; alone, `group("")` is an ordinary group).
@@ -208,7 +235,7 @@ class HubClients(Generic[ClientT]):
         return self._to(Groups(named))
 
     def group_except(self, name: str, connection_ids: Iterable[str]) -> ClientT:
-        """The members of a group but these connections."""
+        """The members of a group except these connections."""
         return self._to(Groups((name,), tuple(connection_ids)))
 
     def user(self, user_id: str) -> ClientT:
@@ -216,18 +243,14 @@ class HubClients(Generic[ClientT]):
         return self._to(Users((user_id,)))
 
     def users(self, user_ids: Iterable[str]) -> ClientT:
-        """Every connection of these users; a user who is named twice gets a message once."""
+        """Every connection of these users. A user who is named twice gets a message once."""
         return self._to(Users(tuple(dict.fromkeys(user_ids))))
 
 
-class HubCallerClients(HubClients[ClientT]):
+class HubCallerClients(HubClients[ClientT], eq=False):
     """Whom a hub method can call: the caller too."""
 
-    __slots__ = ("_caller",)
-
-    def __init__(self, sender: Sender, interface: ClientInterface, caller: str) -> None:
-        super().__init__(sender, interface)
-        self._caller = caller
+    _caller: str = ""
 
     @property
     def caller(self) -> ClientT:
@@ -236,9 +259,9 @@ class HubCallerClients(HubClients[ClientT]):
 
     @property
     def others(self) -> ClientT:
-        """Everybody but the caller."""
+        """Every connection except the caller."""
         return self._to(All((self._caller,)))
 
     def others_in_group(self, name: str) -> ClientT:
-        """The members of a group but the caller, who need not be one."""
+        """The members of a group except the caller, who need not be a member."""
         return self._to(Groups((name,), (self._caller,)))

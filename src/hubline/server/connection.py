@@ -17,7 +17,7 @@ from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed, HubError, RemoteProtocolError, text_of
 from hubline.server.context import HubCallerContext
 from hubline.server.dispatcher import Dispatcher
-from hubline.server.errors import CONNECTION_FAILED, error_text
+from hubline.server.error_texts import CONNECTION_FAILED, error_text
 from hubline.server.incoming import Incoming
 from hubline.server.runtime import HubRuntime
 from hubline.server.stages import ENDING, STAGES, UNHEARD, Stage, Step
@@ -161,10 +161,11 @@ class HubConnectionContext(Incoming):
     async def _connected(self) -> bool:
         if self._runtime.on_connected is None:
             return True
+        task = asyncio.current_task()
         try:
             await self._runtime.connect(self)
         except BaseException as error:
-            if ends_its_task(error):
+            if ends_its_task(error, task):
                 raise
             expected = isinstance(error, HubError)
             logger.log(

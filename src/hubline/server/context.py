@@ -1,4 +1,4 @@
-"""What hub code sees of its connection."""
+"""The connection as hub code sees it."""
 
 import copy
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from hubline.server.invocations import Cancellation
 
 
 class HubCallerContext:
-    """The connection on whose behalf a hub runs.
+    """The connection that a hub method runs for.
 
-    One object for the life of the connection, unless its authentication is refreshed: then what begins later gets
-    another one, which differs in who it is only.
+    There is one object for the life of the connection. After an authentication refresh, later calls get another object
+    with the new identity.
     """
 
     __slots__ = ("_abort", "_user_id", "aborted", "connection_id", "items", "scope")
@@ -24,7 +24,7 @@ class HubCallerContext:
         """The HTTP request that opened the connection: path, query, headers, address."""
         self._user_id = scope.user_id
         self.items: dict[Any, Any] = {}
-        """Yours: lives as long as the connection, and is where state goes that hub objects cannot hold."""
+        """For your own data. It lives as long as the connection, while a hub object lives for one call."""
         self.aborted = Cancellation()
         """Requested when the connection has ended."""
         self._abort = abort
@@ -37,19 +37,19 @@ class HubCallerContext:
 
     @property
     def identity(self) -> Identity | None:
-        """Who it is now: over long polling each poll may say it anew."""
+        """The user's identity. Over long polling each poll may have a new one."""
         return self.scope.identity
 
     @property
     def transport(self) -> Transport:
-        """What carries the connection."""
+        """The transport of the connection."""
         transport = self.scope.transport
         assert transport is not None, "the scope is that of the request which opened the connection"
         return transport
 
     @property
     def user_id(self) -> str | None:
-        """What `clients.user(…)` finds the connection by. Only a refresh that is allowed to can change it."""
+        """The id for `clients.user(…)`. Only a refresh can change it, if that is allowed."""
         return self._user_id
 
     def _release(self) -> None:
@@ -57,7 +57,7 @@ class HubCallerContext:
         self._abort = _nothing
 
     def abort(self) -> None:
-        """End the connection, without inviting the client to come back. May be called from any thread."""
+        """End the connection without inviting the client to reconnect. May be called from any thread."""
         self._abort()
 
 

@@ -1,8 +1,8 @@
-"""One message in, its effect out: finds the method, binds, runs its pipeline in a task, answers.
+"""Runs the calls of a connection: finds the method, binds the arguments, runs its pipeline in a task, answers.
 
-Nothing in `Dispatcher` waits. A future that `invoke` returns means that a bounded queue is full and reading must
-pause. Pings, cancels, items and client results therefore never wait behind a running or waiting call; in the original
-they do once a second call is queued (docs/decisions).
+Nothing in `Dispatcher` waits. If `invoke` returns a future, a bounded queue is full and reading must pause. So pings,
+cancellations, items and client results never wait for a running or waiting call. In the original they wait if a second
+call is queued (docs/decisions/control-messages-never-wait.md).
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from msgspec import UNSET
 
 from hubline._tasks import ends_its_task, wake_up
 from hubline.errors import BindingError, text_of
-from hubline.server import errors
+from hubline.server import error_texts
 from hubline.server.calls import Call, InTurn, Pipeline
 from hubline.server.context import HubCallerContext
-from hubline.server.errors import error_text
+from hubline.server.error_texts import error_text
 from hubline.server.invocations import Cancellation, Uploads
 from hubline.server.observer import Outcome
 from hubline.server.ports import HubConnection
@@ -51,13 +51,13 @@ class Dispatcher:
         self.uploads = Uploads()
 
     def begin(self) -> None:
-        """`on_connected` has returned. Refreshes before that are told to the hub now, as one."""
+        """`on_connected` has returned. The hub is told now of refreshes before that, in one call."""
         self._begun = True
         if self._refreshed_early:
             self._announce()
 
     def refreshed(self) -> None:
-        """The connection has another identity: streams that run must be admitted anew, and the hub is told."""
+        """The connection has another identity: running streams are authorised again, and the hub is told."""
         for call in self._live:
             if call.started and call.streams and call.pipeline.admits is not None:
                 if call.recheck is not None:
@@ -69,23 +69,23 @@ class Dispatcher:
             self._refreshed_early = True
 
     def invoke(self, message: Invocation | StreamInvocation, *, alone: bool = False) -> asyncio.Future[None] | None:
-        """Begin a call, or queue it. A future means that enough are waiting: read on when it is done.
+        """Start a call, or queue it. If it returns a future, enough calls wait: read on when the future is done.
 
-        One that came `alone` is run to its first wait at once, where Python can. If many came together that would be
-        unfair to everybody else.
+        A call that arrived `alone` runs to its first wait at once, if Python can do that. If many arrived together,
+        that would be unfair to other connections.
         """
         runtime, connection = self._runtime, self._connection
         pipeline = runtime.pipelines.get(message.target) or runtime.find(message.target)
         if pipeline is None:
-            self._refuse(message, None, Outcome.UNKNOWN, errors.UNKNOWN_METHOD.format(message.target))
+            self._refuse(message, None, Outcome.UNKNOWN, error_texts.UNKNOWN_METHOD.format(message.target))
             return None
         method = pipeline.method
         try:
             arguments = method.binder.bind(connection.codec, message.arguments)
-        except BaseException as error:  # a `BindingError`, or whatever a validator of the user raises
+        except BaseException as error:  # a `BindingError`, or any exception of a user's validator
             if not isinstance(error, BindingError):
                 logger.exception("connection %s: the arguments of %s", connection.id, method.where)
-            text = error_text(errors.BINDING_FAILED.format(method.name), error, detailed=self._log.detailed)
+            text = error_text(error_texts.BINDING_FAILED.format(method.name), error, detailed=self._log.detailed)
             self._refuse(message, pipeline, Outcome.UNBOUND, text, reason=text_of(error))
             return None
         call = Call(runtime, connection, pipeline, message, arguments)
@@ -94,28 +94,26 @@ class Dispatcher:
             if call.mistake and pipeline.admits is None:
                 self._refuse(message, pipeline, Outcome.REFUSED, call.mistake)
                 return None
-            if not call.mistake:  # a mistaken stream takes a slot: its refusal waits for its turn
+            if not call.mistake:  # a stream that was called in the wrong way takes a slot: its error waits for its turn
                 call.streams = pipeline.streams
                 self._register(call)
-        elif self._running < self._parallel:  # nobody looks for it: nothing can end it but itself
-            self._running += 1
-            call.holder = self
-            self._launch(call, at_once=alone)
+        elif self._running < self._parallel:  # not registered: it can only end by itself
+            self._begin(call, at_once=alone)
             return None
         else:
             self._register(call)
         return self._schedule(call)
 
     def cancel(self, invocation_id: str) -> None:
-        """The client no longer wants the result. Unknown ids, and calls that cannot be cancelled, are ignored."""
+        """The client has cancelled a call. Unknown ids, and calls that cannot be cancelled, are ignored."""
         call = self._calls.get(invocation_id)
         if call is not None:
             call.cancel()
 
     def signal(self) -> None:
-        """The connection has ended: streams stop, and calls that run with a `Cancellation` are told.
+        """The connection has ended: streams stop, and calls with a `Cancellation` are told.
 
-        So are those that have waited and begin now.
+        This includes calls that have waited and start now.
         """
         self._ended = True
         for call in list(self._live):
@@ -123,7 +121,7 @@ class Dispatcher:
                 call.cancel()
 
     def stop(self) -> None:
-        """Nobody waits any longer: calls that have not begun never will."""
+        """Drop the calls that have not started."""
         waiting, self._waiting = self._waiting, []
         self._runtime.waiting -= len(waiting)
         for work in waiting:
@@ -132,22 +130,22 @@ class Dispatcher:
                 self._observe(work.pipeline, Outcome.CANCELLED)
 
     def when_all_began(self) -> asyncio.Future[None] | None:
-        """A future that is done when no call waits for its turn; None when that is so already."""
+        """A future that is done when no call waits for its turn; None if no call waits now."""
         if not self._waiting:
             return None
         self._none_waiting = asyncio.get_running_loop().create_future()
         return self._none_waiting
 
     def _mistake(self, pipeline: Pipeline, message: Invocation | StreamInvocation) -> str:
-        """What is wrong with the way a method is called, in the original's order of checks."""
+        """The error if a method is called in the wrong way, in the original's order of checks."""
         method, ids, streaming = pipeline.method, message.stream_ids, type(message) is StreamInvocation
         if method.is_stream != streaming:
-            return (errors.STREAM_AS_CALL if method.is_stream else errors.CALL_AS_STREAM).format(method.name)
-        base = errors.INVOCATION_FAILED.format(method.name)
+            return (error_texts.STREAM_AS_CALL if method.is_stream else error_texts.CALL_AS_STREAM).format(method.name)
+        base = error_texts.INVOCATION_FAILED.format(method.name)
         if len(ids) != len(method.uploads):
             return f"{base} HubException: Client sent {len(ids)} stream(s), Hub method expects {len(method.uploads)}."
         if streaming and (other := self._calls.get(message.invocation_id)) is not None and other.method.is_stream:
-            return errors.ID_IN_USE.format(message.invocation_id)
+            return error_texts.ID_IN_USE.format(message.invocation_id)
         if len(set(ids)) < len(ids) or any(stream_id in self.uploads for stream_id in ids):
             return f"{base} HubException: A stream ID is already in use."
         limit = self._runtime.options.maximum_streams
@@ -156,7 +154,7 @@ class Dispatcher:
         return ""
 
     def _register(self, call: Call) -> None:
-        """Make the call known, so that items and cancels that follow at once find it, even while it waits."""
+        """Register the call, so that items and cancellations that follow can find it, even while it waits."""
         call.known = True
         if call.method.cancellation is not None:
             call.cancellation = Cancellation()
@@ -180,7 +178,7 @@ class Dispatcher:
             self.uploads.open(stream_id, stream)
 
     def _schedule(self, work: InTurn) -> asyncio.Future[None] | None:
-        """Begin it, or let it wait: what arrives begins in order, streams too."""
+        """Start it, or let it wait. Calls and streams start in the order in which they arrive."""
         if not self._waiting and (work.streams or self._running < self._parallel):
             self._begin(work)
             return None
@@ -194,28 +192,27 @@ class Dispatcher:
         self._waiting.append(work)
         self._runtime.waiting += 1
 
-    def _begin(self, work: InTurn) -> None:
+    def _begin(self, work: InTurn, *, at_once: bool = False) -> None:
         if not work.streams:
             self._running += 1
             work.holder = self
-        if isinstance(work, Call):
-            self._launch(work)
-            if self._ended:
-                work.cancel()
-        else:
+        if not isinstance(work, Call):
             self._start(self._tell(work))
+            return
+        loop, context, name = self._connection.loop, self._connection.variables, work.pipeline.method.where
+        work.task = self._runtime.tasks.begin(self._run(work), loop, context=context, name=name, at_once=at_once)
+        if self._ended:
+            work.cancel()
 
-    def _launch(self, call: Call, *, at_once: bool = False) -> None:
-        loop, context, name = self._connection.loop, self._connection.variables, call.pipeline.method.where
-        call.task = self._runtime.tasks.begin(self._run(call), loop, context=context, name=name, at_once=at_once)
-
-    def release(self) -> None:
-        self._running -= 1
-        if self._waiting:
-            self._go_on()
+    def release(self, work: InTurn) -> None:
+        if work.holder is not None:
+            work.holder = None
+            self._running -= 1
+            if self._waiting:
+                self._go_on()
 
     def _go_on(self) -> None:
-        """A slot is free: the next call may begin with the streams behind it, and there is room for others to wait."""
+        """A slot is free: start the next call and the streams after it. There is room for others to wait."""
         waiting = self._waiting
         while waiting and (waiting[0].streams or self._running < self._parallel):
             self._runtime.waiting -= 1
@@ -228,9 +225,9 @@ class Dispatcher:
         return self._runtime.tasks.start(coroutine, context=self._connection.variables)
 
     def _announce(self) -> None:
-        """Tell the hub of a refresh when its turn comes. When too many wait, the last of them stands for this one too.
+        """Tell the hub of a refresh, in order with the calls. If too many wait, it is combined with the last of them.
 
-        So a client that refreshes on and on while a call runs cannot make the queue grow.
+        So a client that refreshes many times while a call runs cannot make the queue grow.
         """
         if self._runtime.on_authentication_refreshed is None:
             return
@@ -246,16 +243,15 @@ class Dispatcher:
     async def _tell(self, work: InTurn) -> None:
         tell = self._runtime.on_authentication_refreshed
         assert tell is not None
+        task = asyncio.current_task()
         try:
             await tell(work, None)
         except BaseException as error:
-            if ends_its_task(error):
+            if ends_its_task(error, task):
                 raise
             logger.exception("connection %s: on_authentication_refreshed failed", self._connection.id)
         finally:
-            if work.holder is not None:
-                work.holder = None
-                self.release()
+            self.release(work)
 
     async def _run(self, call: Call) -> None:
         """A call in its turn. Its task is cancelled with its stream, or when the app shuts down."""
@@ -270,7 +266,8 @@ class Dispatcher:
                 if (known or result is UNSET) and call.refusal:
                     room = self._tell_error(call.message, call.refusal)
                 else:
-                    room = not invocation_id or connection.send(Completion(invocation_id=invocation_id, result=result))
+                    completion = Completion(invocation_id=invocation_id, result=result)
+                    room = not invocation_id or connection.write(connection.codec.encode(completion))
             except BaseException as error:  # also what an encoder raises about the result
                 text = broken_off(call, error, self._log)
                 self._forget(call)
@@ -282,30 +279,27 @@ class Dispatcher:
         finally:
             if known:
                 self._forget(call)
-            if call.holder is not None:
-                call.holder = None
-                self._running -= 1
-                if self._waiting:
-                    self._go_on()
+            self.release(call)
             runtime.tasks.ended(call.task)
             if runtime.observer is not None:
                 cancelled = call.cancelled and call.outcome is Outcome.SUCCEEDED
                 self._observe(call.pipeline, Outcome.CANCELLED if cancelled else call.outcome)
 
     async def _admit_again(self, call: Call, caller: HubCallerContext) -> None:
-        """Whether a stream may go on after a refresh. A later refresh has the last word."""
+        """Check whether a stream may continue after a refresh. The latest refresh decides."""
+        task = asyncio.current_task()
         try:
             admitted_again = call.pipeline.admits is None or await call.pipeline.admits(call, caller)
         except BaseException as error:
-            if ends_its_task(error):
+            if ends_its_task(error, task):
                 raise
             logger.exception("connection %s: a policy of %s failed", self._connection.id, call.method.where)
             admitted_again = False
         if not admitted_again and caller is self._connection.context and call in self._live:
-            call.break_off(errors.UNAUTHORIZED.format(call.method.name))
+            call.break_off(error_texts.UNAUTHORIZED.format(call.method.name))
 
     def _forget(self, call: Call) -> None:
-        """The method has ended: its id is free, and what is still uploaded to it is ignored. Twice does no harm."""
+        """The method has ended: its id is free, and further items of its uploads are ignored. May be called twice."""
         if not call.known:
             return
         call.known = False
@@ -321,7 +315,7 @@ class Dispatcher:
             self._runtime.streams -= 1
 
     def _tell_error(self, message: Invocation | StreamInvocation, text: str) -> bool:
-        """Answer a call that came to nothing, or was cancelled and has no text. False: too much waits."""
+        """Answer a call that was not run, or was cancelled and has no text. False if too much is queued."""
         completion = Completion(invocation_id=message.invocation_id, error=text or UNSET)
         return not message.invocation_id or self._connection.send(completion)
 
@@ -334,13 +328,13 @@ class Dispatcher:
         *,
         reason: str = "",
     ) -> None:
-        """Answer a call that never has a turn. `reason` is for the log, where it says more than the caller is told."""
+        """Answer a call that will not run. `reason` is for the log, which gets more than the caller."""
         self._log.note("", reason or text)
         self._tell_error(message, text)
         self._observe(pipeline, outcome)
 
     def _observe(self, pipeline: Pipeline | None, outcome: Outcome) -> None:
-        """The end of every call that ever arrived comes by here, once."""
+        """Called exactly once for every call that arrived, at its end."""
         runtime = self._runtime
         if runtime.observer is not None:
             name = None if pipeline is None else pipeline.method.name

@@ -4,19 +4,21 @@ Every call to a client passes `send` or `ask`. There filters see it, and there a
 behind it.
 """
 
+import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from hubline._bursts import let_others_within_a_burst
 from hubline._clock import Clock
-from hubline._tasks import TaskOwner
+from hubline._tasks import TaskOwner, ends_its_task
 from hubline.backplanes.subscriptions import Subscriptions
-from hubline.errors import FAILURES, InvocationError, SendTooLarge
+from hubline.errors import InvocationError, SendTooLarge
 from hubline.server.client_results import ClientResults, counted_ids, disconnected, does_not_exist, unique_id
+from hubline.server.clients import Send
 from hubline.server.groups import LocalIndex
 from hubline.server.members import Member
 from hubline.server.options import HubOptions
-from hubline.server.recipients import Connections, Recipients
+from hubline.server.recipients import EVERYBODY, Connections, Recipients
 from hubline.server.relay import Relay
 from hubline.server.send_filters import OutgoingFilters, SendFilter
 from hubline.server.turns import STRIDE, STRIDE_OF_MANY, every
@@ -58,7 +60,18 @@ class FanOut:
         """Whether others have a turn after this send or change of a group."""
         self._filters = OutgoingFilters(hub, tuple(filters), clock) if filters else None
         self._subscriptions = subscriptions
-        self._local_only = not filters and subscriptions is None
+        self.send: Send = self._send if filters or subscriptions is not None else self._deliver
+        """Queue a message for everybody addressed; nobody addressed is no error.
+
+        Waits for a client only when a single connection is addressed that is behind: one slow client never delays a
+        broadcast. Others have a turn of the loop when nobody has room for the message, when much is queued for one of
+        many that it was not offered yet, when it fails, and now and then anyway.
+
+        Raises:
+            TypeError, ValueError, OverflowError, RecursionError: an argument has no form on the wire.
+            SendTooLarge: the message is larger than `HubOptions.maximum_send_message_size`; nobody has got it.
+            BackplaneError: other servers cannot be reached.
+        """
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -81,56 +94,46 @@ class FanOut:
 
     # Sending
 
-    def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> Coroutine[Any, Any, None]:
-        """Queue a message for everybody addressed; nobody addressed is no error.
-
-        Waits for a client only when a single connection is addressed that is behind: one slow client never delays a
-        broadcast. Others have a turn of the loop when nobody has room for the message, when much is queued for one of
-        many that it was not offered yet, when it fails, and now and then anyway.
-
-        Raises:
-            TypeError, ValueError, OverflowError, RecursionError: an argument has no form on the wire.
-            SendTooLarge: the message is larger than `HubOptions.maximum_send_message_size`; nobody has got it.
-            BackplaneError: other servers cannot be reached.
-        """
-        return self._deliver(recipients, message) if self._local_only else self._send(recipients, message)
-
-    async def _send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
-        """The way that is not the shortest: through filters, then to whoever carries it."""
+    async def _send(self, recipients: Recipients, message: SerializedMessage) -> None:
+        """Through filters and a backplane, where there are any."""
         onward = self._deliver if self._relay is None else self._publish
+        task = asyncio.current_task()
         try:
             if self._filters is None:
                 await onward(recipients, message)
             elif not await self._filters.send(recipients, message, onward) and next(self._turn):
                 await let_others_within_a_burst()
-        except FAILURES:
-            await let_others_within_a_burst()
+        except BaseException as error:
+            if not ends_its_task(error, task):
+                await let_others_within_a_burst()
             raise
 
-    async def _publish(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
+    async def _publish(self, recipients: Recipients, message: SerializedMessage) -> None:
         """To other servers, and to those of ours that are not reached through them."""
         assert self._relay is not None
-        here = await self._relay.send(recipients, _serialized(message))
+        here = await self._relay.send(recipients, message)
         if here is not None:
             await self._deliver(here, message)
         elif next(self._turn_of_many):
             await let_others_within_a_burst()
 
-    async def _deliver(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
+    async def _deliver(self, recipients: Recipients, message: SerializedMessage) -> None:
         """To the connections of this server."""
+        behind: Member | None = None
         try:
             if type(recipients) is Connections and len(recipients.ids) == 1:
                 connection = self._index.connections.get(recipients.ids[0])
                 if connection is not None and not _put_one(connection, message):
-                    await connection.drain()
-                    return
-                others = next(self._turn) or connection is None
+                    behind = connection
+                others = behind is None and (next(self._turn) or connection is None)
             else:
-                others = self._put(recipients, _serialized(message)) or next(self._turn_of_many)
-        except FAILURES:  # whatever an encoder raises about a user's value
+                others = self._put(recipients, message) or next(self._turn_of_many)
+        except BaseException:  # nothing was awaited: it is what an encoder raises about a user's value
             await let_others_within_a_burst()
             raise
-        if others:
+        if behind is not None:
+            await behind.drain()
+        elif others:
             await let_others_within_a_burst()
 
     def _put(self, recipients: Recipients, message: SerializedMessage) -> bool:
@@ -142,7 +145,8 @@ class FanOut:
         if message.key is not None:
             return self._put_latest(recipients, message)
         codec, room, unoffered, asks = None, False, False, ASKED
-        for connection in self._index.members(recipients):
+        everybody = recipients is EVERYBODY
+        for connection in self._index.connections.values() if everybody else self._index.members(recipients):
             if connection.codec is not codec:
                 codec = connection.codec
                 packet = message.packet_for(codec)
@@ -184,20 +188,22 @@ class FanOut:
             raise disconnected(connection_id)
         seconds = self._options.client_result_timeout if timeout is None else timeout
         invocation_id, pending = self._results.expect(connection_id, result_type, self._clock.now() + seconds)
-        call = Invocation(invocation_id=invocation_id, target=target, arguments=arguments)
+        call = SerializedMessage(Invocation(invocation_id=invocation_id, target=target, arguments=arguments))
+        task = asyncio.current_task()
         try:
             if self._filters is None:
                 await self._question(Connections((connection_id,)), call)
             elif not await self._filters.send(Connections((connection_id,)), call, self._question):
                 raise InvocationError(target, "a filter held the call back, so there is no answer")
             return await (pending.future if elsewhere is None else elsewhere.answer(pending.future, seconds))
-        except FAILURES:
-            await let_others_within_a_burst()
+        except BaseException as error:
+            if not ends_its_task(error, task):
+                await let_others_within_a_burst()
             raise
         finally:
             self._results.forget(invocation_id)
 
-    async def _question(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
+    async def _question(self, recipients: Recipients, message: SerializedMessage) -> None:
         """Put a question to the one that is asked, here or elsewhere."""
         assert type(recipients) is Connections
         connection = self._index.connections.get(recipients.ids[0])
@@ -205,7 +211,7 @@ class FanOut:
             connection.stir()  # its heartbeat keeps the deadline
             _put_one(connection, message)
         elif self._relay is not None:
-            await self._relay.question(recipients.ids[0], _serialized(message))
+            await self._relay.question(recipients.ids[0], message)
 
     def answered(self, member: Member, message: Completion) -> None:
         """A client has answered a question; one that nobody waits for is ignored.
@@ -276,8 +282,12 @@ class FanOut:
             connection.close(allow_reconnect=True)
 
     def statistics(self) -> dict[str, int]:
-        """How many connections, groups and users there are on this server, and how many answers are waited for."""
-        return {**self._index.statistics(), "awaited_results": len(self._results)}
+        """Of this server: connections, groups and users, answers that are waited for, and bytes for reconnects."""
+        return {
+            **self._index.statistics(),
+            "awaited_results": len(self._results),
+            "unacknowledged_bytes": sum(member.unacknowledged for member in self._index.connections.values()),
+        }
 
 
 class HubGroups:
@@ -295,13 +305,7 @@ class HubGroups:
         return self._fanout.leave(connection_id, name)
 
 
-def _serialized(message: Invocation | SerializedMessage) -> SerializedMessage:
-    return SerializedMessage(message) if isinstance(message, Invocation) else message
-
-
-def _put_one(connection: Member, message: Invocation | SerializedMessage) -> bool:
-    if isinstance(message, Invocation):
-        return connection.send(message)
+def _put_one(connection: Member, message: SerializedMessage) -> bool:
     if message.key is not None:
         return _replace_one(connection, message)
     return connection.broadcast(message.packet_for(connection.codec))

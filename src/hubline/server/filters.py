@@ -19,18 +19,18 @@ _MARK = "__hubline_filters__"
 
 @dataclass(slots=True)
 class InvocationContext:
-    """One call: what a filter sees and may change. `arguments` are bound and validated already."""
+    """One call, as a filter sees it. The filter may change `arguments`, which are already bound and validated."""
 
     hub: Hub[Any]
     """The object whose method is called; it lives for this call."""
     method: str
     """The method's name on the wire, as registered."""
     arguments: list[Any]
-    """In the order of the parameters. What a filter puts here, the method gets; it is not validated again."""
+    """In the order of the parameters. If a filter changes them, they are not validated again."""
     context: HubCallerContext
     """The connection that called."""
     values: dict[str, Any] = field(default_factory=dict)
-    """For filters to hand something on."""
+    """For values that a filter passes to the filters inside it."""
     clock: Clock = field(default_factory=MonotonicClock)
     """The application's, so that a test can move the time that a filter sees."""
 
@@ -39,16 +39,16 @@ Invoke: TypeAlias = Callable[[InvocationContext], Awaitable[Any]]
 
 
 class HubFilter:
-    """Override what you need; call `next` to go on, once. An exception ends the call as if the method had raised it."""
+    """Override what you need, and call `next` once to continue. An exception ends the call, like one of the method."""
 
     async def invoke(self, call: InvocationContext, next: Invoke) -> Any:
         """Around a method, after binding and authorisation. For a stream: around getting its iterator."""
         return await next(call)
 
     async def send(self, message: OutgoingMessage, next: SendNext) -> None:
-        """Around a call to clients, before it is encoded. What is raised, the sender gets.
+        """Around a call to clients, before it is encoded. The sender gets an exception that is raised here.
 
-        Not calling `next` holds the call back. Questions, whose results are awaited, come this way too.
+        If `next` is not called, nothing is sent. Calls that wait for an answer pass this method too.
         """
         await next(message)
 
@@ -62,14 +62,14 @@ class HubFilter:
 
 
 def filtered(*filters: HubFilter) -> Callable[[Decorated], Decorated]:
-    """Put filters around a hub or a method of one, the first outermost; several `@filtered` nest as they are written.
+    """Put filters around a hub or a method, the first outermost. Several `@filtered` nest in the order written.
 
-    Those of a hub stand inside those of the app and the route, and those of a method inside those of its hub. Both
-    are inherited: those of a base class, or of the method that is overridden, stand outside. Around a method only
+    Filters of a hub are inside those of the app and the route, and filters of a method inside those of its hub. Both
+    are inherited: those of a base class, or of the overridden method, are outside. For filters of a method, only
     `invoke` is called.
 
     Raises:
-        ConfigurationError: something given is no `HubFilter` object.
+        ConfigurationError: an argument is not a `HubFilter` object.
     """
     given: tuple[object, ...] = filters
     problems = [f"@filtered: {item!r} is no HubFilter object" for item in given if not isinstance(item, HubFilter)]

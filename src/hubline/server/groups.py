@@ -1,4 +1,4 @@
-"""Who is connected to this server, and under which names: indexes by connection, group and user. No scans."""
+"""The connections of one hub on this server, indexed by id, group and user. Nothing scans all connections."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MemberT = TypeVar("MemberT", bound=Addressee)
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What nobody here belongs to any more, because a connection has ended."""
+    """The groups and the user that have no connection on this server any more, after a connection has ended."""
 
     groups: tuple[str, ...] = ()
     user: str | None = None
@@ -33,7 +33,7 @@ class LocalIndex(Generic[MemberT]):
             self._users.setdefault(member.user_id, {})[member.id] = member
 
     def remove(self, member: MemberT) -> Left:
-        """Forget a connection and every membership it has. Doing it twice is harmless. Whose last one it was."""
+        """Remove a connection and its memberships. May be called twice. Returns what has no connection any more."""
         if self.connections.pop(member.id, None) is None:
             return Left()
         left = [group for group in self._groups_of.pop(member.id, ()) if _discard(self._groups, group, member.id)]
@@ -41,9 +41,9 @@ class LocalIndex(Generic[MemberT]):
         return Left(tuple(left), user if user is not None and _discard(self._users, user, member.id) else None)
 
     def rename(self, member: MemberT, before: str | None) -> bool:
-        """The member's user id was `before`, and is another now. Whether `before` has no connection any more.
+        """The member's user id was `before` and has changed. Returns whether `before` has no connection any more.
 
-        Nothing happens to one that is not connected.
+        A connection that is not in the index is ignored.
         """
         if member.id not in self.connections:
             return False
@@ -53,9 +53,9 @@ class LocalIndex(Generic[MemberT]):
         return last
 
     def join(self, connection_id: str, group: str) -> bool:
-        """Add to a group; repeated joins do nothing. False when the connection is unknown.
+        """Add a connection to a group. A repeated join does nothing. False if the connection is unknown.
 
-        A connection that has ended is unknown, so a join that races with the end leaves nothing behind.
+        A connection that has ended is unknown, so a join at the time of its end leaves nothing behind.
         """
         member = self.connections.get(connection_id)
         if member is None:
@@ -65,7 +65,7 @@ class LocalIndex(Generic[MemberT]):
         return True
 
     def leave(self, connection_id: str, group: str) -> bool:
-        """Take out of a group. Whether it was the last member."""
+        """Remove a connection from a group. Returns whether it was the last member."""
         last = _discard(self._groups, group, connection_id)
         groups = self._groups_of.get(connection_id)
         if groups is not None:
@@ -75,7 +75,7 @@ class LocalIndex(Generic[MemberT]):
         return last
 
     def members(self, recipients: Recipients) -> Iterable[MemberT]:
-        """The addressed connections of this server. Iterate at once: the result may be a live view."""
+        """The addressed connections of this server. Iterate at once: the result may change with the index."""
         match recipients:
             case All(excluded=()):
                 return self.connections.values()

@@ -3,38 +3,30 @@
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, get_args, get_origin
 
-from hubline.server.clients import Client, ClientT, HubCallerClients, HubClients
+from hubline.server.clients import Asker, Client, ClientT, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
+from hubline.server.members import Addressee
+from hubline.server.ports import GroupManager, HubServices
 
 
-class GroupManager(Protocol):
-    """Puts connections into named groups and takes them out."""
-
-    async def add(self, connection_id: str, name: str) -> None:
-        """Idempotent. An unknown connection is ignored. Membership ends with the connection."""
-
-    async def remove(self, connection_id: str, name: str) -> None:
-        """Idempotent. A connection that is not in the group is ignored."""
-
-
-class Scope(Protocol):
+class Scope(Asker, Protocol):
     """What a hub object is given for the one call it lives for."""
 
     @property
     def context(self) -> HubCallerContext: ...
 
     @property
-    def clients(self) -> HubCallerClients[Any]: ...
+    def connection(self) -> Addressee: ...
 
     @property
-    def groups(self) -> GroupManager: ...
+    def runtime(self) -> HubServices: ...
 
 
 class Hub(Generic[ClientT]):
-    """Methods that clients call. Subclass it; every public method is callable unless marked `@hidden`.
+    """The base class of hubs. Clients can call every public method of a subclass that is not marked `@hidden`.
 
-    A hub object lives for one call, so state in its fields is lost: per connection use `context.items`.
-    `Hub[ChatClient]` types the calls to clients by a Protocol of yours; plain `Hub` makes them by name.
+    A hub object lives for one call, so do not keep state in its fields; use `context.items` for the state of a
+    connection. `Hub[ChatClient]` types the calls to clients with a Protocol of yours; plain `Hub` calls them by name.
     """
 
     hubline_scope: Scope
@@ -43,12 +35,14 @@ class Hub(Generic[ClientT]):
     @property
     def clients(self) -> HubCallerClients[ClientT]:
         """Whom this call can call."""
-        return self.hubline_scope.clients
+        scope = self.hubline_scope
+        runtime = scope.runtime
+        return HubCallerClients(runtime.fanout, runtime.interface, scope, scope.connection.id)
 
     @property
     def groups(self) -> GroupManager:
         """Puts connections into groups of this hub and takes them out."""
-        return self.hubline_scope.groups
+        return self.hubline_scope.runtime.fanout.groups
 
     @property
     def context(self) -> HubCallerContext:
@@ -56,37 +50,37 @@ class Hub(Generic[ClientT]):
         return self.hubline_scope.context
 
     async def on_connected(self) -> None:
-        """A connection has been made; nothing it sends is handled before this returns.
+        """Runs when a connection opens. No message of the client is handled before it returns.
 
-        It can be addressed already. An exception refuses the connection for good.
+        It can already send to the connection. An exception refuses the connection, without an invitation to reconnect.
         """
 
     async def on_authentication_refreshed(self) -> None:
-        """The connection has got a newer identity: `context.identity`.
+        """Runs when the connection has a newer identity: `context.identity`.
 
-        Called once for each refresh, in order and in turn with the calls of this connection, whose running ones keep
-        the identity they began with. What it raises is only logged.
+        It is called once for each refresh, in order with the calls of this connection. Running calls keep their
+        identity. An exception is only logged.
         """
 
     async def on_disconnected(self, error: Exception | None) -> None:
-        """A connection has ended: `error` is `None` unless something went wrong. It can no longer be written to."""
+        """Runs when the connection has ended. `error` is `None` unless something went wrong. Nothing can be sent."""
 
 
 class HubContext(Generic[ClientT]):
-    """A hub's `clients` and `groups`, for code outside of it: a route, a worker, a timer."""
+    """A hub's `clients` and `groups`, for code outside of it, such as a route or a timer."""
 
     def __init__(self, clients: HubClients[ClientT], groups: GroupManager, enter: Callable[[], None]) -> None:
         self._clients, self._groups, self._enter = clients, groups, enter
 
     @property
     def clients(self) -> HubClients[ClientT]:
-        """Whom one can call."""
+        """The selectors for calls to clients."""
         self._enter()
         return self._clients
 
     @property
     def groups(self) -> GroupManager:
-        """Puts connections into groups of the hub, and takes them out."""
+        """Adds connections to groups of the hub and removes them."""
         self._enter()
         return self._groups
 

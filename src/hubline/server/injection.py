@@ -1,4 +1,4 @@
-"""Values that a call needs and no client sends: factories, inspected at start-up and run for each call."""
+"""Dependency injection: factories are inspected at start-up and run for each call."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from hubline.server.workers import in_worker
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """A factory with its own needs, inspected once at start-up."""
+    """A factory with its own dependencies, inspected once at start-up."""
 
     factory: Callable[..., Any]
     needs: Mapping[str, "Dependency | type"]
@@ -61,7 +61,7 @@ class Injector:
         self.stack = AsyncExitStack()
 
     async def provide(self, dependency: Dependency) -> Any:
-        """The value, made at the first request of this call, or at each where the dependency is not to be cached."""
+        """The value of a dependency. It is made once for a call, or each time if the dependency is not cached."""
         if dependency.use_cache and dependency.factory in self._made:
             return self._made[dependency.factory]
         arguments = {name: await self._need(need) for name, need in dependency.needs.items()}
@@ -88,7 +88,7 @@ class Injector:
 
 @asynccontextmanager
 async def _in_thread(factory: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """A plain generator as a context whose both halves run in a worker thread."""
+    """A plain generator as a context manager whose two parts run in a worker thread."""
     manager = contextmanager(factory)(**arguments)
     value = await in_worker(manager.__enter__)
     try:
@@ -104,7 +104,7 @@ async def _in_thread(factory: Callable[..., Any], arguments: dict[str, Any]) -> 
 
 
 def _code_of(factory: Any) -> Any:
-    """What runs when the factory is called: of a class its `__init__`, of an object its `__call__`."""
+    """The function that runs when the factory is called: `__init__` of a class, `__call__` of an object."""
     if inspect.isclass(factory):
         return factory.__init__
     return factory if inspect.isroutine(factory) else type(factory).__call__

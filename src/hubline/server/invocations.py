@@ -12,7 +12,7 @@ from hubline.wire.messages import Completion
 
 
 class Cancellation:
-    """Tells code that its result is no longer wanted. Asking costs nothing; waiting for it is optional."""
+    """Tells a method that its result is no longer needed."""
 
     __slots__ = ("_event", "_requested")
 
@@ -22,7 +22,7 @@ class Cancellation:
 
     @property
     def requested(self) -> bool:
-        """Whether the result is no longer wanted. Once true, it stays true."""
+        """Whether the result is no longer needed. Once true, it stays true."""
         return self._requested
 
     async def wait(self) -> None:
@@ -35,7 +35,7 @@ class Cancellation:
         await self._event.wait()
 
     def request(self) -> None:
-        """Ask for the end, and wake up who waits. Called by Hubline; again does nothing."""
+        """Request the cancellation and wake waiting tasks. Hubline calls it. A second call does nothing."""
         self._requested = True
         if self._event is not None:
             self._event.set()

@@ -1,4 +1,4 @@
-"""What fan-out needs of a connection. It knows no more of one, so it imports nothing that makes connections."""
+"""The interface of a connection for fan-out, which does not import the modules that make connections."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from hubline.wire.packet import Packet
 
 
 class Addressee(Protocol):
-    """What can be addressed."""
+    """A recipient."""
 
     @property
     def id(self) -> str: ...
@@ -32,8 +32,12 @@ class Member(Addressee, Protocol):
     def unoffered(self) -> bool:
         """Whether much is queued that the peer is offered as soon as others have a turn of the loop."""
 
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes that are kept for a stateful reconnect until the client acknowledges them."""
+
     def send(self, message: Message) -> bool:
-        """Encode and queue. False when the caller should `drain()`."""
+        """Encode and queue a message. False if the caller should `drain()`."""
 
     @property
     def broadcast(self) -> Callable[[bytes], bool]:
@@ -47,6 +51,6 @@ class Member(Addressee, Protocol):
         """Waits until less is queued, or the connection ended. May change meanwhile."""
 
     def stir(self) -> None:
-        """Have the heartbeat look at the connection again."""
+        """Make the heartbeat check the connection again."""
 
     def close(self, *, error: str = "", allow_reconnect: bool = False) -> None: ...

@@ -10,11 +10,11 @@ import msgspec
 from hubline.auth.policies import Policies, Requirement, requirements_of
 from hubline.errors import ConfigurationError
 from hubline.server.binding import Argument, Binder
+from hubline.server.decorators import is_hidden, name_of
 from hubline.server.filters import HubFilter, filters_of
 from hubline.server.hub import Hub
 from hubline.server.injection import Dependency, compile_dependency
 from hubline.server.invocations import Cancellation
-from hubline.server.marks import is_hidden, name_of
 from hubline.server.parameters import depends_of, misuse
 from hubline.wire.codec import Codec
 from hubline.wire.names import pascal_case

@@ -1,4 +1,4 @@
-"""How calls can be watched from outside: what telemetry implements. Without an observer nothing of this runs."""
+"""The interface of an observer of calls, which telemetry implements. Without an observer none of this runs."""
 
 from enum import Enum
 from typing import Protocol
@@ -8,15 +8,15 @@ from hubline.wire.messages import Invocation, StreamInvocation
 
 
 class Outcome(Enum):
-    """What became of a call that arrived."""
+    """The outcomes of a call that arrived."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    """Its method, a filter, a dependency or a policy raised, or its result has no form on the wire."""
+    """Its method, a filter, a dependency or a policy raised, or its result cannot be encoded."""
     CANCELLED = "cancelled"
-    """By its client, by the end of its connection or of the application, while it ran or before it began."""
+    """By its client, by the end of its connection or of the application, while it ran or before it started."""
     UNAUTHORIZED = "unauthorized"
-    """A policy said no, before it began or, of a stream, after a refresh."""
+    """A policy refused it, before it started, or for a stream after a refresh."""
     REFUSED = "refused"
     """Called in the wrong way: a stream as a call, an id that is in use, or more streams than a connection may have."""
     UNBOUND = "unbound"
@@ -26,14 +26,14 @@ class Outcome(Enum):
 
 
 class Operation(Protocol):
-    """Something of the user's that runs."""
+    """User code that is running."""
 
     def end(self, error: BaseException | None) -> None:
         """It has ended; `error` is what it raised, unless that was its own cancellation."""
 
 
 class Observer(Protocol):
-    """Told of everything that runs for connections. What it raises fails what it watches, so it should not."""
+    """Is told of everything that runs for connections. It must not raise, because that would fail the call."""
 
     def begin(
         self, hub: type, name: str, connection: HubConnection, message: Invocation | StreamInvocation | None
@@ -43,4 +43,4 @@ class Observer(Protocol):
         """
 
     def ended(self, hub: type, name: str | None, connection: HubConnection, outcome: Outcome) -> None:
-        """A call has come to its end: once for each that arrived. `name` is the method's, as registered, if any."""
+        """A call has ended: called once for each call that arrived. `name` is the registered name, if there is one."""

@@ -20,56 +20,56 @@ class HubOptions:
     """How often a ping is sent, whatever else is sent. Checked once a second."""
 
     client_timeout: float = 30.0
-    """Silence after which a client counts as gone; counted from its first ping on, so a client that never pings is
-    never timed out. Time during which reading is paused does not count."""
+    """Time without a message after which a client is considered gone. It starts with the first ping, so a client that
+    never pings never times out. Time during which reading is paused does not count."""
 
     maximum_receive_message_size: int | None = 32 * 1024
     """Size of one incoming message with its framing; `None` for no limit."""
 
     maximum_send_message_size: int = 16 * 1_048_576
-    """Size of one encoded message to a client; past it the call that sends it fails, not the connection. Ours.
+    """Size of one encoded message to a client. A larger one fails the call that sends it, not the connection. Ours.
 
-    Up to it a message may exceed the capacity of an outbox, `TransportOptions.outbox_capacity`.
+    A message up to this size may exceed the capacity of an outbox, `TransportOptions.outbox_capacity`.
     """
 
     detailed_errors: bool = False
-    """Whether callers see the texts of all exceptions. The text of a `HubError` travels in any case."""
+    """Whether callers see the texts of all exceptions. They always see the text of a `HubError`."""
 
     stream_buffer_capacity: int = 10
-    """Items of an upload stream that wait for the method; past it, reading of that connection pauses."""
+    """Items of an upload stream that wait for the method. If there are more, that connection is not read."""
 
     maximum_parallel_invocations: int = 1
     """Calls of one connection that run at once. Streams and calls with upload streams are not counted."""
 
     maximum_waiting_invocations: int = 32
-    """Calls and streams of one connection that wait for their turn; past it, its reading pauses. Ours."""
+    """Calls and streams of one connection that wait for their turn. If there are more, it is not read. Ours."""
 
     maximum_streams: int = 100
-    """Calls of one connection that stream at once, in either direction; past it a call fails. Ours."""
+    """Calls of one connection that stream at once, in either direction. A further call fails. Ours."""
 
     client_result_timeout: float = 30.0
-    """How long `invoke` on a client waits for the answer when the call does not say. Ours: the original has none."""
+    """How long `invoke` on a client waits for the answer by default. Ours: the original has no limit."""
 
     stateful_reconnect_buffer_size: int = 100_000
-    """Bytes sent that a client with stateful reconnect has not acknowledged; past it senders who can wait do so.
+    """Bytes that a client with stateful reconnect has not acknowledged. Beyond it, senders that can wait do so.
 
-    Those who cannot, such as a broadcast, go on up to 16 times as much, where the connection ends. Only where
-    `TransportOptions.stateful_reconnect` is on.
+    Broadcasts do not wait. Beyond 16 times as much, the connection ends. Only used with
+    `TransportOptions.stateful_reconnect`.
     """
 
     stateful_reconnect_window: float = 15.0
-    """How long such a connection lives without a socket. Ours: the original has these 15 s fixed."""
+    """How long such a connection is kept without a socket. Ours: in the original it is always 15 s."""
 
     allow_user_id_change_on_refresh: bool = False
-    """Whether an authentication refresh may bring another user id, by which `clients.user(…)` then finds the
-    connection. Otherwise it is aborted. Source: .NET 11."""
+    """Whether an authentication refresh may change the user id, which `clients.user(…)` then uses. Otherwise the
+    connection is aborted. Source: .NET 11."""
 
     codecs: tuple[str, ...] = CODEC_NAMES
-    """What clients may speak."""
+    """The codecs that clients may use."""
 
     field_names: FieldNames = "by_codec"
-    """How the fields of objects are called in what is sent: in camelCase in JSON and in PascalCase in MessagePack, or
-    `"as_written"` in Python. What clients send is read in either form. Source: `PropertyNamingPolicy`."""
+    """The names of fields in what is sent: camelCase in JSON and PascalCase in MessagePack, or the Python names with
+    `"as_written"`. What clients send is read in both forms. Source: `PropertyNamingPolicy`."""
 
     def __post_init__(self) -> None:
         problems = [

@@ -1,8 +1,8 @@
-"""What a hub connection says: one gate for all of it.
+"""The sending side of a hub connection. All its messages pass this module.
 
-Messages of hubs, `send(message)` and `broadcast(packet)`, are written as long as somebody hears them. What is said for
-the connection itself, `Close`, `Ack` and `Sequence`, goes by `_say` through the wire. So the state of the wire is true,
-and what stateful reconnect counts are exactly the messages that hubs send.
+Messages of hubs pass `send(message)` and `broadcast(packet)`, which write them while the connection is open. Messages
+of the connection itself, `Close`, `Ack` and `Sequence`, pass `_say` and `WireConnection`. So the state of the protocol
+is right, and stateful reconnect counts exactly the messages of hubs.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ lets a broadcast wait for the slowest of all clients instead."""
 
 
 def drop(packet: bytes) -> bool:
-    """Where messages go when a connection has ended: silently nowhere, as in the original."""
+    """Drops messages after the end of a connection, without an error, as in the original."""
     return False
 
 
@@ -41,17 +41,22 @@ class Outgoing:
         self._transport = transport
         self._wire: WireConnection
         self._acknowledged: asyncio.Event | None = None
-        """Set when the client has acknowledged enough, if somebody waits for that."""
+        """Done when the client has acknowledged enough, if a sender waits for that."""
         self.write: Callable[[bytes], bool] = transport.write
         """Queue a message that is encoded already. False when the caller should `drain()`. Raises `SendTooLarge`."""
         self.broadcast = self.write
         """The same for a message that many get. One call and no more: it is the end of every fan-out."""
         self.drain: Callable[[], Coroutine[Any, Any, None]] = transport.drain
-        """Wait until the peer has taken much of what is queued, or the connection ended."""
+        """Wait until much of what is queued was sent, or the connection has ended."""
 
     @property
     def unoffered(self) -> bool:
         return self._transport.unoffered
+
+    @property
+    def unacknowledged(self) -> int:
+        replay = self._wire.replay
+        return 0 if replay is None else replay.size
 
     def send(self, message: Message) -> bool:
         """Encode and queue; False when the caller should `drain()`. Raises what encoding raises, and `SendTooLarge`."""
@@ -63,11 +68,11 @@ class Outgoing:
         return transport.replace(packet) if self.broadcast == transport.write else self.broadcast(bytes(packet))
 
     def _say(self, message: Message) -> None:
-        """What the connection says for itself, also when hubs are not heard any more."""
+        """Write a message of the connection itself, also when messages of hubs are no longer written."""
         self._transport.write(self._wire.send(message))
 
     def _shut(self) -> None:
-        """From now on hubs are not heard."""
+        """From now on messages of hubs are dropped."""
         self.write = self.broadcast = drop
         self.drain = let_others
         self._let_senders_go()
@@ -82,7 +87,7 @@ class Outgoing:
         def write(packet: bytes) -> bool:
             if len(packet) > maximum:
                 raise SendTooLarge(len(packet), limit=maximum)
-            has_room = transport.write(packet)  # nowhere while there is no socket: it will be said on the next one
+            has_room = transport.write(packet)  # without a socket nothing is written: it will be sent on the next one
             replay.keep(packet)
             if replay.size - len(packet) > limit:
                 transport.abort(SlowConsumerError(self.id, queued=replay.size, capacity=limit))
@@ -98,7 +103,7 @@ class Outgoing:
         transport.on_reconnected(reconnected, window=options.stateful_reconnect_window)
 
     def _say_again(self, packets: list[bytes]) -> None:
-        """On a new socket, before anything else."""
+        """Write the first messages on a new socket."""
         for packet in packets:
             self._transport.write(packet)
 

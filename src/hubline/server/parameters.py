@@ -41,17 +41,17 @@ _OURS = {
 class Depends:
     """Marks a parameter whose value `factory` makes for each call: `Annotated[T, Depends(factory)]`, or as its default.
 
-    The factory may be a function, an async function, a class, or a generator that yields the value once: what stands
-    behind the `yield` runs after the call (after the last item, for a stream) and sees the call's exception. Plain
-    functions and generators run in a worker thread. Its own parameters may have a `Depends` or be a `HubCallerContext`
-    or `ConnectionScope`. Without a factory, the annotated class is it.
+    The factory may be a function, an async function, a class, or a generator that yields the value once. The code after
+    the `yield` runs after the call (for a stream, after the last item) and gets the call's exception. Plain functions
+    and generators run in a worker thread. The factory's parameters may have a `Depends` or be a `HubCallerContext` or
+    `ConnectionScope`. Without a factory, the annotated class is the factory.
 
-    Within one call a factory runs once; with `use_cache=False`, once for each parameter that says so. FastAPI's own
-    `Depends(…)` means the same here.
+    Within one call a factory runs once; with `use_cache=False`, once for each such parameter. FastAPI's own
+    `Depends(…)` works in the same way.
     """
 
     factory: Callable[..., Any] | None = None
-    """Makes the value; `None` stands for the annotated class."""
+    """Makes the value; `None` for the annotated class."""
     use_cache: bool = field(default=True, kw_only=True)
     """Whether parameters with the same factory share one value within a call."""
 

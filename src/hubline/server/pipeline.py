@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from hubline._clock import Clock
 from hubline.auth.policies import Policies, PolicyContext
-from hubline.server import errors
+from hubline.server import error_texts
 from hubline.server.calls import Call, HubScope, Pipeline, Step
 from hubline.server.context import HubCallerContext
 from hubline.server.filters import (
@@ -59,7 +59,7 @@ class PipelineBuilder:
         if self.observer is not None:
             perform = self._observed_call(self.observer, method.name, perform)
         if admits is not None:
-            perform = _guarded(perform, admits, errors.UNAUTHORIZED.format(method.name))
+            perform = _guarded(perform, admits, error_texts.UNAUTHORIZED.format(method.name))
         streams = method.is_stream or bool(method.uploads)
         return Pipeline(method, perform, admits, streams, can_be_ended=streams or method.cancellation is not None)
 
@@ -97,7 +97,7 @@ class PipelineBuilder:
             hub.hubline_scope = call
             return chain(InvocationContext(hub, name, list(call.arguments), call.context, clock=clock))
 
-        return _streamed(invoke, errors.NOT_A_STREAM.format(name)) if method.is_stream else invoke
+        return _streamed(invoke, error_texts.NOT_A_STREAM.format(name)) if method.is_stream else invoke
 
     def _direct(self, function: Callable[..., Any]) -> Step:
         create = self.create

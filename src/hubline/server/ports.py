@@ -1,17 +1,16 @@
-"""What calls and the fan-out may ask of a connection and of its hub. Both are made above them, and know them."""
+"""The interfaces of a connection and of its hub for calls and fan-out, which must not import the modules above them."""
 
 import asyncio
 import contextvars
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from hubline.server.clients import ClientInterface, Sender
-from hubline.server.hub import GroupManager
 from hubline.server.members import Member
 
 
 class HubConnection(Member, Protocol):
-    """A connection of a hub, as its calls know it."""
+    """A connection of a hub, as its calls see it."""
 
     loop: asyncio.AbstractEventLoop
     variables: contextvars.Context
@@ -20,6 +19,16 @@ class HubConnection(Member, Protocol):
     @property
     def write(self) -> Callable[[bytes], bool]:
         """Queues an encoded message; False when the caller should `drain()`. May change meanwhile."""
+
+
+class GroupManager(Protocol):
+    """Puts connections into named groups and takes them out."""
+
+    async def add(self, connection_id: str, name: str) -> None:
+        """Idempotent. An unknown connection is ignored. Membership ends with the connection."""
+
+    async def remove(self, connection_id: str, name: str) -> None:
+        """Idempotent. A connection that is not in the group is ignored."""
 
 
 class Port(Sender, Protocol):
@@ -33,7 +42,7 @@ class HubServices(Protocol):
     """What a hub object reaches through the call that it lives for."""
 
     @property
-    def interface(self) -> ClientInterface: ...
+    def interface(self) -> ClientInterface[Any]: ...
 
     @property
     def fanout(self) -> Port: ...

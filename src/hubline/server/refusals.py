@@ -1,4 +1,4 @@
-"""What the caller and the log are told of calls that came to nothing."""
+"""The errors of failed calls, for the caller and for the log."""
 
 import asyncio
 import logging
@@ -6,19 +6,19 @@ import logging
 from hubline._clock import Clock
 from hubline._tasks import ends_its_task, is_current
 from hubline.errors import ConnectionClosed, HubError, RateLimitExceeded, text_of
-from hubline.server import errors
+from hubline.server import error_texts
 from hubline.server.calls import Call
-from hubline.server.errors import error_text
+from hubline.server.error_texts import error_text
 from hubline.server.observer import Outcome
 
 logger = logging.getLogger("hubline.dispatcher")
 
 REFUSALS_LOGGED = 10
-"""Of one connection a minute: a flood of calls that come to nothing must not become a flood of lines. Ours."""
+"""Lines a minute for one connection, so that a flood of failing calls does not fill the log. Ours."""
 
 
 class RefusalLog:
-    """The refusals of one connection. `detailed`: whether callers see the texts of all exceptions."""
+    """The failed calls of one connection. `detailed`: whether callers see the texts of all exceptions."""
 
     __slots__ = ("_clock", "_connection_id", "_count", "_minute", "detailed")
 
@@ -27,7 +27,7 @@ class RefusalLog:
         self._count, self._minute = 0, float("-inf")
 
     def note(self, where: str, text: str) -> None:
-        """Note a call, on one line: the text may be the peer's."""
+        """Log a call on one line, because the text may be the peer's."""
         now = self._clock.now()
         if now - self._minute >= 60:
             self._count, self._minute = 0, now
@@ -65,5 +65,5 @@ def _failure(call: Call, error: BaseException, log: RefusalLog) -> str:
         log.note(f"{method.where}: ", text_of(error) + reason)
     else:
         logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)
-    base = errors.STREAM_FAILED if call.streaming else errors.INVOCATION_FAILED.format(method.name)
+    base = error_texts.STREAM_FAILED if call.streaming else error_texts.INVOCATION_FAILED.format(method.name)
     return error_text(base, error, detailed=log.detailed)

@@ -15,7 +15,7 @@ from hubline.errors import ConfigurationError, ConnectionClosed, HubError
 from hubline.server.binding import Readers
 from hubline.server.calls import HubScope, Pipeline
 from hubline.server.clients import ClientInterface
-from hubline.server.errors import NO_RESULT_IN_ON_CONNECTED
+from hubline.server.error_texts import NO_RESULT_IN_ON_CONNECTED
 from hubline.server.fanout import FanOut
 from hubline.server.filters import HubFilter, filters_of, filters_of_sends
 from hubline.server.hub import Hub, client_protocol
@@ -57,7 +57,7 @@ class HubRuntime:
         self.codecs = tuple(codecs)
         self.outer_filters, self.policies, self.observer = tuple(filters), policies, observer
         self.requirements = requirements_of(*hub.__mro__)
-        self.interface = ClientInterface(client_protocol(hub))
+        self.interface: ClientInterface[Any] = ClientInterface(client_protocol(hub))
         self.methods = self._inspect()
         self.readers = Readers()
         around = (*self.outer_filters, *filters_of(*hub.__mro__))
@@ -94,7 +94,9 @@ class HubRuntime:
         self.waiting = self.streams = 0
 
     def statistics(self) -> dict[str, int]:
-        """Counts of the moment: connections, groups and users; calls that wait for their turn, and streams."""
+        """Counts of the moment: connections, groups, users, answers of clients that are waited for, bytes that are kept
+        for stateful reconnects, calls that wait for their turn, streams.
+        """
         return {**self.fanout.statistics(), "waiting_calls": self.waiting, "streams": self.streams}
 
     def find(self, target: str) -> Pipeline | None:
@@ -152,10 +154,11 @@ class HubRuntime:
     ) -> BaseException | None:
         """What `on_disconnected` raised, for `finish`."""
         assert self.on_disconnected is not None
+        task = asyncio.current_task()
         try:
             await self.on_disconnected(HubScope(self, connection), error)
         except BaseException as failure:
-            if ends_its_task(failure):
+            if ends_its_task(failure, task):
                 raise
             failure.add_note(f"raised by {self.hub.__qualname__}.on_disconnected, or by a filter around it")
             return failure

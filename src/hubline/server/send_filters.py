@@ -12,20 +12,20 @@ from hubline.wire.packet import SerializedMessage
 
 @dataclass(slots=True)
 class OutgoingMessage:
-    """One call to clients, made in a hub or outside of it. What a filter changes here, the clients get."""
+    """One call to clients, made in a hub or outside of it. A filter may change it before it is sent."""
 
     hub: str
     """The hub's name: `HubRoute.name`, or the module and name of its class."""
     recipients: Recipients
-    """Whom it is for: `All`, `Connections`, `Groups` or `Users`."""
+    """The recipients: `All`, `Connections`, `Groups` or `Users`."""
     target: str
-    """What is called on the clients."""
+    """The method that is called on the clients."""
     arguments: tuple[Any, ...]
     """With what."""
     key: str | None
-    """What it replaces in the outbox of a slow client: `clients.latest(key)`."""
+    """The key of `clients.latest(key)`: it replaces a queued message with the same key."""
     awaits_result: bool
-    """Whether somebody waits for the client's answer."""
+    """Whether the caller waits for the client's answer."""
     clock: Clock
     """The application's, so that a test can move the time that a filter sees."""
 
@@ -39,10 +39,10 @@ class SendFilter(Protocol):
     async def send(self, message: OutgoingMessage, next: SendNext) -> None: ...
 
 
-class Send(Protocol):
+class Innermost(Protocol):
     """What a chain of filters ends in."""
 
-    async def __call__(self, recipients: Recipients, message: Invocation | SerializedMessage, /) -> None: ...
+    async def __call__(self, recipients: Recipients, message: SerializedMessage, /) -> None: ...
 
 
 class OutgoingFilters:
@@ -51,28 +51,19 @@ class OutgoingFilters:
     def __init__(self, hub: str, filters: tuple[SendFilter, ...], clock: Clock) -> None:
         self._hub, self._filters, self._clock = hub, filters, clock
 
-    async def send(self, recipients: Recipients, message: Invocation | SerializedMessage, innermost: Send) -> bool:
+    async def send(self, recipients: Recipients, message: SerializedMessage, innermost: Innermost) -> bool:
         """Send through every filter. False when one of them held the message back."""
-        key = None
-        call = message
-        if isinstance(message, SerializedMessage):
-            key = message.key
-            if not isinstance(message.message, Invocation):  # bytes that were made elsewhere: nothing to see
-                await innermost(recipients, message)
-                return True
-            call = message.message
-        assert isinstance(call, Invocation)
-        invocation, sent = call, False
+        call = message.message
+        if not isinstance(call, Invocation):  # bytes that were made elsewhere: nothing to see
+            await innermost(recipients, message)
+            return True
+        invocation_id, sent = call.invocation_id, False
 
         async def end(outgoing: OutgoingMessage) -> None:
             nonlocal sent
             sent = True
-            made = Invocation(
-                invocation_id=invocation.invocation_id, target=outgoing.target, arguments=tuple(outgoing.arguments)
-            )
-            await innermost(
-                outgoing.recipients, made if outgoing.key is None else SerializedMessage(made, key=outgoing.key)
-            )
+            made = Invocation(invocation_id=invocation_id, target=outgoing.target, arguments=tuple(outgoing.arguments))
+            await innermost(outgoing.recipients, SerializedMessage(made, key=outgoing.key))
 
         chain: SendNext = end
         for each in reversed(self._filters):
@@ -81,10 +72,10 @@ class OutgoingFilters:
             OutgoingMessage(
                 hub=self._hub,
                 recipients=recipients,
-                target=invocation.target,
-                arguments=invocation.arguments,
-                key=key,
-                awaits_result=bool(invocation.invocation_id),
+                target=call.target,
+                arguments=call.arguments,
+                key=message.key,
+                awaits_result=bool(invocation_id),
                 clock=self._clock,
             )
         )

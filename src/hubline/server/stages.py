@@ -1,20 +1,20 @@
-"""The life of a hub connection, stage by stage: all changes are in `STAGES`."""
+"""The stages of a hub connection: all changes are in `STAGES`."""
 
 from enum import Enum
 
 
 class Stage(Enum):
-    """Where a connection is in its life."""
+    """The stages of a connection."""
 
     __hash__ = object.__hash__  # Enum's own is Python code, and every connection looks up twenty
 
-    HANDSHAKE = "nothing is agreed on yet"
-    OPEN = "the peer is heard and answered"
-    LAST_CALLS = "the peer has said its last word: calls that it sent before may still begin"
-    GONE = "the same, but nobody hears their answers"
-    CLOSING = "the peer is not heard any more; calls that run are still answered, then comes `Close`"
-    ABORTED = "the same, but of what is said only `Close` goes out"
-    CLOSED = "nothing goes out any more"
+    HANDSHAKE = "before the handshake"
+    OPEN = "messages of the peer are read and answered"
+    LAST_CALLS = "the peer has sent its last message: calls that it sent before may still start"
+    GONE = "the same, but their answers cannot be sent"
+    CLOSING = "the peer is no longer read; running calls are still answered, then `Close` is sent"
+    ABORTED = "the same, but only `Close` is sent"
+    CLOSED = "nothing more is sent"
 
 
 class Step(Enum):
@@ -23,9 +23,9 @@ class Step(Enum):
     __hash__ = object.__hash__
 
     AGREE = "the handshake is answered"
-    LAST_WORD = "the peer says `Close`, breaks the protocol or falls silent, and calls wait for their turn"
+    LAST_WORD = "the peer sends `Close`, breaks the protocol or is silent too long, and calls wait for their turn"
     LOSE = "nothing reaches the peer any more"
-    CLOSE = "the connection is to end in order"
+    CLOSE = "the connection must end normally"
     ABORT = "hub code ends it"
     END = "`Close` is written, and the abort signal given"
 
@@ -56,10 +56,10 @@ STAGES: dict[Stage, dict[Step, Stage]] = {
     Stage.ABORTED: {Step.END: Stage.CLOSED},
     Stage.CLOSED: {},
 }
-"""Whatever is not named changes nothing: who comes too late is not wrong."""
+"""Events that are not in the table change nothing, because an event may come too late."""
 
 ENDING = (Stage.CLOSING, Stage.ABORTED, Stage.CLOSED)
-"""It has begun to end: the first reason counts, and the peer is not heard."""
+"""The connection is ending: the first reason is kept, and the peer is not read."""
 
 UNHEARD = (Stage.GONE, Stage.ABORTED, Stage.CLOSED)
-"""What hubs say does not go out."""
+"""Messages of hubs are not sent."""

@@ -1,20 +1,20 @@
-"""Turns of the loop for others: who awaits something of ours again and again must not hold everybody up."""
+"""Turns of the event loop for other tasks: code that only awaits functions of Hubline must not block them."""
 
 import asyncio
 import itertools
 from collections.abc import Iterator
 
 STRIDE = 64
-"""Sends that have room, after which others have a turn. Ours: an idle turn costs about as much as a send, and 64 sends
-take less than a millisecond."""
+"""Sends that have room, after which other tasks get a turn. Ours: an idle turn costs about as much as a send, and 64
+sends take less than a millisecond."""
 
 STRIDE_OF_MANY = 512
-"""The same for sends to many. Ours: so many small messages are as much as the high-water mark, where others have a turn
-anyway; a turn writes to everybody, and a burst is to leave in few writes."""
+"""The same for sends to many connections. Ours: this number of small messages reaches the high-water mark, where other
+tasks get a turn anyway. A turn writes to every connection, and a burst should be sent in few writes."""
 
 
 def every(stride: int) -> Iterator[bool]:
-    """True each time that so many were asked for, false otherwise."""
+    """Returns true once in this number of calls, false otherwise."""
     return itertools.cycle([False] * (stride - 1) + [True])
 
 

@@ -1,6 +1,6 @@
-"""What hub methods still do when the server is about to end, for the log.
+"""Finds the hub methods that still run when the server ends, for the log.
 
-Nothing is kept for this while calls run: it is read off the stacks, once, when it is asked for.
+Nothing is recorded while calls run. The stacks are read once, when the log needs it.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Finds hub methods that block the event loop, and names them.
 
-A thread asks the loop for a sign of life ten times a second, and looks at its stack when none comes. So nothing is
-measured on the path of a call; the cost is a wake-up per interval.
+A thread schedules a callback on the event loop ten times a second, and reads the stack of the loop if the callback does
+not run in time. So nothing is measured for a call; the cost is one wake-up in each interval.
 """
 
 import asyncio

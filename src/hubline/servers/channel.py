@@ -12,8 +12,17 @@ from picows import WSFrame, WSMsgType
 
 from hubline._utf8 import is_utf8
 from hubline.extensions import ChannelReader, ChannelWriter
-from hubline.servers.large import HEAD, RESERVED, LargeFrame, is_large
+from hubline.servers.large import LargeFrame
 from hubline.servers.parser import SMALL, Parser, Parsers
+from hubline.websocket_frames import (
+    LONG_HEAD,
+    PONG,
+    close_frame,
+    control_frame,
+    has_long_head,
+    is_close_payload,
+    long_head,
+)
 
 LIMIT = 32_767
 """Bytes that the socket's transport buffers before it asks us to wait; it goes on at half of that. Ours: less than the
@@ -22,11 +31,8 @@ low-water mark of an outbox, so that one whose transport has not asked is not be
 MUCH = 8_192
 """A read of at least this many bytes is told to the reader, which may then ask for a pause. Ours."""
 
-_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
-"""What a peer may give as a reason, besides 3000 to 4999 (RFC 6455 §7.4)."""
 _TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
 _PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
-_SAY_PONG, _SAY_CLOSE = 0x8A, 0x88
 _REASONS = (
     ("invalid opcode", "invalid opcode"),
     ("fragmented control", "fragmented control frame"),
@@ -146,7 +152,7 @@ class Channel(asyncio.BufferedProtocol):
         if self._state is not _OPEN or self._transport.is_closing():
             return False
         self._state = ChannelState.CLOSING
-        self._say(_SAY_CLOSE, _close_payload(code, reason))
+        self._transport.write(close_frame(code, reason))
         self.resume_reading()
         return True
 
@@ -191,16 +197,17 @@ class Channel(asyncio.BufferedProtocol):
         if self._own is None:
             self._own = self._parsers.keep()
         begun = parser.begun
-        if begun is None or parser.spoilt or (large := is_large(begun)) is None:
+        if begun is None or parser.spoilt or (large := has_long_head(begun)) is None:
             return
         parser.begun = None
         if not large:
             return
         parser.release()
-        self._own = frame = LargeFrame(begun)
-        if begun[0] & RESERVED:
+        head = long_head(begun)
+        self._own = frame = LargeFrame(head)
+        if head.reserved:
             self._end(1002, "reserved bits must be 0")
-        self._take(frame, begun[HEAD:])
+        self._take(frame, begun[LONG_HEAD:])
 
     def _take(self, frame: LargeFrame, data: bytes) -> None:
         behind = frame.take(data, self)
@@ -282,22 +289,19 @@ class Channel(asyncio.BufferedProtocol):
     def _on_control(self, kind: WSMsgType, payload: bytes) -> None:
         if kind is _PING:
             if self._writes and self._state is not ChannelState.CLOSED:  # a peer that does not read would pile up pongs
-                self._say(_SAY_PONG, payload)
+                self._transport.write(control_frame(PONG, payload))
         elif kind is _CLOSE:
             if self._state is ChannelState.CLOSING:
                 self._transport.close()
-            elif payload and not _may_be_said(int.from_bytes(payload[:2], "big")):
+            elif not is_close_payload(payload):
                 self._end(1002, "invalid status code")
             else:
                 self.closed_by_peer = True
                 self._end(1000, "")  # whatever the peer has said, as the original does
 
     def _end(self, code: int, reason: str) -> None:
-        self._cut(_close_payload(code, reason))
-
-    def _cut(self, last_words: bytes) -> None:
         if self._state is _OPEN and not self._transport.is_closing():
-            self._say(_SAY_CLOSE, last_words)
+            self._transport.write(close_frame(code, reason))
         self._transport.close()
         self._part()
 
@@ -308,14 +312,3 @@ class Channel(asyncio.BufferedProtocol):
             self._writer.pause_writing()
             assert self._reader is not None
             self._reader.left()
-
-    def _say(self, first: int, payload: bytes) -> None:
-        self._transport.write(bytes((first, len(payload))) + payload)
-
-
-def _may_be_said(code: int) -> bool:
-    return code in _CLOSE_CODES or 3000 <= code < 5000
-
-
-def _close_payload(code: int, reason: str) -> bytes:
-    return code.to_bytes(2, "big") + reason.encode()[:123]

@@ -13,6 +13,7 @@ from picows import WSUpgradeResponseWithListener as Upgraded
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stubs leave it out
 
 from hubline.servers.protocols import READ_SIZE
+from hubline.websocket_frames import close_reason
 
 logger = logging.getLogger("hubline.server")
 
@@ -27,7 +28,6 @@ SMALL = 1_024
 SPARE = 16
 """Parsers that are kept for connections in the middle of a frame. Ours: making one takes 20 µs."""
 
-_CLOSE_FRAME = 0x88
 _REQUEST = (
     b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
@@ -52,8 +52,8 @@ class _Socketless:
         return 1  # or it would write to the socket itself
 
     def write(self, data: bytes | bytearray) -> None:
-        if data[0] == _CLOSE_FRAME:
-            self._refused(int.from_bytes(data[2:4], "big"), data[4:].decode())
+        if refused := close_reason(data):
+            self._refused(*refused)
 
     def close(self) -> None: ...
 

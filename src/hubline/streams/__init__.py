@@ -1,1 +1,1 @@
-"""Streams between a client and a hub method, paced by whoever reads them."""
+"""Streams between a client and a hub method. The reader of a stream controls its pace."""

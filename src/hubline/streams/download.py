@@ -1,4 +1,4 @@
-"""Server-to-client streams: an async iterator becomes stream items, never faster than the client takes them."""
+"""Server-to-client streams: sends the items of an async iterator, not faster than the client reads them."""
 
 import asyncio
 import contextvars
@@ -15,30 +15,30 @@ _END = object()
 
 
 class ItemWriter(Protocol):
-    """Where items go: a connection."""
+    """The receiver of items: a connection."""
 
     @property
     def write(self) -> Callable[[bytes], bool]:
-        """Queues an encoded item; False when the caller should `drain()` before it sends more. May change meanwhile."""
+        """Queues an encoded item. False if the caller should `drain()` before it sends more. It may be replaced."""
 
     async def drain(self) -> None: ...
 
 
 class Cancellable(Protocol):
-    """What items are made for: a call."""
+    """The call that the items belong to."""
 
     @property
     def cancelled(self) -> bool:
-        """Whether they are no longer wanted. An iterator may have lost the cancellation of its task."""
+        """Whether the stream is cancelled. The iterator may have swallowed the cancellation of its task."""
 
 
 async def pump(
     items: AsyncIterable[Any], encode: Callable[[Any], bytes], writer: ItemWriter, call: Cancellable
 ) -> UnsetType:
-    """Send every item until `call` is cancelled, waiting whenever the connection is behind. A stream has no result.
+    """Send every item until `call` is cancelled. Waits while the connection is behind.
 
-    One that was cancelled before it began begins all the same, and is interrupted at its first wait. The iterator is
-    closed however it ends. Raises whatever the iterator raises, and what encoding an item raises.
+    A stream that was cancelled before it started is started all the same, and cancelled at its first wait. The iterator
+    is always closed. Raises what the iterator raises, and what encoding an item raises.
     """
     iterator = aiter(items)
     try:
@@ -58,7 +58,7 @@ async def pump(
 
 
 async def interrupted(step: Awaitable[T]) -> T:
-    """Await something whose task is to be cancelled at the first wait, and not before it has begun."""
+    """Await something, and cancel the task at its first wait, not before it has started."""
     task = asyncio.current_task()
     assert task is not None
     interruption = asyncio.get_running_loop().call_soon(task.cancel)
@@ -69,9 +69,9 @@ async def interrupted(step: Awaitable[T]) -> T:
 
 
 async def in_thread(items: Iterable[Any]) -> AsyncIterator[Any]:
-    """Iterate what may block in worker threads, one item at a time, so that it cannot stall the loop.
+    """Iterate a blocking iterator in worker threads, one item at a time, so that it does not block the event loop.
 
-    A thread can't be interrupted: when the stream is cancelled, the item being made is waited for, then dropped.
+    A thread cannot be interrupted: when the stream is cancelled, the present item is waited for and then dropped.
     """
     loop, context = asyncio.get_running_loop(), contextvars.copy_context()
     iterator = iter(items)

@@ -17,12 +17,12 @@ _MISFIT = "Failed to bind Stream message."
 
 
 class UploadStream(AsyncIterator[T], Generic[T]):
-    """What a hub method iterates over. One reader; at most `capacity` items wait, plus the one that did not fit."""
+    """The iterator of an upload. It has one reader. At most `capacity` items wait, and one that found no room."""
 
     __slots__ = ("_capacity", "_closed", "_detailed", "_ended", "_error", "_items", "_read", "_room", "_wanted")
 
     def __init__(self, read: Callable[[Raw], T], capacity: int, *, detailed: bool = False) -> None:
-        """`detailed`: whether the error about an item that does not fit says why."""
+        """`detailed`: whether the error about an item of the wrong type says why."""
         self._read, self._capacity, self._detailed = read, capacity, detailed
         self._items: deque[T] = deque()
         self._ended = self._closed = False
@@ -31,15 +31,15 @@ class UploadStream(AsyncIterator[T], Generic[T]):
         self._room: asyncio.Future[None] | None = None
 
     def feed(self, item: Raw) -> asyncio.Future[None] | None:
-        """Take an item. A future means that the buffer is full: it is done when there is room again.
+        """Add an item. If the buffer is full, returns a future that is done when there is room again.
 
-        An item that does not fit the type ends the stream with an error for the method; the connection lives on.
+        An item of the wrong type ends the stream with an error for the method. The connection stays open.
         """
         if self._ended or self._closed:
             return None
         try:
             self._items.append(self._read(item))
-        except BaseException as error:  # msgspec's, or whatever a validator of the user raises
+        except BaseException as error:  # msgspec's error, or any exception of a user's validator
             refusal = HubError(f"{_MISFIT} {text_of(error)}" if self._detailed else _MISFIT)
             refusal.__cause__ = error
             self.finish(refusal)
@@ -51,14 +51,14 @@ class UploadStream(AsyncIterator[T], Generic[T]):
         return self._room
 
     def finish(self, error: Exception | None = None) -> None:
-        """No more items will come. `error` is raised to the reader behind the items that came before it."""
+        """There are no more items. `error` is raised to the reader after the items that arrived before it."""
         if not self._ended:
             self._ended, self._error = True, error
             self._wake()
             self._release()
 
     def close(self) -> None:
-        """The reader has gone: drop what is buffered and whatever comes later."""
+        """The reader has gone: drop the buffered items and all later ones."""
         self._closed = True
         self._items.clear()
         self._wake()
@@ -70,7 +70,7 @@ class UploadStream(AsyncIterator[T], Generic[T]):
     async def __anext__(self) -> T:
         while not self._items:
             if self._closed or self._ended:
-                await asyncio.sleep(0)  # who reads on after the end, again and again, must not hold everybody up
+                await asyncio.sleep(0)  # a method that reads in a loop after the end must not block the event loop
                 error, self._error = self._error, None
                 if error is not None and not self._closed:
                     raise error

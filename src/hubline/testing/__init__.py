@@ -1,4 +1,4 @@
-"""Testing hubs: in-memory clients that go through the real application, and time that is moved by hand.
+"""Tests of hubs: clients that connect to the real application in memory, and a manual clock.
 
 clock = ManualClock()
 hubs = HubApp({"/chat": ChatHub}, clock=clock)

@@ -1,4 +1,4 @@
-"""The ASGI side: calls of the real application, with a client behind them that can misbehave. No sockets."""
+"""Calls of the real application through ASGI, for a client that can misbehave. No sockets."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -18,7 +18,7 @@ ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitab
 
 
 class RefusedError(HublineError):
-    """The application answered a request of the client with an error: `status` and `text` are the HTTP answer's."""
+    """The application refused a request of the client: `status` and `text` are those of the HTTP response."""
 
     def __init__(self, status: int, text: str) -> None:
         self.status, self.text = status, text
@@ -26,7 +26,7 @@ class RefusedError(HublineError):
 
 
 class Session:
-    """One ASGI call that is running: `give` is what the client sends, `next` what the application sent."""
+    """One running ASGI call: `give` passes an event of the client, `next` returns an event of the application."""
 
     def __init__(self, app: ASGIApp, scope: dict[str, Any], tasks: TaskOwner) -> None:
         self._app, self._scope = app, scope
@@ -53,7 +53,7 @@ class Session:
             self._sent.put_nowait(None)
 
     def stop_reading(self) -> None:
-        """Let every `send` of the application wait, as it does when the peer's buffers are full."""
+        """Make every `send` of the application wait, as if the peer's buffers were full."""
         if self._gone is None:
             self._reading.clear()
 
@@ -61,14 +61,14 @@ class Session:
         self._reading.set()
 
     def mute(self) -> None:
-        """Lose what the application sends from now on, without its noticing."""
+        """Discard what the application sends from now on. The application does not notice."""
         self._mute = True
 
     async def next(self) -> Event | None:
-        """What the application sent next; `None` when nothing more can come.
+        """The next event of the application; `None` if there can be no more.
 
         Raises:
-            RuntimeError: the application raised an exception; it is the cause.
+            RuntimeError: the application raised an exception, which is the cause.
         """
         event = await self._sent.get()
         if event is None:
@@ -111,7 +111,7 @@ def _disconnected(kind: str, code: int) -> Event:
 
 @dataclass(frozen=True)
 class Response:
-    """A whole HTTP answer; names of headers are in lower case."""
+    """A complete HTTP response. Names of headers are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -120,7 +120,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Origin:
-    """An application and how a client talks to it: path, and what goes along with every request."""
+    """An application with the path, query and headers of a client's requests."""
 
     app: ASGIApp
     path: str
@@ -160,14 +160,14 @@ class Origin:
     async def request(
         self, method: str, *, path: str = "", query: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Response:
-        """A whole request with its whole answer."""
+        """Send a request and return the complete response."""
         session = self.open("http", method=method, path=path, query=query, content_length=str(len(body)))
         session.give({"type": "http.request", "body": body, "more_body": False})
         return await read_response(session, await session.next())
 
 
 async def read_response(session: Session, start: Event | None) -> Response:
-    """The answer that begins with the event `start`, of a request or of a WebSocket that was denied."""
+    """The response that begins with the event `start`, to a request or to a refused WebSocket."""
     if start is None:
         raise RuntimeError("the application answered nothing")
     if start["type"] == "websocket.close":
@@ -190,9 +190,9 @@ def pairs_of(values: str | Mapping[str, str] | Iterable[tuple[str, str]]) -> tup
 
 @asynccontextmanager
 async def running(app: ASGIApp, *, clock: ManualClock | None = None, time_limit: float = 5.0) -> AsyncIterator[ASGIApp]:
-    """Run the application's lifespan; gives the application with its lifespan state.
+    """Run the application's lifespan. Yields the application with its lifespan state.
 
-    A `clock` is moved on while the application stops, so that it need not wait for clients that have vanished.
+    If a `clock` is given, it is moved while the application stops, so that the test does not wait for lost clients.
 
     Raises:
         RuntimeError: starting or stopping failed, or took longer than `time_limit` seconds of real time.

@@ -1,4 +1,4 @@
-"""The suite for a backplane: what its links must do, and what the clients of several apps on it must see."""
+"""The conformance suite for backplanes: tests of its links, and of the clients of several apps."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -14,7 +14,7 @@ from hubline.testing.clock import ManualClock
 from hubline.testing.harness import ProtocolName, connect
 
 TIME_LIMIT = 5.0
-"""Seconds of real time for anything that is waited for."""
+"""Seconds of real time that a wait may take."""
 
 NAME = "Hubline.Testing.Suite"
 """The hub's name on the backplane."""
@@ -36,7 +36,8 @@ SELECTORS: tuple[tuple[str, list[str], str], ...] = (
     ("user", ["Ada"], ""),
     ("users", ["bob", "eve", "nobody"], "bd"),
 )
-"""Whom the client `a` tells something, and who of four gets it. `a` and `b` are on one app, `c` and `d` on another."""
+"""A selector that client `a` uses, and the clients that get the message. `a` and `b` are on one app, `c` and `d` on
+another."""
 
 ENDS = (
     *[("all", ""), ("group", "g"), ("group", "h"), ("user", "ada"), ("user", "bob"), ("user", "eve")],
@@ -48,7 +49,7 @@ MakeBackplane = Callable[[], Backplane]
 
 
 class Suite(Hub):
-    """The hub of the apps: each method does one thing to whoever is named."""
+    """The hub of the apps. Each method uses one operation on the given connections."""
 
     async def join(self, connection_id: str, group: str) -> None:
         await self.groups.add(connection_id, group)
@@ -87,7 +88,7 @@ class Suite(Hub):
 
 @dataclass
 class Heard:
-    """What one link was told."""
+    """Records what one link received."""
 
     messages: asyncio.Queue[tuple[str, bytes]] = field(default_factory=asyncio.Queue)
     gaps: list[tuple[datetime, datetime]] = field(default_factory=list)
@@ -105,22 +106,22 @@ class Heard:
 
 
 class BackplaneSuite:
-    """What every `hubline.backplanes.Backplane` must do.
+    """The tests that every `hubline.backplanes.Backplane` must pass.
 
     Subclass it as `TestMyBackplane` and override `backplanes`. The tests are `async def`, for pytest-asyncio in its
     mode `auto`.
     """
 
     def backplanes(self) -> AbstractAsyncContextManager[MakeBackplane]:
-        """A function that gives each app its backplane; all that it gives lead to the same place.
+        """Yield a function that makes a backplane for each app. All of them must be connected with each other.
 
-        That place is open while the block runs, and has nothing to do with that of another test.
+        They are used while the block runs, and must not be connected with those of another test.
         """
         raise NotImplementedError("override `backplanes`")
 
     @asynccontextmanager
     async def _links(self, count: int) -> AsyncIterator[list[tuple[BackplaneLink, Heard]]]:
-        """Links that are closed at the end, with what they hear."""
+        """Make links, with a record of what they receive. They are closed at the end."""
         async with self.backplanes() as make:
             made = [(await make().connect(heard), heard) for heard in [Heard() for _ in range(count)]]
             try:
@@ -207,7 +208,7 @@ class BackplaneSuite:
         users: Sequence[str] = ("ada", "bob", "ada", "eve"),
         protocols: Sequence[ProtocolName] = ("json", "messagepack"),
     ) -> AsyncIterator[list[InMemoryClient]]:
-        """Clients of these users, one after the other on each of two apps. The first half on the first app."""
+        """Connect clients of these users, one after the other: the first half to one app, the others to another."""
         async with AsyncExitStack() as stack:
             make = await stack.enter_async_context(self.backplanes())
             self.clock = ManualClock()
@@ -230,7 +231,7 @@ class BackplaneSuite:
                 await clients[name].invoke("Join", ids[name], group)
             for whom, names, reached in SELECTORS:
                 await clients["a"].invoke("Tell", whom, [ids.get(name, name) for name in names], "it")
-                for selector, name in ENDS:  # one behind it, on every channel that it can have taken
+                for selector, name in ENDS:  # one more message after it, on every channel that it could have used
                     await clients["a"].invoke("Tell", selector, [ids.get(name, name)], "end")
                 found = [name * await _told(client, NUMBER_OF_ENDS[name]) for name, client in clients.items()]
                 assert "".join(found) == reached, (whom, names)
@@ -320,7 +321,7 @@ async def _fails(awaitable: Awaitable[Any], kind: type[Exception], text: str = "
 
 
 async def _told(client: InMemoryClient, ends: int) -> int:
-    """How often a client was told, until it has heard so many ends."""
+    """How often a client got a message, until it has received this number of end messages."""
     told = 0
     while ends:
         (text,) = await client.expect("Told")

@@ -1,4 +1,4 @@
-"""The client's half of the three transports, in memory."""
+"""The client side of the three transports, in memory."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal, TypeAlias
@@ -10,7 +10,7 @@ TransportName: TypeAlias = Literal["websocket", "sse", "long_polling"]
 
 
 class ChannelEndError(Exception):
-    """There is nothing more to receive. `code` is the WebSocket close code, 1006 without a closing handshake."""
+    """The connection has ended. `code` is the WebSocket close code, 1006 without a closing handshake."""
 
     def __init__(self, code: int | None = None) -> None:
         self.code = code
@@ -18,12 +18,12 @@ class ChannelEndError(Exception):
 
 
 class Channel(ABC):
-    """One connection of one transport. `open` comes first; then bytes in both directions."""
+    """One connection of one transport. Call `open` first, then send and receive bytes."""
 
     name: ClassVar[str]
-    """As in the negotiate answer."""
+    """The name in the negotiate response."""
     end_code: ClassVar[int | None] = None
-    """What is reported as close code when the connection ends without one."""
+    """The close code of a connection that ends without one."""
 
     def __init__(self, origin: Origin, token: str | None) -> None:
         self._origin = origin
@@ -36,10 +36,10 @@ class Channel(ABC):
         """Connect. Raises RefusedError."""
 
     async def send(self, data: bytes, *, binary: bool) -> None:
-        """Carry bytes to the application. What is sent on a lost connection is lost.
+        """Send bytes to the application. On a lost connection they are discarded.
 
         Raises:
-            ConnectionClosed: the application knows the connection no longer.
+            ConnectionClosed: the application no longer knows the connection.
         """
         if not self._lost:
             await self._send(data, binary)
@@ -49,24 +49,24 @@ class Channel(ABC):
 
     @abstractmethod
     async def receive(self) -> bytes:
-        """What came in one piece: a WebSocket message, an event, a poll's body. Raises ChannelEndError."""
+        """Receive one unit: a WebSocket message, an event, or the body of a poll. Raises ChannelEndError."""
 
     async def close(self) -> None:
-        """Leave in good order."""
+        """End the connection normally."""
         self._leave(1000)
 
     def drop(self) -> None:
-        """Vanish without good-bye; the application's server notices it at once."""
+        """Lose the connection without a close. The application's server notices it at once."""
         self._leave(1006)
 
     def half_open(self) -> None:
-        """Vanish without anybody noticing: what is sent in either direction is lost from now on."""
+        """Lose the connection without a notice: what either side sends from now on is discarded."""
         self._lost = True
         if self.session is not None:
             self.session.mute()
 
     def stop_reading(self) -> None:
-        """Take nothing more: the application's next `send` waits."""
+        """Stop reading: the application's next `send` waits."""
         if self.session is not None:
             self.session.stop_reading()
 
@@ -110,7 +110,7 @@ class WebSocketChannel(Channel):
 
 
 class _PostingChannel(Channel):
-    """A transport whose way to the server is a POST."""
+    """A transport that sends to the server by POST."""
 
     async def _send(self, data: bytes, binary: bool) -> None:
         answer = await self._origin.request("POST", query=self._query, body=data)
@@ -119,7 +119,7 @@ class _PostingChannel(Channel):
 
 
 class ServerSentEventsChannel(_PostingChannel):
-    """One long response for the way back."""
+    """Receives by one long response."""
 
     name = "ServerSentEvents"
 
@@ -144,7 +144,7 @@ class ServerSentEventsChannel(_PostingChannel):
         return data
 
     def _next_event(self) -> bytes | None:
-        """The data of the first complete event; comments and empty lines before it are skipped."""
+        """The data of the first complete event. Comments and empty lines before it are skipped."""
         while b"\r\n" in self._buffer:
             if self._buffer.startswith((b":", b"\r\n")):
                 self._buffer = self._buffer.partition(b"\r\n")[2]
@@ -158,7 +158,7 @@ class ServerSentEventsChannel(_PostingChannel):
 
 
 class LongPollingChannel(_PostingChannel):
-    """A poll after the other; the next one starts when `receive` is called."""
+    """Receives by polls, one after the other. `receive` starts the next one."""
 
     name = "LongPolling"
 
@@ -183,7 +183,7 @@ class LongPollingChannel(_PostingChannel):
         raise ChannelEndError
 
     async def close(self) -> None:
-        """As the official clients: the pending poll is given up, and DELETE ends the connection."""
+        """As official clients do: cancel the pending poll, and end the connection by DELETE."""
         if not self._lost:
             self._leave(1000)
             await self._origin.request("DELETE", query=self._query)

@@ -1,4 +1,4 @@
-"""A hub client in memory: what the official clients do, step by step and without a timer."""
+"""A hub client in memory. It does what official clients do, without timers."""
 
 import asyncio
 import contextlib
@@ -34,13 +34,14 @@ T = TypeVar("T")
 Answer: TypeAlias = Item | Result | CallFailed
 
 FENCE = "hubline.testing.fence"
-"""A method that no hub has. Its refusal arrives behind everything that the server wrote before."""
+"""A method that no hub has. Its error arrives after everything that the server has written before."""
 
 
 class InMemoryClient(Peer):
-    """A connection to a hub. Calls from the server wait until `expect` fetches them, or go to handlers set with `on`.
+    """A connection to a hub. Calls by the server are kept for `expect`, or go to handlers that are set with `on`.
 
-    It never pings by itself, so a manual clock can be moved without ending the connection; `ping` sends one.
+    The client does not ping by itself, so the server does not end the connection when a manual clock is moved. `ping`
+    sends a ping.
     """
 
     def __init__(
@@ -63,10 +64,10 @@ class InMemoryClient(Peer):
     @overload
     async def invoke(self, target: str, /, *args: Any, result_type: type[T]) -> T: ...
     async def invoke(self, target: str, /, *args: Any, result_type: Any = Any) -> Any:
-        """Call a hub method and return its result, read as `result_type`. Async iterables among `args` are uploaded.
+        """Call a hub method and return its result as `result_type`. Async iterables among `args` are uploaded.
 
         Raises:
-            InvocationError: the method failed; the message is the text that travelled.
+            InvocationError: the method failed; the message is the text that the server sent.
             ConnectionClosed: the connection ended first.
         """
         uploads = _uploads(args)
@@ -75,16 +76,16 @@ class InMemoryClient(Peer):
         return _value(await self._within(answers.get(), f"{target} was not answered"))
 
     async def send(self, target: str, /, *args: Any) -> None:
-        """Call a hub method without an answer. Returns when the bytes are on their way."""
+        """Call a hub method without waiting for an answer. Returns when the bytes are sent."""
         uploads = _uploads(args)
         await self._write(self._session.send(target, uploads))
         self._start_uploads(uploads)
 
     async def stream(self, target: str, /, *args: Any, item_type: Any = Any) -> AsyncGenerator[Any, None]:
-        """Call a streaming hub method; its items come one by one. Closing it early (`aclose`) cancels the stream.
+        """Call a streaming hub method and yield its items. Closing it early (`aclose`) cancels the stream.
 
         Raises:
-            InvocationError, ConnectionClosed: as `invoke`, behind the items that came before.
+            InvocationError, ConnectionClosed: as `invoke`, after the items that arrived before.
         """
         uploads = _uploads(args)
         call, data = self._session.stream(target, uploads, item_type=item_type)
@@ -99,29 +100,29 @@ class InMemoryClient(Peer):
         _value(answer)
 
     def on(self, target: str, handler: Callable[..., Any]) -> None:
-        """Have `handler`, plain or async, called with the arguments of each `target` from now on.
+        """Call `handler`, plain or async, with the arguments of each call of `target` from now on.
 
-        What it returns answers the server when that asked for a result. When it raises, the server gets the text; if
-        the server didn't ask, leaving the client raises the exception.
+        If the server waits for a result, it gets the value that the handler returns, or the text of its exception. If
+        the server does not wait, the exception is raised when the client is closed.
         """
         self._session.handlers[target] = Handler(handler)
 
     async def expect(self, target: str) -> list[Any]:
-        """The arguments of the first call of `target` by the server that is not fetched yet; waits for it."""
+        """Wait for the next call of `target` by the server, and return its arguments."""
         return await self._within(self._fetch(target), f"the server did not call {target}")
 
     async def expect_nothing(self) -> None:
-        """Prove that the server wrote no call that is not fetched yet.
+        """Prove that the server has written no call that `expect` has not returned yet.
 
-        It asks the server something and reads up to the answer, which comes behind all that was written before. What
-        a method still does after a `send` is not covered if it waits for something: use `invoke` there.
+        It sends a request and reads up to the answer, which comes after everything that was written before. If a method
+        that was called with `send` still waits for something, its later calls are not seen: call it with `invoke`.
         """
         await self.fence()
         if self._waiting:
             raise AssertionError(f"the server called what was not expected{self._situation()}")
 
     async def fence(self) -> None:
-        """Wait until everything that the server has written up to now is here."""
+        """Wait until everything that the server has written so far has arrived."""
         await settle()
         answers = await self._start(*self._session.stream(FENCE, ()), ())
         answer = await self._within(answers.get(), "the server answered nothing")
@@ -129,7 +130,7 @@ class InMemoryClient(Peer):
             raise answer.error
 
     async def ping(self) -> None:
-        """Send a hub ping. From the first on, the server ends the connection when it hears nothing for too long."""
+        """Send a hub ping. After the first ping, the server ends the connection if it receives nothing for too long."""
         await self._write(self._session.ping())
 
     async def closed(self) -> Closed:
@@ -137,14 +138,14 @@ class InMemoryClient(Peer):
         return await self._within(asyncio.shield(self._ended), "the connection did not end")
 
     async def receive_bytes(self) -> bytes:
-        """What came in one piece, as it came: a WebSocket message, an event, the body of a poll.
+        """The next unit as received: a WebSocket message, an event, or the body of a poll.
 
-        The pieces that the client has understood are kept here too, the handshake's answer first.
+        It also returns the units that the client has already decoded. The first is the handshake response.
         """
         return await self._within(self._pieces.get(), "no bytes came")
 
     async def stop(self, error: str | None = None) -> None:
-        """Leave in good order, as the official clients: a `Close` message, then the end of the transport."""
+        """End the connection as official clients do: a `Close` message, then the end of the transport."""
         if self._session.is_open:
             await self._write(self._session.close(error))
         await super().stop()
@@ -159,7 +160,7 @@ class InMemoryClient(Peer):
             raise HandshakeError(refusal)
 
     async def end(self) -> None:
-        """Leave if that has not happened yet. Raises what the application raised, or else a handler."""
+        """End the connection if it is open. Raises what the application raised, or else what a handler raised."""
         try:
             if self._ended.done():
                 await super().stop()
@@ -172,7 +173,7 @@ class InMemoryClient(Peer):
             raise failure
 
     async def _start(self, call: Call, data: bytes, values: Sequence[Any]) -> asyncio.Queue[Answer]:
-        """Write a call and begin its uploads; where its answers will be."""
+        """Write a call and start its uploads. Returns the queue of its answers."""
         answers: asyncio.Queue[Answer] = asyncio.Queue()
         call.sink = answers
         await self._write(data)
@@ -198,7 +199,7 @@ class InMemoryClient(Peer):
         await self._within(self._transmit(data, self._binary), "the application took no message")
 
     async def _read(self) -> None:
-        """Everything that comes, until the end."""
+        """Handle everything that arrives, until the end."""
         code = self._channel.end_code
         try:
             while True:
@@ -238,7 +239,7 @@ class InMemoryClient(Peer):
             self._tasks.start(self._answer(called, called.handler.function))
 
     async def _answer(self, called: Called, handler: Callable[..., Any]) -> None:
-        """Run a handler, and say what came of it where the server asked."""
+        """Run a handler, and send its result if the server waits for it."""
         failure: Exception | None = None
         try:
             result = handler(*called.arguments)
@@ -255,7 +256,7 @@ class InMemoryClient(Peer):
         if failure is None:
             try:
                 return self._session.answer(called, result)
-            except (TypeError, ValueError, OverflowError, RecursionError) as error:  # it has no form on the wire
+            except (TypeError, ValueError, OverflowError, RecursionError) as error:  # the result cannot be encoded
                 failure = error
         return self._session.fail(called, str(failure))
 
@@ -289,7 +290,7 @@ class InMemoryClient(Peer):
 
 
 def _uploads(args: Sequence[Any]) -> list[Any]:
-    """The arguments, with the streams among them as uploads."""
+    """The arguments, with async iterables replaced by uploads."""
     return [Upload(value) if isinstance(value, AsyncIterable) else value for value in args]
 
 

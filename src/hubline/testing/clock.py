@@ -1,4 +1,4 @@
-"""Time that tests move by hand."""
+"""A clock that tests move."""
 
 import asyncio
 import heapq
@@ -9,7 +9,7 @@ SETTLE_TURNS = 64
 
 
 class ManualClock:
-    """A clock that stands still until `advance` moves it. Hand it to `HubApp(…, clock=clock)`."""
+    """A clock that only `advance` moves. Give it to `HubApp(…, clock=clock)`."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -17,11 +17,11 @@ class ManualClock:
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
 
     def now(self) -> float:
-        """Seconds since the clock was made, as far as `advance` took it."""
+        """Seconds by which `advance` has moved the clock."""
         return self._now
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until the clock has been moved that far."""
+        """Wait until the clock has been moved by this number of seconds."""
         woken = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), woken))
         if seconds <= 0:
@@ -29,7 +29,7 @@ class ManualClock:
         await woken
 
     async def advance(self, seconds: float) -> None:
-        """Move on, and let everything run that comes due on the way: in order, and each at its own time."""
+        """Move the clock, and run everything that is due until then, in order, each at its own time."""
         await settle()
         until = self._now + seconds
         while self._sleepers and self._sleepers[0][0] <= until:
@@ -42,7 +42,7 @@ class ManualClock:
 
 
 async def settle() -> None:
-    """Let every task that can run do so, until all wait for something.
+    """Let all tasks run until each of them waits for something.
 
     Code in worker threads is not waited for, and neither is real time.
     """

@@ -1,4 +1,4 @@
-"""Suites for what others may implement: subclass one, say how to make yours, and pytest runs it."""
+"""Conformance suites for interfaces that applications implement. Subclass one, and pytest runs its tests."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
@@ -11,13 +11,13 @@ ODD_USERS = ("", "Ada", "ada", "ada ", "Ada's; --", "Ada%", "\u0430da", "\U0001f
 
 
 class UsageStoreSuite:
-    """What every `hubline.limits.UsageStore` must do.
+    """The tests that every `hubline.limits.UsageStore` must pass.
 
     Subclass it as `TestMyStore` and override `store`. The tests are `async def`, for pytest-asyncio in its mode `auto`.
     """
 
     def store(self) -> AbstractAsyncContextManager[UsageStore]:
-        """A store without entries, open while the block runs."""
+        """Yield an empty store, which is used while the block runs."""
         raise NotImplementedError("override `store`")
 
     async def test_of_users_and_days_never_seen_nothing_is_used(self) -> None:

@@ -1,4 +1,4 @@
-"""Connecting to a hub in memory: negotiate, transport and handshake, as an official client does them."""
+"""Connects to a hub in memory: negotiate, transport and handshake, as official clients do."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -36,12 +36,12 @@ async def connect(
     address: str = "testclient",
     time_limit: float = 5.0,
 ) -> AsyncIterator[InMemoryClient]:
-    """A hub client that is connected while the block runs, through the real application but without sockets.
+    """Connect a hub client to the real application, in memory, while the block runs.
 
-    `path` is the whole path, as in a browser's address, without `root_path`: that is what a proxy in front has cut
-    off. `query` and `headers` go along with every request, which comes from `address`. The application's lifespan is
-    not run: use `running`.
-    Every wait of the client fails after `time_limit` seconds of real time, so a test cannot hang.
+    `path` is the full path, as in a browser's address, without `root_path`, which is the prefix that a proxy removes.
+    `query` and `headers` are sent with every request, and `address` is the address of the client. The application's
+    lifespan is not run: use `running` for that. Every wait of the client fails after `time_limit` seconds of real time,
+    so a test cannot hang.
 
     Raises:
         RefusedError: negotiation or the transport was answered with an error.
@@ -75,7 +75,7 @@ async def connect_raw(
     address: str = "testclient",
     time_limit: float = 5.0,
 ) -> AsyncIterator[RawClient]:
-    """The same without hub protocol: no handshake, no messages, only bytes."""
+    """Connect like `connect`, without the hub protocol: no handshake and no messages, only bytes."""
     sessions = TaskOwner("hubline.testing")
     origin = Origin(app, path, sessions, root_path, pairs_of(query), pairs_of(headers), address)
     try:
@@ -92,7 +92,7 @@ async def connect_raw(
 async def _open(
     origin: Origin, transport: TransportName, negotiate: bool, time_limit: float
 ) -> tuple[Channel, str | None]:
-    """The transport, connected, and the connection's public id."""
+    """Connect the transport. Returns it with the connection's public id."""
     if transport not in CHANNELS:
         raise ValueError(f"transport is one of {', '.join(map(repr, CHANNELS))}, not {transport!r}")
     kind = CHANNELS[transport]
@@ -112,7 +112,7 @@ async def _open(
 
 
 async def _negotiate(origin: Origin) -> tuple[Origin, NegotiateResponse]:
-    """Ask for a connection, following redirects within the application."""
+    """Send the negotiate request, and follow redirects within the application."""
     for _ in range(MAXIMUM_REDIRECTS):
         response = await origin.request("POST", path="/negotiate", query={"negotiateVersion": "1"})
         if response.status != 200:
@@ -127,7 +127,7 @@ async def _negotiate(origin: Origin) -> tuple[Origin, NegotiateResponse]:
 
 
 def _redirected(origin: Origin, url: str, access_token: str) -> Origin:
-    """The place that a negotiate answer points to, with its token. The host is not looked at: there is one app."""
+    """The target of a redirect in a negotiate response, with its token. The host is ignored: there is only one app."""
     rest = url.partition("://")[2] or url
     path, _, query = f"/{rest.partition('/')[2]}".partition("?")
     headers = (*origin.headers, ("authorization", f"Bearer {access_token}")) if access_token else origin.headers

@@ -1,4 +1,4 @@
-"""The client's end of one connection below the hub protocol: bytes, faults, and waiting that cannot hang."""
+"""A client below the hub protocol: bytes, faults, and waits with a time limit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,19 +24,19 @@ class Closed:
 
     @property
     def error(self) -> str | None:
-        """The error that the hub's `Close` message tells; `None` without one."""
+        """The error in the hub's `Close` message; `None` without one."""
         return (self.message.error or None) if self.message is not None else None
 
     @property
     def allow_reconnect(self) -> bool:
-        """Whether the server invited the client to come back."""
+        """Whether the server invited the client to reconnect."""
         return self.message is not None and self.message.allow_reconnect
 
 
 async def within(
     awaitable: Awaitable[T], time_limit: float, complaint: str, situation: Callable[[], str] = lambda: ""
 ) -> T:
-    """Await at most `time_limit` seconds. Raises AssertionError, saying what did not happen, and what else is known."""
+    """Await at most `time_limit` seconds. Raises AssertionError with `complaint` and the result of `situation`."""
     limit = asyncio.timeout(time_limit)
     try:
         async with limit:
@@ -52,7 +52,7 @@ class Peer:
 
     def __init__(self, channel: Channel, sessions: TaskOwner, time_limit: float, connection_id: str | None) -> None:
         self.connection_id = connection_id
-        """The public id, from the negotiate answer; `None` without negotiation."""
+        """The public id from the negotiate response; `None` without negotiation."""
         self._channel = channel
         self._sessions = sessions
         self._time_limit = time_limit
@@ -67,19 +67,19 @@ class Peer:
         await self._within(self._transmit(data, binary), "the application took no bytes")
 
     def drop(self) -> None:
-        """Vanish without good-bye. The server notices at once, as after a TCP reset."""
+        """Lose the connection. The server notices at once, as after a TCP reset."""
         self._channel.drop()
 
     def half_open(self) -> None:
-        """Vanish without the server's noticing, as behind a dead router: bytes are lost in both directions."""
+        """Lose the connection without a notice, as with a dead router: bytes are lost in both directions."""
         self._channel.half_open()
 
     def stop_reading(self) -> None:
-        """Be a slow reader: from now on each `send` of the application waits. What it has sent already arrives."""
+        """Stop reading: from now on each `send` of the application waits. What it has already sent still arrives."""
         self._channel.stop_reading()
 
     def resume_reading(self) -> None:
-        """Read on after `stop_reading`."""
+        """Continue to read after `stop_reading`."""
         self._channel.resume_reading()
 
     async def _transmit(self, data: bytes, binary: bool) -> None:
@@ -94,17 +94,17 @@ class Peer:
         return ""
 
     async def stop(self) -> None:
-        """End the connection, and wait until the application has left it too."""
+        """End the connection, and wait until the application's call has ended."""
         await self._within(self._channel.close(), "the connection could not be closed")
         self._channel.drop()
         await self._within(self._sessions.join(), "the application did not leave the connection of this client")
 
 
 class RawClient(Peer):
-    """A client without hub protocol: bytes in, bytes out. For `ConnectionRoute`, and for protocol errors by hand."""
+    """A client without the hub protocol, for `ConnectionRoute` and for tests of protocol errors."""
 
     async def receive_bytes(self) -> bytes:
-        """What came in one piece: a WebSocket message, an event, the body of a poll.
+        """Receive one unit: a WebSocket message, an event, or the body of a poll.
 
         Raises:
             ConnectionClosed: the connection ended.
@@ -115,7 +115,7 @@ class RawClient(Peer):
             raise ConnectionClosed(f"the connection ended (code {end.code})") from None
 
     async def closed(self) -> Closed:
-        """Wait for the end; what comes before it is lost."""
+        """Wait for the end of the connection. Bytes that arrive before it are discarded."""
         try:
             while True:
                 await self._within(self._channel.receive(), "the connection did not end")

@@ -1,4 +1,4 @@
-"""The suite for logs of runs: what viewers, owners and those who take over may rely on."""
+"""The conformance suite for logs of runs: what viewers and owners of a run rely on."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -20,13 +20,13 @@ def kept(tape: Tape) -> list[Any]:
 
 
 class RunLogSuite:
-    """What every `hubline.runs.RunLog` must do.
+    """The tests that every `hubline.runs.RunLog` must pass.
 
     Subclass it as `TestMyLog` and override `log`. The tests are `async def`, for pytest-asyncio in its mode `auto`.
     """
 
     def log(self, entries: int) -> AbstractAsyncContextManager[RunLog]:
-        """A log without runs that keeps so many entries of each, open while the block runs."""
+        """Yield a log without runs that keeps this number of entries of each run. It is used while the block runs."""
         raise NotImplementedError("override `log`")
 
     async def test_entries_are_read_in_the_order_in_which_they_were_appended(self) -> None:

@@ -1,4 +1,4 @@
-"""What waits for one peer, as whoever writes it sees it, and whoever waits for room."""
+"""The queue for one peer, as its writer and as senders that wait for room see it."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from hubline.wire.packet import Packet
 
 LOW_WATER = 32_768
-"""Below this many bytes those who wait for room go on; half of the high-water mark, as in the original."""
+"""Below this number of bytes, senders that wait for room continue. Half of the high-water mark, as in the original."""
 
 JOINED_WRITE = 65_536
-"""The most that is joined into one write. Ours: architecture §8."""
+"""The largest write into which packets are joined. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class OutboxStatistics:
 
 
 class Backlog:
-    """A queue of packets that one consumer empties: it calls `take()`, writes, and says `sent()`.
+    """A queue of packets with one writer, which calls `take()`, writes the packets, and calls `sent()`.
 
-    `wake` is called when a packet joins an empty queue, and when there will be no more.
+    `wake` is called when a packet is added to an empty queue, and when no more packets will be added.
     """
 
     __slots__ = (

@@ -1,4 +1,4 @@
-"""How many connections one user or one address may have, and how many of them may wait to be opened."""
+"""The limits on connections of one user or one address, open or negotiated and not opened yet."""
 
 from collections import Counter
 from typing import TypeAlias
@@ -7,7 +7,7 @@ from hubline.connection import ConnectionScope
 from hubline.transports.options import TransportOptions
 
 Place: TypeAlias = list[tuple["Counter[str]", str]]
-"""What one connection takes of the caps: counters, each with the key that it is counted under."""
+"""The places that one connection takes: counters, each with the key under which it is counted."""
 
 
 class NoRoom(Exception):
@@ -27,7 +27,7 @@ class TooMany(NoRoom):
 
 
 class Caps:
-    """Counts places by user and by address; who holds none is not remembered. Nothing here walks over connections.
+    """Counts connections by user and by address. Users and addresses without connections are not kept.
 
     Clients without identity have no cap per user. An address is counted as `ConnectionScope.network` says.
     """
@@ -40,11 +40,11 @@ class Caps:
         self._waiting: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        """How many entries the tables have."""
+        """The number of entries of the tables."""
         return len(self._users) + len(self._networks) + len(self._waiting)
 
     def wait(self, scope: ConnectionScope) -> Place:
-        """A place for a connection that is negotiated and not opened yet. Raises `TooMany`."""
+        """Count a connection that is negotiated and not opened yet. Raises `TooMany`."""
         if not self._uncapped:
             self._with_room(scope)
         limit = self._options.waiting_per_address
@@ -55,7 +55,7 @@ class Caps:
         return _taken([(self._waiting, scope.network)])
 
     def open(self, scope: ConnectionScope) -> Place:
-        """A place for a connection that is open. Raises `TooMany`."""
+        """Count an open connection. Raises `TooMany`."""
         if self._uncapped:
             return []
         return _taken(self._with_room(scope))
@@ -69,7 +69,7 @@ class Caps:
         place.clear()
 
     def _with_room(self, scope: ConnectionScope) -> Place:
-        """What one more open connection would take, once there is room for it. Raises `TooMany`."""
+        """The places for one more open connection, if there is room for it. Raises `TooMany`."""
         capped = self._capped(scope)
         for whose, counter, key, limit in capped:
             if counter[key] >= limit:

@@ -1,4 +1,4 @@
-"""What carries a session: one request at a time, a WebSocket, an event stream or a poll."""
+"""The carrier of a session: one request at a time, a WebSocket, an event stream or a poll."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeAlias
@@ -11,13 +11,13 @@ Serve: TypeAlias = Callable[[TransportConnection], Awaitable[None]]
 
 
 class Input(Protocol):
-    """Where `receive()` gets its bytes from."""
+    """The source of bytes for `receive()`."""
 
     async def get(self) -> bytes:
-        """The next bytes, never empty. Raises `ConnectionClosed` when there will be none."""
+        """The next bytes, never empty. Raises `ConnectionClosed` if there are no more."""
 
     def consume(self, feed: Feed) -> Coroutine[Any, Any, None]:
-        """Feed everything that comes, one after the other, until `ConnectionClosed` is raised as by `get()`."""
+        """Call `feed` with everything that arrives, until `ConnectionClosed` is raised as by `get()`."""
 
     def close(self, error: ConnectionClosed) -> None:
         """Make a waiting `get()` and every later one raise `error`."""
@@ -31,20 +31,20 @@ class Carrier(Protocol):
         """Whether the peer is offered what is queued at the next turn of the loop, if there is something."""
 
     def wake(self) -> None:
-        """Output is about to be queued on an empty outbox, or there will be none any more."""
+        """A packet is about to be queued in an empty outbox, or no more packets will be queued."""
 
     def finish(self, well: bool) -> None:
-        """The application has ended, `well` or with an error: what is queued is the last there is."""
+        """The application has ended, `well` or with an error. No more packets will be queued."""
 
     def abandon(self) -> None:
-        """The session has ended: let go of whatever still waits for the peer, then detach."""
+        """The session has ended: stop waiting for the peer, then detach."""
 
     async def make_way(self) -> None:
-        """A newer request takes the place: detach, and return when that is done."""
+        """A newer request replaces this one: detach, and return when that is done."""
 
 
 class Nobody:
-    """The carrier of a session that was negotiated and not opened yet, or that no request carries at the moment."""
+    """The carrier of a session without a request: it is negotiated and not opened yet, or between two requests."""
 
     ready = False
 

@@ -1,4 +1,4 @@
-"""Learning that the client of a request has gone by ASGI's `receive`, where the server does not tell it by a call."""
+"""Waits in ASGI's `receive` until the client of a request has gone, for servers that do not tell it by a call."""
 
 from starlette.types import Receive
 

@@ -3,6 +3,7 @@
 Status codes, texts and the order of the checks are the original's (`HttpConnectionDispatcher`); behaviour §1 and §2.1.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
@@ -23,7 +24,7 @@ from hubline.transports.registry import ConnectionRegistry
 from hubline.transports.request_body import take_body
 from hubline.transports.responses import Answer, answer, json, no_room, plain, refused
 from hubline.transports.session import Session
-from hubline.transports.states import State
+from hubline.transports.session_states import SessionState
 from hubline.wire.negotiate import AvailableTransport, NegotiateResponse, choose_version, wants_stateful_reconnect
 
 logger = logging.getLogger("hubline.transports")
@@ -135,13 +136,13 @@ class HubEndpoint:
     async def _admit(self, scope: Scope) -> ConnectionScope:
         if not self._origin_allowed(scope):
             raise Refused(plain(403))
-        connection_scope = ConnectionScope(scope, address=self._addresses.of(scope))
+        connection_scope, task = ConnectionScope(scope, address=self._addresses.of(scope)), asyncio.current_task()
         try:
             connection_scope.identity = await self._authenticate(connection_scope)
             connection_scope.user_id = self._user_id(connection_scope)
             status = await self._authorize(connection_scope)
         except BaseException as error:  # users' code raised it; answered here, it is the same on every server
-            if ends_its_task(error):
+            if ends_its_task(error, task):
                 raise
             logger.exception("%s: who may enter could not be found out", connection_scope.path)
             status = 500
@@ -245,7 +246,7 @@ class HubEndpoint:
         when the session is about to end and has no socket: 204, as the original has it.
         """
         self._require_enabled(kind.transport)
-        if session.state is State.NEGOTIATED:
+        if session.state is SessionState.NEGOTIATED:
             self._registry.admit(session, kind.transport, scope)
             return True
         if session.transport_used is not kind.transport:
@@ -265,7 +266,7 @@ class HubEndpoint:
 
     def _compare_user(self, session: Session, scope: ConnectionScope) -> None:
         """Another user on a connection is logged, and refused as far as `same_user` says."""
-        if session.state is State.NEGOTIATED:
+        if session.state is SessionState.NEGOTIATED:
             return
         before, now = session.scope.user_id, scope.user_id
         if before == now:

@@ -1,4 +1,4 @@
-"""What a peer has POSTed and the application has not read yet."""
+"""The bytes of POST requests that the application has not read yet."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -10,13 +10,13 @@ from hubline.transports.turns import PIECE, turns
 
 
 class PulledInput(ABC):
-    """Bytes that somebody must ask for."""
+    """A source of bytes that is read by calls of `get`."""
 
     __slots__ = ()
 
     @abstractmethod
     async def get(self) -> bytes:
-        """The next bytes, never empty. Raises `ConnectionClosed` when there will be none."""
+        """The next bytes, never empty. Raises `ConnectionClosed` if there are no more."""
 
     async def consume(self, feed: Feed) -> None:
         """See `TransportConnection.consume`."""
@@ -27,17 +27,17 @@ class PulledInput(ABC):
 
 
 class Inbox(PulledInput):
-    """A bounded stream of bytes from POST requests to the one reader of a connection.
+    """A bounded stream of bytes from POST requests to the reader of a connection.
 
-    The original's application pipe: whoever feeds it waits while more than `capacity` bytes are unread, and goes on
-    when at most half of that is left.
+    As the original's application pipe: a request that feeds it waits while more than `capacity` bytes are unread, and
+    continues when at most half of that is left.
     """
 
     __slots__ = ("_cut", "_ended", "_error", "_feeding", "_reader", "_room", "_unread", "capacity")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._unread = bytearray()  # not a list: many tiny bodies would cost far more than they weigh
+        self._unread = bytearray()  # not a list: many small bodies would need much more memory than their bytes
         self._cut = False
         """Somebody has read a piece of what was there, and the rest waits for another turn."""
         self._reader: asyncio.Future[None] | None = None
@@ -47,7 +47,7 @@ class Inbox(PulledInput):
         self._error: ConnectionClosed | None = None
 
     async def get(self) -> bytes:
-        """Everything unread, or of more than `PIECE` bytes a piece in each turn. Never empty; cancelling loses nothing.
+        """All unread bytes, or one piece in each turn if there are more than `PIECE`. Never empty. May be cancelled.
 
         Raises:
             ConnectionClosed: at once after `close()`; after `finish()` when the rest was read.
@@ -71,7 +71,7 @@ class Inbox(PulledInput):
                 self._reader = None
 
     async def feed(self, data: bytes) -> bool:
-        """Add bytes, then wait while too many are unread. False when the connection does not read any more."""
+        """Add bytes, then wait while too many are unread. False if the connection no longer reads."""
         if self.closed:
             return False
         if data:
@@ -100,13 +100,13 @@ class Inbox(PulledInput):
         return self._error is not None or self._ended is not None
 
     def finish(self, error: ConnectionClosed) -> None:
-        """No more bytes will come; those that are here are still read."""
+        """No more bytes will arrive. Those that are here are still read."""
         if not self.closed:
             self._ended = error
             self._release()
 
     def close(self, error: ConnectionClosed) -> None:
-        """Nothing is read any more."""
+        """Stop reading: nothing more is read."""
         if self._error is None:
             self._error = error
             self._unread.clear()

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from hubline._tasks import TaskOwner
 from hubline.connection import ConnectionScope, Transport
 from hubline.transports.carrier import Serve
-from hubline.transports.frames import Flusher
+from hubline.transports.frame_transport import Flusher
 from hubline.transports.session import Session
 
 
@@ -40,13 +40,13 @@ class Kind:
     """One transport."""
 
     transport: Transport
-    """Its name in negotiate, and what it can carry."""
+    """Its name in negotiate, and the formats that it can carry."""
     matches: Callable[[ConnectionScope], bool]
-    """Whether a request to the hub's own path asks for it. The first kind of the table that says so is taken."""
+    """Whether a request to the hub's path is for this transport. The first kind of the table that matches is used."""
     carry: Callable[[Session, Request, Serve, Resources], Coroutine[Any, Any, None]]
-    """Carry the session for the time of one request: make a carrier, attach it, run, detach it.
+    """Carry the session for one request: make a carrier, attach it, run, detach it.
 
-    A plain function that returns the coroutine keeps a coroutine less for each connection that idles.
+    A plain function that returns the coroutine saves one coroutine for each idle connection.
     """
     input_by_post: bool = True
     """Whether what the client sends comes by POST, into the inbox of the session."""

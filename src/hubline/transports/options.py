@@ -1,4 +1,4 @@
-"""What can be set about transports, each with its unit and its source."""
+"""The settings of transports, each with its unit and its source."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ RefreshCallback: TypeAlias = Callable[[AuthenticationRefresh], bool | Awaitable[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransportOptions:
-    """Settings of one endpoint. Durations are seconds, sizes bytes.
+    """Settings of one route. Durations are in seconds, sizes in bytes.
 
-    Where a source is named, the default is that of ASP.NET Core; the other limits are ours, which has none there.
+    If a source is named, the default is that of ASP.NET Core. The other limits are ours; ASP.NET Core has none there.
 
     Raises:
-        ConfigurationError: some values make no sense; every one of them is named.
+        ConfigurationError: lists every value that is not valid.
     """
 
     transports: frozenset[Transport] = frozenset(Transport)
@@ -28,22 +28,23 @@ class TransportOptions:
     """The lowest negotiate version a client may ask for. Source: `…Options.MinimumProtocolVersion`."""
 
     application_buffer: int = 65_536
-    """Bytes of POST bodies that wait for the application; beyond it POSTs are held until half of it is free.
+    """Bytes of POST bodies that wait for the application. Beyond it, POSTs wait until half of it is free.
 
     Source: `HttpConnectionDispatcherOptions.ApplicationMaxBufferSize`. Unlike there, 0 does not mean "unlimited".
     """
 
     outbox_capacity: int = 1_048_576
-    """Bytes that may wait for one peer, those of a running write included. Ours."""
+    """Bytes that may be queued for one client, those of a running write included. Ours."""
 
     outbox_messages: int = 10_000
-    """Messages that may wait for one peer. Ours."""
+    """Messages that may be queued for one client. Ours."""
 
     outbox_policy: OutboxPolicy = "close"
-    """What a full outbox does: end the connection, or drop the oldest. `latest` ends it too, and has what raw
-    connections `write` with a key replace what waits. `clients.latest(key)` does so under every policy. Ours.
+    """What a full outbox does: end the connection, or drop the oldest messages. `latest` ends the connection too. With
+    it, a message that a raw connection writes with a key replaces a queued one with the same key. `clients.latest(key)`
+    works with every policy. Ours.
 
-    Only `close` never loses a message silently.
+    Only with `close`, no message is dropped without ending the connection.
     """
 
     send_timeout: float = 10.0
@@ -53,64 +54,64 @@ class TransportOptions:
     """How long a poll waits before it is answered empty. Source: `LongPollingOptions.PollTimeout`."""
 
     close_timeout: float = 5.0
-    """How long a WebSocket peer has to answer our close. Source: `WebSocketOptions.CloseTimeout`."""
+    """How long the server waits for a peer's answer to a WebSocket close. Source: `WebSocketOptions.CloseTimeout`."""
 
     disconnect_timeout: float = 15.0
-    """How long a connection may live without a transport: negotiated and never opened, or between two polls.
+    """How long a connection may be without a transport: negotiated and not opened, or between two polls.
 
-    Source: `HttpConnectionManager`, 15 s, looked at once a second.
+    Source: `HttpConnectionManager`, 15 s, checked once a second.
     """
 
     stateful_reconnect: bool = False
-    """Whether a WebSocket connection outlives its socket, when the client asks for that: nothing that is sent meanwhile
-    is lost. The client has to ask, too (`withStatefulReconnect()`). Source: `…Options.AllowStatefulReconnects`.
+    """Whether a connection continues after its WebSocket is lost, without losing messages. The client must ask for it
+    too (`withStatefulReconnect()`). Source: `…Options.AllowStatefulReconnects`.
 
-    Needs `outbox_policy="close"`: what another policy drops could not be said again.
+    Needs `outbox_policy="close"`, because messages that another policy drops could not be sent again.
     """
 
     maximum_connections: int = 20_000
-    """Open connections; beyond it new ones are answered 503. Ours."""
+    """Open connections. Beyond it, new ones are answered with 503. Ours."""
 
     maximum_waiting: int = 20_000
-    """Negotiated connections that were not opened yet; beyond it negotiate answers 503. Ours.
+    """Connections that are negotiated and not opened yet. Beyond it, negotiate answers 503. Ours.
 
-    As many as may be open: after a restart all clients come back at once, and negotiate before the first one connects.
-    One takes less than 2 KB.
+    The default is that of open connections, because after a restart all clients may negotiate before the first one
+    connects. One takes less than 2 KB.
     """
 
     connections_per_user: int | None = None
-    """Open connections of one user id; beyond it new ones are answered 429. Ours.
+    """Open connections of one user id. Beyond it, new ones are answered with 429. Ours.
 
-    `None` is no cap: how many tabs and devices a user has is known to the application only.
+    `None` is no cap, because only the application knows how many tabs and devices a user has.
     """
 
     connections_per_address: int | None = None
-    """Open connections from one address, of IPv6 from its /64; beyond it new ones are answered 429. Ours.
+    """Open connections from one address, or for IPv6 from its /64. Beyond it, new ones are answered with 429. Ours.
 
-    `None` is no cap: a whole company may come from one address, and all do while a proxy in front is not trusted.
+    `None` is no cap, because a company may share one address, and all clients behind an untrusted proxy do.
     """
 
     waiting_per_address: int | None = None
-    """Of `maximum_waiting`, those that one address may take; beyond it negotiate answers 429. Ours.
+    """The part of `maximum_waiting` that one address may take. Beyond it, negotiate answers 429. Ours.
 
-    `None` is no cap, for the same reason: a whole company may come back at once from one address.
+    `None` is no cap, because all clients of a company may reconnect at once from one address.
     """
 
     close_on_token_expiry: bool = False
     """Whether a connection ends when its identity expires. Source: `…Options.CloseOnAuthenticationExpiration`."""
 
     authentication_refresh: bool = False
-    """Whether a live connection can get a newer identity, by `POST {hub}/refresh` or by its polls. Source: .NET 11."""
+    """Whether an open connection can get a newer identity, by `POST {hub}/refresh` or by its polls. Source: .NET 11."""
 
     on_authentication_refresh: RefreshCallback | None = None
-    """Asked before a refreshed identity counts; what is not true, and an exception, refuses it. Source: .NET 11."""
+    """Decides whether a refreshed identity is accepted. A false result or an exception refuses it. Source: .NET 11."""
 
     same_user: bool | Literal["signed_in"] = "signed_in"
-    """Whether polls, POSTs and DELETEs of another user than the connection's are answered 403. Ours.
+    """Whether polls, POSTs and DELETEs of another user than the connection's are answered with 403. Ours.
 
-    `"signed_in"`: where both have a user id, and no authentication refresh may change it. `True`: also where one of
-    them has none, and for refreshes. `False`: never, as in the original, where the connection token is proof enough.
-    What is let through is logged.
+    `"signed_in"`: if both have a user id, and no authentication refresh may change it. `True`: also if one of them has
+    none, and for refreshes. `False`: never, as in the original, which checks only the connection token. Requests of
+    other users that are accepted are logged.
     """
 
     def __post_init__(self) -> None:

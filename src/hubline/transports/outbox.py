@@ -1,7 +1,7 @@
 """The bounded outgoing queue of one connection.
 
-`put` is the end of every broadcast: no task, no await, no copy. Whoever empties the queue joins what gathered in the
-meantime, so load itself makes the writes bigger.
+Every broadcast calls `put` for each recipient: it makes no task, does not wait and copies nothing. The writer joins all
+queued packets into one write, so under load the writes become larger.
 """
 
 from collections.abc import Callable
@@ -14,24 +14,25 @@ from hubline.wire.packet import Packet
 __all__ = ["HIGH_WATER", "JOINED_WRITE", "LOW_WATER", "Outbox", "OutboxStatistics", "joined"]
 
 HIGH_WATER = 65_536
-"""Above this many bytes, whoever can wait should. The original's pipes pause there (`TransportMaxBufferSize`)."""
+"""Above this number of bytes, senders that can wait should wait. Source: `TransportMaxBufferSize` of the original."""
 
 MAXIMUM_MESSAGE = 16 * 1_048_576
-"""Bytes of one message, unless a hub says something else: `HubOptions.maximum_send_message_size`."""
+"""The default for the bytes of one message: `HubOptions.maximum_send_message_size`."""
 
 BURST_MESSAGES = 10
 """How many times `messages` there may be in a burst. Ours."""
 
 
 class Outbox(Backlog):
-    """What waits for one peer, bounded in bytes and messages.
+    """The queue of packets for one peer, with a limit in bytes and in messages.
 
-    `overflow` is called with the bytes queued when the policy is to end the connection; `burst` gives the number of the
-    burst that runs.
+    `overflow` is called with the number of queued bytes when the policy ends the connection. `burst` returns the number
+    of the present burst.
 
-    The policy judges who is *behind*: half of what may wait has waited since before this burst. For everybody else a
-    burst, and for all a message that is larger than the whole capacity, is *spared*: the capacity counts what comes on
-    top. What always holds is the capacity and one message of the maximum size together.
+    A peer is *behind* if more than half of the capacity has been queued since before the present burst. To a peer that
+    is not behind, the policy does not apply in a burst: its packets are *spared*, and the capacity applies to the
+    packets after it. A message that is larger than the whole capacity is always spared. The limit for all packets is
+    the capacity plus one message of the maximum size.
     """
 
     __slots__ = (

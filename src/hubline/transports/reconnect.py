@@ -1,4 +1,4 @@
-"""Stateful reconnect: one stream of bytes from a session whose sockets come and go."""
+"""Stateful reconnect: one stream of bytes from the sockets of a session, one after the other."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from hubline.transports.carrier import Input
 
 
 class ReconnectInput:
-    """What the sockets of a session bring, one after the other."""
+    """The input of a session from its sockets, one after the other."""
 
     __slots__ = ("_error", "_held", "_news", "_socket")
 
@@ -18,10 +18,10 @@ class ReconnectInput:
         self._error: ConnectionClosed | None = None
         self._news: asyncio.Future[None] | None = None
         self._held: asyncio.Future[None] | None = None
-        """What the reader waits for before it takes more, from whatever socket."""
+        """The future that the reader waits for before it takes more bytes, from any socket."""
 
     def replace(self, socket: Input) -> None:
-        """Read from this socket from now on. What the last one has not handed over is dropped: it comes again."""
+        """Read from this socket from now on. Unread bytes of the last one are dropped, because they are sent again."""
         last, self._socket = self._socket, socket
         last.close(ConnectionClosed())
         if self._error is not None:
@@ -55,13 +55,13 @@ class ReconnectInput:
         self._socket.close(error)
 
     def finish(self, error: ConnectionClosed) -> None:
-        """No other socket will come; what this one has brought is still read."""
+        """There will be no other socket. Bytes of this one are still read."""
         if self._error is None:
             self._error = error
             wake_up(self._news)
 
     async def _another(self, socket: Input) -> None:
-        """Wait until another one has taken the place. Raises `ConnectionClosed` when none will."""
+        """Wait until another socket has replaced it. Raises `ConnectionClosed` if none will."""
         while self._socket is socket:
             if self._error is not None:
                 raise self._error

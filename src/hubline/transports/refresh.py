@@ -3,6 +3,7 @@
 `POST {hub}/refresh?id={token}` answers JSON; statuses, error codes and the order of the checks are the original's.
 """
 
+import asyncio
 import inspect
 import logging
 import time
@@ -15,7 +16,7 @@ from hubline.connection import AuthenticationRefresh, ConnectionScope, Identity
 from hubline.transports.options import TransportOptions
 from hubline.transports.responses import Answer, json
 from hubline.transports.session import Session
-from hubline.transports.states import State
+from hubline.transports.session_states import SessionState
 
 logger = logging.getLogger("hubline.transports")
 
@@ -47,13 +48,13 @@ async def answer_refresh(
         return _json(400, {"error": "unsupported_negotiate_version"})
     if scope.identity is None:
         return _json(401, {"error": "invalid_token"})
-    if session.state is State.NEGOTIATED:
+    if session.state is SessionState.NEGOTIATED:
         return _refreshed(scope.identity)  # the request that opens the connection will say who it is
     if options.same_user is True and session.scope.user_id != scope.user_id:
         return rejected()
     if not await refresh(session, scope):
         return rejected()
-    if session.state is State.ENDED:
+    if session.state is SessionState.ENDED:
         return _json(404, {"error": "connection_not_found"})
     return _refreshed(session.scope.identity)
 
@@ -72,7 +73,7 @@ async def refresh(session: Session, scope: ConnectionScope) -> bool:
             AuthenticationRefresh(connection_id=session.id, old=old, new=new, scope=scope), session.options
         ):
             return False
-        if session.state is not State.ENDED:
+        if session.state is not SessionState.ENDED:
             session.renew(scope)
         return True
 
@@ -90,11 +91,12 @@ def _older(new: Identity, old: Identity | None) -> bool:
 async def _wanted(asked: AuthenticationRefresh, options: TransportOptions) -> bool:
     if options.on_authentication_refresh is None:
         return True
+    task = asyncio.current_task()
     try:
         verdict = options.on_authentication_refresh(asked)
         return bool(await verdict if inspect.isawaitable(verdict) else verdict)
     except BaseException as error:
-        if ends_its_task(error):
+        if ends_its_task(error, task):
             raise
         logger.exception(
             "connection %s: on_authentication_refresh failed, so the refresh is refused", asked.connection_id

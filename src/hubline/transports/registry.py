@@ -12,10 +12,10 @@ from hubline._tasks import TaskOwner
 from hubline.connection import ConnectionScope, Transport
 from hubline.errors import ConnectionClosed
 from hubline.transports.caps import Caps, NoRoom, Place
-from hubline.transports.frames import Flusher
+from hubline.transports.frame_transport import Flusher
 from hubline.transports.options import TransportOptions
 from hubline.transports.session import Session
-from hubline.transports.states import State
+from hubline.transports.session_states import SessionState
 
 logger = logging.getLogger("hubline.transports")
 
@@ -155,7 +155,7 @@ class ConnectionRegistry:
     def find(self, endpoint: object, token: str) -> Session | None:
         """The connection with this token, if it was made by this endpoint and has not ended."""
         entry = self._sessions.get(token)
-        if entry is None or entry.endpoint is not endpoint or entry.session.state is State.ENDED:
+        if entry is None or entry.endpoint is not endpoint or entry.session.state is SessionState.ENDED:
             return None
         return entry.session
 
@@ -195,7 +195,7 @@ class ConnectionRegistry:
         for session in self:
             if session.transport_used is None:
                 self.remove(session)
-            elif session.state is State.BROKEN_OFF:
+            elif session.state is SessionState.BROKEN_OFF:
                 session.peer_left()
         if self._sessions:
             if self._empty is None:
@@ -212,7 +212,7 @@ class ConnectionRegistry:
         """End, in `after` seconds, who is between two polls then: no further one can come."""
         await self._clock.sleep(after)
         for session in self:
-            if session.state is State.DETACHED:
+            if session.state is SessionState.DETACHED:
                 session.peer_left()
 
     async def close(self, limit: float = CLOSE_LIMIT) -> None:

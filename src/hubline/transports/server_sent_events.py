@@ -5,12 +5,12 @@ from contextlib import suppress
 from typing import Any
 
 from hubline.connection import ConnectionScope, Transport
+from hubline.transports.asgi_writer import AsgiWriter
 from hubline.transports.cancel_scope import CancelScope, ScopeCancelled
 from hubline.transports.carrier import Serve
 from hubline.transports.disconnect import disconnected
 from hubline.transports.kind import Kind, Request, Resources
 from hubline.transports.session import Session
-from hubline.transports.writer import Writer
 
 HEADERS = [
     (b"content-type", b"text/event-stream"),
@@ -42,7 +42,9 @@ class EventStreamCarrier:
         self._waiting = CancelScope()
         """Ends when the peer has left, or when nothing more will be written."""
         self._last_write = CancelScope()
-        self._writer = Writer(session.outbox, self._write, tasks=resources.tasks, failed=lambda _: session.peer_left())
+        self._writer = AsgiWriter(
+            session.outbox, self._write, tasks=resources.tasks, failed=lambda _: session.peer_left()
+        )
         session.attach(self)
 
     @property

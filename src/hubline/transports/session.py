@@ -1,7 +1,7 @@
 """The life of one connection as transports see it, and what `hubline.connection.TransportConnection` asks for.
 
 A session outlives the requests that carry it, one after another: `attach` and `detach`. It owns the application's task,
-or runs it in the task of the request, where that saves the memory of one. `states.py` has the table of its states.
+or runs it in the task of the request, where that saves the memory of one. Its states: `session_states.py`.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from hubline.transports.inbox import Inbox
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import HIGH_WATER, Outbox
 from hubline.transports.reconnect import ReconnectInput
-from hubline.transports.states import TRANSITIONS, Event, State
+from hubline.transports.session_states import TRANSITIONS, SessionEvent, SessionState
 from hubline.transports.timers import Timers
 from hubline.wire.codec import TransferFormat
 
 logger = logging.getLogger("hubline.transports")
 
 
-_ENDED = State.ENDED
+_ENDED = SessionState.ENDED
 """Enum members cost 0.1 µs when taken from their class."""
 
 
@@ -69,7 +69,7 @@ class Session(Timers):
         super().__init__()
         self.id, self.token, self.options, self.clock = connection_id, token, options, clock
         self._over, self._runs = over, False
-        self.state = State.NEGOTIATED
+        self.state = SessionState.NEGOTIATED
         self.transport_used: Transport | None = None
         """`None` until a request opens the session."""
         self.expired = False
@@ -159,14 +159,14 @@ class Session(Timers):
         """A request of this transport opens the session; its carrier attaches next."""
         self.transport_used = scope.transport = transport
         self._scope = scope
-        self._turn(Event.ATTACH)
+        self._turn(SessionEvent.ATTACH)
         self._deadline = None
 
     def attach(self, carrier: Carrier) -> None:
         """Its request carries the session from now on. An older one has made way."""
         assert self.carrier is NOBODY, "one request at a time"
         self.carrier = carrier
-        self._turn(Event.ATTACH)
+        self._turn(SessionEvent.ATTACH)
         self._deadline = None
 
     @property
@@ -201,7 +201,7 @@ class Session(Timers):
         if self.carrier is not carrier:
             return
         self.carrier = NOBODY
-        self._turn(Event.BREAK_OFF if broken_off else Event.DETACH)
+        self._turn(SessionEvent.BREAK_OFF if broken_off else SessionEvent.DETACH)
         if self.state is _ENDED:
             self._check_over()
         elif not self._may_come_again:
@@ -215,7 +215,7 @@ class Session(Timers):
 
     def terminate(self) -> None:
         """The peer has said that it is done: what it sent is still read, and a poll that waits gets the last words."""
-        self._turn(Event.TERMINATE)
+        self._turn(SessionEvent.TERMINATE)
         self.inbox.finish(ConnectionClosed())
         if self.carrier is NOBODY and not self._may_come_again:
             self.peer_left()
@@ -232,7 +232,7 @@ class Session(Timers):
         """
         if self.state is _ENDED:
             return
-        self._turn(Event.END)
+        self._turn(SessionEvent.END)
         self._deadline = self._reconnects = None
         self.stir()
         if unread:
@@ -267,14 +267,14 @@ class Session(Timers):
 
     async def run(self, serve: Serve) -> bool:
         """Run the application in the task of the caller; whether it ended well."""
-        self._runs, well = True, False
+        self._runs, well, task = True, False, asyncio.current_task()
         try:
             await serve(self)
             well = True
         except ConnectionClosed:
             well = True  # a raw application that did not catch what `receive()` raises: the usual way to end a loop
         except BaseException as error:
-            if ends_its_task(error):
+            if ends_its_task(error, task):
                 raise
             logger.exception("connection %s: the application failed", self.id)
         finally:
@@ -319,10 +319,10 @@ class Session(Timers):
 
         When the client is done and its last words were fetched, no poll will come.
         """
-        done = self.state is State.TERMINATED and self.outbox.finished
+        done = self.state is SessionState.TERMINATED and self.outbox.finished
         return self._reconnects is not None or (self.transport_used is Transport.LONG_POLLING and not done)
 
-    def _turn(self, event: Event) -> None:
+    def _turn(self, event: SessionEvent) -> None:
         self.state = TRANSITIONS[self.state][event]
 
     def _check_over(self) -> None:

@@ -1,4 +1,4 @@
-"""What the heartbeat of the registry looks after for one session: it has no timers of its own."""
+"""The time limits of one session. The heartbeat of the registry checks them, so a session has no timers of its own."""
 
 import math
 import time
@@ -15,7 +15,7 @@ _MIB = 1_048_576
 
 
 class Timers(ABC):
-    """A deadline, the time that a write takes, the expiry of the identity, and what the application asks for."""
+    """A deadline, the time limit of a write, the expiry of the identity, and the heartbeat of the application."""
 
     __slots__ = (
         *("_deadline", "_heartbeats", "_scope", "_write_seen"),
@@ -70,7 +70,7 @@ class Timers(ABC):
 
     @abstractmethod
     def write_timed_out(self, error: SendTimeout) -> None:
-        """The peer does not take what it is sent."""
+        """End the session, because a write makes no progress."""
 
     def tick(self, now: float) -> None:
         """One heartbeat: deadlines, the time a write takes, the expiry of the identity, then the hub's own."""
@@ -94,7 +94,7 @@ class Timers(ABC):
             self.quiet_until = self._deadline[0]
 
     def _check_write(self, now: float) -> None:
-        """One that goes on is no slow one. Where that cannot be seen, each MiB of it has the time of a write."""
+        """A write that makes progress is not slow. If progress cannot be seen, each MiB has the time of one write."""
         outbox = self.outbox
         number, written, since = self._write_seen
         timeout = self.options.send_timeout

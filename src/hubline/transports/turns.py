@@ -1,4 +1,4 @@
-"""Who sends much takes turns: in one turn of the loop a piece of what one connection has sent, and of the next then."""
+"""Turns for large input: in each turn of the event loop one piece of the input of one connection is handled."""
 
 import asyncio
 from collections import deque
@@ -8,11 +8,11 @@ from hubline._loops import PerLoop
 from hubline._tasks import wake_up
 
 PIECE = 16_384
-"""Bytes that are handed on at once of what was sent in one go. Ours: 16 KiB of the smallest messages, three bytes each,
-take 5 ms, and reading a million of them in one go would keep everybody else waiting for seconds."""
+"""Bytes of input that are handled at once. Ours: 16 KiB of the smallest messages, which have three bytes, take 5 ms. To
+handle a million of them at once would block all other connections for seconds."""
 
 SHARE = 4 * PIECE
-"""Bytes that all connections together are given of one turn, before the rest of those who send much have to wait."""
+"""Bytes that all connections together may use of one turn, before connections that send much must wait."""
 
 
 class Turns:
@@ -26,18 +26,18 @@ class Turns:
         self._given = 0
 
     def give(self, size: int) -> bool:
-        """Note that `size` bytes are handled in this turn. False when that is enough for it."""
+        """Record that `size` bytes are handled in this turn. False if no more should be handled in it."""
         self._given += size
         self._schedule()
         return self._given <= SHARE
 
     def soon(self, action: Callable[[], object]) -> None:
-        """Call `action`, which handles a piece, when those before it have had their turn. It must not raise."""
+        """Call `action`, which handles a piece, after those that were registered before it. It must not raise."""
         self._waiting.append(action)
         self._schedule()
 
     async def wait(self) -> None:
-        """The same for a coroutine: return when it is its turn."""
+        """Wait until it is the caller's turn."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.soon(lambda: wake_up(turn))
         await turn

@@ -16,15 +16,15 @@ from starlette.types import Message, Receive
 from hubline.connection import ConnectionScope, Transport
 from hubline.errors import ConnectionClosed
 from hubline.extensions import answer_close_normally, frame_channel
+from hubline.transports.asgi_writer import AsgiWriter
 from hubline.transports.cancel_scope import CancelScope, ScopeCancelled
 from hubline.transports.carrier import NOBODY, Input, Serve
-from hubline.transports.frames import FrameInput, FrameWriter
+from hubline.transports.frame_transport import FrameInput, FrameWriter
 from hubline.transports.inbox import PulledInput
 from hubline.transports.kind import Kind, Request, Resources
 from hubline.transports.reconnect import ReconnectInput
 from hubline.transports.session import Session
 from hubline.transports.turns import PIECE, turns
-from hubline.transports.writer import Writer
 from hubline.wire.codec import TransferFormat
 
 logger = logging.getLogger("hubline.transports")
@@ -83,7 +83,7 @@ class WebSocketInput(PulledInput):
             self._reading.cancel()
 
 
-class Outcome(Enum):
+class SocketOutcome(Enum):
     """Why a socket whose session may outlive it is of no more use."""
 
     FINISHED = "the application has ended"
@@ -100,18 +100,18 @@ class WebSocketCarrier:
         """For a session that is not carried yet, or for one whose last socket it replaces when it is accepted."""
         self._session, self._send, self._tasks = session, request.send, resources.tasks
         self._peer_is_here = True
-        self._outcome: asyncio.Future[Outcome] | None = None
+        self._outcome: asyncio.Future[SocketOutcome] | None = None
         """Why it ends, where the application does not run in the task of the request."""
         self._outbox = session.new_outbox() if session.started else session.outbox
         self._input: Input | None = None
         """What `reattach` is to be given. Not kept any longer: it refers to us."""
         source: Input
-        self._writer: Writer | FrameWriter
+        self._writer: AsgiWriter | FrameWriter
         channel = frame_channel(request.asgi)
         if channel is None:
             answer_close_normally(request.asgi)
             source = WebSocketInput(request.receive, self._peer_left)
-            self._writer = Writer(self._outbox, self._write, tasks=resources.tasks, failed=self._failed)
+            self._writer = AsgiWriter(self._outbox, self._write, tasks=resources.tasks, failed=self._failed)
         else:
             flusher = resources.flusher()
             source = reader = FrameInput(channel, flusher, self._peer_is_gone)
@@ -134,7 +134,7 @@ class WebSocketCarrier:
 
     def finish(self, well: bool) -> None:
         if self._outcome is not None:
-            self._conclude(Outcome.FINISHED if well else Outcome.FAILED)
+            self._conclude(SocketOutcome.FINISHED if well else SocketOutcome.FAILED)
 
     def abandon(self) -> None:
         self._writer.cancel()
@@ -143,20 +143,20 @@ class WebSocketCarrier:
         """For a newer socket, which the peer has opened because it lost this one: it may look alive still."""
         self._session.detach(self)
         self._writer.cancel()
-        self._conclude(Outcome.REPLACED)
+        self._conclude(SocketOutcome.REPLACED)
 
     async def run(self, serve: Serve) -> None:
         """Accept, run the application, write what is left, close. Returns when the WebSocket is of no more use."""
         try:
             await self._send({"type": "websocket.accept"})
             if self._outcome is None:
-                outcome = Outcome.FINISHED if await self._session.run(serve) else Outcome.FAILED
+                outcome = SocketOutcome.FINISHED if await self._session.run(serve) else SocketOutcome.FAILED
             else:
                 await self._take_over(serve)
                 outcome = await self._outcome
             await self._writer.join()
             if self._peer_is_here:
-                await self._close(INTERNAL_ERROR if outcome is Outcome.FAILED else NORMAL_CLOSURE)
+                await self._close(INTERNAL_ERROR if outcome is SocketOutcome.FAILED else NORMAL_CLOSURE)
         except OSError as error:
             self._failed(error)
         finally:
@@ -174,9 +174,9 @@ class WebSocketCarrier:
         if session.reconnects and source is not None:
             session.reattach(self, self._outbox, source)
         else:
-            self._conclude(Outcome.REPLACED)  # it has ended meanwhile
+            self._conclude(SocketOutcome.REPLACED)  # it has ended meanwhile
 
-    def _conclude(self, outcome: Outcome) -> None:
+    def _conclude(self, outcome: SocketOutcome) -> None:
         if self._outcome is not None and not self._outcome.done():
             self._outcome.set_result(outcome)
 
@@ -223,11 +223,11 @@ class WebSocketCarrier:
         self._peer_is_here = False
         session = self._session
         if session.carrier is not self:
-            self._conclude(Outcome.REPLACED)
+            self._conclude(SocketOutcome.REPLACED)
         elif session.reconnects and not said_goodbye:
             session.detach(self)
             self._writer.cancel()
-            self._conclude(Outcome.REPLACED)
+            self._conclude(SocketOutcome.REPLACED)
         else:
             session.end(unread=unread)
 

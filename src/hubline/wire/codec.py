@@ -1,4 +1,4 @@
-"""What a codec is. The original says "hub protocol"; we say codec: `Protocol` already means two things in Python."""
+"""The interface of a codec. The original says "hub protocol"; we say codec, because `Protocol` has another meaning."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 
 class TransferFormat(Enum):
-    """What a transport carries; the values are those of the negotiate response."""
+    """The formats that transports carry. The values are those of the negotiate response."""
 
     TEXT = "Text"
-    """UTF-8, which every transport carries; what the JSON codec writes."""
+    """UTF-8 text, which every transport carries. The JSON codec writes it."""
     BINARY = "Binary"
-    """Any bytes, which Server-Sent Events cannot carry; what the MessagePack codec writes."""
+    """Any bytes, which Server-Sent Events cannot carry. The MessagePack codec writes them."""
 
 
 class Splitter(Protocol):
@@ -27,25 +27,25 @@ class Splitter(Protocol):
     def feed(self, data: bytes) -> list[bytes]:
         """Return the payloads that are complete now, without their framing.
 
-        A payload that breaks the limit or the framing ends the list; the error is kept in `error` and every later
-        call returns nothing. So the messages before it are still answered (spec §12, statement 105).
+        The list ends before a payload that exceeds the limit or breaks the framing. The error is stored in `error`, and
+        later calls return nothing. So the messages before it are still answered (spec §12, statement 105).
         """
 
     @property
     def error(self) -> RemoteProtocolError | None:
-        """What broke the framing."""
+        """The error that broke the framing, if there was one."""
 
     @property
     def pending(self) -> int:
-        """How many bytes of an unfinished message are held; never more than the limit."""
+        """The number of bytes that are kept of an unfinished message, never more than the limit."""
 
 
 class Codec(Protocol):
-    """Turns messages into framed bytes and payloads into messages. Stateless; one object serves every connection."""
+    """Encodes messages to framed bytes, and decodes payloads to messages. Stateless: all connections use one object."""
 
     @property
     def name(self) -> str:
-        """As in the handshake: `json`, `messagepack`."""
+        """The name in the handshake: `json`, `messagepack`."""
 
     @property
     def transfer_format(self) -> TransferFormat: ...
@@ -54,24 +54,24 @@ class Codec(Protocol):
         """A splitter for one connection; `limit` bytes for a message with its framing, `None` for no limit."""
 
     def encode(self, message: Message) -> bytes:
-        """One whole message, framed.
+        """Encode one message, with its framing.
 
         Raises:
-            TypeError, ValueError, OverflowError, RecursionError: a value in it has no form on the wire.
+            TypeError, ValueError, OverflowError, RecursionError: a value in it cannot be encoded.
         """
 
     def item_encoder(self, invocation_id: str) -> Callable[[Any], bytes]:
-        """A function that encodes one item of a stream as `encode(StreamItem(…))` does: what stays the same, once."""
+        """A function that encodes items of one stream as `encode(StreamItem(…))` does, but faster."""
 
     def decode(self, payload: bytes) -> Message | None:
-        """The message in a payload; `None` for an unknown type, which is to be ignored.
+        """Decode a payload. Returns `None` for a message of an unknown type, which must be ignored.
 
         Raises:
             RemoteProtocolError: the payload is not a message.
         """
 
     def reader(self, kind: type[T]) -> Callable[[Raw], T]:
-        """A function that reads a `Raw` of this codec as `kind`; make it once, use it often.
+        """A function that decodes a `Raw` of this codec to `kind`. Make it once and use it often.
 
-        It raises `msgspec.ValidationError`, worded for the caller, when the value does not fit.
+        It raises `msgspec.ValidationError`, with a text for the caller, if the value does not fit.
         """

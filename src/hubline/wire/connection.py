@@ -1,6 +1,7 @@
-"""The state of one hub connection without any I/O: bytes in, events out; messages in, packets out; time is an argument.
+"""The state of one hub connection without I/O: it turns bytes into events and messages into packets.
 
-After every `receive()` or `tick()` handle the events it returned, in order. All changes of state are in `TRANSITIONS`.
+Time is an argument. After every `receive()` or `tick()` handle the returned events in order. All changes of state are
+in `TRANSITIONS`.
 """
 
 import math
@@ -33,14 +34,14 @@ class State(Enum):
     HANDSHAKE = "handshake"
     OPEN = "open"
     CLOSING = "closing"
-    """We have said `Close` and say nothing more; what the peer still says is heard."""
+    """We have sent `Close` and send nothing more. Messages of the peer are still read."""
     PEER_CLOSED = "peer closed"
-    """The peer said `Close`, broke the protocol or fell silent: it is not heard any more; our `Close` may follow."""
+    """The peer sent `Close`, broke the protocol or was silent too long. It is no longer read. We may send `Close`."""
     CLOSED = "closed"
 
 
 class Turn(Enum):
-    """What changes the state."""
+    """The events that change the state."""
 
     ACCEPTED = "handshake accepted"
     REFUSED = "handshake refused"
@@ -65,17 +66,17 @@ TRANSITIONS: dict[tuple[State, Turn], State] = {
 }
 
 STATEFUL_VERSION = 2
-"""The lowest version of a handshake that knows stateful reconnect."""
+"""The lowest version of a handshake with stateful reconnect."""
 
 _AGREED = HandshakeResponse().format()
 
 _OPEN, _CLOSING = State.OPEN, State.CLOSING
-"""Enum members cost 0.1 µs when taken from their class, which is much on the way of every message."""
+"""To get an enum member from its class costs 0.1 µs, which is much for every message."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandshakeAccepted:
-    """Both sides agree. The server writes `response` before anything else; on the client side it is empty."""
+    """Both sides agree. The server writes `response` first; on the client side it is empty."""
 
     codec: Codec
     version: int
@@ -84,7 +85,7 @@ class HandshakeAccepted:
 
 @dataclass(frozen=True, slots=True)
 class HandshakeRefused:
-    """No agreement: `error` says why. The server writes `response` and ends; on the client side it is empty."""
+    """The handshake failed: `error` says why. The server writes `response` and ends; on the client side it is empty."""
 
     error: str
     response: bytes
@@ -92,7 +93,7 @@ class HandshakeRefused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Always the last event: the peer broke the protocol or has been silent for too long."""
+    """The peer broke the protocol or has been silent for too long. Always the last event."""
 
     error: ConnectionClosed
 
@@ -122,10 +123,10 @@ class WireConnection:
         maximum_message_size: bytes of one message with its framing, the handshake included; `None` for no limit.
         keep_alive_interval: seconds between pings, `None` for none. A server pings whatever else it sends; a client
             only when it sent nothing else (spec §5.8, §11.3).
-        peer_timeout: seconds of silence after which the peer counts as gone, `None` for never. A server counts from
-            the first ping of the client on, a client from the handshake on.
-        detailed_errors: tell the peer why its handshake could not be read.
-        replay: for a stateful reconnect, if the handshake asks for version 2; to be told what is sent (`keep`).
+        peer_timeout: seconds without a message after which the peer is considered gone, `None` for never. A server
+            starts with the first ping of the client, a client with the handshake.
+        detailed_errors: whether the peer is told why its handshake could not be read.
+        replay: for a stateful reconnect, if the handshake asks for version 2; the caller calls `keep` for each message.
     """
 
     __slots__ = (
@@ -180,9 +181,9 @@ class WireConnection:
         self.replay = replay
 
     def reconnected(self, now: float) -> list[bytes]:
-        """Another socket has taken the place of the last one: what is to be said on it before anything else.
+        """A new socket has replaced the last one. Returns the bytes to send on it first.
 
-        What came only in part on the last one comes again in whole.
+        The peer sends a message again as a whole if only a part of it arrived on the last socket.
         """
         assert self.replay is not None, "only a connection that keeps messages can be resumed"
         self._splitter = self.codec.splitter(self._maximum_message_size)
@@ -191,7 +192,7 @@ class WireConnection:
         return [self.codec.encode(SequenceMessage(sequence_id=number)), *packets]
 
     def excuse(self, now: float) -> None:
-        """The peer cannot be heard at the moment: that is no silence of its own."""
+        """The peer has no socket at the moment, so this time does not count as its silence."""
         self._last_heard = max(self._last_heard, now)
 
     def _decode_counted(self, payload: bytes) -> Message | None:
@@ -206,12 +207,12 @@ class WireConnection:
         return message
 
     def handshake(self, version: int = 1) -> bytes:
-        """The client's request, the first thing it sends."""
+        """The client's handshake request, its first bytes."""
         self._version = version
         return HandshakeRequest(self._codecs[0].name, version).format()
 
     def receive(self, data: bytes, now: float) -> list[Event]:
-        """What the bytes say. They may come in any pieces, a handshake with messages behind it."""
+        """Decode bytes into events. They may be cut anywhere, and messages may follow a handshake."""
         if self.state is not _OPEN and self.state is not _CLOSING:
             return self._receive_handshake(data, now) if self.state is State.HANDSHAKE else []
         events: list[Event] = []
@@ -235,7 +236,7 @@ class WireConnection:
         return events
 
     def end_of_input(self) -> ConnectionClosed | None:
-        """Nothing more will come. Returns what is wrong with that: the peer left before it was done."""
+        """There are no more bytes. Returns an error if the peer left in the middle of a handshake or a message."""
         if self.state is State.HANDSHAKE:
             self._turn(Turn.INPUT_ENDED)
             return HandshakeError("The connection ended before the handshake was complete.")
@@ -247,11 +248,11 @@ class WireConnection:
         return None
 
     def send(self, message: Message, now: float | None = None) -> bytes:
-        """Encode a message; `now` matters only to a client, whose keep-alive it postpones.
+        """Encode a message. Only a client needs `now`, which postpones its next ping.
 
         Raises:
-            LocalProtocolError: it may not be sent in this state.
-            TypeError, ValueError, OverflowError, RecursionError: a value in it has no form on the wire.
+            LocalProtocolError: the message may not be sent in this state.
+            TypeError, ValueError, OverflowError, RecursionError: a value in it cannot be encoded.
         """
         last_words = isinstance(message, Close)
         if self.state is not State.OPEN and not (self.state is State.PEER_CLOSED and last_words):
@@ -266,7 +267,7 @@ class WireConnection:
         return packet
 
     def tick(self, now: float) -> list[Event]:
-        """What time has brought about. To be called about once a second."""
+        """The events that are due by time. Call it about once a second."""
         if self.state is not _OPEN:
             late = self.state is State.HANDSHAKE and now >= self._handshake_deadline
             return [self._refused(CANCELED)] if late else []
@@ -282,21 +283,21 @@ class WireConnection:
         return events
 
     def quiet_until(self, now: float) -> float:
-        """Before that `tick()` has nothing to say, whatever comes meanwhile."""
+        """The time before which `tick()` returns no event, whatever is received until then."""
         if self.state is not _OPEN:
             return self._handshake_deadline if self.state is State.HANDSHAKE else math.inf
         if self.replay is not None:
-            return now  # something may be to acknowledge
+            return now  # there may be messages to acknowledge
         timeout, interval = self._peer_timeout, self._keep_alive_interval
         ping = math.inf if interval is None else self._last_ping + interval
         return ping if timeout is None else min(ping, min(self._last_heard, now) + timeout)
 
     def pause(self, now: float) -> None:
-        """Dispatching is blocked, so the peer may be unheard without being silent."""
+        """Reading is paused, so this time does not count as silence of the peer."""
         self._last_heard = math.inf
 
     def resume(self, now: float) -> None:
-        """Dispatching goes on; the peer has its whole time again."""
+        """Reading continues. The time limit for the peer's silence starts again."""
         self._last_heard = now
 
     def _receive_handshake(self, data: bytes, now: float) -> list[Event]:

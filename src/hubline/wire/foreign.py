@@ -1,7 +1,7 @@
-"""Classes of other libraries, and what they say of themselves: Pydantic's models and dataclasses, attrs' classes.
+"""Classes of other libraries: Pydantic's models and dataclasses, and attrs classes.
 
-msgspec reads the latter two by itself, but skips what Pydantic has to say of them. Nothing is imported for that: whose
-classes an application uses, that library it has imported.
+msgspec reads Pydantic's dataclasses and attrs classes itself, but ignores Pydantic's settings for them. This module
+imports neither library: an application that uses such a class has imported the library.
 """
 
 import sys
@@ -21,7 +21,7 @@ def is_pydantic_model(kind: Any) -> bool:
 
 
 def is_pydantic_dataclass(kind: Any) -> bool:
-    """Whether `kind` is a dataclass of Pydantic's, or an ordinary one that derives from one."""
+    """Whether `kind` is a Pydantic dataclass, or an ordinary dataclass that derives from one."""
     return isinstance(kind, type) and is_dataclass(kind) and hasattr(kind, "__pydantic_validator__")
 
 
@@ -42,7 +42,7 @@ def pydantic_adapter(kind: type) -> Any:
 
 
 def validate(read: Callable[[Any], Any], value: Any) -> Any:
-    """What Pydantic makes of a value. Its ValueError is one line, with the fields that do not fit."""
+    """Validate a value with Pydantic. Its ValueError is one line, with the fields that do not fit."""
     try:
         return read(value)
     except ValueError as error:
@@ -53,17 +53,17 @@ def validate(read: Callable[[Any], Any], value: Any) -> Any:
 
 
 def refuse_what_is_skipped(kind: Any) -> None:
-    """Raise TypeError for what stands in a type that is going to be read and would not be kept, at any depth.
+    """Raise TypeError if a type, at any depth, has features that would be ignored when values are read.
 
-    These are constraints and validators of Pydantic's in `Annotated`, which it keeps in its own classes only, and
-    converters of attrs, which only its own `__init__` runs.
+    These are Pydantic's constraints and validators in `Annotated`, which Pydantic applies only in its own classes, and
+    attrs converters, which only the `__init__` of the class runs.
     """
     for text in _skipped(kind, "", set()):
         raise TypeError(text)
 
 
 def _skipped(kind: Any, path: str, seen: set[int]) -> Iterator[str]:
-    while hasattr(kind, "__value__"):  # what `type Name = …` makes
+    while hasattr(kind, "__value__"):  # made by `type Name = …`
         kind = kind.__value__
     if get_origin(kind) is Annotated:
         place = f" ({path})" if path else ""
@@ -89,13 +89,13 @@ def _hints(cls: type) -> dict[str, Any]:
     if is_dataclass(cls) or is_attrs(cls) or hasattr(cls, "__total__") or hasattr(cls, "_fields"):
         try:
             return get_type_hints(cls, include_extras=True)
-        except Exception:  # hints that are text can fail in every way that code can; msgspec says so itself
+        except Exception:  # hints that are text can raise any exception; msgspec reports it
             return {}
     return {}
 
 
 def _constrains(mark: Any) -> bool:
-    """Whether a mark in `Annotated` is of Pydantic's and says what values fit. Its `Field` may only describe."""
+    """Whether an annotation in `Annotated` is a Pydantic constraint. A `Field` may only describe the value."""
     library = type(mark).__module__.partition(".")[0]
     if library not in ("pydantic", "annotated_types"):
         return False

@@ -1,15 +1,15 @@
-"""How messages are told apart in a stream of bytes.
+"""Framing: how messages are separated in a stream of bytes.
 
 Hub protocol specification, "JSON Hub Protocol Encoding" (a record separator ends a message) and "MessagePack Hub
-Protocol Encoding" (a length of one to five bytes precedes it). Limits are checked before anything is kept: a splitter
-never holds more than `limit` bytes.
+Protocol Encoding" (a length of one to five bytes precedes it). Limits are checked before bytes are stored: a splitter
+never keeps more than `limit` bytes.
 """
 
 from hubline.errors import MessageTooLarge, RemoteProtocolError
 
 RECORD_SEPARATOR = b"\x1e"
 LARGEST_MESSAGE = 2**31 - 1
-"""Bytes; what five bytes of a length can announce at most. Source: `BinaryMessageParser` in aspnetcore."""
+"""Bytes: the largest length that may be announced. Source: `BinaryMessageParser` in aspnetcore."""
 
 _RECORD_SEPARATOR = RECORD_SEPARATOR[0]
 _UNLIMITED = 2**63
@@ -21,7 +21,7 @@ def frame_record(payload: bytes) -> bytes:
 
 
 def varint(number: int) -> bytes:
-    """A number in groups of seven bits, the lowest first; the high bit says that more follow."""
+    """A number in groups of seven bits, the lowest first. The high bit says that more groups follow."""
     groups = bytearray()
     while number >= 0x80:
         groups.append(number & 0x7F | 0x80)
@@ -35,10 +35,10 @@ SHORT_LENGTHS = tuple(varint(number) for number in range(256))
 
 
 def frame_with_length(payload: bytes) -> bytes:
-    """A payload behind its length.
+    """A payload after its length.
 
     Raises:
-        OverflowError: it is larger than a length can say.
+        OverflowError: it is larger than a length can express.
     """
     length = len(payload)
     if length < 256:
@@ -49,7 +49,7 @@ def frame_with_length(payload: bytes) -> bytes:
 
 
 class RecordSplitter:
-    """Cuts at record separators. Nothing is looked at twice: only new bytes are searched."""
+    """Cuts at record separators. Only new bytes are searched."""
 
     __slots__ = ("_limit", "_pending", "error")
 
@@ -97,7 +97,7 @@ class VarintSplitter:
         self._limit = _UNLIMITED if limit is None else limit
         self._pending = bytearray()
         self._needed = 0
-        """How many bytes complete the message in `_pending`, its length included; 0 while its length is unknown."""
+        """The size of the message in `_pending` with its length; 0 while the length is unknown."""
         self.error: RemoteProtocolError | None = None
 
     @property
@@ -141,7 +141,7 @@ class VarintSplitter:
         return payloads
 
     def _long_length(self, data: bytes, position: int) -> tuple[int, int]:
-        """The announced length and where the message begins; beyond the data while the length is incomplete."""
+        """The announced length and where the message begins: beyond the data if the length is incomplete."""
         length = 0
         for count, group in enumerate(data[position : position + 5]):
             length |= (group & 0x7F) << 7 * count

@@ -1,4 +1,4 @@
-"""The first message in each direction: which codec, and whether the server agrees. Always JSON, whatever follows.
+"""The handshake, the first message in each direction: it selects the codec. It is always JSON.
 
 Hub protocol specification, "Overview"; texts from `HandshakeProtocol` and `HubConnectionContext.HandshakeAsync` in
 aspnetcore 10, asked from a running server.
@@ -15,16 +15,16 @@ from hubline.wire.codec import Codec, TransferFormat
 from hubline.wire.framing import frame_record
 
 NEWEST_VERSION = 2
-"""Of the hub protocol. Whoever asks for less, even for 0 or less than that, gets what was asked for."""
+"""The highest version of the hub protocol. A client that asks for a lower version, even 0 or less, gets it."""
 
 CANCELED = "Handshake was canceled."
-"""The answer to a handshake that is late or too long."""
+"""The response to a handshake that is late or too long."""
 
 UNEXPECTED = "An unexpected error occurred during connection handshake."
 
 
 class HandshakeRequest(Struct, frozen=True):
-    """What the client says first."""
+    """The client's handshake request."""
 
     protocol: str
     version: int
@@ -37,7 +37,7 @@ class HandshakeRequest(Struct, frozen=True):
         """Read a request without its record separator.
 
         Raises:
-            HandshakeError: it is none; `reason` is the text for the peer.
+            HandshakeError: it is not a request; `reason` is the text for the peer.
         """
         return _USUAL.get(payload) or cls._parse(payload, detailed_errors)
 
@@ -63,11 +63,11 @@ _USUAL = {
     for protocol in ("json", "messagepack")
     for version in (1, 2)
 }
-"""What official clients send."""
+"""The request as official clients send it."""
 
 
 class HandshakeResponse(Struct, frozen=True, omit_defaults=True):
-    """What the server answers: an error, or nothing when it agrees."""
+    """The server's response: an error, or nothing if it agrees."""
 
     error: str | UnsetType = UNSET
 
@@ -76,10 +76,10 @@ class HandshakeResponse(Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def parse(cls, payload: bytes) -> "HandshakeResponse":
-        """Read a response without its record separator; unknown properties are skipped.
+        """Read a response without its record separator. Unknown properties are ignored.
 
         Raises:
-            HandshakeError: it is none.
+            HandshakeError: it is not a response.
         """
         fields = _fields(payload, detailed_errors=True)
         if "type" in fields:
@@ -91,10 +91,10 @@ class HandshakeResponse(Struct, frozen=True, omit_defaults=True):
 def choose_codec(
     request: HandshakeRequest, codecs: Iterable[Codec], transfer_formats: Collection[TransferFormat]
 ) -> Codec:
-    """The codec that a request names; its name is compared without regard to case.
+    """The codec that a request names, without regard to case.
 
     Raises:
-        HandshakeError: it cannot be had; `reason` is the text for the peer.
+        HandshakeError: it cannot be used; `reason` is the text for the peer.
     """
     asked = request.protocol.lower()
     for codec in codecs:

@@ -1,7 +1,7 @@
-"""What a decoded value needs before msgspec can judge it as a type: names, dates and times, Pydantic's dataclasses.
+"""Prepares a decoded value for `msgspec.convert`: names of fields, dates and times, Pydantic's dataclasses.
 
-It only prepares: fields get their Python names, texts of dates the form that msgspec reads, and what Pydantic has to
-validate is its object already. Whether the rest fits is for `msgspec.convert` to say.
+Fields get their Python names, texts of dates get the form that msgspec reads, and values of Pydantic classes are
+validated by Pydantic. `msgspec.convert` validates the rest.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -20,11 +20,11 @@ Rename: TypeAlias = Callable[[str], str]
 def preparation(kind: Any, rename: Rename, *, lenient: bool = False, base64: bool = False) -> Read | None:
     """A function that prepares decoded values of `kind`; `None` if there is nothing to do.
 
-    An array-like Struct at the top is the argument list of a method, and is looked into. `lenient` looks at dates too,
-    which msgspec reads nearly always: so it is asked first. With `base64`, bytes travel as texts.
+    An array-like Struct at the top is the argument list of a method, and its fields are prepared. `lenient` prepares
+    dates too; msgspec can read nearly all dates, so it is tried first without. With `base64`, bytes are sent as text.
 
     Raises:
-        TypeError: something in `kind` has no form on the wire.
+        TypeError: a type in `kind` cannot be sent.
     """
     info = inspect.type_info(kind)
     arguments = isinstance(info, inspect.StructType) and info.array_like
@@ -37,19 +37,19 @@ def preparation(kind: Any, rename: Rename, *, lenient: bool = False, base64: boo
 
 
 def holds(kind: Any, *wanted: type[inspect.Type]) -> bool:
-    """Whether values of a type may have one of these in them, at any depth."""
+    """Whether values of a type may contain values of one of these types, at any depth."""
     return any([isinstance(each, wanted) for each in reachable(inspect.type_info(kind), {})])
 
 
 def no_form(kind: Any) -> str:
-    return f"values of type {kind} have no form on the wire"
+    return f"there is no encoding for values of type {kind}"
 
 
 class _Preparation:
-    """Builds the readers for one type; types that contain themselves are why it must remember them."""
+    """Builds the readers for one type. It keeps them, because a type may contain itself."""
 
     def __init__(self, rename: Rename | None, *, lenient: bool, base64: bool, in_pydantic: bool = False) -> None:
-        """`rename` is None in what is left alone. `in_pydantic` prepares for its validators, which know no base64."""
+        """`rename` is None inside Structs that keep their names. `in_pydantic` decodes base64 for Pydantic."""
         self._rename, self._lenient, self._base64 = rename, lenient, base64
         self._objects: dict[int, Read] = {}
         self._texts: dict[type, Read] = {inspect.TimeType: time_text}
@@ -97,7 +97,7 @@ class _Preparation:
         return isinstance(info, inspect.DataclassType | inspect.StructType)
 
     def _placed(self, info: inspect.Type, place: str) -> Read | None:
-        """The reader of a part. What Pydantic says of it gets the place it stands at, as msgspec's own texts have."""
+        """The reader of a part. It adds the place to Pydantic's errors, as in msgspec's own errors."""
         read = self.reader(info)
         if read is None or not any([is_pydantic_dataclass(_class_of(inner)) for inner in reachable(info, {})]):
             return read
@@ -138,7 +138,7 @@ class _Preparation:
         return read
 
     def _by_tag(self, types: list[inspect.Type]) -> Read | None:
-        """A reader for the one of several types that a value is. More than one of a shape are Structs with tags."""
+        """A reader for a union, which selects the type by the value. Several types of one shape are tagged Structs."""
         tagged = {getattr(info, "tag", None): self.reader(info) for info in types}
         if len(tagged) == 1:
             return next(iter(tagged.values()))
@@ -209,7 +209,7 @@ class _Preparation:
         return self._objects[id(info)]
 
     def _inside(self, info: inspect.Type) -> "_Preparation":
-        """What prepares what is inside of a Struct that is left alone, or of a dataclass of Pydantic's."""
+        """The reader for the content of a Struct that keeps its names, or of a Pydantic dataclass."""
         rename = None if isinstance(info, inspect.StructType) else self._rename
         in_pydantic = is_pydantic_dataclass(_class_of(info))
         inside = _Preparation(rename, lenient=self._lenient, base64=self._base64, in_pydantic=in_pydantic)
@@ -220,7 +220,7 @@ class _Preparation:
 def reachable(
     info: Any, seen: dict[int, inspect.Type], is_end: Callable[[inspect.Type], bool] = lambda info: False
 ) -> Collection[inspect.Type]:
-    """Everything a value of this type may contain, itself included. It looks no further than at what `is_end`."""
+    """All types that a value of this type may contain, itself included. Does not look into types that are `is_end`."""
     if id(info) not in seen:
         seen[id(info)] = info
         for inner in () if is_end(info) else _inner(info):
@@ -236,7 +236,7 @@ def _inner(info: Any) -> list[inspect.Type]:
 
 
 def _refuse_without_form(info: inspect.Type, seen: dict[int, inspect.Type]) -> None:
-    """Raise TypeError for what msgspec cannot read, except in Structs that are left alone and where Pydantic reads."""
+    """Raise TypeError for types that msgspec cannot read, except in Structs that keep their names and in Pydantic's."""
     if id(info) in seen:
         return
     seen[id(info)] = info
@@ -253,7 +253,7 @@ def _class_of(info: inspect.Type) -> type | None:
 
 
 def _aliases(cls: type | None) -> dict[str, str]:
-    """By which name Pydantic takes each field of its dataclass; empty for anything else."""
+    """The name by which Pydantic reads each field of its dataclass; empty for anything else."""
     if not is_pydantic_dataclass(cls):
         return {}
     known: dict[str, Any] = getattr(cls, "__pydantic_fields__", {})
@@ -262,7 +262,7 @@ def _aliases(cls: type | None) -> dict[str, str]:
 
 
 def _shape(info: inspect.Type) -> type | None:
-    """What a decoded value of this type is, where a union has to tell: list, dict, or str for the texts of dates."""
+    """The Python type of a decoded value of this type, to select from a union: list, dict, or str for dates."""
     if isinstance(info, inspect.Metadata):
         return _shape(info.type)
     if isinstance(info, inspect.CollectionType | inspect.TupleType | inspect.NamedTupleType):

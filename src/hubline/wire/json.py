@@ -1,7 +1,7 @@
 """The JSON codec.
 
 Hub protocol specification, "JSON Hub Protocol Encoding". The texts of refusals are those of ASP.NET Core 10, asked from
-a running server. Where it is laxer than JSON (it ignores text behind a message), we are not.
+a running server. The original accepts text after a message, which JSON does not allow; we refuse it.
 """
 
 import re
@@ -39,7 +39,7 @@ from hubline.wire.reading import read_custom, value_reader
 T = TypeVar("T")
 
 MAXIMUM_DEPTH = 64
-"""Nested objects and arrays, the message itself included. Source: `JsonReaderOptions.MaxDepth`; measured."""
+"""The maximum depth of objects and arrays, the message included. Source: `JsonReaderOptions.MaxDepth`; measured."""
 
 _exactly = Decoder(float_hook=Decimal).decode
 
@@ -53,11 +53,11 @@ _WITHOUT_ID = frozenset((Ping, Close, Ack, Sequence))
 _ARRAY = b"["[0]
 
 _NOT_BRACKETS = re.compile(rb'"(?:[^"\\]+|\\.)*"?|[^][{}"]+', re.DOTALL)
-"""All that gives no depth. The quote at the end is optional so that an unfinished text matches too, in linear time."""
+"""Input that does not change the depth. The last quote is optional: incomplete text must match too, in linear time."""
 
 
 class JsonCodec:
-    """Messages as JSON objects, each ended by a record separator."""
+    """Messages are JSON objects, each followed by a record separator."""
 
     name = "json"
     transfer_format = TransferFormat.TEXT
@@ -82,8 +82,9 @@ class JsonCodec:
             if type(result) not in self._named.plain and (named := self._named(result)) is not result:
                 message = replace(message, result=named)
         elif type(message) is Invocation or type(message) is StreamInvocation:
-            if (arguments := self._named.each(message.arguments)) is not message.arguments:
-                message = replace(message, arguments=arguments)
+            arguments = message.arguments
+            if type(arguments) is Raw or not self._named.plain.issuperset(map(type, arguments)):
+                message = replace(message, arguments=self._named.each(arguments))
         elif type(message) is StreamItem and (item := self._named(message.item)) is not message.item:
             message = replace(message, item=item)
         return self._encode(message) + RECORD_SEPARATOR
@@ -127,7 +128,7 @@ class JsonCodec:
         return value.form(self._value)
 
     def _left_alone(self, kind: type[Struct]) -> Write | None:
-        """How to write a Struct that keeps its names: as it is, unless a Decimal is in it."""
+        """The writer of a Struct that keeps its names: the Struct itself, unless it contains a Decimal."""
         names = _may_hold_decimals(kind)
         if not names:
             return None
@@ -141,20 +142,20 @@ class JsonCodec:
         return write
 
     def _unknown_inside(self, value: Any) -> Any:
-        """What `to_builtins` cannot convert; encoded JSON keeps every digit of its numbers."""
+        """Values that `to_builtins` cannot convert. Encoded JSON keeps all digits of its numbers."""
         return _exactly(value) if isinstance(value, Raw) else self._named.unknown(value)
 
 
 def _may_hold_decimals(kind: type[Struct]) -> list[str]:
-    """The fields of a Struct in which there may be one. Of types that msgspec cannot read, all: we only write them."""
+    """The fields of a Struct that may contain a Decimal. All fields, if msgspec cannot read their types."""
     try:
         return [each.name for each in fields(kind) if holds(each.type, *_DECIMAL_OR_ANYTHING)]
-    except Exception:  # hints that are text can fail in every way that code can
+    except Exception:  # hints that are text can raise any exception
         return list(kind.__struct_fields__)
 
 
 def _decimal_in(values: Iterable[Any]) -> bool:
-    """Whether a Decimal is among these values or in one of them, other than as a key of a dict."""
+    """Whether these values contain a Decimal, at any depth, except as a key of a dict."""
     if _NO_DECIMALS.issuperset(map(type, values)):
         return False
     open_ones = [value for value in values if type(value) not in _NO_DECIMALS]
@@ -174,7 +175,7 @@ def _parts(value: Any) -> Collection[Any]:
 
 
 def _checked(value: Raw) -> Raw:
-    """What the application has encoded itself. A mistake there would cost every client its connection."""
+    """Check JSON that the application has encoded itself. A mistake in it would end the connection of every client."""
     try:
         _any_value(value)
         str(memoryview(value), "utf-8")
@@ -184,9 +185,9 @@ def _checked(value: Raw) -> Raw:
 
 
 def _number(value: Decimal) -> Raw | None:
-    """A Decimal as a number with all its digits. What is none is null, as of floats: JSON has no word for it.
+    """A Decimal as a number with all its digits. NaN and infinities are null, as for floats.
 
-    The encoder itself writes texts, so that one which nobody has looked at, as a key, is valid JSON in any case.
+    The encoder itself writes Decimals as text, so a Decimal that was not replaced, such as a key, is still valid JSON.
     """
     return Raw(str(value)) if value.is_finite() else None
 

@@ -1,4 +1,4 @@
-"""What is wrong with a JSON payload that could not be read, and what can be mended: only needed when decoding failed.
+"""Finds the error in a JSON payload that could not be decoded, and repairs what can be repaired.
 
 The texts are those of ASP.NET Core 10 (`JsonHubProtocol`), asked from a running server with detailed errors.
 """
@@ -26,7 +26,7 @@ _ESCAPES = re.compile(
 
 
 class _Properties(Struct, rename="camel"):
-    """All that a message may have, still encoded, in the order in which faults are looked for."""
+    """All fields of messages, still encoded, in the order in which they are checked."""
 
     type: Raw | UnsetType = UNSET
     headers: Raw | UnsetType = UNSET
@@ -64,7 +64,7 @@ _REQUIRED: dict[int, tuple[str, ...]] = {
 
 
 def refuse(payload: bytes, cause: Exception) -> None:
-    """Return when the payload is a message of an unknown type, which is to be ignored; refuse it otherwise."""
+    """Return if the payload is a message of an unknown type, which must be ignored. Raise otherwise."""
     properties = _properties(payload, cause)
     kind = _type_of(properties.type, cause)
     if kind not in _KNOWN_TYPES:
@@ -82,10 +82,10 @@ def refuse(payload: bytes, cause: Exception) -> None:
 
 
 def repair(payload: bytes) -> bytes:
-    """The payload with U+FFFD for every half of a surrogate pair that stands alone.
+    """The payload with U+FFFD in place of every lone surrogate.
 
-    JavaScript writes such halves when a text was cut in the middle of an emoji. msgspec takes them for broken JSON; in
-    the original the call fails and the connection stays. We let the call through, with the sign for what is lost.
+    JavaScript writes lone surrogates when a text is cut in the middle of an emoji. For msgspec this is broken JSON. In
+    the original the call fails and the connection stays open. We accept the call, with the replacement character.
     """
     return _ESCAPES.sub(lambda found: rb"\ufffd" if found["half"] else found[0], payload)
 
@@ -108,7 +108,7 @@ def _properties(payload: bytes, cause: Exception) -> _Properties:
 
 
 def _type_of(raw: Raw | UnsetType, cause: Exception) -> int:
-    """The type, or 0 for any that is unknown. An integer of any size is a type, as MessagePack's are."""
+    """The type, or 0 if it is unknown. An integer of any size is a type, as in MessagePack."""
     if raw is UNSET:
         raise RemoteProtocolError("Missing required property 'type'.") from cause
     text = bytes(raw)
@@ -117,7 +117,7 @@ def _type_of(raw: Raw | UnsetType, cause: Exception) -> int:
     if _INTEGER.fullmatch(text) is None:
         refusal = "Either the JSON value is not in a supported format, or is out of bounds for an Int32."
         raise RemoteProtocolError(refusal) from cause
-    return int(text) if len(text) == 1 else 0  # what has more digits is unknown, however many they are
+    return int(text) if len(text) == 1 else 0  # a type with more digits is unknown, whatever its size
 
 
 def _fits(raw: Raw | UnsetType, form: Any, cause: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""The one vocabulary: what travels in both directions, through every codec.
+"""The messages of the hub protocol, the same in both directions and for every codec.
 
 Hub protocol specification, "Message Types". The number on the wire is written once, in the class header.
 """
@@ -19,7 +19,7 @@ Headers: TypeAlias = dict[str, str]
 class Invocation(
     Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel", tag_field="type", tag=1
 ):
-    """Call `target`. With an empty `invocation_id` nobody awaits an answer and none may be given."""
+    """Call `target`. Without an `invocation_id` the caller does not wait, and must not get an answer."""
 
     headers: Headers | UnsetType = UNSET
     invocation_id: str = ""
@@ -31,7 +31,7 @@ class Invocation(
 class StreamInvocation(
     Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel", tag_field="type", tag=4
 ):
-    """Call `target` and send its results one by one. Only a client sends it."""
+    """Call `target` and get its results one by one. Only a client sends it."""
 
     headers: Headers | UnsetType = UNSET
     invocation_id: str
@@ -55,8 +55,8 @@ class Completion(
 ):
     """The end of an invocation or of an upload: with a result, with an error, or with neither (the end of a stream).
 
-    Hub protocol specification, "Completion Message Encoding". Never both `error` and `result`. A method without a
-    result answers `result=None`, which is not the same as no result.
+    Hub protocol specification, "Completion Message Encoding". Never both `error` and `result`. The answer of a method
+    without a result is `result=None`, which is different from no result.
     """
 
     headers: Headers | UnsetType = UNSET
@@ -68,18 +68,18 @@ class Completion(
 class CancelInvocation(
     Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel", tag_field="type", tag=5
 ):
-    """Stop the invocation; its completion still follows."""
+    """Cancel the invocation. Its completion still follows."""
 
     headers: Headers | UnsetType = UNSET
     invocation_id: str
 
 
 class Ping(Struct, frozen=True, gc=False, tag_field="type", tag=6):
-    """A sign of life."""
+    """Shows that the sender is alive."""
 
 
 class Close(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, rename="camel", tag_field="type", tag=7):
-    """The last message of a connection. Without `allow_reconnect` an official client stays away for good."""
+    """The last message of a connection. Without `allow_reconnect` an official client does not reconnect."""
 
     error: str | UnsetType = UNSET
     allow_reconnect: bool = False

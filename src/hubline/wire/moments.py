@@ -1,7 +1,7 @@
-"""Dates and times that msgspec refuses, or rounds over the edge, and the original takes (asked from ASP.NET Core 10).
+"""Dates and times that the original accepts (asked from ASP.NET Core 10) and msgspec refuses or rounds too far.
 
-Those are the last moment of .NET, `DateTime.MaxValue`, whose seventh digit Python has no room for; the hours without
-minutes that a zone may have; and what a page's own inputs give: `2024-01-02`, `2024-01-02T03:04`, `03:04`.
+These are `DateTime.MaxValue` of .NET, which has a seventh digit that Python cannot store; zones with hours and without
+minutes; and the values of HTML inputs: `2024-01-02`, `2024-01-02T03:04`, `03:04`.
 """
 
 import re
@@ -20,7 +20,7 @@ _LAST_TIMESTAMP = re.compile(rb"\xc7\x0c\xff([\x3b-\xff]...|\x3a...)" + re.escap
 
 
 def moment_text(value: Any) -> Any:
-    """The text of a `datetime` as msgspec reads it; what is none is given back as it is."""
+    """The text of a `datetime` as msgspec reads it. Other text is returned unchanged."""
     found = _MOMENT.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return value
@@ -43,14 +43,14 @@ def time_text(value: Any) -> Any:
 def within_the_last_second(payload: bytes) -> bytes:
     """MessagePack whose timestamps in the last second of the year 9999 are cut to microseconds.
 
-    The fifteen bytes are looked for wherever they are: as part of a text or of bytes they would be changed too. That
-    happens to a payload only that could not be read before.
+    It replaces the fifteen bytes everywhere, also in a text or in bytes. It is only used for a payload that could not
+    be decoded.
     """
     return _LAST_TIMESTAMP.sub(lambda found: found[0][:3] + _cut(found[1]) + found[0][7:], payload)
 
 
 def _within(seconds: str) -> str:
-    """Seconds cut to microseconds instead of rounded, which would make the last of a day the first of the next."""
+    """Seconds cut to microseconds. Rounding could change the last moment of a day to the first of the next day."""
     return seconds[: len(":59.999999")]
 
 

@@ -1,7 +1,7 @@
 """The MessagePack codec.
 
-Hub protocol specification, "MessagePack Hub Protocol Encoding". The texts of refusals are those of ASP.NET Core 10
-where it has one of its own. It takes a missing list of arguments for a failed call; we take it for a broken message.
+Hub protocol specification, "MessagePack Hub Protocol Encoding". The texts of errors are those of ASP.NET Core 10, if
+it has one. If the list of arguments is missing, the original fails the call; we refuse the message.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ _any_value = Decoder(Raw).decode
 
 
 class MessagePackCodec:
-    """Messages as MessagePack arrays, each behind its length."""
+    """Messages are MessagePack arrays, each after its length."""
 
     name = "messagepack"
     transfer_format = TransferFormat.BINARY
@@ -59,7 +59,7 @@ class MessagePackCodec:
         if type(message) is Completion and message.error is UNSET and message.result is not UNSET:
             result = message.result if type(message.result) in self._plain else self._named(message.result)
             payload = self._encode((3, message.headers or {}, message.invocation_id, RESULT, result))
-            if len(payload) < 256:  # the usual answer to a call, without a detour
+            if len(payload) < 256:  # a faster way for the usual answer to a call
                 return SHORT_LENGTHS[len(payload)] + payload
         else:
             payload = self._encode(self._form(message))
@@ -92,7 +92,7 @@ class MessagePackCodec:
         return value.form(self._value)
 
     def _form(self, message: Message) -> tuple[Any, ...]:
-        """The items of the array; integers become as short as they can."""
+        """The items of the array. Integers get their shortest encoding."""
         match message:
             case Completion():
                 headers, invocation_id = message.headers or {}, message.invocation_id
@@ -129,7 +129,7 @@ def _mend(raw: Raw) -> Raw:
 
 
 def _checked(value: Raw) -> Raw:
-    """What the application has encoded itself. A mistake there would cost every client its connection."""
+    """Check MessagePack that the application has encoded itself. A mistake would end the connection of every client."""
     try:
         _any_value(value)
     except DecodeError as error:
@@ -138,5 +138,5 @@ def _checked(value: Raw) -> Raw:
 
 
 def _with_zone(moment: datetime) -> datetime:
-    """MessagePack's timestamp is a point in time; a moment without a zone counts as UTC, as in MessagePack for C#."""
+    """A timestamp of MessagePack is in UTC. A `datetime` without a zone is taken as UTC, as in MessagePack for C#."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

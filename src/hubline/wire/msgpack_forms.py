@@ -1,8 +1,8 @@
-"""The arrays that messages are in MessagePack, for reading only.
+"""The MessagePack arrays of messages, for reading only.
 
-Hub protocol specification, "MessagePack Hub Protocol Encoding". Readers ignore items beyond the known ones and do
-without those that were added later (`streamIds`, `allowReconnect`). A mirror of `messages.py`, because there one field
-may be absent and here every item has its place.
+Hub protocol specification, "MessagePack Hub Protocol Encoding". Readers ignore additional items, and accept arrays
+without the items that were added later (`streamIds`, `allowReconnect`). The classes correspond to those of
+`messages.py`, where fields may be absent; in an array every item has its place.
 """
 
 from typing import NoReturn, TypeAlias
@@ -25,7 +25,7 @@ from hubline.wire.messages import (
 )
 
 ERROR, NOTHING, RESULT = 1, 2, 3
-"""What a completion carries: hub protocol specification, "Completion Message Encoding", `ResultKind`."""
+"""The content of a completion: hub protocol specification, "Completion Message Encoding", `ResultKind`."""
 
 
 class _Invocation(Struct, array_like=True, tag_field="type", tag=1, gc=False):
@@ -155,7 +155,7 @@ def _checked(headers: Headers) -> Headers:
 
 
 def _error_text(payload: Raw | UnsetType) -> str | UnsetType:
-    """The text of a failed completion; nil says nothing, and the original takes it so."""
+    """The error text of a completion. Nil is an empty text, as in the original."""
     try:
         text = None if payload is UNSET else decode(payload, type=str | None)
     except (ValidationError, UnicodeDecodeError):
@@ -173,7 +173,7 @@ _KNOWN_TYPES = range(1, 10)
 
 
 def refuse(payload: bytes, cause: Exception) -> None:
-    """Return when the payload is a message of an unknown type, which is to be ignored; refuse it otherwise."""
+    """Return if the payload is a message of an unknown type, which must be ignored. Raise otherwise."""
     try:
         kind = decode(payload, type=_Unknown).type
     except ValidationError:

@@ -1,13 +1,13 @@
 """Names of fields: `first_name` in Python, `firstName` in JSON, `FirstName` in MessagePack.
 
-Those are the defaults of the original for objects: `JsonSerializerOptions.Web` and MessagePack's contractless resolver.
-Renamed are the fields of dataclasses, of attrs' classes and of msgspec Structs that say nothing of their form
-themselves. A Struct with a `rename`, a tag or `array_like` is left alone with everything in it; keys of dicts and
-TypedDicts are data; Pydantic models go by their aliases, and so does a field of a Pydantic dataclass that has one.
-`HubOptions(field_names="as_written")` writes the names of Python. Names are read without regard to case, as
-System.Text.Json does here.
+These are the defaults of the original for objects: `JsonSerializerOptions.Web` and MessagePack's contractless resolver.
+The fields of dataclasses, of attrs classes and of msgspec Structs without options are renamed. A Struct with a
+`rename`, a tag or `array_like` is not changed, nor the values in it. Keys of dicts and TypedDicts are data and are not
+renamed. Pydantic models use their aliases, and so does a field of a Pydantic dataclass that has one.
+`HubOptions(field_names="as_written")` writes the Python names. Names are read without regard to case, as
+System.Text.Json does with these defaults.
 
-Values without such objects pay next to nothing: a look at their type.
+For values without such objects, only their type is checked, which costs almost nothing.
 """
 
 from collections import deque
@@ -32,7 +32,8 @@ Write: TypeAlias = Callable[[Any], Any]
 FieldNames: TypeAlias = Literal["by_codec", "as_written"]
 
 MAXIMUM_KNOWN = 512
-"""Types whose writers are kept: a class may be made for each call, and its writer costs up to 10 KB. Ours."""
+"""The number of types whose writers are kept. A class may be made for each call, and a writer takes up to 10 KB.
+Ours."""
 
 PLAIN: frozenset[type] = frozenset(
     (
@@ -53,11 +54,11 @@ PLAIN: frozenset[type] = frozenset(
         UnsetType,
     )
 )
-"""What msgspec writes as we want it, with nothing inside."""
+"""Types that msgspec writes correctly and that contain no other values."""
 
 
 def camel_case(name: str) -> str:
-    """`first_name` → `firstName`; an underscore at the end, as in `class_`, is dropped."""
+    """`first_name` → `firstName`. An underscore at the end, as in `class_`, is dropped."""
     first, *others = name.strip("_").split("_") if name.strip("_") else [name]
     return first[:1].lower() + first[1:] + "".join(part[:1].upper() + part[1:] for part in others)
 
@@ -69,7 +70,7 @@ def pascal_case(name: str) -> str:
 
 
 class OutgoingNames:
-    """Replaces objects by ones whose fields have the names of the wire, wherever they are in a value."""
+    """Replaces objects, at any depth of a value, by objects whose fields have the names on the wire."""
 
     def __init__(
         self,
@@ -79,11 +80,11 @@ class OutgoingNames:
         special: Mapping[type, Write],
         left_alone: Callable[[type[Struct]], Write | None] = lambda kind: None,
     ) -> None:
-        """`special` writes types of its own; `left_alone`, Structs whose names are not touched."""
+        """`special` has writers for certain types, `left_alone` writes Structs that keep their names."""
         self._rename, self._left_alone = rename, left_alone
         self._pydantic_mode = pydantic_mode
         self.plain = PLAIN - special.keys()
-        """Types whose values need nothing; to ask here saves the call."""
+        """Types whose values are not changed. A check here saves a call."""
         self._writers: dict[type, Write] = {
             list: self.each,
             tuple: self.each,
@@ -95,7 +96,7 @@ class OutgoingNames:
         self._learnt: deque[type] = deque()
 
     def __call__(self, value: Any) -> Any:
-        """The value to encode: `value` itself unless there is something to rename."""
+        """The value to encode: `value` itself, unless it contains something to rename."""
         kind = type(value)
         if kind in self.plain:
             return value
@@ -105,19 +106,19 @@ class OutgoingNames:
         return write(value)
 
     def each(self, values: Any) -> Any:
-        """The same for a list, quicker."""
+        """The same for a list, but faster."""
         if type(values) is Raw or self.plain.issuperset(map(type, values)):
             return values
         return [self(value) for value in values]
 
     def unknown(self, value: Any) -> Any:
-        """The `enc_hook` of both codecs: what they do not know as keys, and inside of Structs that are left alone."""
+        """The `enc_hook` of both codecs: for keys, and for values inside Structs that keep their names."""
         kind = type(value)
         if is_pydantic_model(kind) or kind is Encoded:
             return self(value)
         make = plainer(kind)
         if make is None:
-            raise TypeError(f"values of type {kind.__qualname__} have no form on the wire")
+            raise TypeError(f"there is no encoding for values of type {kind.__qualname__}")
         return make(value)
 
     def _dict(self, values: Any) -> Any:
@@ -159,7 +160,7 @@ class OutgoingNames:
         return self._object_writer(kind, [(each.name, Any, _default(each)) for each in fields(kind)], omit=True)
 
     def _pydantic_writer(self, kind: type) -> Write:
-        """A dataclass of Pydantic's: its serializers, where it has some, and what is excluded, count."""
+        """The writer of a Pydantic dataclass, which uses its serializers and leaves out excluded fields."""
         known: dict[str, Any] = kind.__pydantic_fields__  # type: ignore[attr-defined]
         aliases = {name: each.serialization_alias for name, each in known.items() if each.serialization_alias}
         decorators: Any = kind.__pydantic_decorators__  # type: ignore[attr-defined]
@@ -198,14 +199,14 @@ class OutgoingNames:
 
 
 def as_written(name: str) -> str:
-    """The name of Python, as it is."""
+    """The Python name, unchanged."""
     return name
 
 
 def names_are_free(kind: type[Struct]) -> bool:
-    """Whether a Struct leaves the form of its fields to us.
+    """Whether the fields of a Struct are renamed: it has no options of its own.
 
-    A `rename` that changes none of the names cannot be seen, and counts as none.
+    A `rename` that changes none of the names cannot be detected and has no effect.
     """
     config = kind.__struct_config__
     return (

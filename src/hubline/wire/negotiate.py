@@ -1,4 +1,4 @@
-"""What a client asks before it opens a transport, and what it is told. JSON over HTTP; the HTTP is done elsewhere.
+"""The negotiate request and response, before a client opens a transport: their JSON, without the HTTP.
 
 Transport protocols specification, "`POST [endpoint-base]/negotiate` request"; texts and the order of properties as in
 transcripts of ASP.NET Core 10.
@@ -14,10 +14,10 @@ from hubline.errors import ConnectionClosed
 from hubline.wire.codec import TransferFormat
 
 NEWEST_VERSION = 1
-"""Of negotiation. With 1 the connection has a secret token beside its public id."""
+"""The highest version of negotiation. From version 1 the connection has a secret token and a public id."""
 
 _INTEGER = re.compile(r"\s*([+-]?)0*([0-9]{1,10})\s*", re.ASCII)
-"""What `int.TryParse` takes, but for the bounds; measured. Zeros in front are left out: `int` takes 4300 digits."""
+"""The input of `int.TryParse`, without its bounds; measured. Leading zeros are skipped: `int` takes 4300 digits."""
 
 _OUT_OF_BOUNDS = 2**31
 
@@ -28,13 +28,13 @@ class AvailableTransport(Struct, frozen=True, rename="camel"):
 
     @classmethod
     def of(cls, name: str, transfer_formats: Iterable[TransferFormat]) -> "AvailableTransport":
-        """An entry for a transport; formats in the order of `TransferFormat`, as the original writes them."""
+        """A transport in the response. Formats are in the order of `TransferFormat`, as in the original."""
         carried = set(transfer_formats)
         return cls(name, tuple(each.value for each in TransferFormat if each in carried))
 
 
 class NegotiateResponse(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """The answer. Either `error`, or `url` for a redirect, or a connection; fields stand in the original's order."""
+    """The response: `error`, or `url` for a redirect, or a connection. Fields are in the original's order."""
 
     error: str | UnsetType = UNSET
     use_stateful_reconnect: bool = False
@@ -45,17 +45,17 @@ class NegotiateResponse(Struct, frozen=True, kw_only=True, omit_defaults=True, r
     connection_token: str | UnsetType = UNSET
     available_transports: tuple[AvailableTransport, ...] | UnsetType = UNSET
     token_lifetime_seconds: int | UnsetType = UNSET
-    """How long the identity lasts, where it can be refreshed. Name and place are inferred from .NET 11's `/refresh`."""
+    """Lifetime of the identity, if it can be refreshed. Name and place are inferred from .NET 11's `/refresh`."""
 
     def format(self) -> bytes:
         return encode(self)
 
     @classmethod
     def parse(cls, body: bytes) -> "NegotiateResponse":
-        """What a client reads; unknown properties are skipped.
+        """Read a response, for clients. Unknown properties are ignored.
 
         Raises:
-            ConnectionClosed: it is no answer a connection can begin with.
+            ConnectionClosed: a connection cannot be opened with this response.
         """
         try:
             response = decode(body, type=cls)
@@ -78,15 +78,15 @@ class NegotiateResponse(Struct, frozen=True, kw_only=True, omit_defaults=True, r
 
 
 class _Legacy(Struct, rename="pascal"):
-    """Marks the server of the old SignalR, whose answer is a different one."""
+    """The property of responses of ASP.NET SignalR, the predecessor of ASP.NET Core SignalR."""
 
     protocol_version: object = UNSET
 
 
 def choose_version(asked: str | None, *, minimum: int = 0) -> "int | NegotiateResponse":
-    """The version to answer for the query value `negotiateVersion`, where absent counts as 0.
+    """The version for the query value `negotiateVersion`, or 0 if it is absent.
 
-    Or the refusal to answer with, when it is no number or less than this server wants.
+    Returns an error response if it is not a number or less than this server requires.
     """
     found = _INTEGER.fullmatch("0" if asked is None else asked)
     version = int(found[1] + found[2]) if found else _OUT_OF_BOUNDS
@@ -100,5 +100,5 @@ def choose_version(asked: str | None, *, minimum: int = 0) -> "int | NegotiateRe
 
 
 def wants_stateful_reconnect(asked: str | None) -> bool:
-    """Whether the query value `useStatefulReconnect` says so; anything but a spelling of `true` does not."""
+    """Whether the query value `useStatefulReconnect` is `true`, without regard to case."""
     return asked is not None and asked.strip().lower() == "true"

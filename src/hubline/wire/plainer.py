@@ -1,7 +1,7 @@
-"""What msgspec does not write, and plain Python has a word for: subclasses of builtin types, and other containers.
+"""Types that msgspec does not write, but that have a builtin equivalent: subclasses of builtin types, containers.
 
-A `float` with a name of its own, a `datetime` of pendulum's, a `deque`, a read-only view of a dict: each goes out as
-the builtin it derives from, or as the list or dict that it behaves like.
+A subclass of `float`, pendulum's `datetime`, a `deque`, a read-only view of a dict: each is sent as the builtin type it
+derives from, or as the list or dict that it behaves like.
 """
 
 from collections import UserString, deque
@@ -15,19 +15,19 @@ Plainer: TypeAlias = Callable[[Any], Any]
 
 
 def is_mapping(kind: type) -> bool:
-    """Whether its values become a dict."""
+    """Whether values of this type are sent as a dict."""
     return issubclass(kind, Mapping)
 
 
 def is_sequence(kind: type) -> bool:
-    """Whether its values become a list. Iterators do not: to write one would use it up."""
+    """Whether values of this type are sent as a list. Iterators are not, because writing one would consume it."""
     return issubclass(kind, deque | Sequence | Set | ValuesView) and not issubclass(kind, UserString)
 
 
 def plainer(kind: type) -> Plainer | None:
-    """A function that gives values of `kind` a form that msgspec writes; `None` if there is none, or it knows them.
+    """A function that converts values of `kind` for msgspec; `None` if it writes them itself or there is no equivalent.
 
-    What a subclass overrides is passed by: the type it derives from is asked itself.
+    It uses the methods of the builtin type, and not those that a subclass overrides.
     """
     if issubclass(kind, Enum) or kind in _KNOWN:
         return None
@@ -65,7 +65,7 @@ _BASES: dict[type, Plainer] = {
     time: _time,
     timedelta: timedelta.__pos__,
 }
-"""In this order, because a `datetime` is a `date` too."""
+"""In this order, because a `datetime` is also a `date`."""
 
 _KNOWN = {*_BASES, memoryview, dict, list, tuple, set, frozenset}
-"""What msgspec itself writes; where it does not, as the key of an object in JSON, we have no form either."""
+"""Types that msgspec writes. Where it does not write them, as keys of JSON objects, there is no equivalent."""

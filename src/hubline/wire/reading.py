@@ -1,7 +1,7 @@
-"""From a value that is still encoded to the type a hub method wants.
+"""Decodes an argument to the type of a parameter.
 
-msgspec decodes straight into most types. Where something has to be prepared first (see `incoming.py`) the value takes a
-second step: decode, prepare, convert. Types with dates take it only when the first way fails.
+msgspec decodes most types directly. If a value must be prepared first (see `incoming.py`), it is decoded, prepared and
+converted. Types with dates are only prepared if decoding them directly fails.
 """
 
 from collections.abc import Callable
@@ -26,12 +26,12 @@ def value_reader(
     text_keys: bool,
     mend: Callable[[Raw], Raw] | None = None,
 ) -> Callable[[Raw], T]:
-    """What `Codec.reader` returns. `decoder` makes a decoding function for a type; JSON has `text_keys` only.
+    """The result of `Codec.reader`. `decoder` makes a decoding function for a type. JSON has only `text_keys`.
 
-    `mend` gives what could not be decoded another form; it is asked where there may be dates.
+    `mend` repairs a payload that could not be decoded. It is used for types that may contain dates.
 
     Raises:
-        TypeError: something in `kind` has no form on the wire, or says of itself what would be skipped.
+        TypeError: a type in `kind` has no encoding, or has features that would be ignored.
     """
     refuse_what_is_skipped(kind)
     decode_any = decoder(Any)
@@ -63,7 +63,7 @@ def value_reader(
 
 
 def read_custom(kind: Any, value: Any) -> Any:
-    """The `dec_hook` of both codecs: what msgspec itself cannot make."""
+    """The `dec_hook` of both codecs: makes values that msgspec cannot make."""
     if kind is object:
         return value
     if not is_pydantic_model(kind):

@@ -1,7 +1,7 @@
 import pytest
 
 from hubline.errors import BindingError, HubError, KeepAliveTimeout, MessageTooLarge, RemoteProtocolError
-from hubline.server.errors import error_text
+from hubline.server.error_texts import error_text
 
 
 class Custom(Exception): ...

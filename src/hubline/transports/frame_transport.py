@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from hubline._tasks import wake_up
-from hubline._utf8 import is_utf8
 from hubline.connection import Feed
 from hubline.errors import ConnectionClosed
 from hubline.extensions import FrameChannel
 from hubline.transports.outbox import JOINED_WRITE, Outbox, joined
 from hubline.transports.session import Session
 from hubline.transports.turns import PIECE, turns
+from hubline.websocket_frames import message_frame
 from hubline.wire.codec import TransferFormat
 
 AT_ONCE = 32_768
@@ -19,10 +19,6 @@ server has read it in two turns of the loop at least, so it is a bounded share o
 
 FLUSH_STRIDE = 1_000
 """Connections that are written to in one go: about 10 ms, after which others have their turn. Ours."""
-
-_SHORT_TEXT = tuple(bytes((0x81, size)) for size in range(126))
-_SHORT_BINARY = tuple(bytes((0x82, size)) for size in range(126))
-"""The heads of most frames, which are small."""
 
 _TEXT = TransferFormat.TEXT
 """Enum members cost 0.1 µs when taken from their class, which is much on the way of every message."""
@@ -56,8 +52,10 @@ class FrameInput:
             return
         if held is not None:
             self._hold(held)
-        if not self._flusher.scheduled:  # behind the task of a call that has just begun: its answer leaves at once
-            self._flusher.schedule()
+        flusher = self._flusher
+        if not flusher.scheduled:  # behind the task of a call that has just begun: its answer leaves at once
+            flusher.scheduled = True  # as `schedule()`, whose call would be seen on the way of every message
+            flusher.soon(flusher.flush)
 
     def read_much(self, size: int) -> None:
         if self._feed is not None and not turns().give(size):
@@ -242,13 +240,14 @@ class Flusher:
         self.loop = loop
         self.dirty: list[FrameWriter] = []
         self.scheduled = False
+        self.soon = loop.call_soon
 
     def schedule(self) -> None:
         """Flush when the loop has done what it has to do already."""
         self.scheduled = True
-        self.loop.call_soon(self._flush)
+        self.soon(self.flush)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         self.scheduled = False
         dirty, self.dirty = self.dirty[:FLUSH_STRIDE], self.dirty[FLUSH_STRIDE:]
         if self.dirty:
@@ -263,11 +262,11 @@ class Flusher:
             if packets:
                 if packets != before or transfer_format is not before_format:
                     before, before_format = packets, transfer_format
-                    frame, rest = joined(packets), b""
+                    frame, rest, text = joined(packets), b"", transfer_format is _TEXT
                     if len(frame) > JOINED_WRITE:  # one large packet, which all who get it share
-                        frame, rest = frame_of(frame, transfer_format, with_payload=False), frame
+                        frame, rest = message_frame(frame, text=text, with_payload=False), frame
                     else:
-                        frame = frame_of(frame, transfer_format)
+                        frame = message_frame(frame, text=text)
                 writer.write(frame)
                 if rest:
                     writer.write(rest)
@@ -278,19 +277,3 @@ class Flusher:
                 writer.wake()
             elif writer.joining is not None:
                 writer.written()
-
-
-def frame_of(payload: bytes, transfer_format: TransferFormat, *, with_payload: bool = True) -> bytes:
-    """A whole WebSocket message in one unmasked frame (RFC 6455 §5.2); of a large one only the head, if that is asked.
-
-    What is no text goes as binary, whatever the format: raw applications may send it without having said so.
-    """
-    text = transfer_format is _TEXT and (payload.isascii() or is_utf8(payload))
-    size = len(payload)
-    if size < 126:
-        return (_SHORT_TEXT if text else _SHORT_BINARY)[size] + payload
-    first = b"\x81" if text else b"\x82"
-    if size < 65_536:
-        return first + b"\x7e" + size.to_bytes(2, "big") + payload
-    head = first + b"\x7f" + size.to_bytes(8, "big")
-    return head + payload if with_payload else head

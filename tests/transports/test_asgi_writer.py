@@ -1,10 +1,10 @@
 import asyncio
 
 from hubline._tasks import TaskOwner
+from hubline.testing import settle
+from hubline.transports.asgi_writer import AsgiWriter
 from hubline.transports.outbox import Outbox
-from hubline.transports.writer import Writer
 from hubline.wire.packet import Packet
-from tests.transports.driver import settle
 
 
 class Peer:
@@ -22,7 +22,7 @@ class Peer:
         )
         self.failures: list[Exception] = []
         self.failure: Exception | None = None
-        self.writer = Writer(self.outbox, self._write, tasks=self.tasks, failed=self.failures.append)
+        self.writer = AsgiWriter(self.outbox, self._write, tasks=self.tasks, failed=self.failures.append)
         self.reads = asyncio.Event()
         self.got: list[bytes] = []
 

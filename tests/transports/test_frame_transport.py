@@ -9,8 +9,9 @@ import pytest
 from hubline._bursts import let_others_within_a_burst
 from hubline.errors import ConnectionClosed, SendTimeout
 from hubline.extensions import ChannelReader, ChannelWriter, frame_channel
-from hubline.transports import frames
-from hubline.transports.frames import Flusher, FrameInput, FrameWriter, frame_of
+from hubline.testing import ManualClock, settle
+from hubline.transports import frame_transport
+from hubline.transports.frame_transport import Flusher, FrameInput, FrameWriter
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import HIGH_WATER, JOINED_WRITE
 from hubline.transports.registry import ConnectionRegistry
@@ -18,7 +19,7 @@ from hubline.transports.session import Session
 from hubline.transports.turns import PIECE
 from hubline.wire.codec import TransferFormat
 from hubline.wire.packet import Packet
-from tests.transports.driver import ManualClock, Site, Socket, settle
+from tests.transports.driver import Site, Socket
 
 TEXT, BINARY = TransferFormat.TEXT, TransferFormat.BINARY
 LIMIT = 32_767
@@ -445,13 +446,13 @@ async def test_all_connections_of_a_loop_are_flushed_once_a_turn(
     flusher = registry.flusher()
     assert registry.flusher() is flusher
     flushes: list[int] = []
-    real = Flusher._flush
+    real = Flusher.flush
 
     def flush(self: Flusher) -> None:
         flushes.append(len(self.dirty))
         real(self)
 
-    monkeypatch.setattr(Flusher, "_flush", flush)
+    monkeypatch.setattr(Flusher, "flush", flush)
     lines = [Line(registry) for _ in range(5)]
     for _ in range(3):
         for each in lines:
@@ -478,7 +479,7 @@ async def test_everybody_in_a_broadcast_is_written_the_same_object(registry: Con
 async def test_more_connections_than_a_stride_take_another_turn(
     registry: ConnectionRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frames, "FLUSH_STRIDE", 3)
+    monkeypatch.setattr(frame_transport, "FLUSH_STRIDE", 3)
     lines = [Line(registry) for _ in range(7)]
     for each in lines:
         each.put(b"x")
@@ -622,7 +623,7 @@ async def test_a_write_that_does_not_go_meets_the_time_limit(registry: Connectio
 
 async def test_a_burst_to_thousands_who_read_is_written_to_all_of_them(registry: ConnectionRegistry) -> None:
     """More than are written to in one turn, and many times what may wait for one."""
-    lines = [Line(registry, limit=100, outbox_capacity=1000) for _ in range(frames.FLUSH_STRIDE * 2 + 500)]
+    lines = [Line(registry, limit=100, outbox_capacity=1000) for _ in range(frame_transport.FLUSH_STRIDE * 2 + 500)]
     for number in range(40):
         packet = b"%d" % number * 100
         for each in lines:
@@ -747,25 +748,6 @@ async def test_nobody_waits_for_a_writer_that_was_cancelled(registry: Connection
         steps[step]()
         await settle()
     await joins[0]
-
-
-@pytest.mark.parametrize(
-    ("payload", "transfer_format", "head"),
-    [
-        (b"", TEXT, b"\x81\x00"),
-        (b"a" * 125, TEXT, b"\x81\x7d"),
-        (b"a" * 126, TEXT, b"\x81\x7e\x00\x7e"),
-        (b"a" * 65_535, TEXT, b"\x81\x7e\xff\xff"),
-        (b"a" * 65_536, TEXT, b"\x81\x7f\x00\x00\x00\x00\x00\x01\x00\x00"),
-        (b"\xc3\xa4", TEXT, b"\x81\x02"),
-        (b"\xc3", TEXT, b"\x82\x01"),
-        (b"a", BINARY, b"\x82\x01"),
-    ],
-)
-def test_a_frame_has_the_shortest_header_and_is_text_only_where_the_payload_is(
-    payload: bytes, transfer_format: TransferFormat, head: bytes
-) -> None:
-    assert frame_of(payload, transfer_format) == head + payload
 
 
 @pytest.mark.parametrize("scope", [{}, {"extensions": None}, {"extensions": {"websocket.http.response": {}}}])

@@ -7,7 +7,7 @@ from hubline._tasks import TaskOwner, wake_up
 from hubline.transports.outbox import Outbox, joined
 
 
-class Writer:
+class AsgiWriter:
     """Empties an outbox into an ASGI `send`: one task for a connection, started at its first packet, then parked.
 
     One writer for all connections is not an option: an ASGI `send` may wait, and then everybody would.
