@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hubline._tasks import TaskOwner, called, ends_its_task, is_current
+from hubline.testing import ManualClock, settle
 
 
 async def test_a_task_is_kept_while_it_runs_and_forgotten_when_it_ended() -> None:
@@ -244,3 +245,20 @@ def test_what_a_future_cannot_hand_on_becomes_another_error(error: type[BaseExce
 
     with pytest.raises(RuntimeError, match=f"a plain function raised {error.__name__}"):
         called(fail)
+
+
+async def test_what_is_waited_for_has_a_limit_and_goes_on_behind_it() -> None:
+    owner, clock = TaskOwner("test"), ManualClock()
+    future = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(owner.done_before(future, clock.sleep(5)))
+    await clock.advance(4.9)
+    assert not waiting.done()
+    await clock.advance(0.2)
+    assert await waiting is False
+    assert not future.done()
+    waiting = asyncio.create_task(owner.done_before(future, clock.sleep(5)))
+    await settle()
+    future.set_result(None)
+    assert await waiting is True
+    await settle()
+    assert len(owner) == 0, "the limit is no longer waited for"

@@ -159,6 +159,15 @@ class TaskOwner:
             if left:
                 await asyncio.wait(left, timeout=AGAIN)
 
+    async def done_before(self, future: "asyncio.Future[Any]", limit: Coroutine[Any, Any, Any]) -> bool:
+        """Wait for `future` until `limit` returns, mostly the sleep of a clock. Whether it is done; else it goes on."""
+        over = self.start(limit, name="hubline: time limit")
+        try:
+            await asyncio.wait((future, over), return_when=asyncio.FIRST_COMPLETED)
+            return future.done()
+        finally:
+            over.cancel()
+
     def forget(self) -> None:
         """Disown every task: they belong to an event loop that does not run any more, and never will end."""
         for task in self._tasks:

@@ -48,12 +48,7 @@ class BeforeLeaving:
     async def _within_limit(self, function: OnDrain) -> None:
         limit = self._drain_timeout * SHARE
         call = self._tasks.start(_call(function), name="on_drain")
-        late = self._tasks.start(self._clock.sleep(limit))
-        try:
-            await asyncio.wait((call, late), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            late.cancel()
-        if not call.done():
+        if not await self._tasks.done_before(call, self._clock.sleep(limit)):
             logger.warning("on_drain took longer than %g s and is cancelled: clients are asked to leave now", limit)
             call.cancel()
 

@@ -91,31 +91,3 @@ def filters_of(*definitions: Any) -> tuple[HubFilter, ...]:
 def filters_of_sends(filters: Sequence[HubFilter]) -> tuple[HubFilter, ...]:
     """Those that look at what goes out."""
     return tuple(item for item in filters if type(item).send is not HubFilter.send)
-
-
-def around_invoke(filters: Sequence[HubFilter], innermost: Invoke) -> Invoke:
-    """The chain of all filters around a call; made once for each method that has some."""
-    chain = innermost
-    for item in reversed(filters):
-        chain = _link(item, chain)
-    return chain
-
-
-def _link(item: HubFilter, following: Invoke) -> Invoke:
-    return lambda call: item.invoke(call, following)
-
-
-async def run_connected(filters: Sequence[HubFilter], hub: Hub[Any]) -> None:
-    """`on_connected` with every filter around it."""
-    if filters:
-        await filters[0].connected(hub, lambda: run_connected(filters[1:], hub))
-    else:
-        await hub.on_connected()
-
-
-async def run_disconnected(filters: Sequence[HubFilter], hub: Hub[Any], error: Exception | None) -> None:
-    """`on_disconnected` with every filter around it."""
-    if filters:
-        await filters[0].disconnected(hub, error, lambda e: run_disconnected(filters[1:], hub, e))
-    else:
-        await hub.on_disconnected(error)

@@ -20,18 +20,12 @@ from hubline.auth.policies import Policies, PolicyContext
 from hubline.server import error_texts
 from hubline.server.calls import Call, HubScope, Pipeline, Step
 from hubline.server.context import HubCallerContext
-from hubline.server.filters import (
-    HubFilter,
-    InvocationContext,
-    Invoke,
-    around_invoke,
-    run_connected,
-    run_disconnected,
-)
+from hubline.server.filters import Connect, Disconnect, HubFilter, InvocationContext, Invoke
 from hubline.server.hub import Hub
 from hubline.server.injection import Injector
 from hubline.server.methods import HubMethod
 from hubline.server.observer import Observer, Outcome
+from hubline.server.send_filters import nested
 from hubline.server.workers import in_worker
 from hubline.streams.download import in_thread, interrupted, pump
 
@@ -67,12 +61,23 @@ class PipelineBuilder:
         """`None` when nothing of the user's sees a connection come: no `on_connected`, no filters, no factory."""
         if not self._is_heard(Hub.on_connected):
             return None
-        return self._observed("OnConnectedAsync", lambda hub, _: run_connected(self.filters, hub))
+
+        def connected(hub: Hub[Any], _: Exception | None) -> Awaitable[None]:
+            chain: Connect = nested([functools.partial(each.connected, hub) for each in self.filters], hub.on_connected)
+            return chain()
+
+        return self._observed("OnConnectedAsync", connected)
 
     def on_disconnected(self) -> End | None:
         if not self._is_heard(Hub.on_disconnected):
             return None
-        return self._observed("OnDisconnectedAsync", lambda hub, error: run_disconnected(self.filters, hub, error))
+
+        def disconnected(hub: Hub[Any], error: Exception | None) -> Awaitable[None]:
+            around = [functools.partial(each.disconnected, hub) for each in self.filters]
+            chain: Disconnect = nested(around, hub.on_disconnected)
+            return chain(error)
+
+        return self._observed("OnDisconnectedAsync", disconnected)
 
     def on_authentication_refreshed(self) -> End | None:
         if self.hub.on_authentication_refreshed is Hub.on_authentication_refreshed and self.observer is None:
@@ -90,7 +95,8 @@ class PipelineBuilder:
         generates = inspect.isasyncgenfunction(method.function)
         if not filters and not _takes_more(method) and (generates or (method.is_async and not method.is_stream)):
             return self._direct_stream(method.function) if generates else self._direct(method.function)
-        chain, create, clock, name = around_invoke(filters, _innermost(method)), self.create, self.clock, method.name
+        chain: Invoke = nested([each.invoke for each in filters], _innermost(method))
+        create, clock, name = self.create, self.clock, method.name
 
         def invoke(call: Call) -> Awaitable[Any]:
             hub = create()

@@ -164,12 +164,7 @@ class Relay:
 
     async def _done(self, future: "asyncio.Future[Any]", seconds: float) -> bool:
         """Whether it is done within so many seconds of the application's clock."""
-        limit = self._tasks.start(self._clock.sleep(seconds), name="hubline: time limit")
-        try:
-            await asyncio.wait([future, limit], return_when=asyncio.FIRST_COMPLETED)
-            return future.done()
-        finally:
-            limit.cancel()
+        return await self._tasks.done_before(future, self._clock.sleep(seconds))
 
     # The life of a connection
 

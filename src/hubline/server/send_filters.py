@@ -1,6 +1,6 @@
 """A call to clients on its way out, as filters see it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -65,10 +65,7 @@ class OutgoingFilters:
             made = Invocation(invocation_id=invocation_id, target=outgoing.target, arguments=tuple(outgoing.arguments))
             await innermost(outgoing.recipients, SerializedMessage(made, key=outgoing.key))
 
-        chain: SendNext = end
-        for each in reversed(self._filters):
-            chain = _link(each, chain)
-        await chain(
+        await nested([each.send for each in self._filters], end)(
             OutgoingMessage(
                 hub=self._hub,
                 recipients=recipients,
@@ -82,5 +79,15 @@ class OutgoingFilters:
         return sent
 
 
-def _link(item: SendFilter, following: SendNext) -> SendNext:
-    return lambda message: item.send(message, following)
+def nested(steps: Sequence[Callable[..., Awaitable[Any]]], innermost: Callable[..., Awaitable[Any]]) -> Any:
+    """One function of several that stand around each other, the first outermost: each gets the next one to call, last.
+
+    So are all filters put together, whatever they stand around.
+    """
+    for step in reversed(steps):
+        innermost = _around(step, innermost)
+    return innermost
+
+
+def _around(step: Callable[..., Awaitable[Any]], following: Callable[..., Awaitable[Any]]) -> Any:
+    return lambda *arguments: step(*arguments, following)

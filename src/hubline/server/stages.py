@@ -30,27 +30,12 @@ class Step(Enum):
     END = "`Close` is written, and the abort signal given"
 
 
+_ENDS = {Step.LOSE: Stage.GONE, Step.CLOSE: Stage.CLOSING, Step.ABORT: Stage.ABORTED, Step.END: Stage.CLOSED}
+
 STAGES: dict[Stage, dict[Step, Stage]] = {
-    Stage.HANDSHAKE: {
-        Step.AGREE: Stage.OPEN,
-        Step.LOSE: Stage.GONE,
-        Step.CLOSE: Stage.CLOSING,
-        Step.ABORT: Stage.ABORTED,
-        Step.END: Stage.CLOSED,
-    },
-    Stage.OPEN: {
-        Step.LAST_WORD: Stage.LAST_CALLS,
-        Step.LOSE: Stage.GONE,
-        Step.CLOSE: Stage.CLOSING,
-        Step.ABORT: Stage.ABORTED,
-        Step.END: Stage.CLOSED,
-    },
-    Stage.LAST_CALLS: {
-        Step.LOSE: Stage.GONE,
-        Step.CLOSE: Stage.CLOSING,
-        Step.ABORT: Stage.ABORTED,
-        Step.END: Stage.CLOSED,
-    },
+    Stage.HANDSHAKE: _ENDS | {Step.AGREE: Stage.OPEN},
+    Stage.OPEN: _ENDS | {Step.LAST_WORD: Stage.LAST_CALLS},
+    Stage.LAST_CALLS: _ENDS,
     Stage.GONE: {Step.CLOSE: Stage.ABORTED, Step.ABORT: Stage.ABORTED, Step.END: Stage.CLOSED},
     Stage.CLOSING: {Step.LOSE: Stage.ABORTED, Step.ABORT: Stage.ABORTED, Step.END: Stage.CLOSED},
     Stage.ABORTED: {Step.END: Stage.CLOSED},

@@ -201,12 +201,11 @@ class ConnectionRegistry:
             if self._empty is None:
                 self._empty = asyncio.Event()
             self._empty.clear()
-            waits = [self.tasks.start(self._empty.wait()), self.tasks.start(self._clock.sleep(limit))]
+            empty = self.tasks.start(self._empty.wait())
             try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                await self.tasks.done_before(empty, self._clock.sleep(limit))
             finally:
-                for task in waits:
-                    task.cancel()
+                empty.cancel()
 
     async def give_up_polls(self, after: float) -> None:
         """End, in `after` seconds, who is between two polls then: no further one can come."""
