@@ -44,17 +44,6 @@ export async function open(line: Line, options?: Options): Promise<HubConnection
 /** A token of somebody's. */
 export const token = async (name: string) => (await fetch(`${BASE}/token?sub=${name}`)).text();
 
-/** Numbers from 0 to 1 that a seed decides (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 export interface Proxy {
   readonly base: string;
   cuts: number;
