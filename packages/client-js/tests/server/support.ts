@@ -53,8 +53,8 @@ export interface Proxy {
   cut(): void;
 }
 
-/** A TCP proxy before the server. `bytes` says after how many bytes from the server a connection is cut, in the middle of whatever that is; left out, never. */
-export async function proxy(bytes?: () => number): Promise<Proxy> {
+/** A TCP proxy before the server. `bytes` says after how many bytes from the server a connection is cut, in the middle of whatever that is, by how many were cut already; left out, never. */
+export async function proxy(bytes?: (cuts: number) => number): Promise<Proxy> {
   const target = new URL(BASE);
   const sockets = new Set<net.Socket>();
   const server = net.createServer((inner) => {
@@ -72,7 +72,7 @@ export async function proxy(bytes?: () => number): Promise<Proxy> {
       });
     }
     inner.pipe(outer);
-    let left = bytes?.() ?? Infinity;
+    let left = bytes?.(state.cuts) ?? Infinity;
     outer.on("data", (data: Buffer) => {
       left -= data.length;
       if (left > 0) return void inner.write(data);

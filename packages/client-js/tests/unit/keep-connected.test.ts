@@ -140,6 +140,25 @@ test("a start that nobody answers is broken off", async () => {
   expect(connection.state).toBe("Connected");
 });
 
+test("a start that began on a network that is no more is begun anew when there is one", async () => {
+  let stop = () => {};
+  connection.onStart = () => new Promise((_, reject) => (stop = () => reject(new Error("stopped"))));
+  vi.spyOn(connection, "stop").mockImplementation(async () => {
+    stop();
+    await Promise.resolve();
+  });
+  keepConnected(connection);
+  await vi.advanceTimersByTimeAsync(4_000);
+  page.dispatchEvent(new Event("focus"));
+  await soon();
+  expect(connection.starts).toBe(1);
+  connection.onStart = () => Promise.resolve();
+  await vi.advanceTimersByTimeAsync(4_000);
+  page.dispatchEvent(new Event("online"));
+  await soon();
+  expect(connection).toMatchObject({ starts: 2, state: "Connected" });
+});
+
 test("is shared, survives being ended and begun again at once, and leaves nothing behind", async () => {
   const first = keepConnected(connection);
   const ended = first.stop();
