@@ -158,7 +158,8 @@ class Keeping implements Keeper {
   #wake(event: string): void {
     const { state } = this.#connection;
     if (this.#stopped || this.refused) return;
-    if (typeof document !== "undefined" && document.visibilityState === "hidden") return;
+    const hidden = typeof document !== "undefined" && document.visibilityState === "hidden";
+    if (hidden && event !== "online") return; // nobody looks; it is time when somebody does
     if (state === "Disconnected") return void this.#start();
     if (Date.now() - this.#forcedAt < APART) return;
     this.#forcedAt = Date.now();

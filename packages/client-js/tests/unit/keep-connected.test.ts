@@ -84,7 +84,18 @@ test("the application may say when to give up", async () => {
   expect(kept.state.value.status).toBe("refused");
 });
 
-test.each(["online", "focus", "pageshow", "visibilitychange"])("tries at once when the page hears %s", async (event) => {
+test("tries at once when the network is back, also behind another page", async () => {
+  connection.onStart = () => Promise.reject(new Error("no route"));
+  const kept = keepConnected(connection);
+  await vi.advanceTimersByTimeAsync(60_000);
+  connection.onStart = () => Promise.resolve();
+  visibility = "hidden";
+  page.dispatchEvent(new Event("online"));
+  await soon();
+  expect(kept.state.value.status).toBe("connected");
+});
+
+test.each(["focus", "pageshow", "visibilitychange"])("tries at once when the page hears %s, and can be seen", async (event) => {
   connection.onStart = () => Promise.reject(new Error("no route"));
   const kept = keepConnected(connection);
   await vi.advanceTimersByTimeAsync(60_000);
