@@ -3,7 +3,7 @@ import type { Connection } from "./connection.js";
 import { contentOf, type Kept, type RunState } from "./content.js";
 import { follow } from "./follow.js";
 import type { Item, RunInfo } from "./items.js";
-import { notifier } from "./notifier.js";
+import { notifier, type Notifier } from "./notifier.js";
 import { keepIn, type RunStorage } from "./storage.js";
 
 export interface AttachOptions {
@@ -52,8 +52,7 @@ export function attachRun(connection: Connection, runId: string, options: Attach
   const touched = () => {
     keeping.changed();
     changed();
-    if (!content.ended) return;
-    close(true);
+    if (content.ended) close(true);
   };
   const close = (completed?: boolean) => {
     if (over.signal.aborted) return;
@@ -101,20 +100,23 @@ export function attachRun(connection: Connection, runId: string, options: Attach
     answer: (askId, value) => call(false, "AnswerRun", askId, value),
     steer: (value) => call(false, "SteerRun", value),
     detach: () => close(),
-    async *[Symbol.asyncIterator]() {
-      let given: RunState | undefined;
-      let wake = () => {};
-      const end = subscribe(() => wake());
-      try {
-        for (;;) {
-          const state = content.state();
-          if (state !== given) yield (given = state);
-          else if (over.signal.aborted) return;
-          else await new Promise<void>((resolve) => (wake = resolve));
-        }
-      } finally {
-        end();
-      }
-    },
+    [Symbol.asyncIterator]: () => newest(content.state, subscribe, over.signal),
   };
+}
+
+/** The newest value, whenever it is another, until `over`. What nobody waited for is left out. */
+async function* newest<T>(read: () => T, subscribe: Notifier<T>["subscribe"], over: AbortSignal): AsyncGenerator<T> {
+  let given: T | undefined;
+  let wake = () => {};
+  const end = subscribe(() => wake());
+  try {
+    for (;;) {
+      const value = read();
+      if (value !== given) yield (given = value);
+      else if (over.aborted) return;
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
+  } finally {
+    end();
+  }
 }
