@@ -107,10 +107,10 @@ def usable(document: bytes) -> dict[str | None, PyJWK]:
     return keys
 
 
-def problem(url: str) -> str | None:
+def problem(url: Any) -> str | None:
     """What is wrong with a JWKS address: keys must not come over a line that others can write to."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if isinstance(url, str) else "")
         if "@" in parts.netloc:
             return "jwks_url must not hold a name or a password, because it is told in the log"
         if parts.scheme == "https" and parts.hostname:
