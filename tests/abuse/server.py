@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import gc
 import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from hubline import ConnectionScope, Hub, HubApp, HubError, HubOptions, HubRoute, Identity, TransportOptions, authorize
+from hubline._clock import MonotonicClock
 from hubline.servers.protocols import HttpProtocol
 from hubline.servers.uvicorn import serve
 from hubline.transports import registry
@@ -90,6 +92,19 @@ class Calm(Hub):
         return value
 
 
+class StoppableClock(MonotonicClock):
+    """The hubs' clock, which a test may stop: while it counts connections, none of them expires."""
+
+    def __init__(self) -> None:
+        self._stopped: float | None = None
+
+    def now(self) -> float:
+        return time.monotonic() if self._stopped is None else self._stopped
+
+    def stop(self, stopped: bool) -> None:
+        self._stopped = self.now() if stopped else None
+
+
 def authenticate(scope: ConnectionScope) -> Identity | None:
     user = scope.query.get("user")
     return Identity(user) if user else None
@@ -97,6 +112,7 @@ def authenticate(scope: ConnectionScope) -> Identity | None:
 
 transport = TransportOptions(disconnect_timeout=1.0, maximum_waiting=1_000, waiting_per_address=100)
 """With caps on negotiations, as the guide advises on the open internet: there are none by address unless set."""
+clock = StoppableClock()
 hubs = HubApp(
     {
         "/hub": Attacked,
@@ -108,6 +124,7 @@ hubs = HubApp(
     transport=transport,
     authenticate=authenticate,
     drain_timeout=1.0,
+    clock=clock,
 )
 
 
@@ -133,6 +150,12 @@ async def figures(request: Request) -> Response:
     )
 
 
+async def time_stops(request: Request) -> Response:
+    """Stop the hubs' clock, or let it go on."""
+    clock.stop(request.query_params["stopped"] == "true")
+    return Response()
+
+
 async def broadcast(request: Request) -> Response:
     """Send to everybody on the attacked hub; others have their turn in between."""
     number, size = int(request.query_params["number"]), int(request.query_params["size"])
@@ -144,7 +167,12 @@ async def broadcast(request: Request) -> Response:
 
 
 app = Starlette(
-    routes=[Route("/figures", figures), Route("/broadcast", broadcast, methods=["POST"]), Mount("/", hubs)],
+    routes=[
+        Route("/figures", figures),
+        Route("/broadcast", broadcast, methods=["POST"]),
+        Route("/time", time_stops, methods=["POST"]),
+        Mount("/", hubs),
+    ],
     lifespan=hubs.lifespan,
 )
 
