@@ -84,7 +84,7 @@ COMMANDS: dict[str, list[str]] = {
 ADDRESS = re.compile(rb"(?:listens|[Rr]unning) on (http://127\.0\.0\.1:[0-9]+)")
 """The line after which a server is there. All but granian take a free port and name it."""
 GRANIAN = re.compile(rb"Started worker-1")
-"""The line of granian: it listens long before, and before it has started the application."""
+"""The line of granian, which says nothing any more when it takes connections, a moment later."""
 
 HEARD = [name for name in COMMANDS if name != "hypercorn"]
 """Servers on which an application hears the signal. hypercorn's usual worker gets none from its parent."""
@@ -108,9 +108,23 @@ class Process:
             self._log += line
             if found := ADDRESS.search(line):
                 self.url = found[1].decode()
-            elif not GRANIAN.search(line):
+            elif GRANIAN.search(line):
+                await self._knock()
+            else:
                 continue
             return
+        raise AssertionError(await self.end())
+
+    async def _knock(self) -> None:
+        port = int(self.url.rpartition(":")[2])
+        while self._process.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0)
+            else:
+                writer.close()
+                return
         raise AssertionError(await self.end())
 
     def stop(self) -> None:
