@@ -35,6 +35,11 @@ SECRET = "secret detail"
 class Hasty(HttpProtocol):
     head_timeout = 1.0
     body_grace = 1.0
+    idle = 1
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.timeout_keep_alive = self.idle
 
 
 class Attacked(Hub):
@@ -93,7 +98,10 @@ class Calm(Hub):
 
 
 class StoppableClock(MonotonicClock):
-    """The hubs' clock, which a test may stop: while it counts connections, none of them expires."""
+    """The hubs' clock, which a test may stop: while it counts connections, none of them expires.
+
+    What a client may take its time for over HTTP is an hour then.
+    """
 
     def __init__(self) -> None:
         self._stopped: float | None = None
@@ -103,6 +111,8 @@ class StoppableClock(MonotonicClock):
 
     def stop(self, stopped: bool) -> None:
         self._stopped = self.now() if stopped else None
+        Hasty.head_timeout = Hasty.body_grace = 3_600.0 if stopped else 1.0
+        Hasty.idle = 3_600 if stopped else 1
 
 
 def authenticate(scope: ConnectionScope) -> Identity | None:
@@ -192,7 +202,6 @@ def main() -> None:
             ready=lambda url: print(f"listening on {url}", flush=True),
             http=Hasty,
             accelerate=path == "accelerated",
-            timeout_keep_alive=1,
         )
     )
 

@@ -66,7 +66,7 @@ class Target:
 
     @asynccontextmanager
     async def time_stops(self) -> AsyncIterator[None]:
-        """Nothing that the hubs know expires meanwhile, however slow the machine is."""
+        """Nothing expires meanwhile, neither what the hubs know nor a request, however slow the machine is."""
         (await self.http.post("/time", params={"stopped": "true"})).raise_for_status()
         try:
             yield
