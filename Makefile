@@ -46,7 +46,7 @@ test-python: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT) $(PAGE)
 
 ## test-web: the tests of the chat's front end alone
 .PHONY: test-web
-test-web: $(if $(HUBLINE_CI),node) $(PAGE)
+test-web: $(if $(HUBLINE_CI),$(if $(filter interop,$(HUBLINE_CI_LACKS)),,node)) $(PAGE)
 	@$(say) "Front end tests (Vitest)"
 	@$(if $(NODE_OK),cd $(WEB) && npm run --silent test,echo "Left out: $(NODE_WANTED).")
 

@@ -532,7 +532,7 @@ async def test_a_token_in_the_query_means_nothing_unless_the_app_looks_at_it() -
 
 
 @pytest.mark.statement(187)
-async def test_another_user_on_a_later_poll_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_another_user_on_a_later_poll_is_refused_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     app, _ = app_of({"/users": ForUsers}, authenticate=by_header_or_query)
     answer = await request(app, "POST", "/users/negotiate", query="negotiateVersion=1&access_token=ada")
     token = json.loads(answer.body)["connectionToken"]
@@ -543,7 +543,7 @@ async def test_another_user_on_a_later_poll_is_logged(caplog: pytest.LogCaptureF
         await settle()
         polling.cancel()
         await tasks.cancel()
-    assert any("the user changed from 'ada' to 'bob'" in record.getMessage() for record in caplog.records)
+    assert any("a request of user 'bob' was refused" in record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.parametrize(
@@ -862,7 +862,10 @@ async def test_the_size_limit_is_that_of_the_hub() -> None:
 async def test_a_server_gets_the_drain_function_by_the_state() -> None:
     app, _ = app_of({"/chat": chat()})
     async with app.lifespan() as state:
-        assert state == {"hubline.drain": [app.drain]}
+        (drain,) = state["hubline.drain"]
+        assert app.ready
+        await drain()
+        assert not app.ready
 
 
 # What it tells about itself

@@ -21,6 +21,7 @@ ARROWS: dict[str, str] = {
     "_loops": "",
     "_bursts": "_loops",
     "_tasks": "",
+    "_mistakes": "errors",
     "_signals": "",
     "_utf8": "",
     "extensions": "",
@@ -28,26 +29,27 @@ ARROWS: dict[str, str] = {
     "telemetry": "connection server wire _clock",
     "wire": "errors",
     "connection": "errors wire",
-    "transports": "errors wire connection extensions websocket_frames _bursts _loops _clock _tasks _utf8",
-    "auth": "errors connection _clock _tasks",
+    "transports": "errors wire connection extensions websocket_frames _bursts _loops _clock _mistakes _tasks _utf8",
+    "auth": "errors connection _clock _mistakes _tasks",
     "streams": "errors wire _clock _tasks",
     "server": (
         "errors wire connection streams auth backplanes.base backplanes.envelope backplanes.subscriptions _bursts "
-        "_clock _tasks"
+        "_clock _mistakes _tasks"
     ),
     "backplanes": "errors wire streams _bursts _clock _tasks",
     "client": "errors wire _clock _tasks",
     "runs": "errors streams auth public backplanes.base _clock _tasks",
     "rooms": "errors streams auth public backplanes.base _clock _tasks",
     "models": "errors _clock _tasks",
-    "limits": "public errors",
-    "servers": "errors extensions websocket_frames _clock _signals _tasks _utf8",
-    "routes": "errors connection server transports",
+    "limits": "public errors _mistakes",
+    "servers": "errors extensions websocket_frames _clock _mistakes _signals _tasks _utf8",
+    "routes": "errors connection server transports _mistakes",
     "draining": "errors server.workers _clock _tasks",
     "hubs": "errors wire auth server backplanes routes _clock _tasks",
+    "app_settings": "errors auth server transports routes _clock _mistakes",
     "app": (
-        "errors wire connection extensions streams auth server transports backplanes routes draining hubs _clock "
-        "_signals _tasks telemetry"
+        "errors wire connection extensions streams auth server transports backplanes routes draining hubs app_settings "
+        "_clock _signals _tasks telemetry"
     ),
     "testing": "public errors limits runs backplanes wire client _clock _tasks",
     "contract": "public",
@@ -81,8 +83,8 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 2600,
-    "transports": 3550,
+    "wire": 2620,
+    "transports": 3650,
     "server": 4400,
     "auth": 650,
     "streams": 260,
@@ -93,7 +95,7 @@ BUDGETS: dict[str, int] = {
     "limits": 350,
     "servers": 1820,
     "testing": 1750,
-    "cli": 1300,
+    "cli": 1350,
 }
 
 WITHOUT_IO = "wire client.session client.events"

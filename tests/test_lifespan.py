@@ -168,3 +168,35 @@ async def test_a_thread_without_a_loop_can_hand_a_send_over() -> None:
         got = client.expect("News")
         await asyncio.to_thread(send)
         assert await got == [1]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_client_that_a_closed_loop_leaves_behind_says_nothing_of_it(
+    transport: TransportName, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed abruptly, as `asyncio.run` never does: what was open is thrown away, and has nobody to tell."""
+    unraisable: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda error: unraisable.append(error.exc_value))
+    app, left = HubApp({"/chat": Chat}), list[object]()
+
+    async def open_one() -> None:
+        opening = connect(app, "/chat", transport=transport)
+        client = await opening.__aenter__()
+        await client.send("Swallow")
+        await client.expect("Began")
+        left.extend((opening, client))
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(open_one())
+    loop.close()
+    left.clear()
+    gc.collect()
+    assert asyncio.run(echoed(app)) == "again"
+    gc.collect()
+    assert unraisable == []
+    assert [record.getMessage() for record in caplog.records if record.name != "asyncio"] == []
+
+
+async def echoed(app: HubApp) -> object:
+    async with connect(app, "/chat") as client:
+        return await client.invoke("Echo", "again")

@@ -1,7 +1,6 @@
 """A skip is a skip on a developer's machine, and a failure in CI, wherever it is written (`conftest.py`)."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,16 +14,30 @@ SKIPS = {
     "test_call.py": "import pytest\ndef test_it():\n    pytest.skip('in a call')\n",
     "test_mark.py": "import pytest\n@pytest.mark.skipif(True, reason='by mark')\ndef test_it(): ...\n",
     "test_expected.py": "import pytest\n@pytest.mark.xfail\ndef test_it():\n    assert False\n",
-    "test_optional.py": "import pytest\n@pytest.mark.refpeer\n@pytest.mark.skip\ndef test_it(): ...\n",
+    "test_optional.py": "import pytest\n@pytest.mark.refpeer\ndef test_it(): ...\n",
+    "test_disguised.py": "import pytest\n@pytest.mark.refpeer\n@pytest.mark.skip\ndef test_it(): ...\n",
+    "test_nginx.py": "import pytest\n@pytest.mark.nginx\ndef test_it(): ...\n",
+    "test_both.py": "import pytest\n@pytest.mark.nginx\n@pytest.mark.site\ndef test_it(): ...\n",
 }
+MISSING = "\nNEEDS |= dict.fromkeys(('refpeer', 'nginx', 'site'), lambda: 'it is not here')\n"
 
 
-@pytest.mark.parametrize(("ci", "outcome"), [("", "5 skipped, 1 xfailed"), ("1", "2 failed, 1 skipped, 3 errors")])
-def test_in_ci_only_what_is_optional_may_be_left_out(ci: str, outcome: str, tmp_path: Path) -> None:
-    shutil.copy(ROOT / "conftest.py", tmp_path)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = refpeer\n")
+@pytest.mark.parametrize(
+    ("ci", "lacks", "outcome"),
+    [
+        ("", "", "8 skipped, 1 xfailed"),
+        ("1", "", "2 failed, 1 skipped, 6 errors"),
+        ("1", "nginx", "2 failed, 2 skipped, 5 errors"),
+        ("1", "nginx site", "2 failed, 3 skipped, 4 errors"),
+    ],
+)
+def test_in_ci_only_what_is_optional_may_be_left_out(ci: str, lacks: str, outcome: str, tmp_path: Path) -> None:
+    """A marker for something optional excuses the lack of that, and no other skip of the test."""
+    (tmp_path / "conftest.py").write_text((ROOT / "conftest.py").read_text() + MISSING)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    refpeer\n    nginx\n    site\n")
     for name, text in SKIPS.items():
         (tmp_path / name).write_text(text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
-    run = subprocess.run(command, cwd=tmp_path, env=os.environ | {"HUBLINE_CI": ci}, capture_output=True, text=True)
+    environment = os.environ | {"HUBLINE_CI": ci, "HUBLINE_CI_LACKS": lacks}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert f"{outcome} in " in run.stdout, run.stdout

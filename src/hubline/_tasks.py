@@ -25,7 +25,10 @@ _AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) 
 def wake_up(waiter: "asyncio.Future[None] | None") -> None:
     """Let whoever waits for it go on, if somebody does and nobody has said so yet."""
     if waiter is not None and not waiter.done():
-        waiter.set_result(None)
+        try:  # noqa: SIM105  # `suppress` would cost more than the rest
+            waiter.set_result(None)
+        except RuntimeError:  # its loop was closed abruptly, and what waited is thrown away
+            pass
 
 
 def called(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,11 +11,12 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hubline._clock import Clock, MonotonicClock
+from hubline._clock import Clock
 from hubline._signals import StopSignals, server_drains
 from hubline._tasks import TaskOwner
-from hubline.auth.identity import Authenticate, application_user, asynchronous
-from hubline.auth.policies import Policies, Policy
+from hubline.app_settings import AppSettings
+from hubline.auth.identity import Authenticate
+from hubline.auth.policies import Policy
 from hubline.backplanes.base import Backplane
 from hubline.backplanes.subscriptions import Subscriptions
 from hubline.connection import ConnectionScope, TransportConnection
@@ -26,10 +26,10 @@ from hubline.extensions import DRAIN
 from hubline.hubs import Hubs
 from hubline.routes import (
     ConnectionRoute,
-    HubRoute,
     Route,
     RoutingTable,
     admit_all,
+    checked,
     open_mount_points,
     path_below_mount,
     path_problem,
@@ -43,10 +43,8 @@ from hubline.server.hub import Hub, HubContext
 from hubline.server.options import HubOptions
 from hubline.server.unfinished import describe_task, in_threads, user_code
 from hubline.server.watchdog import BlockingWatchdog
-from hubline.transports.addresses import Addresses
 from hubline.transports.endpoint import HubEndpoint, UserId
 from hubline.transports.options import TransportOptions
-from hubline.transports.origins import Origins
 from hubline.transports.registry import ConnectionRegistry
 
 if TYPE_CHECKING:  # it needs the extra `otel`
@@ -106,35 +104,58 @@ class HubApp:
         telemetry: "Telemetry | None" = None,
         clock: Clock | None = None,
     ) -> None:
-        self._clock, self._telemetry = clock or MonotonicClock(), telemetry
-        self._transport = transport or TransportOptions()
-        self._authenticate, self._user_id = asynchronous(authenticate or application_user), user_id
-        self._drain_on_signals, self._readiness_path = drain_on_signals, readiness_path
+        given = AppSettings(
+            routes=routes,
+            options=options,
+            transport=transport,
+            authenticate=authenticate,
+            user_id=user_id,
+            policies=policies,
+            filters=filters,
+            backplane=backplane,
+            allowed_origins=allowed_origins,
+            allowed_headers=allowed_headers,
+            trusted_proxies=trusted_proxies,
+            drain_timeout=drain_timeout,
+            drain_on_signals=drain_on_signals,
+            on_drain=on_drain,
+            readiness_path=readiness_path,
+            blocking_warning=blocking_warning,
+            telemetry=telemetry,
+            clock=clock,
+        )
+        self._set_up(given)
+
+    def _set_up(self, given: AppSettings) -> None:
+        self._clock, self._telemetry, self._transport = given.clock, given.telemetry, given.transport
+        self._authenticate, self._user_id = given.authenticate, given.user_id
+        self._origins, self._addresses = given.origins, given.addresses
+        self._drain_on_signals, self._readiness_path = given.drain_on_signals, given.readiness_path
         self._registry = ConnectionRegistry(self._transport, self._clock)
         self._tasks = TaskOwner("hubline.app", describe=describe_task)
-        self._subscriptions = None if backplane is None else Subscriptions(backplane, self._tasks)
+        self._subscriptions = None if given.backplane is None else Subscriptions(given.backplane, self._tasks)
         self._loop: asyncio.AbstractEventLoop | None = None
         """The event loop that all connections belong to: the latest one."""
         self._hubs = Hubs(
-            options=options or HubOptions(),
-            filters=filters,
-            policies=Policies(policies),
+            options=given.options,
+            filters=given.filters,
+            policies=given.policies,
             clock=self._clock,
             tasks=self._tasks,
-            observer=telemetry,
+            observer=given.telemetry,
             subscriptions=self._subscriptions,
         )
         self._descriptions: list[HubDescription] = []
-        self._before_leaving = BeforeLeaving(on_drain, drain_timeout, self._clock, self._tasks)
+        self._before_leaving = BeforeLeaving(given.on_drain, given.drain_timeout, self._clock, self._tasks)
         self._drained: asyncio.Task[None] | None = None
         self._table = RoutingTable()
         self._mounted_in: Any = None
-        self._origins, self._addresses = Origins(), Addresses()
-        self._add_routes(routes, lambda: Origins(allowed_origins, allowed_headers), lambda: Addresses(trusted_proxies))
-        if telemetry is not None:
-            telemetry.watch(self.statistics)
+        self._add_routes(given.routes, given.problems)
+        if given.telemetry is not None:
+            given.telemetry.watch(self.statistics)
         self._watched = user_code(self._hubs)
-        self._watchdog = BlockingWatchdog(blocking_warning, self._watched) if blocking_warning is not None else None
+        limit = given.blocking_warning
+        self._watchdog = BlockingWatchdog(limit, self._watched) if limit is not None else None
         self._app: ASGIApp = self._origins.cors(self._handle)
         self._router = Router(lifespan=self.lifespan)
 
@@ -160,7 +181,7 @@ class HubApp:
         if self._watchdog is not None:
             self._watchdog.start()
         try:
-            yield {DRAIN: [self.drain]}
+            yield {DRAIN: [self._leave]}
         finally:
             signals.stop()
             await self._end()
@@ -184,7 +205,12 @@ class HubApp:
 
     def _heard_signal(self) -> None:
         if not self._registry.draining:
-            self._tasks.start(self.drain())
+            self._tasks.start(self._leave())
+
+    async def _leave(self) -> None:
+        """Drain, then end what is left. A server may wait for our requests, and only then end the lifespan."""
+        await self.drain()
+        await self._registry.close(CALL_GRACE)
 
     def _enter_loop(self) -> None:
         """State belongs to an event loop: in another one, when the former does not run any more, it begins anew."""
@@ -271,37 +297,25 @@ class HubApp:
             if self._table.find("/"):
                 open_mount_points(app, self)
 
-    def _add_routes(
-        self, routes: Mapping[str, Route], origins: Callable[[], Origins], addresses: Callable[[], Addresses]
-    ) -> None:
-        problems: list[str] = []
+    def _add_routes(self, routes: Mapping[str, Route], problems: list[str]) -> None:
+        """Raises ConfigurationError with their mistakes, behind those of the settings."""
         cause: BaseException | None = None
-        if inspect.iscoroutinefunction(self._user_id):
-            problems.append("user_id must be a plain function; what it has to wait for belongs into authenticate")
-        try:
-            self._origins = origins()
-        except ConfigurationError as error:
-            problems += error.problems
-        try:
-            self._addresses = addresses()
-        except ConfigurationError as error:
-            problems += error.problems
         for path, route in routes.items():
             if problem := path_problem(path):
                 problems.append(problem)
             try:
-                self._add_route(path, route)
+                self._add_route(str(path), route)
             except ConfigurationError as error:
                 problems += [f"{path}: {problem}" for problem in error.problems]
                 cause = cause or error.__cause__
         if problems:
             raise ConfigurationError(list(dict.fromkeys(problems))) from cause
 
-    def _add_route(self, path: str, route: Route) -> None:
+    def _add_route(self, path: str, given: Route) -> None:
+        route = checked(given)
         if isinstance(route, ConnectionRoute):
             endpoint = self._endpoint(route.serve, route.transport, admit_all)
         else:
-            route = route if isinstance(route, HubRoute) else HubRoute(route)
             runtime = self._hubs.runtime(route)
             may_change = runtime.options.allow_user_id_change_on_refresh
             serve_hub = functools.partial(serve, runtime)

@@ -10,9 +10,10 @@ from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, Host, Match, Mount, NoMatchFound
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hubline._mistakes import Mistakes
 from hubline.connection import ConnectionScope, TransportConnection
 from hubline.errors import ConfigurationError
-from hubline.server.filters import HubFilter
+from hubline.server.filters import FILTERS, HubFilter, is_filters
 from hubline.server.hub import Hub
 from hubline.server.options import HubOptions
 from hubline.transports.endpoint import HubEndpoint
@@ -53,6 +54,26 @@ class ConnectionRoute:
 
 
 Route: TypeAlias = type[Hub[Any]] | HubFactory | HubRoute | ConnectionRoute
+
+
+def checked(given: Route) -> HubRoute | ConnectionRoute:
+    """What stands at a path, with settings of its own.
+
+    Raises ConfigurationError with every mistake in those.
+    """
+    route = given if isinstance(given, HubRoute | ConnectionRoute) else HubRoute(given)
+    if isinstance(route, ConnectionRoute):
+        mistakes = Mistakes("ConnectionRoute")
+        mistakes.function("serve", route.serve)
+    else:
+        mistakes = Mistakes("HubRoute")
+        mistakes.fits("hub", route.hub, callable(route.hub), "a hub class, or a function that makes a hub")
+        mistakes.instance("options", route.options, HubOptions, optional=True)
+        mistakes.fits("filters", route.filters, is_filters(route.filters), FILTERS)
+        mistakes.text("name", route.name, optional=True)
+    mistakes.instance("transport", route.transport, TransportOptions, optional=True)
+    mistakes.tell()
+    return route
 
 
 def class_and_factory(hub: type[Hub[Any]] | HubFactory) -> tuple[type[Hub[Any]], HubFactory]:
@@ -110,8 +131,10 @@ class RoutingTable:
         return self._handlers.get(folded) or self._refreshes.get(folded)  # there may be a hub at `/chat/refresh`
 
 
-def path_problem(path: str) -> str:
+def path_problem(path: Any) -> str:
     """Why no request can have this path, if that is so."""
+    if not isinstance(path, str):
+        return f"the path {path!r} must be a text"
     if not path.startswith("/") or (path != "/" and path.endswith("/")):
         return f"the path {path!r} must begin with a slash and not end with one"
     if "//" in path or "?" in path or "#" in path:

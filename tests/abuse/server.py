@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import gc
 import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from hubline import ConnectionScope, Hub, HubApp, HubError, HubOptions, HubRoute, Identity, TransportOptions, authorize
+from hubline._clock import MonotonicClock
 from hubline.servers.protocols import HttpProtocol
 from hubline.servers.uvicorn import serve
 from hubline.transports import registry
@@ -33,6 +35,11 @@ SECRET = "secret detail"
 class Hasty(HttpProtocol):
     head_timeout = 1.0
     body_grace = 1.0
+    idle = 1
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.timeout_keep_alive = self.idle
 
 
 class Attacked(Hub):
@@ -90,6 +97,24 @@ class Calm(Hub):
         return value
 
 
+class StoppableClock(MonotonicClock):
+    """The hubs' clock, which a test may stop: while it counts connections, none of them expires.
+
+    What a client may take its time for over HTTP is an hour then.
+    """
+
+    def __init__(self) -> None:
+        self._stopped: float | None = None
+
+    def now(self) -> float:
+        return time.monotonic() if self._stopped is None else self._stopped
+
+    def stop(self, stopped: bool) -> None:
+        self._stopped = self.now() if stopped else None
+        Hasty.head_timeout = Hasty.body_grace = 3_600.0 if stopped else 1.0
+        Hasty.idle = 3_600 if stopped else 1
+
+
 def authenticate(scope: ConnectionScope) -> Identity | None:
     user = scope.query.get("user")
     return Identity(user) if user else None
@@ -97,6 +122,7 @@ def authenticate(scope: ConnectionScope) -> Identity | None:
 
 transport = TransportOptions(disconnect_timeout=1.0, maximum_waiting=1_000, waiting_per_address=100)
 """With caps on negotiations, as the guide advises on the open internet: there are none by address unless set."""
+clock = StoppableClock()
 hubs = HubApp(
     {
         "/hub": Attacked,
@@ -108,6 +134,7 @@ hubs = HubApp(
     transport=transport,
     authenticate=authenticate,
     drain_timeout=1.0,
+    clock=clock,
 )
 
 
@@ -133,6 +160,12 @@ async def figures(request: Request) -> Response:
     )
 
 
+async def time_stops(request: Request) -> Response:
+    """Stop the hubs' clock, or let it go on."""
+    clock.stop(request.query_params["stopped"] == "true")
+    return Response()
+
+
 async def broadcast(request: Request) -> Response:
     """Send to everybody on the attacked hub; others have their turn in between."""
     number, size = int(request.query_params["number"]), int(request.query_params["size"])
@@ -144,7 +177,12 @@ async def broadcast(request: Request) -> Response:
 
 
 app = Starlette(
-    routes=[Route("/figures", figures), Route("/broadcast", broadcast, methods=["POST"]), Mount("/", hubs)],
+    routes=[
+        Route("/figures", figures),
+        Route("/broadcast", broadcast, methods=["POST"]),
+        Route("/time", time_stops, methods=["POST"]),
+        Mount("/", hubs),
+    ],
     lifespan=hubs.lifespan,
 )
 
@@ -164,7 +202,6 @@ def main() -> None:
             ready=lambda url: print(f"listening on {url}", flush=True),
             http=Hasty,
             accelerate=path == "accelerated",
-            timeout_keep_alive=1,
         )
     )
 

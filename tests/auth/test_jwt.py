@@ -245,6 +245,35 @@ def test_settings_that_would_let_the_wrong_in_are_refused(settings: dict[str, An
     assert any(each.startswith("JwtBearer: ") and problem in each for each in caught.value.problems)
 
 
+@pytest.mark.parametrize(
+    ("setting", "values"),
+    {
+        "algorithms": [None, 5, [5], [["HS256"]]],
+        "jwks_url": [5],
+        "issuer": [5, [5]],
+        "audience": [5, b"chat"],
+        "leeway": [-1, "30", True, None, float("nan"), float("inf")],
+        "user_id_claim": [None, ["sub"]],
+        "role_claims": ["roles", None, [5]],
+        "verify_audience": ["no", 0, None],
+        "query_token_everywhere": ["no", 1, None],
+    }.items(),
+)
+def test_every_setting_of_the_wrong_kind_is_named(setting: str, values: list[Any]) -> None:
+    for value in values:
+        key = {} if setting == "jwks_url" else {"key": SECRET}
+        with pytest.raises(ConfigurationError) as caught:
+            JwtBearer(**({"algorithms": ["HS256"]} | key | {setting: value}))
+        assert any(setting in problem for problem in caught.value.problems), value
+
+
+@pytest.mark.parametrize(("key", "algorithm"), [(5, "HS256"), (5, "RS256"), ([SECRET], "HS256")])
+def test_what_is_no_key_is_refused_and_not_shown(key: Any, algorithm: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        JwtBearer(key, algorithms=[algorithm])
+    assert SECRET not in str(caught.value)
+
+
 def test_an_rsa_key_that_is_too_small_is_refused() -> None:
     small = generate_private_key(65537, 1024).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     with pytest.raises(ConfigurationError, match="2048"):
@@ -285,3 +314,9 @@ async def test_tokens_for_development() -> None:
 def test_no_token_with_a_key_that_is_none(key: Any, algorithm: str) -> None:
     with pytest.raises(ConfigurationError):
         make_token(key, "ada", algorithm=algorithm)
+
+
+@pytest.mark.parametrize("seconds", ["90", True, None, float("nan"), float("inf")])
+def test_no_token_for_a_time_that_is_none(seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match="expires_in must be a"):
+        make_token(SECRET, "ada", expires_in=seconds)

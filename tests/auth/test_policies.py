@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from hubline.auth.policies import (
@@ -80,6 +82,14 @@ def test_a_mixin_that_is_open_does_not_open_its_siblings() -> None:
 def test_roles_that_are_empty_would_admit_everybody_and_are_a_mistake(roles: str | tuple[str, ...]) -> None:
     with pytest.raises(ConfigurationError, match="names no role"):
         authorize(roles=roles)
+
+
+@pytest.mark.parametrize("roles", [5, {"admin": True}, [5], b"admin"])
+def test_what_names_no_role_or_policy_is_a_mistake(roles: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"@authorize\.roles must be a list of texts"):
+        authorize(roles=roles)
+    with pytest.raises(ConfigurationError, match=r"@authorize\.policy must be the name of a policy"):
+        authorize(policy=roles)
 
 
 def test_unknown_policies_are_named_each_one() -> None:

@@ -66,7 +66,7 @@ class ChatHub(Hub):
     async def on_connected(self) -> None:
         await self.clients.caller.send("Welcome")
 
-hubs = HubApp({"/chat": ChatHub})
+hubs = HubApp({"/chat": ChatHub}, drain_timeout=1000)
 """
 
 HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
@@ -87,14 +87,14 @@ def directory(tmp_path: Path) -> Path:
 @both_paths
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_drains_and_ends_with_status_0(directory: Path, number: signal.Signals, path: str) -> None:
-    async with hubline(directory, "run", "application:app", "--port", "0", path) as command:
+    """As soon as the drain functions have: the process of this test would be killed long before the drain time."""
+    arguments = ("application:app", "--port", "0", "--drain-timeout", "1000", path)
+    async with hubline(directory, "run", *arguments) as command:
         client = await RawWebSocket.open(await command.url(), "/hub?access_token=secret")
         assert await client.frame() == (1, b"welcome")
-        started = asyncio.get_running_loop().time()
         command.process.send_signal(number)
         assert await client.messages() == ["bye", "close 1000"]
         assert await command.end() == 0
-        assert asyncio.get_running_loop().time() - started < 8
     assert "secret" not in "".join(command.log)
     assert "access_token=[redacted]" in "".join(command.log)
 
@@ -289,7 +289,8 @@ async def negotiated(http: httpx.AsyncClient, *, query: str = "") -> str:
 
 @both_paths
 async def test_hubs_say_good_bye_on_every_transport_before_the_process_ends(directory: Path, path: str) -> None:
-    async with hubline(directory, "run", "hubs:hubs", "--port", "0", path) as command:
+    """As soon as all have left: the process of this test would be killed long before the drain time."""
+    async with hubline(directory, "run", "hubs:hubs", "--port", "0", "--drain-timeout", "1000", path) as command:
         url = await command.url()
         async with httpx.AsyncClient(base_url=url, timeout=20) as http:
             websocket = await RawWebSocket.open(url, f"/chat?id={await negotiated(http)}")
@@ -315,14 +316,12 @@ async def test_hubs_say_good_bye_on_every_transport_before_the_process_ends(dire
                 while WELCOME[:-1] not in await anext(lines):  # httpx takes the record separator for a line's end
                     pass
 
-                started = asyncio.get_running_loop().time()
                 command.process.terminate()
                 assert [line async for line in lines if line] == [f"data: {GOODBYE[:-1]}"]
             assert await websocket.messages() == [GOODBYE, "close 1000"]
             assert (await poll).text == GOODBYE
             assert (await http.get("/chat", params={"id": polling})).status_code == 204
             assert await command.end() == 0
-            assert asyncio.get_running_loop().time() - started < 8
     log = "".join(command.log)
     assert not [token for token in (polling, events) if token in log]
     assert "id=[redacted]" in log
@@ -366,8 +365,9 @@ async def test_without_access_log_nothing_is_said_of_requests_and_upgrades(direc
     assert "Application startup complete" in log
 
 
-def test_a_drain_time_below_zero_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    status, output = run(directory, monkeypatch, "application:app", "--port", "0", "--drain-timeout", "-1")
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "soon"])
+def test_a_drain_time_that_is_none_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
+    status, output = run(directory, monkeypatch, "application:app", "--port", "0", "--drain-timeout", seconds)
     assert (status, "Invalid value for '--drain-timeout'" in output) == (2, True)
 
 

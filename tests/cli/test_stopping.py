@@ -13,7 +13,7 @@ from tests.cli.running import Running, hubline
 from tests.servers.raw_client import RawWebSocket
 
 HUBS = """
-import asyncio, threading, time
+import asyncio, signal, threading, time
 from contextlib import asynccontextmanager
 from hubline import Hub, HubApp
 
@@ -46,6 +46,14 @@ class Chat(Hub):
         print("entered", flush=True)
         while True:
             time.sleep(1)
+    async def two_signals_at_once(self) -> None:
+        both = (signal.SIGINT, signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_BLOCK, both)
+        for each in both:
+            signal.pthread_kill(threading.main_thread().ident, each)
+        print("entered", flush=True)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+        await self.swallow()
     async def on_disconnected(self, error) -> None:
         print("on_disconnected", flush=True)
 
@@ -120,6 +128,16 @@ def default_again(pid: int, number: signal.Signals) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1], 16)
     return not caught & (1 << (number - 1))
+
+
+@pytest.mark.parametrize("path", ["--accelerate", "--no-accelerate"])
+async def test_two_signals_at_the_same_moment_are_two(tmp_path: Path, path: str) -> None:
+    """Both have come before Python runs a handler for the first: the second ends the process, and nothing is said."""
+    async with inside(tmp_path, "TwoSignalsAtOnce", path) as (command, _):
+        assert await command.end() == -signal.SIGTERM
+    log = "".join(command.log)
+    assert "OSError" not in log
+    assert "ignored" not in log
 
 
 async def test_with_reload_ctrl_c_cleans_up(tmp_path: Path) -> None:

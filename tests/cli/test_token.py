@@ -56,3 +56,9 @@ def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "hubline.auth.jwt", raising=False)
     monkeypatch.setitem(sys.modules, "jwt", None)
     assert ran() == (1, "", "error: the package 'jwt' is missing; install the extra `hubline[jwt]`\n")
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "0"])
+def test_how_long_it_is_valid_is_a_number(seconds: str) -> None:
+    status, printed, said = ran("--expires", seconds)
+    assert (status, printed, "Invalid value for '--expires'" in said) == (2, "", True)

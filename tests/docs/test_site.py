@@ -18,7 +18,7 @@ import pytest
 from tests.docs.pages import OPTIONS, ROOT, documents
 from tests.test_public_api import PACKAGES, names_of
 
-pytestmark = [pytest.mark.site, pytest.mark.xdist_group("site")]
+pytestmark = [pytest.mark.site, pytest.mark.xdist_group("site"), pytest.mark.timeout(600)]
 
 LOADED = {"img", "link", "script", "source", "iframe"}
 """What a browser fetches without being asked."""

@@ -5,13 +5,14 @@ python -m tests.integration.burst_server --server hypercorn
 
 import argparse
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from hubline import Hub, HubApp, HubOptions
+from hubline import Hub, HubApp, HubOptions, _bursts
 from tests.interop.serving import SERVERS, listen, serve
 
 
@@ -51,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A hub that sends much at once.")
     parser.add_argument("--server", choices=sorted(SERVERS), required=True)
     arguments = parser.parse_args()
+    _bursts.LONGEST = math.inf  # however slow the machine is, what is sent in one go is a burst here
     hubs = HubApp({"/bursts": Bursts}, options=HubOptions(detailed_errors=True))
     app = Starlette(routes=[Mount("/", hubs)], lifespan=hubs.lifespan)
     with listen("127.0.0.1", 0) as listener:

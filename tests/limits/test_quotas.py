@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -189,9 +190,18 @@ def test_negative_limits_are_mistakes() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Tier("broken", tokens_per_day=-1, questions_at_once=-2)
     assert caught.value.problems == (
-        "Tier 'broken': `tokens_per_day` must not be negative, got -1",
-        "Tier 'broken': `questions_at_once` must not be negative, got -2",
+        "Tier 'broken'.tokens_per_day must be a whole number, 0 or greater, or None, got -1",
+        "Tier 'broken'.questions_at_once must be a whole number, 0 or greater, or None, got -2",
     )
+
+
+@pytest.mark.parametrize("value", [True, 1.5, float("nan"), "100"])
+def test_what_is_no_number_is_a_mistake_too(value: Any) -> None:
+    for setting in ("tokens_per_day", "questions_at_once"):
+        with pytest.raises(ConfigurationError, match=f"{setting} must be a whole number"):
+            Tier("broken", **{setting: value})
+    with pytest.raises(ConfigurationError, match="name must be a text, got 5"):
+        Tier(5, tokens_per_day=value)  # type: ignore[arg-type]
 
 
 def test_by_default_a_day_is_the_day_it_is() -> None:

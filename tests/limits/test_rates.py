@@ -276,10 +276,18 @@ def test_every_mistake_is_named_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         RateLimit("x", per="planet", burst=0, close_after=-1)  # type: ignore[arg-type]
     assert caught.value.problems[1:] == (
-        "RateLimit: `per` is one of connection, user, address, got 'planet'",
-        "RateLimit: `burst` must be 1 or more, got 0",
-        "RateLimit: `close_after` must be 1 or more, got -1",
+        "RateLimit.per must be 'connection', 'user' or 'address', got 'planet'",
+        "RateLimit.burst must be a whole number, 1 or greater, or None, got 0",
+        "RateLimit.close_after must be a whole number, 1 or greater, or None, got -1",
     )
+
+
+@pytest.mark.parametrize("value", [True, 1.5, float("inf"), "3"])
+def test_what_is_no_number_is_a_mistake_too(value: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        RateLimit(value, per=["user"], burst=value, close_after=value)  # type: ignore[arg-type]
+    settings = [problem.split(" must")[0] for problem in caught.value.problems[1:]]
+    assert settings == ["RateLimit.per", "RateLimit.burst", "RateLimit.close_after"]
 
 
 def test_the_fastest_rates_are_exact() -> None:

@@ -785,6 +785,7 @@ async def test_a_waiting_stream_takes_one_of_the_streams_there_may_be() -> None:
         for name in "ab":
             ada.call("Wait", name)
         first, second = ada.stream("Count", 0), ada.stream("Count", 0)
+        await settle()
         gate.at("a").set()
         await settle()
         text = "An unexpected error occurred invoking 'Count' on the server. HubException: "

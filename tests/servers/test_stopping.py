@@ -40,6 +40,40 @@ async def observe(request, call_next):
 app.mount("/", hubs)
 """
 
+IGNORING = """
+import asyncio
+from hubline import ConnectionClosed, ConnectionRoute, Hub, HubApp
+
+async def sleeps(connection):
+    connection.write(b"began")
+    while True:
+        await asyncio.sleep(3600)
+
+async def reads_on(connection):
+    connection.write(b"began")
+    while True:
+        try:
+            await connection.receive()
+        except ConnectionClosed:
+            pass
+
+async def swallows(connection):
+    connection.write(b"began")
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+
+class Chat(Hub):
+    async def on_connected(self):
+        await self.clients.caller.send("Began")
+        await asyncio.Event().wait()
+
+routes = {"/" + each.__name__: ConnectionRoute(each) for each in (sleeps, reads_on, swallows)}
+app = HubApp(routes | {"/on_connected": Chat}, drain_timeout=0.1)
+"""
+
 COMMANDS: dict[str, list[str]] = {
     "hubline": ["hubline.cli.main", "run", "app:app", "--port", "0"],
     "uvicorn": ["uvicorn", "app:app", "--port", "0"],
@@ -49,6 +83,8 @@ COMMANDS: dict[str, list[str]] = {
 }
 ADDRESS = re.compile(rb"(?:listens|[Rr]unning) on (http://127\.0\.0\.1:[0-9]+)")
 """The line after which a server is there. All but granian take a free port and name it."""
+GRANIAN = re.compile(rb"Started worker-1")
+"""The line of granian, which says nothing any more when it takes connections, a moment later."""
 
 HEARD = [name for name in COMMANDS if name != "hypercorn"]
 """Servers on which an application hears the signal. hypercorn's usual worker gets none from its parent."""
@@ -68,17 +104,18 @@ class Process:
 
     async def reachable(self) -> None:
         """Until it serves. It is listened to, not knocked at all the while: that would take time from its start."""
-        if self.url:
-            return await self._knock()
         async for line in self._output:
             self._log += line
             if found := ADDRESS.search(line):
                 self.url = found[1].decode()
-                return None
+            elif GRANIAN.search(line):
+                await self._knock()
+            else:
+                continue
+            return
         raise AssertionError(await self.end())
 
     async def _knock(self) -> None:
-        """For a server that says nothing once it listens."""
         port = int(self.url.rpartition(":")[2])
         while self._process.returncode is None:
             try:
@@ -101,23 +138,31 @@ class Process:
 
 
 @asynccontextmanager
-async def started(server: str, directory: Path) -> AsyncIterator[tuple[Process, Endpoint]]:
+async def started(
+    server: str, directory: Path, application: str = APPLICATION, path: str = "/chat"
+) -> AsyncIterator[tuple[Process, Endpoint]]:
     """A server, and the endpoint of its hub. Whatever hangs is killed after a minute."""
-    (directory / "app.py").write_text(APPLICATION)
+    (directory / "app.py").write_text(application)
     command, url = COMMANDS[server], ""
-    if server == "granian":  # it does not tell a port that it has chosen
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        command, url = [*command, "--port", str(port)], f"http://127.0.0.1:{port}"
-    async with process_group(sys.executable, "-m", *command, directory=directory, limit=60) as process:
-        running = Process(process, url)
-        await running.reachable()
-        async with Endpoint(running.url, "/chat") as endpoint:
-            yield running, endpoint
+    with socket.socket() as reserved:
+        if server == "granian":  # it does not tell a port that it has chosen
+            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # so that it can listen there beside us
+            reserved.bind(("127.0.0.1", 0))
+            port = reserved.getsockname()[1]
+            command, url = [*command, "--port", str(port)], f"http://127.0.0.1:{port}"
+        async with process_group(sys.executable, "-m", *command, directory=directory, limit=60) as process:
+            running = Process(process, url)
+            await running.reachable()
+            async with Endpoint(running.url, path) as endpoint:
+                yield running, endpoint
 
 
 async def token(endpoint: Endpoint) -> str:
     return str((await endpoint.negotiate())["connectionToken"])
+
+
+async def events(endpoint: Endpoint) -> EventsLine:
+    return await EventsLine.open(endpoint, await token(endpoint))
 
 
 async def ended(line: WebSocketLine) -> int | None:
@@ -189,6 +234,27 @@ async def test_who_is_between_two_polls_holds_nobody(server: str, tmp_path: Path
         assert await line.receive() == b"{}\x1e"
         process.stop()
         check(await process.end())
+
+
+@hearing
+@pytest.mark.parametrize("kind", ["websocket", "events"])
+@pytest.mark.parametrize("what", ["sleeps", "reads_on", "swallows", "on_connected"])
+async def test_who_goes_on_after_the_drain_time_is_named_and_ended(
+    server: str, kind: str, what: str, tmp_path: Path
+) -> None:
+    async with started(server, tmp_path, IGNORING, f"/{what}") as (process, endpoint):
+        line = await (WebSocketLine.open(endpoint, None) if kind == "websocket" else events(endpoint))
+        if what == "on_connected":
+            await line.send(HANDSHAKE)
+        while b"began" not in (await line.receive()).lower():
+            pass
+        process.stop()
+        log = await process.end()
+        await line.close()
+    (named,) = [entry for entry in log.splitlines() if "goes on though the connection has ended" in entry]
+    assert what in named
+    assert ("is abandoned" in log) is (what == "swallows")
+    assert "Traceback" not in log
 
 
 async def test_an_application_that_hears_nothing_ends_with_the_time_that_its_server_gives(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def test_every_mistake_is_reported_at_once() -> None:
             same_user="always",  # type: ignore[arg-type]
         )
     assert len(caught.value.problems) == 9
-    assert "`application_buffer` must be greater than 0, got 0" in caught.value.problems
+    text = "TransportOptions.application_buffer must be a whole number greater than 0, got 0"
+    assert text in caught.value.problems
     assert any("'drop'" in problem for problem in caught.value.problems)
 
 

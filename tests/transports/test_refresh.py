@@ -397,7 +397,9 @@ async def test_what_is_expired_when_it_comes_is_closed_at_the_first_heartbeat(
 
 @pytest.mark.statement(187)
 @pytest.mark.parametrize("name", ["bob", ""], ids=["another user", "nobody"])
-async def test_with_same_user_nobody_else_reaches_the_connection(sites: Sites, name: str) -> None:
+async def test_with_same_user_nobody_else_reaches_the_connection(
+    sites: Sites, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     here = Refreshing(sites, same_user=True)
     token = await here.polling()
     for answer in (
@@ -408,6 +410,9 @@ async def test_with_same_user_nobody_else_reaches_the_connection(sites: Sites, n
         assert (answer.status, answer.headers["content-type"], answer.body) == (403, "text/plain", b"")
     if name:
         assert await here.refresh(token, name) == (403, {"error": "permission_change_rejected"})
+    refused = f"a request of user {name or None!r} was refused, because the connection is that of user 'ada'"
+    assert caplog.text.count(refused) == (4 if name else 3)
+    assert "changed" not in caplog.text
     await here.site.post(token, b"?", **by("later")).answered()
     assert (await here.site.get(token, **by("ada")).answered()).body == b"('ada', %a)" % (NOW + 100)
     assert (here.application.refreshed, here.application.ends) == ([], [])

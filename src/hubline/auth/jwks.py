@@ -107,10 +107,10 @@ def usable(document: bytes) -> dict[str | None, PyJWK]:
     return keys
 
 
-def problem(url: str) -> str | None:
+def problem(url: Any) -> str | None:
     """The mistakes in a JWKS address. It must be https, because others could change keys that are sent without TLS."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if isinstance(url, str) else "")
         if "@" in parts.netloc:
             return "jwks_url must not hold a name or a password, because it is told in the log"
         if parts.scheme == "https" and parts.hostname:

@@ -2,13 +2,14 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jwt
 from jwt.algorithms import get_default_algorithms
 from jwt.exceptions import InvalidKeyError
 
+from hubline._mistakes import Mistakes
 from hubline.auth import jwks
 from hubline.connection import ConnectionScope, Identity
 from hubline.errors import ConfigurationError
@@ -64,11 +65,20 @@ class JwtBearer:
         Raises:
             ConfigurationError: lists every mistake in the arguments.
         """
+        mistakes = Mistakes("JwtBearer")
+        for name, names in (("issuer", issuer), ("audience", audience)):
+            if names is not None and not isinstance(names, str):
+                mistakes.texts(name, names)
+        mistakes.number("leeway", leeway, least=0)
+        mistakes.text("user_id_claim", user_id_claim)
+        mistakes.texts("role_claims", role_claims)
+        mistakes.flag("verify_audience", verify_audience)
+        mistakes.flag("query_token_everywhere", query_token_everywhere)
         problems = _problems(key, jwks_url, algorithms)
         if audience is not None and not verify_audience:
             problems.append("`audience` and `verify_audience=False` cannot be used together")
-        if problems:
-            raise ConfigurationError([f"JwtBearer: {problem}" for problem in problems])
+        mistakes.found += [f"JwtBearer: {problem}" for problem in problems]
+        mistakes.tell()
         self._key = key
         self._everywhere = query_token_everywhere
         self._keys = jwks.KeySet(jwks_url) if jwks_url is not None else None
@@ -162,8 +172,11 @@ def make_token(
     """Make a token that `JwtBearer` with the same key accepts for `expires_in` seconds. `key` must be able to sign.
 
     Raises:
-        ConfigurationError: the key is too short, or not a key for this algorithm.
+        ConfigurationError: the key is too short, or not a key for this algorithm; `expires_in` is not a number.
     """
+    mistakes = Mistakes("make_token")
+    mistakes.number("expires_in", expires_in)
+    mistakes.tell()
     now = int(time.time())
     payload: dict[str, Any] = {**(claims or {}), "sub": subject, "iat": now, "exp": now + int(expires_in)}
     optional = {"roles": list(roles) or None, "iss": issuer, "aud": audience}
@@ -176,10 +189,11 @@ def make_token(
         raise ConfigurationError([f"cannot make a token with this key and {algorithm!r}: {error}"]) from None
 
 
-def _problems(key: str | bytes | None, jwks_url: str | None, algorithms: Sequence[str]) -> list[str]:
+def _problems(key: Any, jwks_url: Any, algorithms: Any) -> list[str]:
     problems = []
     known = set(get_default_algorithms()) - {"none"}
-    if isinstance(algorithms, str) or not algorithms or not known.issuperset(algorithms):
+    several = isinstance(algorithms, Collection) and not isinstance(algorithms, str)
+    if not several or not algorithms or not all(isinstance(each, str) and each in known for each in algorithms):
         problems.append(f"`algorithms` must be a list of some of {sorted(known)}, got {algorithms!r}")
         return problems
     shared = [name for name in algorithms if name in _HMAC]
@@ -196,8 +210,10 @@ def _problems(key: str | bytes | None, jwks_url: str | None, algorithms: Sequenc
     return problems
 
 
-def _weakness(key: str | bytes, algorithms: Sequence[str]) -> str | None:
-    """The mistakes in a shared secret."""
+def _weakness(key: Any, algorithms: Sequence[str]) -> str | None:
+    """The mistakes in a shared secret. The text never contains the secret."""
+    if not isinstance(key, str | bytes):
+        return f"a secret is a text or bytes, got one of type {type(key).__name__}"
     secret = key.encode() if isinstance(key, str) else key
     if b"-----BEGIN" in secret or secret.startswith((b"ssh-", b"ecdsa-")):
         return f"the key is a public or private key, which must not be the secret of {', '.join(algorithms)}"
@@ -213,7 +229,7 @@ def _unfit(key: str | bytes, algorithms: Sequence[str]) -> str | None:
         try:
             algorithm = get_default_algorithms()[name]
             prepared: Any = algorithm.prepare_key(key)
-        except (InvalidKeyError, TypeError, ValueError) as error:
+        except (InvalidKeyError, TypeError, ValueError, AttributeError) as error:
             return f"the key is not a public key for {name}: {error}"
         if hasattr(prepared, "private_bytes"):
             return (

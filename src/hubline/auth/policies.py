@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, overload
 
+from hubline._mistakes import Mistakes
 from hubline.connection import ConnectionScope, Identity
 from hubline.errors import ConfigurationError
 
@@ -102,8 +103,15 @@ def authorize(target: Any = None, *, policy: Rule | None = None, roles: str | Se
     there are several `@authorize`, all must be satisfied. Subclasses and overriding methods inherit it.
 
     Raises:
-        ConfigurationError: `roles` is empty, which would admit everybody who is authenticated.
+        ConfigurationError: `roles` is empty, which would admit everybody who is authenticated; a role or a policy
+            is not a name.
     """
+    mistakes = Mistakes("@authorize")
+    if roles is not None and not isinstance(roles, str):
+        mistakes.texts("roles", roles)
+    rule = "the name of a policy, or what any_of and all_of make"
+    mistakes.fits("policy", policy, isinstance(policy, str | Combined), rule, optional=True)
+    mistakes.tell()
     named = (roles,) if isinstance(roles, str) else tuple(roles or ())
     if roles is not None and not all(named or ("",)):
         raise ConfigurationError([f"@authorize(roles={roles!r}) names no role; leave it out to admit any user"])

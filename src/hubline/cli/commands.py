@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hubline.cli.check import trees
 from hubline.cli.loading import load
-from hubline.cli.problems import fail
+from hubline.cli.problems import fail, finite
 from hubline.cli.serving import check_tls, serve, supervise
 from hubline.cli.tokens import KEY_VARIABLE, development_token
 from hubline.errors import ConfigurationError
@@ -60,7 +60,7 @@ def run(
     uds: Annotated[str | None, typer.Option(help="Unix socket to listen on instead.")] = None,
     log_level: Annotated[LogLevel, typer.Option(help="What is logged.")] = LogLevel.INFO,
     access_log: Annotated[bool, typer.Option(help="Log every request; tokens are blotted out.")] = True,
-    drain_timeout: Annotated[float, typer.Option(help="Seconds for clients to leave in good order.", min=0)] = 15.0,
+    drain_timeout: Annotated[float, typer.Option(help="Seconds for clients to leave.", min=0, callback=finite)] = 15.0,
     root_path: Annotated[str, typer.Option(help="Path that a proxy in front has cut off.")] = "",
     forwarded_allow_ips: Annotated[
         str | None,
@@ -136,7 +136,7 @@ def token(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Another claim; may be repeated.")
     ] = None,
     role: Annotated[list[str] | None, typer.Option(help="A role; may be repeated.")] = None,
-    expires: Annotated[float, typer.Option(help="Seconds for which it is valid.", min=1)] = 3600.0,
+    expires: Annotated[float, typer.Option(help="Seconds for which it is valid.", min=1, callback=finite)] = 3600.0,
     issuer: Annotated[str | None, typer.Option(help="Who it says has made it.")] = None,
     audience: Annotated[str | None, typer.Option(help="Whom it says it is for.")] = None,
     algorithm: Annotated[str, typer.Option(help="How it is signed.")] = "HS256",
@@ -166,7 +166,7 @@ def bench(
         list[str] | None, typer.Argument(help="Its arguments, as JSON or as plain text. [hello, for EchoText]")
     ] = None,
     clients: Annotated[int, typer.Option(help="Connections, each with one call in flight.", min=1)] = 64,
-    seconds: Annotated[float, typer.Option(help="How long to call.", min=0.1)] = 5.0,
+    seconds: Annotated[float, typer.Option(help="How long to call.", min=0.1, callback=finite)] = 5.0,
     protocol: Annotated[Protocol, typer.Option(help="How messages are written.")] = Protocol.JSON,
     token: Annotated[
         str | None, typer.Option(envvar="HUBLINE_TOKEN", help="A bearer token.", show_envvar=True, show_default=False)

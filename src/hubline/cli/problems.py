@@ -1,5 +1,6 @@
 """How a command says what is wrong."""
 
+import math
 from typing import NoReturn
 
 import typer
@@ -7,6 +8,13 @@ from rich.console import Console
 from rich.text import Text
 
 _console = Console(stderr=True, highlight=False)
+
+
+def finite(seconds: float) -> float:
+    """For options that are numbers: `nan` and `inf` are numbers for Python, and smaller than no minimum."""
+    if not math.isfinite(seconds):
+        raise typer.BadParameter(f"{seconds} is not a finite number.")
+    return seconds
 
 
 def fail(*problems: str) -> NoReturn:

@@ -5,6 +5,7 @@ import ssl
 import sys
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -19,6 +20,32 @@ NO_KEY = (None, "PEM_LIB", "BAD_DECRYPT", "BAD_PASSWORD_READ")
 """What OpenSSL's versions, and Python's, say when they find no key or cannot decrypt it."""
 
 
+class StopFlag:
+    """A `threading.Event` that a signal handler may set, whatever the thread that it interrupts is about.
+
+    An event has a lock, and a handler that interrupts `wait` while that has it would wait for it for ever. Of a
+    `SimpleQueue` Python promises that `put` can come in between anywhere.
+    """
+
+    def __init__(self) -> None:
+        self._set = False
+        self._told: SimpleQueue[None] = SimpleQueue()
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def set(self) -> None:
+        self._set = True
+        self._told.put(None)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it is set by then. For one thread."""
+        with suppress(Empty):
+            if not self._set:
+                self._told.get(timeout=timeout)
+        return self._set
+
+
 class Reload(ChangeReload):  # type: ignore[misc, valid-type]  # one of two classes, by what is installed
     """uvicorn's supervisor, which starts the server anew when a source file changes.
 
@@ -28,19 +55,29 @@ class Reload(ChangeReload):  # type: ignore[misc, valid-type]  # one of two clas
     The first signal stops the server in good order; the second one ends it at once.
     """
 
-    _told = False
-
     def __init__(self, *arguments: Any, **settings: Any) -> None:
+        self._stop = StopFlag()
         super().__init__(*arguments, **settings)
+        self._heard: list[int] = []
         self._noted: dict[Path, tuple[int, int]] | None = None
+
+    @property
+    def should_exit(self) -> Any:
+        """uvicorn's event; whatever uvicorn puts there, it is ours."""
+        return self._stop
+
+    @should_exit.setter
+    def should_exit(self, event: Any) -> None: ...
 
     def startup(self) -> None:
         self._noted = self._files()
         super().startup()
+        self._end_at_once_if_told()
 
     def restart(self) -> None:
         self._noted = self._files()
         super().restart()
+        self._end_at_once_if_told()
 
     def should_restart(self) -> list[Path] | None:
         """The files that changed, once uvicorn's own watch has begun: those that changed before it began as well."""
@@ -61,11 +98,14 @@ class Reload(ChangeReload):  # type: ignore[misc, valid-type]  # one of two clas
         return found
 
     def signal_handler(self, sig: int, frame: FrameType | None) -> None:
-        if self._told:  # perhaps while the first signal is handled, which holds a lock: none is taken here
-            self.process.kill()
-            return
-        self._told = True
+        self._heard.append(sig)
         super().signal_handler(sig, frame)
+        self._end_at_once_if_told()
+
+    def _end_at_once_if_told(self) -> None:
+        process = getattr(self, "process", None)  # the second signal may come before there is one
+        if len(self._heard) > 1 and process is not None and process.pid is not None:
+            process.kill()
 
 
 def supervise(server: Server, sockets: list[socket.socket] | None) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
-from hubline.errors import ConfigurationError, QuotaExceeded
+from hubline._mistakes import Mistakes
+from hubline.errors import QuotaExceeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,12 @@ class Tier:
     """Questions of one user that may be answered at once; `None` is no limit."""
 
     def __post_init__(self) -> None:
-        problems = [
-            f"Tier {self.name!r}: `{limit}` must not be negative, got {value}"
-            for limit in ("tokens_per_day", "questions_at_once")
-            if (value := getattr(self, limit)) is not None and value < 0
-        ]
-        if problems:
-            raise ConfigurationError(problems)
+        mistakes = Mistakes(f"Tier {self.name!r}")
+        mistakes.text("name", self.name)
+        mistakes.text("model", self.model, optional=True)
+        for limit in ("tokens_per_day", "questions_at_once"):
+            mistakes.whole(limit, getattr(self, limit), least=0, optional=True)
+        mistakes.tell()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from pyrate_limiter import Duration, Rate, TokenBucket
 
-from hubline import ConfigurationError, HubCallerContext, HubFilter, InvocationContext
+from hubline import HubCallerContext, HubFilter, InvocationContext
+from hubline._mistakes import Mistakes
 from hubline.errors import RateLimitExceeded
 
 logger = logging.getLogger("hubline.limits")
@@ -121,22 +122,17 @@ class RateLimit(HubFilter):
             call.context.abort()
 
 
-def _parsed(rate: str, per: str, burst: int | None, close_after: int | None) -> tuple[int, Duration]:
-    problems = []
-    found = re.fullmatch(rf"([0-9]{{1,9}})/({'|'.join(_UNITS)})", rate)
+def _parsed(rate: Any, per: Any, burst: Any, close_after: Any) -> tuple[int, Duration]:
+    mistakes = Mistakes("RateLimit")
+    found = re.fullmatch(rf"([0-9]{{1,9}})/({'|'.join(_UNITS)})", rate if isinstance(rate, str) else "")
     number, unit = (int(found[1]), _UNITS[found[2]]) if found else (0, Duration.SECOND)
     if not found or not 0 < number <= _FASTEST * int(unit) // 1000:
-        problems.append(
+        mistakes.found.append(
             f"RateLimit: {rate!r} is not a rate: write a number from 1 on, `/` and one of {', '.join(_UNITS)}, "
             "as `20/second`"
         )
-    if per not in get_args(Per):
-        problems.append(f"RateLimit: `per` is one of {', '.join(get_args(Per))}, got {per!r}")
-    problems += [
-        f"RateLimit: `{name}` must be 1 or more, got {value!r}"
-        for name, value in (("burst", burst), ("close_after", close_after))
-        if value is not None and value < 1
-    ]
-    if problems:
-        raise ConfigurationError(problems)
+    mistakes.one_of("per", per, get_args(Per))
+    mistakes.whole("burst", burst, least=1, optional=True)
+    mistakes.whole("close_after", close_after, least=1, optional=True)
+    mistakes.tell()
     return number, unit

@@ -127,11 +127,13 @@ class HubConnectionContext(Incoming):
                 try:
                     await self._read(following)
                 finally:
-                    await self._end()
+                    if not self.loop.is_closed():
+                        await self._end()
         finally:
-            self._abort_signal()
-            await self._runtime.fanout.disconnected(self)
-            del self._dispatcher  # no cycle is left: what has ended is freed at once, not by the garbage collector
+            if not self.loop.is_closed():  # abruptly: then this is thrown away, and there is nobody to say good-bye to
+                self._abort_signal()
+                await self._runtime.fanout.disconnected(self)
+                del self._dispatcher  # no cycle is left: what has ended is freed at once, not by the garbage collector
 
     async def _handshake(self) -> Sequence[Event] | None:
         """Wait for the handshake and answer it; what came behind it, or None when there is no connection."""

@@ -61,6 +61,15 @@ class HubFilter:
         await next(error)
 
 
+FILTERS = "a list of HubFilter objects"
+"""What the setting `filters` must be, of an app and of a route."""
+
+
+def is_filters(given: Any) -> bool:
+    """Whether it is that."""
+    return isinstance(given, Sequence) and all(isinstance(each, HubFilter) for each in given)
+
+
 def filtered(*filters: HubFilter) -> Callable[[Decorated], Decorated]:
     """Put filters around a hub or a method, the first outermost. Several `@filtered` nest in the order written.
 

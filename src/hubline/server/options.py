@@ -1,9 +1,10 @@
 """Settings of a hub. Durations are seconds, sizes bytes; the numbers are the original's unless marked as ours."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
-from hubline.errors import ConfigurationError
+from hubline._mistakes import Mistakes
 from hubline.wire.names import FieldNames
 
 CODEC_NAMES = ("json", "messagepack")
@@ -72,35 +73,36 @@ class HubOptions:
     `"as_written"`. What clients send is read in both forms. Source: `PropertyNamingPolicy`."""
 
     def __post_init__(self) -> None:
-        problems = [
-            f"HubOptions.{name} must be positive, got {value!r}"
-            for name, value in self._numbers()
-            if value is not None and not value > 0
-        ]
-        if self.maximum_waiting_invocations < 0:
-            problems.append(
-                f"HubOptions.maximum_waiting_invocations must not be negative, got {self.maximum_waiting_invocations!r}"
-            )
-        unknown = [name for name in self.codecs if name not in CODEC_NAMES]
-        if unknown or not self.codecs:
-            problems.append(f"HubOptions.codecs must be some of {CODEC_NAMES}, got {self.codecs!r}")
-        if self.field_names not in get_args(FieldNames):
-            problems.append(f"HubOptions.field_names must be one of {get_args(FieldNames)}, got {self.field_names!r}")
-        if problems:
-            raise ConfigurationError(problems)
+        mistakes = Mistakes("HubOptions")
+        for name in _SECONDS:
+            mistakes.number(name, getattr(self, name), above=0)
+        for name in _COUNTS:
+            mistakes.whole(name, getattr(self, name), above=0)
+        mistakes.whole("maximum_receive_message_size", self.maximum_receive_message_size, above=0, optional=True)
+        mistakes.whole("maximum_waiting_invocations", self.maximum_waiting_invocations, least=0)
+        for name in ("detailed_errors", "allow_user_id_change_on_refresh"):
+            mistakes.flag(name, getattr(self, name))
+        mistakes.fits("codecs", self.codecs, _are_codecs(self.codecs), f"some of {list(CODEC_NAMES)}")
+        mistakes.one_of("field_names", self.field_names, get_args(FieldNames))
+        mistakes.tell()
 
-    def _numbers(self) -> list[tuple[str, float | None]]:
-        names = (
-            "handshake_timeout",
-            "keep_alive_interval",
-            "client_timeout",
-            "maximum_receive_message_size",
-            "maximum_send_message_size",
-            "stream_buffer_capacity",
-            "maximum_parallel_invocations",
-            "maximum_streams",
-            "client_result_timeout",
-            "stateful_reconnect_buffer_size",
-            "stateful_reconnect_window",
-        )
-        return [(name, getattr(self, name)) for name in names]
+
+_SECONDS = (
+    "handshake_timeout",
+    "keep_alive_interval",
+    "client_timeout",
+    "client_result_timeout",
+    "stateful_reconnect_window",
+)
+_COUNTS = (
+    "maximum_send_message_size",
+    "stream_buffer_capacity",
+    "maximum_parallel_invocations",
+    "maximum_streams",
+    "stateful_reconnect_buffer_size",
+)
+
+
+def _are_codecs(given: Any) -> bool:
+    several = isinstance(given, Collection) and not isinstance(given, str) and len(given) > 0
+    return several and all(each in CODEC_NAMES for each in given)

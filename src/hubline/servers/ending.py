@@ -7,9 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NoReturn
 
 from hubline._signals import STOPPING
 from hubline._tasks import GRACE, cancelled
@@ -77,13 +77,24 @@ def _leave(left: list[str], status: int) -> None:
     os._exit(status)
 
 
-def die_by_the_next_signal() -> None:
+def die_by_the_next_signal(numbers: Iterable[int] = STOPPING) -> None:
     """Give stop signals their default effect: the next one ends the process wherever it stands, in C code as well.
 
     The shell, or whoever waits for the process, sees that it was the signal.
+
+    In a handler only for the signal that it handles: Python keeps another one that came at the same moment, and would
+    find no handler for it ("Signal 15 ignored due to race condition"). Elsewhere `signal.signal` runs the handlers of
+    what came before it changes any.
     """
-    for number in STOPPING:
+    for number in numbers:
         _set(number, signal.SIG_DFL)
+
+
+def die_by(number: int) -> NoReturn:
+    """End the process as this signal does that nobody handles."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+    os._exit(1)  # the signal is blocked in this thread
 
 
 def _set(number: int, handler: Any) -> None:

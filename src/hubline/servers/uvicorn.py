@@ -7,6 +7,7 @@ was on its way and cannot tell a deployment from a crash (aspnetcore#25069 asks 
 import asyncio
 import copy
 import errno
+import itertools
 import logging
 import os
 import re
@@ -21,11 +22,12 @@ from urllib.parse import unquote
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
+from hubline._mistakes import Mistakes
 from hubline._signals import server_drains
 from hubline._tasks import TaskOwner
 from hubline.extensions import DRAIN
 from hubline.servers.accelerated import HubWebSocketProtocol
-from hubline.servers.ending import die_by_the_next_signal, run_to_the_end
+from hubline.servers.ending import die_by, die_by_the_next_signal, run_to_the_end
 from hubline.servers.protocols import HttpProtocol, WebSocketProtocol
 
 SECRETS = {"access_token": re.compile(""), "id": re.compile(r"[\w-]{22}$", re.ASCII)}
@@ -63,10 +65,18 @@ class Server(uvicorn.Server):
     def __init__(
         self, config: uvicorn.Config, *, drain_timeout: float = 15.0, ready: Callable[[str], None] | None = None
     ) -> None:
-        """`ready` is called with the URL as soon as connections are accepted."""
+        """`ready` is called with the URL as soon as connections are accepted.
+
+        Raises:
+            ConfigurationError: `drain_timeout` is no number of seconds.
+        """
+        mistakes = Mistakes("Server")
+        mistakes.number("drain_timeout", drain_timeout, least=0)
+        mistakes.tell()
         super().__init__(config)
         self.drain_timeout = drain_timeout
         self._ready = ready
+        self._heard = itertools.count()
 
     @property
     def should_exit(self) -> bool:
@@ -111,6 +121,8 @@ class Server(uvicorn.Server):
             self._wake = None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._owns_process:
+            die_by_the_next_signal()
         await self.drain()
         await super().shutdown(sockets)
 
@@ -118,11 +130,14 @@ class Server(uvicorn.Server):
         """Note the signal. uvicorn would raise it once more at the end, which turns a clean stop into a failure."""
         if self.config.should_reload and sig == signal.SIGINT:
             return  # Ctrl+C reaches every process of the terminal; the supervisor passes it on as SIGTERM
-        if self.should_exit:
+        second = bool(next(self._heard))  # one step: a handler may be interrupted by another signal's
+        if second and self._owns_process:
+            die_by(sig)
+        if second or self.should_exit:
             self.force_exit = True
         self.should_exit = True
         if self._owns_process:
-            die_by_the_next_signal()
+            die_by_the_next_signal([sig])  # the others' follows in `shutdown`
 
     @property
     def url(self) -> str:
@@ -164,7 +179,13 @@ def configure(
     and of WebSockets that are not a hub's. The official JavaScript client joins into one whatever it sends in one turn,
     so the limit must be far above that of one hub message (`HubOptions.maximum_receive_message_size`), which the hub
     itself checks. The accelerated path hands on what comes and holds nothing: there the hub's limit is the only one.
+
+    Raises:
+        ConfigurationError: `max_size` is no number of bytes.
     """
+    mistakes = Mistakes("configure")
+    mistakes.whole("max_size", max_size, above=0)
+    mistakes.tell()
     chosen: dict[str, Any] = {
         "host": host,
         "port": port,
@@ -193,11 +214,12 @@ async def serve(
     """Serve `app` until a signal comes, and drain it then. `settings` are those of `configure`.
 
     Raises:
+        ConfigurationError: a setting makes no sense.
         OSError: the address cannot be bound; nothing of the application has been started then.
     """
     config = configure(app, host=host, port=port, **settings)
-    sockets = bind(host, port) if config.uds is None and config.fd is None else None
-    await Server(config, drain_timeout=drain_timeout, ready=ready).serve(sockets)
+    server = Server(config, drain_timeout=drain_timeout, ready=ready)
+    await server.serve(bind(host, port) if config.uds is None and config.fd is None else None)
 
 
 def bind(host: str, port: int) -> list[socket.socket]:

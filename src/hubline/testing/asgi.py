@@ -1,15 +1,18 @@
 """Calls of the real application through ASGI, for a client that can misbehave. No sockets."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode
 
-from hubline._tasks import TaskOwner
+from hubline._tasks import TaskOwner, wake_up
 from hubline.errors import HublineError
 from hubline.testing.clock import ManualClock
+
+T = TypeVar("T")
 
 Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
@@ -25,13 +28,36 @@ class RefusedError(HublineError):
         super().__init__(f"the application refused with status {status}: {text!r}")
 
 
+class Mailbox(Generic[T]):
+    """A queue. asyncio's own complains when its loop is closed while somebody reads."""
+
+    def __init__(self) -> None:
+        self._items: deque[T] = deque()
+        self._readers: list[asyncio.Future[None]] = []
+
+    def empty(self) -> bool:
+        return not self._items
+
+    def put_nowait(self, item: T) -> None:
+        self._items.append(item)
+        for reader in self._readers:
+            wake_up(reader)
+
+    async def get(self) -> T:
+        while not self._items:
+            reader = asyncio.get_running_loop().create_future()
+            self._readers = [*(each for each in self._readers if not each.done()), reader]
+            await reader
+        return self._items.popleft()
+
+
 class Session:
     """One running ASGI call: `give` passes an event of the client, `next` returns an event of the application."""
 
     def __init__(self, app: ASGIApp, scope: dict[str, Any], tasks: TaskOwner) -> None:
         self._app, self._scope = app, scope
-        self._given: asyncio.Queue[Event] = asyncio.Queue()
-        self._sent: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._given: Mailbox[Event] = Mailbox()
+        self._sent: Mailbox[Event | None] = Mailbox()
         self._reading = asyncio.Event()
         self._reading.set()
         self._gone: Event | None = None

@@ -27,8 +27,6 @@ class Addresses:
 
     def __init__(self, trusted_proxies: Sequence[str] = ()) -> None:
         """Raises ConfigurationError when one of them is no address, no network and not `unix`."""
-        if isinstance(trusted_proxies, str):
-            raise ConfigurationError([f"trusted_proxies is a list of addresses, got the text {trusted_proxies!r}"])
         problems: list[str] = []
         self._unix = UNIX in trusted_proxies
         self._networks: list[Network] = []

@@ -19,7 +19,7 @@ from hubline.transports.carrier import Serve
 from hubline.transports.kind import Kind, Request
 from hubline.transports.kinds import KINDS
 from hubline.transports.options import TransportOptions
-from hubline.transports.refresh import answer_refresh, lifetime, refresh, rejected
+from hubline.transports.refresh import answer_refresh, lifetime, log_another_user, refresh, rejected
 from hubline.transports.registry import ConnectionRegistry
 from hubline.transports.request_body import take_body
 from hubline.transports.responses import Answer, answer, json, no_room, plain, refused
@@ -265,16 +265,17 @@ class HubEndpoint:
             raise Refused(rejected())
 
     def _compare_user(self, session: Session, scope: ConnectionScope) -> None:
-        """Another user on a connection is logged, and refused as far as `same_user` says."""
+        """Another user on a connection is refused as far as `same_user` says; the log says whether it was."""
         if session.state is SessionState.NEGOTIATED:
             return
         before, now = session.scope.user_id, scope.user_id
         if before == now:
             return
-        logger.warning("connection %s: the user changed from %r to %r", session.id, before, now)
         signed_in = before is not None and now is not None
         if self._options.same_user is True or (self._options.same_user and signed_in and not self._user_may_change):
+            log_another_user(session, now)
             raise Refused(plain(403))
+        logger.warning("connection %s: the user changed from %r to %r", session.id, before, now)
 
 
 def query_value(scope: ConnectionScope, name: str) -> str | None:

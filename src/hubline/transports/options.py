@@ -1,11 +1,11 @@
 """The settings of transports, each with its unit and its source."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
+from hubline._mistakes import Mistakes
 from hubline.connection import AuthenticationRefresh, Transport
-from hubline.errors import ConfigurationError
 
 OutboxPolicy = Literal["close", "drop_oldest", "latest"]
 RefreshCallback: TypeAlias = Callable[[AuthenticationRefresh], bool | Awaitable[bool]]
@@ -115,37 +115,33 @@ class TransportOptions:
     """
 
     def __post_init__(self) -> None:
-        if problems := list(self._problems()):
-            raise ConfigurationError(problems)
-
-    def _problems(self) -> list[str]:
-        found = []
-        if not self.transports or not all(isinstance(each, Transport) for each in self.transports):
-            found.append(f"`transports` needs at least one of {[each.name for each in Transport]}")
-        if self.minimum_protocol_version not in (0, 1):
-            found.append(f"`minimum_protocol_version` is 0 or 1, got {self.minimum_protocol_version!r}")
-        if self.outbox_policy not in get_args(OutboxPolicy):
-            found.append(f"`outbox_policy` is one of {list(get_args(OutboxPolicy))}, got {self.outbox_policy!r}")
+        mistakes = Mistakes("TransportOptions")
+        transports = f"some of {[str(each) for each in Transport]}"
+        mistakes.fits("transports", self.transports, _are_transports(self.transports), transports)
+        mistakes.one_of("minimum_protocol_version", self.minimum_protocol_version, (0, 1))
+        mistakes.one_of("outbox_policy", self.outbox_policy, get_args(OutboxPolicy))
+        mistakes.one_of("same_user", self.same_user, (True, False, "signed_in"))
+        for name in ("send_timeout", "poll_timeout", "close_timeout", "disconnect_timeout"):
+            mistakes.number(name, getattr(self, name), above=0)
+        for name in _COUNTS:
+            mistakes.whole(name, getattr(self, name), above=0)
+        for name in ("connections_per_user", "connections_per_address", "waiting_per_address"):
+            mistakes.whole(name, getattr(self, name), above=0, optional=True)
+        for name in ("stateful_reconnect", "close_on_token_expiry", "authentication_refresh"):
+            mistakes.flag(name, getattr(self, name))
+        mistakes.function("on_authentication_refresh", self.on_authentication_refresh, optional=True)
         if self.stateful_reconnect and self.outbox_policy != "close":
-            found.append(f"`stateful_reconnect` needs `outbox_policy='close'`, got {self.outbox_policy!r}")
-        if self.same_user not in (True, False, "signed_in"):
-            found.append(f"`same_user` is True, False or 'signed_in', got {self.same_user!r}")
+            text = f"`stateful_reconnect` needs `outbox_policy='close'`, got {self.outbox_policy!r}"
+            mistakes.found.append(text)
         if self.on_authentication_refresh is not None and not self.authentication_refresh:
-            found.append("`on_authentication_refresh` is never asked without `authentication_refresh=True`")
-        optional = ("connections_per_user", "connections_per_address", "waiting_per_address")
-        for name in (
-            "application_buffer",
-            "outbox_capacity",
-            "outbox_messages",
-            "send_timeout",
-            "poll_timeout",
-            "close_timeout",
-            "disconnect_timeout",
-            "maximum_connections",
-            "maximum_waiting",
-            *(name for name in optional if getattr(self, name) is not None),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-                found.append(f"`{name}` must be greater than 0, got {value!r}")
-        return found
+            text = "`on_authentication_refresh` is never asked without `authentication_refresh=True`"
+            mistakes.found.append(text)
+        mistakes.tell()
+
+
+_COUNTS = ("application_buffer", "outbox_capacity", "outbox_messages", "maximum_connections", "maximum_waiting")
+
+
+def _are_transports(given: Any) -> bool:
+    several = isinstance(given, Collection) and len(given) > 0
+    return several and all(isinstance(each, Transport) for each in given)

@@ -48,9 +48,6 @@ class Origins:
 
         Raises ConfigurationError when one of them is no origin, or no name of a header.
         """
-        for name, given in (("allowed_origins", allowed), ("allowed_headers", headers)):
-            if isinstance(given, str):
-                raise ConfigurationError([f"{name} is a list, got the text {given!r}"])
         problems = [problem for origin in allowed if origin != "*" and (problem := _problem(origin))]
         problems += [
             f"allowed_headers: {name!r} is no name of a header" for name in headers if not _HEADER.fullmatch(name)

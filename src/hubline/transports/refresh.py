@@ -33,6 +33,12 @@ def rejected() -> Answer:
     return _json(403, {"error": "permission_change_rejected"})
 
 
+def log_another_user(session: Session, user_id: str | None) -> None:
+    """That `same_user` refused a request."""
+    text = "connection %s: a request of user %r was refused, because the connection is that of user %r"
+    logger.warning(text, session.id, user_id, session.scope.user_id)
+
+
 async def answer_refresh(
     scope: ConnectionScope, token: str | None, find: Callable[[str], Session | None], options: TransportOptions
 ) -> Answer:
@@ -51,6 +57,7 @@ async def answer_refresh(
     if session.state is SessionState.NEGOTIATED:
         return _refreshed(scope.identity)  # the request that opens the connection will say who it is
     if options.same_user is True and session.scope.user_id != scope.user_id:
+        log_another_user(session, scope.user_id)
         return rejected()
     if not await refresh(session, scope):
         return rejected()

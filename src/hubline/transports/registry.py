@@ -5,10 +5,11 @@ import logging
 import os
 from binascii import b2a_base64
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hubline._clock import Clock
-from hubline._tasks import TaskOwner
+from hubline._tasks import AGAIN, GRACE, TaskOwner
 from hubline.connection import ConnectionScope, Transport
 from hubline.errors import ConnectionClosed
 from hubline.transports.caps import Caps, NoRoom, Place
@@ -215,12 +216,38 @@ class ConnectionRegistry:
                 session.peer_left()
 
     async def close(self, limit: float = CLOSE_LIMIT) -> None:
-        """End every connection, give the applications `limit` seconds to notice, then cancel what is ours."""
+        """End every connection, give the applications `limit` seconds to notice, then cancel them and what is ours."""
         self.draining = True
         for session in self:
             session.end(ConnectionClosed("the server is stopping", allow_reconnect=True))
         await self.drain(limit)
+        await self._cut_off()
         await self.tasks.cancel()
+
+    async def _cut_off(self) -> None:
+        """End the applications that go on though their connection has ended, each named in the log.
+
+        They may run in tasks of the server, which waits for them.
+        """
+        running = [session for session in self if session.running]
+        for session in running:
+            text = "connection %s: %s goes on though the connection has ended, and is cancelled"
+            logger.warning(text, session.id, session.running)
+            session.cancel_application()
+        await self._all_gone(GRACE)
+        for session in running:
+            if name := session.running:
+                text = "connection %s: %s did not end within %g s of its cancellation and is abandoned"
+                logger.error(text, session.id, name, GRACE)
+                session.abandon_application()
+        await self._all_gone(AGAIN)
+
+    async def _all_gone(self, limit: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                while self._sessions and self._empty is not None:
+                    self._empty.clear()
+                    await self._empty.wait()
 
     def begin_anew(self) -> None:
         """Forget every connection: all belong to an event loop that does not run any more. Nothing of it is touched.

@@ -14,13 +14,13 @@ from hubline._clock import Clock
 from hubline._tasks import TaskOwner, ends_its_task
 from hubline.connection import ConnectionScope, Feed, Transport
 from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError, text_of
+from hubline.transports.application import ApplicationTask
 from hubline.transports.carrier import NOBODY, Carrier, Input, Serve
 from hubline.transports.inbox import Inbox
 from hubline.transports.options import TransportOptions
 from hubline.transports.outbox import HIGH_WATER, Outbox
 from hubline.transports.reconnect import ReconnectInput
 from hubline.transports.session_states import TRANSITIONS, SessionEvent, SessionState
-from hubline.transports.timers import Timers
 from hubline.wire.codec import TransferFormat
 
 logger = logging.getLogger("hubline.transports")
@@ -33,7 +33,7 @@ _ENDED = SessionState.ENDED
 def _nobody(session: "Session") -> None: ...
 
 
-class Session(Timers):
+class Session(ApplicationTask):
     """A connection as the registry keeps it, as carriers feed it, and as a hub sees it."""
 
     __slots__ = (
@@ -41,7 +41,6 @@ class Session(Timers):
         "_reconnects",
         "_refresh_lock",
         "_refreshes",
-        "_runs",
         "asked_to_reconnect",
         "carrier",
         "drain",
@@ -68,7 +67,7 @@ class Session(Timers):
         """`over` is called when the session has ended, its application has, and no request carries it any more."""
         super().__init__()
         self.id, self.token, self.options, self.clock = connection_id, token, options, clock
-        self._over, self._runs = over, False
+        self._over = over
         self.state = SessionState.NEGOTIATED
         self.transport_used: Transport | None = None
         """`None` until a request opens the session."""
@@ -267,25 +266,28 @@ class Session(Timers):
 
     async def run(self, serve: Serve) -> bool:
         """Run the application in the task of the caller; whether it ended well."""
-        self._runs, well, task = True, False, asyncio.current_task()
+        self._runs, well = True, False
+        self._task = asyncio.current_task()
         try:
-            await serve(self)
+            self._application = serve(self)
+            await self._application
             well = True
         except ConnectionClosed:
             well = True  # a raw application that did not catch what `receive()` raises: the usual way to end a loop
         except BaseException as error:
-            if ends_its_task(error, task):
-                raise
-            logger.exception("connection %s: the application failed", self.id)
+            if not self._is_our_end(error):
+                if ends_its_task(error, self._task):
+                    raise
+                logger.exception("connection %s: the application failed", self.id)
         finally:
-            self._runs = False
-            self.outbox.finish()
-            if self.carrier is not NOBODY:
-                self.carrier.finish(well)
-            elif self.state is not _ENDED and not self._may_come_again:
-                self.end(unread=True)
-            else:
-                self._check_over()
+            if self._let_go_of_application():
+                self.outbox.finish()
+                if self.carrier is not NOBODY:
+                    self.carrier.finish(well)
+                elif self.state is not _ENDED and not self._may_come_again:
+                    self.end(unread=True)
+                else:
+                    self._check_over()
         return well
 
     # Who it is

@@ -5,21 +5,19 @@ a running server. The original accepts text after a message, which JSON does not
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
-from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from msgspec import UNSET, DecodeError, Raw, Struct, inspect, to_builtins
+from msgspec import UNSET, DecodeError, Raw, inspect
 from msgspec.json import Decoder, Encoder
-from msgspec.structs import fields, replace
+from msgspec.structs import replace
 
 from hubline.errors import RemoteProtocolError
 from hubline.wire.codec import Splitter, TransferFormat
 from hubline.wire.encoded import Encoded
-from hubline.wire.foreign import attribute_names
 from hubline.wire.framing import RECORD_SEPARATOR, RecordSplitter
-from hubline.wire.incoming import holds
+from hubline.wire.inside import Inside
 from hubline.wire.json_faults import refuse, repair
 from hubline.wire.messages import (
     Ack,
@@ -32,8 +30,7 @@ from hubline.wire.messages import (
     StreamInvocation,
     StreamItem,
 )
-from hubline.wire.names import PLAIN, FieldNames, OutgoingNames, Write, as_written, camel_case
-from hubline.wire.plainer import is_mapping, is_sequence
+from hubline.wire.names import FieldNames, OutgoingNames, as_written, camel_case
 from hubline.wire.reading import read_custom, value_reader
 
 T = TypeVar("T")
@@ -41,12 +38,10 @@ T = TypeVar("T")
 MAXIMUM_DEPTH = 64
 """The maximum depth of objects and arrays, the message included. Source: `JsonReaderOptions.MaxDepth`; measured."""
 
-_exactly = Decoder(float_hook=Decimal).decode
-
 _any_value = Decoder(Raw).decode
-_NO_DECIMALS = PLAIN - {Decimal}
 
-_DECIMAL_OR_ANYTHING = (inspect.DecimalType, inspect.AnyType, inspect.CustomType)
+_DECIMALS = Inside(Decimal, inspect.DecimalType, from_raw=Decoder(float_hook=Decimal).decode)
+"""What is encoded already is read with every digit of its numbers."""
 
 _WITHOUT_ID = frozenset((Ping, Close, Ack, Sequence))
 
@@ -67,7 +62,7 @@ class JsonCodec:
             camel_case if field_names == "by_codec" else as_written,
             pydantic_mode="json",
             special={Decimal: _number, Raw: _checked, Encoded: self._form},
-            left_alone=self._left_alone,
+            left_alone=_DECIMALS.writer,
         )
         self._encode = Encoder(enc_hook=self._named.unknown, decimal_format="string").encode
         self._decode = Decoder(Message).decode
@@ -126,52 +121,6 @@ class JsonCodec:
 
     def _form(self, value: Encoded[Any]) -> Raw:
         return value.form(self._value)
-
-    def _left_alone(self, kind: type[Struct]) -> Write | None:
-        """The writer of a Struct that keeps its names: the Struct itself, unless it contains a Decimal."""
-        names = _may_hold_decimals(kind)
-        if not names:
-            return None
-        named = self._named
-
-        def write(value: Any) -> Any:
-            if not _decimal_in([getattr(value, name) for name in names]):
-                return value
-            return named(to_builtins(value, builtin_types=(Decimal,), enc_hook=self._unknown_inside))
-
-        return write
-
-    def _unknown_inside(self, value: Any) -> Any:
-        """Values that `to_builtins` cannot convert. Encoded JSON keeps all digits of its numbers."""
-        return _exactly(value) if isinstance(value, Raw) else self._named.unknown(value)
-
-
-def _may_hold_decimals(kind: type[Struct]) -> list[str]:
-    """The fields of a Struct that may contain a Decimal. All fields, if msgspec cannot read their types."""
-    try:
-        return [each.name for each in fields(kind) if holds(each.type, *_DECIMAL_OR_ANYTHING)]
-    except Exception:  # hints that are text can raise any exception
-        return list(kind.__struct_fields__)
-
-
-def _decimal_in(values: Iterable[Any]) -> bool:
-    """Whether these values contain a Decimal, at any depth, except as a key of a dict."""
-    if _NO_DECIMALS.issuperset(map(type, values)):
-        return False
-    open_ones = [value for value in values if type(value) not in _NO_DECIMALS]
-    return any([isinstance(value, Decimal) or _decimal_in(_parts(value)) for value in open_ones])
-
-
-def _parts(value: Any) -> Collection[Any]:
-    kind = type(value)
-    if isinstance(value, Enum):
-        return (value.value,)
-    if is_mapping(kind):
-        return cast("Mapping[Any, Any]", value).values()
-    if is_sequence(kind):
-        return () if isinstance(value, str | bytes | bytearray | memoryview) else value
-    names = value.__struct_fields__ if isinstance(value, Struct) else attribute_names(type(value))
-    return [getattr(value, name) for name in names]
 
 
 def _checked(value: Raw) -> Raw:

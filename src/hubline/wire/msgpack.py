@@ -8,12 +8,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar, assert_never
 
-from msgspec import UNSET, DecodeError, Raw
-from msgspec.msgpack import Decoder, Encoder
+from msgspec import UNSET, DecodeError, Raw, inspect
+from msgspec.msgpack import Decoder, Encoder, Ext
 
 from hubline.wire.codec import Splitter, TransferFormat
 from hubline.wire.encoded import Encoded
 from hubline.wire.framing import SHORT_LENGTHS, VarintSplitter, frame_with_length
+from hubline.wire.inside import Inside
 from hubline.wire.messages import (
     Ack,
     CancelInvocation,
@@ -35,6 +36,13 @@ T = TypeVar("T")
 
 _any_value = Decoder(Raw).decode
 
+_MOMENTS = Inside(
+    datetime,
+    inspect.DateTimeType,
+    concerns=lambda moment: moment.tzinfo is None,
+    kept=(bytes, bytearray, memoryview, Ext, Raw),
+)
+
 
 class MessagePackCodec:
     """Messages are MessagePack arrays, each after its length."""
@@ -45,7 +53,10 @@ class MessagePackCodec:
     def __init__(self, *, field_names: FieldNames = "by_codec") -> None:
         rename = pascal_case if field_names == "by_codec" else as_written
         self._named = OutgoingNames(
-            rename, pydantic_mode="python", special={datetime: _with_zone, Raw: _checked, Encoded: self._prepared}
+            rename,
+            pydantic_mode="python",
+            special={datetime: _with_zone, Raw: _checked, Encoded: self._prepared},
+            left_alone=_MOMENTS.writer,
         )
         self._plain = self._named.plain
         self._encode = Encoder(enc_hook=self._named.unknown).encode

@@ -78,9 +78,9 @@ class OutgoingNames:
         *,
         pydantic_mode: str,
         special: Mapping[type, Write],
-        left_alone: Callable[[type[Struct]], Write | None] = lambda kind: None,
+        left_alone: "Callable[[type[Struct], OutgoingNames], Write | None]",
     ) -> None:
-        """`special` has writers for certain types, `left_alone` writes Structs that keep their names."""
+        """`special` has writers for certain types; `left_alone` makes one for Structs that keep their names, or `None`."""
         self._rename, self._left_alone = rename, left_alone
         self._pydantic_mode = pydantic_mode
         self.plain = PLAIN - special.keys()
@@ -141,7 +141,7 @@ class OutgoingNames:
             return self._pydantic_writer(kind)
         if is_dataclass(kind) or is_attrs(kind):
             return self._object_writer(kind, [(name, Any) for name in attribute_names(kind)], omit=False)
-        if issubclass(kind, Enum) and any(isinstance(each.value, Decimal) for each in kind):
+        if issubclass(kind, Enum) and not self.plain.issuperset(type(each.value) for each in kind):
             return lambda member: self(member.value)
         if issubclass(kind, Struct):
             return self._struct_writer(kind)
@@ -153,7 +153,7 @@ class OutgoingNames:
 
     def _struct_writer(self, kind: type[Struct]) -> Write:
         if not names_are_free(kind):
-            return self._left_alone(kind) or (lambda value: value)
+            return self._left_alone(kind, self) or (lambda value: value)
         config = kind.__struct_config__
         if not config.omit_defaults:
             return self._object_writer(kind, [(name, Any) for name in kind.__struct_fields__], omit=False)
