@@ -80,7 +80,7 @@ class OutgoingNames:
         special: Mapping[type, Write],
         left_alone: "Callable[[type[Struct], OutgoingNames], Write | None]",
     ) -> None:
-        """`special` has writers for certain types; `left_alone` makes one for Structs that keep their names, or `None`."""
+        """`special` has writers for types; `left_alone` makes one for a Struct that keeps its names, or `None`."""
         self._rename, self._left_alone = rename, left_alone
         self._pydantic_mode = pydantic_mode
         self.plain = PLAIN - special.keys()
