@@ -103,7 +103,7 @@ cover: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT) $(PAGE)
 	@$(PY) -m coverage run -m pytest -m "not slow" $(PYTEST_ARGS)
 	@$(PY) -m coverage report
 
-## bench: Hubline beside its peers, each on one core, in 25 minutes (QUICK=1: five)
+## bench: Hubline beside its peers, each on one core, in half an hour (QUICK=1: six minutes)
 .PHONY: bench
 bench: $(VENV)/.bench $(if $(NODE_OK),$(BENCH_NODE)/node_modules/.installed)
 	@$(PY) -m benchmarks measure $(if $(QUICK),--quick) $(BENCH_ARGS)

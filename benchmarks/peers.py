@@ -36,6 +36,7 @@ class Peer:
     """Row: why this peer is left out of it."""
     calls_for_broadcasts: bool = False
     """It has no method that sends broadcasts apart from each other, so each is asked for by a call of its own."""
+    has_runs: bool = False
     messagepack: Callable[[], Dialect] = lambda: SignalR("messagepack")
 
 
@@ -77,6 +78,8 @@ NOT_SIGNALR = _without(
     *("connects-negotiated", "storm-negotiated", "sse", "polling", "polling-waiting"),
 )
 NO_STREAMS = _without("it has no streams", "streams", "paced-streams")
+NO_RUNS = _without("it has no answers that outlive connections", "attach", "cut-runs")
+ANSWERS = _without("answers are asked of Hubline and ASP.NET Core", "viewers", "answers", "cut-groups") | NO_RUNS
 GROWTH = _without("growth is asked of Hubline and ASP.NET Core", "growth-connections", "growth-groups", "growth-size")
 NOT_IDLE = _without("idle memory is asked of Hubline, ASP.NET Core and the Socket.IO servers", "idle")
 MICROSOFT = _without("Microsoft's load is put on Hubline and ASP.NET Core", "calls-date", "echo-all", "broadcast")
@@ -92,6 +95,7 @@ PEERS: tuple[Peer, ...] = (
         SignalR,
         lambda: installed("hubline"),
         environment=_sources(ROOT),
+        has_runs=True,
     ),
     Peer(
         "hubline-asgi",
@@ -100,7 +104,10 @@ PEERS: tuple[Peer, ...] = (
         SignalR,
         lambda: installed("hubline"),
         environment=_sources(ROOT),
-        lacks=GROWTH | _without("the same code as above serves it", "sse", "polling", "polling-waiting") | MICROSOFT,
+        lacks=GROWTH
+        | _without("the same code as above serves it", "sse", "polling", "polling-waiting")
+        | MICROSOFT
+        | ANSWERS,
     ),
     Peer(
         "aspnetcore",
@@ -111,6 +118,7 @@ PEERS: tuple[Peer, ...] = (
         lambda: "" if _reference() else f"no ASP.NET Core: {REFERENCE} names no program that starts it",
         environment={"URLS": "http://127.0.0.1:{port}"},
         calls_for_broadcasts=True,
+        lacks=NO_RUNS,
     ),
     Peer(
         "aiosignalr",
@@ -119,7 +127,7 @@ PEERS: tuple[Peer, ...] = (
         SignalR,
         lambda: installed("aiosignalr"),
         _needs("aiosignalr"),
-        lacks=GROWTH | NOT_IDLE | NO_STORM | MICROSOFT,
+        lacks=GROWTH | NOT_IDLE | NO_STORM | MICROSOFT | ANSWERS,
         messagepack=lambda: WithoutHeaders("messagepack"),
     ),
     Peer(
@@ -130,7 +138,7 @@ PEERS: tuple[Peer, ...] = (
         lambda: installed("python-socketio"),
         _needs("socketio"),
         path="/socket.io/?EIO=4&transport=websocket",
-        lacks=NOT_SIGNALR | NO_STREAMS | GROWTH,
+        lacks=NOT_SIGNALR | ANSWERS | NO_STREAMS | GROWTH,
     ),
     Peer(
         "starlette",
@@ -138,7 +146,7 @@ PEERS: tuple[Peer, ...] = (
         _python("starlette_loop"),
         Json,
         lambda: installed("starlette"),
-        lacks=NOT_SIGNALR | NO_STREAMS | GROWTH | NOT_IDLE | NO_STORM,
+        lacks=NOT_SIGNALR | ANSWERS | NO_STREAMS | GROWTH | NOT_IDLE | NO_STORM,
     ),
     Peer(
         "channels",
@@ -147,7 +155,7 @@ PEERS: tuple[Peer, ...] = (
         Json,
         lambda: installed("channels"),
         _needs("channels"),
-        lacks=NOT_SIGNALR | NO_STREAMS | GROWTH | NOT_IDLE | NO_STORM,
+        lacks=NOT_SIGNALR | ANSWERS | NO_STREAMS | GROWTH | NOT_IDLE | NO_STORM,
     ),
     Peer(
         "node",
@@ -157,7 +165,7 @@ PEERS: tuple[Peer, ...] = (
         _node_version,
         _node_missing,
         path="/socket.io/?EIO=4&transport=websocket",
-        lacks=NOT_SIGNALR | NO_STREAMS | GROWTH,
+        lacks=NOT_SIGNALR | ANSWERS | NO_STREAMS | GROWTH,
     ),
     Peer(
         "floor",
@@ -167,6 +175,7 @@ PEERS: tuple[Peer, ...] = (
         lambda: installed("picows"),
         _needs("picows"),
         lacks=NOT_SIGNALR
+        | ANSWERS
         | NO_STREAMS
         | GROWTH
         | NOT_IDLE

@@ -54,7 +54,9 @@ async def measure(viewers: int, tokens: int, rate: float, merge: float) -> dict[
     run = await runs.start(answer)
     counters = [Counter() for _ in range(viewers)]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-    pumps = [pump(runs.attach(run.id), codec.item_encoder(str(n)), each, each) for n, each in enumerate(counters)]
+    pumps = [
+        pump(runs.attach_encoded(run.id), codec.item_encoder(str(n)), each, each) for n, each in enumerate(counters)
+    ]
     await asyncio.gather(run.wait(), *pumps)
     seconds = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
     items = sum(counter.items for counter in counters)

@@ -19,7 +19,7 @@ RULES = [f"R{number}" for number in range(1, 29)]
 def marked() -> dict[str, list[str]]:
     """Every test that says which rules it asserts, as the table names it."""
     found: dict[str, list[str]] = defaultdict(list)
-    for path in sorted((ROOT / "tests" / "runs").glob("test_*.py")):
+    for path in [*sorted((ROOT / "tests" / "runs").glob("test_*.py")), ROOT / "tests" / "integration" / "test_runs.py"]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 for decorator in node.decorator_list:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from benchmarks.rows import broadcasts, calls, connections, fallbacks, growth, storms, streams
+from benchmarks.rows import broadcasts, calls, connections, fallbacks, growth, runs, storms, streams
 from benchmarks.rows.measuring import Bench, Figures, Load, Warm
 
 Once = Callable[[Bench, Warm], Awaitable[Figures]]
@@ -49,6 +49,13 @@ STORM = (
     Column("last_s", "last after s", "{:.2f}"),
     Column("errors", "errors"),
     *COSTS,
+)
+
+CUTS = (
+    Column("lost", "lost", "{:.1%}"),
+    Column("p50_ms", "p50 ms"),
+    Column("p99_ms", "p99 ms"),
+    Column("messages", "messages"),
 )
 
 ROWS: tuple[Row, ...] = (
@@ -124,6 +131,35 @@ ROWS: tuple[Row, ...] = (
         more_is_better=False,
     ),
     Row(
+        "viewers",
+        "One answer, 1,000 viewers, a token every 7 ms",
+        "What does a token cost for each viewer? Hubline has one run for all, ASP.NET Core a stream for each.",
+        (USER, KERNEL, SERVER, CLIENT, Column("items", "items each")),
+        load=runs.viewers,
+        more_is_better=False,
+    ),
+    Row(
+        "answers",
+        "100 answers, each with one viewer, a token every 7 ms",
+        "The same where everybody has an answer of their own.",
+        (USER, KERNEL, SERVER, CLIENT, Column("items", "items each")),
+        load=runs.alone,
+        more_is_better=False,
+    ),
+    Row(
+        "attach",
+        "Coming to an answer that 1,000 watch",
+        "How long until the first item is here, for one who comes late, and for 1,000 who come at once?",
+        (
+            Column("p99_ms", "p99 ms", "{:.1f}"),
+            Column("p50_ms", "p50 ms", "{:.1f}"),
+            Column("rush_p50_ms", "at once p50 ms", "{:.1f}"),
+            Column("rush_p99_ms", "at once p99 ms", "{:.1f}"),
+        ),
+        load=runs.attaching,
+        more_is_better=False,
+    ),
+    Row(
         "connects",
         "Connections a second",
         "64 clients open a WebSocket, shake hands and leave, again and again.",
@@ -190,6 +226,24 @@ ROWS: tuple[Row, ...] = (
         more_is_better=False,
     ),
     Row(
+        "cut-groups",
+        "Clients that are cut: a group",
+        "Two messages a second; each client is cut every 15 s and away for 2 s. What arrives, and how late?",
+        CUTS,
+        once=runs.cut_groups,
+        fresh=True,
+        more_is_better=False,
+    ),
+    Row(
+        "cut-runs",
+        "Clients that are cut: a run",
+        "The same as an answer, to which they come back with the position they had.",
+        CUTS,
+        once=runs.cut_runs,
+        fresh=True,
+        more_is_better=False,
+    ),
+    Row(
         "growth-connections",
         "µs per message, by connections",
         "Broadcasts apart from each other, to more and more connections.",
@@ -219,7 +273,20 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-QUICK = ("calls", "burst", "paced", "streams", "paced-streams", "connects", "storm", "sse", "polling", "idle")
+QUICK = (
+    "calls",
+    "burst",
+    "paced",
+    "streams",
+    "paced-streams",
+    "connects",
+    "storm",
+    "sse",
+    "polling",
+    "idle",
+    "viewers",
+    "cut-runs",
+)
 """What is measured in a quick run where no row is named."""
 
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import inspect
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,39 @@ from hubline.servers.uvicorn import configure, serve
 ENDLESS = 2**31
 
 
-class BenchHub(Hub):
+async def write_tokens(run: Any, n: int, size: int, every_ms: int) -> None:
+    text, loop = "x" * size, asyncio.get_running_loop()
+    due = loop.time()
+    for _ in range(n):
+        due += every_ms / 1000
+        await asyncio.sleep(max(0.0, due - loop.time()))
+        await run.text(text)
+
+
+async def write_times(run: Any, n: int, every_ms: int) -> None:
+    for _ in range(n):
+        await run.text(f"{time.monotonic()} ")
+        await asyncio.sleep(every_ms / 1000)
+
+
+def _with_runs() -> Any:
+    """The base of a hub with runs; a checkout from before there were any has none."""
+    try:
+        from hubline.runs import RunLimits, Runs, RunsHub
+    except ModuleNotFoundError:
+        return Hub
+
+    class WithRuns(RunsHub, runs=Runs(limits=RunLimits(text=ENDLESS), keep=1)):
+        async def start_tokens(self, n: int, size: int, every_ms: int) -> str:
+            return (await self.runs.start(write_tokens, n, size, every_ms)).id
+
+        async def start_clock(self, n: int, every_ms: int) -> str:
+            return (await self.runs.start(write_times, n, every_ms)).id
+
+    return WithRuns
+
+
+class BenchHub(_with_runs()):  # type: ignore[misc]  # which of two classes is known at run time
     """The methods of the contract server that the rows need, and broadcasts apart from each other."""
 
     async def echo_text(self, value: str) -> str:

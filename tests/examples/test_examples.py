@@ -154,3 +154,29 @@ def test_every_example_has_a_test_and_a_line_in_the_list() -> None:
     assert names == {name.removeprefix("test_") for name in globals() if name.removeprefix("test_") in names}
     listed = (EXAMPLES / "README.md").read_text("utf-8")
     assert [name for name in sorted(names) if f"({name}.py)" not in listed] == []
+
+
+async def test_answers(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAUSE", "0")
+    app = load("answers").app
+    async with running(app) as served:
+        async with connect(served, "/assistant") as first:
+            run_id = await first.invoke("Ask", "kitchen", "why?", "message 1")
+            assert await first.invoke("Ask", "kitchen", "why?", "message 1") == run_id
+            items = first.stream("AttachRun", run_id, None)
+            text, position = "", None
+            async for item in items:
+                text, position = text + item.get("text", ""), item["position"]
+                if item["kind"] == "text":
+                    break  # the connection is lost in the middle
+            await items.aclose()
+        async with connect(served, "/assistant") as again:
+            async for item in again.stream("AttachRun", run_id, position):
+                text += item.get("text", "")
+                if item["kind"] == "ask":
+                    await again.invoke("AnswerRun", run_id, item["askId"], True)
+            assert text == "You asked: why? That takes a while to say, and goes on whoever is listening. "
+            assert (item["kind"], item["state"]) == ("end", "completed")
+            assert await again.invoke("Answers", "kitchen") == [text]
+            with pytest.raises(InvocationError, match=r"Ask something\."):
+                await again.invoke("Ask", "kitchen", " ", "message 2")

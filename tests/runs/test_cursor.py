@@ -9,6 +9,7 @@ from hubline._tasks import TaskOwner
 from hubline.runs.cursor import Cursor, Pacer
 from hubline.runs.tape import Tape
 from hubline.runs.timers import Timers
+from hubline.runs.values import as_json
 from hubline.testing import ManualClock, settle
 from tests.runs.viewer import Page
 
@@ -39,9 +40,9 @@ class Bench:
 def take_all(cursor: Cursor, page: Page | None = None) -> list[Any]:
     items = []
     while (item := cursor.take()) is not None:
-        items.append(item)
+        items.append(item.value)
         if page is not None:
-            page.apply(item)
+            page.apply(item.value)
     return items
 
 
@@ -101,6 +102,44 @@ async def test_viewers_at_the_same_position_are_sent_the_same_object() -> None:
     items = [take_all(cursor)[1:] for cursor in cursors]
     assert [item["kind"] for item in items[0]] == ["text", "status"]
     assert all(one is other for each in items for one, other in zip(each, items[0], strict=True))
+
+
+@pytest.mark.rule("R17")
+@pytest.mark.parametrize("merge", [0, 0.03])
+async def test_each_item_is_encoded_once_per_codec_whoever_is_sent_it_and_whenever(merge: float) -> None:
+    bench = Bench(merge, capacity=8)
+    encoded: list[Any] = []
+
+    def codec(value: Any) -> bytes:
+        encoded.append(value)
+        return as_json(value)
+
+    def other_codec(value: Any) -> bytes:
+        return codec(value)
+
+    def read(cursor: Cursor) -> list[bytes]:
+        forms = []
+        while (item := cursor.take()) is not None:
+            if item.value["kind"] != "live":
+                forms.append(bytes(item.form(codec)))
+        return forms
+
+    for bodies in ([text("a"), text("b")], [text("x") for _ in range(20)], [END]):
+        cursors = [bench.cursor() for _ in range(100)]
+        bench.append(*bodies)
+        await bench.clock.advance(merge)
+        seen = [read(cursor) for cursor in cursors]
+        assert seen == [seen[0]] * 100
+        made = [as_json(value) for value in encoded]
+        assert len(made) == len(set(made))
+        assert set(made) <= set(seen[0])  # a snapshot may be the one of the round before
+        late = bench.cursor(bench.tape.position(bench.tape.end))
+        encoded.clear()
+        while (item := late.take()) is not None:
+            item.form(other_codec)
+        assert [value["kind"] for value in encoded] == (["live", "end"] if bodies == [END] else ["live"])
+        encoded.clear()
+    await bench.tasks.cancel()
 
 
 @pytest.mark.rule("R19")
@@ -249,7 +288,7 @@ async def test_cut_anywhere_a_viewer_has_at_the_end_exactly_the_parts(seed: int)
         for _ in range(chance.randrange(4)):
             item = cursor.take()
             if item is not None and chance.random() < 0.95:
-                page.apply(item)
+                page.apply(item.value)
             elif item is not None or chance.random() < 0.3:  # lost on the way, or cut while nothing came
                 page.cut()
                 cursor = bench.cursor(page.position)
@@ -257,7 +296,7 @@ async def test_cut_anywhere_a_viewer_has_at_the_end_exactly_the_parts(seed: int)
     while not cursor.finished:
         item = cursor.take()
         assert item is not None
-        page.apply(item)
+        page.apply(item.value)
     assert list(page.parts.values()) == bench.tape.parts.items()
     assert page.end is not None
     await settle()

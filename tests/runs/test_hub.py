@@ -2,12 +2,14 @@
 
 import asyncio
 import random
+from collections import Counter
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from hubline import ConfigurationError, HubError, InvocationError
+from hubline import ConfigurationError, Encoded, HubError, InvocationError
 from hubline.runs import AskExpired, Caller, Run, RunInfo, Runs, RunsHub
 from hubline.testing import connect, running, settle
 from hubline.testing.channels import TransportName
@@ -128,6 +130,36 @@ async def test_items_are_the_same_on_both_codecs() -> None:
         ["kind", "position", "state", "error", "usage", "unread"],
     ]
     assert pages[0].items[3]["value"] == {"page_title": "t"}
+
+
+@pytest.mark.rule("R17")
+async def test_an_entry_is_encoded_once_per_codec_however_many_connections_view_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encoded: Counter[str] = Counter()
+    form = Encoded.form
+
+    def counted(item: Encoded[Any], encode: Any) -> Any:
+        before = len(item._forms)
+        raw = form(item, encode)
+        encoded[item.value.get("text", item.value["kind"])] += len(item._forms) - before
+        return raw
+
+    monkeypatch.setattr(Encoded, "form", counted)
+    runs, clock = clocked(merge=0)
+    model = Model()
+    async with running(app_with(runs, clock, started_by(model))) as served, AsyncExitStack() as stack:
+        lines: list[ProtocolName] = ["json", "json", "json", "json", "messagepack", "messagepack", "messagepack"]
+        clients = [await stack.enter_async_context(connect(served, "/runs", protocol=line)) for line in lines]
+        run_id = await clients[0].invoke("Start")
+        readers = [Reader(client.stream("AttachRun", run_id, None)) for client in clients]
+        for word in ("a", "b", "c"):
+            model.say(word)
+            await settle()
+        model.stop()
+        await asyncio.gather(*(reader.task for reader in readers))
+    assert [reader.page.text for reader in readers] == ["abc"] * 7
+    assert {name: encoded[name] for name in ("a", "b", "c", "end")} == {"a": 2, "b": 2, "c": 2, "end": 2}
 
 
 @pytest.mark.rule("R3")

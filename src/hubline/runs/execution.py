@@ -8,7 +8,8 @@ from collections.abc import AsyncIterable, Callable, Iterator
 from typing import Any
 
 from hubline import HubError
-from hubline.errors import FAILURES
+from hubline._tasks import called, ends_its_task, is_current
+from hubline.errors import text_of
 from hubline.runs.asks import Ask, answered
 from hubline.runs.info import RunState, StopAfter
 from hubline.runs.record import Record, Verdict
@@ -62,7 +63,7 @@ class Execution:
         """Write the end, once, and see to what follows."""
         if record.is_over:
             return
-        budget, reserved = record.start.budget, record.reserved
+        budget, reserved, task = record.start.budget, record.reserved, asyncio.current_task()
         try:
             await record.write_end(verdict.state, verdict.error)
         except Exception:
@@ -70,7 +71,12 @@ class Execution:
         self._gone(record)
         if budget is not None and reserved:
             record.reserved = 0
-            await budget.release(record.start.starter or "", reserved)
+            try:
+                await budget.release(record.start.starter or "", reserved)
+            except BaseException as error:
+                if _ends(error, task):
+                    raise
+                logger.exception("run %s: what was reserved could not be given back", record.id)
         await self._tell(record)
 
     async def settle(self, record: Record, ask: Ask, state: str, value: Any = None, by: str | None = None) -> None:
@@ -104,13 +110,11 @@ class Execution:
         try:
             if record.verdict is None:  # it may have been stopped before it began
                 await _call(record)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if record.parked is None:
-                own = task is not None and task.cancelling() > 0
-                verdict = Verdict("interrupted") if own else Verdict("failed", NEUTRAL)
-        except FAILURES as error:
-            verdict = Verdict("failed", self._text(record, error))
+        except BaseException as error:  # `sys.exit` is a failed run, and not the server's end
+            if _is_thrown_away(error, record.task):
+                raise
+            own = isinstance(error, asyncio.CancelledError) and ends_its_task(error)
+            verdict = Verdict("interrupted") if own else Verdict("failed", self._text(record, error))
         if record.is_over:
             return
         record.task = None
@@ -125,9 +129,9 @@ class Execution:
 
     def _text(self, record: Record, error: BaseException) -> str:
         if isinstance(error, HubError):
-            return str(error)
+            return text_of(error)
         logger.error("run %s: its function failed", record.id, exc_info=error)
-        return f"{type(error).__name__}: {error}" if self._settings.detailed_errors else NEUTRAL
+        return f"{type(error).__name__}: {text_of(error)}" if self._settings.detailed_errors else NEUTRAL
 
     def _abandon(self, record: Record) -> None:
         """The time to clean up is over."""
@@ -153,7 +157,7 @@ class Execution:
 
     async def _tell(self, record: Record) -> None:
         """`on_end`, with its retries."""
-        on_end = self._settings.on_end
+        on_end, task = self._settings.on_end, asyncio.current_task()
         try:
             if on_end is None:
                 return
@@ -162,12 +166,24 @@ class Execution:
                 try:
                     await on_end(finished)
                     return
-                except FAILURES:
+                except BaseException as error:
+                    if _ends(error, task):
+                        raise
                     logger.exception("run %s: on_end failed", record.id)
                 if pause is not None and not self.draining:
                     await self._settings.clock.sleep(pause)
         finally:
             record.stored.set()
+
+
+def _is_thrown_away(error: BaseException, task: "asyncio.Task[Any] | None") -> bool:
+    """Whether the coroutine is being closed, and has not raised this itself."""
+    return isinstance(error, GeneratorExit) and not is_current(task)
+
+
+def _ends(error: BaseException, task: "asyncio.Task[Any] | None") -> bool:
+    """Whether it ends the task that has caught it, and is no failure of what the application has written."""
+    return _is_thrown_away(error, task) or (isinstance(error, asyncio.CancelledError) and ends_its_task(error))
 
 
 async def _call(record: Record) -> None:
@@ -179,7 +195,7 @@ async def _call(record: Record) -> None:
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         result = function(run, *arguments)
     else:
-        result = await asyncio.to_thread(function, run, *arguments)
+        result = await asyncio.to_thread(called, function, run, *arguments)
     if inspect.isawaitable(result):
         result = await result
     if isinstance(result, AsyncIterable):

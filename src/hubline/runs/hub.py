@@ -71,7 +71,7 @@ class RunsHub(Hub[ClientT]):
 
     async def attach_run(self, run_id: str, after: Any = None) -> AsyncIterator[Any]:
         """The items of a run behind a position; everything when that is null."""
-        return self._runs.attach(run_id, after, caller=self._caller, merge=self._run_merge())
+        return self._runs.attach_encoded(run_id, after, caller=self._caller, merge=self._run_merge())
 
     async def stop_run(self, run_id: str) -> dict[str, Any]:
         """End a run; its info, once it has ended."""

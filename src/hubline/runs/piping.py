@@ -38,14 +38,21 @@ class Target(Protocol):
 async def pipe(run: Target, events: AsyncIterable[Any]) -> None:
     """See `Run.pipe`."""
     pipes = _Pipe(run)
-    async for event in events:
-        if isinstance(event, str):
-            await run.text(event)
-        elif (choices := get(event, "choices")) is not None:
-            await pipes.chat_chunk(event, choices)
-        else:
-            await pipes.event(event)
-    await pipes.finish()
+    try:
+        async for event in events:
+            if isinstance(event, str):
+                await run.text(event)
+                continue
+            if get(event, "type") == "chunk":  # of the OpenAI client's `chat.completions.stream`
+                event = get(event, "chunk")
+            choices = get(event, "choices")
+            if choices is not None:
+                await pipes.chat_chunk(event, choices)
+            else:
+                await pipes.event(event)
+        await pipes.finish()
+    finally:
+        pipes.tell_usage()
 
 
 class _Tool:
@@ -64,6 +71,8 @@ class _Pipe:
         self.run = run
         self.tools: dict[str, _Tool] = {}
         self.model: str | None = None
+        self._used: dict[Any, tuple[str | None, Any]] = {}
+        """The newest usage of each answer: some servers tell it with every chunk, as the sum so far."""
 
     async def chat_chunk(self, chunk: Any, choices: Any) -> None:
         """A chunk of an OpenAI-compatible chat completion; the last has the usage and no choices."""
@@ -81,7 +90,7 @@ class _Pipe:
                     tool = self.tools[index] = _Tool(get(call, "id") or index, get(function, "name") or "tool")
                 tool.text += get(function, "arguments") or ""
         if usage := get(chunk, "usage"):
-            self.usage(usage)
+            self._used[get(chunk, "id")] = (self.model, usage)
 
     async def event(self, event: Any) -> None:
         """An event with a `type`: of OpenAI's responses, the AI SDK's chunks, or AG-UI. Others are skipped."""
@@ -100,13 +109,16 @@ class _Pipe:
             if not tool.tells_its_end:
                 await self._tell(tool)
 
-    def usage(self, usage: Any) -> None:
-        self.run.usage(
-            model=self.model,
-            input_tokens=get(usage, "input_tokens", "prompt_tokens"),
-            output_tokens=get(usage, "output_tokens", "completion_tokens"),
-            total_tokens=get(usage, "total_tokens"),
-        )
+    def tell_usage(self) -> None:
+        """What was used, also of a stream that has failed."""
+        used, self._used = self._used, {}
+        for model, usage in used.values():
+            self.run.usage(
+                model=model,
+                input_tokens=get(usage, "input_tokens", "prompt_tokens"),
+                output_tokens=get(usage, "output_tokens", "completion_tokens"),
+                total_tokens=get(usage, "total_tokens"),
+            )
 
     async def _response(self, kind: str, event: Any) -> None:
         match kind.removeprefix("response."):
@@ -122,7 +134,7 @@ class _Pipe:
                 response = get(event, "response")
                 self.model = get(response, "model") or self.model
                 if usage := get(response, "usage"):
-                    self.usage(usage)
+                    self._used[get(response, "id")] = (self.model, usage)
             case "failed" | "error":
                 error = get(get(event, "response"), "error") or event
                 raise PipeError(str(get(error, "message") or "the response failed"))

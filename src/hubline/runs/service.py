@@ -2,11 +2,12 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from hubline import HubError
+from hubline import Encoded, HubError
 from hubline._clock import Clock, MonotonicClock
 from hubline._tasks import TaskOwner
 from hubline.runs.budgets import Budget
@@ -145,15 +146,27 @@ class Runs(Keeper):
         claimed.created.set_result(True)
         return self._handle(record)
 
-    def attach(
+    async def attach(
         self, run_id: str, after: object = None, *, caller: Caller | None = None, merge: float | None = None
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """The items of a run behind the position `after`; all of them when that is `None`. runs.md §2 has the kinds.
 
-        Without a `caller`, as the application itself. Closing the iterator only detaches.
+        Without a `caller`, as the application itself. Closing the iterator only detaches. Items are shared with other
+        viewers: nobody may change them.
 
         Raises:
             HubError: there is no such run, or the caller may not see it, or no longer.
+        """
+        async with aclosing(self.attach_encoded(run_id, after, caller=caller, merge=merge)) as items:
+            async for item in items:
+                yield item.value
+
+    def attach_encoded(
+        self, run_id: str, after: object = None, *, caller: Caller | None = None, merge: float | None = None
+    ) -> AsyncGenerator[Encoded[dict[str, Any]], None]:
+        """The same for the clients of a hub: what a stream method of your own returns, as `RunsHub` does.
+
+        Each item is encoded once per codec, however many viewers are sent it; its `value` is the item.
         """
         return self._viewing.view(lambda: self._find(run_id, "attach", caller), after, caller, merge)
 

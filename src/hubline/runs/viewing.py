@@ -11,6 +11,7 @@ from hubline.runs.cursor import Cursor, Pacer
 from hubline.runs.info import NO_RUN, Caller
 from hubline.runs.record import Record
 from hubline.runs.settings import Settings
+from hubline.runs.tape import Shared
 
 PENDING = 256
 """Changes that wait for a watcher; of more, only each run's newest. Ours."""
@@ -40,7 +41,7 @@ class Viewing:
 
     async def view(
         self, find: Callable[[], Awaitable[Record]], after: object, caller: Caller | None, merge: float | None
-    ) -> AsyncGenerator[Any, None]:
+    ) -> AsyncGenerator[Shared, None]:
         """The items of a run behind a position, until its end.
 
         Raises what `find` raises, and HubError when the caller loses the right.
