@@ -18,6 +18,7 @@ from hubline.errors import (
     SendTooLarge,
     SlowConsumerError,
 )
+from hubline.publishing import BlockingPublisher, Publisher
 from hubline.routes import ConnectionRoute, HubRoute
 from hubline.server.clients import Client, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
@@ -39,6 +40,7 @@ __all__ = [
     "AuthenticationRefresh",
     "BackplaneError",
     "BindingError",
+    "BlockingPublisher",
     "Cancellation",
     "Client",
     "ConfigurationError",
@@ -69,6 +71,7 @@ __all__ = [
     "OutgoingMessage",
     "Packet",
     "PolicyContext",
+    "Publisher",
     "RemoteProtocolError",
     "SendTimeout",
     "SendTooLarge",

@@ -77,9 +77,9 @@ class HubApp:
     `X-Forwarded-For` is believed (`unix`: a Unix socket). `drain_timeout` seconds are given to clients to leave at
     shutdown, which begins at SIGTERM or SIGINT, unless `drain_on_signals` is off and the server does not see to it.
     `on_drain`, plain or async, runs once before that, with half of this time at most: no new clients come meanwhile.
-    `readiness_path` answers 200, and 503 once draining has begun. An `async def` method that blocks the loop for longer
-    than `blocking_warning` seconds is named in the log. `telemetry` is a `hubline.telemetry.Telemetry`, which makes
-    spans and metrics.
+    `readiness_path` answers 200, and 503 once draining has begun or while the backplane is out of reach. An `async def`
+    method that blocks the loop for longer than `blocking_warning` seconds is named in the log. `telemetry` is a
+    `hubline.telemetry.Telemetry`, which makes spans and metrics.
 
     Raises:
         ConfigurationError: with every mistake in all hubs and settings.
@@ -160,6 +160,8 @@ class HubApp:
             signals.listen()
         if self._watchdog is not None:
             self._watchdog.start()
+        if self._subscriptions is not None:
+            self._tasks.start(self._subscriptions.open(), name="hubline: backplane")
         try:
             yield {DRAIN: [self.drain]}
         finally:
@@ -217,8 +219,8 @@ class HubApp:
 
     @property
     def ready(self) -> bool:
-        """Whether new connections are welcome; false once draining has begun."""
-        return not self._registry.draining
+        """Whether new connections are welcome: not once draining has begun, nor while the backplane is out of reach."""
+        return not self._registry.draining and (self._subscriptions is None or self._subscriptions.ready)
 
     async def drain(self) -> None:
         """Refuse new connections, run `on_drain`, ask every client to reconnect elsewhere, wait until they have left.
@@ -259,9 +261,8 @@ class HubApp:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
         elif self._readiness_path is not None and same_path(path, self._readiness_path):
-            await PlainTextResponse("ready" if self.ready else "draining", 200 if self.ready else 503)(
-                scope, receive, send
-            )
+            why = "ready" if self.ready else "draining" if self._registry.draining else "no backplane"
+            await PlainTextResponse(why, 200 if self.ready else 503)(scope, receive, send)
         else:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
 

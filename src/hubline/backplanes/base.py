@@ -58,12 +58,25 @@ class BackplaneLink(Protocol):
     async def unsubscribe(self, channels: Sequence[str]) -> None:
         """Receive no more of these. Raises BackplaneError when it cannot be reached; they stay subscribed to then."""
 
+    def renew(self) -> None:
+        """It is deaf: it says that it is there, and does not hear what this server publishes. Begin to come back.
+
+        As after an interruption; while it does so already, nothing happens.
+        """
+
     async def close(self) -> None:
         """End the connection, for good. Nothing is received after it returns. Closing twice is harmless."""
 
 
 class Backplane(Protocol):
     """Where servers meet. Given to `HubApp(backplane=…)`, which makes one link, whatever the number of its hubs."""
+
+    @property
+    def local_first(self) -> bool:
+        """Whether clients of the server that sends get a message before it is published.
+
+        They get it sooner, and even if publishing fails, but not in the order that the others see.
+        """
 
     async def connect(self, listener: BackplaneListener) -> BackplaneLink:
         """Join, on the event loop that runs.
