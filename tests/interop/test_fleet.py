@@ -1,6 +1,9 @@
 """Several servers on one Redis are one hub: Python alone, and Python beside ASP.NET Core, on every transport."""
 
 import itertools
+import json
+import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +15,8 @@ from redis.asyncio import Redis
 from hubline.backplanes.envelope import GroupCommand, InvocationEnvelope, read
 from tests.integration.driver import WAYS, Connector, Peer, call, done, received
 from tests.interop.running import contract_server, reference_server
+from tests.interop.test_dotnet import checks_against
+from tests.interop.test_javascript import assert_all_passed, install, results_against
 from tests.valkey import Valkey, valkey
 
 pytestmark = [pytest.mark.valkey, pytest.mark.timeout(180)]
@@ -257,3 +262,23 @@ def comparable(published: list[tuple[bytes, bytes]], other: str) -> dict[str, li
             what = what[: -len(back)] if back else what
         found.setdefault(name, []).append(what)
     return found
+
+
+# Microsoft's clients, whose messages to all, groups and users go through Redis
+
+
+@pytest.mark.interop
+def test_official_javascript_client_on_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    install()
+    monkeypatch.setenv("HUBLINE_BACKPLANE", "1")
+    with valkey() as redis, contract_server(REDIS=redis.address) as url:
+        assert_all_passed(results_against(url, "fanout"), 136)
+
+
+@pytest.mark.refpeer
+def test_official_dotnet_client_on_redis() -> None:
+    with valkey() as redis, contract_server(REDIS=redis.address) as url:
+        output = checks_against(url, {"REFPEER_PARENT": tempfile.gettempdir()} | os.environ)
+    *lines, count = output.splitlines()
+    assert [line for line in lines if not json.loads(line)["ok"]] == []
+    assert count == "180 passed, 0 failed"
