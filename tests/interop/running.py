@@ -66,20 +66,21 @@ def reference_server(**environment: str) -> Iterator[str]:
     settings |= {"URLS": "http://127.0.0.1:0", "LOG": "Information"} | environment
     command = ["bash", os.environ["HUBLINE_REFPEER"], "server"]
     process = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    log: IO[str] = process.stdout  # type: ignore[assignment]
     lines: list[str] = []
+    rest = threading.Thread(target=lambda: lines.extend(log))
     try:
-        with process.stdout as log:  # type: ignore[union-attr]
-            for line in log:
-                lines.append(line)
-                if found := re.search(r"Now listening on: (\S+)", line):
-                    break
-            else:
-                raise AssertionError("the reference server did not start:\n" + "".join(lines))
-            rest = threading.Thread(target=lambda: lines.extend(log), daemon=True)
-            rest.start()
-            yield found[1]
-            process.terminate()
-            rest.join(10)
+        for line in log:
+            lines.append(line)
+            if found := re.search(r"Now listening on: (\S+)", line):
+                break
+        else:
+            raise AssertionError("the reference server did not start:\n" + "".join(lines))
+        rest.start()
+        yield found[1]
     finally:
         process.kill()
         process.wait()
+        if rest.ident is not None:
+            rest.join()
+        log.close()

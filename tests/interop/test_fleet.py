@@ -1,13 +1,16 @@
 """Several servers on one Redis are one hub: Python alone, and Python beside ASP.NET Core, on every transport."""
 
+import asyncio
+import functools
 import itertools
 import json
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
@@ -17,7 +20,7 @@ from tests.integration.driver import WAYS, Connector, Peer, call, done, received
 from tests.interop.running import contract_server, reference_server
 from tests.interop.test_dotnet import checks_against
 from tests.interop.test_javascript import assert_all_passed, install, results_against
-from tests.valkey import Valkey, valkey
+from tests.valkey import Valkey, until, valkey
 
 pytestmark = [pytest.mark.valkey, pytest.mark.timeout(180)]
 
@@ -76,12 +79,18 @@ FLEETS = [
 ]
 
 
-@pytest.fixture(scope="module", params=FLEETS)
-def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
+@contextmanager
+def fleet_of(kinds: tuple[str, ...]) -> Iterator[Fleet]:
     start = {PYTHON: contract_server, DOTNET: reference_server}
     with ExitStack() as stack:
-        made = Fleet(request.param, stack.enter_context(valkey()))
-        made.urls = [stack.enter_context(start[kind](REDIS=f"{made.redis.address},p:")) for kind in made.kinds]
+        made = Fleet(kinds, stack.enter_context(valkey()))
+        made.urls = [stack.enter_context(start[kind](REDIS=f"{made.redis.address},p:")) for kind in kinds]
+        yield made
+
+
+@pytest.fixture(scope="module", params=FLEETS)
+def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
+    with fleet_of(request.param) as made:
         yield made
 
 
@@ -262,6 +271,47 @@ def comparable(published: list[tuple[bytes, bytes]], other: str) -> dict[str, li
             what = what[: -len(back)] if back else what
         found.setdefault(name, []).append(what)
     return found
+
+
+# When Redis is away
+
+
+@pytest.mark.statement(196)
+@pytest.mark.parametrize("kinds", FLEETS[1:3])
+@pytest.mark.parametrize("outage", ["restart", "freeze"])
+async def test_clients_of_all_servers_stay_while_redis_is_away(kinds: tuple[str, ...], outage: str) -> None:
+    with fleet_of(kinds) as fleet:
+        async with connected(fleet) as peers:
+            ada, carol = peers["a"], peers["c"]
+            await ada.send(call(None, "SendMessage", "all", "before"))
+            assert await carol.receive() == await ada.receive() == received("all", "before")
+            if outage == "restart":
+                fleet.redis.stop()
+            else:
+                fleet.redis.freeze()
+            for peer in (ada, carol):
+                await peer.send(call(None, "ToClient", peer.id, "local"))
+                while (await peer.receive())["arguments"][1] != "local":
+                    pass
+                assert await peer.is_alive()
+            if outage == "restart":
+                await asyncio.to_thread(fleet.redis.start)
+            else:
+                fleet.redis.thaw()
+            for sender, others in ((ada, carol), (carol, ada)):
+                await until(functools.partial(gets_through, sender, others, set()))
+
+
+async def gets_through(sender: Peer, receiver: Peer, sent: set[str]) -> bool:
+    """Whether one of the messages to all that were sent so far has reached another client; one more is sent."""
+    text, fence = uuid4().hex, uuid4().hex
+    sent.add(text)
+    await sender.send(call(None, "SendMessage", "all", text))
+    await receiver.send(call(None, "ToClient", receiver.id, fence))
+    heard = set()
+    while (found := (await receiver.receive())["arguments"][1]) != fence:
+        heard.add(found)
+    return bool(heard & sent)
 
 
 # Microsoft's clients, whose messages to all, groups and users go through Redis
