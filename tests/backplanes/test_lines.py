@@ -99,6 +99,19 @@ async def test_a_broken_connection_is_made_again_after_pauses_that_grow(monkeypa
         assert made.connection == 2
 
 
+async def test_who_waits_for_a_line_that_is_closed_is_told_so() -> None:
+    for is_open in (False, True):
+        async with line() as (made, network, _):
+            network.is_ready = False
+            starting = asyncio.create_task(made.start())
+            if is_open:
+                await settle()
+            await made.close()
+            with pytest.raises(BackplaneError):
+                await starting
+            assert network.ended == [(1, "None")]
+
+
 async def test_renewing_drops_what_there_is() -> None:
     async with line() as (made, network, clock):
         made.renew()

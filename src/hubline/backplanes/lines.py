@@ -65,6 +65,9 @@ class Line(ABC, Generic[ConnectionT]):
         self._first = asyncio.get_running_loop().create_future()
         try:
             connection = await self._open()
+            if self._closed:
+                await self._end(connection, None)
+                raise BackplaneError("the link is closed")
             self._tasks.start(self._keep(connection), name=self.name)
             await self._first
         except BaseException as error:
@@ -105,9 +108,9 @@ class Line(ABC, Generic[ConnectionT]):
             broken = error
         finally:
             self._ready = None
+            if self._first is not None and not self._first.done():
+                self._first.set_exception(broken or BackplaneError("the connection was dropped"))
             await self._end(connection, broken)
-        if self._first is not None and not self._first.done():
-            self._first.set_exception(broken or BackplaneError("the connection was dropped"))
         return broken
 
     async def _again(self) -> ConnectionT:
