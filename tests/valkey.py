@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import IO
 
-LIMIT = 20.0
+LIMIT = 60.0
 """Seconds for anything that is waited for."""
 
 READY = "Ready to accept connections"
