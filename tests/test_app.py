@@ -35,7 +35,8 @@ from hubline import (
     authorize,
 )
 from hubline._tasks import TaskOwner
-from hubline.errors import HandshakeError
+from hubline.backplanes import BackplaneLink, BackplaneListener, MemoryBackplane
+from hubline.errors import BackplaneError, HandshakeError
 from hubline.server.description import ArgumentDescription
 from hubline.testing import InMemoryClient, ManualClock, RefusedError, connect, connect_raw, running, settle
 from hubline.testing.asgi import ASGIApp, Origin, Response
@@ -708,6 +709,27 @@ async def test_readiness_turns_when_draining_begins() -> None:
     assert app.ready  # for a test or a notebook that goes on without a lifespan
     async with running(app):
         assert app.ready, "an application can be started again"
+
+
+async def test_a_server_whose_backplane_cannot_be_reached_is_not_ready() -> None:
+    class Away(MemoryBackplane):
+        there = False
+
+        async def connect(self, listener: BackplaneListener) -> BackplaneLink:
+            if not self.there:
+                raise BackplaneError("nobody is there")
+            return await super().connect(listener)
+
+    backplane = Away()
+    app, _ = app_of({"/chat": chat()}, backplane=backplane)
+    async with running(app):
+        await settle()
+        answer = await request(app, "GET", "/readyz")
+        assert (answer.status, answer.body, app.ready) == (503, b"no backplane", False)
+        backplane.there = True
+        async with connect(app, "/chat"):
+            assert (await request(app, "GET", "/readyz")).status == 200
+            assert app.ready
 
 
 async def test_the_readiness_path_can_be_another_or_none() -> None:

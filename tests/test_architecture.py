@@ -45,6 +45,7 @@ ARROWS: dict[str, str] = {
     "servers": "errors extensions websocket_frames _clock _mistakes _signals _tasks _utf8",
     "routes": "errors connection server transports _mistakes",
     "draining": "errors server.workers _clock _tasks",
+    "publishing": "errors wire server backplanes hubs",
     "hubs": "errors wire auth server backplanes routes _clock _tasks",
     "app_settings": "errors auth server transports routes _clock _mistakes",
     "app": (
@@ -54,7 +55,9 @@ ARROWS: dict[str, str] = {
     "testing": "public errors limits runs backplanes wire client _clock _tasks",
     "contract": "public",
     "cli": "public errors servers auth.jwt wire client",
-    "public": "errors wire connection streams auth server transports backplanes client runs rooms routes app",
+    "public": (
+        "errors wire connection streams auth server transports backplanes client runs rooms routes app publishing"
+    ),
 }
 
 THIRD_PARTY: dict[str, str] = {
@@ -65,7 +68,7 @@ THIRD_PARTY: dict[str, str] = {
     ),
     "starlette": "connection transports auth app routes",
     "jwt": "auth.jwt auth.jwks",
-    "redis": "backplanes.redis backplanes.redis_envelope runs.redis_log",
+    "redis": "backplanes.redis backplanes.redis_connections runs.redis_log",
     "openai": "models.openai",
     "xllamacpp": "models.llama_process",
     "pyrate_limiter": "limits.rates",
@@ -85,10 +88,10 @@ BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
     "wire": 2620,
     "transports": 3650,
-    "server": 4400,
+    "server": 4600,
     "auth": 650,
     "streams": 260,
-    "backplanes": 600,
+    "backplanes": 1250,
     "client": 800,
     "models": 650,
     "runs": 3250,
@@ -116,6 +119,7 @@ PUBLIC_PACKAGES: dict[str, Sequence[str]] = {
     "hubline.models": (),
     "hubline.limits": (),
     "hubline.backplanes": (),
+    "hubline.backplanes.redis": (),
     "hubline.runs": (),
     "hubline.auth.jwt": ("JwtBearer", "make_token"),
     "hubline.telemetry": ("Telemetry",),

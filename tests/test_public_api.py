@@ -21,6 +21,7 @@ PACKAGES = (
     "hubline.models",
     "hubline.limits",
     "hubline.backplanes",
+    "hubline.backplanes.redis",
     "hubline.runs",
     "hubline.auth.jwt",
     "hubline.telemetry",

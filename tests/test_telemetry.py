@@ -1,7 +1,9 @@
 """Spans and metrics as OpenTelemetry's SDK collects them, compared with the names of the original."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from hubline import Client, Hub, HubApp, HubError, Identity
+from hubline.backplanes import BackplaneLink, BackplaneListener, MemoryBackplane
 from hubline.telemetry import BUCKETS, Telemetry
 from hubline.testing import ManualClock, connect, settle
 from hubline.testing.asgi import ASGIApp
@@ -290,6 +293,32 @@ async def test_what_waits_and_what_runs_is_read_with_the_metrics(collected: Coll
         Room.gate.set()
         for stream in streams:
             await stream.aclose()
+
+
+async def test_what_a_backplane_loses_and_how_long_it_takes_is_read_with_the_metrics(collected: Collected) -> None:
+    class Watched(MemoryBackplane):
+        async def connect(self, listener: BackplaneListener) -> BackplaneLink:
+            listeners.append(listener)
+            return await super().connect(listener)
+
+    listeners: list[Any] = []
+    HubApp({"/room": Room}, telemetry=collected.telemetry)
+    apps = [HubApp({"/room": Room}, telemetry=collected.telemetry, backplane=Watched()) for _ in range(2)]
+    async with connect(apps[0], "/room"), connect(apps[1], "/room"):
+        began = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+        for listener in listeners:
+            listener.interrupted(began, began + timedelta(seconds=2.5))
+        assert collected.values("hubline.backplane.lag") == {}
+        later = Collected()
+        later.telemetry.watch(apps[0].statistics)
+        for listener in listeners:
+            listener.received(listener._heartbeat.channel, repr(time.monotonic() - 3).encode())
+        assert later.values("hubline.backplane.gaps") == {(): 1}
+        (lag,) = later.values("hubline.backplane.lag").values()
+        assert 3 <= lag < 4
+        assert collected.values("hubline.backplane.gaps") == {(): 2}
+        assert collected.values("hubline.backplane.gap_time") == {(): 5.0}
+        assert collected.metric("hubline.backplane.lag")[1] in (None, "s")
 
 
 async def test_what_is_queued_and_dropped_is_that_of_all_apps(collected: Collected) -> None:

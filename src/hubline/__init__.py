@@ -18,6 +18,7 @@ from hubline.errors import (
     SendTooLarge,
     SlowConsumerError,
 )
+from hubline.publishing import BlockingPublisher, Publisher
 from hubline.routes import ConnectionRoute, HubRoute
 from hubline.server.clients import Client, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
@@ -40,6 +41,7 @@ __all__ = [
     "AuthenticationRefresh",
     "BackplaneError",
     "BindingError",
+    "BlockingPublisher",
     "Cancellation",
     "Client",
     "ConfigurationError",
@@ -70,6 +72,7 @@ __all__ = [
     "OutgoingMessage",
     "Packet",
     "PolicyContext",
+    "Publisher",
     "RemoteProtocolError",
     "SendTimeout",
     "SendTooLarge",

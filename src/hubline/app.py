@@ -74,9 +74,9 @@ class HubApp:
     `X-Forwarded-For` is trusted (`unix`: a Unix socket). At shutdown, clients have `drain_timeout` seconds to leave.
     SIGTERM and SIGINT start that on servers that do not do it themselves, unless `drain_on_signals` is off. `on_drain`,
     plain or async, runs once before clients are asked to leave, for half of this time at most; new connections are
-    already refused. `readiness_path` answers 200, and 503 after draining has begun. The log names an `async def` method
-    that blocks the event loop for longer than `blocking_warning` seconds. `telemetry` is a
-    `hubline.telemetry.Telemetry`, which makes spans and metrics.
+    already refused. `readiness_path` answers 200, and 503 after draining has begun or while the backplane is out of
+    reach. The log names an `async def` method that blocks the event loop for longer than `blocking_warning` seconds.
+    `telemetry` is a `hubline.telemetry.Telemetry`, which makes spans and metrics.
 
     Raises:
         ConfigurationError: lists every mistake in all hubs and settings.
@@ -180,6 +180,8 @@ class HubApp:
             signals.listen()
         if self._watchdog is not None:
             self._watchdog.start()
+        if self._subscriptions is not None:
+            self._tasks.start(self._subscriptions.open(), name="hubline: backplane")
         try:
             yield {DRAIN: [self._leave]}
         finally:
@@ -242,8 +244,8 @@ class HubApp:
 
     @property
     def ready(self) -> bool:
-        """Whether new connections are welcome; false once draining has begun."""
-        return not self._registry.draining
+        """Whether new connections are welcome: not once draining has begun, nor while the backplane is out of reach."""
+        return not self._registry.draining and (self._subscriptions is None or self._subscriptions.ready)
 
     async def drain(self) -> None:
         """Refuse new connections, run `on_drain`, ask every client to reconnect, and wait until they have left.
@@ -284,9 +286,8 @@ class HubApp:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
         elif self._readiness_path is not None and same_path(path, self._readiness_path):
-            await PlainTextResponse("ready" if self.ready else "draining", 200 if self.ready else 503)(
-                scope, receive, send
-            )
+            why = "ready" if self.ready else "draining" if self._registry.draining else "no backplane"
+            await PlainTextResponse(why, 200 if self.ready else 503)(scope, receive, send)
         else:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
 

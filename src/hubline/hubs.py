@@ -14,10 +14,16 @@ from hubline.server.hub import Hub
 from hubline.server.observer import Observer
 from hubline.server.options import HubOptions
 from hubline.server.runtime import HubRuntime
+from hubline.wire.codec import Codec
 from hubline.wire.json import JsonCodec
 from hubline.wire.msgpack import MessagePackCodec
 
 _CODECS: dict[str, type[JsonCodec | MessagePackCodec]] = {"json": JsonCodec, "messagepack": MessagePackCodec}
+
+
+def codecs_of(options: HubOptions) -> list[Codec]:
+    """What the clients of a hub with these options may speak."""
+    return [_CODECS[codec](field_names=options.field_names) for codec in options.codecs]
 
 
 class Hubs:
@@ -70,7 +76,7 @@ class Hubs:
         runtime = self._runtimes[hub] = HubRuntime(
             hub,
             create,
-            codecs=[_CODECS[codec](field_names=options.field_names) for codec in options.codecs],
+            codecs=codecs_of(options),
             options=options,
             filters=filters,
             policies=self._policies,

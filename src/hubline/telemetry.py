@@ -160,6 +160,39 @@ class Telemetry:
             description="Calls that stream, in either direction.",
         )
 
+        self._meter.create_observable_counter(
+            "hubline.backplane.gaps",
+            [self._of_backplanes("gaps")],
+            unit="{gap}",
+            description="Times in which messages of other servers may have been lost.",
+        )
+        self._meter.create_observable_counter(
+            "hubline.backplane.gap_time",
+            [self._of_backplanes("gap_seconds")],
+            unit="s",
+            description="How long these times were, all together.",
+        )
+        self._meter.create_observable_gauge(
+            "hubline.backplane.lag",
+            [self._lag],
+            unit="s",
+            description="How long the last heartbeat of this server took to come back to it through the backplane.",
+        )
+
+    def _backplanes(self) -> list[Mapping[str, Any]]:
+        return [found["backplane"] for each in self._sources if "backplane" in (found := each.now())]
+
+    def _of_backplanes(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def read(_: CallbackOptions) -> Iterable[Observation]:
+            found = self._backplanes()
+            return [Observation(sum(each[field] for each in found))] if found else []
+
+        return read
+
+    def _lag(self, _: CallbackOptions) -> Iterable[Observation]:
+        lags = [each["lag"] for each in self._backplanes() if each["lag"] is not None]
+        return [Observation(max(lags))] if lags else []
+
     def _of_transports(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_: CallbackOptions) -> Iterable[Observation]:
             return [Observation(sum(getattr(each.now()["transports"], field) for each in self._sources))]

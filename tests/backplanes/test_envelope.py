@@ -52,6 +52,7 @@ def kind_of(channel: str) -> Any:
         (InvocationEnvelope(("a",), TWO), "92 91 A1 61 82 A2 70 31 C4 01 2A A2 70 32 C4 01 2A"),
         (InvocationEnvelope((), {}, "i", "r"), "94 90 80 A1 69 A1 72"),
         (InvocationEnvelope((), {}, key="k"), "95 90 80 C0 C0 A1 6B"),
+        (InvocationEnvelope((), {}, origin="o"), "96 90 80 C0 C0 C0 A1 6F"),
         (CompletionEnvelope("json", b"\x2a"), "92 A4 6A 73 6F 6E C4 01 2A"),
     ],
     ids=str,
@@ -98,7 +99,7 @@ def test_names_of_channels_are_those_that_the_original_used() -> None:
 def test_items_that_are_not_known_are_ignored() -> None:
     assert read(Acknowledgement, bytes.fromhex("93 2A C0 90")) == Acknowledgement(42)
     assert read(GroupCommand, bytes.fromhex("96 2A A1 53 01 A1 47 A1 43 C0")) == GroupCommand(42, "S", ADD, "G", "C")
-    longer = bytes.fromhex("96 90 80 A1 69 A1 72 C0 05")
+    longer = bytes.fromhex("97 90 80 A1 69 A1 72 C0 C0 05")
     assert read(InvocationEnvelope, longer) == InvocationEnvelope((), {}, "i", "r")
 
 

@@ -10,25 +10,30 @@ import pytest
 
 from hubline._tasks import TaskOwner
 from hubline.backplanes.base import BackplaneLink, BackplaneListener
-from hubline.backplanes.subscriptions import Subscriptions
+from hubline.backplanes.heartbeat import INTERVAL, MISSED
+from hubline.backplanes.lines import FIRST_PAUSE, LONGEST_PAUSE
+from hubline.backplanes.subscriptions import GAPS_KEPT, Subscriptions
 from hubline.errors import BackplaneError
-from hubline.testing import settle
+from hubline.testing import ManualClock, settle
 
 
 class Held:
     """A backplane whose answers tests hold in their hands."""
+
+    local_first = False
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, list[str]]] = []
         self.go = asyncio.Event()
         self.go.set()
         self.failure: Exception | None = None
-        self.connections = 0
+        self.connections = self.attempts = 0
         self.refused = False
         self.listener: BackplaneListener
 
     async def connect(self, listener: BackplaneListener) -> BackplaneLink:
         await asyncio.sleep(0)
+        self.attempts += 1
         if self.refused:
             raise BackplaneError("nobody is there")
         self.connections += 1
@@ -45,6 +50,9 @@ class Held:
     async def unsubscribe(self, channels: Sequence[str]) -> None:
         await self._call("unsubscribe", channels)
 
+    def renew(self) -> None:
+        self.calls.append(("renew", []))
+
     async def close(self) -> None:
         self.calls.append(("close", []))
 
@@ -58,9 +66,10 @@ class Held:
 @asynccontextmanager
 async def subscribed() -> AsyncIterator[tuple[Held, Subscriptions]]:
     held, tasks = Held(), TaskOwner("test")
-    made = Subscriptions(held, tasks)
+    made = Subscriptions(held, tasks, ManualClock())
     yield held, made
     held.go.set()
+    await made.close()
     await settle()
     assert len(tasks) == 0
 
@@ -82,7 +91,7 @@ async def test_a_handler_is_told_of_its_channel_and_of_no_other() -> None:
         assert not made.received("a", b"3")
         await settle()
         assert held.calls == [("subscribe", ["a"]), ("unsubscribe", ["a"])]
-        assert made.statistics() == {"channels": 0, "gaps": 0}
+        assert made.statistics()["channels"] == 0
 
 
 async def test_what_is_asked_for_during_one_round_is_done_in_the_next_in_one_go() -> None:
@@ -174,11 +183,71 @@ async def test_nothing_that_another_server_says_ends_the_link(caplog: pytest.Log
         assert "channel a: a message of another server was dropped: RuntimeError('what is this?')" in caplog.text
 
 
-async def test_a_gap_is_counted_and_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_gaps_are_counted_and_told_and_the_last_of_them_kept(caplog: pytest.LogCaptureFixture) -> None:
+    def minute(number: int) -> datetime:
+        return datetime(2026, 11, 28, 12, number, tzinfo=UTC)
+
     async with subscribed() as (_, made):
-        made.interrupted(datetime(2026, 11, 28, 12, 0, tzinfo=UTC), datetime(2026, 11, 28, 12, 1, tzinfo=UTC))
-        assert made.statistics()["gaps"] == 1
+        told: list[tuple[datetime, datetime]] = []
+        made.on_gap.append(lambda since, until: told.append((since, until)))
+        for number in range(0, 24, 2):
+            made.interrupted(minute(number), minute(number + 1))
+        found = made.statistics()
+        assert (found["gaps"], found["gap_seconds"]) == (12, 12 * 60.0)
+        assert found["last_gaps"] == told[-GAPS_KEPT:] == [(minute(n), minute(n + 1)) for n in range(4, 24, 2)]
         assert "between 2026-11-28 12:00:00+00:00 and 2026-11-28 12:01:00+00:00" in caplog.text
+
+
+async def test_who_comes_while_a_link_is_being_made_shares_what_comes_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    async with subscribed() as (held, made):
+        held.refused = True
+        waiting = await asyncio.gather(*[made.publish(["a"], b"x") for _ in range(5)], return_exceptions=True)
+        assert [str(error) for error in waiting] == ["nobody is there"] * 5
+        assert held.attempts == 1
+        assert not made.ready
+        assert made.statistics()["ready"] is False
+        assert [record.levelno for record in caplog.records] == [logging.ERROR]
+        held.refused = False
+        await made.publish(["a"], b"x")
+        assert made.ready
+
+
+async def test_opening_goes_on_until_there_is_a_link() -> None:
+    held, tasks, clock = Held(), TaskOwner("test"), ManualClock()
+    made = Subscriptions(held, tasks, clock)
+    held.refused = True
+    opening = asyncio.create_task(made.open())
+    await settle()
+    assert held.attempts == 1
+    await clock.advance(FIRST_PAUSE)
+    assert held.attempts == 2
+    held.refused = False
+    await clock.advance(LONGEST_PAUSE)
+    await opening
+    assert held.connections == 1
+    await made.close()
+
+
+async def test_a_server_that_does_not_hear_itself_is_not_ready() -> None:
+    held, tasks, clock = Held(), TaskOwner("test"), ManualClock()
+    made = Subscriptions(held, tasks, clock)
+    await made.open()
+    await settle()
+    for _ in range(MISSED + 1):
+        assert made.ready
+        await clock.advance(INTERVAL)
+        await settle()
+    assert not made.ready
+    assert ("renew", []) in held.calls
+    (channel,) = next(channels for verb, channels in held.calls if verb == "publish")
+    assert channel == f"hubline:heartbeat:{made.server}"
+    made.received(channel, repr(clock.now() - 0.5).encode())
+    assert made.ready
+    assert made.statistics()["lag"] == 0.5
+    assert made.statistics()["channels"] == 0, "its own is not counted"
+    await made.close()
+    await settle()
+    assert len(tasks) == 0
 
 
 def _ignore(payload: bytes) -> bool:

@@ -4,14 +4,14 @@
 
 Written with the public API alone, like a user's program. Same paths, names, types, results and texts as the reference
 on ASP.NET Core: there a text may be null, and an int has 32 bits. Settings by environment: DETAILED=1, PARALLEL=n,
-KEEPALIVE_MS, CLIENT_TIMEOUT_MS, HANDSHAKE_MS; those of runs are named in `contract_runs.py`.
+KEEPALIVE_MS, CLIENT_TIMEOUT_MS, HANDSHAKE_MS, REDIS=host:port[,prefix]; those of runs are named in `contract_runs.py`.
+On Redis the hubs have the names of the reference's, so that both are one.
 """
 
 import argparse
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,6 +45,7 @@ from hubline import (
     hub_method,
 )
 from hubline.auth.jwt import JwtBearer, make_token
+from hubline.backplanes.redis import RedisBackplane
 from tests.interop.contract_runs import runs_hub
 from tests.interop.serving import SERVERS, listen, serve
 
@@ -272,10 +273,14 @@ def is_premium(context: PolicyContext) -> bool:
     return context.identity.claims.get("tier") == "premium"
 
 
+def backplane(environment: Mapping[str, str]) -> RedisBackplane | None:
+    """The Redis that the environment names, with what stands in front of the names of channels."""
+    address, _, prefix = environment.get("REDIS", "").partition(",")
+    return RedisBackplane(f"redis://{address}", prefix=prefix) if address else None
+
+
 def hub_app(environment: Mapping[str, str]) -> HubApp:
     """The hubs, with the settings that the environment asks for. None of our own limits is below the original's."""
-    if environment.get("REDIS"):
-        sys.exit("REDIS is set, but this server has no Redis backplane yet: unset it to run alone")
     times: dict[str, Any] = {option: int(environment[name]) / 1000 for name, option in TIMES if name in environment}
     options = HubOptions(
         detailed_errors=environment.get("DETAILED") == "1",
@@ -292,7 +297,7 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
     runs_hub_class, runs = runs_hub(environment)
     return HubApp(
         {
-            "/hub": ReferenceHub,
+            "/hub": HubRoute(ReferenceHub, name="ReferenceHub"),
             "/hub-stateful": HubRoute(ReferenceHub, transport=transport(stateful_reconnect=True)),
             "/hub-nows": HubRoute(ReferenceHub, transport=transport(polling, events)),
             "/hub-lp": HubRoute(ReferenceHub, transport=transport(polling)),
@@ -301,7 +306,7 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
                 ReferenceHub, transport=transport(authentication_refresh=True, close_on_token_expiry=True)
             ),
             "/hub-strict": HubRoute(ReferenceHub, transport=transport(same_user=True)),
-            "/hub-auth": AuthorizedHub,
+            "/hub-auth": HubRoute(AuthorizedHub, name="AuthorizedHub"),
             "/hub-runs": runs_hub_class,
             "/echo": ConnectionRoute(echo),
         },
@@ -309,6 +314,7 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
         transport=transport(),
         authenticate=authenticate,
         policies={"PremiumUser": is_premium},
+        backplane=backplane(environment),
         allowed_origins=["*"],
         on_drain=runs.drain,
     )

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,3 +57,30 @@ def running(module: str, *arguments: str, **environment: str) -> Iterator[str]:
 def _text(log: IO[str]) -> str:
     log.seek(0)
     return log.read()
+
+
+@contextmanager
+def reference_server(**environment: str) -> Iterator[str]:
+    """The reference peer's server, on a port of its own choice, until the end of the block."""
+    settings = {"REFPEER_PARENT": tempfile.gettempdir()} | os.environ
+    settings |= {"URLS": "http://127.0.0.1:0", "LOG": "Information"} | environment
+    command = ["bash", os.environ["HUBLINE_REFPEER"], "server"]
+    process = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    log: IO[str] = process.stdout  # type: ignore[assignment]
+    lines: list[str] = []
+    rest = threading.Thread(target=lambda: lines.extend(log))
+    try:
+        for line in log:
+            lines.append(line)
+            if found := re.search(r"Now listening on: (\S+)", line):
+                break
+        else:
+            raise AssertionError("the reference server did not start:\n" + "".join(lines))
+        rest.start()
+        yield found[1]
+    finally:
+        process.kill()
+        process.wait()
+        if rest.ident is not None:
+            rest.join()
+        log.close()

@@ -39,7 +39,8 @@ class ReferenceHub(Hub):
 class Spy:
     """A memory backplane that notes what is done with it, and fails or delays on demand."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, local_first: bool = False) -> None:
+        self.local_first = local_first
         self.inner = MemoryBackplane()
         self.log: list[tuple[str, str]] = []
         self.payloads: list[tuple[str, bytes]] = []
@@ -79,6 +80,9 @@ class SpyLink:
         self.spy.log += [("UNSUBSCRIBE", channel) for channel in channels]
         await self.inner.unsubscribe(channels)
 
+    def renew(self) -> None:
+        self.inner.renew()
+
     async def close(self) -> None:
         await self.inner.close()
 
@@ -86,8 +90,8 @@ class SpyLink:
 class Fleet:
     """Apps on one backplane."""
 
-    def __init__(self, count: int = 2, **options: Any) -> None:
-        self.spy, self.clock = Spy(), ManualClock()
+    def __init__(self, count: int = 2, *, local_first: bool = False, **options: Any) -> None:
+        self.spy, self.clock = Spy(local_first=local_first), ManualClock()
         self.apps = [
             HubApp(
                 {"/hub": HubRoute(ReferenceHub, name="ReferenceHub", options=HubOptions(**options))},
@@ -294,6 +298,27 @@ async def test_a_connection_of_this_server_is_reached_while_publishing_fails() -
             with pytest.raises(BackplaneError, match="the backplane is gone"):
                 await clients.send("Hello")
         await ada.expect_nothing()
+
+
+async def test_local_first_reaches_the_clients_here_before_it_is_published_and_once() -> None:
+    async with fleet(local_first=True) as servers, servers.connect(0, "ada") as ada, servers.connect(1, "ada") as far:
+        hub = servers.hub(0)
+        for client in (ada, far):
+            await servers.hub(0 if client is ada else 1).groups.add(id_of(client), "g")
+        for clients in (hub.clients.all, hub.clients.group("g"), hub.clients.user("ada"), hub.clients.groups(["g"])):
+            await clients.send("Hello")
+            for client in (ada, far):
+                await client.expect("Hello")
+        await hub.clients.all_except([id_of(ada)]).send("Others")
+        await far.expect("Others")
+        await ada.expect_nothing()
+        await far.expect_nothing()
+        assert {read(InvocationEnvelope, payload).origin is None for _, payload in servers.spy.payloads} == {False}
+        servers.spy.fails = {"publish"}
+        with pytest.raises(BackplaneError):
+            await hub.clients.all.send("Hello")
+        await ada.expect("Hello")
+        await far.expect_nothing()
 
 
 @pytest.mark.statement(197)

@@ -58,12 +58,25 @@ class BackplaneLink(Protocol):
     async def unsubscribe(self, channels: Sequence[str]) -> None:
         """Unsubscribe. Raises BackplaneError if the backplane cannot be reached; the subscriptions then stay."""
 
+    def renew(self) -> None:
+        """It is deaf: it says that it is there, and does not hear what this server publishes. Begin to come back.
+
+        As after an interruption; while it does so already, nothing happens.
+        """
+
     async def close(self) -> None:
         """End the connection. Nothing is received after it returns. Closing twice is not an error."""
 
 
 class Backplane(Protocol):
     """Connects servers. Give it to `HubApp(backplane=…)`, which makes one link for all its hubs."""
+
+    @property
+    def local_first(self) -> bool:
+        """Whether clients of the server that sends get a message before it is published.
+
+        They get it sooner, and even if publishing fails, but not in the order that the others see.
+        """
 
     async def connect(self, listener: BackplaneListener) -> BackplaneLink:
         """Make a link, on the running event loop.

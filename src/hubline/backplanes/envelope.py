@@ -60,13 +60,13 @@ class InvocationEnvelope(Struct, frozen=True, array_like=True):
     return_channel: str | None = None
     key: str | None = None
     """Of `clients.latest(key)`. Ours: this item is only written if there is a key. .NET servers ignore it."""
+    origin: str | None = None
+    """The server that has sent it to its own clients already: it ignores its own copy. Ours, like `key`."""
 
     def encode(self) -> bytes:
-        items: list[Any] = [self.excluded, self.packets]
-        if self.invocation_id is not None or self.key is not None:
-            items += [self.invocation_id, self.return_channel]
-        if self.key is not None:
-            items.append(self.key)
+        items: list[Any] = [self.excluded, self.packets, self.invocation_id, self.return_channel, self.key, self.origin]
+        while items[-1] is None:
+            items.pop()
         return _encode(items)
 
 

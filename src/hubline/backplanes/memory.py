@@ -15,6 +15,9 @@ class MemoryBackplane:
     another thread receive it in that thread. Apps whose event loop no longer runs get nothing.
     """
 
+    local_first = False
+    """All see one order: see `Backplane.local_first`."""
+
     def __init__(self) -> None:
         self._channels: dict[str, dict[MemoryLink, None]] = {}
 
@@ -56,6 +59,9 @@ class MemoryLink:
     async def unsubscribe(self, channels: Sequence[str]) -> None:
         self._check()
         self._leave(channels)
+
+    def renew(self) -> None:
+        """It is never deaf."""
 
     async def close(self) -> None:
         self._closed = True

@@ -1,34 +1,45 @@
 """The subscriptions of one app: one link for all its hubs, and the handler of each channel."""
 
 import asyncio
+import itertools
 import logging
 import socket
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from hubline._clock import Clock, MonotonicClock
 from hubline._tasks import TaskOwner
 from hubline.backplanes.base import Backplane, BackplaneLink
+from hubline.backplanes.heartbeat import Heartbeat
+from hubline.backplanes.lines import pause
 from hubline.errors import BackplaneError
 
 logger = logging.getLogger("hubline.backplane")
+
+GAPS_KEPT = 10
+"""How many are told of in `statistics`. Ours."""
 
 Handler: TypeAlias = Callable[[bytes], bool]
 """Takes a payload; True asks for a turn of the event loop."""
 
 
 class Subscriptions:
-    """The link of one app to a backplane; made when it is first needed.
+    """The link of one app to a backplane; made when it is first needed, or at `open`.
 
     Subscriptions are joined in rounds: all changes that are asked for during one round are made together in the next.
     A caller that subscribes waits for the round that has its channel.
     """
 
-    def __init__(self, backplane: Backplane, tasks: TaskOwner) -> None:
-        self._backplane, self._tasks = backplane, tasks
+    def __init__(self, backplane: Backplane, tasks: TaskOwner, clock: Clock | None = None) -> None:
+        self._backplane, self._tasks, self._clock = backplane, tasks, clock or MonotonicClock()
+        self.local_first = backplane.local_first
+        """See `Backplane.local_first`."""
         self.server = f"{socket.gethostname()}_{uuid.uuid4().hex}"
         """The name of this server, unique to the process. Source: the original's."""
+        self.on_gap: list[Callable[[datetime, datetime], None]] = []
+        """Told from when to when messages of other servers may have been lost."""
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -39,8 +50,12 @@ class Subscriptions:
         self._changed: set[str] = set()
         self._round: asyncio.Task[Exception | None] | None = None
         self._lock = asyncio.Lock()
-        self._connecting = asyncio.Lock()
-        self._gaps = 0
+        self._connecting: asyncio.Future[BackplaneLink | BackplaneError] | None = None
+        self._unreachable = False
+        self._beating: asyncio.Task[None] | None = None
+        self._heartbeat = Heartbeat(f"hubline:heartbeat:{self.server}", self._clock)
+        self._gaps: list[tuple[datetime, datetime]] = []
+        self._gap_seconds, self._gaps_in_all = 0.0, 0
 
     async def publish(self, channels: Sequence[str], payload: bytes) -> int | None:
         """See `BackplaneLink.publish`."""
@@ -69,7 +84,7 @@ class Subscriptions:
     def received(self, channel: str, payload: bytes) -> bool:
         handler = self._handlers.get(channel)
         if handler is None:
-            return False
+            return channel == self._heartbeat.channel and self._heartbeat.heard(payload)
         try:
             return handler(payload)
         except Exception as error:  # no message of another server may end the link of this one
@@ -77,17 +92,49 @@ class Subscriptions:
             return False
 
     def interrupted(self, since: datetime, until: datetime) -> None:
-        self._gaps += 1
+        self._gaps_in_all += 1
+        self._gap_seconds += (until - since).total_seconds()
+        self._gaps = [*self._gaps[1 - GAPS_KEPT :], (since, until)]
         logger.error("messages of other servers may have been lost between %s and %s", since, until)
+        for tell in self.on_gap:
+            tell(since, until)
 
-    def statistics(self) -> dict[str, int]:
-        """How many channels are heard, and how often messages may have been lost since the start."""
-        return {"channels": len(self._held), "gaps": self._gaps}
+    @property
+    def ready(self) -> bool:
+        """False while the backplane could not be reached, or this server does not hear itself through it."""
+        return not self._unreachable and not self._heartbeat.deaf
+
+    def statistics(self) -> dict[str, Any]:
+        """What this server hears, and when messages may have been lost since the start.
+
+        `channels` are heard; `ready` as the property; `lag` is the seconds that the last heartbeat took through the
+        backplane, if any has come; `gaps` counts the times in which messages may have been lost, which are
+        `gap_seconds` in all, and `last_gaps` are the last of them, each with its beginning and its end in UTC.
+        """
+        return {
+            "channels": len(self._held),
+            "ready": self.ready,
+            "lag": self._heartbeat.lag,
+            "gaps": self._gaps_in_all,
+            "gap_seconds": self._gap_seconds,
+            "last_gaps": list(self._gaps),
+        }
+
+    async def open(self) -> None:
+        """Make the link, however often that must be tried."""
+        for attempt in itertools.count():
+            try:
+                await self._connect()
+                return
+            except BackplaneError:
+                await self._clock.sleep(pause(attempt))
 
     async def close(self) -> None:
         """End the link. A later use makes a new one."""
-        link = self._link
+        link, beating = self._link, self._beating
         self.begin_anew()
+        if beating is not None:
+            beating.cancel()
         if link is not None:
             await link.close()
 
@@ -121,7 +168,31 @@ class Subscriptions:
             return None
 
     async def _connect(self) -> BackplaneLink:
-        async with self._connecting:
-            if self._link is None:
-                self._link = await self._backplane.connect(self)
+        """The link. Who asks while it is being made is told what comes of that."""
+        if self._link is not None:
             return self._link
+        if self._connecting is not None:
+            made = await asyncio.shield(self._connecting)
+        else:
+            self._connecting = asyncio.get_running_loop().create_future()
+            made = BackplaneError("nobody waits for the link to the backplane any more")
+            try:
+                made = await self._try_to_connect()
+            finally:
+                self._connecting.set_result(made)
+                self._connecting = None
+        if isinstance(made, BackplaneError):
+            raise BackplaneError(str(made)) from made
+        return made
+
+    async def _try_to_connect(self) -> BackplaneLink | BackplaneError:
+        try:
+            link = self._link = await self._backplane.connect(self)
+        except BackplaneError as error:
+            if not self._unreachable:
+                logger.error("%s", error)
+            self._unreachable = True
+            return error
+        self._unreachable = False
+        self._beating = self._tasks.start(self._heartbeat.beat(link), name="hubline: heartbeat")
+        return link

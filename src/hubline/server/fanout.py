@@ -5,7 +5,7 @@ behind it.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from typing import Any
 
 from hubline._bursts import let_others_within_a_burst
@@ -275,6 +275,11 @@ class FanOut:
         member.context._release()
         if self._relay is not None:
             self._relay.disconnected(member, left)
+
+    @property
+    def members(self) -> Collection[Member]:
+        """The connections of this server."""
+        return self._index.connections.values()
 
     def close_all(self) -> None:
         """Have every connection end, each client invited to come back."""

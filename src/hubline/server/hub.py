@@ -1,6 +1,7 @@
 """The base class of hubs."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Generic, Protocol, get_args, get_origin
 
 from hubline.server.clients import Asker, Client, ClientT, HubCallerClients, HubClients
@@ -62,6 +63,13 @@ class Hub(Generic[ClientT]):
         identity. An exception is only logged.
         """
 
+    async def on_backplane_gap(self, since: datetime, until: datetime) -> None:
+        """Messages of other servers to this connection may have been lost between these times, in UTC.
+
+        Called for each connection of this server once messages come again, beside its calls. The lost ones do not come
+        any more: tell the client to ask anew. What it raises is only logged.
+        """
+
     async def on_disconnected(self, error: Exception | None) -> None:
         """Runs when the connection has ended. `error` is `None` unless something went wrong. Nothing can be sent."""
 
@@ -83,6 +91,11 @@ class HubContext(Generic[ClientT]):
         """Adds connections to groups of the hub and removes them."""
         self._enter()
         return self._groups
+
+
+def ends_of(hub: type[Hub[Any]]) -> tuple[Callable[..., Any], ...]:
+    """What of a hub is called when something befalls a connection, and not by its client."""
+    return hub.on_connected, hub.on_disconnected, hub.on_authentication_refreshed, hub.on_backplane_gap
 
 
 def client_protocol(hub: type[Hub[Any]]) -> type:

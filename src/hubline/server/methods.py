@@ -12,7 +12,7 @@ from hubline.errors import ConfigurationError
 from hubline.server.binding import Argument, Binder
 from hubline.server.decorators import is_hidden, name_of
 from hubline.server.filters import HubFilter, filters_of
-from hubline.server.hub import Hub
+from hubline.server.hub import Hub, ends_of
 from hubline.server.injection import Dependency, compile_dependency
 from hubline.server.invocations import Cancellation
 from hubline.server.parameters import depends_of, misuse
@@ -69,7 +69,7 @@ class HubMethods:
         problems += [
             f"{hub.__qualname__}.{end.__name__}: @filtered does nothing here: write it at the hub, with a filter that "
             "has `connected` or `disconnected`"
-            for end in (hub.on_connected, hub.on_disconnected, hub.on_authentication_refreshed)
+            for end in ends_of(hub)
             if filters_of(end)
         ]
         problems += _not_injected(hub)
@@ -117,7 +117,7 @@ def _not_injected(hub: type[Hub[Any]]) -> list[str]:
     As a default it would be the mark itself that such a function gets.
     """
     found = []
-    for function in (hub.__init__, hub.on_connected, hub.on_disconnected, hub.on_authentication_refreshed):
+    for function in (hub.__init__, *ends_of(hub)):
         try:
             hints = get_type_hints(function, include_extras=True)
         except Exception:  # as for methods; what cannot be resolved may still have a default

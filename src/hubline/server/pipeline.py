@@ -11,7 +11,8 @@ import functools
 import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar
 
 from msgspec import UNSET, UnsetType
 
@@ -28,6 +29,8 @@ from hubline.server.observer import Observer, Outcome
 from hubline.server.send_filters import nested
 from hubline.server.workers import in_worker
 from hubline.streams.download import in_thread, interrupted, pump
+
+T = TypeVar("T")
 
 End: TypeAlias = Callable[[HubScope, Exception | None], Awaitable[None]]
 """`on_connected` and its like. The error is the one that ended the connection, if there was one."""
@@ -83,6 +86,11 @@ class PipelineBuilder:
         if self.hub.on_authentication_refreshed is Hub.on_authentication_refreshed and self.observer is None:
             return None
         return self._observed("OnAuthenticationRefreshedAsync", lambda hub, _: hub.on_authentication_refreshed())
+
+    def on_backplane_gap(self) -> Callable[[HubScope, tuple[datetime, datetime]], Awaitable[None]] | None:
+        if self.hub.on_backplane_gap is Hub.on_backplane_gap:
+            return None
+        return self._observed("OnBackplaneGap", lambda hub, gap: hub.on_backplane_gap(*gap))
 
     def _is_heard(self, event: Callable[..., Any]) -> bool:
         made_plainly = self.create is self.hub and self.hub.__init__ is Hub.__init__
@@ -157,21 +165,23 @@ class PipelineBuilder:
 
         return observed
 
-    def _observed(self, name: str, run: Callable[[Hub[Any], Exception | None], Awaitable[None]]) -> End:
+    def _observed(
+        self, name: str, run: Callable[[Hub[Any], T], Awaitable[None]]
+    ) -> Callable[[HubScope, T], Awaitable[None]]:
         create, observer = self.create, self.observer
 
-        async def plain(scope: HubScope, error: Exception | None) -> None:
+        async def plain(scope: HubScope, of: T) -> None:
             hub = create()
             hub.hubline_scope = scope
-            await run(hub, error)
+            await run(hub, of)
 
         if observer is None:
             return plain
 
-        async def observed(scope: HubScope, error: Exception | None) -> None:
+        async def observed(scope: HubScope, of: T) -> None:
             operation = observer.begin(self.hub, name, scope.connection, None)
             try:
-                await plain(scope, error)
+                await plain(scope, of)
             except BaseException as raised:
                 operation.end(raised)
                 raise

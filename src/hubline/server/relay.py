@@ -17,17 +17,17 @@ from hubline.backplanes.envelope import (
     ADD,
     REMOVE,
     Acknowledgement,
-    Channels,
     CompletionEnvelope,
     GroupCommand,
     InvocationEnvelope,
     read,
 )
 from hubline.backplanes.subscriptions import Handler, Subscriptions
-from hubline.errors import BackplaneError, ConnectionClosed, SendTooLarge
+from hubline.errors import BackplaneError, ConnectionClosed
 from hubline.server.client_results import DISCONNECTED, ClientResults, disconnected, does_not_exist, timed_out
 from hubline.server.groups import Left, LocalIndex
 from hubline.server.members import Member
+from hubline.server.publications import Publications
 from hubline.server.recipients import All, Connections, Groups, Recipients, Users
 from hubline.wire.codec import Codec
 from hubline.wire.messages import Completion, Invocation
@@ -61,9 +61,9 @@ class Relay:
         largest: int,
     ) -> None:
         self._subscriptions, self._index, self._results, self._put = subscriptions, index, results, put
-        self._codecs = {codec.name: codec for codec in codecs}
-        self._clock, self._tasks, self._largest = clock, tasks, largest
-        self._channels = Channels(hub)
+        self._publications = Publications(hub, codecs, largest=largest)
+        self._codecs, self._channels = self._publications.codecs, self._publications.channels
+        self._clock, self._tasks = clock, tasks
         self._commands = itertools.count(1)
         self._awaited: dict[int, asyncio.Future[None]] = {}
         """Group commands that no server has acknowledged."""
@@ -75,22 +75,19 @@ class Relay:
 
         Nobody checks whether there is anybody.
         """
-        channels = self._channels
-        excluded: tuple[str, ...] = ()
-        match recipients:
-            case All(excluded=excluded):
-                addressed = [channels.all]
-            case Groups(names=names, excluded=excluded):
-                addressed = [channels.group(name) for name in names if name]
-            case Users(ids=ids):
-                addressed = [channels.user(user) for user in ids]
-            case Connections(ids=ids):
-                addressed = [channels.connection(each) for each in ids if each not in self._index.connections]
+        away, here, origin = recipients, None, None
+        if type(recipients) is Connections:
+            local = [each for each in recipients.ids if each in self._index.connections]
+            if local:
+                here = Connections(tuple(local))
+                away = Connections(tuple(each for each in recipients.ids if each not in self._index.connections))
+        elif self._subscriptions.local_first:
+            self._put(recipients, message)
+            origin = self._subscriptions.server
+        addressed = self._publications.addressed(away)
         if addressed:
-            await self._subscriptions.publish(addressed, self._invocation(message, excluded=excluded).encode())
-        if type(recipients) is Connections and len(addressed) < len(recipients.ids):
-            return Connections(tuple(each for each in recipients.ids if each in self._index.connections))
-        return None
+            await self._subscriptions.publish(addressed, self._publications.payload(message, away, origin=origin))
+        return here
 
     async def question(self, connection_id: str, message: SerializedMessage) -> None:
         """Have the server of a connection ask it.
@@ -102,8 +99,9 @@ class Relay:
         assert isinstance(call, Invocation)
         back = self._channels.results(self._subscriptions.server)
         await self._subscriptions.subscribe({back: self._heard_result})
-        envelope = self._invocation(message, invocation_id=call.invocation_id, return_channel=back)
-        if await self._subscriptions.publish([self._channels.connection(connection_id)], envelope.encode()) == 0:
+        asked = Connections((connection_id,))
+        payload = self._publications.payload(message, asked, invocation_id=call.invocation_id, return_channel=back)
+        if await self._subscriptions.publish(self._publications.addressed(asked), payload) == 0:
             raise does_not_exist(connection_id)
 
     async def answer(self, future: "asyncio.Future[Any]", seconds: float) -> Any:
@@ -111,16 +109,6 @@ class Relay:
         if not await self._done(future, seconds):
             raise timed_out()
         return future.result()
-
-    def _invocation(
-        self, message: SerializedMessage, excluded: tuple[str, ...] = (), **question: str
-    ) -> InvocationEnvelope:
-        """With the message in every codec: other servers have clients that this one has not."""
-        packets = {name: bytes(message.packet_for(codec)) for name, codec in self._codecs.items()}
-        for packet in packets.values():
-            if len(packet) > self._largest:
-                raise SendTooLarge(len(packet), limit=self._largest)
-        return InvocationEnvelope(packets=packets, excluded=excluded, key=message.key, **question)
 
     # Groups
 
@@ -218,6 +206,8 @@ class Relay:
         return False
 
     def _deliver(self, recipients: Recipients, envelope: InvocationEnvelope) -> bool:
+        if envelope.origin == self._subscriptions.server:
+            return False
         packets = envelope.packets
         if not packets.keys() >= self._codecs.keys():  # of a server that does not speak all of our codecs
             members = list(self._index.members(recipients))

@@ -3,8 +3,9 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any, cast
 
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner, ends_its_task
@@ -18,6 +19,7 @@ from hubline.server.clients import ClientInterface
 from hubline.server.error_texts import NO_RESULT_IN_ON_CONNECTED
 from hubline.server.fanout import FanOut
 from hubline.server.filters import HubFilter, filters_of, filters_of_sends
+from hubline.server.gaps import Gaps
 from hubline.server.hub import Hub, client_protocol
 from hubline.server.invocations import Uploads
 from hubline.server.methods import HubMethods
@@ -76,6 +78,9 @@ class HubRuntime:
         self.on_connected, self.on_disconnected = builder.on_connected(), builder.on_disconnected()
         """`None` where nothing of the user's hears of it."""
         self.on_authentication_refreshed = builder.on_authentication_refreshed()
+        self._tell_gap = builder.on_backplane_gap()
+        if subscriptions is not None and self._tell_gap is not None:
+            subscriptions.on_gap.append(Gaps(self._gap, self._connections, tasks).interrupted)
         self.waiting = self.streams = 0
         self._pings = {codec.name: codec.encode(Ping()) for codec in self.codecs}
 
@@ -119,6 +124,13 @@ class HubRuntime:
             return None if await self.policies.admit(self.requirements, context) else 403
         except HubError:
             return 403
+
+    def _connections(self) -> Collection[HubConnection]:
+        return cast("Collection[HubConnection]", self.fanout.members)
+
+    async def _gap(self, connection: HubConnection, since: datetime, until: datetime) -> None:
+        assert self._tell_gap is not None
+        await self._tell_gap(HubScope(self, connection), (since, until))
 
     def ping_packet(self, codec: Codec) -> bytes:
         return self._pings[codec.name]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import CodeType, FrameType
 from typing import Any
 
-from hubline.server.hub import Hub
+from hubline.server.hub import Hub, ends_of
 from hubline.server.runtime import HubRuntime
 
 
@@ -21,10 +21,7 @@ def user_code(runtimes: Iterable[HubRuntime]) -> dict[CodeType, str]:
     for runtime in runtimes:
         hub = runtime.hub
         functions += [(method.function, method.where) for method in runtime.methods.all]
-        functions += [
-            (end, f"{hub.__qualname__}.{end.__name__}")
-            for end in (hub.on_connected, hub.on_disconnected, hub.on_authentication_refreshed)
-        ]
+        functions += [(end, f"{hub.__qualname__}.{end.__name__}") for end in ends_of(hub)]
     return {inspect.unwrap(function).__code__: where for function, where in functions}
 
 

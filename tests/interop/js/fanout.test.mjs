@@ -105,9 +105,15 @@ each("someone else puts a connection into a group", async (line) => {
   const group = unique("g");
   const join = async (all, ids) => all[0][0].invoke("JoinOther", ids[1], group);
   assert.deepEqual(await labelsAfter(line, 2, "ToGroup", () => [group], join), [[], [group]]);
-  const nobody = async (all) => all[0][0].invoke("JoinOther", "nobody", group);
-  assert.deepEqual(await labelsAfter(line, 1, "ToGroup", () => [unique("empty")], nobody), [[]]);
 });
+
+// With a backplane it takes the server 30 seconds to find out that nobody has the connection, and is an error.
+if (!process.env.HUBLINE_BACKPLANE) {
+  each("someone who is not there is put into a group: no error", async (line) => {
+    const nobody = async (all) => all[0][0].invoke("JoinOther", "nobody", unique("g"));
+    assert.deepEqual(await labelsAfter(line, 1, "ToGroup", () => [unique("empty")], nobody), [[]]);
+  });
+}
 
 // statement 153
 each("to a user: all connections of the user, nobody else", async (line) => {

@@ -1,0 +1,197 @@
+"""Publishing without an app: a worker, a cron job or a task queue calls the clients of a hub through its backplane."""
+
+import asyncio
+import concurrent.futures
+import os
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Generic, Self, cast
+
+from hubline.backplanes.base import Backplane, BackplaneLink
+from hubline.errors import BackplaneError, ConfigurationError, InvocationError
+from hubline.hubs import codecs_of
+from hubline.server.clients import ClientInterface, ClientT, HubClients
+from hubline.server.hub import Hub, client_protocol
+from hubline.server.options import HubOptions
+from hubline.server.publications import Publications
+from hubline.server.recipients import Recipients
+from hubline.wire.messages import Invocation
+from hubline.wire.packet import SerializedMessage
+
+__all__ = ["BlockingPublisher", "Publisher"]
+
+NO_ANSWERS = "a publisher hears nothing, so no client can answer it"
+
+
+class Publisher(Generic[ClientT]):
+    """Calls clients of a hub, wherever they are connected, without a server of its own.
+
+    `backplane` is one, or the address of a Redis. The hub is told by its class and, as at its route, by `name`;
+    `options` are those of its route: codecs, field names, the largest message. It connects when it first publishes.
+
+    Raises:
+        ConfigurationError: with every mistake in the hub's client Protocol, or in the address.
+    """
+
+    def __init__(
+        self,
+        backplane: "Backplane | str",
+        hub: type[Hub[ClientT]],
+        *,
+        name: str | None = None,
+        options: HubOptions | None = None,
+    ) -> None:
+        settings = options or HubOptions()
+        self._interface: ClientInterface[Any] = ClientInterface(client_protocol(hub))
+        if self._interface.problems:
+            raise ConfigurationError(self._interface.problems)
+        self._backplane = _redis(backplane) if isinstance(backplane, str) else backplane
+        self._publications = Publications(
+            name or f"{hub.__module__}.{hub.__qualname__}",
+            codecs_of(settings),
+            largest=settings.maximum_send_message_size,
+        )
+        self._link: BackplaneLink | None = None
+        self._connecting: asyncio.Lock | None = None
+
+    @property
+    def clients(self) -> HubClients[ClientT]:
+        """Whom one can call: without answers. A call returns when the backplane has it, or raises BackplaneError."""
+        return HubClients(self, self._interface)
+
+    async def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
+        """Publish a message. For `clients`."""
+        found = SerializedMessage(message) if isinstance(message, Invocation) else message
+        payload, channels = self._publications.payload(found, recipients), self._publications.addressed(recipients)
+        link = self._link or await self._connect()
+        await link.publish(channels, payload)
+
+    async def ask(
+        self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
+    ) -> Any:
+        """Refused. For `clients`."""
+        raise InvocationError(target, NO_ANSWERS)
+
+    async def close(self) -> None:
+        """End the connection. A later call makes a new one."""
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _connect(self) -> BackplaneLink:
+        if self._connecting is None:
+            self._connecting = asyncio.Lock()
+        async with self._connecting:
+            if self._link is None:
+                self._link = await self._backplane.connect(_Deaf())
+            return self._link
+
+
+class BlockingPublisher:
+    """The same for code that is not asynchronous: a Celery task, a script, a view of Django.
+
+    A call returns when the backplane has the message. It works in a thread of its own, which it starts when it is first
+    used, in a forked process anew; several threads may use one. `timeout` seconds are given to each call.
+    """
+
+    def __init__(
+        self,
+        backplane: "Backplane | str",
+        hub: type[Hub[Any]],
+        *,
+        name: str | None = None,
+        options: HubOptions | None = None,
+        timeout: float = 10.0,
+    ) -> None:
+        self._make: Callable[[], Publisher[Any]] = lambda: Publisher(backplane, hub, name=name, options=options)
+        self._publisher, self._timeout = self._make(), timeout
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._process = 0
+
+    @property
+    def clients(self) -> HubClients[Any]:
+        """Whom one can call, without `await`. Raises what `Publisher` does, and BackplaneError after `timeout`."""
+        return HubClients(cast("Any", self), self._publisher._interface)
+
+    def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
+        """Publish a message. For `clients`."""
+        loop = self._started()
+        self._wait(asyncio.run_coroutine_threadsafe(self._publisher.send(recipients, message), loop))
+
+    def ask(self, connection_id: str, target: str, *_: Any) -> Any:
+        """Refused. For `clients`."""
+        raise InvocationError(target, NO_ANSWERS)
+
+    def close(self) -> None:
+        """End the connection and the thread. A later call starts both anew."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is not None and thread is not None and self._process == os.getpid():
+            try:
+                self._wait(asyncio.run_coroutine_threadsafe(self._publisher.close(), loop))
+            finally:
+                loop.call_soon_threadsafe(loop.stop)
+                thread.join(self._timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        _refuse_in_a_loop()
+        with self._lock:
+            if self._loop is None or self._process != os.getpid():
+                self._publisher, self._process = self._make(), os.getpid()
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_run, args=(self._loop,), name="hubline: publisher", daemon=True)
+                self._thread.start()
+            return self._loop
+
+    def _wait(self, future: "concurrent.futures.Future[None]") -> None:
+        try:
+            future.result(self._timeout)
+        except concurrent.futures.TimeoutError:
+            future.cancel()
+            raise BackplaneError(f"the backplane has not taken the message within {self._timeout:g} s") from None
+
+
+class _Deaf:
+    """What a publisher hears: nothing."""
+
+    def received(self, channel: str, payload: bytes) -> bool:
+        return False
+
+    def interrupted(self, since: datetime, until: datetime) -> None: ...
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+def _refuse_in_a_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError("a BlockingPublisher would block this event loop: use a Publisher, and await its calls")
+
+
+def _redis(address: str) -> Backplane:
+    from hubline.backplanes.redis import RedisBackplane  # it needs the extra `redis`
+
+    return RedisBackplane(address)
