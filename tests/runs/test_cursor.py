@@ -39,9 +39,9 @@ class Bench:
 def take_all(cursor: Cursor, page: Page | None = None) -> list[Any]:
     items = []
     while (item := cursor.take()) is not None:
-        items.append(item)
+        items.append(item.value)
         if page is not None:
-            page.apply(item)
+            page.apply(item.value)
     return items
 
 
@@ -249,7 +249,7 @@ async def test_cut_anywhere_a_viewer_has_at_the_end_exactly_the_parts(seed: int)
         for _ in range(chance.randrange(4)):
             item = cursor.take()
             if item is not None and chance.random() < 0.95:
-                page.apply(item)
+                page.apply(item.value)
             elif item is not None or chance.random() < 0.3:  # lost on the way, or cut while nothing came
                 page.cut()
                 cursor = bench.cursor(page.position)
@@ -257,7 +257,7 @@ async def test_cut_anywhere_a_viewer_has_at_the_end_exactly_the_parts(seed: int)
     while not cursor.finished:
         item = cursor.take()
         assert item is not None
-        page.apply(item)
+        page.apply(item.value)
     assert list(page.parts.values()) == bench.tape.parts.items()
     assert page.end is not None
     await settle()

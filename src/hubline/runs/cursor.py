@@ -6,12 +6,12 @@ place, and are sent the same objects.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
+from hubline import Encoded
 from hubline._clock import Clock
 from hubline._tasks import wake_up
 from hubline.runs.parts import TEXTS
-from hubline.runs.tape import Entry, Tape, shared
+from hubline.runs.tape import Entry, Shared, Tape
 from hubline.runs.timers import Timer, Timers
 
 
@@ -84,7 +84,7 @@ class Cursor:
         self._pacer, self._resync, self._state = pacer, resync, state
         self._target = tape.content_end
         self._live = self._behind = False
-        self._pieces: list[Any] = []
+        self._pieces: list[Shared] = []
         self._after = after if isinstance(after, str) else None
         """The position of the item before."""
         seq = 0 if after is None else tape.seq_of(after)
@@ -102,7 +102,12 @@ class Cursor:
         """The viewer was busy while something was appended: all that waits is merged, or is one snapshot."""
         self._behind = True
 
-    def take(self) -> Any:
+    def start_over(self) -> None:
+        """Begin again with a snapshot of the newest: what comes next cannot be told to this viewer otherwise."""
+        self._lost = True
+        self._pieces = []
+
+    def take(self) -> Shared | None:
         """The next item; `None` when nothing is due. Then `finished` tells whether anything ever will be."""
         tape = self.tape
         if self._pieces:
@@ -114,7 +119,7 @@ class Cursor:
             return self._piece()
         if not self._live and self._seq >= self._target:
             self._live = True
-            return {"kind": "live", "position": self._after}
+            return Encoded({"kind": "live", "position": self._after})
         limit = tape.content_end
         if not self._behind and tape.ended is None:
             limit = self._pacer.released if self._live else max(self._pacer.released, self._target)
@@ -125,11 +130,11 @@ class Cursor:
             return item
         if tape.ended is not None and not self.finished:
             self.finished = True
-            return shared(tape.ended.item)
+            return tape.ended.shared
         self._behind = False
         return None
 
-    def _piece(self) -> Any:
+    def _piece(self) -> Shared:
         """The next piece of a snapshot. Only the last has a position."""
         piece = self._pieces.pop()
         if not self._pieces:

@@ -7,6 +7,7 @@ from typing_extensions import TypeVar
 
 from hubline import Client, ConfigurationError, Hub
 from hubline.runs.budgets import Budget
+from hubline.runs.http.requests import Admit
 from hubline.runs.info import Caller, OnBusy
 from hubline.runs.keeping import StartedRun
 from hubline.runs.service import Runs
@@ -64,6 +65,12 @@ class RunsHub(Hub[ClientT]):
         if runs is not None:
             cls.hubline_runs = runs
 
+    @classmethod
+    def _served(cls, admit: Admit) -> None:
+        runs: Runs | None = getattr(cls, "hubline_runs", None)
+        if runs is not None:
+            runs._behind(admit)
+
     @property
     def runs(self) -> CallerRuns:
         """Starts runs in the name of the caller. Raises ConfigurationError when the class was given no `Runs`."""
@@ -71,7 +78,7 @@ class RunsHub(Hub[ClientT]):
 
     async def attach_run(self, run_id: str, after: Any = None) -> AsyncIterator[Any]:
         """The items of a run behind a position; everything when that is null."""
-        return self._runs.attach(run_id, after, caller=self._caller, merge=self._run_merge())
+        return self._runs.attach_encoded(run_id, after, caller=self._caller, merge=self._run_merge())
 
     async def stop_run(self, run_id: str) -> dict[str, Any]:
         """End a run; its info, once it has ended."""

@@ -8,11 +8,18 @@ import secrets
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from hubline import Encoded
 from hubline.runs.parts import TEXTS, Body, Parts
 from hubline.runs.values import cut, text_size, value_size
 
 Item: TypeAlias = dict[str, Any]
 """An entry, or several merged into one, as it travels: `kind`, `position`, and what belongs to the kind."""
+
+Shared: TypeAlias = Encoded[Item]
+"""An item as viewers are sent it: the same object for all at the same position, encoded once per codec (runs.md R17).
+
+Who sends it without a codec keeps a form of its own with it: `item.form(as_json)`, or of any function of the module.
+"""
 
 ITEM_TEXT = 65_536
 """Bytes of text in UTF-8 that one item may carry (runs.md R2)."""
@@ -21,23 +28,22 @@ _REMEMBERED = 64
 """Merged items that are kept for viewers at the same position. They are wanted within one flush, or never. Ours."""
 
 
-def shared(item: Item) -> Any:
-    """What a viewer is sent: the same object for each of them.
-
-    The one place for an encoding that is kept with the item, so that each codec encodes it once: until the library has
-    a public type for that, an item is encoded by each connection.
-    """
-    return item
-
-
 class Entry:
     """One thing in the log."""
 
-    __slots__ = ("item", "kind", "seq", "size", "total")
+    __slots__ = ("_shared", "item", "kind", "seq", "size", "total")
 
     def __init__(self, seq: int, item: Item, size: int, total: int) -> None:
         self.seq, self.item, self.size, self.total = seq, item, size, total
         self.kind: str = item["kind"]
+        self._shared: Shared | None = None
+
+    @property
+    def shared(self) -> Shared:
+        """For viewers. Made when the first of them asks: most text is sent merged, and never alone."""
+        if self._shared is None:
+            self._shared = Encoded(self.item)
+        return self._shared
 
 
 class Tape:
@@ -63,8 +69,8 @@ class Tape:
         self.listeners: list[Callable[[Entry], None]] = []
         self._capacity = max(2, capacity)
         self._entries: list[Entry] = []
-        self._merged: dict[tuple[int, int], tuple[int, Any]] = {}
-        self._snapshot: tuple[int, str, list[Any]] | None = None
+        self._merged: dict[tuple[int, int], tuple[int, Shared]] = {}
+        self._snapshot: tuple[int, str, list[Shared]] | None = None
 
     def append(self, body: Body) -> Entry:
         """Add an entry and tell the listeners. The tape keeps what is in `body`; nobody may change that."""
@@ -116,13 +122,13 @@ class Tape:
         """Bytes of all entries up to this one, which must not have been dropped, or be the last that was."""
         return self.base_total if seq <= self.base else self.at(seq).total
 
-    def merged(self, start: int, limit: int) -> tuple[int, Any]:
+    def merged(self, start: int, limit: int) -> tuple[int, Shared]:
         """The longest item that begins with entry `start` and ends at `limit` or before, and its last entry.
 
         Text of one part is joined, as much as one item may carry; any other entry stands alone.
         """
         if start == limit:
-            return start, shared(self.at(start).item)
+            return start, self.at(start).shared
         found = self._merged.get((start, limit))
         if found is None:
             if len(self._merged) >= _REMEMBERED:
@@ -130,17 +136,17 @@ class Tape:
             found = self._merged[start, limit] = self._merge(start, limit)
         return found
 
-    def snapshot(self, state: str) -> tuple[int, list[Any]]:
+    def snapshot(self, state: str) -> tuple[int, list[Shared]]:
         """Everything up to the newest entry, in as many pieces as it takes, and that entry's number."""
         kept, seq = self._snapshot, self.content_end
         if kept is None or kept[:2] != (seq, state):
-            kept = self._snapshot = (seq, state, [shared(item) for item in self._pieces(seq, state)])
+            kept = self._snapshot = (seq, state, [Encoded(item) for item in self._pieces(seq, state)])
         return seq, kept[2]
 
-    def _merge(self, start: int, limit: int) -> tuple[int, Any]:
+    def _merge(self, start: int, limit: int) -> tuple[int, Shared]:
         first = self.at(start)
         if first.kind not in TEXTS:
-            return start, shared(first.item)
+            return start, first.shared
         part, size, last = first.item["part"], first.size, start
         texts = [first.item["text"]]
         while last < limit:
@@ -150,9 +156,9 @@ class Tape:
             texts.append(entry.item["text"])
             size, last = size + entry.size, last + 1
         if last == start:
-            return start, shared(first.item)
+            return start, first.shared
         item = {"kind": first.kind, "position": self.position(last), "part": part, "text": "".join(texts)}
-        return last, shared(item)
+        return last, Encoded(item)
 
     def _pieces(self, seq: int, state: str) -> list[Item]:
         """All parts are named in the first piece; what of their text finds no room there follows."""

@@ -1,9 +1,13 @@
 """Values of the application's inside entries: plain JSON values, their sizes, and what people answer to a schema."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+
+as_json: Callable[[Any], bytes] = msgspec.json.encode
+"""A plain value in JSON: also the form of an item for those who are sent it over plain HTTP."""
 
 
 def plain(value: Any) -> Any:
@@ -26,7 +30,7 @@ def _model(value: Any) -> Any:
 
 def value_size(value: Any) -> int:
     """Bytes of a plain value in JSON."""
-    return len(msgspec.json.encode(value))
+    return len(as_json(value))
 
 
 def text_size(text: str) -> int:

@@ -11,6 +11,7 @@ from hubline.runs.cursor import Cursor, Pacer
 from hubline.runs.info import NO_RUN, Caller
 from hubline.runs.record import Record
 from hubline.runs.settings import Settings
+from hubline.runs.tape import Shared
 
 PENDING = 256
 """Changes that wait for a watcher; of more, only each run's newest. Ours."""
@@ -40,8 +41,8 @@ class Viewing:
 
     async def view(
         self, find: Callable[[], Awaitable[Record]], after: object, caller: Caller | None, merge: float | None
-    ) -> AsyncGenerator[Any, None]:
-        """The items of a run behind a position, until its end.
+    ) -> AsyncGenerator[Shared, bool | None]:
+        """The items of a run behind a position, until its end. Who is sent `True` begins again with a snapshot.
 
         Raises what `find` raises, and HubError when the caller loses the right.
         """
@@ -58,8 +59,10 @@ class Viewing:
                 item = cursor.take()
                 if item is not None:
                     end = tape.end
-                    yield item
-                    if tape.end != end:
+                    again = yield item
+                    if again:
+                        cursor.start_over()
+                    elif tape.end != end:
                         cursor.fell_behind()
                 elif cursor.finished:
                     return

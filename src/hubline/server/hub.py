@@ -1,10 +1,14 @@
 """The base class of hubs."""
 
-from collections.abc import Callable
-from typing import Any, Generic, Protocol, get_args, get_origin
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Generic, Protocol, TypeAlias, get_args, get_origin
 
+from hubline.connection import ConnectionScope
 from hubline.server.clients import Client, ClientT, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
+
+Admit: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[ConnectionScope]]
+"""Says who sends a request, by its ASGI scope; what it raises refuses it."""
 
 
 class GroupManager(Protocol):
@@ -39,6 +43,10 @@ class Hub(Generic[ClientT]):
 
     hubline_scope: Scope
     """Set by the dispatcher before anything of the hub runs."""
+
+    @classmethod
+    def _served(cls, admit: Admit) -> None:
+        """An app has given the class a path. For classes with addresses beside it, which `admit` the same people."""
 
     @property
     def clients(self) -> HubCallerClients[ClientT]:
