@@ -5,7 +5,7 @@ import json
 import random
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cli.running import hubline
 from tests.deployment.nginx import free_port, nginx
 from tests.integration.driver import WEB_SOCKETS, Peer, Way, connector
 from tests.interop.running import ELSEWHERE, ROOT, SERVERS, contract_server
 from tests.runs.http.events import Event, Parser
 from tests.runs.viewer import Page
 
+APPLICATION = "tests.integration.runs_application:app"
 PATIENCE = 20.0
 """Seconds after which what is waited for will not come: a safety net."""
 
@@ -137,15 +139,16 @@ async def test_whose_run_it_is(http: httpx.AsyncClient, server: str) -> None:
 async def test_who_does_not_read_holds_nobody_up_and_has_everything_in_the_end(
     http: httpx.AsyncClient, peer: Peer, server: str
 ) -> None:
-    run_id = await peer.result("StartCount", 100_000, 0, None, None)
+    numbers = 80_000
+    run_id = await peer.result("StartCount", numbers, 0, None, None)
     host, _, port = server.removeprefix("http://").partition(":")
     slow = socket.socket()
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     slow.connect((host, int(port)))
     slow.sendall(f"GET /runs/{run_id}/events HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
-    page = Page()
-    await read(http, run_id, page)
-    assert page.text == "".join(f"{number} " for number in range(100_000))
+    async with asyncio.timeout(60):
+        while (await http.get(f"/runs/{run_id}")).json()["state"] != "completed":
+            pass
     slow.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=slow)
     async with asyncio.timeout(PATIENCE):
@@ -155,7 +158,7 @@ async def test_who_does_not_read_holds_nobody_up_and_has_everything_in_the_end(
     late = Page()
     for event in Parser().feed(_unchunked(body)):
         late.apply(event.json)
-    assert late.text == page.text
+    assert late.text == "".join(f"{number} " for number in range(numbers))
     assert "snapshot" in late.kinds()
     await viewers(http, run_id, 0)
 
@@ -200,28 +203,31 @@ async def test_behind_nginx_an_item_comes_when_it_is_written(tmp_path: Path) -> 
 @asynccontextmanager
 async def granian() -> AsyncIterator[str]:
     port = free_port()
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port)]
-    process = await asyncio.create_subprocess_exec(
-        *command, "tests.integration.granian_application:app", cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), APPLICATION]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
     try:
+        assert process.stdout is not None
+        while "Started worker" not in (line := (await process.stdout.readline()).decode()):
+            assert line, "granian did not start"
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        await process.wait()
+        await process.communicate()
+
+
+@asynccontextmanager
+async def hubline_run() -> AsyncIterator[str]:
+    async with hubline(ROOT, "run", APPLICATION, "--port", "0") as command:
+        yield await command.url()
+        command.process.terminate()
+        assert await command.end() == 0
 
 
 @pytest.mark.rule("H1")
-async def test_on_granian() -> None:
-    async with granian() as url, httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                try:
-                    run_id = (await http.post("/start")).text
-                    break
-                except httpx.ConnectError:
-                    await asyncio.sleep(0.05)
-        page = Page()
+@pytest.mark.parametrize("served", [granian, hubline_run])
+async def test_on_servers_that_are_started_by_a_command(served: Callable[[], Any]) -> None:
+    async with asyncio.timeout(60), served() as url, httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http:
+        run_id, page = (await http.post("/start")).text, Page()
         for most in (3, 5, sys.maxsize):
             assert await read(http, run_id, page, most=most) == 200
         assert page.text == "".join(f"{number} " for number in range(50))

@@ -130,6 +130,13 @@ async def test_what_is_no_request_of_a_chat(body: Any, status: int) -> None:
 
 
 @pytest.mark.rule("H2")
+async def test_a_page_of_another_origin_cannot_ask_unasked() -> None:
+    chats = Chats()
+    answer = await chats.site.ask("POST", "/api/chat", body=json.dumps(request()).encode(), content_type="text/plain")
+    assert (answer.status, chats.asked) == (415, [])
+
+
+@pytest.mark.rule("H2")
 @pytest.mark.parametrize("message", [{}, {"parts": "x"}, {"parts": [1, {"type": "text", "text": 2}]}])
 async def test_a_message_without_text_has_none(message: Any) -> None:
     chats = Chats()

@@ -162,6 +162,7 @@ async def test_what_is_not_there_and_what_is_not_yours_look_the_same() -> None:
             answers.append((answer.status, json.loads(answer.body), answer.headers))
     assert answers[:5] == answers[5:]
     assert {(status, str(body)) for status, body, _ in answers} == {(404, str(GONE))}
+    assert {headers["cache-control"] for _, _, headers in answers} == {"no-store"}
     info = await site.ask("GET", f"/runs/{run_id}", query={"user": "ada"})
     assert json.loads(info.body) == (await runs.info(run_id)).item()
     stopped = await site.ask("POST", f"/runs/{run_id}/stop", query={"user": "ada"})
@@ -246,7 +247,7 @@ async def test_questions_are_answered_and_messages_sent() -> None:
         (b"{", "application/json", 400),
         (b"[]", "application/json", 400),
         (b"{}", "application/json; charset=utf-8", 400),
-        (b'{"value": 1}', "text/plain", 415),
+        (b"value=1", "application/x-www-form-urlencoded", 400),
         (b'{"value": "' + b"x" * 200_000 + b'"}', "application/json", 413),
         (b"[" * 100_000, "application/json", 400),
     ],

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from hubline import HubError
 from hubline.connection import ConnectionScope
-from hubline.runs.http.requests import Answered, answering, body, problem, sender
+from hubline.runs.http.requests import Answered, answering, body, must_be_json, problem, sender
 from hubline.runs.http.routes import caller_of
 from hubline.runs.hub import CallerRuns
 from hubline.runs.info import Caller
@@ -90,6 +90,7 @@ class _Handlers:
 
     async def ask(self, request: Request) -> Response:
         scope = await sender(request, self._runs._admit)
+        must_be_json(request)
         chat = self._chat(scope, await body(request, self._maximum_body))
         run = await self._start(chat)
         return await self._runs.respond(run.id, DIALECT, caller=chat.caller)

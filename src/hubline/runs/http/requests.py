@@ -59,15 +59,19 @@ async def sender(request: Request, admit: Admit) -> ConnectionScope:
     return scope
 
 
-async def body(request: Request, limit: int) -> dict[str, Any]:
-    """The JSON object in the body. A page of another origin cannot send this type without having asked first.
+def must_be_json(request: Request) -> None:
+    """For addresses that can be guessed: a page of another origin cannot send this type without having asked first.
 
     Raises:
-        Answered: 400, 413 or 415.
+        Answered: 415.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise Answered(problem(415, "The body must be `application/json`."))
+
+
+async def body(request: Request, limit: int) -> dict[str, Any]:
+    """The JSON object in the body, whatever its type is said to be. Raises Answered: 400 or 413."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
@@ -92,9 +96,17 @@ async def value(request: Request) -> Any:
 
 
 def answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """A handler whose errors are answers: 404 for a run that is not there, 409 for what a call refuses."""
+    """A handler whose errors are answers: 404 for a run that is not there, 409 for what a call refuses.
+
+    No answer may be kept: each changes while it is looked at, and is for one user.
+    """
 
     async def answer(request: Request) -> Response:
+        response = await attempt(request)
+        response.headers.setdefault("cache-control", "no-store")
+        return response
+
+    async def attempt(request: Request) -> Response:
         try:
             return await handler(request)
         except Answered as answered:

@@ -48,7 +48,7 @@ class _Handlers:
 
     async def info(self, request: Request) -> Response:
         caller = await self._caller(request)
-        return JSONResponse((await self._runs.info(_run(request), caller=caller)).item(), headers=NOT_KEPT)
+        return JSONResponse((await self._runs.info(_run(request), caller=caller)).item())
 
     async def events(self, request: Request) -> Response:
         caller = await self._caller(request)
@@ -75,10 +75,6 @@ class _Handlers:
 
     async def _caller(self, request: Request) -> Caller:
         return caller_of(await sender(request, self._runs._admit))
-
-
-NOT_KEPT = {"cache-control": "no-store"}
-"""Of what changes while it is looked at, and is for one user."""
 
 
 def caller_of(scope: ConnectionScope, connection_id: str | None = None) -> Caller:
