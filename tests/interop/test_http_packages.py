@@ -1,4 +1,4 @@
-"""The AI SDK and AG-UI, as npm has them, reading runs from a real server: on Node, and `useChat` in Chromium."""
+"""The AI SDK and AG-UI, as npm has them, reading runs from a real server: on Node, and in Chromium."""
 
 import json
 import os
@@ -116,3 +116,21 @@ def test_a_failure_is_the_error_that_use_chat_shows(site: str, page: Page) -> No
     ask(page, "failing 2")
     expect(page.locator("output")).to_have_text("error: no model")
     expect(page.locator("li[data-role=assistant]")).to_have_text("0 1 ")
+
+
+LISTEN = """async (url) => {
+  const seen = { text: "", opened: 0 };
+  const events = new EventSource(url);
+  events.onopen = () => seen.opened++;
+  events.onmessage = ({ data }) => (seen.text += JSON.parse(data).text ?? "");
+  while (events.readyState !== EventSource.CLOSED) await new Promise((next) => setTimeout(next, 20));
+  return seen;
+}"""
+
+
+@pytest.mark.rule("H1", "R3")
+def test_an_event_source_of_a_browser_reads_to_the_end_and_does_not_come_back_for_ever(site: str, page: Page) -> None:
+    page.goto(site)
+    run_id = page.request.post(f"{site}/begin", params={"prompt": "count 30 5"}).json()
+    seen = page.evaluate(LISTEN, f"{site}/runs/{run_id}/events")
+    assert seen == {"text": "".join(f"{number} " for number in range(30)), "opened": 1}
