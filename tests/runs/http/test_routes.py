@@ -144,6 +144,43 @@ async def test_a_comment_comes_every_15_seconds_of_silence() -> None:
     await runs.drain()
 
 
+@pytest.mark.rule("H1", "R5")
+async def test_who_has_left_before_anything_was_sent_leaves_nothing_behind() -> None:
+    runs, _ = clocked()
+    run_id = await started(runs, Model())
+    before = runs.statistics()
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await (await runs.respond(run_id))({"type": "http", "method": "GET"}, receive, send)
+    await settle()
+    assert runs.statistics() == before
+    assert sent == ["http.response.start"]
+    await runs.drain()
+
+
+@pytest.mark.rule("H1")
+async def test_nothing_is_written_behind_the_end() -> None:
+    runs, clock = clocked(merge=0)
+    site, model = Site(runs), Model()
+    stream = await site.events(f"/runs/{await started(runs, model)}/events")
+    await read(stream, "live")
+    stream.session.stop_reading()
+    model.say("a", None)
+    await settle()
+    await clock.advance(16)
+    stream.session.resume_reading()
+    assert [event.json["kind"] for event in await stream.rest()] == ["text", "end"]
+    await clock.advance(60)
+    assert stream.parser.comments == 1
+    assert runs.statistics()["tasks"] <= 1  # of the timers
+
+
 @pytest.mark.rule("H1", "R4", "R22")
 async def test_what_is_not_there_and_what_is_not_yours_look_the_same() -> None:
     runs, _ = clocked(authenticate=by_query)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -72,10 +72,13 @@ class _Viewing:
         self._items, self._dialect, self._settings, self._send = items, dialect, settings, send
         self._turn = asyncio.Lock()
         self._written = settings.clock.now()
-        self._timer: Timer | None = settings.timers.after(KEEP_ALIVE, self._beat)
+        self._timer: Timer | None = None
+        self._ended = False
+        """The last has been written."""
 
     async def run(self) -> None:
         """Never raises anything but a cancellation."""
+        self._timer = self._settings.timers.after(KEEP_ALIVE, self._beat)
         try:
             await self._write(COMMENT + self._dialect.begin())
             try:
@@ -89,9 +92,7 @@ class _Viewing:
         except Exception:
             logger.exception("an event stream of a run failed")
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            self._timer.cancel()
             self.over.cancel()
 
     async def _write_all(self, items: AsyncGenerator[Shared, bool | None]) -> None:
@@ -108,6 +109,9 @@ class _Viewing:
 
     async def _write(self, payload: bytes, *, last: bool = False) -> None:
         async with self._turn:
+            if self._ended:
+                return  # a comment that came too late
+            self._ended = last
             try:
                 await self._send({"type": "http.response.body", "body": payload, "more_body": not last})
             except Exception as error:  # ASGI servers differ in what they raise when the peer is gone
@@ -124,8 +128,5 @@ class _Viewing:
         self._timer = self._settings.timers.after(left, self._beat)
 
     async def _comment(self) -> None:
-        try:
-            if self._timer is not None:
-                await self._write(COMMENT)
-        except _Gone:
-            pass  # the request's own task hears of it, too
+        with suppress(_Gone):  # the request's own task hears of it, too
+            await self._write(COMMENT)
