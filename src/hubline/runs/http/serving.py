@@ -36,8 +36,9 @@ class HttpKeeper(Keeper):
     ) -> Response:
         """The items of a run as the response of a route of your own: Server-Sent Events, as `…/events` answers them.
 
-        `dialect` is what `?as=` says, `sent` the body of the request, where a dialect's client sends one. 204 where
-        `after` is the position of the end.
+        `dialect` is what `?as=` says, `sent` the body of the request, where a dialect's client sends one. Without a
+        `caller`, as the application itself: whatever anybody's rights are. 204 where `after` is the position of the
+        end.
 
         Raises:
             HubError: there is no such run, or the caller may not see it.
