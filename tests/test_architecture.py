@@ -38,7 +38,10 @@ ARROWS: dict[str, str] = {
     ),
     "backplanes": "errors wire streams _bursts _clock _tasks",
     "client": "errors wire _clock _tasks",
-    "runs": "errors streams auth public backplanes.base _clock _tasks",
+    "runs": (
+        "errors streams auth public backplanes.base connection wire.event_stream transports.admission "
+        "transports.cancel_scope transports.disconnect transports.responses _clock _tasks"
+    ),
     "rooms": "errors streams auth public backplanes.base _clock _tasks",
     "models": "errors _clock _tasks",
     "limits": "public errors _mistakes",
@@ -66,7 +69,7 @@ THIRD_PARTY: dict[str, str] = {
         "wire streams server client cli.dialect testing backplanes.envelope transports.endpoint transports.refresh "
         "runs.values"
     ),
-    "starlette": "connection transports auth app routes",
+    "starlette": "connection transports auth app routes runs.http runs.service",
     "jwt": "auth.jwt auth.jwks",
     "redis": "backplanes.redis backplanes.redis_connections runs.redis_log",
     "openai": "models.openai",
@@ -86,7 +89,7 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 2620,
+    "wire": 2700,
     "transports": 3650,
     "server": 4600,
     "auth": 650,
@@ -94,7 +97,7 @@ BUDGETS: dict[str, int] = {
     "backplanes": 1250,
     "client": 800,
     "models": 650,
-    "runs": 3250,
+    "runs": 4300,
     "limits": 350,
     "servers": 1820,
     "testing": 1750,

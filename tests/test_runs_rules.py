@@ -1,4 +1,4 @@
-"""The table of `docs/specs/runs.md`: every rule from R1 to R28, each with tests that are there and say its name.
+"""The table of `docs/specs/runs.md`: each rule of runs, with tests that are there and say its name.
 
 python -m tests.test_runs_rules         writes the table anew from the markers
 """
@@ -10,23 +10,25 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "specs" / "runs.md"
-ROW = re.compile(r"^\| (R\d+) \| (.*?) \|(.*)\|$", re.MULTILINE)
+ROW = re.compile(r"^\| ([RH]\d+) \| (.*?) \|(.*)\|$", re.MULTILINE)
 NAMED = re.compile(r"`([\w/.-]+)::([^`]+)`")
-IN_JAVASCRIPT = re.compile(r'^// rule ([R\d, ]+)\n(?:each|test)\("([^"]+)"', re.MULTILINE)
-RULES = [f"R{number}" for number in range(1, 29)]
+IN_JAVASCRIPT = re.compile(r'^// rule ([RH\d, ]+)\n(?:each|test)\("([^"]+)"', re.MULTILINE)
+RULES = [*(f"R{number}" for number in range(1, 29)), "H1", "H2", "H3"]
+PYTHON = ("tests/runs", "tests/integration", "tests/examples", "tests/interop")
+JAVASCRIPT = ("tests/interop/js", "tests/interop/http")
 
 
 def marked() -> dict[str, list[str]]:
     """Every test that says which rules it asserts, as the table names it."""
     found: dict[str, list[str]] = defaultdict(list)
-    for path in [*sorted((ROOT / "tests" / "runs").glob("test_*.py")), ROOT / "tests" / "integration" / "test_runs.py"]:
+    for path in sorted(path for folder in PYTHON for path in (ROOT / folder).rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 for decorator in node.decorator_list:
                     if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.rule":
                         for rule in map(ast.literal_eval, decorator.args):
                             found[rule].append(f"`{path.relative_to(ROOT)}::{node.name}`")
-    for path in sorted((ROOT / "tests" / "interop" / "js").glob("*.test.mjs")):
+    for path in sorted(path for folder in JAVASCRIPT for path in (ROOT / folder).glob("*.test.mjs")):
         for rules, name in IN_JAVASCRIPT.findall(path.read_text("utf-8")):
             for rule in re.split(r", *", rules.strip()):
                 found[rule].append(f"`{path.relative_to(ROOT)}::{name}`")

@@ -43,7 +43,8 @@ from hubline.server.hub import Hub, HubContext
 from hubline.server.options import HubOptions
 from hubline.server.unfinished import describe_task, in_threads, user_code
 from hubline.server.watchdog import BlockingWatchdog
-from hubline.transports.endpoint import HubEndpoint, UserId
+from hubline.transports.admission import UserId
+from hubline.transports.endpoint import HubEndpoint
 from hubline.transports.options import TransportOptions
 from hubline.transports.registry import ConnectionRegistry
 
@@ -321,6 +322,7 @@ class HubApp:
             may_change = runtime.options.allow_user_id_change_on_refresh
             serve_hub = functools.partial(serve, runtime)
             endpoint = self._endpoint(serve_hub, route.transport, runtime.authorize, user_may_change=may_change)
+            runtime.hub._served(endpoint.admission.admit)
             self._descriptions.append(describe(path, runtime))
         self._table.add(path, endpoint)
 

@@ -1,10 +1,12 @@
 """Every program in `examples/` does what it says."""
 
 import importlib
+import json
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import httpx
 import pytest
@@ -180,3 +182,59 @@ async def test_answers(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
             assert await again.invoke("Answers", "kitchen") == [text]
             with pytest.raises(InvocationError, match=r"Ask something\."):
                 await again.invoke("Ask", "kitchen", " ", "message 2")
+
+
+def events_of(text: str) -> list[Any]:
+    """The data of each event of a stream, but for its last word."""
+    found = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+    return [json.loads(each) for each in found if each != "[DONE]"]
+
+
+def requests_to(app: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver")
+
+
+@pytest.mark.rule("H2", "H3")
+@pytest.mark.parametrize("name", ["ai_sdk", "ag_ui"])
+def test_what_other_front_ends_need_is_a_short_program(name: str) -> None:
+    assert len((EXAMPLES / f"{name}.py").read_text("utf-8").splitlines()) < 60
+
+
+@pytest.mark.rule("H2")
+async def test_ai_sdk(load: Load) -> None:
+    module = load("ai_sdk")
+    messages = [{"id": "m1", "role": "user", "parts": [{"type": "text", "text": "to be"}]}]
+    async with running(module.app) as app, requests_to(app) as http:
+        sent = {"id": "chat", "messages": messages, "trigger": "submit-message"}
+        answer = await http.post("/api/chat", json=sent)
+        assert answer.headers["x-vercel-ai-ui-message-stream"] == "v1"
+        chunks = events_of(answer.text)
+        assert "".join(chunk["delta"] for chunk in chunks if chunk["type"] == "text-delta") == "to be "
+        assert (await http.get("/api/chat/chat/stream")).status_code == 204
+        info = await http.get(f"/runs/{chunks[0]['messageId']}")
+        assert (info.json()["state"], info.json()["room"]) == ("completed", "chat")
+        assert module.answers == {"chat": ["to be "]}
+        empty = await http.post("/api/chat", json=sent | {"messages": [{"id": "m2", "role": "user", "parts": []}]})
+        assert (empty.status_code, empty.json()) == (409, {"error": "Say something first."})
+
+
+@pytest.mark.rule("H3")
+@pytest.mark.parametrize(("agreed", "said"), [(True, "It is done."), (False, "I left it.")])
+async def test_ag_ui(load: Load, agreed: bool, said: str) -> None:
+    module = load("ag_ui")
+    sent: dict[str, Any] = {
+        "threadId": "t",
+        "runId": "r",
+        "messages": [{"id": "m", "role": "user", "content": "a cleanup"}],
+    }
+    async with running(module.app) as app, requests_to(app) as http:
+        asked = events_of((await http.post("/agent", json=sent)).text)
+        assert asked[-1]["type"] == "RUN_FINISHED"
+        (interrupt,) = asked[-1]["outcome"]["interrupts"]
+        decision = {"interruptId": interrupt["id"], "status": "resolved", "payload": agreed}
+        events = events_of((await http.post("/agent", json=sent | {"resume": [decision]})).text)
+        assert events[-1]["outcome"] == {"type": "success"}
+        snapshot = next(event for event in events if event["type"] == "MESSAGES_SNAPSHOT")
+        texts = [message["content"] for message in snapshot["messages"]]
+        texts += [event["delta"] for event in events if event["type"] == "TEXT_MESSAGE_CONTENT"]
+        assert "".join(texts) == f"a cleanupYou want: a cleanup. {said}"

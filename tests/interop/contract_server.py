@@ -46,6 +46,7 @@ from hubline import (
 )
 from hubline.auth.jwt import JwtBearer, make_token
 from hubline.backplanes.redis import RedisBackplane
+from hubline.runs import Runs, RunsHub
 from tests.interop.contract_runs import runs_hub
 from tests.interop.serving import SERVERS, listen, serve
 
@@ -279,7 +280,7 @@ def backplane(environment: Mapping[str, str]) -> RedisBackplane | None:
     return RedisBackplane(f"redis://{address}", prefix=prefix) if address else None
 
 
-def hub_app(environment: Mapping[str, str]) -> HubApp:
+def hub_app(environment: Mapping[str, str], runs_hub_class: type[RunsHub] | None = None) -> HubApp:
     """The hubs, with the settings that the environment asks for. None of our own limits is below the original's."""
     times: dict[str, Any] = {option: int(environment[name]) / 1000 for name, option in TIMES if name in environment}
     options = HubOptions(
@@ -294,7 +295,7 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
         return TransportOptions(**UNLIMITED, **settings)
 
     polling, events = Transport.LONG_POLLING, Transport.SERVER_SENT_EVENTS
-    runs_hub_class, runs = runs_hub(environment)
+    runs_hub_class = runs_hub_class or runs_hub(environment)[0]
     return HubApp(
         {
             "/hub": HubRoute(ReferenceHub, name="ReferenceHub"),
@@ -316,7 +317,7 @@ def hub_app(environment: Mapping[str, str]) -> HubApp:
         policies={"PremiumUser": is_premium},
         backplane=backplane(environment),
         allowed_origins=["*"],
-        on_drain=runs.drain,
+        on_drain=runs_hub_class.hubline_runs.drain,
     )
 
 
@@ -336,8 +337,8 @@ async def redirect(request: Request) -> Response:
     return JSONResponse(answer, media_type="application/json; charset=utf-8")
 
 
-def application(hubs: HubApp) -> Starlette:
-    """The hubs at the root, beside the few pages that are not hubs."""
+def application(hubs: HubApp, runs: Runs) -> Starlette:
+    """The hubs at the root, beside the addresses of runs and the few pages that are neither."""
     anyone = Middleware(
         CORSMiddleware, allow_origin_regex=".*", allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
     )
@@ -346,6 +347,7 @@ def application(hubs: HubApp) -> Starlette:
             Route("/", home),
             Route("/token", token, middleware=[anyone]),
             Route("/redirect/negotiate", redirect, methods=["POST", "OPTIONS"], middleware=[anyone]),
+            Mount("/runs", routes=runs.http, middleware=[anyone]),
             Mount("/", hubs),
         ],
         lifespan=hubs.lifespan,
@@ -361,10 +363,11 @@ def main() -> None:
         "--no-accelerate", action="store_const", dest="server", const="uvicorn", help="the same as --server uvicorn"
     )
     arguments = parser.parse_args()
-    hubs = hub_app(os.environ)
+    runs_hub_class, runs = runs_hub(os.environ)
+    hubs = hub_app(os.environ, runs_hub_class)
     with listen(arguments.host, arguments.port) as listener:
         print(f"listening on http://{arguments.host}:{listener.getsockname()[1]}", flush=True)
-        serve(arguments.server, application(hubs), hubs.drain, listener)
+        serve(arguments.server, application(hubs, runs), hubs.drain, listener)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from hubline.connection import TransportConnection
 from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError
 from hubline.testing import settle
 from hubline.transports.options import TransportOptions
-from hubline.transports.server_sent_events import event
 from hubline.wire.codec import TransferFormat
+from hubline.wire.event_stream import event
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites
 from tests.transports.driver import Request, Site

@@ -10,7 +10,8 @@ import pytest
 from hubline.connection import ConnectionScope, Identity, Transport, TransportConnection
 from hubline.testing import settle
 from hubline.transports.options import TransportOptions
-from hubline.transports.server_sent_events import OPENING, event
+from hubline.transports.server_sent_events import OPENING
+from hubline.wire.event_stream import event
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites
 from tests.transports.driver import Request, Site

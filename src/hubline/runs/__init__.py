@@ -12,6 +12,7 @@ async def answer(run: Run, prompt: str) -> None:
 """
 
 from hubline.runs.budgets import Balance, Budget, MemoryBudget
+from hubline.runs.http.chat import ChatRequest, chat_routes
 from hubline.runs.hub import CallerRuns, RunsHub
 from hubline.runs.inbox import Inbox, SteerMessage
 from hubline.runs.info import AskExpired, Caller, FinishedRun, RunInfo, StopAfter, starter_only
@@ -29,6 +30,7 @@ __all__ = [
     "Budget",
     "Caller",
     "CallerRuns",
+    "ChatRequest",
     "FencedError",
     "FinishedRun",
     "Inbox",
@@ -46,5 +48,6 @@ __all__ = [
     "SteerMessage",
     "StopAfter",
     "Tape",
+    "chat_routes",
     "starter_only",
 ]

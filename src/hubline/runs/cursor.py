@@ -102,6 +102,11 @@ class Cursor:
         """The viewer was busy while something was appended: all that waits is merged, or is one snapshot."""
         self._behind = True
 
+    def start_over(self) -> None:
+        """Begin again with a snapshot of the newest: what comes next cannot be told to this viewer otherwise."""
+        self._lost = True
+        self._pieces = []
+
     def take(self) -> Shared | None:
         """The next item; `None` when nothing is due. Then `finished` tells whether anything ever will be."""
         tape = self.tape

@@ -7,6 +7,7 @@ from typing_extensions import TypeVar
 
 from hubline import Client, ConfigurationError, Hub
 from hubline.runs.budgets import Budget
+from hubline.runs.http.requests import Admit
 from hubline.runs.info import Caller, OnBusy
 from hubline.runs.keeping import StartedRun
 from hubline.runs.service import Runs
@@ -63,6 +64,12 @@ class RunsHub(Hub[ClientT]):
         super().__init_subclass__(**others)
         if runs is not None:
             cls.hubline_runs = runs
+
+    @classmethod
+    def _served(cls, admit: Admit) -> None:
+        runs: Runs | None = getattr(cls, "hubline_runs", None)
+        if runs is not None:
+            runs._behind(admit)
 
     @property
     def runs(self) -> CallerRuns:

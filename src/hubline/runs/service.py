@@ -7,12 +7,17 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from starlette.routing import Route
+
 from hubline import Encoded, HubError
 from hubline._clock import Clock, MonotonicClock
 from hubline._tasks import TaskOwner
+from hubline.auth.identity import Authenticate
 from hubline.runs.budgets import Budget
+from hubline.runs.http.routes import routes
+from hubline.runs.http.serving import HttpKeeper
 from hubline.runs.info import ENDED, Caller, OnBusy, RunInfo, starter_only
-from hubline.runs.keeping import Keeper, StartedRun
+from hubline.runs.keeping import StartedRun
 from hubline.runs.log import MemoryRunLog, RunLog
 from hubline.runs.record import Start
 from hubline.runs.settings import Allow, OnEnd, OnLastViewer, RunLimits, Settings
@@ -23,7 +28,7 @@ from hubline.runs.viewing import Watcher
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Runs(Keeper):
+class Runs(HttpKeeper):
     """Starts runs, keeps them, and lets clients attach. One object for an application; `RunsHub` offers it to clients.
 
     `allow` says who may do what; without it, the user that started a run. `on_end` is told of each finished run, once,
@@ -31,13 +36,16 @@ class Runs(Keeper):
     memory by default with `log_entries` of each run. Ended runs stay for `keep` seconds, `keep_count` of them; keys for
     `keep_keys` seconds. `merge` seconds are what deltas are gathered for, and 0 sends each; a viewer that is behind by
     more than `resync` bytes is sent a snapshot. Running functions get `drain` seconds at a shutdown, which
-    `HubApp(on_drain=runs.drain)` begins in time, if half of its `drain_timeout` is as long.
+    `HubApp(on_drain=runs.drain)` begins in time, if half of its `drain_timeout` is as long. `authenticate` says who
+    sends a request over plain HTTP; without it that is for the app whose hub these runs have, with its origins and the
+    hub's policies, and without a hub for the application's `AuthenticationMiddleware`.
     """
 
     def __init__(
         self,
         *,
         allow: Allow | None = None,
+        authenticate: Authenticate | None = None,
         on_end: OnEnd | None = None,
         on_busy: OnBusy = "concurrent",
         on_last_viewer: OnLastViewer = "continue",
@@ -75,7 +83,7 @@ class Runs(Keeper):
             drain=drain,
             detailed_errors=detailed_errors,
         )
-        super().__init__(settings)
+        super().__init__(settings, authenticate)
 
     def function(self, function: Function) -> Function:
         """Register a function, so that it can be parked: another call of it must do the same with the same arguments.
@@ -169,6 +177,11 @@ class Runs(Keeper):
         Each item is encoded once per codec, however many viewers are sent it; its `value` is the item.
         """
         return self._viewing.view(lambda: self._find(run_id, "attach", caller), after, caller, merge)
+
+    @property
+    def http(self) -> list[Route]:
+        """Routes for plain HTTP, to mount wherever it suits: `Mount("/runs", routes=runs.http)`. runs.md §8."""
+        return routes(self)
 
     async def stop(self, run_id: str, *, caller: Caller | None = None) -> RunInfo:
         """End a run and wait until it has. What was written stays. Raises HubError."""

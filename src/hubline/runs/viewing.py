@@ -41,8 +41,8 @@ class Viewing:
 
     async def view(
         self, find: Callable[[], Awaitable[Record]], after: object, caller: Caller | None, merge: float | None
-    ) -> AsyncGenerator[Shared, None]:
-        """The items of a run behind a position, until its end.
+    ) -> AsyncGenerator[Shared, bool | None]:
+        """The items of a run behind a position, until its end. Who is sent `True` begins again with a snapshot.
 
         Raises what `find` raises, and HubError when the caller loses the right.
         """
@@ -59,8 +59,10 @@ class Viewing:
                 item = cursor.take()
                 if item is not None:
                     end = tape.end
-                    yield item
-                    if tape.end != end:
+                    again = yield item
+                    if again:
+                        cursor.start_over()
+                    elif tape.end != end:
                         cursor.fell_behind()
                 elif cursor.finished:
                     return

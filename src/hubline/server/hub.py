@@ -1,13 +1,17 @@
 """The base class of hubs."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
-from typing import Any, Generic, Protocol, get_args, get_origin
+from typing import Any, Generic, Protocol, TypeAlias, get_args, get_origin
 
+from hubline.connection import ConnectionScope
 from hubline.server.clients import Asker, Client, ClientT, HubCallerClients, HubClients
 from hubline.server.context import HubCallerContext
 from hubline.server.members import Addressee
 from hubline.server.ports import GroupManager, HubServices
+
+Admit: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[ConnectionScope]]
+"""Says who sends a request, by its ASGI scope; what it raises refuses it."""
 
 
 class Scope(Asker, Protocol):
@@ -32,6 +36,10 @@ class Hub(Generic[ClientT]):
 
     hubline_scope: Scope
     """Set by the dispatcher before anything of the hub runs."""
+
+    @classmethod
+    def _served(cls, admit: Admit) -> None:
+        """An app has given the class a path. For classes with addresses beside it, which `admit` the same people."""
 
     @property
     def clients(self) -> HubCallerClients[ClientT]:

@@ -3,17 +3,25 @@
 Status codes, texts and the order of the checks are the original's (`HttpConnectionDispatcher`); behaviour §1 and §2.1.
 """
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable
 
 from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
 
-from hubline._tasks import ends_its_task
-from hubline.connection import ConnectionScope, Identity, Transport, query_pairs
+from hubline.connection import ConnectionScope, Transport, query_pairs
 from hubline.transports.addresses import Addresses
+from hubline.transports.admission import (
+    Admission,
+    Authenticate,
+    Authorize,
+    OriginAllowed,
+    Refused,
+    UserId,
+    anonymous,
+    any_origin,
+    everybody,
+)
 from hubline.transports.caps import NoRoom
 from hubline.transports.carrier import Serve
 from hubline.transports.kind import Kind, Request
@@ -22,44 +30,12 @@ from hubline.transports.options import TransportOptions
 from hubline.transports.refresh import answer_refresh, lifetime, log_another_user, refresh, rejected
 from hubline.transports.registry import ConnectionRegistry
 from hubline.transports.request_body import take_body
-from hubline.transports.responses import Answer, answer, json, no_room, plain, refused
+from hubline.transports.responses import Answer, answer, json, no_room, plain
 from hubline.transports.session import Session
 from hubline.transports.session_states import SessionState
 from hubline.wire.negotiate import AvailableTransport, NegotiateResponse, choose_version, wants_stateful_reconnect
 
 logger = logging.getLogger("hubline.transports")
-
-Authenticate: TypeAlias = Callable[[ConnectionScope], Awaitable[Identity | None]]
-Authorize: TypeAlias = Callable[[ConnectionScope], Awaitable[int | None]]
-UserId: TypeAlias = Callable[[ConnectionScope], str | None]
-OriginAllowed: TypeAlias = Callable[[Mapping[str, Any]], bool]
-
-
-class Refused(Exception):
-    """A request is answered with `response` and goes no further."""
-
-    def __init__(self, response: Answer) -> None:
-        self.response = response
-
-
-async def anonymous(scope: ConnectionScope) -> Identity | None:
-    """Nobody is anybody."""
-    return None
-
-
-def identity_user_id(scope: ConnectionScope) -> str | None:
-    """The identity's own."""
-    return scope.identity.user_id if scope.identity is not None else None
-
-
-async def everybody(scope: ConnectionScope) -> int | None:
-    """All may come in."""
-    return None
-
-
-def any_origin(scope: Mapping[str, Any]) -> bool:
-    """From wherever they come."""
-    return True
 
 
 class HubEndpoint:
@@ -86,11 +62,14 @@ class HubEndpoint:
         self._serve = serve
         self._registry = registry
         self._options = options or TransportOptions()
-        self._authenticate = authenticate
-        self._user_id = user_id or identity_user_id
-        self._authorize = authorize
-        self._origin_allowed = origin_allowed
-        self._addresses = addresses or Addresses()
+        self.admission = Admission(
+            authenticate=authenticate,
+            user_id=user_id,
+            authorize=authorize,
+            origin_allowed=origin_allowed,
+            addresses=addresses,
+        )
+        """Who may come in here, for what stands beside the path and is for the same people."""
         self._user_may_change = self._options.authentication_refresh and user_may_change
         self._available = tuple(
             AvailableTransport.of(each.value, each.transfer_formats)
@@ -112,7 +91,7 @@ class HubEndpoint:
         if websocket:
             await receive()  # `websocket.connect`
         try:
-            connection_scope = await self._admit(scope)
+            connection_scope = await self.admission.admit(scope)
             request = Request(connection_scope, scope, receive, send)
             for kind in KINDS:
                 if kind.matches(connection_scope):
@@ -131,26 +110,6 @@ class HubEndpoint:
         except NoRoom as refusal:
             await answer(no_room(refusal.status), scope, receive, send)
 
-    # Who may
-
-    async def _admit(self, scope: Scope) -> ConnectionScope:
-        if not self._origin_allowed(scope):
-            raise Refused(plain(403))
-        connection_scope, task = ConnectionScope(scope, address=self._addresses.of(scope)), asyncio.current_task()
-        try:
-            connection_scope.identity = await self._authenticate(connection_scope)
-            connection_scope.user_id = self._user_id(connection_scope)
-            status = await self._authorize(connection_scope)
-        except BaseException as error:  # users' code raised it; answered here, it is the same on every server
-            if ends_its_task(error, task):
-                raise
-            logger.exception("%s: who may enter could not be found out", connection_scope.path)
-            status = 500
-        if status is not None:
-            bearer = connection_scope.headers.get("authorization", "").lower().startswith("bearer ")
-            raise Refused(refused(status, token_given=bearer or bool(connection_scope.query.get("access_token"))))
-        return connection_scope
-
     # What is asked for
 
     async def _answer_post(
@@ -159,7 +118,7 @@ class HubEndpoint:
         if scope["type"] == "websocket":
             await receive()  # `websocket.connect`
         try:
-            connection_scope = await self._admit(scope)
+            connection_scope = await self.admission.admit(scope)
             if scope.get("method") != "POST":  # a WebSocket has none
                 raise Refused(plain(405))
             response = await make(connection_scope)

@@ -11,24 +11,10 @@ from hubline.transports.carrier import Serve
 from hubline.transports.disconnect import disconnected
 from hubline.transports.kind import Kind, Request, Resources
 from hubline.transports.session import Session
-
-HEADERS = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache,no-store"),
-    (b"pragma", b"no-cache"),
-    (b"content-encoding", b"identity"),
-    (b"x-accel-buffering", b"no"),
-]
-"""As `ServerSentEventsServerTransport`; the last is ours, so that nginx passes events on at once."""
+from hubline.wire.event_stream import HEADERS, event
 
 OPENING = b":\r\n"
 """A comment, sent at once: browsers fire `open` when the first bytes arrive."""
-
-
-def event(payload: bytes) -> bytes:
-    """One event: a data line for each line of the payload. A CR before its LF is dropped, as the original does."""
-    lines = [b"data: " + line.removesuffix(b"\r") + b"\r\n" for line in payload.split(b"\n")]
-    return b"".join([*lines, b"\r\n"])
 
 
 class EventStreamCarrier:

@@ -1,0 +1,46 @@
+"""An agent for AG-UI's `HttpAgent`: its answer belongs to the server, and a person is asked in the middle of it.
+
+The question ends the stream as an interrupt; what the person decides comes with the next request of the thread.
+
+    hubline run --app-dir examples ag_ui:app
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.routing import Mount
+
+from hubline import HubApp
+from hubline.runs import Caller, Run, Runs
+
+runs = Runs()
+
+
+async def answer(run: Run, prompt: str) -> None:
+    """Stands for an agent."""
+    await run.text(f"You want: {prompt}. ")
+    agreed = await run.ask("Shall I do it?", schema=bool, expires=600)
+    if agreed:
+        part = await run.data("progress", {"percent": 0})
+        await run.data("progress", {"percent": 100}, part=part)
+    await run.text("It is done." if agreed else "I left it.")
+
+
+app = FastAPI(lifespan=HubApp({}, on_drain=runs.drain, drain_timeout=40).lifespan)
+app.router.routes.append(Mount("/runs", routes=runs.http))
+
+
+@app.post("/agent")
+async def agent(sent: dict[str, Any]) -> Response:
+    """`sent` is AG-UI's RunAgentInput. Check whose thread it is, as for anything of a user's."""
+    thread, decisions = sent["threadId"], sent.get("resume") or []
+    if decisions:
+        run_id = (await runs.room_runs(thread))[-1].id
+        for each in decisions:
+            await runs.answer(run_id, each["interruptId"], each["status"] == "resolved" and each.get("payload"))
+    else:
+        message, stranger = sent["messages"][-1], Caller(connection_id=thread)
+        run = await runs.start(answer, message["content"], key=message["id"], room=thread, starter=stranger)
+        run_id = run.id
+    return await runs.respond(run_id, "ag-ui", sent=sent)

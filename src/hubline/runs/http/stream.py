@@ -1,0 +1,132 @@
+"""The response that a viewer reads: one request, as long as the run or the viewer stays."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from hubline import HubError
+from hubline.runs.http.dialects import Dialect
+from hubline.runs.settings import Settings
+from hubline.runs.tape import Shared
+from hubline.runs.timers import Timer
+from hubline.transports.cancel_scope import CancelScope, ScopeCancelled
+from hubline.transports.disconnect import disconnected
+from hubline.wire.event_stream import HEADERS
+
+logger = logging.getLogger("hubline.runs")
+
+KEEP_ALIVE = 15.0
+"""Seconds of silence before a comment (runs.md H1)."""
+
+COMMENT = b":\n\n"
+"""The first is sent at once: browsers fire `open` when the first bytes arrive."""
+
+
+class RunResponse(Response):
+    """The items of a run as Server-Sent Events. It is read once, by one viewer, whose leaving only detaches."""
+
+    def __init__(self, items: AsyncGenerator[Shared, bool | None], dialect: Dialect, settings: Settings) -> None:
+        self.status_code, self.background = 200, None
+        self.body = b""
+        self.raw_headers = [*HEADERS, *dialect.headers]
+        self._items, self._dialect, self._settings = items, dialect, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. Returns when everything was written, or when the peer has left."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if scope["method"] == "HEAD":
+            await self._items.aclose()
+            await send({"type": "http.response.body", "body": b""})
+            return
+        viewing = _Viewing(self._items, self._dialect, self._settings, send)
+        writing = self._settings.tasks.start(viewing.run(), name="hubline.runs event stream")
+        try:
+            await viewing.over.guard(lambda: disconnected(receive))
+        except ScopeCancelled:
+            pass  # everything was written
+        except OSError:
+            pass  # the peer is gone
+        finally:
+            writing.cancel()
+            await asyncio.wait([writing])
+        if self.background is not None:
+            await self.background()
+
+
+class _Gone(Exception):
+    """Nothing can be written any more."""
+
+
+class _Viewing:
+    """Writes items, and a comment where none came for a while. One writes at a time."""
+
+    def __init__(
+        self, items: AsyncGenerator[Shared, bool | None], dialect: Dialect, settings: Settings, send: Send
+    ) -> None:
+        self.over = CancelScope()
+        """Ends when nothing more will be written."""
+        self._items, self._dialect, self._settings, self._send = items, dialect, settings, send
+        self._turn = asyncio.Lock()
+        self._written = settings.clock.now()
+        self._timer: Timer | None = None
+        self._ended = False
+        """The last has been written."""
+
+    async def run(self) -> None:
+        """Never raises anything but a cancellation."""
+        self._timer = self._settings.timers.after(KEEP_ALIVE, self._beat)
+        try:
+            await self._write(COMMENT + self._dialect.begin())
+            try:
+                async with aclosing(self._items) as items:
+                    await self._write_all(items)
+            except HubError as error:
+                await self._write(self._dialect.refused(str(error)))
+            await self._write(self._dialect.end(), last=True)
+        except _Gone:
+            pass
+        except Exception:
+            logger.exception("an event stream of a run failed")
+        finally:
+            self._timer.cancel()
+            self.over.cancel()
+
+    async def _write_all(self, items: AsyncGenerator[Shared, bool | None]) -> None:
+        dialect, again = self._dialect, None
+        while not dialect.finished:
+            try:
+                item = await items.asend(again)
+            except StopAsyncIteration:
+                return
+            payload = dialect.item(item)
+            again = True if payload is None else None
+            if payload:
+                await self._write(payload)
+
+    async def _write(self, payload: bytes, *, last: bool = False) -> None:
+        async with self._turn:
+            if self._ended:
+                return  # a comment that came too late
+            self._ended = last
+            try:
+                await self._send({"type": "http.response.body", "body": payload, "more_body": not last})
+            except Exception as error:  # ASGI servers differ in what they raise when the peer is gone
+                raise _Gone from error
+        self._written = self._settings.clock.now()
+
+    def _beat(self) -> None:
+        """The time of silence may be over. A reader that is behind needs no comment."""
+        left = self._written + KEEP_ALIVE - self._settings.clock.now()
+        if left <= 0:
+            left = KEEP_ALIVE
+            if not self._turn.locked():
+                self._settings.tasks.start(self._comment())
+        self._timer = self._settings.timers.after(left, self._beat)
+
+    async def _comment(self) -> None:
+        with suppress(_Gone):  # the request's own task hears of it, too
+            await self._write(COMMENT)

@@ -1,0 +1,90 @@
+"""Who may send a request: where its page comes from, who it is, and what is said about them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+from starlette.types import Scope
+
+from hubline._tasks import ends_its_task
+from hubline.connection import ConnectionScope, Identity
+from hubline.transports.addresses import Addresses
+from hubline.transports.responses import Answer, plain, refused
+
+logger = logging.getLogger("hubline.transports")
+
+Authenticate: TypeAlias = Callable[[ConnectionScope], Awaitable[Identity | None]]
+Authorize: TypeAlias = Callable[[ConnectionScope], Awaitable[int | None]]
+UserId: TypeAlias = Callable[[ConnectionScope], str | None]
+OriginAllowed: TypeAlias = Callable[[Mapping[str, Any]], bool]
+
+
+class Refused(Exception):
+    """A request is answered with `response` and goes no further."""
+
+    def __init__(self, response: Answer) -> None:
+        self.response = response
+
+
+async def anonymous(scope: ConnectionScope) -> Identity | None:
+    """Nobody is anybody."""
+    return None
+
+
+def identity_user_id(scope: ConnectionScope) -> str | None:
+    """The identity's own."""
+    return scope.identity.user_id if scope.identity is not None else None
+
+
+async def everybody(scope: ConnectionScope) -> int | None:
+    """All may come in."""
+    return None
+
+
+def any_origin(scope: Mapping[str, Any]) -> bool:
+    """From wherever they come."""
+    return True
+
+
+class Admission:
+    """Asks, in this order: `origin_allowed` (403), `authenticate`, `authorize` (401 or 403, or `None`)."""
+
+    def __init__(
+        self,
+        *,
+        authenticate: Authenticate = anonymous,
+        user_id: UserId | None = None,
+        authorize: Authorize = everybody,
+        origin_allowed: OriginAllowed = any_origin,
+        addresses: Addresses | None = None,
+    ) -> None:
+        self._authenticate = authenticate
+        self._user_id = user_id or identity_user_id
+        self._authorize = authorize
+        self._origin_allowed = origin_allowed
+        self._addresses = addresses or Addresses()
+
+    async def admit(self, scope: Scope) -> ConnectionScope:
+        """Who sends a request. Raises Refused."""
+        if not self._origin_allowed(scope):
+            raise Refused(plain(403))
+        connection_scope, task = ConnectionScope(scope, address=self._addresses.of(scope)), asyncio.current_task()
+        try:
+            connection_scope.identity = await self._authenticate(connection_scope)
+            connection_scope.user_id = self._user_id(connection_scope)
+            status = await self._authorize(connection_scope)
+        except BaseException as error:  # users' code raised it; answered here, it is the same on every server
+            if ends_its_task(error, task):
+                raise
+            logger.exception("%s: who may enter could not be found out", connection_scope.path)
+            status = 500
+        if status is not None:
+            raise Refused(refused(status, token_given=token_given(connection_scope)))
+        return connection_scope
+
+
+def token_given(scope: ConnectionScope) -> bool:
+    """Whether a request has a bearer token, valid or not."""
+    bearer = scope.headers.get("authorization", "").lower().startswith("bearer ")
+    return bearer or bool(scope.query.get("access_token"))
