@@ -87,7 +87,7 @@ BUDGETS: dict[str, int] = {
     "streams": 260,
     "backplanes": 600,
     "client": 800,
-    "models": 650,
+    "models": 720,
     "runs": 3250,
     "limits": 350,
     "servers": 1820,

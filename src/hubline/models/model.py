@@ -49,6 +49,8 @@ class Delta:
     """What the answer cost, where the model tells."""
     stop: StopReason | None = None
     """Why the answer ended; `None` while it goes on."""
+    reasoning: str = ""
+    """What to append to what the model thinks on its way to the answer; comes before `text` of the same piece."""
 
 
 class Fault(Enum):
