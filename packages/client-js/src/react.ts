@@ -1,0 +1,111 @@
+import { useCallback, useMemo, useSyncExternalStore } from "react";
+import { connectionState, type Connection, type ConnectionState } from "./connection.js";
+import { UNKNOWN, type RunState } from "./content.js";
+import { attachRun, type AttachedRun, type AttachOptions } from "./run.js";
+import { NO_RUNS, watchRuns, type RunsState } from "./runs.js";
+
+/** So long (ms) a stream that no component uses any more is kept: a component that is mounted anew, as Strict Mode does, goes on with it. */
+const LINGER = 1_000;
+
+interface Source<S> {
+  readonly state: S;
+  onChange(listener: () => void): () => void;
+  detach(): void;
+}
+
+interface Shared<V> {
+  source: V;
+  users: number;
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** One source for each connection and key, however many components use it. */
+class Pool<V extends Source<unknown>> {
+  readonly #shared = new WeakMap<Connection, Map<string, Shared<V>>>();
+
+  get(connection: Connection, key: string): V | undefined {
+    return this.#shared.get(connection)?.get(key)?.source;
+  }
+
+  use(connection: Connection, key: string, make: () => V, listener: () => void): () => void {
+    const all = this.#shared.get(connection) ?? new Map<string, Shared<V>>();
+    this.#shared.set(connection, all);
+    const shared = all.get(key) ?? { source: make(), users: 0, timer: undefined };
+    all.set(key, shared);
+    clearTimeout(shared.timer);
+    shared.users += 1;
+    const end = shared.source.onChange(listener);
+    return () => {
+      end();
+      shared.users -= 1;
+      if (shared.users) return;
+      shared.timer = setTimeout(() => {
+        shared.source.detach();
+        all.delete(key);
+      }, LINGER);
+    };
+  }
+}
+
+const attached = new Pool<AttachedRun>();
+const watched = new Pool<ReturnType<typeof watchRuns>>();
+const nothing = () => () => {};
+
+/** A run as it is now, and what can be done with it. Before there is a run id, `null`: nothing is known, and the calls fail. */
+export type UsedRun = RunState & Pick<AttachedRun, "stop" | "answer" | "steer">;
+
+/**
+ * Follows a run as long as the component is mounted. Components that use the same run share one stream, with the options
+ * of the first. Options are read when the stream begins; changing them later changes nothing.
+ */
+export function useRun(connection: Connection, runId: string | null, { storage, after }: AttachOptions = {}): UsedRun {
+  const subscribe = useCallback(
+    (listener: () => void) =>
+      runId === null ? nothing() : attached.use(connection, runId, () => attachRun(connection, runId, { storage, after }), listener),
+    [connection, runId],
+  );
+  const state = useSyncExternalStore(
+    subscribe,
+    () => (runId === null ? undefined : attached.get(connection, runId))?.state ?? UNKNOWN,
+    () => UNKNOWN,
+  );
+  return useMemo(() => {
+    const run = () => {
+      const found = runId === null ? undefined : attached.get(connection, runId);
+      return found ? Promise.resolve(found) : Promise.reject(new Error("No run is attached."));
+    };
+    return {
+      ...state,
+      stop: async () => (await run()).stop(),
+      answer: async (askId: string, value: unknown) => (await run()).answer(askId, value),
+      steer: async (value: unknown) => (await run()).steer(value),
+    };
+  }, [connection, runId, state]);
+}
+
+/** The runs of a room, or with `null` one's own, as long as the component is mounted. */
+export function useRuns(connection: Connection, room: string | null): RunsState {
+  const key = JSON.stringify(room);
+  const subscribe = useCallback(
+    (listener: () => void) => watched.use(connection, key, () => watchRuns(connection, room), listener),
+    [connection, key, room],
+  );
+  return useSyncExternalStore(
+    subscribe,
+    () => watched.get(connection, key)?.state ?? NO_RUNS,
+    () => NO_RUNS,
+  );
+}
+
+const ELSEWHERE: ConnectionState = { status: "disconnected", error: null, retryAt: null };
+
+/** The state of a connection. */
+export function useConnectionState(connection: Connection): ConnectionState {
+  const state = connectionState(connection);
+  const subscribe = useCallback((listener: () => void) => state.subscribe(listener), [state]);
+  return useSyncExternalStore(
+    subscribe,
+    () => state.value,
+    () => ELSEWHERE,
+  );
+}

@@ -1,0 +1,55 @@
+import type { Connection } from "./connection.js";
+import { follow } from "./follow.js";
+import type { RunInfo, RunsItem } from "./items.js";
+import { notifier } from "./notifier.js";
+
+/** The runs of a room, or one's own, at a moment. */
+export interface RunsState {
+  /** The oldest first. Those that have ended stay until the list is asked for anew. */
+  readonly runs: readonly RunInfo[];
+  /** Whether this is how things are. */
+  readonly live: boolean;
+  /** Why there is no list, if the server has said so. */
+  readonly error: string | null;
+}
+
+export const NO_RUNS: RunsState = Object.freeze({ runs: [], live: false, error: null });
+
+export interface WatchedRuns {
+  /** As it is now; the same object until it changes. */
+  readonly state: RunsState;
+  /** Calls the listener after each change. Returns what ends it. */
+  onChange(listener: (state: RunsState) => void): () => void;
+  /** Stops watching. */
+  detach(): void;
+}
+
+/** Which runs a room has, and how each stands; `null`: those that we have started. Goes on when the connection comes back. */
+export function watchRuns(connection: Connection, room: string | null): WatchedRuns {
+  let state = NO_RUNS;
+  const { subscribe, changed } = notifier(() => state);
+  const set = (change: Partial<RunsState>) => {
+    state = { ...state, ...change };
+    changed();
+  };
+  const end = follow<RunsItem>(connection, "WatchRuns", {
+    args: () => [room],
+    item(item) {
+      if (item.kind === "runs") return set({ runs: item.runs, live: true, error: null });
+      const known = state.runs.some((run) => run.id === item.info.id);
+      set({ runs: known ? state.runs.map((run) => (run.id === item.info.id ? item.info : run)) : [...state.runs, item.info] });
+    },
+    lost: (error) => set({ live: false, error }),
+    refused: (error) => set({ live: false, error }),
+  });
+  return {
+    get state() {
+      return state;
+    },
+    onChange: subscribe,
+    detach: () => {
+      end();
+      if (state.live) set({ live: false });
+    },
+  };
+}

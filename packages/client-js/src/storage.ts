@@ -1,0 +1,71 @@
+import type { Kept } from "./content.js";
+
+/** What is used of `sessionStorage`, `localStorage`, or anything like them. */
+export interface RunStorage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+const PREFIX = "hubline:run:";
+/** How often, in ms, what is kept is written while a run goes on. What is older than the run costs a reload some items, no more. */
+const EVERY = 500;
+
+export interface Keeping {
+  /** What was kept; null when there is nothing, or nothing that can be read. */
+  readonly kept: Kept | null;
+  /** Keeps what `read` gives, soon. */
+  changed(): void;
+  /** Keeps it at once, for the last time. */
+  close(): void;
+}
+
+/** Keeps one run in a storage, also when the page is left. A storage that fails is done without. */
+export function keepIn(storage: RunStorage | undefined, runId: string, read: () => Kept): Keeping {
+  if (!storage) return { kept: null, changed() {}, close() {} };
+  const key = PREFIX + runId;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const write = () => {
+    if (timer === undefined) return;
+    timer = void clearTimeout(timer);
+    const value = JSON.stringify(read());
+    try {
+      storage.setItem(key, value);
+    } catch {
+      makeRoom(storage, key);
+      try {
+        storage.setItem(key, value);
+      } catch {
+        // An old position with old parts is right too, only longer ago.
+      }
+    }
+  };
+  const events = typeof window === "undefined" ? undefined : window;
+  events?.addEventListener("pagehide", write);
+  return {
+    kept: load(storage, key),
+    changed() {
+      timer ??= setTimeout(write, EVERY);
+    },
+    close() {
+      write();
+      events?.removeEventListener("pagehide", write);
+    },
+  };
+}
+
+function load(storage: RunStorage, key: string): Kept | null {
+  try {
+    const kept = JSON.parse(storage.getItem(key) ?? "null") as Kept | null;
+    return kept && Array.isArray(kept.state.parts) && Array.isArray(kept.state.asks) ? kept : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The storage is full: what is kept of other runs goes. Those that are being followed write themselves anew. */
+function makeRoom(storage: RunStorage, except: string): void {
+  for (const key of Object.keys(storage)) {
+    if (key.startsWith(PREFIX) && key !== except) storage.removeItem(key);
+  }
+}
