@@ -22,11 +22,11 @@ def answered(text: str, question_id: str = "q", state: AnswerState = AnswerState
 
 
 def told(
-    earlier: list[Message], *, budget: int = 1000, with_chatter: bool = False, said_so_far: str = ""
+    earlier: list[Message], *, budget: int = 1000, is_local: bool = True, said_so_far: str = ""
 ) -> list[tuple[str, str]]:
     """`earlier` in the order in which it was said."""
     turns = conversation(
-        "Be brief.", earlier[::-1], "Now?", name="Assistant", budget=budget, with_chatter=with_chatter, said=said_so_far
+        "Be brief.", earlier[::-1], "Now?", name="Assistant", budget=budget, is_local=is_local, said=said_so_far
     )
     assert turns[0] == Turn("system", "Be brief.")
     return [(turn.role, turn.content) for turn in turns[1:]]
@@ -58,7 +58,9 @@ def test_the_assistant_answers_to_its_own_name() -> None:
 
 
 def test_an_answer_that_goes_on_is_told_what_it_said() -> None:
-    assert told([], said_so_far="It") == [("user", "Now?"), ("assistant", "It"), ("user", GO_ON)]
+    assert told([], said_so_far="It") == [("user", "Now?"), ("assistant", "It")]
+    asked = [("user", "Now?"), ("assistant", "It"), ("user", GO_ON)]
+    assert told([], said_so_far="It", is_local=False) == asked
 
 
 def test_questions_come_with_their_answers_and_without_the_chatter() -> None:
@@ -68,7 +70,7 @@ def test_questions_come_with_their_answers_and_without_the_chatter() -> None:
 
 def test_with_chatter_everything_comes_with_names_and_in_turns() -> None:
     earlier = [said(ADA, "hi"), said(BOB, "hello"), answered("One."), said(BOB, "ok")]
-    assert told(earlier, with_chatter=True) == [
+    assert told(earlier, is_local=False) == [
         ("user", "Ada: hi\n\nBob: hello"),
         ("assistant", "One."),
         ("user", "Bob: ok\n\nNow?"),

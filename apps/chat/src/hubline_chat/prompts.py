@@ -31,25 +31,28 @@ def conversation(
     *,
     name: str,
     budget: int,
-    with_chatter: bool,
+    is_local: bool,
     said: str = "",
 ) -> list[Turn]:
     """The turns for the model: as many of the earlier messages as fit into `budget` characters, then the question.
 
     `name` is the assistant's. Behind the question comes what was `said` of its answer, which is to go on from there.
 
-    Without chatter, what people say to each other is left out, because small models lose their thread in it: then
-    there are only the questions to the assistant that it answered.
+    A local model is not told what people say to each other, because small ones lose their thread in it: only the
+    questions to the assistant that it answered. And llama.cpp goes on with an answer that comes last by itself, while
+    most endpoints have to be asked.
     """
     question = (question_in(question, name) or question)[:budget]
     earlier: list[Turn] = []
     left = budget - len(question)
-    for turns in _everything(newest_first) if with_chatter else _exchanges(newest_first, name):
+    for turns in _exchanges(newest_first, name) if is_local else _everything(newest_first):
         left -= sum(len(turn.content) for turn in turns)
         if left < 0:
             break
         earlier = turns + earlier
-    asked = [Turn("user", question), *([Turn("assistant", said), Turn("user", GO_ON)] if said else [])]
+    asked = [Turn("user", question)]
+    if said:
+        asked += [Turn("assistant", said), *([] if is_local else [Turn("user", GO_ON)])]
     return [Turn("system", system), *_merged([*earlier, *asked])]
 
 

@@ -104,7 +104,7 @@ class Reader:
             question.text,
             name=self._settings.assistant_name,
             budget=self._budget,
-            with_chatter=not self._settings.is_local,
+            is_local=self._settings.is_local,
             said=said,
         )
 

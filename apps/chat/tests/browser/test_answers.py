@@ -87,14 +87,14 @@ def test_what_the_model_thinks_is_folded(enter: Enter, model: ScriptedEndpoint, 
     ada = enter("Ada")
     write(ada, "@ai A story!")
     thoughts = answers(ada, "thinking").locator("[data-reasoning]")
-    expect(thoughts).to_contain_text("Thinking it over")
+    expect(thoughts).to_contain_text("Reasoning…")
     expect(thoughts.get_by_text("They want a story")).to_be_hidden()
     model.goes_on()
     expect(answers(ada, "completed").last).to_contain_text(WHOLE)
     ada.reload()
     is_live(ada)
     last = answers(ada, "completed").last
-    last.get_by_text("How it came to this").click()
+    last.get_by_text("Reasoning").click()
     expect(last.get_by_text("They want a story")).to_be_visible()
     assert problems_of(ada, "reasoning", picture) == []
 
@@ -150,7 +150,7 @@ def test_after_a_kill_the_answer_says_so_and_goes_on_from_where_it_stopped(
         ada.set_viewport_size({"width": 1280, "height": 800})
         ada.reload()
         is_live(ada)
-        cut.get_by_role("button", name="Go on").click()
+        cut.get_by_role("button", name="Continue").click()
         expect(answers(ada, "answering").last).to_contain_text(WHOLE[:40])
         model.goes_on()
         expect(answers(ada, "completed")).to_have_count(1)

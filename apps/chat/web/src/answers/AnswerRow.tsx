@@ -94,8 +94,8 @@ function End({ id, answer, text }: { id: string; answer: Answer; text: string })
         <>
           {answer.state !== "completed" && text !== "" && (
             <button type="button" className={styles.strong} onClick={() => once(chat.goOn(id))} disabled={asked}>
-              <Icon name="down" size={14} />
-              Go on
+              <Icon name="play" size={14} />
+              Continue
             </button>
           )}
           <button type="button" className={done || text !== "" ? "" : styles.strong} onClick={() => once(chat.again(id))} disabled={asked}>

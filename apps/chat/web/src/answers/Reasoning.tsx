@@ -4,7 +4,7 @@ import styles from "./answer.module.css";
 export function Reasoning({ text, growing }: { text: string; growing: boolean }) {
   return (
     <details className={styles.reasoning} data-reasoning>
-      <summary>{growing ? "Thinking it over" : "How it came to this"}</summary>
+      <summary>{growing ? "Reasoning…" : "Reasoning"}</summary>
       <p>{text.trim()}</p>
     </details>
   );
