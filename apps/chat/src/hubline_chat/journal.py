@@ -19,7 +19,7 @@ WAITING = 1_000
 """Posts that wait to be stored; further ones are refused."""
 BATCH = 100
 """Posts that are stored in one transaction."""
-FLUSH_SECONDS = 2.0
+FLUSH_SECONDS = 0.5
 """How often growing answers are stored: what is lost of one when the process dies."""
 
 

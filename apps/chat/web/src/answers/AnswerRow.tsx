@@ -26,7 +26,7 @@ export function AnswerRow({ message }: { message: Message }) {
     <Row author={message.author} sentAt={message.sentAt} note={`to ${mine ? "you" : answer.askedBy.name}${answer.model === "premium" ? " · premium" : ""}`} state={phase}>
       {live.reasoning !== "" && <Reasoning text={live.reasoning} growing={phase === "thinking"} />}
       {text !== "" && (
-        <div className={`${styles.text} ${phase === "answering" ? styles.growing : ""}`} data-answer-text>
+        <div className={`${styles.text} ${phase === "answering" && live.live ? styles.growing : ""}`} data-answer-text>
           <Markdown text={text} growing={phase === "answering"} />
         </div>
       )}

@@ -24,6 +24,8 @@ export interface LiveAnswer {
   asks: readonly Ask[];
   deciders: readonly Decider[];
   since: number;
+  /** Whether this is how it is now: false without a connection. */
+  live: boolean;
 }
 
 interface Entry {
@@ -136,7 +138,7 @@ function waitsNot(state: RunState): boolean {
 function liveAnswer({ message, run, began }: Entry): LiveAnswer | null {
   if (!message?.answer) return null;
   const { answer, text } = message;
-  const told = { text, reasoning: answer.reasoning, answer, place: 0, status: null, asks: [], deciders: [], since: Date.now() };
+  const told = { text, reasoning: answer.reasoning, answer, place: 0, status: null, asks: [], deciders: [], since: Date.now(), live: true };
   if (answer.state !== "running") return { ...told, phase: answer.state };
   const state = run?.state;
   if (!state || state.state === null || state.state === "gone") return { ...told, phase: text ? "answering" : "thinking" };
@@ -150,6 +152,7 @@ function liveAnswer({ message, run, began }: Entry): LiveAnswer | null {
     status: state.status?.status ?? null,
     asks: state.asks,
     deciders: decidersIn(state.parts),
+    live: state.live,
   };
   if (state.state === "running") return { ...live, phase: said ? "answering" : "thinking" };
   if (state.state === "queued" || state.state === "waiting") return { ...live, phase: state.state };
