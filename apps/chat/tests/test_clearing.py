@@ -97,6 +97,18 @@ async def test_nothing_is_deleted_when_the_owner_declines_or_somebody_stops_it(h
         assert (await texts(ada, answer))[:3] == ["one", "two", "three"]
 
 
+async def test_administrators_decide_nothing_in_private_rooms_of_others() -> None:
+    async with chat() as under_test:
+        await under_test.member("Root", role="admin")
+        ada = await under_test.enter("Ada")
+        room = (await ada.client.invoke("CreateRoom", "Secret", True))["id"]
+        await ada.join(room)
+        await ada.say("one", room)
+        await ada.say("@assistant clear the history", room)
+        watched = ada.watch(await ada.answer())
+        assert (await watched.next("data"))["value"] == [{"id": ada.me["id"], "name": "Ada"}]
+
+
 async def test_of_a_room_that_nobody_owns_administrators_decide_and_an_empty_one_needs_nobody() -> None:
     async with chat() as under_test:
         await under_test.member("Root", role="admin")

@@ -36,8 +36,8 @@ class Clearing:
         if not count:
             await run.text("There is nothing to clear.")
             return
-        owners = [(each.id, each.name) for each in room.members.values() if each.is_owner]
-        people = {**dict(owners), **{user.id: user.name for user in await self._store.users.admins()}}
+        people = {each.id: each.name for each in room.members.values() if each.is_owner}
+        people |= {user.id: user.name for user in await self._store.users.admins() if room.is_visible_to(user.id)}
         what = f"{count} message{'' if count == 1 else 's'}"
         await run.text(f"This deletes {what} of {room.name}, for everybody and for good.")
         await run.data("deciders", [{"id": user_id, "name": name} for user_id, name in people.items()])

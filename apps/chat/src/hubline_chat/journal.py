@@ -23,13 +23,17 @@ FLUSH_SECONDS = 0.5
 """How often growing answers are stored: what is lost of one when the process dies."""
 
 
+Tell = Callable[[Sequence[Message]], Awaitable[Sequence[Message]]]
+"""Tells messages that are stored now; returns them as it told them."""
+
+
 @dataclass(slots=True, eq=False)
 class Post:
     """Messages of one room that are stored together, and how they are told then."""
 
     room: Room
     messages: Sequence[Message]
-    tell: "Tell"
+    tell: Tell
     done: "asyncio.Future[Sequence[Message]]"
 
 
@@ -47,10 +51,8 @@ class Journal:
         self._flushing = asyncio.Lock()
         self._is_closed = False
 
-    async def post(self, room: Room, messages: Sequence[Message], tell: "Tell") -> Sequence[Message]:
-        """Store messages and `tell` them; as they are then, with their numbers.
-
-        `tell` is called when they are stored and in the room's history; it returns them as it told them.
+    async def post(self, room: Room, messages: Sequence[Message], tell: Tell) -> Sequence[Message]:
+        """Store messages and `tell` them, once they are in the room's history; as they are then, with their numbers.
 
         Raises:
             HubError: nothing was stored and nobody was told; the text says why.
@@ -138,9 +140,6 @@ async def _tell(post: Post, messages: Sequence[Message]) -> None:
         logger.exception("a message could not be sent to its room")
     if not post.done.done():
         post.done.set_result(messages)
-
-
-Tell = Callable[[Sequence[Message]], Awaitable[Sequence[Message]]]
 
 
 def _fail(post: Post, error: Exception) -> None:

@@ -14,10 +14,11 @@ export function Question({ messageId, ask, deciders, me }: { messageId: string; 
     setDecided(true);
     void chat.decide(messageId, ask.askId, value).finally(() => setDecided(false));
   };
+  const mine = deciders.some((each) => each.id === me.id);
   return (
     <div className={styles.question} role="group" aria-label="The assistant asks">
-      <p>{ask.prompt}</p>
-      {deciders.some((each) => each.id === me.id) ? (
+      <p role={mine ? "alert" : undefined}>{ask.prompt}</p>
+      {mine ? (
         <div className={styles.choice}>
           <Button look="danger" disabled={decided} onClick={() => decide(true)}>Yes</Button>
           <Button disabled={decided} onClick={() => decide(false)}>No</Button>
