@@ -36,6 +36,7 @@ from hubline.cli.commands import commands
 ROOT = Path(__file__).parents[2]
 PLAIN = frozenset({"text", "json", "nginx", "ini"})
 FENCE = re.compile(r"^```(\S+)?(.*)$")
+IMPORTS = re.compile(r"^import \{ (.*) \} from \"@hubline/client(?:/(\w+))?\";$", re.MULTILINE)
 ADDRESS = "http://localhost:8000"
 PROGRAM_SECONDS = 100
 OPTIONS = {
@@ -215,15 +216,11 @@ def check(block: Block, page: Page) -> None:
         assert called, f"{block}: no call of the hub in it"
         assert [name for name in called if name.lower() not in names] == [], f"{block}: names the page's hub lacks"
     elif block.language in ("ts", "tsx"):
-        imports = re.findall(
-            r"^import \{ (.*) \} from \"@hubline/client(?:/(\w+))?\";$", block.text, flags=re.MULTILINE
-        )
+        imports = IMPORTS.findall(block.text)
         assert imports, f"{block}: nothing of @hubline/client in it"
         for names, entry in imports:
             source = (ROOT / "packages" / "client-js" / "src" / f"{entry or 'index'}.ts").read_text("utf-8")
-            missing = [
-                name for name in names.split(", ") if not re.search(rf"^export .*\b{name}\b", source, re.MULTILINE)
-            ]
+            missing = [name for name in names.split(", ") if not re.search(rf"(?m)^export .*\b{name}\b", source)]
             assert missing == [], f"{block}: @hubline/client has no {missing}"
     elif block.language == "{eval-rst}":
         described = re.findall(r"^\.\. (auto\w+|command):: (\S+)$", block.text, flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""`@hubline/client` against the contract server: on Node.js with lines that are cut, and in Chromium under Strict Mode."""
+"""`@hubline/client` against the contract server: on Node.js over lines that are cut, and in Chromium in Strict Mode."""
 
 import os
 import shutil
@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 

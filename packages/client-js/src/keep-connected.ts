@@ -1,5 +1,5 @@
 import { delayBefore } from "./backoff.js";
-import { linkOf, type Connection, type ConnectionState, type Keeper } from "./connection.js";
+import { linkOf, type Connection, type ConnectionState, type Keeper, type Link } from "./connection.js";
 import type { Subscribable } from "./notifier.js";
 
 export interface KeepOptions {
@@ -33,11 +33,7 @@ const LASTING = 5_000;
 const APART = 3_000;
 const REFUSED = /Status code '40[13]'/;
 
-interface Kept extends KeptConnection {
-  users: number;
-}
-
-const kept = new WeakMap<Connection, Kept>();
+const kept = new WeakMap<Connection, Keeping>();
 
 /**
  * Starts the connection and starts it again whenever it is closed, until `stop()`: with growing pauses, and at once when the
@@ -47,17 +43,13 @@ const kept = new WeakMap<Connection, Kept>();
  * Build the connection without `withAutomaticReconnect`: this does the same, better informed. With it, both work together.
  */
 export function keepConnected(connection: Connection, options: KeepOptions = {}): KeptConnection {
-  let found = kept.get(connection);
-  if (!found) {
-    found = keep(connection, options, () => kept.delete(connection));
-    kept.set(connection, found);
-  }
-  found.users += 1;
-  const shared = found;
+  const shared = kept.get(connection) ?? new Keeping(connection, options);
+  kept.set(connection, shared);
+  shared.users += 1;
   let stopping: Promise<void> | undefined;
   return {
-    state: shared.state,
-    retry: shared.retry,
+    state: shared.link,
+    retry: () => shared.retry(),
     stop() {
       stopping ??= new Promise<void>((resolve) => {
         shared.users -= 1;
@@ -68,94 +60,120 @@ export function keepConnected(connection: Connection, options: KeepOptions = {})
   };
 }
 
-function keep(connection: Connection, options: KeepOptions, ended: () => void): Kept {
-  const link = linkOf(connection);
-  const { retry = (error) => !REFUSED.test(String(error)), probe = () => connection.invoke("RoomRuns", "") } = options;
-  const keeper: Keeper = (link.keeper = { refused: false, error: null, retryAt: null, look: () => look() });
-  let stopped = false;
-  let starting = false;
-  let attempt = 0;
-  let connectedAt: number | undefined;
-  let forcedAt = 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+class Keeping implements Keeper {
+  readonly link: Link;
+  users = 0;
+  refused = false;
+  error: Error | null = null;
+  retryAt: number | null = null;
+  readonly #connection: Connection;
+  readonly #options: KeepOptions;
+  readonly #forget: () => void;
+  #stopped = false;
+  /** A start is under way. */
+  #starting = false;
+  /** Failed starts since it was last connected. */
+  #attempt = 0;
+  /** Since when it is connected; undefined where the next start need not wait. */
+  #connectedAt: number | undefined;
+  #forcedAt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
-  const plan = (change: Partial<Keeper>) => {
-    timer = void clearTimeout(timer);
-    Object.assign(keeper, { retryAt: null, ...change });
-  };
-  const start = async () => {
-    if (stopped || starting || connection.state !== "Disconnected") return;
-    starting = true;
-    plan({ refused: false });
-    const limit = setTimeout(() => void connection.stop(), options.startTimeout ?? 15_000);
+  constructor(connection: Connection, options: KeepOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    this.link = linkOf(connection);
+    this.link.keeper = this;
+    this.#forget = onWake((event) => this.#wake(event));
+    void this.#start();
+  }
+
+  /** A connection that is closed, though nobody tries or waits to try, is started. */
+  look(): void {
+    const { link } = this;
+    if (this.#stopped || this.#starting || this.#timer !== undefined || this.refused) return;
+    const at = this.#connectedAt;
+    this.#connectedAt = undefined;
+    if (at === undefined || Date.now() - at >= LASTING) this.#attempt = 0;
+    // Not at once: that would be within the client's own callbacks.
+    this.#wait(link.lastError, at === undefined ? 0 : delayBefore(this.#attempt++));
+    link.refresh();
+  }
+
+  retry(): void {
+    this.#attempt = 0;
+    if (this.#connection.state === "Disconnected") void this.#start();
+    else if (this.#connection.state === "Reconnecting") this.#restart();
+  }
+
+  async stop(): Promise<void> {
+    const connection = this.#connection;
+    this.#stopped = true;
+    this.#plan({});
+    this.#forget();
+    kept.delete(connection);
+    if (this.link.keeper === this) this.link.keeper = undefined;
+    await connection.stop();
+    this.link.refresh();
+  }
+
+  async #start(): Promise<void> {
+    const connection = this.#connection;
+    if (this.#stopped || this.#starting || connection.state !== "Disconnected") return;
+    this.#starting = true;
+    this.#plan({ refused: false });
+    const limit = setTimeout(() => void connection.stop(), this.#options.startTimeout ?? 15_000);
     try {
       const started = connection.start();
-      link.refresh();
+      this.link.refresh();
       await started;
-      connectedAt = Date.now();
-      plan({ error: null });
+      this.#connectedAt = Date.now();
+      this.#plan({ error: null });
     } catch (error) {
-      failed(error instanceof Error ? error : new Error(String(error)));
+      if (!this.#stopped) this.#failed(error instanceof Error ? error : new Error(String(error)));
     } finally {
       clearTimeout(limit);
-      starting = false;
-      link.refresh();
+      this.#starting = false;
+      this.link.refresh();
     }
-  };
-  const failed = (error: Error) => {
-    if (stopped) return;
-    if (!retry(error, attempt)) return plan({ refused: true, error });
-    wait(error, delayBefore(attempt++));
-  };
-  const wait = (error: Error | null, ms: number) => {
-    plan({ error, retryAt: Date.now() + ms });
-    timer = setTimeout(() => void start(), ms);
-  };
-  /** A connection that is closed, though nobody tries or waits to try, is started. */
-  const look = () => {
-    if (stopped || starting || timer !== undefined || keeper.refused || connection.state !== "Disconnected") return;
-    const lasted = connectedAt === undefined ? Infinity : Date.now() - connectedAt;
-    if (lasted >= LASTING) attempt = 0;
-    // At once would be within the client's own callbacks.
-    wait(link.lastError, connectedAt === undefined ? 0 : delayBefore(attempt++));
-    connectedAt = undefined;
-    link.refresh();
-  };
+  }
+
+  #failed(error: Error): void {
+    const { retry = () => !REFUSED.test(error.message) } = this.#options;
+    if (retry(error, this.#attempt)) this.#wait(error, delayBefore(this.#attempt++));
+    else this.#plan({ refused: true, error });
+  }
+
+  #wait(error: Error | null, ms: number): void {
+    this.#plan({ error, retryAt: Date.now() + ms });
+    this.#timer = setTimeout(() => void this.#start(), ms);
+  }
+
+  #plan(change: Partial<Keeper>): void {
+    this.#timer = void clearTimeout(this.#timer);
+    Object.assign(this, { retryAt: null, ...change });
+  }
+
   /** The network or the page is back. */
-  const wake = () => {
-    if (stopped || keeper.refused || starting) return;
-    if (typeof document !== "undefined" && document.visibilityState === "hidden") return;
-    if (connection.state === "Disconnected") return void start();
-    if (Date.now() - forcedAt < APART) return;
-    forcedAt = Date.now();
-    if (connection.state === "Reconnecting") restart();
-    else if (connection.state === "Connected" && probe) void probed(probe, options.probeTimeout ?? 5_000, restart);
-  };
+  #wake(event: string): void {
+    const { state } = this.#connection;
+    if (this.#stopped || this.refused) return;
+    const hidden = typeof document !== "undefined" && document.visibilityState === "hidden";
+    if (hidden && event !== "online") return; // nobody looks; it is time when somebody does
+    if (state === "Disconnected") return void this.#start();
+    if (Date.now() - this.#forcedAt < APART) return;
+    this.#forcedAt = Date.now();
+    const { probe = () => this.#connection.invoke("RoomRuns", ""), probeTimeout = 5_000 } = this.#options;
+    if (state === "Reconnecting") this.#restart();
+    else if (state === "Connected" && probe) void probed(probe, probeTimeout, () => this.#restart());
+    else if (state === "Connecting" && event === "online") this.#restart(); // it began on a network that is no more
+  }
+
   /** What has its own pauses, or may be dead, is given up for a new start. */
-  const restart = () => {
-    connectedAt = undefined;
-    void connection.stop().then(link.refresh);
-  };
-  const forget = onWake(wake);
-  void start();
-  return {
-    users: 0,
-    state: link,
-    retry() {
-      attempt = 0;
-      if (connection.state === "Disconnected") void start();
-      else if (connection.state === "Reconnecting") restart();
-    },
-    async stop() {
-      stopped = true;
-      plan({});
-      ended();
-      forget();
-      if (link.keeper === keeper) link.keeper = undefined;
-      await connection.stop();
-      link.refresh();
-    },
-  };
+  #restart(): void {
+    this.#connectedAt = undefined;
+    void this.#connection.stop().then(() => this.#start());
+  }
 }
 
 /** Calls `silent` if the probe has no answer in time. */
@@ -166,11 +184,12 @@ async function probed(probe: () => Promise<unknown>, limit: number, silent: () =
 }
 
 /** Calls back when the network or the page may have come back. Returns what ends it. Outside a browser nothing happens. */
-function onWake(callback: () => void): () => void {
+function onWake(callback: (event: string) => void): () => void {
   if (typeof addEventListener !== "function") return () => {};
   const over = new AbortController();
   const { signal } = over;
-  for (const event of ["online", "focus", "pageshow"]) addEventListener(event, callback, { signal });
-  if (typeof document !== "undefined") document.addEventListener("visibilitychange", callback, { signal });
+  const heard = ({ type }: Event) => callback(type);
+  for (const event of ["online", "focus", "pageshow"]) addEventListener(event, heard, { signal });
+  if (typeof document !== "undefined") document.addEventListener("visibilitychange", heard, { signal });
   return () => over.abort();
 }

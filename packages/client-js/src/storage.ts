@@ -32,8 +32,8 @@ export function keepIn(storage: RunStorage | undefined, runId: string, read: () 
     try {
       storage.setItem(key, value);
     } catch {
-      makeRoom(storage, key);
       try {
+        makeRoom(storage, key);
         storage.setItem(key, value);
       } catch {
         // An old position with old parts is right too, only longer ago.

@@ -44,17 +44,6 @@ export async function open(line: Line, options?: Options): Promise<HubConnection
 /** A token of somebody's. */
 export const token = async (name: string) => (await fetch(`${BASE}/token?sub=${name}`)).text();
 
-/** Numbers from 0 to 1 that a seed decides (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 export interface Proxy {
   readonly base: string;
   cuts: number;
@@ -64,8 +53,8 @@ export interface Proxy {
   cut(): void;
 }
 
-/** A TCP proxy before the server. `bytes` says after how many bytes from the server a connection is cut, in the middle of whatever that is; left out, never. */
-export async function proxy(bytes?: () => number): Promise<Proxy> {
+/** A TCP proxy before the server. `bytes` says after how many bytes from the server a connection is cut, in the middle of whatever that is, by how many were cut already; left out, never. */
+export async function proxy(bytes?: (cuts: number) => number): Promise<Proxy> {
   const target = new URL(BASE);
   const sockets = new Set<net.Socket>();
   const server = net.createServer((inner) => {
@@ -83,7 +72,7 @@ export async function proxy(bytes?: () => number): Promise<Proxy> {
       });
     }
     inner.pipe(outer);
-    let left = bytes?.() ?? Infinity;
+    let left = bytes?.(state.cuts) ?? Infinity;
     outer.on("data", (data: Buffer) => {
       left -= data.length;
       if (left > 0) return void inner.write(data);

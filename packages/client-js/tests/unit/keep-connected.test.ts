@@ -84,7 +84,18 @@ test("the application may say when to give up", async () => {
   expect(kept.state.value.status).toBe("refused");
 });
 
-test.each(["online", "focus", "pageshow", "visibilitychange"])("tries at once when the page hears %s", async (event) => {
+test("tries at once when the network is back, also behind another page", async () => {
+  connection.onStart = () => Promise.reject(new Error("no route"));
+  const kept = keepConnected(connection);
+  await vi.advanceTimersByTimeAsync(60_000);
+  connection.onStart = () => Promise.resolve();
+  visibility = "hidden";
+  page.dispatchEvent(new Event("online"));
+  await soon();
+  expect(kept.state.value.status).toBe("connected");
+});
+
+test.each(["focus", "pageshow", "visibilitychange"])("tries at once when the page hears %s, and can be seen", async (event) => {
   connection.onStart = () => Promise.reject(new Error("no route"));
   const kept = keepConnected(connection);
   await vi.advanceTimersByTimeAsync(60_000);
@@ -138,6 +149,25 @@ test("a start that nobody answers is broken off", async () => {
   connection.onStart = () => Promise.resolve();
   await vi.advanceTimersByTimeAsync(1_000);
   expect(connection.state).toBe("Connected");
+});
+
+test("a start that began on a network that is no more is begun anew when there is one", async () => {
+  let stop = () => {};
+  connection.onStart = () => new Promise((_, reject) => (stop = () => reject(new Error("stopped"))));
+  vi.spyOn(connection, "stop").mockImplementation(async () => {
+    stop();
+    await Promise.resolve();
+  });
+  keepConnected(connection);
+  await vi.advanceTimersByTimeAsync(4_000);
+  page.dispatchEvent(new Event("focus"));
+  await soon();
+  expect(connection.starts).toBe(1);
+  connection.onStart = () => Promise.resolve();
+  await vi.advanceTimersByTimeAsync(4_000);
+  page.dispatchEvent(new Event("online"));
+  await soon();
+  expect(connection).toMatchObject({ starts: 2, state: "Connected" });
 });
 
 test("is shared, survives being ended and begun again at once, and leaves nothing behind", async () => {
