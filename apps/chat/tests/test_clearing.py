@@ -73,6 +73,7 @@ async def test_the_owner_is_asked_and_agrees() -> None:
             await each.end()
             assert each.text == said
         assert await texts(ada, answer) == ["@ai clear the history", said]
+        await under_test.chat.journal.flush()
         kept = await under_test.store.messages.newest(answer["roomId"], 9)
         assert [(each.seq, each.text) for each in kept] == [(4, "@ai clear the history"), (5, said)]
         assert (await ada.say("on", answer["roomId"]))["seq"] == 6

@@ -27,6 +27,7 @@ class ScriptedEndpoint:
 
     def begins(self, *words: str, then: str, thinks: str | None = None) -> None:
         """From the next question on, stop behind the words, until `goes_on`: then the rest follows."""
+        self.goes_on()  # those who still wait have been left
         self._gate = asyncio.Event()
         thought = [piece(None, reasoning_content=thinks)] if thinks is not None else []
         said = [piece(word) for word in words]
@@ -47,5 +48,6 @@ class ScriptedEndpoint:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.goes_on()
         self._thread.soon(self._server.close)
         self._thread.close()
