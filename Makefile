@@ -182,7 +182,7 @@ $(BENCH_NODE)/node_modules/.installed: $(BENCH_NODE)/package.json
 	@cd $* && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+WEB_SOURCES := $(shell find $(WEB) packages/client-js/src -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 $(WEB)/node_modules/.built: $(WEB)/node_modules/.installed $(WEB_SOURCES)
 	@$(say) "Building the chat's front end"
 	@cd $(WEB) && npm run --silent build

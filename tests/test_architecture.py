@@ -96,7 +96,7 @@ BUDGETS: dict[str, int] = {
     "streams": 260,
     "backplanes": 1250,
     "client": 800,
-    "models": 650,
+    "models": 720,
     "runs": 4300,
     "limits": 350,
     "servers": 1820,

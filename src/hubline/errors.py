@@ -26,12 +26,6 @@ from typing import Literal, TypeAlias
 
 QuotaKind: TypeAlias = Literal["tokens", "questions"]
 
-FAILURES = (Exception, SystemExit, KeyboardInterrupt)
-"""The exceptions of the application's code that Hubline catches wherever it calls such code, `sys.exit` included.
-
-asyncio passes the last two from a task to the caller of the event loop, which ends the process.
-"""
-
 
 def text_of(error: BaseException) -> str:
     """The text of an exception. If its `__str__` raises, the text that a traceback shows."""

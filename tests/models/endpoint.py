@@ -11,7 +11,7 @@ END = b"0\r\n\r\n"
 HANG = b""
 """In place of bytes: send nothing more, keep the connection."""
 CUT = None
-"""In place of bytes: close the connection without the end of the response."""
+"""In place of bytes: close the connection without the end of the response. An event is waited for."""
 
 
 def event(data: dict[str, Any] | str) -> bytes:
@@ -20,9 +20,9 @@ def event(data: dict[str, Any] | str) -> bytes:
     return f"{len(body):x}\r\n".encode() + body + b"\r\n"
 
 
-def piece(text: str | None, finish: str | None = None) -> bytes:
-    """One `chat.completion.chunk` with `text`, as llama.cpp's server writes it."""
-    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
+def piece(text: str | None, finish: str | None = None, **more: str) -> bytes:
+    """One `chat.completion.chunk` with `text`, as llama.cpp's server writes it, and what others add to it."""
+    choice = {"index": 0, "delta": {"content": text, **more}, "finish_reason": finish}
     return event({"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]})
 
 
@@ -36,7 +36,7 @@ def failure(status: str, body: dict[str, Any]) -> bytes:
 class Endpoint:
     """`url` is the base URL, `requests` holds headers and JSON of each request, `left` is set when a client leaves."""
 
-    def __init__(self, response: Sequence[bytes | None]) -> None:
+    def __init__(self, response: Sequence[bytes | asyncio.Event | None]) -> None:
         self.url = ""
         self.requests: list[tuple[dict[str, str], dict[str, Any]]] = []
         self.left = asyncio.Event()
@@ -52,6 +52,9 @@ class Endpoint:
                 for part in self._response:
                     if part is CUT:
                         return
+                    if isinstance(part, asyncio.Event):
+                        await part.wait()
+                        continue
                     if part == HANG:
                         await reader.read(1)
                         return

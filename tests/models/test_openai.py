@@ -62,6 +62,27 @@ async def test_the_reason_of_an_end_by_length_is_told() -> None:
         assert await answer(server) == [Delta("Be", stop=StopReason.LENGTH)]
 
 
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+async def test_what_the_model_thinks_comes_apart_from_what_it_says(name: str) -> None:
+    async with endpoint(
+        CHUNKED, piece(None, **{name: "hm"}), piece("Because"), piece(None, "stop"), event("[DONE]"), END
+    ) as server:
+        assert await answer(server) == [Delta(reasoning="hm"), Delta("Because"), Delta(stop=StopReason.END)]
+
+
+async def test_thoughts_within_the_text_come_apart_too() -> None:
+    pieces = [piece(each) for each in ("<thi", "nk>h", "m</think>", "\n\n", "Be", "cause")]
+    async with endpoint(CHUNKED, *pieces, piece(None, "stop"), event("[DONE]"), END) as server:
+        deltas = await answer(server)
+    assert "".join(delta.reasoning for delta in deltas) == "hm"
+    assert [delta.text for delta in deltas if delta.text] == ["Be", "cause"]
+
+
+async def test_an_endpoint_that_ends_within_a_mark_has_said_it() -> None:
+    async with endpoint(CHUNKED, piece("<thi"), event("[DONE]"), END) as server:
+        assert await answer(server) == [Delta("<thi")]
+
+
 async def test_closing_the_stream_leaves_the_endpoint() -> None:
     async with endpoint(CHUNKED, piece("Be"), HANG) as server:
         model = OpenAIModel("m", base_url=server.url)

@@ -1,6 +1,7 @@
 """Runs as clients of a hub see them: through the real application, on every transport and codec."""
 
 import asyncio
+import functools
 import random
 from collections import Counter
 from contextlib import AsyncExitStack
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hubline import ConfigurationError, Encoded, HubError, InvocationError
+from hubline import ConfigurationError, Encoded, HubApp, HubError, InvocationError
 from hubline.runs import AskExpired, Caller, Run, RunInfo, Runs, RunsHub
 from hubline.testing import connect, running, settle
 from hubline.testing.channels import TransportName
@@ -471,6 +472,26 @@ async def test_viewers_are_sent_the_end_before_the_close() -> None:
         closed = await client.closed()
         assert closed.message is not None
         assert closed.message.allow_reconnect
+
+
+async def test_a_hub_that_is_made_by_a_function_has_the_runs_that_its_constructor_was_given() -> None:
+    async def answer(run: Run) -> None:
+        await run.text("mine")
+
+    class Made(RunsHub):
+        def __init__(self, runs: Runs) -> None:
+            self.hubline_runs = runs
+
+        async def begin(self) -> str:
+            return (await self.runs.start(answer)).id
+
+    for runs, _ in (clocked(), clocked()):
+        async with connect(HubApp({"/runs": functools.partial(Made, runs)}), "/runs") as client:
+            run_id = await client.invoke("Begin")
+            page = Page()
+            async for item in client.stream("AttachRun", run_id, None):
+                page.apply(item)
+            assert (page.text, runs.statistics()["runs"]) == ("mine", 1)
 
 
 async def test_a_hub_without_runs_says_so() -> None:

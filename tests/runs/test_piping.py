@@ -13,6 +13,7 @@ from openai.types.responses import (
     ResponseTextDeltaEvent,
 )
 
+from hubline.models import Delta, Message, ScriptedModel
 from hubline.runs import Run
 from tests.runs.viewer import Page, clocked, collect
 
@@ -139,6 +140,19 @@ async def test_events_of_ag_ui() -> None:
     )
     tool = {"toolCallId": "c", "state": "output-available", "input": {"a": 1}, "output": "2"}
     assert contents(page) == ["hm", "Hello", tool, 7]
+
+
+async def test_what_a_chat_model_says() -> None:
+    runs, _ = clocked()
+    model = ScriptedModel([Delta(reasoning="hm"), "It ", Delta("rains.", reasoning="!")])
+
+    async def answer(run: Run) -> None:
+        await run.pipe(model.stream([Message("user", "Well?")]), model=model.name)
+
+    page = await collect(runs.attach((await runs.start(answer)).id))
+    assert contents(page) == ["hm", "It ", "!", "rains."]
+    assert page.end is not None
+    assert page.end["usage"] == [{"model": "scripted", "inputTokens": 1, "outputTokens": 3, "totalTokens": 4}]
 
 
 async def test_plain_text_and_what_is_unknown() -> None:

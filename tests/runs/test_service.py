@@ -378,14 +378,14 @@ async def test_on_end_is_told_once_of_each_run_and_tried_again_when_it_raises(
     assert "on_end failed" in caplog.text
 
 
+def parts_of_runs() -> set[int]:
+    gc.collect()
+    return {id(each) for each in gc.get_objects() if type(each).__name__ in ("Record", "Tape", "Cursor", "Pacer")}
+
+
 @pytest.mark.rule("R15")
 async def test_nothing_leaks() -> None:
-    def held() -> set[int]:
-        gc.collect()
-        kinds = ("Record", "Tape", "Cursor", "Pacer")
-        return {id(each) for each in gc.get_objects() if type(each).__name__ in kinds}
-
-    of_others = held()  # of programs that other tests have loaded
+    others = parts_of_runs()  # of other tests, whose applications something still holds
     runs, clock = clocked(keep=60, keep_keys=60, limits=RunLimits(per_starter=10**6))
     before = runs.statistics()
     for number in range(10_000):
@@ -397,7 +397,7 @@ async def test_nothing_leaks() -> None:
     await settle()
     assert runs.statistics() == before
     assert len(runs._settings.log) == 0  # type: ignore[arg-type]
-    assert held() <= of_others
+    assert parts_of_runs() <= others
 
 
 @pytest.mark.rule("R16")
@@ -512,6 +512,37 @@ async def test_what_was_reserved_and_not_used_goes_back() -> None:
     await budget.release("ada", 7)
     await clock.advance(101)
     assert await budget.reserve("ada", 100) == 10
+
+
+@pytest.mark.rule("R26")
+async def test_an_answer_sets_aside_while_it_grows_and_pays_at_its_end_or_not_at_all() -> None:
+    runs, _ = clocked()
+    budget = MemoryBudget(10)
+
+    async def grows(run: Run, words: int, price: int) -> None:
+        try:
+            for number in range(words):
+                await run.text(f"{number} ")
+                await run.reserve(1)
+            if not price:
+                raise HubError("failed")
+        finally:
+            if price:
+                await run.charge(price)
+
+    async def ends(words: int, price: int) -> tuple[str, str]:
+        page = await collect(runs.attach((await runs.start(grows, words, price, budget=budget, starter="ada")).id))
+        assert page.end is not None
+        await settle()
+        return page.text, page.end["state"]
+
+    assert await ends(8, 0) == ("0 1 2 3 4 5 6 7 ", "failed")
+    assert await ends(8, 3) == ("0 1 2 3 4 5 6 7 ", "completed")
+    assert await budget.reserve("ada", 100) == 7
+    await budget.release("ada", 7)
+    # One token was set aside at the start; what is charged on the way out counts, and ends nothing twice.
+    assert await ends(20, 7) == ("0 1 2 3 4 5 6 ", "limited")
+    assert await budget.reserve("ada", 100) == 0
 
 
 @pytest.mark.rule("R27")

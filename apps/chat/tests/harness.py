@@ -2,10 +2,11 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 from argon2 import PasswordHasher
@@ -103,25 +104,58 @@ class Page:
             pass
         return message
 
-    async def delta(self) -> tuple[int, str]:
-        _, _, offset, text = await self.client.expect("AnswerDelta")
-        return offset, text
-
     async def ended(self) -> tuple[str, JSON]:
         """Text and answer of the next answer that ends."""
-        _, _, text, answer = await self.client.expect("AnswerEnded")
-        return text, dict(answer)
-
-    async def status(self, state: str, place: int = 0) -> JSON:
-        """Wait for an answer's status; others are passed over."""
         while True:
-            _, _, answer = await self.client.expect("AnswerStatus")
-            if (answer["state"], answer["place"]) == (state, place):
-                return dict(answer)
+            [message] = await self.client.expect("MessageChanged")
+            if message["answer"]["state"] != "running":
+                return message["text"], dict(message["answer"])
+
+    def watch(self, answer: JSON, after: Any = None) -> "Watched":
+        """Attach to the run of an answer."""
+        return Watched(self.client.stream("AttachRun", answer["answer"]["runId"], after))
+
+    async def stop(self, answer: JSON) -> JSON:
+        return dict(await self.client.invoke("StopRun", answer["answer"]["runId"]))
 
     def _new_id(self) -> str:
         self._ids += 1
         return f"{self.me['id']}-{self._ids}"
+
+
+class Watched:
+    """A run as a page watches it: the items that have come, and what they amount to."""
+
+    def __init__(self, stream: AsyncGenerator[Any, None]) -> None:
+        self.text = self.reasoning = ""
+        self.items: list[JSON] = []
+        self.position: Any = None
+        self._stream = stream
+
+    async def next(self, kind: str, **values: Any) -> JSON:
+        """The next item of this kind with these values; others are passed over."""
+        async for item in self._stream:
+            self.items.append(item)
+            self.position = item["position"] or self.position
+            if item["kind"] == "text":
+                self.text += item["text"]
+            elif item["kind"] == "reasoning":
+                self.reasoning += item["text"]
+            if item["kind"] == kind and {name: item[name] for name in values} == values:
+                return dict(item)
+        raise AssertionError(f"there came no {kind} {values}, but {self.items}")
+
+    async def said(self, text: str) -> None:
+        """Wait until exactly this has been said."""
+        while self.text != text:
+            await self.next("text")
+
+    async def end(self) -> JSON:
+        """The end, as viewers are told it."""
+        return await self.next("end")
+
+    async def close(self) -> None:
+        await self._stream.aclose()
 
 
 class Browser:
@@ -222,9 +256,10 @@ async def chat(
     async with AsyncExitStack() as stack:
         if data is None:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        application = create_app(
-            settings(data, **changes), model=model, premium_model=premium_model, passwords=Passwords(QUICK)
-        )
+        with patch("hubline_chat.assistant.DRAIN_SECONDS", 0.0):  # what a test leaves behind need not come to its end
+            application = create_app(
+                settings(data, **changes), model=model, premium_model=premium_model, passwords=Passwords(QUICK)
+            )
         app = await stack.enter_async_context(running(application, time_limit=10.0))
         yield ChatUnderTest(app, application.state, stack)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from apps.chat.tests.harness import ChatUnderTest, Gate, Page, chat, turns
+from apps.chat.tests.test_assistant import BROKEN
 from apps.chat.tests.test_hubs import refusal
-from hubline.models import Delta, ScriptedModel, Usage
+from hubline.models import ScriptedModel, Usage
 from hubline_chat import app
 from hubline_chat.allowance import Allowance
 from hubline_chat.reading import TOO_LONG, Models
@@ -30,7 +32,7 @@ class Reporting(ScriptedModel):
 
     async def stream(self, messages: Any) -> Any:
         async for delta in super().stream(messages):
-            yield Delta(delta.text, self.usage if delta.stop else None, delta.stop)
+            yield replace(delta, usage=self.usage if delta.stop else None)
 
 
 async def used(under_test: ChatUnderTest, page: Page) -> int:
@@ -57,7 +59,7 @@ async def test_an_answer_that_reaches_the_days_budget_ends_there_and_keeps_its_t
 
 
 async def test_the_budget_survives_a_restart_and_counts_from_the_beginning_on_another_day(tmp_path: Path) -> None:
-    async with chat([WORD], data=tmp_path, guest_tokens=100, system_prompt="") as under_test:
+    async with chat(model=Reporting([WORD], Usage(1, 16)), data=tmp_path, guest_tokens=100) as under_test:
         cookie = (await under_test.guest("Ada")).http.cookies
         ada = await under_test.enter("Ada")
         await ada.ask("Why?")
@@ -75,14 +77,40 @@ async def test_the_budget_survives_a_restart_and_counts_from_the_beginning_on_an
         assert (await tomorrow.budget(user)).left == 100
 
 
-@pytest.mark.parametrize(("usage", "expected"), [(Usage(100, 23), 123), (Usage(1, 1), 17)])
-async def test_the_model_report_counts_where_it_is_more(usage: Usage, expected: int) -> None:
-    async with chat(model=Reporting([WORD], usage), system_prompt="") as under_test:
+@pytest.mark.parametrize(("usage", "expected"), [(Usage(100, 23), 123), (Usage(1, 1), 2)])
+async def test_an_answer_costs_what_the_model_reports(usage: Usage, expected: int) -> None:
+    async with chat(model=Reporting([WORD], usage), system_prompt="", guest_tokens=1000) as under_test:
         ada = await under_test.enter("Ada")
         await ada.ask("Why?")
         await ada.ended()
-        await under_test.chat.assistant.interrupt()
+        await ada.news("BudgetChanged", lambda budget: budget["left"] == 1000 - expected)
         assert await used(under_test, ada) == expected
+
+
+@pytest.mark.parametrize("script", [[BROKEN], [WORD, WORD, BROKEN]])
+async def test_an_answer_that_fails_costs_nothing_whatever_was_said(script: list[Any]) -> None:
+    async with chat(script, guest_tokens=60, system_prompt="", guest_questions=1) as under_test:
+        ada = await under_test.enter("Ada")
+        for _ in range(3):  # what was set aside for one is there for the next
+            await ada.ask("Why?")
+            assert (await ada.ended())[1]["state"] == "failed"
+        assert await used(under_test, ada) == 0
+
+
+async def test_what_answers_in_progress_may_cost_together_is_what_is_left() -> None:
+    gate = Gate()
+    async with chat([WORD] * 20, gate=gate, guest_tokens=60, system_prompt="", model_slots=2) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.join("off-topic")
+        watched = []
+        for room in ("general", "off-topic"):
+            await ada.ask("Why?", room)
+            watched.append(ada.watch(await ada.answer()))
+            await watched[-1].next("status", status="thinking")
+        gate.let(40)
+        ends = [await each.end() for each in watched]
+        assert [each["state"] for each in ends] == ["limited", "limited"]
+        assert sum(len(each.text) for each in watched) // 64 <= 5
 
 
 async def test_an_answer_that_was_said_to_its_end_is_complete_whatever_it_cost() -> None:
@@ -96,16 +124,14 @@ async def test_an_answer_that_was_said_to_its_end_is_complete_whatever_it_cost()
 
 async def test_a_stopped_answer_costs_what_was_said_and_once() -> None:
     gate = Gate()
-    async with chat([WORD] * 3, gate=gate, system_prompt="") as under_test:
+    async with chat([WORD] * 3, gate=gate, system_prompt="", guest_tokens=1000) as under_test:
         ada = await under_test.enter("Ada")
         await ada.ask("Why?")
         answer = await ada.answer()
         gate.let(2)
-        await ada.delta()
-        await ada.delta()
-        await ada.client.invoke("StopAnswer", answer["id"])
-        await ada.ended()
-        await under_test.chat.assistant.interrupt()
+        await ada.watch(answer).said(WORD * 2)
+        await ada.stop(answer)
+        await ada.news("BudgetChanged", lambda budget: budget["left"] == 1000 - 33)
         assert await used(under_test, ada) == 33
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from apps.chat.tests.harness import NOWHERE, Gate, Page, chat, settings, turns
+from apps.chat.tests.harness import NOWHERE, Gate, chat, settings, turns
 from apps.chat.tests.test_hubs import refusal
 from hubline.models import Fault, ModelError, ScriptedModel
 from hubline.testing import settle
-from hubline_chat import answering
+from hubline_chat import assistant
 from hubline_chat.models import make_models
 from tests.models.endpoint import CHUNKED, END, endpoint, event, piece
 
@@ -21,23 +21,27 @@ async def test_an_answer_grows_in_the_room_piece_by_piece() -> None:
     async with chat(["Be", "cause ", "of 🌈", "s."], gate=gate) as under_test:
         ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
         question = await ada.ask("Why?")
+        watched = []
         for page in (ada, bob):
             assert await page.hear() == question
             answer = await page.hear()
             assert (answer["kind"], answer["author"]["kind"], answer["text"]) == ("assistant", "assistant", "")
-            assert answer["answer"]["state"] == "queued"
+            assert answer["answer"]["state"] == "running"
             assert (answer["answer"]["askedBy"], answer["answer"]["questionId"]) == (question["author"], question["id"])
-            assert (await page.status("thinking"))["startedAt"] is not None
-        for offset, text in [(0, "Be"), (2, "cause "), (8, "of 🌈"), (12, "s.")]:
+            watched.append(page.watch(answer))
+            await watched[-1].next("status", status="thinking")
+        for text in ("Be", "cause ", "of 🌈", "s."):
             gate.let()
-            assert await ada.delta() == await bob.delta() == (offset, text)
-        for page in (ada, bob):
+            assert [(await each.next("text"))["text"] for each in watched] == [text, text]
+        for page, each in zip((ada, bob), watched, strict=True):
+            gate.let()
             text, ended = await page.ended()
             assert (text, ended["state"], ended["error"]) == ("Because of 🌈s.", "completed", None)
             assert (ended["endedAt"] >= ended["startedAt"], ended["elapsed"] >= 0) == (True, True)
+            assert ((await each.end())["state"], each.text) == ("completed", text)
 
 
-@pytest.mark.parametrize("text", ["@ai Why?", "@AI why?", "  @ai, why?", "@ai\nwhy?"])
+@pytest.mark.parametrize("text", ["@ai Why?", "@AI why?", "  @ai, why?", "@ai\nwhy?", "@assistant why?"])
 async def test_a_message_to_ai_is_a_question(text: str) -> None:
     model = ScriptedModel(["Because."])
     async with chat(model=model) as under_test:
@@ -47,7 +51,7 @@ async def test_a_message_to_ai_is_a_question(text: str) -> None:
     assert turns(model)[-1][1].lower() == "why?"
 
 
-@pytest.mark.parametrize("text", ["@aim high", "mail@ai question", "@ai", "hello @ai"])
+@pytest.mark.parametrize("text", ["@aim high", "mail@ai question", "@ai", "hello @ai", "@assistants why?"])
 async def test_other_messages_are_none(text: str) -> None:
     async with chat() as under_test:
         ada = await under_test.enter("Ada")
@@ -66,35 +70,41 @@ async def test_a_question_sent_again_is_answered_once() -> None:
         assert len(model.seen) == 1
 
 
-async def test_questions_wait_their_turn_and_are_told_their_place() -> None:
+async def test_questions_of_a_room_wait_their_turn_and_everybody_sees_their_place() -> None:
     gate = Gate()
     async with chat(["Yes."], gate=gate) as under_test:
         ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
         for page in (ada, bob, ada):
             await page.ask("Really?")
-        answers = [await bob.answer() for _ in range(3)]
-        assert [each["answer"]["place"] for each in answers] == [0, 1, 2]
-        for left in (2, 1, 0):
+        first, second, third = [bob.watch(await bob.answer()) for _ in range(3)]
+        await first.next("status", status="thinking")
+        assert [await each.next("status") for each in (second, third)] == [
+            each.items[-1] | {"status": "queued", "place": place} for each, place in ((second, 1), (third, 2))
+        ]
+        gate.let()
+        assert (await bob.ended())[0] == "Yes."
+        await second.next("status", status="thinking")
+        await third.next("status", status="queued", place=1)
+        for _ in range(2):
             gate.let()
             assert (await bob.ended())[0] == "Yes."
-            for place in reversed(range(left)):
-                seen = await bob.status("queued", place=place) if place else await bob.status("thinking")
-                assert seen["place"] == place
 
 
-async def test_several_slots_answer_at_the_same_time() -> None:
+async def test_rooms_do_not_wait_for_each_other_but_for_the_model() -> None:
     gate = Gate()
     async with chat(["Yes."], gate=gate, model_slots=2) as under_test:
-        ada = await under_test.enter("Ada")
-        for _ in range(3):
-            await ada.ask("Really?")
-        await ada.status("thinking")
-        await ada.status("thinking")
-        assert [each["answer"]["state"] for each in (await ada.join())["messages"] if each["answer"]] == [
-            "thinking",
-            "thinking",
-            "queued",
-        ]
+        rooms = ("general", "off-topic", "ask-the-assistant")
+        pages = [await under_test.enter(name, room=room) for name, room in zip("ABC", rooms, strict=True)]
+        watched = []
+        for page, room, status in zip(pages, rooms, ("thinking", "thinking", "busy"), strict=True):
+            await page.ask("Really?", room)
+            watched.append(page.watch(await page.answer()))
+            await watched[-1].next("status", status=status)
+        gate.let()
+        await watched[2].next("status", status="thinking")
+        gate.let(2)
+        for page in pages:
+            assert (await page.ended())[0] == "Yes."
 
 
 async def test_anyone_in_the_room_may_stop_an_answer_and_its_text_stays() -> None:
@@ -105,15 +115,17 @@ async def test_anyone_in_the_room_may_stop_an_answer_and_its_text_stays() -> Non
         eve = await under_test.enter("Eve", room="off-topic")
         await ada.ask("A story!")
         answer = await bob.answer()
+        watched = bob.watch(answer)
         gate.let()
-        assert await bob.delta() == (0, "Once ")
-        assert await refusal(eve, "StopAnswer", answer["id"]) == "Only people in the room can stop its answers."
-        await bob.client.invoke("StopAnswer", answer["id"])
+        await watched.said("Once ")
+        assert await refusal(eve, "StopRun", answer["answer"]["runId"]) == "The run does not exist."
+        assert (await bob.stop(answer))["state"] == "stopped"
         assert model.closed == 1
+        assert (await watched.end())["state"] == "stopped"
         for page in (ada, bob):
             text, ended = await page.ended()
             assert (text, ended["state"], ended["error"]) == ("Once ", "stopped", None)
-        await ada.client.invoke("StopAnswer", answer["id"])  # once more does no harm
+        assert (await ada.stop(answer))["state"] == "stopped"  # once more does no harm
         kept = (await ada.join())["messages"][-1]
         assert (kept["text"], kept["answer"]["state"]) == ("Once ", "stopped")
 
@@ -124,7 +136,8 @@ async def test_who_asked_may_stop_it_from_elsewhere() -> None:
         await ada.ask("Why?")
         answer = await ada.answer()
         await ada.client.invoke("LeaveRoom", "general")
-        await ada.client.invoke("StopAnswer", answer["id"])
+        await ada.stop(answer)
+        await ada.join()
         assert (await ada.join())["messages"][-1]["answer"]["state"] == "stopped"
 
 
@@ -135,13 +148,11 @@ async def test_a_waiting_question_can_be_stopped_and_those_behind_move_up() -> N
         for _ in range(3):
             await ada.ask("Really?")
         _, second, third = [await ada.answer() for _ in range(3)]
-        await ada.status("thinking")
-        await ada.client.invoke("StopAnswer", second["id"])
+        behind = ada.watch(third)
+        await behind.next("status", status="queued", place=2)
+        await ada.stop(second)
         assert (await ada.ended())[1]["state"] == "stopped"
-        assert (await ada.status("queued", place=1))["questionId"] == third["answer"]["questionId"]
-        async with asyncio.timeout(10):  # "thinking" is told before the model is asked
-            while not model.seen:
-                await settle()
+        await behind.next("status", status="queued", place=1)
         assert len(model.seen) == 1
 
 
@@ -172,7 +183,7 @@ async def test_a_model_with_a_bug_is_told_without_its_details() -> None:
         ada = await under_test.enter("Ada")
         await ada.ask("Why?")
         _, ended = await ada.ended()
-        assert (ended["state"], ended["error"]) == ("failed", answering.UNEXPECTED)
+        assert (ended["state"], ended["error"]) == ("failed", assistant.UNEXPECTED)
         await ada.ask("Are you still there?")
         assert (await ada.ended())[1]["state"] == "failed"
 
@@ -208,43 +219,6 @@ async def test_questions_are_limited_per_person_and_in_all() -> None:
         assert await refusal(ada, "Ask", "general", "x", "Why?") == too_many
         assert await refusal(ada, "SendMessage", "general", "y", "@ai Why?") == too_many
         assert (await bob.ask("Why?"))["seq"] == 9
-
-
-async def test_who_joins_late_gets_the_text_so_far_and_exactly_the_rest() -> None:
-    pieces = [f"{number} " for number in range(2_000)]
-    whole = "".join(pieces)
-    async with chat(pieces) as under_test:
-        ada = await under_test.enter("Ada")
-        await ada.ask("Count!")
-        late = [await under_test.enter(f"Late {number}", room=None) for number in range(6)]
-        joined = [(page, (await page.join())["messages"][-1]["text"]) for page in late]
-        assert all(whole.startswith(text) and 0 < len(text) < len(whole) for _, text in joined)
-        for page, text in joined:
-            await follow(page, text, whole)
-
-
-async def follow(page: Page, text: str, whole: str) -> None:
-    while len(text) < len(whole):
-        offset, piece = await page.delta()
-        assert offset <= len(text), "a gap"
-        # Pieces that overtook the reply to JoinRoom are part of it: nothing is missing, and nothing is new.
-        text += piece[len(text) - offset :] if offset + len(piece) > len(text) else ""
-    assert text == whole
-
-
-async def test_the_first_words_go_out_at_once_and_a_flood_is_gathered() -> None:
-    gate = Gate()
-    async with chat(["a"] * 300, gate=gate, merge_seconds=0.05) as under_test:
-        ada = await under_test.enter("Ada")
-        await ada.ask("Shout!")
-        gate.let(300)
-        gate.let()
-        deltas = [await ada.delta()]
-        while sum(len(text) for _, text in deltas) < 300:
-            deltas.append(await ada.delta())
-        assert deltas[0][0] == 0
-        assert len(deltas) < 20
-        assert (await ada.ended())[0] == "a" * 300
 
 
 async def test_the_model_is_told_what_was_asked_before() -> None:
@@ -287,9 +261,7 @@ async def test_questions_asked_while_the_model_starts_wait_for_it() -> None:
         told = await ada.news("AssistantChanged", lambda assistant: assistant["state"] == "starting")
         assert told[0]["detail"] == "loading SmolLM2"
         await ada.ask("Really?")
-        answer = await ada.answer()
-        assert (answer["answer"]["state"], answer["answer"]["place"]) == ("queued", 0)
-        await ada.client.expect_nothing()
+        await ada.watch(await ada.answer()).next("status", status="starting")
         state.set_model_state("ready", None)
         assert (await ada.ended())[0] == "Yes."
 
@@ -299,15 +271,17 @@ async def test_the_end_of_the_server_interrupts_answers_and_keeps_their_text() -
     async with chat(["Once ", "upon"], gate=gate) as under_test:
         ada = await under_test.enter("Ada")
         await ada.ask("A story!")
+        watched = ada.watch(await ada.answer())
         await ada.ask("Another one!")
         gate.let()
-        assert await ada.delta() == (0, "Once ")
-        drained = asyncio.ensure_future(under_test.chat.assistant.interrupt())
+        await watched.said("Once ")
+        drained = asyncio.ensure_future(under_test.chat.finish())
         ended = [await ada.ended() for _ in range(2)]
         assert [(text, answer["state"], answer["error"]) for text, answer in ended] == [
             ("", "interrupted", "A restart of the server cut the answer."),
             ("Once ", "interrupted", "A restart of the server cut the answer."),
         ]
+        assert (await watched.end())["state"] == "interrupted"
         await drained
         assert await refusal(ada, "Ask", "general", "x", "Why?") == "The server is restarting. Try again in a moment."
 
@@ -329,7 +303,7 @@ async def test_a_question_whose_model_was_lost_before_the_first_word_waits_for_i
     async with chat(model=model) as under_test:
         ada = await under_test.enter("Ada")
         await ada.ask("Why?")
-        await ada.status("thinking")
+        await ada.watch(await ada.answer()).next("status", status="thinking")
         under_test.chat.set_model_state("starting", "starting scripted again: its process ended")
         gate.let()
         async with asyncio.timeout(5):

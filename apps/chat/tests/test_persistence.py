@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from apps.chat.tests.harness import ChatUnderTest, Gate, Page, chat
 from apps.chat.tests.test_hubs import refusal
 from hubline.models import ScriptedModel
-from hubline_chat.contract import AnswerState
+from hubline_chat.contract import AnswerState, Message
 from hubline_chat.store import Store
 
 
@@ -58,14 +58,14 @@ async def half_told(gate: Gate, data: Path) -> AsyncIterator[tuple[ChatUnderTest
         ada = await under_test.enter("Ada")
         await ada.ask("A story!")
         gate.let()
-        await ada.delta()
+        await ada.watch(await ada.answer()).said("Once ")
         yield under_test, ada
 
 
 async def test_an_answer_cut_by_the_end_of_the_process_keeps_its_text_and_says_so(tmp_path: Path) -> None:
     gate = Gate()
     async with half_told(gate, tmp_path) as (under_test, _):
-        await under_test.chat.journal.flush()
+        await under_test.chat.assistant.save()
         # What a process that is killed now leaves behind:
         with sqlite3.connect(tmp_path / "hubline-chat.db") as now, sqlite3.connect(tmp_path / "killed.db") as left:
             now.backup(left)
@@ -136,9 +136,12 @@ async def test_one_that_contradicts_the_database_does_not_keep_others_from_being
         state = under_test.chat
         room = state.rooms.find("general", "")
         [known] = await under_test.store.messages.newest("general", 1)
-        page = state._pages().clients.group(room.group)
+
+        async def tell(messages: Sequence[Message]) -> Sequence[Message]:
+            return messages
+
         results = await asyncio.gather(
-            state.journal.post(room, [known], page, lambda _: None),
+            state.journal.post(room, [known], tell),
             ada.say("second"),
             return_exceptions=True,
         )

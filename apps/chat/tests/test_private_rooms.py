@@ -6,10 +6,12 @@ import pytest
 
 from apps.chat.tests.harness import JSON, ChatUnderTest, Gate, Page, chat
 from apps.chat.tests.test_hubs import refusal
+from hubline import InvocationError
 from hubline.models import ScriptedModel
 from hubline_chat import rooms
 
 NOWHERE = "This room does not exist."
+NO_RUN = "The run does not exist."
 
 
 async def secret_room(page: Page, name: str = "Secret") -> JSON:
@@ -53,7 +55,7 @@ async def test_two_users_guessing_ids_learn_nothing() -> None:
         await ada.hear()
         answer = await ada.answer()
         gate.let()
-        await ada.delta()
+        await ada.watch(answer).said("Once ")
         guesses: list[tuple[Any, ...]] = [
             ("JoinRoom", room["id"], None),
             ("JoinRoom", room["id"], 0),
@@ -71,8 +73,14 @@ async def test_two_users_guessing_ids_learn_nothing() -> None:
             # Word for word what is said of a room that there is not.
             assert await refusal(eve, call[0], "nothing", *call[2:]) == NOWHERE, call
         for message_id in (question["id"], answer["id"]):
-            for method in ("StopAnswer", "RetryAnswer"):
+            for method in ("GoOn", "RetryAnswer"):
                 assert await refusal(eve, method, message_id) == "This message is no longer there."
+        run_id = answer["answer"]["runId"]
+        for method in ("StopRun", "RunInfo"):
+            assert await refusal(eve, method, run_id) == await refusal(eve, method, "nothing") == NO_RUN
+        with pytest.raises(InvocationError, match=NO_RUN):
+            await eve.watch(answer).next("text")
+        assert await eve.client.invoke("RoomRuns", room["id"]) == []
         gate.let()
         assert (await ada.ended())[1]["state"] == "completed"
         await eve.client.expect_nothing()
@@ -118,6 +126,22 @@ async def test_who_is_removed_hears_nothing_more_on_any_connection() -> None:
         await ada.news("PeopleChanged", lambda _, people: [each["name"] for each in people] == ["Ada", "Assistant"])
 
 
+async def test_who_is_removed_sees_no_more_of_an_answer_that_grows() -> None:
+    gate = Gate()
+    async with chat(["Once ", "upon"], gate=gate) as under_test:
+        ada, bob, room = await with_member(under_test)
+        await ada.ask("A story!", room)
+        watched = bob.watch(await bob.answer())
+        gate.let()
+        await watched.said("Once ")
+        await ada.client.invoke("RemoveMember", room, bob.me["id"])
+        gate.let(2)
+        with pytest.raises(InvocationError, match=NO_RUN):
+            await watched.end()
+        assert watched.text == "Once "
+        assert (await ada.ended())[0] == "Once upon"
+
+
 async def test_only_the_owner_and_administrators_remove_others() -> None:
     async with chat() as under_test:
         ada, bob, room = await with_member(under_test)
@@ -141,7 +165,7 @@ async def test_when_the_owner_leaves_the_oldest_member_owns_it_and_an_empty_room
         assert left["members"] == [{"id": bob.me["id"], "name": "Bob", "isOwner": True}]
         assert await ada.client.expect("RoomGone") == [room, "You have left Secret."]
         await bob.ask("A story!", room)
-        await bob.status("thinking")
+        await bob.watch(await bob.answer()).next("status", status="thinking")
         gone = await bob.client.invoke("RemoveMember", room, bob.me["id"])
         assert gone["members"] == []
         assert model.closed == 1

@@ -89,6 +89,20 @@ class Wire:
             assert message.get("error") is None, message
         return list(message["arguments"])
 
+    async def attach(self) -> str:
+        """Watch the next answer that begins; the id of its run."""
+        while (answer := (await self.until("ReceiveMessage"))[0]["answer"]) is None:
+            pass
+        run_id = str(answer["runId"])
+        await self.write({"type": 4, "invocationId": run_id, "target": "AttachRun", "arguments": [run_id, None]})
+        return run_id
+
+    async def text(self) -> str:
+        """The next piece of the answers that are watched."""
+        while (message := await self.next())["type"] != 2 or message["item"]["kind"] != "text":
+            pass
+        return str(message["item"]["text"])
+
 
 @asynccontextmanager
 async def page(port: int) -> AsyncIterator[Wire]:
@@ -108,30 +122,31 @@ async def test_the_real_model_answers_in_many_steps_and_stop_really_stops_it() -
     async with program() as (_, port, _), page(port) as ada:
         # Asked at once, while the model is still loading: the question waits for it.
         await ada.call("Ask", "general", "1", "Write a very long story about a lighthouse keeper.")
-        text = ""
-        for _ in range(6):
-            _, message_id, offset, piece = await ada.until("AnswerDelta")
-            assert offset == len(text)
-            text += piece
-        await ada.call("StopAnswer", message_id)
-        _, _, whole, answer = await ada.until("AnswerEnded")
-        assert answer["state"] == "stopped"
-        assert whole.startswith(text)
+        run_id = await ada.attach()
+        text = "".join([await ada.text() for _ in range(6)])
+        await ada.call("StopRun", run_id)
+        [message] = await ada.until("MessageChanged")
+        assert message["answer"]["state"] == "stopped"
+        assert message["text"].startswith(text)
         await ada.call("Ask", "general", "2", "Say hello.")
-        first = await ada.until("AnswerDelta")
-        assert (first[1] != message_id, first[2]) == (True, 0)
+        assert await ada.attach() != run_id
+        assert await ada.text()
 
 
 async def test_ctrl_c_ends_it_in_order_and_soon_with_a_page_open_and_an_answer_under_way() -> None:
     async with program() as (process, port, said):
         async with page(port) as ada:
             await ada.call("Ask", "general", "1", "Write a very long story about a lighthouse keeper.")
-            await ada.until("AnswerDelta")
+            await ada.attach()
+            await ada.text()
             process.send_signal(signal.SIGINT)
-            _, _, text, answer = await ada.until("AnswerEnded")
+            [message] = await ada.until("MessageChanged")
+            answer = message["answer"]
             assert (answer["state"], answer["error"]) == ("interrupted", "A restart of the server cut the answer.")
-            assert text
-            assert await ada.next() == {"type": 7, "allowReconnect": True}
+            assert message["text"]
+            while (last := await ada.next())["type"] != 7:
+                pass
+            assert last == {"type": 7, "allowReconnect": True}
         async with asyncio.timeout(15):
             while await said_next(process, said) != "Stopped.":
                 pass

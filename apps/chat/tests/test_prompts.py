@@ -6,7 +6,7 @@ import pytest
 
 from hubline.models import Message as Turn
 from hubline_chat.contract import Answer, AnswerState, Message, Person
-from hubline_chat.prompts import TURN_CHARACTERS, conversation, question_in
+from hubline_chat.prompts import GO_ON, TURN_CHARACTERS, conversation, question_in
 
 ADA, BOB, AI = Person("1", "Ada"), Person("2", "Bob"), Person("assistant", "Assistant", "assistant")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -17,13 +17,17 @@ def said(person: Person, text: str, message_id: str = "q") -> Message:
 
 
 def answered(text: str, question_id: str = "q", state: AnswerState = AnswerState.COMPLETED) -> Message:
-    answer = Answer(state, 0, ADA, question_id)
+    answer = Answer(state, ADA, question_id)
     return Message("a" + question_id, "general", 2, "assistant", AI, text, NOON, answer=answer)
 
 
-def told(earlier: list[Message], *, budget: int = 1000, with_chatter: bool = False) -> list[tuple[str, str]]:
+def told(
+    earlier: list[Message], *, budget: int = 1000, is_local: bool = True, said_so_far: str = ""
+) -> list[tuple[str, str]]:
     """`earlier` in the order in which it was said."""
-    turns = conversation("Be brief.", earlier[::-1], "Now?", budget=budget, with_chatter=with_chatter)
+    turns = conversation(
+        "Be brief.", earlier[::-1], "Now?", name="Assistant", budget=budget, is_local=is_local, said=said_so_far
+    )
     assert turns[0] == Turn("system", "Be brief.")
     return [(turn.role, turn.content) for turn in turns[1:]]
 
@@ -37,12 +41,26 @@ def told(earlier: list[Message], *, budget: int = 1000, with_chatter: bool = Fal
         ("@ai", None),
         ("@ai  ", None),
         ("@aid me", None),
+        ("@assistant Why?", "Why?"),
+        ("@Assistant, why?", "why?"),
+        ("@assistance please", None),
         ("why, @ai ?", None),
         ("why?", None),
     ],
 )
 def test_who_is_addressed(text: str, question: str | None) -> None:
-    assert question_in(text) == question
+    assert question_in(text, "Assistant") == question
+
+
+def test_the_assistant_answers_to_its_own_name() -> None:
+    assert question_in("@Uncle Bob (2) Why?", "Uncle Bob (2)") == "Why?"
+    assert question_in("@assistant Why?", "Uncle Bob") is None
+
+
+def test_an_answer_that_goes_on_is_told_what_it_said() -> None:
+    assert told([], said_so_far="It") == [("user", "Now?"), ("assistant", "It")]
+    asked = [("user", "Now?"), ("assistant", "It"), ("user", GO_ON)]
+    assert told([], said_so_far="It", is_local=False) == asked
 
 
 def test_questions_come_with_their_answers_and_without_the_chatter() -> None:
@@ -52,7 +70,7 @@ def test_questions_come_with_their_answers_and_without_the_chatter() -> None:
 
 def test_with_chatter_everything_comes_with_names_and_in_turns() -> None:
     earlier = [said(ADA, "hi"), said(BOB, "hello"), answered("One."), said(BOB, "ok")]
-    assert told(earlier, with_chatter=True) == [
+    assert told(earlier, is_local=False) == [
         ("user", "Ada: hi\n\nBob: hello"),
         ("assistant", "One."),
         ("user", "Bob: ok\n\nNow?"),
@@ -60,7 +78,7 @@ def test_with_chatter_everything_comes_with_names_and_in_turns() -> None:
 
 
 def test_answers_that_failed_or_still_run_are_left_out_and_stopped_ones_are_not() -> None:
-    running = [said(ADA, "A?", "1"), answered("half", "1", AnswerState.ANSWERING)]
+    running = [said(ADA, "A?", "1"), answered("half", "1", AnswerState.RUNNING)]
     failed = [said(ADA, "B?", "2"), answered("broken", "2", AnswerState.FAILED)]
     stopped = [said(ADA, "C?", "3"), answered("some", "3", AnswerState.STOPPED)]
     assert told(running + failed + stopped) == [("user", "C?"), ("assistant", "some"), ("user", "Now?")]

@@ -49,6 +49,8 @@ class Delta:
     """The cost of the answer, if the model reports it."""
     stop: StopReason | None = None
     """Why the answer ended; `None` if it has not ended."""
+    reasoning: str = ""
+    """Text to append to the reasoning of the model; it precedes `text` of the same delta."""
 
 
 class Fault(Enum):

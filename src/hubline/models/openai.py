@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from hubline.models.model import Delta, Fault, Message, ModelError, StopReason, Usage
+from hubline.models.thinking import Thinking
 
 STOP_REASONS = {
     "stop": StopReason.END,
@@ -20,7 +22,7 @@ CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error
 
 
 class OpenAIModel:
-    """One model of one endpoint.
+    """One model of one endpoint. What it thinks is told apart from what it says: `reasoning_content`, or `<think>`.
 
     Time limits are in seconds: `first_token_timeout` from the request to the first piece of the answer (a local model
     first reads the whole conversation), `token_timeout` between two pieces. `options` are added to every request
@@ -74,12 +76,16 @@ class OpenAIModel:
                 )
         except Exception as error:
             raise self._translate(error, begun=False) from error
+        thinking = Thinking()
         async with response:
             chunks, limit = aiter(response), self._first_token_timeout
             while (delta := await self._next(chunks, limit)) is not None:
                 limit = self._token_timeout
+                delta = _split(delta, thinking, last=delta.stop is not None)
                 if delta != Delta():
                     yield delta
+        if (delta := _split(Delta(), thinking, last=True)) != Delta():
+            yield delta
 
     async def _next(self, chunks: AsyncIterator[ChatCompletionChunk], limit: float) -> Delta | None:
         try:
@@ -121,4 +127,14 @@ def _delta(chunk: ChatCompletionChunk) -> Delta:
         return Delta(usage=usage)
     choice = chunk.choices[0]
     stop = STOP_REASONS.get(choice.finish_reason, StopReason.END) if choice.finish_reason else None
-    return Delta(text=choice.delta.content or "", usage=usage, stop=stop)
+    more = choice.delta.model_extra or {}  # what OpenAI itself does not send, and most others do
+    thought = more.get("reasoning_content") or more.get("reasoning")
+    reasoning = thought if isinstance(thought, str) else ""
+    return Delta(text=choice.delta.content or "", usage=usage, stop=stop, reasoning=reasoning)
+
+
+def _split(delta: Delta, thinking: Thinking, *, last: bool) -> Delta:
+    if not delta.text and not last:
+        return delta
+    thoughts, text = thinking.split(delta.text, last=last)
+    return replace(delta, text=text, reasoning=delta.reasoning + thoughts)

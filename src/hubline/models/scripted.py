@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from hubline.models.model import Delta, Message, ModelError, StopReason, Usage
 
-Script = Sequence[str | ModelError]
+Script = Sequence[str | Delta | ModelError]
 
 
 class ScriptedModel:
-    """Yields the pieces of a script. An exception in the script is raised at its place.
+    """Yields the pieces of a script, texts or whole deltas. An exception in the script is raised at its place.
 
     `script` may be a function of the conversation. `pace` is called and awaited before each piece, with its number, so
     that a test can wait there for an event. `seen` has the conversations, `closed` is the number of answers that have
@@ -39,7 +39,7 @@ class ScriptedModel:
                 await (self._pace(index) if self._pace else asyncio.sleep(0))
                 if isinstance(piece, ModelError):
                     raise piece
-                yield Delta(text=piece)
+                yield piece if isinstance(piece, Delta) else Delta(text=piece)
             yield Delta(stop=StopReason.END, usage=Usage(len(messages), len(pieces)))
         finally:
             self.closed += 1

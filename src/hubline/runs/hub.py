@@ -1,7 +1,7 @@
 """What a hub has besides its own methods, so that clients attach to runs."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from typing_extensions import TypeVar
 
@@ -57,8 +57,9 @@ class RunsHub(Hub[ClientT]):
     time on some connections. A class that overrides `on_authentication_refreshed` calls this one's.
     """
 
-    hubline_runs: ClassVar[Runs]
-    """The application's runs: what the class was given, or its base."""
+    hubline_runs: Runs
+    """The application's runs: what the class was given, or its base. A hub of an app that a function makes sets it in
+    its constructor instead."""
 
     def __init_subclass__(cls, runs: Runs | None = None, **others: Any) -> None:
         super().__init_subclass__(**others)
@@ -114,7 +115,7 @@ class RunsHub(Hub[ClientT]):
 
     @property
     def _runs(self) -> Runs:
-        runs: Runs | None = getattr(type(self), "hubline_runs", None)
+        runs: Runs | None = getattr(self, "hubline_runs", None)
         if runs is None:
             raise ConfigurationError([f"{type(self).__qualname__} has no runs: class …(RunsHub, runs=Runs())"])
         return runs

@@ -35,9 +35,9 @@ class Target(Protocol):
     def usage(self, *, provider: str | None = None, model: str | None = None, **values: Any) -> None: ...
 
 
-async def pipe(run: Target, events: AsyncIterable[Any]) -> None:
+async def pipe(run: Target, events: AsyncIterable[Any], model: str | None = None) -> None:
     """See `Run.pipe`."""
-    pipes = _Pipe(run)
+    pipes = _Pipe(run, model)
     try:
         async for event in events:
             if isinstance(event, str):
@@ -45,9 +45,10 @@ async def pipe(run: Target, events: AsyncIterable[Any]) -> None:
                 continue
             if get(event, "type") == "chunk":  # of the OpenAI client's `chat.completions.stream`
                 event = get(event, "chunk")
-            choices = get(event, "choices")
-            if choices is not None:
+            if (choices := get(event, "choices")) is not None:
                 await pipes.chat_chunk(event, choices)
+            elif get(event, "type") is None:
+                await pipes.delta(event)
             else:
                 await pipes.event(event)
         await pipes.finish()
@@ -67,12 +68,20 @@ class _Tool:
 class _Pipe:
     """One stream of events on its way into a run."""
 
-    def __init__(self, run: Target) -> None:
-        self.run = run
+    def __init__(self, run: Target, model: str | None) -> None:
+        self.run, self.model = run, model
         self.tools: dict[str, _Tool] = {}
-        self.model: str | None = None
         self._used: dict[Any, tuple[str | None, Any]] = {}
         """The newest usage of each answer: some servers tell it with every chunk, as the sum so far."""
+
+    async def delta(self, delta: Any) -> None:
+        """A piece of what a `hubline.models.ChatModel` says."""
+        if thought := get(delta, "reasoning"):
+            await self.run.reasoning(thought)
+        if text := get(delta, "text"):
+            await self.run.text(text)
+        if usage := get(delta, "usage"):
+            self._used[None] = (self.model, usage)
 
     async def chat_chunk(self, chunk: Any, choices: Any) -> None:
         """A chunk of an OpenAI-compatible chat completion; the last has the usage and no choices."""

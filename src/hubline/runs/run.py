@@ -185,26 +185,41 @@ class Run:
         balance = await budget.charge(record.start.starter or "", tokens, reserved=reserved)
         left = balance.left + record.reserved
         if left <= 0:
-            await self._break_off("The budget is used up.")
+            await self._used_up()
         elif not record.warned and balance.limit - left >= WARNING * balance.limit:
             record.warned = True
             await self.status("budget", left=left)
+
+    async def reserve(self, tokens: int) -> None:
+        """Set more tokens of the budget aside, while an answer grows whose cost is known at its end.
+
+        What is not charged by then goes back, so that an answer which fails costs nothing. When fewer are left, the
+        function is cancelled here, and the run ends `limited`.
+        """
+        record, budget = self._record, self._record.start.budget
+        if budget is None or tokens <= 0:
+            return
+        granted = await budget.reserve(record.start.starter or "", tokens)
+        record.reserved += granted
+        if granted < tokens:
+            await self._used_up()
 
     def usage(self, *, provider: str | None = None, model: str | None = None, **values: Any) -> None:
         """Say what a model has used: `input_tokens`, `output_tokens` and whatever else. Numbers are added up."""
         named = {camel(name): plain(value) for name, value in values.items()}
         self._record.usage.add({"provider": provider, "model": model, **named})
 
-    async def pipe(self, events: AsyncIterable[Any]) -> None:
+    async def pipe(self, events: AsyncIterable[Any], *, model: str | None = None) -> None:
         """Write what comes from a model or an agent: text, reasoning, calls of tools, usage.
 
-        `events` may be the stream of an OpenAI chat completion or response, the events that pydantic-ai's adapters
-        make for the AI SDK and for AG-UI, as objects or as mappings, or simply text.
+        `events` may be what a `hubline.models.ChatModel` says, the stream of an OpenAI chat completion or response, the
+        events that pydantic-ai's adapters make for the AI SDK and for AG-UI, as objects or as mappings, or simply text.
+        Usage is counted under `model` where the events name none.
 
         Raises:
             PipeError: the stream said that it failed.
         """
-        await pipe(self, events)
+        await pipe(self, events, model)
 
     @property
     def _parts(self) -> Any:
@@ -246,6 +261,11 @@ class Run:
     async def _too_much(self) -> None:
         limit = self._record.settings.limits.text
         await self._break_off(f"The answer has more than {limit} bytes.")
+
+    async def _used_up(self) -> None:
+        """The end of the budget; for a function that is cancelled already, and cleans up, nothing new."""
+        if self._record.verdict is None:
+            await self._break_off("The budget is used up.")
 
     async def _break_off(self, error: str) -> None:
         self._record.break_off("limited", error)

@@ -1,22 +1,19 @@
-"""One question on its way through the assistant: its place, its growing answer, its end."""
+"""One question on its way through the assistant, and the message that its answer becomes."""
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hubline.limits import QuotaExceeded
-from hubline.models import ModelError
-from hubline_chat.allowance import Ticket, cut
-from hubline_chat.contract import Answer, AnswerState, ChatClient, Message
+from hubline.runs import FinishedRun, Run
+from hubline_chat.allowance import Ticket
+from hubline_chat.contract import Answer, AnswerState, Message
 from hubline_chat.rooms import Room
 
-TOO_LATE = "The answer took too long and was cut."
 RESTARTED = "A restart of the server cut the answer."
 """Read at that moment, and as long as the message is kept."""
-UNEXPECTED = "The assistant had an unexpected problem."
 
 
 def now() -> datetime:
@@ -28,117 +25,61 @@ def new_id() -> str:
     return secrets.token_urlsafe(12)
 
 
+@dataclass(eq=False)
 class Answering:
-    """An answer being made. All changes of its message go through here: into the history, then to the room.
+    """An answer in the making. Its text grows in the run; `message` is what was last stored of it."""
 
-    What is in the history is exactly what was sent, so that whoever joins gets the text so far, and then the rest.
-    """
-
-    def __init__(
-        self,
-        room: Room,
-        question: Message,
-        draft: Message,
-        ticket: Ticket,
-        page: ChatClient,
-        changed: Callable[[Message], None],
-    ) -> None:
-        """`draft` is the empty answer, which gets its number when it is stored; `changed` hears of each newer form."""
-        self.room, self.question, self.message, self.ticket = room, question, draft, ticket
-        self._page, self._changed = page, changed
-        self.note: str | None = None
-        """What an answer that came to its end has to say about itself."""
-        self.was_stopped = False
-        self.task: asyncio.Task[Any] | None = None
-        """Reads the model, once it is this question's turn."""
-        self.ended, self.settled = asyncio.Event(), asyncio.Event()
-        """Whether it has come to its end, and whether what it cost is stored too."""
-        self._news = asyncio.Event()
-        self._pending = ""
+    room: Room
+    question: Message
+    message: Message
+    """At first empty or, of an answer that goes on, what it said before."""
+    ticket: Ticket
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+    """The room knows of it: nothing is told of its end before."""
+    run: Run | None = None
+    """While its function runs."""
+    note: str | None = None
+    """What an answer that came to its end has to say about itself."""
 
     @property
     def answer(self) -> Answer:
         assert self.message.answer is not None
         return self.message.answer
 
-    def add(self, text: str) -> None:
-        """Text from the model; it goes out with the next `forward`."""
-        self._pending += text
-        self._news.set()
-
-    async def move(self, place: int) -> None:
-        """Tell the place in the queue, when it is another than before."""
-        if self.answer.place != place:
-            await self._status(place=place)
-
-    async def begin(self, task: "asyncio.Task[Any]") -> None:
-        """It is this question's turn: `task` reads the model."""
-        self.task = task
-        task.add_done_callback(lambda _: self._news.set())
-        await self._status(state=AnswerState.THINKING, place=0, started_at=now())
-
-    async def forward(self, merge_seconds: float) -> None:
-        """Send what the model says until it is silent for good: the first words at once, the others gathered."""
-        assert self.task is not None
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            is_last = self.task.done()
-            await self.flush()
-            if is_last:
-                return
-            await asyncio.sleep(merge_seconds)
-
-    async def flush(self) -> None:
-        """Send the text that has not been sent."""
-        text, self._pending = self._pending, ""
-        if not text:
-            return
-        if self.answer.state is AnswerState.THINKING:
-            await self._status(state=AnswerState.ANSWERING)
-        offset = len(self.message.text)
-        self._keep(replace(self.message, text=self.message.text + text))
-        await self._page.answer_delta(self.room.id, self.message.id, offset, text)
-
-    async def end(self) -> None:
-        """Tell the room that nothing more comes, and why."""
-        state, error = self._outcome()
-        self.message = self.message.at(now())
-        answer = replace(self.answer, state=state, error=error, place=0, ended_at=now())
-        self._keep(replace(self.message, answer=answer))
-        await self.ticket.release()
-        self.ended.set()
-        try:
-            await self._page.answer_ended(self.room.id, self.message.id, self.message.text, answer)
-        finally:
-            await self.ticket.settle()
-            self.settled.set()
-
-    def _outcome(self) -> tuple[AnswerState, str | None]:
-        task = self.task
-        if task is None or not task.done() or task.cancelled():
-            return (AnswerState.STOPPED, None) if self.was_stopped else (AnswerState.INTERRUPTED, RESTARTED)
-        match task.exception():
-            case None:
-                return AnswerState.COMPLETED, self.note
-            case QuotaExceeded() as error:
-                return AnswerState.LIMITED, cut(error)
-            case ModelError() as error:
-                return AnswerState.FAILED, f"{error}."
-            case TimeoutError():
-                return AnswerState.FAILED, TOO_LATE
-        return AnswerState.FAILED, UNEXPECTED
-
-    async def _status(self, **changes: Any) -> None:
+    def change(self, *, text: str | None = None, **changes: Any) -> Message:
+        """Another form of the message, in the room's history too."""
         answer = replace(self.answer, **changes)
-        self._keep(replace(self.message, answer=answer).at(now()))
-        await self._page.answer_status(self.room.id, self.message.id, self.answer)
+        self.message = replace(self.message, text=self.message.text if text is None else text, answer=answer)
+        self.room.history.update(self.message)
+        return self.message
 
-    def _keep(self, message: Message) -> None:
-        self.message = message
-        self.room.history.update(message)
-        self._changed(message)
+    def grown(self) -> Message | None:
+        """The message with the text so far; `None` when nothing was added to it."""
+        text, reasoning = _said(self.run.parts if self.run is not None else ())
+        if (text, reasoning) in (("", ""), (self.message.text, self.answer.reasoning)):
+            return None
+        return self.change(text=text, reasoning=reasoning)
+
+    async def end(self, run: FinishedRun) -> Message:
+        """The message as it stays."""
+        if run.parts:  # a run that never began has nothing to put in place of what was said before
+            text, reasoning = _said(run.parts)
+            self.change(text=text, reasoning=reasoning)
+        state = AnswerState(run.info.state)
+        error = run.error
+        if state is AnswerState.COMPLETED:
+            error = self.note
+        elif state is AnswerState.INTERRUPTED:
+            error = RESTARTED
+        elif state is AnswerState.LIMITED:
+            error = await self.ticket.cut()
+        self.message = self.message.at(now())
+        return self.change(state=state, error=error, ended_at=now())
 
 
-PageOf = Callable[[Room], ChatClient]
-"""How the members of a room are called."""
+def _said(parts: Iterable[dict[str, Any]]) -> tuple[str, str]:
+    """Text and reasoning of a run's parts."""
+    texts: dict[str, list[str]] = {"text": [], "reasoning": [], "data": []}
+    for part in parts:
+        texts[part["kind"]].append(part.get("text", ""))
+    return "".join(texts["text"]), "\n\n".join(texts["reasoning"])

@@ -127,13 +127,13 @@ async def _opened(store: Store, passwords: Passwords) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _at_work(chat: Chat, tidy: Housekeeping) -> AsyncIterator[None]:
-    """What runs beside the hubs: the assistant, the store's writers, the news, and the broom.
+    """What runs beside the hubs: the store's writers, the news, and the broom.
 
     At the end, whoever may be busy with the database finishes that first.
     """
-    stoppable = (Periodic(chat.journal.flush, FLUSH_SECONDS), Periodic(tidy, INTERVAL_SECONDS), chat.news.notices)
+    stoppable = (Periodic(chat.assistant.save, FLUSH_SECONDS), Periodic(tidy, INTERVAL_SECONDS), chat.news.notices)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(chat.assistant.run()), group.create_task(chat.journal.run())]
+        writer = group.create_task(chat.journal.run())
         for job in stoppable:
             group.create_task(job.run())
         try:
@@ -142,5 +142,4 @@ async def _at_work(chat: Chat, tidy: Housekeeping) -> AsyncIterator[None]:
             await chat.finish()  # what draining had no time for
             for job in stoppable:
                 job.stop()
-            for task in tasks:
-                task.cancel()
+            writer.cancel()

@@ -10,15 +10,16 @@ from typing import Literal
 from sqlalchemy.exc import IntegrityError
 
 from hubline import HubError
+from hubline.runs import Caller, RunInfo
 from hubline_chat.allowance import Allowance
 from hubline_chat.answering import RESTARTED, Answering, new_id, now
 from hubline_chat.assistant import Assistant
-from hubline_chat.contract import Earlier, Entered, Joined, Message, ModelName, Person, Server
+from hubline_chat.clearing import Clearing
+from hubline_chat.contract import ChatClient, Earlier, Entered, Joined, Message, ModelName, Person, Server
 from hubline_chat.journal import Journal
 from hubline_chat.limits import check_id, clean_text
 from hubline_chat.news import News, Pages
 from hubline_chat.people import People, me, person
-from hubline_chat.prompts import question_in
 from hubline_chat.reading import Models
 from hubline_chat.rooms import Room, Rooms
 from hubline_chat.settings import ChatSettings
@@ -44,7 +45,13 @@ class Chat:
         self.journal = Journal(store.messages)
         self.allowance = Allowance(store.usage, settings, lambda user_id: self.news.budget(user_id))
         self.assistant = Assistant(
-            models, settings, self.allowance, lambda room: pages().clients.group(room.group), self.journal.changed
+            models,
+            settings,
+            self.allowance,
+            self.journal,
+            allow=self._allow,
+            tell=lambda room, message: self._page(room).message_changed(message),
+            clear=Clearing(self.rooms, store, lambda room, before: self._page(room).history_cleared(room.id, before)),
         )
         self.typing_people = TypingPeople(lambda room: self.news.typing(room))
         self.news = News(self, pages)
@@ -59,7 +66,7 @@ class Chat:
     async def finish(self) -> None:
         """Take nothing more and finish what was begun, because the server goes away. May be called again."""
         await self.journal.close()
-        await self.assistant.interrupt()  # people learn how their answers ended before they are sent away
+        await self.assistant.runs.drain()  # people learn how their answers ended before they are sent away
 
     def set_model_state(self, state: Literal["starting", "ready", "failed"], detail: str | None) -> None:
         """Take note of how the model stands, and tell everybody."""
@@ -132,7 +139,7 @@ class Chat:
 
     async def say(self, connection_id: str, room_id: str, client_message_id: str, text: str) -> Message:
         """Say something to a room; what begins with `@ai` is a question to the assistant too."""
-        asks: ModelName | None = "standard" if question_in(text) is not None else None
+        asks: ModelName | None = "standard" if self.assistant.asked(text) is not None else None
         return await self._send(connection_id, room_id, client_message_id, text, asks=asks)
 
     async def ask(
@@ -140,28 +147,23 @@ class Chat:
     ) -> Message:
         return await self._send(connection_id, room_id, client_message_id, text, asks=model)
 
-    async def stop(self, connection_id: str, message_id: str) -> None:
-        """Stop an answer; everybody in its room may, and who asked."""
-        me = self.people.who(connection_id)
-        room, message = self.rooms.of_message(message_id, me.id)
-        if message.answer is None:
-            raise HubError("This message is no answer.")
-        if message.answer.asked_by.id != me.id and not room.has(me, self.people):
-            raise HubError("Only people in the room can stop its answers.")
-        await self.assistant.stop(message_id)
-
     async def retry(self, connection_id: str, message_id: str) -> Message:
         """Ask the question of an answer again, of the same model if that is still this person's to ask."""
         user = self.people.user(connection_id)
         room, message = self.rooms.of_message(message_id, user.id)
         question = self.assistant.check_retry(room, message)
-        model = message.answer.model if message.answer is not None and user.tier == "premium" else "standard"
-        answering = await self.assistant.admit(room, question, user, model)
+        answering = await self.assistant.admit(room, question, user, _model_for(user, message))
         try:
-            [answer] = await self._post(room, [answering.message], answering, question)
+            [answer] = await self._post(room, [answering.message], answering)
         except IntegrityError:
             raise self._not_stored(room) from None
         return answer
+
+    async def go_on(self, connection_id: str, message_id: str) -> None:
+        """Let an answer that was cut go on from where it stopped."""
+        user = self.people.user(connection_id)
+        room, message = self.rooms.of_message(message_id, user.id)
+        await self.assistant.go_on(room, message, user, _model_for(user, message))
 
     def typing(self, connection_id: str, room_id: str) -> None:
         self.typing_people.typed(self.room(connection_id, room_id), self.people.who(connection_id))
@@ -205,6 +207,7 @@ class Chat:
         for connection_id in self.people.connections(user_id):
             await pages.groups.remove(connection_id, room.group)
             room.leave(connection_id)
+        await self.assistant.runs.recheck(user_id)
         await pages.clients.user(user_id).room_gone(room.id, sentence)
         if not self.rooms.has(room):
             await self.assistant.stop_all(room)
@@ -240,7 +243,7 @@ class Chat:
         answering = None if asks is None else await self.assistant.admit(room, draft, user, asks)
         drafts = [draft] if answering is None else [draft, answering.message]
         try:
-            message, *_ = await self._post(room, drafts, answering)
+            message, *_ = await self._post(room, drafts, answering, key=client_message_id)
         except IntegrityError:
             known = await self._store.messages.sent(user.id, client_message_id)  # from before a restart
             if known is None:
@@ -250,22 +253,45 @@ class Chat:
         return message
 
     async def _post(
-        self, room: Room, drafts: Sequence[Message], answering: Answering | None, question: Message | None = None
+        self, room: Room, drafts: Sequence[Message], answering: Answering | None, key: str | None = None
     ) -> Sequence[Message]:
-        """Store and tell messages; the last is the empty answer of `answering`, if there is one."""
+        """Store and tell messages; the last is the empty answer of `answering`, if there is one, whose run begins."""
+        page = self._page(room)
 
-        def kept(messages: Sequence[Message]) -> None:
+        async def tell(messages: Sequence[Message]) -> Sequence[Message]:
             if answering is not None:
-                self.assistant.put(answering, question or messages[0], messages[-1])
+                *asked, answering.message = messages
+                answering.question = asked[0] if asked else answering.question
+                messages = [*asked, await self.assistant.begin(answering, key=key)]
+            try:
+                for message in messages:
+                    await page.receive_message(message)
+            finally:
+                if answering is not None:
+                    answering.told.set()
+            return messages
 
         try:
-            posted = await self.journal.post(room, drafts, self._pages().clients.group(room.group), kept)
+            posted = await self.journal.post(room, drafts, tell)
         except (HubError, IntegrityError):
             if answering is not None:
                 await self.assistant.give_up(answering)
             raise
         self.news.rooms()
         return posted
+
+    async def _allow(self, action: str, run: RunInfo, caller: Caller) -> bool:
+        """Who may do what with an answer: whoever sees its room may read it; stop it who is there, and who asked."""
+        room, user_id = self.rooms.get(run.room or ""), caller.user_id or ""
+        if room is None or not room.is_visible_to(user_id):
+            return False
+        if action != "stop" or run.starter == user_id:
+            return True
+        user = self.people.named(user_id)
+        return user is not None and room.has(person(user), self.people)
+
+    def _page(self, room: Room) -> ChatClient:
+        return self._pages().clients.group(room.group)
 
     def _not_stored(self, room: Room) -> HubError:
         """The database contradicts: mostly because the room was deleted while something was said in it."""
@@ -274,6 +300,11 @@ class Chat:
     def _welcome(self, room: Room, user: User) -> Message:
         text = f"Welcome to {room.name}, {user.name}! Begin a message with @ai to ask the assistant."
         return Message(new_id(), room.id, 0, "system", Person("system", "System", "system"), text, now())
+
+
+def _model_for(user: User, message: Message) -> ModelName:
+    """The model of an answer, if it is still this person's to ask."""
+    return message.answer.model if message.answer is not None and user.tier == "premium" else "standard"
 
 
 def _same(message: Message, room: Room, text: str) -> Message:

@@ -1,5 +1,7 @@
 """What travels between the page and the server: the types, and what the server calls on the page.
 
+Answers travel as runs: pages attach to them by the methods of `hubline.runs.RunsHub`.
+
 Fields travel in camelCase. `apps/chat/web/src/connection/contract.ts` is the same in TypeScript.
 """
 
@@ -68,9 +70,8 @@ class Budget:
 
 
 class AnswerState(StrEnum):
-    QUEUED = "queued"
-    THINKING = "thinking"
-    ANSWERING = "answering"
+    RUNNING = "running"
+    """How far it is, is told to those who attach to its run."""
     COMPLETED = "completed"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -79,26 +80,26 @@ class AnswerState(StrEnum):
     """The day's budget was reached in the middle of it."""
 
 
-RUNNING = frozenset({AnswerState.QUEUED, AnswerState.THINKING, AnswerState.ANSWERING})
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """How an answer of the assistant stands.
 
-    `place`: questions before it while it is queued. `elapsed`: seconds since it was begun, when this was sent; of an
-    ended answer the whole time. `error`: a sentence about what is missing, also of an answer that was cut by a limit.
+    `run_id`: what to attach to while it is running; the text of the message is what was stored of it. `elapsed`:
+    seconds since it was begun, when this was sent; of an ended answer the whole time. `error`: a sentence about what is
+    missing, also of an answer that was cut by a limit.
     """
 
     state: AnswerState
-    place: int
     asked_by: Person
     question_id: str
+    run_id: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     error: str | None = None
     elapsed: float = 0.0
     model: ModelName = "standard"
+    reasoning: str = ""
+    """What the model thought on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class Message:
     @property
     def is_running(self) -> bool:
         """Whether this is an answer that is not at its end."""
-        return self.answer is not None and self.answer.state in RUNNING
+        return self.answer is not None and self.answer.state is AnswerState.RUNNING
 
     def at(self, now: datetime) -> "Message":
         """The same with the `elapsed` time of a running answer brought up to date."""
@@ -178,6 +179,12 @@ class ChatClient(Protocol):
 
     async def receive_message(self, message: Message) -> None: ...
 
+    async def message_changed(self, message: Message) -> None:
+        """A message has another form: an answer is at its end, or goes on after one."""
+
+    async def history_cleared(self, room_id: str, before_seq: int) -> None:
+        """What was said before that number is gone for good."""
+
     async def people_changed(self, room_id: str, people: list[Person]) -> None: ...
 
     async def rooms_changed(self, rooms: list[Room]) -> None: ...
@@ -185,14 +192,6 @@ class ChatClient(Protocol):
     async def typing_changed(self, room_id: str, names: list[str]) -> None: ...
 
     async def assistant_changed(self, assistant: Assistant) -> None: ...
-
-    async def answer_delta(self, room_id: str, message_id: str, offset: int, text: str) -> None:
-        """The next piece of an answer; `offset` code points of its text come before."""
-
-    async def answer_status(self, room_id: str, message_id: str, answer: Answer) -> None: ...
-
-    async def answer_ended(self, room_id: str, message_id: str, text: str, answer: Answer) -> None:
-        """An answer is at its end; `text` is all of it, right whatever came before."""
 
     async def budget_changed(self, budget: Budget) -> None: ...
 

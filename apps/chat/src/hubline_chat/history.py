@@ -77,6 +77,15 @@ class History:
         messages = [self._messages[number] for number in range(seq + 1, self.last_seq + 1)]
         return messages if sum(len(message.text) for message in messages) <= PAGE_CHARACTERS else None
 
+    def count(self, before: int) -> int:
+        """How many messages before a number are kept."""
+        return sum(seq < before for seq in self._messages)
+
+    def clear(self, before: int) -> None:
+        """Forget the messages before a number."""
+        for seq in [seq for seq in self._messages if seq < before]:
+            self._forget(seq)
+
     @property
     def oldest(self) -> int:
         """The number of the oldest message; of none, the next number."""
@@ -84,6 +93,9 @@ class History:
 
     def _trim(self) -> None:
         while len(self._messages) > self._capacity or (self._size > self._characters and len(self._messages) > 1):
-            message = self._messages.pop(self.oldest)
-            del self._seq_by_id[message.id]
-            self._size -= len(message.text)
+            self._forget(self.oldest)
+
+    def _forget(self, seq: int) -> None:
+        message = self._messages.pop(seq)
+        del self._seq_by_id[message.id]
+        self._size -= len(message.text)

@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
-from hubline import Hub, HubError, Identity, PolicyContext, authorize, filtered
+from hubline import HubError, Identity, PolicyContext, authorize, filtered
 from hubline.limits import RateLimit
+from hubline.runs import RunsHub
 from hubline_chat.answering import now
 from hubline_chat.chat import Chat
 from hubline_chat.contract import ChatClient, Earlier, Entered, Joined, Message, ModelName, Person, Room
@@ -18,11 +19,12 @@ SIGNED_OUT = "Your session has ended. Sign in again."
 
 
 @authorize
-class ChatHub(Hub[ChatClient]):
-    """`enter` comes first on every connection; until then every other method is refused."""
+class ChatHub(RunsHub[ChatClient]):
+    """`enter` comes first on every connection; until then every other method is refused, but those of the base."""
 
     def __init__(self, chat: Chat, store: Store) -> None:
         self._chat, self._store = chat, store
+        self.hubline_runs = chat.assistant.runs
 
     async def on_connected(self) -> None:
         """Tie the connection to its session: first the tie, then the look whether the session has ended meanwhile."""
@@ -30,6 +32,7 @@ class ChatHub(Hub[ChatClient]):
 
     async def on_authentication_refreshed(self) -> None:
         """The page has brought a newer token: perhaps of another session, when the same person has signed in again."""
+        await super().on_authentication_refreshed()
         await self._tie()
 
     async def enter(self) -> Entered:
@@ -41,7 +44,7 @@ class ChatHub(Hub[ChatClient]):
     @filtered(LOOKS)
     async def join_room(self, room_id: str, since: int | None = None) -> Joined:
         """Be in a room and hear what is said there. `since`: the last message the page knows, to get what it missed."""
-        # First the group, then the look at the room: so no piece of an answer falls between them.
+        # First the group, then the look at the room: so nothing that is told falls between them.
         group = self._chat.room(self._me, room_id).group
         await self.groups.add(self._me, group)
         greet = since is None and not self.context.items.setdefault("greeted", False)
@@ -86,13 +89,15 @@ class ChatHub(Hub[ChatClient]):
         """Ask the assistant; the question is shown to the room, and the answer follows."""
         return await self._chat.ask(self._me, room_id, client_message_id, prompt, model)
 
-    async def stop_answer(self, message_id: str) -> None:
-        await self._chat.stop(self._me, message_id)
-
     @filtered(QUESTIONS)
     async def retry_answer(self, message_id: str) -> Message:
         """A new answer to the same question."""
         return await self._chat.retry(self._me, message_id)
+
+    @filtered(QUESTIONS)
+    async def go_on(self, message_id: str) -> None:
+        """Let an answer that was cut go on from where it stopped."""
+        await self._chat.go_on(self._me, message_id)
 
     @filtered(LOOKS)
     async def typing(self, room_id: str) -> None:

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.exc import IntegrityError
 
 from hubline import HubError
-from hubline_chat.contract import ChatClient, Message
+from hubline_chat.contract import Message
 from hubline_chat.rooms import Room
 from hubline_chat.store import StoreError
 from hubline_chat.store.messages import Messages
@@ -19,18 +19,21 @@ WAITING = 1_000
 """Posts that wait to be stored; further ones are refused."""
 BATCH = 100
 """Posts that are stored in one transaction."""
-FLUSH_SECONDS = 2.0
-"""How often `Journal.flush` is to be called: what is lost of a growing answer when the process dies."""
+FLUSH_SECONDS = 0.5
+"""How often growing answers are stored: what is lost of one when the process dies."""
+
+
+Tell = Callable[[Sequence[Message]], Awaitable[Sequence[Message]]]
+"""Tells messages that are stored now; returns them as it told them."""
 
 
 @dataclass(slots=True, eq=False)
 class Post:
-    """Messages of one room that are stored together, and what is done at the moment they are kept."""
+    """Messages of one room that are stored together, and how they are told then."""
 
     room: Room
     messages: Sequence[Message]
-    page: ChatClient
-    kept: Callable[[Sequence[Message]], None]
+    tell: Tell
     done: "asyncio.Future[Sequence[Message]]"
 
 
@@ -45,20 +48,17 @@ class Journal:
         self._messages = messages
         self._posts: asyncio.Queue[Post] = asyncio.Queue(WAITING)
         self._changed: dict[str, Message] = {}
+        self._flushing = asyncio.Lock()
         self._is_closed = False
 
-    async def post(
-        self, room: Room, messages: Sequence[Message], page: ChatClient, kept: Callable[[Sequence[Message]], None]
-    ) -> Sequence[Message]:
-        """Store messages and tell them to `page`; as they are then, with their numbers.
-
-        `kept` is called when they are stored and in the room's history, before they are told.
+    async def post(self, room: Room, messages: Sequence[Message], tell: Tell) -> Sequence[Message]:
+        """Store messages and `tell` them, once they are in the room's history; as they are then, with their numbers.
 
         Raises:
             HubError: nothing was stored and nobody was told; the text says why.
             IntegrityError: one of the messages is there already.
         """
-        post = Post(room, messages, page, kept, asyncio.get_running_loop().create_future())
+        post = Post(room, messages, tell, asyncio.get_running_loop().create_future())
         if self._is_closed:
             raise HubError("The server is restarting. Try again in a moment.")
         try:
@@ -90,13 +90,14 @@ class Journal:
 
     async def flush(self) -> None:
         """Store the answers that have changed. What cannot be stored now is tried again the next time."""
-        changed, self._changed = self._changed, {}
-        if not changed:
-            return
-        try:
-            await self._messages.update(list(changed.values()))
-        except StoreError:
-            self._changed = changed | self._changed
+        async with self._flushing:  # one after the other, so that no older form comes last
+            changed, self._changed = self._changed, {}
+            if not changed:
+                return
+            try:
+                await self._messages.update(list(changed.values()))
+            except StoreError:
+                self._changed = changed | self._changed
 
     async def _store(self, batch: Sequence[Post]) -> None:
         try:
@@ -133,10 +134,8 @@ def _numbered(batch: Sequence[Post]) -> list[list[Message]]:
 async def _tell(post: Post, messages: Sequence[Message]) -> None:
     for message in messages:
         post.room.history.append(message)
-    post.kept(messages)
     try:
-        for message in messages:
-            await post.page.receive_message(message)
+        messages = await post.tell(messages)
     except Exception:
         logger.exception("a message could not be sent to its room")
     if not post.done.done():

@@ -1,16 +1,18 @@
-"""Reads a model into an answer: what the model is told, what is taken of what it says, and what that costs."""
+"""Reads a model into a run: what the model is told, what is taken of what it says, and what that costs."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hubline.models import ChatModel, Delta, ModelError, StopReason
 from hubline.models import Message as Turn
+from hubline.runs import Run
+from hubline_chat.allowance import CHARACTERS, STEP
 from hubline_chat.answering import Answering
 from hubline_chat.contract import ModelName
 from hubline_chat.limits import storable
-from hubline_chat.prompts import conversation, question_in
+from hubline_chat.prompts import conversation
 from hubline_chat.settings import ChatSettings
 
 ANSWER_CHARACTERS = 32_000
@@ -44,44 +46,66 @@ class Reader:
         self._models, self._settings, self._usable = models, settings, usable
         self._budget = settings.context_characters or (2_000 if settings.is_local else 12_000)
 
-    async def read(self, answering: Answering) -> None:
-        """Read an answer to its end; how this ends is how the answer ends.
+    async def read(self, run: Run, answering: Answering) -> None:
+        """Read an answer to its end, behind what was said of it before.
 
         Raises:
-            ModelError, TimeoutError, QuotaExceeded: the text so far stays.
+            ModelError, TimeoutError: the text so far stays.
         """
-        turns = self._turns(answering)
-        model = answering.answer.model
-        most = self._models.standard_pieces if model == "standard" else None
-        size = pieces = 0
-        async with asyncio.timeout(self._settings.answer_seconds):
-            await answering.ticket.told(turns)
-            async with aclosing(self._stream(self._models.named(model), turns)) as stream:
+        said = answering.message.text
+        await run.reasoning(answering.answer.reasoning)
+        await run.text(said)
+        model = self._models.named(answering.answer.model)
+        async with (
+            asyncio.timeout(self._settings.answer_seconds),
+            aclosing(self._pieces(run, answering, model, self._turns(answering, said), said)) as pieces,
+        ):
+            await run.pipe(pieces, model=model.name)
+
+    async def _pieces(
+        self, run: Run, answering: Answering, model: ChatModel, turns: Sequence[Turn], said: str
+    ) -> AsyncGenerator[Delta, None]:
+        """What the model says, as far as it is taken. Its cost is set aside while it grows, and told at the end."""
+        most = self._models.standard_pieces if answering.answer.model == "standard" else None
+        told = sum(len(turn.content) for turn in turns) // CHARACTERS
+        size, pieces, spoken, reserved, is_reported = len(said), 0, 0, 0, False
+        try:
+            await run.reserve(told)
+            async with aclosing(self._stream(model, turns)) as stream:
                 async for delta in stream:
                     text = storable(delta.text if size else delta.text.lstrip())
+                    is_reported = is_reported or delta.usage is not None
                     size += len(text)
                     pieces += bool(text)
-                    answering.add(text)
                     if delta.stop is StopReason.FILTERED:
                         answering.note = "The model's provider withheld the rest."
                     is_too_long = size > ANSWER_CHARACTERS or (most is not None and pieces >= most)
                     if is_too_long or delta.stop is StopReason.LENGTH:
                         answering.note = TOO_LONG
-                    await answering.ticket.heard(delta)
+                    yield replace(delta, text=text, reasoning=storable(delta.reasoning))
+                    spoken += len(text) + len(delta.reasoning)
                     if is_too_long:
                         break
-        if size == 0:
-            answering.note = answering.note or "The model said nothing."
+                    if (step := spoken // CHARACTERS - reserved) >= STEP:
+                        reserved += step
+                        await run.reserve(step)
+            if size == 0:
+                answering.note = answering.note or "The model said nothing."
+        finally:
+            if not is_reported:
+                run.usage(model=model.name, input_tokens=told, output_tokens=spoken // CHARACTERS)
 
-    def _turns(self, answering: Answering) -> Sequence[Turn]:
+    def _turns(self, answering: Answering, said: str) -> Sequence[Turn]:
         question = answering.question
         earlier = [message for message in answering.room.history.newest_first() if message.seq < question.seq]
         return conversation(
             self._settings.system_prompt,
             earlier,
-            question_in(question.text) or question.text,
+            question.text,
+            name=self._settings.assistant_name,
             budget=self._budget,
-            with_chatter=not self._settings.is_local,
+            is_local=self._settings.is_local,
+            said=said,
         )
 
     async def _stream(self, model: ChatModel, turns: Sequence[Turn]) -> AsyncGenerator[Delta, None]:

@@ -148,6 +148,14 @@ class Rooms:
                 await self._remove(room, user_id)
         return [room for room in rooms if room.is_private]
 
+    async def clear(self, room: Room, before: int) -> None:
+        """Delete what was said in a room before a number."""
+        await self._store.messages.trim({room.id: before})
+        room.history.clear(before)
+
+    def get(self, room_id: str) -> Room | None:
+        return self._rooms.get(room_id)
+
     def find(self, room_id: str, user_id: str) -> Room:
         """The room with this id, as far as the user can see it.
 

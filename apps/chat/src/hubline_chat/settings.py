@@ -80,7 +80,7 @@ class ChatSettings(BaseSettings):
         SecretStr | None, Field(validation_alias=AliasChoices("HUBLINE_CHAT_MODEL_KEY", "OPENAI_API_KEY", "model_key"))
     ] = None
     model_slots: Annotated[int, Field(ge=1, le=64)] = 1
-    """Answers made at the same time; further questions wait."""
+    """Answers made at the same time, each in another room; further ones wait."""
 
     premium_model_url: Annotated[str | None, Field(pattern="^https?://")] = None
     """Endpoint of the premium model; by default that of the model."""

@@ -10,7 +10,7 @@ async def test_administrators_see_everybody_and_others_see_nobody() -> None:
         guest = await under_test.enter("Guest")
         await guest.ask("Why?")
         await guest.ended()
-        await under_test.chat.assistant.interrupt()
+        await under_test.chat.finish()
         answer = await root.http.get("/api/people")
         people = {each["name"]: each for each in answer.json()["people"]}
         assert answer.headers["cache-control"] == "no-store"

@@ -12,7 +12,8 @@ class ScriptedEndpoint:
     """Answers every question with the same words, until it is told others. `models` are those that were asked for."""
 
     def __init__(self) -> None:
-        self._response: list[bytes | None] = []
+        self._response: list[bytes | asyncio.Event | None] = []
+        self._gate = asyncio.Event()
         self._endpoint = Endpoint(self._response)
         self.url = ""
 
@@ -24,6 +25,22 @@ class ScriptedEndpoint:
         """From the next question on."""
         self._response[:] = [CHUNKED, *(piece(word) for word in words), piece(None, "stop"), END]
 
+    def begins(self, *words: str, then: str, thinks: str | None = None) -> None:
+        """From the next question on, stop behind the words, until `goes_on`: then the rest follows."""
+        self.goes_on()  # those who still wait have been left
+        self._gate = asyncio.Event()
+        thought = [piece(None, reasoning_content=thinks)] if thinks is not None else []
+        said = [piece(word) for word in words]
+        self._response[:] = [CHUNKED, *thought, *said, self._gate, piece(then), piece(None, "stop"), END]
+
+    def goes_on(self) -> None:
+        self._thread.soon(self._gate.set)
+
+    @property
+    def asked(self) -> list[list[dict[str, str]]]:
+        """The conversations that it was told."""
+        return [body["messages"] for _, body in self._endpoint.requests]
+
     def __enter__(self) -> Self:
         self._thread = LoopThread()
         self._server = self._thread.run(asyncio.start_server(self._endpoint.serve, "127.0.0.1", 0))
@@ -31,5 +48,6 @@ class ScriptedEndpoint:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.goes_on()
         self._thread.soon(self._server.close)
         self._thread.close()

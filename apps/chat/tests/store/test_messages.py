@@ -4,11 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from hubline_chat.contract import Answer, AnswerState, Message, Person
 from hubline_chat.store import Store
 from hubline_chat.store.rooms import MemberRecord, RoomRecord
+from hubline_chat.store.tables import MESSAGES
 
 NOON = datetime(2026, 11, 25, 12, 0, 0, 123456, tzinfo=UTC)
 ADA = Person("ada", "Ada")
@@ -20,7 +22,7 @@ def said(seq: int, text: str = "hello 🌈", room: str = "general", client_id: s
 
 
 def answer(seq: int, state: AnswerState) -> Message:
-    answer = Answer(state, 0, ADA, "general-1", started_at=NOON, elapsed=1.5, model="premium")
+    answer = Answer(state, ADA, "general-1", started_at=NOON, elapsed=1.5, model="premium", reasoning="hm")
     return Message(f"general-{seq}", "general", seq, "assistant", AI, "so far", NOON, answer=answer)
 
 
@@ -43,7 +45,7 @@ async def test_all_or_none_are_kept(store: Store) -> None:
 
 
 async def test_an_answer_is_replaced_by_its_newer_form(store: Store) -> None:
-    first = answer(1, AnswerState.ANSWERING)
+    first = answer(1, AnswerState.RUNNING)
     await store.messages.add([first])
     assert first.answer is not None
     grown = replace(first, text="all of it", answer=replace(first.answer, state=AnswerState.COMPLETED))
@@ -59,11 +61,22 @@ async def test_answers_that_were_running_are_interrupted_and_no_others(store: St
     for seq, state in enumerate(AnswerState, 1):
         found = ended[seq]
         assert found is not None
-        if state in ("queued", "thinking", "answering"):
+        if state is AnswerState.RUNNING:
             assert (found.state, found.error) == (AnswerState.INTERRUPTED, "A restart of the server cut the answer.")
             assert found.ended_at is not None
         else:
             assert (found.state, found.error) == (state, None)
+
+
+async def test_answers_that_ran_in_an_earlier_version_are_interrupted_too(store: Store) -> None:
+    await store.messages.add([answer(1, AnswerState.RUNNING)])
+    earlier = """{"state": "thinking", "place": 0, "asked_by": {"id": "ada", "name": "Ada"}, "question_id": "q"}"""
+    async with store.database.writing() as connection:
+        await connection.execute(update(MESSAGES).values(answer=earlier))
+    await store.messages.interrupt("cut")
+    [message] = await store.messages.newest("general", 10)
+    assert message.answer is not None
+    assert (message.text, message.answer.state, message.answer.asked_by) == ("so far", AnswerState.INTERRUPTED, ADA)
 
 
 async def test_old_messages_are_deleted_room_by_room(store: Store) -> None:

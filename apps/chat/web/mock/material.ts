@@ -83,10 +83,10 @@ export function history(roomId: string, assistant: Person, many: number): Messag
   for (const [id, text] of TALK) add(PEOPLE.find((each) => each.id === id) ?? PEOPLE[0]!, text);
   const askedBy = PEOPLE[0]!;
   const questionId = messages.at(-1)?.id ?? "";
-  const answer = { place: 0, askedBy, questionId, startedAt: null, endedAt: null, elapsed: 3.4, model: "standard" as const };
+  const answer = { runId: null, reasoning: "", askedBy, questionId, startedAt: null, endedAt: null, elapsed: 3.4, model: "standard" as const };
   add(assistant, ANSWERS[1] ?? "", { answer: { ...answer, state: "completed" } });
   add(PEOPLE[2]!, "@ai explain quantum physics");
-  add(assistant, ANSWERS[0] ?? "", { answer: { ...answer, askedBy: PEOPLE[2]!, questionId: messages.at(-1)?.id ?? "", state: "stopped" } });
+  add(assistant, ANSWERS[0] ?? "", { answer: { ...answer, askedBy: PEOPLE[2]!, questionId: messages.at(-1)?.id ?? "", state: "stopped", reasoning: "They want the idea, not the formulas. Three notions, then a table." } });
   add(assistant, "", { answer: { ...answer, questionId: "x", state: "failed", error: "The model did not answer in time." } });
   add(PEOPLE[2]!, "@ai and what is an open line?");
   const limited = "The 20,000 tokens of today were used up here. There are new ones at 02:00.";

@@ -1,4 +1,5 @@
 /** A chat server inside the page, for work on the looks without a backend. Not part of the build. */
+import type { Item } from "@hubline/client";
 import type { Answer, Budget, Joined, Me, Message, Model, Person, Room, ServerCalls } from "../src/connection/contract";
 import type { HubPort, OpenPort, PortEvents } from "../src/connection/hub-port";
 import { SignedOut } from "../src/connection/errors";
@@ -13,6 +14,35 @@ interface MockRoom {
   people: Person[];
 }
 
+type StreamSubscriber = { next(item: Item): void; complete(): void };
+
+/** What is written of one answer, from its beginning. */
+class MockRun {
+  stopped = false;
+  readonly #items: Item[] = [];
+  readonly #viewers = new Set<StreamSubscriber>();
+
+  constructor(readonly id: string) {}
+
+  write(body: Record<string, unknown>): void {
+    const item = { ...body, position: String(this.#items.length + 1) } as Item;
+    this.#items.push(item);
+    for (const viewer of this.#viewers) this.#give(viewer, item);
+  }
+
+  attach(after: string | null, viewer: StreamSubscriber): { dispose(): void } {
+    this.#viewers.add(viewer);
+    for (const item of this.#items.slice(Number(after ?? 0))) this.#give(viewer, item);
+    this.#give(viewer, { kind: "live", position: String(this.#items.length) });
+    return { dispose: () => this.#viewers.delete(viewer) };
+  }
+
+  #give(viewer: StreamSubscriber, item: Item): void {
+    viewer.next(item);
+    if (item.kind === "end") viewer.complete();
+  }
+}
+
 export class MockServer {
   reachable = true;
   tokenDelay = 30;
@@ -21,7 +51,7 @@ export class MockServer {
   readonly rooms = new Map<string, MockRoom>();
   budget: Budget = { tokensPerDay: 20_000, left: 12_400, resetsAt: new Date(Date.now() + 7 * 3600_000).toISOString(), questionsAtOnce: 2 };
   #ports = new Set<PortEvents>();
-  #stopped = new Set<string>();
+  #runs = new Map<string, MockRun>();
   #nextId = 0;
 
   constructor(readonly accounts: MockAccounts, readonly many = 0) {
@@ -62,6 +92,9 @@ export class MockServer {
         return this.#answer(method, args);
       },
       send: async (method, ...args) => void this.#answer(method, args),
+      stream: (_method, runId: string, after: string | null) => ({
+        subscribe: (subscriber) => this.#runs.get(runId)!.attach(after, subscriber as StreamSubscriber),
+      }),
     };
   };
 
@@ -106,31 +139,31 @@ export class MockServer {
   }
 
   async answer(roomId: string, question: Message, which?: number, model: Model = "standard", place = 0): Promise<void> {
+    const run = new MockRun(`run${++this.#nextId}`);
+    this.#runs.set(run.id, run);
     const answer: Answer = {
-      state: place ? "queued" : "thinking", place, askedBy: question.author, questionId: question.id,
-      startedAt: new Date().toISOString(), endedAt: null, elapsed: 0, error: null, model,
+      state: "running", runId: run.id, askedBy: question.author, questionId: question.id,
+      startedAt: new Date().toISOString(), endedAt: null, elapsed: 0, error: null, model, reasoning: "",
     };
     const message = this.say(roomId, ASSISTANT, "", { answer });
     for (let left = place; left > 0; left--) {
-      this.call("AnswerStatus", roomId, message.id, { ...answer, place: left });
+      run.write({ kind: "status", status: "queued", place: left });
       await pause(1500);
     }
-    this.call("AnswerStatus", roomId, message.id, { ...answer, state: "thinking", place: 0 });
+    run.write({ kind: "status", status: "thinking" });
     await pause(1200);
     const text = ANSWERS[which ?? this.#nextId % ANSWERS.length] ?? "";
     const begin = Date.now();
-    let said = "";
     for (const piece of text.match(/\s*\S{1,6}/g) ?? []) {
-      if (this.#stopped.has(message.id)) break;
-      this.call("AnswerDelta", roomId, message.id, [...said].length, piece);
-      said += piece;
-      message.text = said;
-      message.answer = { ...answer, state: "answering" };
+      if (run.stopped) break;
+      run.write({ kind: "text", part: "1", text: piece });
+      message.text += piece;
       await pause(this.tokenDelay);
     }
-    const state = this.#stopped.has(message.id) ? "stopped" : "completed";
+    const state = run.stopped ? "stopped" : "completed";
+    run.write({ kind: "end", state, error: null, usage: [], unread: [] });
     message.answer = { ...answer, state, elapsed: 1.2 + (Date.now() - begin) / 1000, endedAt: new Date().toISOString() };
-    this.call("AnswerEnded", roomId, message.id, said, message.answer);
+    this.call("MessageChanged", { ...message });
   }
 
   #answer(method: string, args: unknown[]): unknown {
@@ -154,8 +187,8 @@ export class MockServer {
         }
         return message;
       }
-      case "StopAnswer":
-        return void this.#stopped.add(first);
+      case "StopRun":
+        return void (this.#runs.get(first)!.stopped = true);
       case "RetryAnswer": {
         const [home, old] = [...this.rooms.values()].flatMap((each) => each.messages.filter((m) => m.id === first).map((m) => [each, m] as const))[0] ?? [];
         const question = home?.messages.find((message) => message.id === old?.answer?.questionId) ?? home?.messages[0];

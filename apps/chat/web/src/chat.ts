@@ -2,11 +2,11 @@ import { createContext, use } from "react";
 import type { User } from "./account/api";
 import { Answers, onFrame, type Schedule } from "./answers/answers";
 import { Connection } from "./connection/connection";
-import type { Assistant, Budget, Entered, Me, Message, Model, ServerCalls } from "./connection/contract";
+import { isRunning, type Assistant, type Budget, type Entered, type Me, type Message, type Model, type ServerCalls } from "./connection/contract";
 import { ConnectionLost, sentence } from "./connection/errors";
 import type { OpenPort, TransportChoice } from "./connection/hub-port";
 import { Drafts } from "./messages/drafts";
-import { Outbox, type Unsent } from "./messages/outbox";
+import { isQuestion, Outbox, type Unsent } from "./messages/outbox";
 import { Rooms } from "./rooms/rooms";
 import { randomId } from "./ui/ids";
 import type { Box } from "./ui/storage";
@@ -65,17 +65,7 @@ export class Chat {
     this.#somebodyElse = somebodyElse;
     this.drafts = new Drafts(box);
     this.connection = new Connection(openPort, CHOICES.find((choice) => choice === box.read("transport")) ?? "auto");
-    this.answers = new Answers(
-      {
-        gap: (roomId) => void this.rooms.heal(roomId),
-        ended: (roomId, messageId, text, answer) => {
-          this.rooms.ended(roomId, messageId, text, answer);
-          const message = this.rooms.view(roomId).value.messages.find((each) => each.id === messageId);
-          if (message && roomId === this.rooms.active.value) this.finished.set(message);
-        },
-      },
-      schedule,
-    );
+    this.answers = new Answers(this.connection.forRuns, (message) => void this.rooms.heal(message.roomId), schedule);
     this.rooms = new Rooms(this.connection, this.answers, box);
     this.outbox = new Outbox(box, {
       ready: () => this.connection.state.value.phase === "live",
@@ -83,6 +73,7 @@ export class Chat {
         entry.ask
           ? this.connection.invoke<Message>("Ask", entry.roomId, entry.clientMessageId, entry.text, entry.model)
           : this.connection.invoke<Message>("SendMessage", entry.roomId, entry.clientMessageId, entry.text),
+      asks: (entry) => isQuestion(entry, this.assistant.value?.name),
       sent: (message) => this.rooms.take(message),
     });
     this.connection.hooks = {
@@ -104,13 +95,23 @@ export class Chat {
   }
 
   async stop(messageId: string): Promise<void> {
-    await this.attempt("The answer could not be stopped", () => this.connection.invoke("StopAnswer", messageId));
+    await this.attempt("The answer could not be stopped", async () => this.answers.run(messageId)?.stop());
   }
 
   async again(messageId: string): Promise<void> {
     await this.attempt("The question could not be asked again", async () => {
       this.rooms.take(await this.connection.invoke<Message>("RetryAnswer", messageId));
     });
+  }
+
+  /** Lets an answer that was cut go on from where it stopped. */
+  async goOn(messageId: string): Promise<void> {
+    await this.attempt("The answer could not go on", () => this.connection.invoke("GoOn", messageId));
+  }
+
+  /** Decides what the assistant has asked. */
+  async decide(messageId: string, askId: string, value: unknown): Promise<void> {
+    await this.attempt("The assistant did not hear it", async () => this.answers.run(messageId)?.answer(askId, value));
   }
 
   /** Does something and puts a failure where people see it. */
@@ -142,13 +143,15 @@ export class Chat {
       if (message.clientMessageId && message.author.id === this.me.value.id) this.outbox.delivered(message.clientMessageId);
       this.rooms.take(message);
     },
+    MessageChanged: (message) => {
+      this.rooms.take(message);
+      if (message.answer && !isRunning(message.answer) && message.roomId === this.rooms.active.value) this.finished.set(message);
+    },
+    HistoryCleared: (roomId, before) => this.rooms.cleared(roomId, before),
     PeopleChanged: (roomId, people) => this.rooms.setPeople(roomId, people),
     RoomsChanged: (rooms) => this.rooms.list.set(rooms),
     TypingChanged: (roomId, names) => this.rooms.setTyping(roomId, names),
     AssistantChanged: (assistant) => this.assistant.set(assistant),
-    AnswerDelta: (roomId, messageId, offset, text) => this.answers.delta(roomId, messageId, offset, text),
-    AnswerStatus: (roomId, messageId, answer) => this.answers.status(roomId, messageId, answer),
-    AnswerEnded: (roomId, messageId, text, answer) => this.answers.ended(roomId, messageId, text, answer),
     BudgetChanged: (budget) => this.budget.set(budget),
     AccountChanged: (me) => this.me.set(me),
     RoomGone: (roomId, text) => {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Chat } from "../src/chat";
 import type { Joined, Message } from "../src/connection/contract";
 import { chunksOf } from "../src/messages/chunks";
+import { isQuestion } from "../src/messages/outbox";
 import { answeredQuestions } from "../src/messages/use-waiting";
 import { healSince, withMessage } from "../src/rooms/room-view";
 import { memoryBox } from "../src/ui/storage";
@@ -82,7 +83,7 @@ describe("Chat", () => {
   });
 
   it("joins from before an answer that still ran, so that its end comes along", async () => {
-    history.push(answer(3, "answering", "ab"), message(4));
+    history.push(answer(3, "running", "ab"), message(4));
     chat.connection.open();
     await settled();
     hub.drop();
@@ -93,16 +94,38 @@ describe("Chat", () => {
     expect(shown()).toEqual(["m1", "m2", "m3", "m4"]);
   });
 
-  it("joins again when a piece of an answer is missing", async () => {
+  it("goes on with an answer over a reconnect, from where it was", async () => {
+    history.push(answer(3, "running"));
     chat.connection.open();
     await settled();
-    hub.call("ReceiveMessage", answer(3, "thinking"));
-    hub.call("AnswerDelta", "r", "m3", 0, "one ");
-    history.push(answer(3, "answering", "one two "));
-    hub.call("AnswerDelta", "r", "m3", 8, "three");
+    hub.write("run3", { kind: "text", part: "1", text: "one " }, { kind: "text", part: "1", text: "two " });
+    hub.drop();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(hub.named("AttachRun")).toEqual([["run3", null], ["run3", "p2"]]);
+    hub.write("run3", { kind: "text", part: "1", text: "three" });
+    await settled();
+    expect(chat.answers.watch("m3").value?.text).toBe("one two three");
+  });
+
+  it("joins again when the run of an answer is no more", async () => {
+    history.push(answer(3, "running", "ab"));
+    chat.connection.open();
+    await settled();
+    history[2] = answer(3, "interrupted", "abcd");
+    hub.streams[0]!.subscriber.error(new Error("HubError: The run does not exist."));
     await settled();
     expect(hub.named("JoinRoom")[1]).toEqual(["r", 2]);
-    expect(chat.answers.watch("m3").value?.text).toBe("one two three");
+    expect(chat.answers.watch("m3").value).toMatchObject({ phase: "interrupted", text: "abcd" });
+  });
+
+  it("announces an answer that has ended, and forgets what was cleared", async () => {
+    history.push(answer(3, "running"));
+    chat.connection.open();
+    await settled();
+    hub.call("MessageChanged", answer(3, "completed", "done"));
+    expect(chat.finished.value?.text).toBe("done");
+    hub.call("HistoryCleared", "r", 3);
+    expect(shown()).toEqual(["m3"]);
   });
 
   it("waits for no answer of a server that has started anew, and goes on with what it has", async () => {
@@ -126,6 +149,13 @@ describe("Chat", () => {
     history = [message(1, { id: "fresh" })];
     await vi.advanceTimersByTimeAsync(2_000);
     expect(shown()).toEqual(["fresh"]);
+  });
+
+  it("knows what goes to the assistant, as the server does", () => {
+    const asks = (text: string, ask = false) => isQuestion({ text, ask }, "Assistant");
+    expect(["@ai why?", "@AI: why?", " @assistant, why?", "@ai\nwhy?"].map((text) => asks(text))).toEqual([true, true, true, true]);
+    expect(["@ai", "@ai ", "@aim high", "@assistants!", "why @ai ?"].map((text) => asks(text))).toEqual([false, false, false, false, false]);
+    expect(asks("why?", true)).toBe(true);
   });
 
   it("sends a question to the model that was chosen", async () => {
@@ -217,14 +247,23 @@ describe("Chat", () => {
     expect(chat.rooms.view("r").value.hasMore).toBe(false);
   });
 
-  it("puts a failure of stopping where it can be read", async () => {
+  it("stops, decides and goes on, and puts a failure where it can be read", async () => {
+    history.push(answer(3, "running"));
     chat.connection.open();
     await settled();
-    hub.replies.StopAnswer = () => {
-      throw new Error("HubError: Only Grace may stop it.");
-    };
     await chat.stop("m3");
-    expect(chat.notice.value).toEqual({ text: "The answer could not be stopped: Only Grace may stop it.", tone: "problem" });
+    await chat.decide("m3", "a", true);
+    expect([...hub.named("StopRun"), ...hub.named("AnswerRun")]).toEqual([["run3"], ["run3", "a", true]]);
+    hub.replies.AnswerRun = () => {
+      throw new Error("HubError: Already answered by Grace.");
+    };
+    await chat.decide("m3", "a", true);
+    expect(chat.notice.value?.text).toBe("The assistant did not hear it: Already answered by Grace.");
+    hub.replies.GoOn = () => {
+      throw new Error("HubError: The question is no longer there.");
+    };
+    await chat.goOn("m3");
+    expect(chat.notice.value).toEqual({ text: "The answer could not go on: The question is no longer there.", tone: "problem" });
   });
 });
 
@@ -243,7 +282,7 @@ describe("lists of messages", () => {
   it("heal from before the oldest running answer", () => {
     expect(healSince([])).toBeNull();
     expect(healSince([message(1), message(2)])).toBe(2);
-    expect(healSince([message(1), answer(2, "queued"), answer(3, "completed"), message(4)])).toBe(1);
+    expect(healSince([message(1), answer(2, "running"), answer(3, "completed"), message(4)])).toBe(1);
   });
 
   it("are cut at the same places when more come at either end", () => {
@@ -254,6 +293,6 @@ describe("lists of messages", () => {
   });
 
   it("know which questions have their answer's row", () => {
-    expect(answeredQuestions([message(1, { clientMessageId: "c" }), answer(2, "thinking"), message(3, { clientMessageId: "d" })])).toEqual(new Set(["c"]));
+    expect(answeredQuestions([message(1, { clientMessageId: "c" }), answer(2, "running"), message(3, { clientMessageId: "d" })])).toEqual(new Set(["c"]));
   });
 });

@@ -3,6 +3,12 @@ import type { Answer, Budget, Entered, Me, Message, Person, Room, ServerCalls } 
 import { SignedOut } from "../src/connection/errors";
 import type { HubPort, OpenPort, PortEvents, TransportChoice } from "../src/connection/hub-port";
 
+interface StreamSubscriber {
+  next(item: unknown): void;
+  error(error: unknown): void;
+  complete(): void;
+}
+
 type Reply = (...args: never[]) => unknown;
 
 /** Ports under the test's hand: what was called is written down, and answered as `replies` says. */
@@ -12,6 +18,9 @@ export class FakeHub {
   replies: Record<string, Reply> = {};
   reachable = true;
   sessionOver = false;
+  #position = 0;
+  /** The streams that are open, each with what it was asked for. */
+  readonly streams: { args: unknown[]; subscriber: StreamSubscriber }[] = [];
   #current: { events: PortEvents; cut(): void } | null = null;
 
   readonly open: OpenPort = (events, choice): HubPort => {
@@ -38,6 +47,15 @@ export class FakeHub {
         return (this.replies[method] as ((...args: unknown[]) => unknown) | undefined)?.(...args);
       },
       send: async (method, ...args) => void this.calls.push([method, ...args]),
+      stream: (method, ...args) => {
+        this.calls.push([method, ...args]);
+        return {
+          subscribe: (subscriber: StreamSubscriber) => {
+            this.streams.push({ args, subscriber });
+            return { dispose: () => void this.streams.splice(0, this.streams.length, ...this.streams.filter((each) => each.subscriber !== subscriber)) };
+          },
+        } as never;
+      },
     };
   };
 
@@ -45,11 +63,20 @@ export class FakeHub {
     const current = this.#current;
     this.#current = null;
     current?.cut();
+    for (const { subscriber } of this.streams.splice(0)) subscriber.error(new Error("dropped"));
     current?.events.closed(new Error("dropped"));
   }
 
   call<K extends keyof ServerCalls>(name: K, ...args: ServerCalls[K]): void {
     this.#current?.events.called(name, args);
+  }
+
+  /** The next items of a run, for all that are attached to it. */
+  write(runId: string, ...items: Record<string, unknown>[]): void {
+    for (const item of items) {
+      const made = { position: `p${++this.#position}`, ...item };
+      for (const { args, subscriber } of [...this.streams]) if (args[0] === runId) subscriber.next(made);
+    }
   }
 
   /** A new token was asked for and refused. */
@@ -84,6 +111,7 @@ export function message(seq: number, more: Partial<Message> = {}): Message {
 }
 
 export function answer(seq: number, state: Answer["state"], text = ""): Message {
-  const details: Answer = { state, place: 0, askedBy: ADA, questionId: `m${seq - 1}`, startedAt: null, endedAt: null, elapsed: 0, model: "standard" };
+  const runId = state === "running" ? `run${seq}` : null;
+  const details: Answer = { state, runId, askedBy: ADA, questionId: `m${seq - 1}`, startedAt: null, endedAt: null, elapsed: 0, model: "standard", reasoning: "" };
   return message(seq, { kind: "assistant", author: AI, text, answer: details });
 }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { ConnectionLost, Refused } from "../src/connection/errors";
-import { excess, Outbox, type Unsent } from "../src/messages/outbox";
+import { excess, isQuestion, Outbox, type Unsent } from "../src/messages/outbox";
 import { memoryBox, type Box } from "../src/ui/storage";
 import { message } from "./fake-port";
 
@@ -17,6 +17,7 @@ function outbox(): Outbox {
       sent.push(entry.text);
       return message(sent.length, { clientMessageId: entry.clientMessageId });
     },
+    asks: (entry) => isQuestion(entry, undefined),
     sent: () => undefined,
   });
 }

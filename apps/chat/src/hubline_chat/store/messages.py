@@ -1,5 +1,6 @@
 """The table of messages."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -62,12 +63,11 @@ class Messages:
         async with self.database.reading() as connection:
             rows = (await connection.execute(select(MESSAGES).where(MESSAGES.c.is_running))).all()
         ended = []
-        for message in map(_message, rows):
-            assert message.answer is not None
-            answer = replace(
-                message.answer, state=AnswerState.INTERRUPTED, error=reason, place=0, ended_at=datetime.now(UTC)
-            )
-            ended.append(replace(message, answer=answer))
+        for row in rows:
+            # By its JSON, because earlier versions had other names for states of running answers.
+            known = json.loads(row.answer) | {"state": AnswerState.INTERRUPTED}
+            answer = replace(_ANSWER.validate_python(known), error=reason, ended_at=datetime.now(UTC))
+            ended.append(_message(row, answer))
         if ended:
             await self.update(ended)
 
@@ -99,8 +99,9 @@ def _answer(message: Message) -> str | None:
     return None if message.answer is None else _ANSWER.dump_json(message.answer).decode()
 
 
-def _message(row: Row[Any]) -> Message:
+def _message(row: Row[Any], answer: Answer | None = None) -> Message:
     kind: Kind = row.kind
     author = Person(row.author_id, row.author_name, kind)
-    answer = None if row.answer is None else _ANSWER.validate_json(row.answer)
+    if answer is None and row.answer is not None:
+        answer = _ANSWER.validate_json(row.answer)
     return Message(row.id, row.room_id, row.seq, kind, author, row.text, row.sent_at, row.client_message_id, answer)

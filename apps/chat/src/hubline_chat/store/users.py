@@ -137,6 +137,13 @@ class Users:
         return None if row is None else _user(row)
 
     @unbroken
+    async def admins(self) -> Sequence[User]:
+        query = select(USERS).where(USERS.c.role == "admin").order_by(USERS.c.created_at)
+        async with self.database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return [_user(row) for row in rows]
+
+    @unbroken
     async def list(self, day: date) -> Sequence[Listed]:
         """The newest of them, with the tokens they have used on `day`."""
         used = and_(USAGE.c.user_id == USERS.c.id, USAGE.c.day == day)

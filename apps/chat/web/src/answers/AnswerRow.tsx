@@ -10,6 +10,8 @@ import styles from "./answer.module.css";
 import type { LiveAnswer } from "./answers";
 import { CopyButton } from "./CodeBlock";
 import { Markdown } from "./Markdown";
+import { Question } from "./Question";
+import { Reasoning } from "./Reasoning";
 
 /** An answer of the assistant: waiting, growing, or ended. It alone is drawn again when its text grows. */
 export function AnswerRow({ message }: { message: Message }) {
@@ -17,16 +19,19 @@ export function AnswerRow({ message }: { message: Message }) {
   const me = useValue(chat.me);
   const live = useValue(chat.answers.watch(message.id));
   if (!live) return null;
-  const { answer, text } = live;
+  const { answer, phase, text } = live;
   const running = isRunning(answer);
+  const mine = answer.askedBy.id === me.id;
   return (
-    <Row author={message.author} sentAt={message.sentAt} note={`to ${answer.askedBy.id === me.id ? "you" : answer.askedBy.name}${answer.model === "premium" ? " · premium" : ""}`} state={answer.state}>
+    <Row author={message.author} sentAt={message.sentAt} note={`to ${mine ? "you" : answer.askedBy.name}${answer.model === "premium" ? " · premium" : ""}`} state={phase}>
+      {live.reasoning !== "" && <Reasoning text={live.reasoning} growing={phase === "thinking"} />}
       {text !== "" && (
-        <div className={`${styles.text} ${running ? styles.growing : ""}`} data-answer-text>
-          <Markdown text={text} growing={running} />
+        <div className={`${styles.text} ${phase === "answering" && live.live ? styles.growing : ""}`} data-answer-text>
+          <Markdown text={text} growing={phase === "answering"} />
         </div>
       )}
-      {running && text === "" && <Waiting live={live} mine={answer.askedBy.id === me.id} />}
+      {running && (text === "" || phase === "queued") && <Waiting live={live} mine={mine} />}
+      {live.asks.map((ask) => <Question key={ask.askId} messageId={message.id} ask={ask} deciders={live.deciders} me={me} />)}
       {!running && <End id={message.id} answer={answer} text={text} />}
     </Row>
   );
@@ -41,8 +46,11 @@ export function ExpectedRow({ author, since }: { author: Person; since: number }
   );
 }
 
-function Waiting({ live: { answer, since }, mine }: { live: LiveAnswer; mine: boolean }) {
-  if (answer.state === "queued") return <div className={styles.wait}><span className={styles.dot} />{placeInLine(answer.place, mine)}</div>;
+const WORDS: Record<string, string> = { starting: "the model is getting ready", busy: "the model is busy in another room" };
+
+function Waiting({ live: { answer, phase, place, status, since }, mine }: { live: LiveAnswer; mine: boolean }) {
+  const words = phase === "queued" ? placeInLine(place, mine) : WORDS[status ?? ""];
+  if (words) return <div className={styles.wait}><span className={styles.dot} />{words}</div>;
   return <Thinking since={since} elapsed={answer.elapsed} />;
 }
 
@@ -71,9 +79,9 @@ function End({ id, answer, text }: { id: string; answer: Answer; text: string })
   const limited = answer.state === "limited";
   // Until the budget is renewed another try would be refused.
   const later = limited && answer.askedBy.id === me.id && budget?.left === 0;
-  const again = () => {
+  const once = (work: Promise<void>) => {
     setAsked(true);
-    void chat.again(id).finally(() => setAsked(false));
+    void work.finally(() => setAsked(false));
   };
   return (
     <div className={styles.end}>
@@ -83,10 +91,18 @@ function End({ id, answer, text }: { id: string; answer: Answer; text: string })
       </span>
       {text !== "" && <CopyButton text={text} label="Copy answer" />}
       {!later && (
-        <button type="button" className={done ? "" : styles.strong} onClick={again} disabled={asked}>
-          <Icon name="again" size={14} />
-          Try again
-        </button>
+        <>
+          {answer.state !== "completed" && text !== "" && (
+            <button type="button" className={styles.strong} onClick={() => once(chat.goOn(id))} disabled={asked}>
+              <Icon name="play" size={14} />
+              Continue
+            </button>
+          )}
+          <button type="button" className={done || text !== "" ? "" : styles.strong} onClick={() => once(chat.again(id))} disabled={asked}>
+            <Icon name="again" size={14} />
+            Try again
+          </button>
+        </>
       )}
     </div>
   );

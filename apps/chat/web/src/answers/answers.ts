@@ -1,122 +1,170 @@
-import type { Answer, Message } from "../connection/contract";
-import { isRunning } from "../connection/contract";
+import { attachRun, type Ask, type AttachedRun, type Connection, type Part, type RunState } from "@hubline/client";
+import { isRunning, type Answer, type Message } from "../connection/contract";
 import { Store } from "../ui/store";
-import { AnswerText } from "./answer-text";
 
-/** One answer as it is shown now. `since` is when its `elapsed` was right (ms of the page's clock). */
-export interface LiveAnswer {
-  text: string;
-  answer: Answer;
-  since: number;
+/** Where an answer is: what its run says while it goes on, how it ended after that. */
+export type Phase = "queued" | "thinking" | "answering" | "waiting" | Exclude<Answer["state"], "running">;
+
+/** Who may answer a question of the assistant's. */
+export interface Decider {
+  id: string;
+  name: string;
 }
 
-export interface AnswerHooks {
-  /** Pieces are missing: the room must be fetched again. */
-  gap(roomId: string, messageId: string): void;
-  /** An answer we watched is over. */
-  ended(roomId: string, messageId: string, text: string, answer: Answer): void;
+/** An answer as it is shown. `since`: when `answer.elapsed` was true, in this page's time. */
+export interface LiveAnswer {
+  text: string;
+  reasoning: string;
+  answer: Answer;
+  phase: Phase;
+  /** Questions before this one while it is queued. */
+  place: number;
+  /** What the server said last of its work. */
+  status: string | null;
+  asks: readonly Ask[];
+  deciders: readonly Decider[];
+  since: number;
+  /** Whether this is how it is now: false without a connection. */
+  live: boolean;
 }
 
 interface Entry {
-  readonly store: Store<LiveAnswer | null>;
-  readonly text: AnswerText;
-  roomId: string;
-  over: boolean;
+  store: Store<LiveAnswer | null>;
+  message: Message | null;
+  run: AttachedRun | null;
+  /** When the answer was begun, in this page's time. */
+  began: number;
 }
 
-/** Runs `work` at the next frame; pages nobody sees have no frames and get a timer. */
 export type Schedule = (work: () => void) => void;
 
+/** Runs the work with the next frame, or soon where frames do not come because the page is hidden. */
 export const onFrame: Schedule = (work) => {
-  if (document.visibilityState === "visible") requestAnimationFrame(work);
-  else setTimeout(work, 100);
+  if (typeof document === "undefined" || document.hidden) setTimeout(work, 100);
+  else requestAnimationFrame(work);
 };
 
-/** All answers of the page. Text grows here and wakes only the row that shows it, once per frame. */
+/** The answers of the page: each that is running is a run to which the page is attached. Rows watch one each. */
 export class Answers {
   readonly #entries = new Map<string, Entry>();
   readonly #grown = new Set<Entry>();
+  readonly #connection: Connection;
+  readonly #gone: (message: Message) => void;
   readonly #schedule: Schedule;
-  readonly #hooks: AnswerHooks;
-  #scheduled = false;
 
-  constructor(hooks: AnswerHooks, schedule: Schedule = onFrame) {
-    this.#hooks = hooks;
+  /** `gone` hears of an answer whose run is no more, so that the message has to be asked for. */
+  constructor(connection: Connection, gone: (message: Message) => void, schedule: Schedule = onFrame) {
+    this.#connection = connection;
+    this.#gone = gone;
     this.#schedule = schedule;
   }
 
-  /** What a row watches; null until the answer's message has come. */
   watch(messageId: string): Store<LiveAnswer | null> {
-    return this.#entry(messageId, "").store;
+    return this.#entry(messageId).store;
   }
 
-  /** A message of the assistant as the server has it: new, from history, or after a gap. */
+  run(messageId: string): AttachedRun | null {
+    return this.#entries.get(messageId)?.run ?? null;
+  }
+
+  /** A message as the server tells it. */
   take(message: Message): void {
-    if (!message.answer) return;
-    const entry = this.#entry(message.id, message.roomId);
-    entry.roomId = message.roomId;
-    if (entry.over && isRunning(message.answer)) return;
-    entry.over = !isRunning(message.answer);
-    if (entry.over) entry.text.finish(message.text);
-    else if (!entry.text.snapshot(message.text)) this.#hooks.gap(message.roomId, message.id);
-    this.#show(entry, message.answer);
-  }
-
-  delta(roomId: string, messageId: string, offset: number, text: string): void {
-    const entry = this.#entry(messageId, roomId);
-    if (entry.over) return;
-    const known = entry.store.value !== null;
-    const result = entry.text.apply({ offset, text });
-    if (result === "gap" && known) this.#hooks.gap(roomId, messageId);
-    if (result === "grew" && known) this.#grew(entry);
-  }
-
-  status(roomId: string, messageId: string, answer: Answer): void {
-    const entry = this.#entry(messageId, roomId);
-    if (!entry.over) this.#show(entry, answer);
-  }
-
-  ended(roomId: string, messageId: string, text: string, answer: Answer): void {
-    const entry = this.#entry(messageId, roomId);
-    const first = !entry.over;
-    entry.over = true;
-    entry.text.finish(text);
-    this.#show(entry, answer);
-    if (first) this.#hooks.ended(roomId, messageId, text, answer);
+    const { answer } = message;
+    if (!answer) return;
+    const entry = this.#entry(message.id);
+    entry.message = message;
+    if (!isRunning(answer)) this.#detach(entry);
+    else if (answer.runId !== null && entry.run?.id !== answer.runId) this.#attach(entry, answer.runId);
+    this.#show(entry);
   }
 
   forget(messageIds: Iterable<string>): void {
-    for (const id of messageIds) this.#entries.delete(id);
+    for (const id of messageIds) {
+      const entry = this.#entries.get(id);
+      if (entry) this.#detach(entry);
+      this.#entries.delete(id);
+    }
   }
 
-  #entry(messageId: string, roomId: string): Entry {
+  #attach(entry: Entry, runId: string): void {
+    this.#detach(entry);
+    const run = (entry.run = attachRun(this.#connection, runId));
+    entry.began = Date.now() - (entry.message?.answer?.elapsed ?? 0) * 1000;
+    let waits = true;
+    run.onChange((state) => {
+      if (entry.run !== run) return;
+      if (waits && state.live && waitsNot(state)) {
+        waits = false;
+        if (!entry.message?.answer?.elapsed) entry.began = Date.now();
+      }
+      if (state.state === "gone" && entry.message) this.#gone(entry.message);
+      this.#grew(entry);
+    });
+  }
+
+  #detach(entry: Entry): void {
+    const { run } = entry;
+    entry.run = null;
+    run?.detach();
+  }
+
+  #entry(messageId: string): Entry {
     let entry = this.#entries.get(messageId);
     if (!entry) {
-      entry = { store: new Store<LiveAnswer | null>(null), text: new AnswerText(), roomId, over: false };
+      entry = { store: new Store<LiveAnswer | null>(null), message: null, run: null, began: 0 };
       this.#entries.set(messageId, entry);
     }
     return entry;
   }
 
-  #show(entry: Entry, answer: Answer): void {
-    this.#grown.delete(entry);
-    entry.store.set({ text: entry.text.text, answer, since: Date.now() });
+  #show(entry: Entry): void {
+    entry.store.set(liveAnswer(entry));
   }
 
   #grew(entry: Entry): void {
     this.#grown.add(entry);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
+    if (this.#grown.size > 1) return;
     this.#schedule(() => {
-      this.#scheduled = false;
-      for (const grown of this.#grown) grown.store.update((live) => live && withText(live, grown.text.text));
+      for (const grown of this.#grown) grown.store.set(liveAnswer(grown));
       this.#grown.clear();
     });
   }
 }
 
-/** The first words also mean that the thinking is over, even when the status comes later. */
-function withText(live: LiveAnswer, text: string): LiveAnswer {
-  const waiting = live.answer.state === "thinking" || live.answer.state === "queued";
-  return { ...live, text, answer: waiting ? { ...live.answer, state: "answering" } : live.answer };
+function waitsNot(state: RunState): boolean {
+  return state.state !== "queued" && state.status?.status !== "starting" && state.status?.status !== "busy";
+}
+
+function liveAnswer({ message, run, began }: Entry): LiveAnswer | null {
+  if (!message?.answer) return null;
+  const { answer, text } = message;
+  const told = { text, reasoning: answer.reasoning, answer, place: 0, status: null, asks: [], deciders: [], since: Date.now(), live: true };
+  if (answer.state !== "running") return { ...told, phase: answer.state };
+  const state = run?.state;
+  if (!state || state.state === null || state.state === "gone") return { ...told, phase: text ? "answering" : "thinking" };
+  const said = state.text || text;
+  const live = {
+    ...told,
+    text: said,
+    reasoning: reasoningOf(state.parts),
+    answer: { ...answer, elapsed: (Date.now() - began) / 1000 },
+    place: state.status?.place ?? 0,
+    status: state.status?.status ?? null,
+    asks: state.asks,
+    deciders: decidersIn(state.parts),
+    live: state.live,
+  };
+  if (state.state === "running") return { ...live, phase: said ? "answering" : "thinking" };
+  if (state.state === "queued" || state.state === "waiting") return { ...live, phase: state.state };
+  // Its end, until the message comes as it was stored.
+  return { ...live, phase: state.state, answer: { ...live.answer, state: state.state, error: state.error } };
+}
+
+function reasoningOf(parts: readonly Part[]): string {
+  return parts.flatMap((part) => (part.kind === "reasoning" ? [part.text] : [])).join("\n\n");
+}
+
+function decidersIn(parts: readonly Part[]): readonly Decider[] {
+  const found = parts.find((part) => part.kind === "data" && part.name === "deciders");
+  return found?.kind === "data" ? (found.value as Decider[]) : [];
 }

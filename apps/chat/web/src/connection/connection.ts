@@ -1,3 +1,4 @@
+import type { Connection as RunConnection } from "@hubline/client";
 import { Store } from "../ui/store";
 import { delayBefore } from "./backoff";
 import type { ServerCalls } from "./contract";
@@ -127,6 +128,35 @@ export class Connection {
   tell(method: string, ...args: unknown[]): void {
     if (this.state.value.phase === "live") this.#port?.send(method, ...args).catch(() => undefined);
   }
+
+  /** As answers see it, whichever port is open: connected while it is live. */
+  readonly forRuns: RunConnection = (() => {
+    const connection = this;
+    const closed: ((error?: Error) => void)[] = [];
+    const reconnected: (() => void)[] = [];
+    let wasLive = false;
+    const changed = () => {
+      const live = this.state.value.phase === "live";
+      if (live !== wasLive) for (const tell of live ? reconnected : closed) tell();
+      wasLive = live;
+    };
+    return {
+      get state() {
+        return connection.state.value.phase === "live" ? "Connected" : "Reconnecting";
+      },
+      start: async () => {},
+      stop: async () => {},
+      stream: (method, ...args) => connection.#port!.stream(method, ...args),
+      invoke: (method, ...args) => connection.invoke(method, ...args),
+      onclose: (tell) => void closed.push(tell),
+      onreconnecting() {},
+      onreconnected: (tell) => {
+        if (reconnected.push(() => tell()) > 1) return;
+        wasLive = connection.state.value.phase === "live";
+        connection.state.subscribe(changed);
+      },
+    };
+  })();
 
   async #try(): Promise<void> {
     this.#drop();

@@ -1,4 +1,4 @@
-/** The types of the chat hub as they travel. Times are ISO 8601 in UTC. */
+/** The types of the chat hub as they travel; answers travel as runs besides. Times are ISO 8601 in UTC. */
 
 export interface Person {
   id: string;
@@ -44,20 +44,22 @@ export interface Budget {
 
 export type Model = "standard" | "premium";
 
-export type AnswerState = "queued" | "thinking" | "answering" | "completed" | "stopped" | "failed" | "interrupted" | "limited";
+export type AnswerState = "running" | "completed" | "stopped" | "failed" | "interrupted" | "limited";
 
 export interface Answer {
   state: AnswerState;
-  /** Questions before this one while it is queued. */
-  place: number;
   askedBy: Person;
   questionId: string;
+  /** What to attach to while it is running. */
+  runId: string | null;
   startedAt: string | null;
   endedAt: string | null;
   error?: string | null;
   /** Seconds, at the moment of sending. */
   elapsed: number;
   model: Model;
+  /** What the model thought on its way. */
+  reasoning: string;
 }
 
 export interface Message {
@@ -106,14 +108,14 @@ export interface Earlier {
 /** What the server calls on us, with its arguments. */
 export interface ServerCalls {
   ReceiveMessage: [message: Message];
+  /** A message has another form: an answer has ended, or goes on after its end. */
+  MessageChanged: [message: Message];
+  /** What was said before that number is gone for good. */
+  HistoryCleared: [roomId: string, beforeSeq: number];
   PeopleChanged: [roomId: string, people: Person[]];
   RoomsChanged: [rooms: Room[]];
   TypingChanged: [roomId: string, names: string[]];
   AssistantChanged: [assistant: Assistant];
-  /** `offset` counts Unicode code points, as Python's `len` does. */
-  AnswerDelta: [roomId: string, messageId: string, offset: number, text: string];
-  AnswerStatus: [roomId: string, messageId: string, answer: Answer];
-  AnswerEnded: [roomId: string, messageId: string, text: string, answer: Answer];
   BudgetChanged: [budget: Budget];
   /** My role or tier is another one now. */
   AccountChanged: [me: Me];
@@ -123,18 +125,17 @@ export interface ServerCalls {
 
 export const SERVER_CALLS: readonly (keyof ServerCalls)[] = [
   "ReceiveMessage",
+  "MessageChanged",
+  "HistoryCleared",
   "PeopleChanged",
   "RoomsChanged",
   "TypingChanged",
   "AssistantChanged",
-  "AnswerDelta",
-  "AnswerStatus",
-  "AnswerEnded",
   "BudgetChanged",
   "AccountChanged",
   "RoomGone",
 ];
 
 export function isRunning(answer: Answer | null | undefined): boolean {
-  return answer?.state === "queued" || answer?.state === "thinking" || answer?.state === "answering";
+  return answer?.state === "running";
 }

@@ -1,3 +1,4 @@
+import type { Connection as RunConnection } from "@hubline/client";
 import type { ServerCalls } from "./contract";
 
 export type TransportChoice = "auto" | "webSockets" | "serverSentEvents" | "longPolling";
@@ -20,6 +21,7 @@ export interface HubPort {
   stop(): Promise<void>;
   invoke(method: string, ...args: unknown[]): Promise<unknown>;
   send(method: string, ...args: unknown[]): Promise<void>;
+  readonly stream: RunConnection["stream"];
 }
 
 export type OpenPort = (events: PortEvents, choice: TransportChoice) => HubPort;

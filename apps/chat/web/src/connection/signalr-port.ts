@@ -75,6 +75,7 @@ export function signalrPort(url: string, fetchToken: FetchToken): OpenPort {
       },
       invoke: (method, ...args) => connection.invoke<unknown>(method, ...args),
       send: (method, ...args) => connection.send(method, ...args),
+      stream: (method, ...args) => connection.stream(method, ...args),
     };
   };
 }

@@ -50,7 +50,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
   const empty = draft.text.trim() === "";
   const over = excess(draft.text);
   const tooLong = over > 0;
-  const stopped = isQuestion(draft) ? obstacle(budget, now) : null;
+  const stopped = isQuestion(draft, assistant?.name) ? obstacle(budget, now) : null;
   const cannotSend = empty || tooLong || stopped !== null;
   const canStop = running.id !== null && empty;
   const name = assistant?.name ?? "the assistant";

@@ -28,13 +28,14 @@ export interface OutboxHooks {
   /** Is there a connection that would take a message now? */
   ready(): boolean;
   send(entry: Unsent): Promise<Message>;
+  /** Does it go to the assistant? */
+  asks(entry: Unsent): boolean;
   sent(message: Message): void;
 }
 
 /** The longest message the server takes, in characters as it counts them: code points. */
 export const CHARACTERS_LIMIT = 4_000;
 const EXPECT_LIMIT = 20_000;
-const MENTION = /^@ai\s/i;
 
 /** Messages that wait for the server. They go out once and in order, and survive a reload. */
 export class Outbox {
@@ -100,7 +101,7 @@ export class Outbox {
   async #deliver(entry: Unsent): Promise<void> {
     const { clientMessageId, roomId } = entry;
     this.#change(clientMessageId, { state: "sending" });
-    if (isQuestion(entry)) this.#expect({ clientMessageId, roomId, since: Date.now() });
+    if (this.#hooks.asks(entry)) this.#expect({ clientMessageId, roomId, since: Date.now() });
     try {
       const message = await this.#hooks.send(entry);
       this.delivered(clientMessageId);
@@ -128,9 +129,11 @@ export class Outbox {
   }
 }
 
-/** Goes it to the assistant? */
-export function isQuestion({ text, ask }: { text: string; ask: boolean }): boolean {
-  return ask || MENTION.test(text);
+/** Does it go to the assistant, whose name this is? As the server sees it: by `@ai` or the name at its beginning. */
+export function isQuestion({ text, ask }: { text: string; ask: boolean }, name: string | undefined): boolean {
+  const start = text.trimStart().toLowerCase();
+  const named = ["ai", ...(name ? [name.toLowerCase()] : [])].map((each) => `@${each}`);
+  return ask || named.some((each) => start.startsWith(each) && /^[\s,:]+\S/.test(start.slice(each.length)));
 }
 
 /** By how many characters a message is longer than the server takes; 0 when it may go. */

@@ -82,7 +82,7 @@ function RunningAnswer({ message }: { message: Message }) {
       <Avatar person={answer.askedBy} size={24} />
       <div>
         to {answer.askedBy.name}
-        <small>{answer.state === "queued" ? placeInLine(answer.place, false) : answer.state}</small>
+        <small>{live?.phase === "queued" ? placeInLine(live.place, false) : (live?.phase ?? answer.state)}</small>
       </div>
       <Button look="link" aria-label={`End the answer to ${answer.askedBy.name}`} onClick={() => void chat.stop(message.id)}>End</Button>
     </li>

@@ -1,4 +1,4 @@
-import { isRunning, type Answer, type Earlier, type Joined, type Message, type Person } from "../connection/contract";
+import { isRunning, type Earlier, type Joined, type Message, type Person } from "../connection/contract";
 
 /** What the page knows of one room. `messages` are ordered; those with `seq` 0 are notes to this page alone. */
 export interface RoomView {
@@ -59,12 +59,6 @@ export function withEarlier(view: RoomView, earlier: Earlier): RoomView {
   const known = new Set(view.messages.map((message) => message.id));
   const older = earlier.messages.filter((message) => !known.has(message.id));
   return { ...view, earlier: "idle", hasMore: earlier.hasMore, messages: [...older, ...view.messages] };
-}
-
-export function withAnswer(view: RoomView, messageId: string, text: string, answer: Answer): RoomView {
-  const at = view.messages.findIndex((message) => message.id === messageId);
-  const message = view.messages[at];
-  return message ? { ...view, messages: view.messages.with(at, { ...message, text, answer }) } : view;
 }
 
 /** From where a re-join heals the view: before the oldest answer that still ran, else after the last message. */

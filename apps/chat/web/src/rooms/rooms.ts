@@ -1,11 +1,11 @@
 import type { Answers } from "../answers/answers";
 import type { Connection } from "../connection/connection";
-import type { Answer, Earlier, Joined, Message, Person, Room } from "../connection/contract";
+import type { Earlier, Joined, Message, Person, Room } from "../connection/contract";
 import { ConnectionLost, Refused, sentence } from "../connection/errors";
 import type { Box } from "../ui/storage";
 import { Store } from "../ui/store";
 import { ReadMarks } from "./read-marks";
-import { FRESH_VIEW, healSince, lastSeq, oldestSeq, trimmed, withAnswer, withEarlier, withJoined, withMessage, type RoomView } from "./room-view";
+import { FRESH_VIEW, healSince, lastSeq, oldestSeq, trimmed, withEarlier, withJoined, withMessage, type RoomView } from "./room-view";
 
 /** The rooms of the server and what is in the one that is shown. The page is joined to that one only. */
 export class Rooms {
@@ -115,8 +115,12 @@ export class Rooms {
     this.list.update((rooms) => rooms && withLastSeq(rooms, message));
   }
 
-  ended(roomId: string, messageId: string, text: string, answer: Answer): void {
-    this.#views.get(roomId)?.update((view) => withAnswer(view, messageId, text, answer));
+  /** What was said before a number is gone for everybody. */
+  cleared(roomId: string, before: number): void {
+    this.#views.get(roomId)?.update((view) => {
+      this.#answers.forget(view.messages.filter((message) => message.seq < before).map((message) => message.id));
+      return { ...view, messages: view.messages.filter((message) => message.seq === 0 || message.seq >= before), hasMore: false };
+    });
   }
 
   setPeople(roomId: string, people: readonly Person[]): void {
@@ -136,7 +140,7 @@ export class Rooms {
     this.view(roomId).update(trimmed);
   }
 
-  /** Pieces of an answer are missing: the room is joined again, once at a time. */
+  /** An answer has ended unheard: the room is joined again, once at a time. */
   async heal(roomId: string): Promise<void> {
     if (roomId !== this.active.value || this.#healing.has(roomId)) return;
     this.#healing.add(roomId);

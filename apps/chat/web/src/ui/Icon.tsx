@@ -5,6 +5,7 @@ const PATHS = {
   send: "M12 19V5M6 11l6-6 6 6",
   stop: "M8 8h8v8H8z",
   down: "M12 5v14M6 13l6 6 6-6",
+  play: "M7 5l11 7-11 7z",
   copy: "M9 9h10v11H9zM5 15V4h10",
   check: "M5 12.500l4.500 4.500L19 7.500",
   again: "M20 11a8 8 0 1 0-2.300 6.300M20 5v6h-6",
