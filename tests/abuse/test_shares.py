@@ -23,7 +23,7 @@ PORTIONS = 100
 ROUNDS = 4
 
 LIMIT, WHOLE = 8, 20
-"""How many times as long it may take; the second where a server hands over whole WebSocket messages only: on plain ASGI,
+"""How many times as long it may take; the second is for servers that hand over whole messages only. On plain ASGI,
 uvicorn decodes the 2 MB of a peer at once, in 7 ms, before the hub sees any of it (measured: 9 to 15 times)."""
 
 Send = Callable[[bytes], Awaitable[None]]
