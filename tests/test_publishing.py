@@ -1,9 +1,11 @@
 """Calling clients without an app, awaited and not."""
 
 import asyncio
+import gc
 import os
+import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import pytest
@@ -194,6 +196,44 @@ def test_over_redis_and_after_a_fork() -> None:
                 assert os.waitpid(child, 0)[1] == 0
             heard: Sequence[bytes] = [spy.get_message(timeout=5)["data"] for _ in range(2)]
             assert [b"from the parent" in heard[0], b"from the child" in heard[1]] == [True, True]
+
+
+def exit_of_a_child(act: Callable[[], None]) -> int:
+    """Fork, and what the child has ended with; it has 20 seconds."""
+    if (child := os.fork()) == 0:
+        try:
+            signal.alarm(20)
+            act()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(child, 0)[1]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_fork_while_a_thread_is_starting_to_publish() -> None:
+    with BlockingPublisher(MemoryBackplane(), ChatHub, name=NAME) as publisher:
+        with publisher._lock:  # as a thread holds it
+            status = exit_of_a_child(lambda: publisher.clients.all.receive_message("x"))
+        assert status == 0
+
+
+@pytest.mark.valkey
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_child_leaves_the_connection_of_its_parent_alone() -> None:
+    with valkey() as server, BlockingPublisher(server.url, ChatHub, name=NAME, timeout=2) as publisher:
+        publisher.clients.all.receive_message("from the parent")
+
+        def publish_and_collect() -> None:
+            async def collect() -> None:
+                gc.collect()  # within the loop, where redis-py closes a connection that nobody holds
+
+            publisher.clients.all.receive_message("from the child")
+            assert publisher._loop is not None
+            asyncio.run_coroutine_threadsafe(collect(), publisher._loop).result(10)
+
+        assert exit_of_a_child(publish_and_collect) == 0
+        publisher.clients.all.receive_message("the parent still hears that it was taken")
 
 
 @pytest.mark.valkey

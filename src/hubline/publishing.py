@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Generic, Self, cast
@@ -20,6 +21,10 @@ from hubline.wire.messages import Invocation
 from hubline.wire.packet import SerializedMessage
 
 __all__ = ["BlockingPublisher", "Publisher"]
+
+_INHERITED: list[object] = []
+"""What a forked process has of its parent's publishers. Letting go of it would close what both share: the parent's
+event loop would no longer hear of its own connection."""
 
 NO_ANSWERS = "a publisher hears nothing, so no client can answer it"
 
@@ -115,7 +120,7 @@ class BlockingPublisher:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._process = 0
+        _PUBLISHERS.add(self)
 
     @property
     def clients(self) -> HubClients[Any]:
@@ -136,7 +141,7 @@ class BlockingPublisher:
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
-        if loop is not None and thread is not None and self._process == os.getpid():
+        if loop is not None and thread is not None:
             try:
                 self._wait(asyncio.run_coroutine_threadsafe(self._publisher.close(), loop))
             finally:
@@ -152,12 +157,18 @@ class BlockingPublisher:
     def _started(self) -> asyncio.AbstractEventLoop:
         _refuse_in_a_loop()
         with self._lock:
-            if self._loop is None or self._process != os.getpid():
-                self._publisher, self._process = self._make(), os.getpid()
+            if self._loop is None:
+                self._publisher = self._make()
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=_run, args=(self._loop,), name="hubline: publisher", daemon=True)
                 self._thread.start()
             return self._loop
+
+    def _forked(self) -> None:
+        """In a new process: its parent's threads are not here, and one of them may have held the lock."""
+        _INHERITED.append((self._publisher, self._loop, self._thread))
+        self._publisher, self._lock = self._make(), threading.Lock()
+        self._loop = self._thread = None
 
     def _wait(self, future: "concurrent.futures.Future[None]") -> None:
         try:
@@ -174,6 +185,18 @@ class _Deaf:
         return False
 
     def interrupted(self, since: datetime, until: datetime) -> None: ...
+
+
+_PUBLISHERS: "weakref.WeakSet[BlockingPublisher]" = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for publisher in list(_PUBLISHERS):
+        publisher._forked()
+
+
+if hasattr(os, "register_at_fork"):  # where there are forks
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
