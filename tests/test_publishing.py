@@ -1,7 +1,6 @@
 """Calling clients without an app, awaited and not."""
 
 import asyncio
-import gc
 import os
 import signal
 import threading
@@ -216,24 +215,6 @@ def test_a_fork_while_a_thread_is_starting_to_publish() -> None:
         with publisher._lock:  # as a thread holds it
             status = exit_of_a_child(lambda: publisher.clients.all.receive_message("x"))
         assert status == 0
-
-
-@pytest.mark.valkey
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_child_leaves_the_connection_of_its_parent_alone() -> None:
-    with valkey() as server, BlockingPublisher(server.url, ChatHub, name=NAME, timeout=2) as publisher:
-        publisher.clients.all.receive_message("from the parent")
-
-        def publish_and_collect() -> None:
-            async def collect() -> None:
-                gc.collect()  # within the loop, where redis-py closes a connection that nobody holds
-
-            publisher.clients.all.receive_message("from the child")
-            assert publisher._loop is not None
-            asyncio.run_coroutine_threadsafe(collect(), publisher._loop).result(10)
-
-        assert exit_of_a_child(publish_and_collect) == 0
-        publisher.clients.all.receive_message("the parent still hears that it was taken")
 
 
 @pytest.mark.valkey

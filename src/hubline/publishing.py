@@ -22,10 +22,6 @@ from hubline.wire.packet import SerializedMessage
 
 __all__ = ["BlockingPublisher", "Publisher"]
 
-_INHERITED: list[object] = []
-"""What a forked process has of its parent's publishers. Letting go of it would close what both share: the parent's
-event loop would no longer hear of its own connection."""
-
 NO_ANSWERS = "a publisher hears nothing, so no client can answer it"
 
 
@@ -166,7 +162,6 @@ class BlockingPublisher:
 
     def _forked(self) -> None:
         """In a new process: its parent's threads are not here, and one of them may have held the lock."""
-        _INHERITED.append((self._publisher, self._loop, self._thread))
         self._publisher, self._lock = self._make(), threading.Lock()
         self._loop = self._thread = None
 
