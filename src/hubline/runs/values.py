@@ -79,6 +79,15 @@ def whole_characters(text: str) -> str:
     return text
 
 
+def whole(value: Any) -> Any:
+    """A value of JSON, with whole characters in every text."""
+    if isinstance(value, str):
+        return whole_characters(value)
+    if isinstance(value, dict):
+        return {whole_characters(name): whole(each) for name, each in value.items()}
+    return [whole(each) for each in value] if isinstance(value, list) else value
+
+
 def cut(text: str, size: int) -> tuple[str, str]:
     """The text in two: at most `size` bytes of UTF-8, and the rest. No character is cut."""
     if text_size(text) <= size:
