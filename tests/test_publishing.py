@@ -218,6 +218,25 @@ def test_a_fork_while_a_thread_is_starting_to_publish() -> None:
 
 
 @pytest.mark.valkey
+def test_each_event_loop_has_a_connection_of_its_own() -> None:
+    with valkey() as server:
+        publisher = Publisher(server.url, ChatHub, name=NAME)
+
+        async def publish() -> None:
+            await publisher.clients.all.receive_message("once more")
+
+        async def elsewhere() -> None:
+            await publish()
+            with pytest.raises(RuntimeError, match="belongs to one event loop"):
+                await asyncio.to_thread(asyncio.run, publish())
+            await publisher.close()
+
+        asyncio.run(publish())  # as a task of a task queue may, without an end to the connection
+        asyncio.run(publish())
+        asyncio.run(elsewhere())
+
+
+@pytest.mark.valkey
 async def test_over_redis_awaited() -> None:
     with valkey() as server:
         from hubline.backplanes.redis import RedisBackplane

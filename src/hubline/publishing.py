@@ -29,7 +29,8 @@ class Publisher(Generic[ClientT]):
     """Calls clients of a hub, wherever they are connected, without a server of its own.
 
     `backplane` is one, or the address of a Redis. The hub is told by its class and, as at its route, by `name`;
-    `options` are those of its route: codecs, field names, the largest message. It connects when it first publishes.
+    `options` are those of its route: codecs, field names, the largest message. It connects when it first publishes, and
+    anew when it is used in another event loop after the end of the former.
 
     Raises:
         ConfigurationError: with every mistake in the hub's client Protocol, or in the address.
@@ -54,7 +55,8 @@ class Publisher(Generic[ClientT]):
             largest=settings.maximum_send_message_size,
         )
         self._link: BackplaneLink | None = None
-        self._connecting: asyncio.Lock | None = None
+        self._connecting = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def clients(self) -> HubClients[ClientT]:
@@ -65,6 +67,7 @@ class Publisher(Generic[ClientT]):
         """Publish a message. For `clients`."""
         found = SerializedMessage(message) if isinstance(message, Invocation) else message
         payload, channels = self._publications.payload(found, recipients), self._publications.addressed(recipients)
+        self._enter_loop()
         link = self._link or await self._connect()
         await link.publish(channels, payload)
 
@@ -76,6 +79,7 @@ class Publisher(Generic[ClientT]):
 
     async def close(self) -> None:
         """End the connection. A later call makes a new one."""
+        self._enter_loop()
         link, self._link = self._link, None
         if link is not None:
             await link.close()
@@ -86,9 +90,16 @@ class Publisher(Generic[ClientT]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def _enter_loop(self) -> None:
+        """A link ends with its event loop, of which each `asyncio.run` has its own; the next makes another."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            raise RuntimeError("a Publisher belongs to one event loop: make one for each, or use a BlockingPublisher")
+        self._loop, self._link, self._connecting = loop, None, asyncio.Lock()
+
     async def _connect(self) -> BackplaneLink:
-        if self._connecting is None:
-            self._connecting = asyncio.Lock()
         async with self._connecting:
             if self._link is None:
                 self._link = await self._backplane.connect(_Deaf())
