@@ -175,6 +175,28 @@ test("other errors are tried again, with growing pauses, and told", async () => 
   expect(run.state.error).toBeNull();
 });
 
+test.each([null, { kind: "snapshot", position: "2" }, { kind: "retract", position: "2" }])(
+  "an item that is none (%j) is asked for again, with growing pauses, and closes no connection",
+  async (item) => {
+    vi.useFakeTimers();
+    const run = attachRun(connection, "r");
+    connection.last.next(text("a", "one ", "1"), item);
+    const [broken] = connection.streams;
+    await vi.advanceTimersByTimeAsync(400);
+    expect(broken?.disposed).toBe(true);
+    expect(connection.last.args).toEqual(["r", "1"]);
+    expect(run.state).toMatchObject({ text: "one ", live: false, ended: false });
+    expect(run.state.error).not.toBeNull();
+    for (let failure = 0; failure < 9; failure++) {
+      connection.last.next(item);
+      await vi.advanceTimersByTimeAsync(60_000);
+    }
+    expect(connection.streams).toHaveLength(11);
+    connection.last.next(text("a", "two", "2"), end("3"));
+    expect(await run.done).toMatchObject({ text: "one two", state: "completed", error: null });
+  },
+);
+
 test("goes on from the storage after a reload, parts and position together", async () => {
   const storage = memoryStorage();
   const first = attachRun(connection, "r", { storage });
