@@ -128,6 +128,15 @@ async def test_policies_of_rooms() -> None:
     assert runs.statistics()["rooms"] == 0
 
 
+@pytest.mark.rule("R9", "R10")
+async def test_a_policy_that_is_none_is_told_at_once_and_gives_the_key_back() -> None:
+    runs, _ = clocked()
+    for key in (None, "k", "k"):
+        with pytest.raises(ValueError, match="on_busy is 'Queue', and none of concurrent, queue"):
+            await runs.start(hello, key=key, room="r", on_busy="Queue")  # type: ignore[arg-type]
+    assert (await (await runs.start(hello, key="k", room="r")).wait()).state == "completed"
+
+
 @pytest.mark.rule("R10")
 async def test_only_so_many_may_wait() -> None:
     runs, _ = clocked(limits=RunLimits(waiting=2))

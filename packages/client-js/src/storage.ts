@@ -1,4 +1,4 @@
-import type { Kept } from "./content.js";
+import type { Kept, RunState } from "./content.js";
 
 /** What is used of `sessionStorage`, `localStorage`, or anything like them. */
 export interface RunStorage {
@@ -28,16 +28,16 @@ export function keepIn(storage: RunStorage | undefined, runId: string, read: () 
   const write = () => {
     if (timer === undefined) return;
     timer = void clearTimeout(timer);
-    const value = JSON.stringify(read());
     try {
-      storage.setItem(key, value);
-    } catch {
+      const value = JSON.stringify(read());
       try {
-        makeRoom(storage, key);
         storage.setItem(key, value);
       } catch {
-        // An old position with old parts is right too, only longer ago.
+        makeRoom(storage, key);
+        storage.setItem(key, value);
       }
+    } catch {
+      // An old position with old parts is right too, only longer ago.
     }
   };
   const events = typeof window === "undefined" ? undefined : window;
@@ -57,10 +57,24 @@ export function keepIn(storage: RunStorage | undefined, runId: string, read: () 
 function load(storage: RunStorage, key: string): Kept | null {
   try {
     const kept = JSON.parse(storage.getItem(key) ?? "null") as Kept | null;
-    return kept && Array.isArray(kept.state.parts) && Array.isArray(kept.state.asks) ? kept : null;
+    return kept && isPosition(kept.position) && isState(kept.state) ? kept : null;
   } catch {
     return null;
   }
+}
+
+function isPosition(position: unknown): boolean {
+  return position === null || typeof position === "string";
+}
+
+/** Whether it can be shown: anything may be in a storage, also what another version has left there. */
+function isState({ parts, asks, steered, unread, usage, text }: RunState): boolean {
+  return (
+    [parts, asks, steered, unread, usage].every(Array.isArray) &&
+    typeof text === "string" &&
+    parts.every((part) => typeof part?.part === "string" && (part.kind === "data" || typeof part.text === "string")) &&
+    asks.every((ask) => typeof ask?.askId === "string")
+  );
 }
 
 /** The storage is full: what is kept of other runs goes. Those that are being followed write themselves anew. */
