@@ -97,7 +97,7 @@ BUDGETS: dict[str, int] = {
     "backplanes": 1250,
     "client": 800,
     "models": 720,
-    "runs": 4300,
+    "runs": 4400,
     "limits": 350,
     "servers": 1820,
     "testing": 1750,
