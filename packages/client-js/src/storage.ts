@@ -1,6 +1,6 @@
 import type { Kept } from "./content.js";
 
-/** What is used of `sessionStorage`, `localStorage`, or anything like them. */
+/** The used part of `sessionStorage`, `localStorage`, or a similar object. */
 export interface RunStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
@@ -20,7 +20,7 @@ export interface Keeping {
   close(): void;
 }
 
-/** Keeps one run in a storage, also when the page is left. A storage that fails is done without. */
+/** Keeps one run in a storage, also when the page is left. Errors of the storage are ignored. */
 export function keepIn(storage: RunStorage | undefined, runId: string, read: () => Kept): Keeping {
   if (!storage) return { kept: null, changed() {}, close() {} };
   const key = PREFIX + runId;
@@ -63,7 +63,7 @@ function load(storage: RunStorage, key: string): Kept | null {
   }
 }
 
-/** The storage is full: what is kept of other runs goes. Those that are being followed write themselves anew. */
+/** The storage is full: remove what is kept of other runs. Runs that are being followed are written again. */
 function makeRoom(storage: RunStorage, except: string): void {
   for (const key of Object.keys(storage)) {
     if (key.startsWith(PREFIX) && key !== except) storage.removeItem(key);
