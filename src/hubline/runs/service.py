@@ -21,7 +21,7 @@ from hubline.runs.log import RunLog
 from hubline.runs.record import Start
 from hubline.runs.settings import Allow, OnEnd, OnLastViewer, RunLimits, settings
 from hubline.runs.values import fingerprint
-from hubline.runs.viewing import Watcher
+from hubline.runs.viewing import Asked, Items, Watcher
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -176,7 +176,8 @@ class Runs(HttpKeeper):
 
         Each item is encoded once per codec, however many viewers are sent it; its `value` is the item.
         """
-        return self._viewing.view(lambda: self._find(run_id, "attach", caller), after, caller, merge)
+        asked = Asked(lambda: self._find(run_id, "attach", caller), after, caller, merge)
+        return Items(self._viewing, asked)
 
     @property
     def http(self) -> list[Route]:
