@@ -121,6 +121,24 @@ async def test_who_comes_while_many_are_written_to_does_not_wait_for_all_of_them
     assert late.texts == ["a"]
 
 
+async def test_what_is_released_while_many_are_written_to_reaches_those_who_had_their_turn() -> None:
+    begun = asyncio.Event()
+    runs, _ = clocked(merge=0)
+    model = Model()
+    connections = [Connection(lambda each: begun.set() if each.texts else None) for _ in range(VIEWERS)]
+    run_id = (await runs.start(model.answer)).id
+    tasks = [viewing(runs, run_id, each) for each in connections]
+    await settle()
+    model.words.put_nowait("a")
+    await begun.wait()
+    assert sum(bool(each.texts) for each in connections) < VIEWERS
+    model.words.put_nowait("b")
+    model.words.put_nowait(None)
+    await asyncio.wait_for(asyncio.gather(*tasks), 10)
+    assert {tuple(each.texts) for each in connections} == {("a", "b")}
+    assert {each.items[-1]["kind"] for each in connections} == {"end"}
+
+
 @pytest.mark.rule("R17", "R18", "R21")
 async def test_who_has_no_room_holds_nobody_up_and_goes_on_with_all_that_waits() -> None:
     runs, clock = clocked()
