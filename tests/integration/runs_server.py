@@ -25,7 +25,7 @@ async def count(run: FinishedRun) -> None:
     ended += 1
 
 
-runs = Runs(on_end=count, keep=0.2, keep_keys=0.2, limits=RunLimits(per_starter=1_000))
+runs = Runs(on_end=count, keep=2.0, keep_keys=2.0, limits=RunLimits(per_starter=1_000))
 
 
 def resident() -> int:
