@@ -34,7 +34,7 @@ class Rooms:
         return len(self._rooms)
 
     def check(self, name: str | None, policy: OnBusy) -> None:
-        """Check whether a run may start or wait now. Raises HubError with the reason, ValueError for an unknown policy."""
+        """Check whether a run may start or wait now. Raises HubError with the reason; ValueError: an unknown policy."""
         if policy not in POLICIES:
             raise ValueError(f"on_busy is {policy!r}, and none of {', '.join(POLICIES)}")
         room = self._rooms.get(name) if name is not None else None
