@@ -38,8 +38,11 @@ class Hub(Generic[ClientT]):
     """Set by the dispatcher before anything of the hub runs."""
 
     @classmethod
-    def _served(cls, admit: Admit) -> None:
-        """An app has given the class a path. For classes with addresses beside it, which `admit` the same people."""
+    def _served(cls, admit: Admit, ends_with_token: bool) -> None:
+        """An app has given the class a path. For classes with addresses beside it, which `admit` the same people.
+
+        `ends_with_token`: whether what stays open ends when its identity expires.
+        """
 
     @property
     def clients(self) -> HubCallerClients[ClientT]:
