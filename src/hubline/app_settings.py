@@ -1,4 +1,4 @@
-"""What a `HubApp` is given, looked at before anything is made of it."""
+"""The settings of a `HubApp`, checked before use."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from hubline.transports.origins import Origins
 
 
 class AppSettings:
-    """The settings, ready to use. What is wrong counts as not given, so that mistakes in hubs are found as well."""
+    """The valid settings. An invalid one counts as not given, so that mistakes in hubs are found too."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class AppSettings:
         telemetry: Any,
         clock: Any,
     ) -> None:
-        """Any kind of values: the type hints are those of `HubApp`."""
+        """Values of any type; their type hints are those of `HubApp`."""
         mistakes = Mistakes("HubApp")
         wanted = 'a dict with paths, as `HubApp({"/chat": Chat})`'
         self.routes = mistakes.fits("routes", routes, isinstance(routes, Mapping), wanted) or {}

@@ -80,4 +80,4 @@ async def test_many_short_runs_leave_nothing_behind(server_name: str, warm: int,
     held = [{name: each[name] for name in same} for each in found]
     assert held == [held[0]] * len(held)
     grown = [after["resident"] - before["resident"] for before, after in pairwise(found)]
-    assert min(grown) < GROWTH, f"the process has grown by {grown} bytes"
+    assert batches == 1 or min(grown) < GROWTH, f"the process has grown by {grown} bytes"  # one alone says nothing

@@ -1,4 +1,4 @@
-"""What a hub has besides its own methods, so that clients attach to runs."""
+"""The methods by which clients of a hub attach to runs."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -18,7 +18,7 @@ ClientT = TypeVar("ClientT", default=Client)
 
 
 class CallerRuns:
-    """The application's runs, in the name of whoever called."""
+    """The application's runs, for the caller of a method."""
 
     def __init__(self, runs: Runs, caller: Caller) -> None:
         self._runs, self._caller = runs, caller

@@ -152,3 +152,13 @@ async def test_a_message_without_text_has_none(message: Any) -> None:
     await chats.post(messages=[message])
     assert [(chat.text, chat.id, chat.trigger) for chat in chats.asked] == [("", "c", "submit-message")]
     await chats.runs.drain()
+
+
+@pytest.mark.rule("H2")
+async def test_a_text_that_was_cut_within_a_character_is_answered() -> None:
+    chats = Chats()
+    message = {"id": "m\ud83d", "role": "user", "parts": [{"type": "text", "text": "Hello \ud83d"}]}
+    _, status = await chats.post(id="c\ud83d", messages=[message])
+    assert status == 200
+    assert [(chat.text, chat.id) for chat in chats.asked] == [("Hello \ufffd", "c\ufffd")]
+    await chats.runs.drain()

@@ -278,6 +278,29 @@ async def test_questions_are_answered_and_messages_sent() -> None:
     assert (late.status, json.loads(late.body)) == (409, {"error": "The run has ended."})
 
 
+@pytest.mark.rule("H1", "R25", "R28")
+@pytest.mark.parametrize(
+    "value", [b'"' + b"x" * 70_000 + b'"', b"18446744073709551616", b"[" * 33 + b"]" * 33], ids=["long", "big", "deep"]
+)
+async def test_a_value_that_no_entry_can_hold_is_refused_and_the_question_stays_open(value: bytes) -> None:
+    async def answer(run: Run) -> None:
+        await run.text(str(await run.ask("What?", schema=Any)))
+
+    runs, _ = clocked()
+    site = Site(runs)
+    run = await runs.start(answer, inbox=True)
+    stream = await site.events(f"/runs/{run.id}/events")
+    while (event := await stream.next()) is not None and event.json["kind"] != "ask":
+        pass
+    assert event is not None
+    body = b'{"value": ' + value + b"}"
+    path = f"/runs/{run.id}/answers/{event.json['askId']}"
+    for refused in (path, f"/runs/{run.id}/messages"):
+        assert (await site.ask("POST", refused, body=body)).status == 409
+    assert (await site.ask("POST", path, body=b'{"value": "\\ud83d"}')).status == 204
+    assert page_of(await stream.rest()).text == "\ud83d".encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 @pytest.mark.rule("H1")
 @pytest.mark.parametrize(
     ("body", "content_type", "status"),
