@@ -60,6 +60,11 @@ class Mistakes:
     def function(self, name: str, value: Any, *, optional: bool = False) -> Any:
         return self.fits(name, value, callable(value), "a function", optional=optional)
 
+    def has(self, name: str, value: Any, wanted: str, *methods: str, optional: bool = False) -> Any:
+        """An object of the application's own class, which only has to have these methods; a class is none."""
+        right = not isinstance(value, type) and all(callable(getattr(value, each, None)) for each in methods)
+        return self.fits(name, value, right, wanted, optional=optional)
+
     def fits(self, name: str, value: Any, right: bool, wanted: str, *, optional: bool = False) -> Any:
         """Any other check: `wanted` says what the value must be."""
         if right or (optional and value is None):

@@ -51,8 +51,14 @@ export function follow<T>(connection: Connection, method: string, follower: Foll
     const subscription = connection.stream<T>(method, ...follower.args()).subscribe({
       next(item) {
         if (current !== mine) return;
-        attempt = 0;
-        follower.item(item);
+        try {
+          follower.item(item);
+          attempt = 0;
+        } catch (error) {
+          // Thrown from here, it would close the connection, and with it everything else that uses it.
+          dispose?.();
+          lost(error);
+        }
       },
       error: lost,
       complete: lost,

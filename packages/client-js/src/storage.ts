@@ -1,4 +1,4 @@
-import type { Kept } from "./content.js";
+import type { Kept, RunState } from "./content.js";
 
 /** The used part of `sessionStorage`, `localStorage`, or a similar object. */
 export interface RunStorage {
@@ -28,16 +28,16 @@ export function keepIn(storage: RunStorage | undefined, runId: string, read: () 
   const write = () => {
     if (timer === undefined) return;
     timer = void clearTimeout(timer);
-    const value = JSON.stringify(read());
     try {
-      storage.setItem(key, value);
-    } catch {
+      const value = JSON.stringify(read());
       try {
-        makeRoom(storage, key);
         storage.setItem(key, value);
       } catch {
-        // An old position with old parts is right too, only longer ago.
+        makeRoom(storage, key);
+        storage.setItem(key, value);
       }
+    } catch {
+      // An old position with old parts is right too, only longer ago.
     }
   };
   const events = typeof window === "undefined" ? undefined : window;
@@ -57,10 +57,24 @@ export function keepIn(storage: RunStorage | undefined, runId: string, read: () 
 function load(storage: RunStorage, key: string): Kept | null {
   try {
     const kept = JSON.parse(storage.getItem(key) ?? "null") as Kept | null;
-    return kept && Array.isArray(kept.state.parts) && Array.isArray(kept.state.asks) ? kept : null;
+    return kept && isPosition(kept.position) && isState(kept.state) ? kept : null;
   } catch {
     return null;
   }
+}
+
+function isPosition(position: unknown): boolean {
+  return position === null || typeof position === "string";
+}
+
+/** Whether the value can be shown: a storage may contain anything, for instance what another version has written. */
+function isState({ parts, asks, steered, unread, usage, text }: RunState): boolean {
+  return (
+    [parts, asks, steered, unread, usage].every(Array.isArray) &&
+    typeof text === "string" &&
+    parts.every((part) => typeof part?.part === "string" && (part.kind === "data" || typeof part.text === "string")) &&
+    asks.every((ask) => typeof ask?.askId === "string")
+  );
 }
 
 /** The storage is full: remove what is kept of other runs. Runs that are being followed are written again. */

@@ -9,7 +9,7 @@ from typing import Any
 from hubline import HubError
 from hubline.runs.info import NO_RUN, AskExpired, Caller
 from hubline.runs.timers import Timer
-from hubline.runs.values import json_schema, plain, read_answer
+from hubline.runs.values import json_schema, plain, read_answer, value_size
 
 
 @dataclass(slots=True, eq=False)
@@ -83,12 +83,15 @@ class Asks:
             raise HubError("The question has expired.")
         return ask
 
-    def read(self, ask: Ask, value: Any) -> Any:
-        """The value as the requested type. Raises HubError if it does not fit."""
+    def read(self, ask: Ask, value: Any, largest: int) -> Any:
+        """The value as the requested type. Raises HubError if it does not fit, or is too large for an entry."""
         try:
-            return read_answer(value, ask.kind)
-        except ValueError as error:
+            answer, size = read_answer(value, ask.kind), value_size(answered(ask, value))
+        except (ValueError, TypeError, RecursionError) as error:
             raise HubError(f"The answer does not fit: {error}") from error
+        if size > largest:
+            raise HubError(f"An answer may have {largest // 1024} KiB.")
+        return answer
 
     def claim(self, ask: Ask, state: str, by: str | None = None) -> None:
         """Record the answer; later answers are refused. The function that asked continues after `settle`."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hubline._clock import Clock, MonotonicClock
+from hubline._mistakes import Mistakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,17 @@ class MemoryBudget:
     """A `Budget` that forgets with the process: `limit` tokens for each account in each `window` seconds.
 
     A window begins with the first use of an account. What is reserved when it ends stays reserved in the next.
+
+    Raises:
+        ConfigurationError: lists every value that is not valid.
     """
 
     def __init__(self, limit: int, *, window: float = 86_400.0, clock: Clock | None = None) -> None:
+        mistakes = Mistakes("MemoryBudget")
+        mistakes.whole("limit", limit, least=0)
+        mistakes.number("window", window, above=0)
+        mistakes.has("clock", clock, "a clock", "now", "sleep", optional=True)
+        mistakes.tell()
         self._limit, self._window, self._clock = limit, window, clock or MonotonicClock()
         self._accounts: dict[str, _Account] = {}
         self._swept = self._clock.now()

@@ -6,6 +6,7 @@ from typing import Any
 from typing_extensions import TypeVar
 
 from hubline import Client, ConfigurationError, Hub
+from hubline._mistakes import Mistakes
 from hubline.runs.budgets import Budget
 from hubline.runs.http.requests import Admit
 from hubline.runs.info import Caller, OnBusy
@@ -63,12 +64,19 @@ class RunsHub(Hub[ClientT]):
 
     def __init_subclass__(cls, runs: Runs | None = None, **others: Any) -> None:
         super().__init_subclass__(**others)
+        mistakes = Mistakes(cls.__qualname__)
+        mistakes.fits("runs", runs, isinstance(runs, Runs), "the application's `Runs(…)`", optional=True)
+        mistakes.tell()
         if runs is not None:
             cls.hubline_runs = runs
 
     @classmethod
     def _served(cls, admit: Admit) -> None:
         runs: Runs | None = getattr(cls, "hubline_runs", None)
+        mistakes = Mistakes(cls.__qualname__)
+        wanted = "the application's `Runs(…)`"
+        mistakes.fits("hubline_runs", runs, isinstance(runs, Runs), wanted, optional=True)
+        mistakes.tell()
         if runs is not None:
             runs._behind(admit)
 

@@ -62,8 +62,11 @@ class Inbox:
         return self._iterate()
 
     def _put(self, value: Any, by: str | None) -> str:
-        """Add a message. Raises HubError if it is too large, or if too many are unread."""
-        value = plain(value)
+        """Add a message. Raises HubError if it is too large, has no form in JSON, or if too many are unread."""
+        try:
+            value = plain(value)
+        except (TypeError, RecursionError) as error:
+            raise HubError(f"The message cannot be kept: {error}") from error
         if value_size(value) > LARGEST:
             raise HubError(f"A message may have {LARGEST // 1024} KiB.")
         if len(self._messages) >= WAITING:

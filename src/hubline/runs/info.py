@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from hubline import HubError, Identity
+from hubline._mistakes import Mistakes
 
 RunState: TypeAlias = Literal[
     "queued", "running", "waiting", "completed", "stopped", "failed", "interrupted", "limited"
@@ -25,10 +26,15 @@ ENDED = "The run has ended."
 
 @dataclass(frozen=True, slots=True)
 class StopAfter:
-    """Stop a run when nobody has watched it for this number of seconds."""
+    """Stop a run when nobody has watched it for this number of seconds. Raises ConfigurationError."""
 
     seconds: float
     """From the moment the last viewer left, or from the start if nobody came."""
+
+    def __post_init__(self) -> None:
+        mistakes = Mistakes("StopAfter")
+        mistakes.number("seconds", self.seconds, least=0)
+        mistakes.tell()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,16 @@
 """The order of runs in a room."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from hubline import HubError
 from hubline.runs.info import OnBusy
 
 if TYPE_CHECKING:
     from hubline.runs.record import Record
+
+
+POLICIES: tuple[OnBusy, ...] = get_args(OnBusy)
 
 
 class Room:
@@ -31,7 +34,9 @@ class Rooms:
         return len(self._rooms)
 
     def check(self, name: str | None, policy: OnBusy) -> None:
-        """Check whether a run may start or wait now. Raises HubError with the reason."""
+        """Check whether a run may start or wait now. Raises HubError with the reason; ValueError: an unknown policy."""
+        if policy not in POLICIES:
+            raise ValueError(f"on_busy is {policy!r}, and none of {', '.join(POLICIES)}")
         room = self._rooms.get(name) if name is not None else None
         if room is None or not (room.active or room.waiting):
             return

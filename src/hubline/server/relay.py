@@ -8,7 +8,7 @@ import asyncio
 import functools
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hubline._clock import Clock
@@ -34,6 +34,9 @@ from hubline.wire.messages import Completion, Invocation
 from hubline.wire.packet import SerializedMessage
 
 logger = logging.getLogger("hubline.backplane")
+
+SILENCE = 60.0
+"""Seconds between two lines of the log about clients that another server has nothing for. Ours."""
 
 ACKNOWLEDGED_WITHIN = 30.0
 """Seconds that another server has to acknowledge a group command. Source: the original's, which adds up to 5."""
@@ -64,6 +67,7 @@ class Relay:
         self._publications = Publications(hub, codecs, largest=largest)
         self._codecs, self._channels = self._publications.codecs, self._publications.channels
         self._clock, self._tasks = clock, tasks
+        self._silent_until = 0.0
         self._commands = itertools.count(1)
         self._awaited: dict[int, asyncio.Future[None]] = {}
         """Group commands that no server has acknowledged."""
@@ -213,10 +217,18 @@ class Relay:
             members = list(self._index.members(recipients))
             reached = [member.id for member in members if member.codec.name in packets]
             if len(reached) < len(members):
-                text = "a message of another server has no form for %d of %d connections: it has %s"
-                logger.error(text, len(members) - len(reached), len(members), ", ".join(packets))
+                self._left_out(len(members) - len(reached), len(members), packets)
             recipients = Connections(tuple(reached))
         return self._put(recipients, SerializedMessage(None, key=envelope.key, packets=packets))
+
+    def _left_out(self, missed: int, members: int, codecs: Iterable[str]) -> None:
+        """Say it, but not with each message: another server may lack a codec for days."""
+        now = self._clock.now()
+        if now < self._silent_until:
+            return
+        self._silent_until = now + SILENCE
+        text = "a message of another server has no form for %d of %d connections: it has %s; told once in %g s"
+        logger.error(text, missed, members, ", ".join(codecs), SILENCE)
 
     def _ask(self, connection_id: str, invocation_id: str, return_channel: str, packets: Any) -> None:
         """Call a client of this server for another server."""
