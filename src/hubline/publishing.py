@@ -28,9 +28,9 @@ NO_ANSWERS = "a publisher hears nothing, so no client can answer it"
 class Publisher(Generic[ClientT]):
     """Calls clients of a hub, wherever they are connected, without a server of its own.
 
-    `backplane` is one, or the address of a Redis. The hub is told by its class and, as at its route, by `name`;
-    `options` are those of its route: codecs, field names, the largest message. It connects when it first publishes, and
-    anew when it is used in another event loop after the end of the former.
+    `backplane` is a backplane or the address of a Redis. The hub is given by its class, and by `name` if its route has
+    one. `options` are those of its route: codecs, field names, the largest message. It connects at the first publish,
+    and again when it is used in another event loop after the end of the first.
 
     Raises:
         ConfigurationError: with every mistake in the hub's client Protocol, or in the address.
@@ -60,7 +60,7 @@ class Publisher(Generic[ClientT]):
 
     @property
     def clients(self) -> HubClients[ClientT]:
-        """Whom one can call: without answers. A call returns when the backplane has it, or raises BackplaneError."""
+        """The selectors. A call has no answer. It returns when the backplane has it, or raises BackplaneError."""
         return HubClients(self, self._interface)
 
     async def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
@@ -109,8 +109,8 @@ class Publisher(Generic[ClientT]):
 class BlockingPublisher:
     """The same for code that is not asynchronous: a Celery task, a script, a view of Django.
 
-    A call returns when the backplane has the message. It works in a thread of its own, which it starts when it is first
-    used, in a forked process anew; several threads may use one. `timeout` seconds are given to each call.
+    A call returns when the backplane has the message. It runs in a thread of its own, which starts at the first
+    use, and again in a forked process. Several threads may use one publisher. `timeout` seconds are given to each call.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class BlockingPublisher:
 
     @property
     def clients(self) -> HubClients[Any]:
-        """Whom one can call, without `await`. Raises what `Publisher` does, and BackplaneError after `timeout`."""
+        """The selectors, without `await`. Raises as `Publisher` does, and BackplaneError after `timeout`."""
         return HubClients(cast("Any", self), self._publisher._interface)
 
     def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
@@ -144,7 +144,7 @@ class BlockingPublisher:
         raise InvocationError(target, NO_ANSWERS)
 
     def close(self) -> None:
-        """End the connection and the thread. A later call starts both anew."""
+        """End the connection and the thread. A later call starts both again."""
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
@@ -185,7 +185,7 @@ class BlockingPublisher:
 
 
 class _Deaf:
-    """What a publisher hears: nothing."""
+    """The listener of a publisher, which receives nothing."""
 
     def received(self, channel: str, payload: bytes) -> bool:
         return False

@@ -1,6 +1,6 @@
 import type { Kept, RunState } from "./content.js";
 
-/** What is used of `sessionStorage`, `localStorage`, or anything like them. */
+/** The used part of `sessionStorage`, `localStorage`, or a similar object. */
 export interface RunStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
@@ -20,7 +20,7 @@ export interface Keeping {
   close(): void;
 }
 
-/** Keeps one run in a storage, also when the page is left. A storage that fails is done without. */
+/** Keeps one run in a storage, also when the page is left. Errors of the storage are ignored. */
 export function keepIn(storage: RunStorage | undefined, runId: string, read: () => Kept): Keeping {
   if (!storage) return { kept: null, changed() {}, close() {} };
   const key = PREFIX + runId;
@@ -67,7 +67,7 @@ function isPosition(position: unknown): boolean {
   return position === null || typeof position === "string";
 }
 
-/** Whether it can be shown: anything may be in a storage, also what another version has left there. */
+/** Whether the value can be shown: a storage may contain anything, for instance what another version has written. */
 function isState({ parts, asks, steered, unread, usage, text }: RunState): boolean {
   return (
     [parts, asks, steered, unread, usage].every(Array.isArray) &&
@@ -77,7 +77,7 @@ function isState({ parts, asks, steered, unread, usage, text }: RunState): boole
   );
 }
 
-/** The storage is full: what is kept of other runs goes. Those that are being followed write themselves anew. */
+/** The storage is full: remove what is kept of other runs. Runs that are being followed are written again. */
 function makeRoom(storage: RunStorage, except: string): void {
   for (const key of Object.keys(storage)) {
     if (key.startsWith(PREFIX) && key !== except) storage.removeItem(key);

@@ -1,4 +1,4 @@
-"""Whose turn it is in a room."""
+"""The order of runs in a room."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, get_args
@@ -34,7 +34,7 @@ class Rooms:
         return len(self._rooms)
 
     def check(self, name: str | None, policy: OnBusy) -> None:
-        """Whether a run may come now. Raises HubError with the reason, and ValueError for a policy that is none."""
+        """Check whether a run may start or wait now. Raises HubError with the reason; ValueError: an unknown policy."""
         if policy not in POLICIES:
             raise ValueError(f"on_busy is {policy!r}, and none of {', '.join(POLICIES)}")
         room = self._rooms.get(name) if name is not None else None
@@ -46,7 +46,7 @@ class Rooms:
             raise HubError(f"{self._most} runs wait in this room already.")
 
     def enter(self, record: "Record", policy: OnBusy) -> "Sequence[Record]":
-        """Begin a run, or let it wait. What is returned has to be stopped for it."""
+        """Begin a run, or let it wait. Returns the runs that must be stopped for it."""
         if record.room is None:
             self._begin(record)
             return ()
@@ -84,6 +84,6 @@ class Rooms:
             del self._rooms[str(record.room)]
 
     def places(self, name: str | None) -> "list[Record]":
-        """Those who wait in a room, the next one first."""
+        """The waiting runs of a room, the next one first."""
         room = self._rooms.get(name) if name is not None else None
         return list(room.waiting) if room is not None else []

@@ -27,6 +27,8 @@ class Chats:
         self.asked.append(chat)
         if chat.text == "refused":
             raise HubError("Not this.")
+        if chat.text == "broken":
+            raise RuntimeError("secret detail")
         return await chat.start(self.answer, chat.text)
 
     async def answer(self, run: Run, prompt: str) -> None:
@@ -107,6 +109,13 @@ async def test_strangers_are_told_apart_by_their_chats() -> None:
 async def test_what_start_refuses_is_409_in_its_words() -> None:
     answer = await Chats().site.ask("POST", "/api/chat", body=request("refused"))
     assert (answer.status, json.loads(answer.body)) == (409, {"error": "Not this."})
+
+
+@pytest.mark.rule("H2")
+async def test_a_failure_of_start_is_500_in_neutral_words(caplog: pytest.LogCaptureFixture) -> None:
+    answer = await Chats().site.ask("POST", "/api/chat", body=request("broken"))
+    assert (answer.status, b"secret" in answer.body) == (500, False)
+    assert "secret detail" in caplog.text
 
 
 @pytest.mark.rule("H2")

@@ -425,13 +425,24 @@ async def test_an_item_is_encoded_once_for_all_readers(monkeypatch: pytest.Monke
     assert made == ["a", "b", "end"]
 
 
-@pytest.mark.rule("H1")
-async def test_a_failure_of_the_applications_rule_is_500_in_neutral_words(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.rule("R4", "H1")
+async def test_a_rule_that_fails_shows_nobody_which_runs_there_are(caplog: pytest.LogCaptureFixture) -> None:
     async def allow(action: str, run: Any, caller: Any) -> bool:
         raise RuntimeError("secret detail")
 
     runs = Runs(allow=allow, clock=ManualClock())
     site, model = Site(runs), Model()
-    answer = await site.ask("GET", f"/runs/{await started(runs, model)}")
-    assert (answer.status, b"secret" in answer.body) == (500, False)
-    assert "secret detail" in caplog.text
+    run_id = await started(runs, model)
+    calls = [("GET", ""), ("GET", "/events"), ("POST", "/stop"), ("POST", "/answers/x"), ("POST", "/messages")]
+    for method, path in calls:
+        answers = []
+        for wanted in (run_id, "AAAAAAAAAAAAAAAAAAAAAA"):
+            answer = await site.ask(method, f"/runs/{wanted}{path}", body={"value": 1})
+            answers.append((answer.status, answer.body, sorted(answer.headers)))
+            (record,) = caplog.records
+            assert record.levelname == "ERROR"
+            assert "secret detail" in caplog.text
+            caplog.clear()
+        assert answers[0] == answers[1]
+        assert (answers[0][0], json.loads(answers[0][1])) == (404, GONE)
+    assert (await runs.info(run_id)).state == "running"
