@@ -97,7 +97,7 @@ BUDGETS: dict[str, int] = {
     "backplanes": 1250,
     "client": 800,
     "models": 760,
-    "runs": 4600,
+    "runs": 4700,
     "limits": 350,
     "servers": 1820,
     "testing": 1750,
