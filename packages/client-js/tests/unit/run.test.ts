@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { attachRun, type Item, type RunState } from "../../src/index.js";
 import { FakeConnection, hubError, settled } from "./fake-connection.js";
-import { memoryStorage } from "./memory-storage.js";
 
 const text = (part: string, text: string, position: string | null): Item => ({ kind: "text", part, text, position });
 const end = (position: string, state: "completed" | "stopped" | "failed" = "completed"): Item => ({
