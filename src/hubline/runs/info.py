@@ -21,6 +21,8 @@ Action: TypeAlias = Literal["attach", "stop", "answer", "steer", "info"]
 NO_RUN = "The run does not exist."
 """Said of a run that is not there, and of one that the caller may not see."""
 ENDED = "The run has ended."
+UNREACHABLE = "The run cannot be reached at present. Try again in a moment."
+"""Said when another server owns it, and that server, or what the servers share, does not answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ here, however many they are.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from hubline import Encoded
@@ -74,26 +74,33 @@ class Tape:
 
     def append(self, body: Body) -> Entry:
         """Add an entry and tell the listeners. The tape keeps what is in `body`; nobody may change that."""
-        seq = self.end + 1
-        kind = body["kind"]
-        size = text_size(body["text"]) if kind in TEXTS else value_size(body)
-        self.total += size
-        entry = Entry(seq, {"kind": kind, "position": f"{self.epoch}-{seq}", **body}, size, self.total)
+        entry = self._add(body)
         self.parts.apply(body)
-        if kind == "ask":
+        if entry.kind == "ask":
             self.asks[body["askId"]] = {name: body[name] for name in ("askId", "prompt", "schema", "expiresAt")}
-        elif kind == "answered":
+        elif entry.kind == "answered":
             self.asks.pop(body["askId"], None)
-        elif kind == "end":
-            self.ended = entry
+        elif entry.kind == "end":
             self.asks.clear()
-        self._entries.append(entry)
-        self.end = seq
         if len(self._entries) > self._capacity:
             self._drop(len(self._entries) // 2)
         for listener in self.listeners:
             listener(entry)
         return entry
+
+    def restore(self, base: int, bodies: Iterable[Body], parts: Iterable[Item], asks: Iterable[Item]) -> None:
+        """Be what a log has kept: the entries behind `base`, and what all up to the last of them amount to.
+
+        Listeners hear of nothing.
+        """
+        self.base, self.end, self.base_total = base, base, self.total
+        self._entries, self._snapshot, self.parts = [], None, Parts()
+        self._merged.clear()
+        for body in bodies:
+            self._add(body)
+        for part in parts:
+            self.parts.apply(part)
+        self.asks = {ask["askId"]: ask for ask in asks}
 
     def position(self, seq: int) -> str:
         """The position that names an entry; 0 is that before the first."""
@@ -179,6 +186,17 @@ class Tape:
         items = [first, *rest]
         items[-1]["position"] = self.position(seq)
         return items
+
+    def _add(self, body: Body) -> Entry:
+        seq, kind = self.end + 1, body["kind"]
+        size = text_size(body["text"]) if kind in TEXTS else value_size(body)
+        self.total += size
+        entry = Entry(seq, {"kind": kind, "position": f"{self.epoch}-{seq}", **body}, size, self.total)
+        if kind == "end":
+            self.ended = entry
+        self._entries.append(entry)
+        self.end = seq
+        return entry
 
     def _drop(self, count: int) -> None:
         self.base_total = self._entries[count - 1].total
