@@ -34,6 +34,7 @@ def about_of(record: Record) -> dict[str, Any]:
         "groups": [group_of(None, start), *([group_of(record.room)] if record.room is not None else [])],
         "connectionId": start.connection_id,
         "attempt": record.attempt,
+        "fence": record.fence,
         "inbox": start.inbox,
         "function": start.name if start.restartable else None,
         "arguments": list(start.arguments) if start.restartable else [],
@@ -260,6 +261,9 @@ class Elsewhere:
         if group is None:
             followed = self._followed.get(about["id"])
             if followed is not None:
+                if about["fence"] != followed.about["fence"]:  # another owner knows of no viewers yet
+                    followed.told = 0
+                    self.watched(followed)
                 followed.update(about)
             return
         record: RemoteRecord | None = None

@@ -165,7 +165,7 @@ class Keeper:
         """Another server owns the run now. Who views it here goes on with what that one writes."""
         if record.is_lost or self._records.get(record.id) is not record:
             return
-        logger.warning("run %s: another server has taken it over", record.id)
+        logger.warning("run %s is another server's from now on", record.id)
         if not record.ended.is_set():
             self._leave(record.start.account)
         self._execution.lose(record)
@@ -270,7 +270,7 @@ class Keeper:
         await self._within(settings.drain, [record.ended for record in active])
         for record in active:
             if settings.log.shared and record.start.restartable and not record.is_over:
-                self._execution.lose(record)  # another server goes on with it
+                self._lost(record)  # another server goes on with it
             else:
                 self._execution.break_off(record, "interrupted")
         active = [record for record in active if not record.is_lost]

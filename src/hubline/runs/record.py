@@ -13,7 +13,7 @@ from hubline.runs.asks import Ask, Asks
 from hubline.runs.budgets import Budget
 from hubline.runs.inbox import Inbox, SteerMessage
 from hubline.runs.info import ENDED, FinishedRun, RunInfo, RunState
-from hubline.runs.log import FencedError
+from hubline.runs.log import FencedError, LogGoneError
 from hubline.runs.parts import Body
 from hubline.runs.settings import OnLastViewer, Settings
 from hubline.runs.tape import Entry, Tape
@@ -135,7 +135,11 @@ class Record:
         if self._ending:
             raise HubError(ENDED)
         self.last_entry = self.settings.clock.now()
-        await self._append(body)
+        try:
+            await self.settings.log.append(self.id, (body,), fence=self.fence)
+        except FencedError:
+            self._lost(self)
+            raise
 
     async def write_end(self, state: RunState, error: str | None) -> None:
         """The last entry. Call it once."""
@@ -148,7 +152,13 @@ class Record:
             "unread": list(self.unread),
         }
         try:
-            await self._append(body)
+            await self.settings.log.append(self.id, (body,), fence=self.fence)
+        except FencedError:
+            self._lost(self)
+            raise
+        except LogGoneError:
+            self.tape.append(body)  # for those who view it here
+            raise
         finally:
             if not self.is_lost:
                 self.ended.set()
@@ -163,13 +173,6 @@ class Record:
         if told:
             self.ended.set()
             self._changed(self)
-
-    async def _append(self, body: Body) -> None:
-        try:
-            await self.settings.log.append(self.id, (body,), fence=self.fence)
-        except FencedError:
-            self._lost(self)
-            raise
 
     def lose(self) -> None:
         """Another server owns it now: nothing more is written here, and what is over there is over here."""

@@ -110,7 +110,7 @@ class RedisRunLog:
         await self._commands.call("SADD", owned_key(self.node), run_id)
         if not await self._commands.run(CREATE, keys_of(run_id)[:1], epoch, fence, self.node, self._life):
             raise ValueError(f"run {run_id} has a log already")
-        self._owned[run_id] = fence, await self._tapes.hold(run_id)
+        await self._own(run_id, fence)
 
     async def claim(self, run_id: str, *, fence: int) -> None:
         """Become the owner. Raises FencedError, LogGoneError, BackplaneError."""
@@ -120,7 +120,7 @@ class RedisRunLog:
         await self._own(run_id, fence)
 
     async def append(self, run_id: str, bodies: Sequence[Body], *, fence: int = 1) -> None:
-        """Add entries. Without Redis it waits until that is back. Raises FencedError, LogGoneError."""
+        """Add entries. Without Redis it waits. Raises FencedError, LogGoneError."""
         await self._connect()
         owned = self._owned.get(run_id)
         if owned is None:
@@ -136,7 +136,7 @@ class RedisRunLog:
             if not followed.feed(last - len(bodies), bodies):
                 await self._tapes.complete(followed)
             if tape.base > followed.folded:
-                await self._fold(run_id, fence, followed, tape)
+                await self._fold(run_id, fence, followed)
 
     def follow(self, run_id: str) -> AbstractAsyncContextManager[Tape]:
         """The entries as a tape. Raises LogGoneError, BackplaneError."""
@@ -284,16 +284,11 @@ class RedisRunLog:
                 await self._clock.sleep(pause(attempt))
                 attempt += 1
 
-    async def _fold(self, run_id: str, fence: int, followed: Followed, tape: Tape) -> None:
-        kept = {
-            "base": tape.base,
-            "end": tape.end,
-            "parts": tape.parts.items(),
-            "asks": list(tape.asks.values()),
-        }
+    async def _fold(self, run_id: str, fence: int, followed: Followed) -> None:
+        kept = followed.everything()
         with suppress(BackplaneError):  # the next one does it
             await self._commands.run(FOLD, keys_of(run_id), fence, kept["base"], json.dumps(kept))
-            followed.folded = tape.base
+            followed.folded = kept["base"]
 
     async def _about(self, run_id: str) -> About | None:
         text, epoch, seq = await self._commands.call("HMGET", keys_of(run_id)[0], "about", "epoch", "seq")
@@ -319,12 +314,14 @@ class RedisRunLog:
     async def _own(self, run_id: str, fence: int) -> None:
         owned = self._owned.get(run_id)
         followed = owned[1] if owned is not None else await self._tapes.hold(run_id)
+        followed.owned = True
         self._owned[run_id] = fence, followed
 
     async def _disown(self, run_id: str) -> None:
         owned = self._owned.pop(run_id, None)
         self._finished.discard(run_id)
         if owned is not None:
+            owned[1].owned = False
             await self._tapes.release(owned[1])
 
     async def _renew(self) -> None:

@@ -77,10 +77,14 @@ class Leases:
 
     def __init__(self, node: str, commands: Commands, lease: float, clock: Clock) -> None:
         self._node, self._commands, self._lease, self._clock = node, commands, lease, clock
+        self._judges_at = 0.0
+        """Until then others may have had no chance to renew theirs either: Redis was away, or this server frozen."""
 
     async def take(self) -> None:
         """Raises BackplaneError."""
-        await self._renew()
+        if not await self._commands.call("EXISTS", lease_key(self._node)):
+            self._judges_at = self._clock.now() + self._lease
+        await self._commands.call("SET", lease_key(self._node), "1", "PX", round(self._lease * 1000))
         await self._commands.call("SADD", NODES, self._node)
 
     async def keep(self, renew: Callable[[], Awaitable[None]], adopt: Callable[[str, int], Awaitable[None]]) -> None:
@@ -90,7 +94,8 @@ class Leases:
             try:
                 await self.take()
                 await renew()
-                await self._look_after(adopt)
+                if self._clock.now() >= self._judges_at:
+                    await self._look_after(adopt)
             except BackplaneError as error:
                 logger.warning("the lease of this server could not be renewed: %s", error)
             except Exception:
@@ -99,9 +104,6 @@ class Leases:
     async def give_up(self) -> None:
         """Let others take over at once what is left."""
         await self._commands.call("DEL", lease_key(self._node))
-
-    async def _renew(self) -> None:
-        await self._commands.call("SET", lease_key(self._node), "1", "PX", round(self._lease * 1000))
 
     async def _look_after(self, adopt: Callable[[str, int], Awaitable[None]]) -> None:
         for name in await self._commands.call("SMEMBERS", NODES):

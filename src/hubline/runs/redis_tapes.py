@@ -32,6 +32,8 @@ class Followed:
         self.folded = 0
         """What has been trimmed in Redis, as far as this server has done it."""
         self.pending: list[tuple[int, Sequence[Body]]] = []
+        self.owned = False
+        """Whether this server writes it, the end too."""
         self.behind = False
         """Whether Redis has to be asked for what was missed."""
         self.catching_up: asyncio.Task[None] | None = None
@@ -46,6 +48,12 @@ class Followed:
             for body in bodies[self.tape.end - before :]:
                 self.tape.append(body)
         return True
+
+    def everything(self) -> dict[str, Any]:
+        """What all entries up to now amount to, and which of them may go."""
+        tape = self.tape
+        assert tape is not None
+        return {"base": tape.base, "end": tape.end, "parts": tape.parts.items(), "asks": list(tape.asks.values())}
 
     def loaded(self, found: Any, capacity: int) -> None:
         """Take what Redis has behind the end of the tape, in the order of its numbers."""
@@ -140,12 +148,14 @@ class Tapes:
             self._begin(followed)
 
     async def complete(self, followed: Followed) -> None:
-        """Return when the tape has what Redis has now."""
+        """Return when the tape has what Redis has now. Where Redis has lost it, nobody will ever write an end."""
         if followed.tape is None:
             return
         found = await self._load(followed.run_id, followed.tape.end)
         if found:
             followed.loaded(found, self._capacity)
+        elif followed.tape.ended is None and not followed.owned:
+            followed.tape.append({"kind": "end", "state": "interrupted", "error": None, "usage": [], "unread": []})
 
     def _begin(self, followed: Followed) -> None:
         followed.behind = True

@@ -74,14 +74,21 @@ class Tape:
 
     def append(self, body: Body) -> Entry:
         """Add an entry and tell the listeners. The tape keeps what is in `body`; nobody may change that."""
-        entry = self._add(body)
+        seq = self.end + 1
+        kind = body["kind"]
+        size = text_size(body["text"]) if kind in TEXTS else value_size(body)
+        self.total += size
+        entry = Entry(seq, {"kind": kind, "position": f"{self.epoch}-{seq}", **body}, size, self.total)
         self.parts.apply(body)
-        if entry.kind == "ask":
+        if kind == "ask":
             self.asks[body["askId"]] = {name: body[name] for name in ("askId", "prompt", "schema", "expiresAt")}
-        elif entry.kind == "answered":
+        elif kind == "answered":
             self.asks.pop(body["askId"], None)
-        elif entry.kind == "end":
+        elif kind == "end":
+            self.ended = entry
             self.asks.clear()
+        self._entries.append(entry)
+        self.end = seq
         if len(self._entries) > self._capacity:
             self._drop(len(self._entries) // 2)
         for listener in self.listeners:
@@ -94,10 +101,13 @@ class Tape:
         Listeners hear of nothing.
         """
         self.base, self.end, self.base_total = base, base, self.total
-        self._entries, self._snapshot, self.parts = [], None, Parts()
+        self._entries, self._snapshot = [], None
         self._merged.clear()
+        listeners, self.listeners = self.listeners, []
         for body in bodies:
-            self._add(body)
+            self.append(body)
+        self.listeners = listeners
+        self.parts = Parts()
         for part in parts:
             self.parts.apply(part)
         self.asks = {ask["askId"]: ask for ask in asks}
@@ -186,17 +196,6 @@ class Tape:
         items = [first, *rest]
         items[-1]["position"] = self.position(seq)
         return items
-
-    def _add(self, body: Body) -> Entry:
-        seq, kind = self.end + 1, body["kind"]
-        size = text_size(body["text"]) if kind in TEXTS else value_size(body)
-        self.total += size
-        entry = Entry(seq, {"kind": kind, "position": f"{self.epoch}-{seq}", **body}, size, self.total)
-        if kind == "end":
-            self.ended = entry
-        self._entries.append(entry)
-        self.end = seq
-        return entry
 
     def _drop(self, count: int) -> None:
         self.base_total = self._entries[count - 1].total
