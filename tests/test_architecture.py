@@ -97,7 +97,7 @@ BUDGETS: dict[str, int] = {
     "backplanes": 1250,
     "client": 800,
     "models": 720,
-    "runs": 5900,
+    "runs": 6000,
     "limits": 350,
     "servers": 1820,
     "testing": 1750,

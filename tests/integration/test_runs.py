@@ -57,7 +57,7 @@ async def counts(url: str) -> dict[str, int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 @pytest.mark.parametrize("server_name", SERVERS)
 @pytest.mark.parametrize(
-    ("warm", "number"), [(300, 700), pytest.param(2_000, 10_000, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+    ("warm", "number"), [(300, 700), pytest.param(10_000, 10_000, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
 )
 async def test_many_short_runs_leave_nothing_behind(server_name: str, warm: int, number: int) -> None:
     with running("tests.integration.runs_server", "--server", server_name) as address:
