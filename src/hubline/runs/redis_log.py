@@ -45,8 +45,8 @@ from hubline.runs.tape import Tape
 
 __all__ = ["RedisRunLog"]
 
-LIFE = 6
-"""Leases that what Redis holds of a living run outlasts without being renewed. Ours."""
+LIFE = 60
+"""Leases that what Redis holds of a living run outlasts without being renewed. Ours: an outage of ten minutes."""
 
 
 class RedisRunLog:
