@@ -8,10 +8,11 @@ The question ends the stream as an interrupt; what the person decides comes with
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
 
-from hubline import HubApp
+from hubline import HubApp, HubError
 from hubline.runs import Caller, Run, Runs
 
 runs = Runs()
@@ -31,12 +32,20 @@ app = FastAPI(lifespan=HubApp({}, on_drain=runs.drain, drain_timeout=40).lifespa
 app.router.routes.append(Mount("/runs", routes=runs.http))
 
 
+@app.exception_handler(HubError)
+async def refused(request: Request, error: HubError) -> Response:
+    return JSONResponse({"error": str(error)}, 409)
+
+
 @app.post("/agent")
 async def agent(sent: dict[str, Any]) -> Response:
     """`sent` is AG-UI's RunAgentInput. Check whose thread it is, as for anything of a user's."""
     thread, decisions = sent["threadId"], sent.get("resume") or []
     if decisions:
-        run_id = (await runs.room_runs(thread))[-1].id
+        started = await runs.room_runs(thread)
+        if not started:
+            raise HubError("The answer is no longer there.")
+        run_id = started[-1].id
         for each in decisions:
             await runs.answer(run_id, each["interruptId"], each["status"] == "resolved" and each.get("payload"))
     else:

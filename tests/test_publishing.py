@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import pytest
@@ -194,6 +195,45 @@ def test_over_redis_and_after_a_fork() -> None:
                 assert os.waitpid(child, 0)[1] == 0
             heard: Sequence[bytes] = [spy.get_message(timeout=5)["data"] for _ in range(2)]
             assert [b"from the parent" in heard[0], b"from the child" in heard[1]] == [True, True]
+
+
+def exit_of_a_child(act: Callable[[], None]) -> int:
+    """Fork, and what the child has ended with; it has 20 seconds."""
+    if (child := os.fork()) == 0:
+        try:
+            signal.alarm(20)
+            act()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(child, 0)[1]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_fork_while_a_thread_is_starting_to_publish() -> None:
+    with BlockingPublisher(MemoryBackplane(), ChatHub, name=NAME) as publisher:
+        with publisher._lock:  # as a thread holds it
+            status = exit_of_a_child(lambda: publisher.clients.all.receive_message("x"))
+        assert status == 0
+
+
+@pytest.mark.valkey
+def test_each_event_loop_has_a_connection_of_its_own() -> None:
+    with valkey() as server:
+        publisher = Publisher(server.url, ChatHub, name=NAME)
+
+        async def publish() -> None:
+            await publisher.clients.all.receive_message("once more")
+
+        async def elsewhere() -> None:
+            await publish()
+            with pytest.raises(RuntimeError, match="belongs to one event loop"):
+                await asyncio.to_thread(asyncio.run, publish())
+            await publisher.close()
+
+        asyncio.run(publish())  # as a task of a task queue may, without an end to the connection
+        asyncio.run(publish())
+        asyncio.run(elsewhere())
 
 
 @pytest.mark.valkey

@@ -1,4 +1,4 @@
-"""What is sent in one go. A burst is no slowness of its receivers: docs/decisions/slow-is-who-does-not-read.md."""
+"""Bursts: messages sent without a pause. They make no client slow: docs/decisions/slow-is-who-does-not-read.md."""
 
 import asyncio
 from weakref import proxy
@@ -6,34 +6,34 @@ from weakref import proxy
 from hubline._loops import PerLoop
 
 LONGEST = 1.0
-"""Seconds. A burst that goes on for longer is a rate, and whoever cannot keep up with it is slow. Ours."""
+"""Seconds. What goes on for longer is not a burst but a rate, and a client that cannot keep up is slow. Ours."""
 
 
 class Bursts:
     """Counts the bursts of one event loop.
 
-    A burst ends with the turn of the loop, unless the sender only gave others a turn and goes on: `prolong()`. Nothing
-    is counted while nobody asks: `begin()`.
+    A burst ends with the turn of the loop, unless the sender only gives others a turn: `prolong()`. Counting starts
+    when `begin()` is called.
     """
 
     __slots__ = ("_began", "_loop", "_prolonged", "_running", "number")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.number = 0
-        """Of the burst that runs."""
-        self._loop = proxy(loop)  # it lives as long as its loop, and must not keep that alive
+        """The start of the present burst."""
+        self._loop = proxy(loop)  # it lives as long as its loop, and must not keep the loop alive
         self._running = self._prolonged = False
         self._began = 0.0
 
     def begin(self) -> int:
-        """The number of the burst that runs: from now on it can end."""
+        """The number of the present burst, which can end from now on."""
         if not self._running:
             self._running, self._began = True, self._loop.time()
             self._loop.call_soon(self._end)
         return self.number
 
     def prolong(self) -> None:
-        """The sender is about to give others a turn, and then goes on."""
+        """The sender is about to give others a turn, and will then continue."""
         self._prolonged = True
 
     def _end(self) -> None:

@@ -1,4 +1,4 @@
-"""Where the time comes from. Tests hand in a manual one, so nothing of ours ever sleeps in a test."""
+"""The clock. Tests pass a manual one, so they never sleep."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ class Clock(Protocol):
 
 
 class MonotonicClock:
-    """The machine's own clock."""
+    """The system clock."""
 
     now = staticmethod(time.monotonic)
 

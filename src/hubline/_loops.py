@@ -1,4 +1,4 @@
-"""What there is once for each event loop, whoever runs in it."""
+"""Objects that exist once for each event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,9 +9,9 @@ T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """One object for each event loop, made when it is first asked for, and gone with its loop.
+    """One object for each event loop, made at its first use, and freed with the loop.
 
-    What is made must refer to its loop only weakly, or both would stay for ever.
+    The object must refer to its loop weakly, otherwise both would never be freed.
     """
 
     __slots__ = ("_made", "_make")

@@ -1,7 +1,7 @@
-"""What is wrong with settings, each as a sentence that names the setting, what it should be and what came.
+"""Mistakes in settings: each a sentence with the setting, the expected value and the given one.
 
 Settings come from environment variables and files as often as from code: `"no"` counts as true in Python, `True` as 1,
-and every comparison with NaN is false, so each kind of value is looked at as strictly as its type hint says.
+and every comparison with NaN is false, so each value is checked as strictly as its type hint says.
 """
 
 import math
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Mistakes:
-    """Gathers them; each check gives back the value when nothing is wrong with it, and otherwise `None`."""
+    """Collects mistakes. Each check returns the value if it is valid, and otherwise `None`."""
 
     def __init__(self, owner: str) -> None:
         """`owner` stands before the name of each setting: `HubOptions` makes `HubOptions.codecs`."""
@@ -33,7 +33,7 @@ class Mistakes:
     def whole(
         self, name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf, optional: bool = False
     ) -> Any:
-        """The same for what is counted, or measured in bytes."""
+        """The same for whole numbers, such as counts and bytes."""
         return self._bounded(name, value, "a whole number", _is_number(value, Integral), above, least, optional)
 
     def flag(self, name: str, value: Any) -> Any:
@@ -43,7 +43,7 @@ class Mistakes:
         return self.fits(name, value, isinstance(value, str), "a text", optional=optional)
 
     def texts(self, name: str, value: Any) -> Any:
-        """Several texts; one alone would be taken for its characters."""
+        """Several strings. A single string is a mistake, because it would be read as its characters."""
         right = isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
         return self.fits(name, value, right and all(isinstance(each, str) for each in value), "a list of texts")
 
@@ -60,6 +60,11 @@ class Mistakes:
     def function(self, name: str, value: Any, *, optional: bool = False) -> Any:
         return self.fits(name, value, callable(value), "a function", optional=optional)
 
+    def has(self, name: str, value: Any, wanted: str, *methods: str, optional: bool = False) -> Any:
+        """An object of the application's own class, which only has to have these methods; a class is none."""
+        right = not isinstance(value, type) and all(callable(getattr(value, each, None)) for each in methods)
+        return self.fits(name, value, right, wanted, optional=optional)
+
     def fits(self, name: str, value: Any, right: bool, wanted: str, *, optional: bool = False) -> Any:
         """Any other check: `wanted` says what the value must be."""
         if right or (optional and value is None):
@@ -69,7 +74,7 @@ class Mistakes:
         return None
 
     def check(self, make: Callable[[], T]) -> T | None:
-        """Something that finds its mistakes itself."""
+        """An object that collects its mistakes itself."""
         try:
             return make()
         except ConfigurationError as error:
@@ -77,7 +82,7 @@ class Mistakes:
             return None
 
     def tell(self) -> None:
-        """Raises ConfigurationError when there are some."""
+        """Raises ConfigurationError if there are any."""
         if self.found:
             raise ConfigurationError(self.found)
 
@@ -98,7 +103,7 @@ def _article(kind: type) -> str:
 
 
 def _shown(value: Any) -> str:
-    """The value, not at any length: a setting may be a whole document."""
+    """The value, shortened, because a setting may be a whole document."""
     try:
         text = repr(value)
     except Exception:

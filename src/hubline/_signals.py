@@ -1,7 +1,7 @@
-"""Hearing a stop signal beside the server that handles it.
+"""Receives stop signals in addition to the server that handles them.
 
-ASGI tells an application of the end only when its requests have ended, and some of ours end when we do. So an
-application on a server that does not know `hubline.drain` listens for itself.
+ASGI tells an application of the end only after its requests have ended, but requests of hubs end only when the app
+does. So on a server that does not know `hubline.drain` the application listens for the signal itself.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ server_drains: ContextVar[bool] = ContextVar("hubline.server_drains", default=Fa
 
 
 class StopSignals:
-    """Calls `told` in the running event loop at a stop signal, besides whoever handled the signal before."""
+    """Calls `told` in the running event loop at a stop signal, in addition to the previous handler."""
 
     def __init__(self, told: Callable[[], None]) -> None:
         self._told, self._loop = told, asyncio.get_running_loop()
         self._former: dict[int, Callable[[int, FrameType | None], Any]] = {}
 
     def listen(self) -> None:
-        """Put us before the present handlers; outside of the main thread, where Python allows none, do nothing.
+        """Install a handler before the present ones. Does nothing outside of the main thread, where Python allows none.
 
-        Where a signal has its default effect, or is ignored, nobody stops in good order, and it stays as it is.
+        A signal that has its default effect, or is ignored, is left as it is, because no server handles it.
         """
         if threading.current_thread() is not threading.main_thread():
             return
@@ -42,14 +42,14 @@ class StopSignals:
                     signal.siginterrupt(number, False)  # as event loops set it: no system call fails with EINTR
 
     def stop(self) -> None:
-        """Give the signals back, except to whoever has put himself before us meanwhile: we then only pass them on."""
+        """Restore the previous handlers. If another was installed since, ours stays, and only passes the signal on."""
         self._told = _nothing
         for number, former in self._former.items():
             if signal.getsignal(number) == self._hear:
                 signal.signal(number, former)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        with suppress(RuntimeError):  # the loop was closed abruptly, and we were left behind
+        with suppress(RuntimeError):  # the loop was closed abruptly, and this handler remained
             self._loop.call_soon_threadsafe(self._told)
         self._former[number](number, frame)
 

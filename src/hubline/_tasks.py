@@ -1,4 +1,4 @@
-"""Who owns a task. Nothing in Hubline calls `create_task` on its own: a task without an owner is a leak."""
+"""Owners of tasks. No other code in Hubline calls `create_task`, because a task without an owner is a leak."""
 
 import asyncio
 import contextvars
@@ -11,31 +11,31 @@ from typing import Any, TypeAlias
 logger = logging.getLogger("hubline")
 
 GRACE = 0.5
-"""Seconds that tasks have to end in after they were cancelled, where their owner says nothing else. Ours."""
+"""Seconds that cancelled tasks have to end, unless their owner sets another time. Ours."""
 
 AGAIN = 0.1
-"""Seconds more after each stronger word. Ours."""
+"""Additional seconds after each further step. Ours."""
 
 Describe: TypeAlias = "Callable[[asyncio.Task[Any]], str]"
-"""What a task is about, for the log."""
+"""A description of a task, for the log."""
 
 _AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
 def wake_up(waiter: "asyncio.Future[None] | None") -> None:
-    """Let whoever waits for it go on, if somebody does and nobody has said so yet."""
+    """Set the result of a future that somebody may wait for, if it is not done yet."""
     if waiter is not None and not waiter.done():
         try:  # noqa: SIM105  # `suppress` would cost more than the rest
             waiter.set_result(None)
-        except RuntimeError:  # its loop was closed abruptly, and what waited is thrown away
+        except RuntimeError:  # its loop was closed abruptly, and the waiting coroutine is thrown away
             pass
 
 
 def called(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Call what the application has written, in a worker thread.
+    """Call a function of the application in a worker thread.
 
-    Two exceptions become a RuntimeError. No future takes `StopIteration`, so whoever waits would wait for ever; and
-    `GeneratorExit` closes the coroutines that wait, instead of being raised in them.
+    Two exceptions become a RuntimeError. A future cannot have `StopIteration`, so its waiter would never end; and
+    `GeneratorExit` would close the waiting coroutines instead of being raised in them.
     """
     try:
         return function(*args, **kwargs)
@@ -44,7 +44,7 @@ def called(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 
 
 def ends_its_task(error: BaseException, task: "asyncio.Task[Any] | None" = None) -> bool:
-    """Whether an exception ends the task that has caught it, and is no failure of the code that the task has called.
+    """Whether an exception ends the task that caught it, and is not a failure of the code that the task called.
 
     A cancellation does when it was asked of this task; otherwise something that the code awaited was cancelled. So does
     a `GeneratorExit`, with which a coroutine is thrown away; with `task`, the one that runs the code, only when that is
@@ -57,7 +57,7 @@ def ends_its_task(error: BaseException, task: "asyncio.Task[Any] | None" = None)
 
 
 def is_current(task: "asyncio.Task[Any] | None") -> bool:
-    """Whether `task` runs, or its first step, before it is known to anybody: its coroutine is not being thrown away."""
+    """Whether `task` runs, or its first step before the task is known. Then its coroutine is not being thrown away."""
     try:
         running = asyncio.current_task()
     except RuntimeError:  # no loop runs any more
@@ -66,10 +66,10 @@ def is_current(task: "asyncio.Task[Any] | None") -> bool:
 
 
 async def cancelled(tasks: "Collection[asyncio.Task[Any]]", grace: float) -> "set[asyncio.Task[Any]]":
-    """Cancel tasks and give them `grace` seconds to end; those that have not.
+    """Cancel tasks and give them `grace` seconds to end. Returns those that have not ended.
 
-    One that has been cancelled before may be busy with its clean-up, and is left alone until then. Who still goes on
-    is cancelled again: it may have lost the first cancellation, as `asyncio.wait_for` of Python 3.11 can.
+    One that has been cancelled before may be busy with its clean-up, and is left alone until then. A task that
+    continues is cancelled again: it may have lost the first cancellation, as `asyncio.wait_for` of Python 3.11 can.
     """
     left = set(tasks)
     for task in left:
@@ -85,10 +85,10 @@ async def cancelled(tasks: "Collection[asyncio.Task[Any]]", grace: float) -> "se
 
 
 class TaskOwner:
-    """Keeps tasks alive, reports those that fail, and can end them all.
+    """Keeps tasks alive, logs failures, and can end all of them.
 
-    Unlike `asyncio.TaskGroup`, a child that fails takes nobody with it: it is logged with the owner's name. `describe`
-    says in the log what a task was about that would not end.
+    Unlike `asyncio.TaskGroup`, a child that fails does not end the others: the failure is logged with the owner's name.
+    `describe` describes a task that does not end, for the log.
     """
 
     __slots__ = ("_describe", "_name", "_tasks", "ended")
@@ -123,7 +123,7 @@ class TaskOwner:
         name: str | None = None,
         at_once: bool = False,
     ) -> asyncio.Task[Any]:
-        """The same for a coroutine that never fails, and says `ended()` itself: half a microsecond less.
+        """The same for a coroutine that never fails and calls `ended()` itself. Takes half a microsecond less.
 
         `loop` is the running one; to ask for it is a system call on Python 3.11. It runs in a copy of `context`.
         `at_once` runs the coroutine to its first wait before this returns, where Python can (3.12 and newer).
@@ -142,15 +142,15 @@ class TaskOwner:
     async def cancel(self, grace: float = GRACE) -> None:
         """Cancel every task and wait until all have ended, hardly longer than `grace` seconds.
 
-        A task that has not ended then is named in the log and abandoned: it is stopped where it stands, without
-        another chance to go on, so that it cannot keep the event loop from being closed.
+        A task that has not ended then is named in the log and abandoned: its coroutine is closed, so that it cannot
+        keep the event loop from being closed.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace
         while self._tasks:
             tasks = list(self._tasks)
             left = await cancelled(tasks, max(0.0, deadline - loop.time()))
-            self._tasks.difference_update(tasks)  # one of `begin()` that never began says nothing
+            self._tasks.difference_update(tasks)  # a task of `begin()` that never started cannot call `ended()`
             for task in left:
                 logger.error(
                     "%s: %s did not end within %g s of its cancellation and is abandoned",
@@ -163,7 +163,7 @@ class TaskOwner:
                 await asyncio.wait(left, timeout=AGAIN)
 
     async def done_before(self, future: "asyncio.Future[Any]", limit: Coroutine[Any, Any, Any]) -> bool:
-        """Wait for `future` until `limit` returns, mostly the sleep of a clock. Whether it is done; else it goes on."""
+        """Wait for `future` until `limit` returns, usually the sleep of a clock. Returns whether it is done."""
         over = self.start(limit, name="hubline: time limit")
         try:
             await asyncio.wait((future, over), return_when=asyncio.FIRST_COMPLETED)
@@ -172,7 +172,7 @@ class TaskOwner:
             over.cancel()
 
     def forget(self) -> None:
-        """Disown every task: they belong to an event loop that does not run any more, and never will end."""
+        """Forget every task. They belong to an event loop that does not run any more, and never end."""
         for task in self._tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio would call each a mistake of ours
         self._own(set())
@@ -185,7 +185,7 @@ class TaskOwner:
     def _own(self, tasks: "set[asyncio.Task[Any]]") -> None:
         self._tasks = tasks
         self.ended: Callable[[asyncio.Task[Any] | None], None] = tasks.discard
-        """The last that a coroutine of `begin()` calls; with `None` when it was run at once."""
+        """The last call of a coroutine of `begin()`; with `None` if it has run at once."""
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -193,17 +193,17 @@ class TaskOwner:
             logger.error("%s: a task failed: %r", self._name, error, exc_info=error)
 
     def _abandon(self, task: "asyncio.Task[Any]") -> None:
-        """Close its coroutine: `GeneratorExit` passes what swallows `CancelledError`, though not a bare `except`."""
+        """Close its coroutine. Code that catches `CancelledError` rarely catches `GeneratorExit` too."""
         task.remove_done_callback(self._ended)
         task.add_done_callback(_look_away)
         coroutine = task.get_coro()
         if isinstance(coroutine, Coroutine):
-            with suppress(Exception):  # whatever its clean-up raises, or that it goes on nevertheless
+            with suppress(Exception):  # its clean-up may raise anything, or the coroutine may ignore `GeneratorExit`
                 coroutine.close()
         task.cancel()  # wakes it, so that it notices
 
 
 def _look_away(task: "asyncio.Task[Any]") -> None:
-    """Take the exception, or asyncio would log it."""
+    """Retrieve the exception. Otherwise asyncio would log it."""
     if not task.cancelled():
         task.exception()

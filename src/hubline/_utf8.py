@@ -1,4 +1,4 @@
-"""What counts as text."""
+"""Checks for UTF-8."""
 
 
 def is_utf8(payload: bytes) -> bool:

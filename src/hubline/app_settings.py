@@ -1,4 +1,4 @@
-"""What a `HubApp` is given, looked at before anything is made of it."""
+"""The settings of a `HubApp`, checked before use."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from hubline.transports.origins import Origins
 
 
 class AppSettings:
-    """The settings, ready to use. What is wrong counts as not given, so that mistakes in hubs are found as well."""
+    """The valid settings. An invalid one counts as not given, so that mistakes in hubs are found too."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class AppSettings:
         telemetry: Any,
         clock: Any,
     ) -> None:
-        """Any kind of values: the type hints are those of `HubApp`."""
+        """Values of any type; their type hints are those of `HubApp`."""
         mistakes = Mistakes("HubApp")
         wanted = 'a dict with paths, as `HubApp({"/chat": Chat})`'
         self.routes = mistakes.fits("routes", routes, isinstance(routes, Mapping), wanted) or {}
@@ -57,15 +57,11 @@ class AppSettings:
             mistakes.found.append("user_id must be a plain function; what it has to wait for belongs into authenticate")
         self.policies = Policies(_policies(mistakes, policies))
         self.filters: Sequence[HubFilter] = mistakes.fits("filters", filters, is_filters(filters), FILTERS) or ()
-        self.backplane = _has(mistakes, "backplane", backplane, "a backplane, as `MemoryBackplane()`", "connect")
-        origins, headers, proxies = (
-            mistakes.texts(name, value) or ()
-            for name, value in (
-                ("allowed_origins", allowed_origins),
-                ("allowed_headers", allowed_headers),
-                ("trusted_proxies", trusted_proxies),
-            )
-        )
+        wanted = "a backplane, as `MemoryBackplane()`"
+        self.backplane = mistakes.has("backplane", backplane, wanted, "connect", optional=True)
+        given = {"allowed_origins": allowed_origins, "allowed_headers": allowed_headers}
+        origins, headers = (mistakes.texts(name, value) or () for name, value in given.items())
+        proxies = mistakes.texts("trusted_proxies", trusted_proxies) or ()
         self.origins = mistakes.check(lambda: Origins(origins, headers)) or Origins()
         self.addresses = mistakes.check(lambda: Addresses(proxies)) or Addresses()
         self.drain_timeout: float = mistakes.number("drain_timeout", drain_timeout, least=0) or 0.0
@@ -76,15 +72,10 @@ class AppSettings:
         if path is not None and (problem := path_problem(path.removesuffix("/") or path)):  # with or without: the same
             mistakes.found.append(f"HubApp.readiness_path: {problem}")
         self.blocking_warning = mistakes.number("blocking_warning", blocking_warning, above=0, optional=True)
-        self.telemetry = _has(mistakes, "telemetry", telemetry, "a `Telemetry` object", "connections", "watch")
-        self.clock = _has(mistakes, "clock", clock, "a clock", "now", "sleep") or MonotonicClock()
+        wanted = "a `Telemetry` object"
+        self.telemetry = mistakes.has("telemetry", telemetry, wanted, "connections", "watch", optional=True)
+        self.clock = mistakes.has("clock", clock, "a clock", "now", "sleep", optional=True) or MonotonicClock()
         self.problems = mistakes.found
-
-
-def _has(mistakes: Mistakes, name: str, value: Any, wanted: str, *methods: str) -> Any:
-    """An object of the application's own class, which only has to have these methods; a class is none."""
-    right = not isinstance(value, type) and all(callable(getattr(value, each, None)) for each in methods)
-    return mistakes.fits(name, value, right, wanted, optional=True)
 
 
 def _policies(mistakes: Mistakes, given: Any) -> Any:

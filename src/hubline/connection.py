@@ -35,6 +35,11 @@ class Transport(Enum):
         """The formats that it can carry."""
         return _TEXT if self is Transport.SERVER_SENT_EVENTS else _ALL
 
+    @property
+    def many_requests(self) -> bool:
+        """Whether one request after another carries the same connection. A new request is then its keep-alive."""
+        return self is Transport.LONG_POLLING
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:

@@ -1,4 +1,4 @@
-"""What an application does of its own before its clients are asked to leave: `HubApp(on_drain=…)`."""
+"""Runs the application's `HubApp(on_drain=…)` before clients are asked to leave."""
 
 import asyncio
 import inspect
@@ -13,7 +13,7 @@ from hubline.server.workers import in_worker
 OnDrain: TypeAlias = Callable[[], Awaitable[object] | None]
 
 SHARE = 0.5
-"""Of the time for draining, what `on_drain` may take. The rest is for the clients. Ours."""
+"""The share of the time for draining that `on_drain` may take. The rest is for the clients. Ours."""
 
 logger = logging.getLogger("hubline.app")
 
@@ -28,7 +28,7 @@ class BeforeLeaving:
         self._running: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Returns when the function has ended or its time is up. What it raises is logged, and draining goes on."""
+        """Returns when the function has ended or its time is over. An exception is logged, and draining continues."""
         if self._function is None:
             return
         if self._running is None:
@@ -42,7 +42,7 @@ class BeforeLeaving:
         return self._drain_timeout - (0.0 if self._begin is None else self._clock.now() - self._begin)
 
     def begin_anew(self) -> None:
-        """The next draining is another one."""
+        """Prepare for another draining, after the application has started again."""
         self._begin = self._running = None
 
     async def _within_limit(self, function: OnDrain) -> None:
@@ -66,4 +66,4 @@ async def _call(function: OnDrain) -> None:
     except BaseException as error:
         if ends_its_task(error, task):
             raise
-        logger.exception("on_drain failed: clients are asked to leave all the same")
+        logger.exception("on_drain failed: clients are asked to leave anyway")

@@ -1,4 +1,4 @@
-"""The hubs of one app, each at work once, at however many paths it stands."""
+"""The hubs of one app: one runtime for each hub class, at any number of paths."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,12 +22,12 @@ _CODECS: dict[str, type[JsonCodec | MessagePackCodec]] = {"json": JsonCodec, "me
 
 
 def codecs_of(options: HubOptions) -> list[Codec]:
-    """What the clients of a hub with these options may speak."""
+    """The codecs of a hub with these options."""
     return [_CODECS[codec](field_names=options.field_names) for codec in options.codecs]
 
 
 class Hubs:
-    """Makes a runtime for each hub class, with what the app says about all of them."""
+    """Makes a runtime for each hub class, with the settings of the app."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Hubs:
         subscriptions: Subscriptions | None,
     ) -> None:
         self.options = options
-        """For routes that have none of their own."""
+        """For routes without options of their own."""
         self._filters, self._policies, self._clock, self._tasks = tuple(filters), policies, clock, tasks
         self._observer, self._subscriptions = observer, subscriptions
         self._runtimes: dict[type[Hub[Any]], HubRuntime] = {}
@@ -53,10 +53,10 @@ class Hubs:
         return self._runtimes[hub]
 
     def runtime(self, route: HubRoute) -> HubRuntime:
-        """The hub of a route at work: made now, or, at another path, the one there is.
+        """The runtime of a route's hub: a new one, or the one that another path has already.
 
         Raises:
-            ConfigurationError: with every mistake in the hub, or with what differs between its paths.
+            ConfigurationError: with every mistake in the hub, or with the settings that differ between its paths.
         """
         hub, create = class_and_factory(route.hub)
         options, filters = route.options or self.options, (*self._filters, *route.filters)
@@ -92,15 +92,15 @@ class Hubs:
         return runtime
 
     def begin_anew(self) -> None:
-        """Forget every connection and what it does: their event loop does not run any more."""
+        """Forget every connection and its calls, because their event loop does not run any more."""
         for runtime in self:
             runtime.begin_anew()
 
     def close_all(self) -> None:
-        """Have every connection end, each client invited to come back."""
+        """End every connection, and invite the clients to reconnect."""
         for runtime in self:
             runtime.fanout.close_all()
 
     def statistics(self) -> dict[str, dict[str, int]]:
-        """Of each hub, by its name."""
+        """The counts of each hub, by its name."""
         return {runtime.fanout.hub: runtime.statistics() for runtime in self}

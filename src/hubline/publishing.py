@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Generic, Self, cast
@@ -27,8 +28,9 @@ NO_ANSWERS = "a publisher hears nothing, so no client can answer it"
 class Publisher(Generic[ClientT]):
     """Calls clients of a hub, wherever they are connected, without a server of its own.
 
-    `backplane` is one, or the address of a Redis. The hub is told by its class and, as at its route, by `name`;
-    `options` are those of its route: codecs, field names, the largest message. It connects when it first publishes.
+    `backplane` is a backplane or the address of a Redis. The hub is given by its class, and by `name` if its route has
+    one. `options` are those of its route: codecs, field names, the largest message. It connects at the first publish,
+    and again when it is used in another event loop after the end of the first.
 
     Raises:
         ConfigurationError: with every mistake in the hub's client Protocol, or in the address.
@@ -53,17 +55,19 @@ class Publisher(Generic[ClientT]):
             largest=settings.maximum_send_message_size,
         )
         self._link: BackplaneLink | None = None
-        self._connecting: asyncio.Lock | None = None
+        self._connecting = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def clients(self) -> HubClients[ClientT]:
-        """Whom one can call: without answers. A call returns when the backplane has it, or raises BackplaneError."""
+        """The selectors. A call has no answer. It returns when the backplane has it, or raises BackplaneError."""
         return HubClients(self, self._interface)
 
     async def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
         """Publish a message. For `clients`."""
         found = SerializedMessage(message) if isinstance(message, Invocation) else message
         payload, channels = self._publications.payload(found, recipients), self._publications.addressed(recipients)
+        self._enter_loop()
         link = self._link or await self._connect()
         await link.publish(channels, payload)
 
@@ -75,6 +79,7 @@ class Publisher(Generic[ClientT]):
 
     async def close(self) -> None:
         """End the connection. A later call makes a new one."""
+        self._enter_loop()
         link, self._link = self._link, None
         if link is not None:
             await link.close()
@@ -85,9 +90,16 @@ class Publisher(Generic[ClientT]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def _enter_loop(self) -> None:
+        """A link ends with its event loop, of which each `asyncio.run` has its own; the next makes another."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            raise RuntimeError("a Publisher belongs to one event loop: make one for each, or use a BlockingPublisher")
+        self._loop, self._link, self._connecting = loop, None, asyncio.Lock()
+
     async def _connect(self) -> BackplaneLink:
-        if self._connecting is None:
-            self._connecting = asyncio.Lock()
         async with self._connecting:
             if self._link is None:
                 self._link = await self._backplane.connect(_Deaf())
@@ -97,8 +109,8 @@ class Publisher(Generic[ClientT]):
 class BlockingPublisher:
     """The same for code that is not asynchronous: a Celery task, a script, a view of Django.
 
-    A call returns when the backplane has the message. It works in a thread of its own, which it starts when it is first
-    used, in a forked process anew; several threads may use one. `timeout` seconds are given to each call.
+    A call returns when the backplane has the message. It runs in a thread of its own, which starts at the first
+    use, and again in a forked process. Several threads may use one publisher. `timeout` seconds are given to each call.
     """
 
     def __init__(
@@ -115,11 +127,11 @@ class BlockingPublisher:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._process = 0
+        _PUBLISHERS.add(self)
 
     @property
     def clients(self) -> HubClients[Any]:
-        """Whom one can call, without `await`. Raises what `Publisher` does, and BackplaneError after `timeout`."""
+        """The selectors, without `await`. Raises as `Publisher` does, and BackplaneError after `timeout`."""
         return HubClients(cast("Any", self), self._publisher._interface)
 
     def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
@@ -132,11 +144,11 @@ class BlockingPublisher:
         raise InvocationError(target, NO_ANSWERS)
 
     def close(self) -> None:
-        """End the connection and the thread. A later call starts both anew."""
+        """End the connection and the thread. A later call starts both again."""
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
-        if loop is not None and thread is not None and self._process == os.getpid():
+        if loop is not None and thread is not None:
             try:
                 self._wait(asyncio.run_coroutine_threadsafe(self._publisher.close(), loop))
             finally:
@@ -152,12 +164,17 @@ class BlockingPublisher:
     def _started(self) -> asyncio.AbstractEventLoop:
         _refuse_in_a_loop()
         with self._lock:
-            if self._loop is None or self._process != os.getpid():
-                self._publisher, self._process = self._make(), os.getpid()
+            if self._loop is None:
+                self._publisher = self._make()
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=_run, args=(self._loop,), name="hubline: publisher", daemon=True)
                 self._thread.start()
             return self._loop
+
+    def _forked(self) -> None:
+        """In a new process: its parent's threads are not here, and one of them may have held the lock."""
+        self._publisher, self._lock = self._make(), threading.Lock()
+        self._loop = self._thread = None
 
     def _wait(self, future: "concurrent.futures.Future[None]") -> None:
         try:
@@ -168,12 +185,24 @@ class BlockingPublisher:
 
 
 class _Deaf:
-    """What a publisher hears: nothing."""
+    """The listener of a publisher, which receives nothing."""
 
     def received(self, channel: str, payload: bytes) -> bool:
         return False
 
     def interrupted(self, since: datetime, until: datetime) -> None: ...
+
+
+_PUBLISHERS: "weakref.WeakSet[BlockingPublisher]" = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for publisher in list(_PUBLISHERS):
+        publisher._forked()
+
+
+if hasattr(os, "register_at_fork"):  # where there are forks
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

@@ -27,7 +27,7 @@ from opentelemetry.trace import (
 )
 
 from hubline._clock import Clock
-from hubline.connection import Transport, TransportConnection
+from hubline.connection import TransportConnection
 from hubline.server.observer import Outcome
 from hubline.server.ports import HubConnection
 from hubline.wire.messages import Invocation, StreamInvocation
@@ -43,12 +43,6 @@ OURS = "hubline"
 
 BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 """Seconds, from the semantic conventions."""
-
-TRANSPORTS = {
-    Transport.WEB_SOCKETS: "web_sockets",
-    Transport.SERVER_SENT_EVENTS: "server_sent_events",
-    Transport.LONG_POLLING: "long_polling",
-}
 
 MOMENT = 0.5
 """Seconds for which counts are cached, because a collection reads each metric separately. Ours."""
@@ -116,10 +110,13 @@ class Telemetry:
         self._calls.add(1, attributes)
 
     def connections(self, serve: Serve, clock: Clock, draining: Callable[[], bool]) -> Serve:
-        """Wrap `serve`, so that connections are counted and timed. It runs when the transport is known."""
+        """Wrap `serve`, so that connections are counted and timed. It runs when the transport is known.
+
+        The conventions write a transport as the enum does, in small letters: `web_sockets`.
+        """
 
         async def counted(connection: TransportConnection) -> None:
-            begun, transport = clock.now(), {"signalr.transport": TRANSPORTS[connection.transport]}
+            begun, transport = clock.now(), {"signalr.transport": connection.transport.name.lower()}
             self._active.add(1, transport)
             try:
                 await serve(connection)

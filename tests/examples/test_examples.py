@@ -238,3 +238,6 @@ async def test_ag_ui(load: Load, agreed: bool, said: str) -> None:
         texts = [message["content"] for message in snapshot["messages"]]
         texts += [event["delta"] for event in events if event["type"] == "TEXT_MESSAGE_CONTENT"]
         assert "".join(texts) == f"a cleanupYou want: a cleanup. {said}"
+        for thread in ("t", "another"):
+            late = await http.post("/agent", json=sent | {"threadId": thread, "resume": [decision]})
+            assert (late.status_code, list(late.json())) == (409, ["error"])

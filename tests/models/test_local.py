@@ -8,10 +8,12 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from hubline import ConfigurationError
 from hubline.models import (
     Delta,
     Fault,
@@ -124,13 +126,14 @@ async def test_a_model_that_hangs_while_loading_is_given_up(monkeypatch: pytest.
 async def test_closing_ends_the_child() -> None:
     statuses = Statuses()
     says_its_id = (
-        f"{READ_SETTINGS} import os; print(json.dumps({{'address': str(os.getpid())}}), flush=True); sys.stdin.read()"
+        f"{READ_SETTINGS} address = f'http://localhost/{{os.getpid()}}'; "
+        "print(json.dumps({'address': address}), flush=True); sys.stdin.read()"
     )
     model = LocalModel(Path("Small.gguf"), on_status=statuses, command=child(says_its_id))
     async with model:
         await statuses.until(LocalState.READY)
         assert model._model is not None
-        pid = int(str(model._model._client.base_url).split("/")[0])
+        pid = int(str(model._model._client.base_url).split("/")[3])
         os.kill(pid, 0)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -217,3 +220,22 @@ async def is_open(url: str) -> bool:
         return False
     writer.close()
     return True
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    wrong: dict[str, Any] = {
+        "name": 5,
+        "max_tokens": 0,
+        "context": "4096",
+        "slots": True,
+        "threads": 0,
+        "temperature": "cold",
+        "on_status": "print",
+        "command": "llama",
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        LocalModel("model.gguf", **wrong)  # type: ignore[arg-type]
+    found = caught.value.problems
+    assert {problem.removeprefix("LocalModel.").split()[0] for problem in found} == {"path", *wrong}
+    assert "LocalModel.path must be a Path, got 'model.gguf'" in found
+    assert "LocalModel.threads must be a whole number greater than 0 or None, got 0" in found

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hubline import ConfigurationError
 from hubline.models import Delta, Fault, Message, ModelError, OpenAIModel, StopReason, Usage
 from tests.models.endpoint import CHUNKED, CUT, END, HANG, Endpoint, endpoint, event, failure, piece
 
@@ -195,3 +196,24 @@ async def test_silence_has_an_end(response: list[bytes]) -> None:
         with pytest.raises(ModelError, match="Model did not answer in time") as raised:
             await answer(server, first_token_timeout=0.1, token_timeout=0.1)
     assert raised.value.fault is Fault.TIMEOUT
+
+
+def test_every_mistake_is_named_at_once_and_the_key_is_not_shown() -> None:
+    wrong: dict[str, Any] = {
+        "base_url": "localhost:8080/v1",
+        "api_key": b"secret",
+        "name": 5,
+        "max_tokens": "512",
+        "temperature": -1,
+        "first_token_timeout": 0,
+        "token_timeout": None,
+        "options": [],
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        OpenAIModel("", **wrong)
+    found = caught.value.problems
+    assert {problem.removeprefix("OpenAIModel.").split()[0] for problem in found} == {"model", *wrong}
+    wanted = "an address with http:// or https:// or None"
+    assert f"OpenAIModel.base_url must be {wanted}, got 'localhost:8080/v1'" in found
+    assert "OpenAIModel.api_key must be a text or None, got bytes" in found
+    assert "secret" not in str(caught.value)

@@ -5,6 +5,7 @@ from contextlib import aclosing
 
 import pytest
 
+from hubline import ConfigurationError
 from hubline.models import Delta, Fault, Message, ModelError, ScriptedModel, StopReason, Usage
 
 QUESTION = [Message("user", "Why?")]
@@ -47,3 +48,13 @@ async def test_the_pace_is_set_from_outside() -> None:
         gates[1].set()
         assert await second == Delta("cause")
     assert model.closed == 1
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ScriptedModel("Because", name=None, pace=0.1)  # type: ignore[arg-type]
+    assert list(caught.value.problems) == [
+        "ScriptedModel.script must be a list of pieces, or a function that makes one, got 'Because'",
+        "ScriptedModel.name must be a text, got None",
+        "ScriptedModel.pace must be a function or None, got 0.1",
+    ]

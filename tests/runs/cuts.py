@@ -1,22 +1,29 @@
 """Viewers that are cut at any byte, again and again, from a seed: `python -m tests.runs.cuts [SEED | --rounds N]`.
 
-One run, one to three viewers, each on a transport, codec and merge time of its own. The log and the limit for falling
-behind may be tiny, viewers stop reading for a while, the connection ends behind a random number of bytes, sometimes
-without the server's noticing. Whatever position a viewer is at, it must have exactly the parts that the run had there.
+One run, one to three viewers, each on a transport, codec and merge time of its own. The log, the limit for falling
+behind and the room of connections may be tiny, viewers stop reading for a while, the connection ends behind a random
+number of bytes, sometimes without the server's noticing. Whatever position a viewer is at, it must have exactly the
+parts that the run had there.
 """
 
 import argparse
 import asyncio
 import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
 
 from hubline import HubApp
 from hubline.client.events import CallFailed, Item, Opened, Result
 from hubline.client.session import ClientSession
 from hubline.runs import Run, Runs, RunsHub
+from hubline.runs.cursor import Cursor
 from hubline.testing import ManualClock, running
+from hubline.transports import backlog, outbox
 from hubline.wire.json import JsonCodec
 from hubline.wire.msgpack import MessagePackCodec
 from tests.runs.byte_lines import LINES, Cut, Line, Site
@@ -36,6 +43,8 @@ class Tally:
     half_open: int = 0
     snapshots: int = 0
     merged: int = 0
+    behind: int = 0
+    """How often a connection had no room while the run went on."""
     ways: set[tuple[str, str]] = field(default_factory=set)
 
 
@@ -145,7 +154,8 @@ async def scenario(seed: int) -> Tally:
     before = loop.get_exception_handler()
     loop.set_exception_handler(lambda _, told: faults.append(told.get("exception") or AssertionError(told["message"])))
     try:
-        await _play(chance, tally)
+        with _room_for(random.Random(f"room {seed}").choice([None, 64, 400]), tally):
+            await _play(chance, tally)
     except AssertionError as error:
         faults.append(error)
     finally:
@@ -153,6 +163,22 @@ async def scenario(seed: int) -> Tally:
     if faults:
         raise AssertionError(f"seed {seed} (python -m tests.runs.cuts {seed}): {faults[0]}") from faults[0]
     return tally
+
+
+@contextmanager
+def _room_for(size: int | None, tally: Tally) -> Iterator[None]:
+    """Connections take so many bytes before who writes to them has to wait; `None` leaves it as it is."""
+    marks, fell_behind = (outbox.HIGH_WATER, backlog.LOW_WATER), Cursor.fell_behind
+
+    def counted(cursor: Cursor) -> None:
+        tally.behind += 1
+        fell_behind(cursor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cursor, "fell_behind", counted)
+        patch.setattr(outbox, "HIGH_WATER", size or marks[0])
+        patch.setattr(backlog, "LOW_WATER", size or marks[1])
+        yield
 
 
 async def _play(chance: random.Random, tally: Tally) -> None:
@@ -234,6 +260,7 @@ async def rounds(seeds: "range | list[int]") -> Tally:
         total.half_open += tally.half_open
         total.snapshots += tally.snapshots
         total.merged += tally.merged
+        total.behind += tally.behind
         total.ways |= tally.ways
     return total
 

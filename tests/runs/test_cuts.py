@@ -20,6 +20,7 @@ async def test_cut_at_any_byte() -> None:
     assert total.cuts > 1_000
     assert total.snapshots > 100
     assert total.merged > 50
+    assert total.behind > 50
     assert total.ways == set(WAYS)
     assert {transport for transport, _ in total.ways} == set(LINES)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hubline import HubError
 from hubline.runs import FinishedRun, MemoryBudget, Run
 from hubline.testing import settle
 from tests.runs.viewer import clocked, collect
@@ -36,6 +37,18 @@ def plain_generator(run: Run, kind: type[BaseException]) -> Iterator[str]:
 
 def plain(run: Run, kind: type[BaseException]) -> str:
     raise kind
+
+
+@pytest.mark.rule("R6", "R27")
+async def test_names_with_halves_of_characters_keep_no_run_from_its_end() -> None:
+    async def answer(run: Run) -> None:
+        run.usage(model="caf\udce9", tokens=1)  # as `os.fsdecode` makes them of bytes that are no UTF-8
+        raise HubError("There is no caf\udce9.")
+
+    runs, _ = clocked()
+    page = await collect(runs.attach((await runs.start(answer)).id))
+    assert page.end is not None
+    assert (page.end["error"], page.end["usage"]) == ("There is no caf\ufffd.", [{"model": "caf\ufffd", "tokens": 1}])
 
 
 @pytest.mark.rule("R6")

@@ -214,6 +214,42 @@ async def test_the_applications_rule_is_asked_of_runs_that_do_not_exist_too() ->
     await runs.drain()
 
 
+@pytest.mark.rule("R4", "R23", "R24")
+async def test_a_rule_that_fails_is_a_no_and_shows_nobody_which_runs_there_are(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fails = False
+
+    async def allow(action: str, run: RunInfo, caller: Caller) -> bool:
+        if fails:
+            raise HubError("secret detail")
+        return True
+
+    runs, clock = clocked(allow=allow, detailed_errors=True)
+    model = Model()
+    app = app_with(runs, clock, started_by(model))
+    async with connect(app, "/runs", query="user=ada") as ada:
+        run_id = await ada.invoke("Start", None, "room")
+        reader = Reader(ada.stream("AttachRun", run_id, None))
+        await settle()
+        fails = True
+        for wanted in (run_id, "AAAAAAAAAAAAAAAAAAAAAA"):
+            for call in (("StopRun",), ("AnswerRun", "x", 1), ("SteerRun", "x"), ("RunInfo",)):
+                with pytest.raises(InvocationError) as caught:
+                    await ada.invoke(call[0], wanted, *call[1:])
+                assert refusal(caught) == GONE
+            with pytest.raises(InvocationError) as caught:
+                await collect(ada.stream("AttachRun", wanted, None))
+            assert refusal(caught) == GONE
+        assert [record.levelname for record in caplog.records] == ["ERROR"] * 10
+        assert await ada.invoke("RoomRuns", "room") == []
+        await runs.recheck("ada")
+        with pytest.raises(InvocationError) as caught:
+            await reader.task
+        assert refusal(caught) == GONE
+        assert "secret detail" in caplog.text
+
+
 @pytest.mark.rule("R22")
 async def test_a_run_of_a_stranger_is_for_whoever_knows_its_id_and_a_rule_of_ones_own_replaces_that() -> None:
     async def allow(action: str, run: RunInfo, caller: Caller) -> bool:

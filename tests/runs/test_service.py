@@ -1,7 +1,6 @@
 """Starting, stopping and ending runs, from outside a hub, with a clock that is moved by hand."""
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from hubline import HubError
 from hubline.runs import Caller, FinishedRun, MemoryBudget, Run, RunLimits, StopAfter
 from hubline.testing import settle
-from tests.runs.viewer import Reader, clocked, collect
+from tests.runs.viewer import Reader, clocked, collect, parts_of_runs
 
 
 async def hello(run: Run, name: str = "you") -> None:
@@ -127,6 +126,15 @@ async def test_policies_of_rooms() -> None:
     await fourth.stop()
     await fifth.stop()
     assert runs.statistics()["rooms"] == 0
+
+
+@pytest.mark.rule("R9", "R10")
+async def test_a_policy_that_is_none_is_told_at_once_and_gives_the_key_back() -> None:
+    runs, _ = clocked()
+    for key in (None, "k", "k"):
+        with pytest.raises(ValueError, match="on_busy is 'Queue', and none of concurrent, queue"):
+            await runs.start(hello, key=key, room="r", on_busy="Queue")  # type: ignore[arg-type]
+    assert (await (await runs.start(hello, key="k", room="r")).wait()).state == "completed"
 
 
 @pytest.mark.rule("R10")
@@ -376,11 +384,6 @@ async def test_on_end_is_told_once_of_each_run_and_tried_again_when_it_raises(
     assert len(told) == 3
     assert attempts.count(stopped.id) == 3
     assert "on_end failed" in caplog.text
-
-
-def parts_of_runs() -> set[int]:
-    gc.collect()
-    return {id(each) for each in gc.get_objects() if type(each).__name__ in ("Record", "Tape", "Cursor", "Pacer")}
 
 
 @pytest.mark.rule("R15")

@@ -37,6 +37,25 @@ def test_values_become_plain_copies() -> None:
     }
     with pytest.raises(TypeError, match="has no form in JSON"):
         plain(object())
+    with pytest.raises(TypeError, match="more than 64 bits"):
+        plain([2**64])
+    assert plain({"caf\udce9": ["\ud83d\ude00", 1]}) == {"caf\ufffd": ["\U0001f600", 1]}
+
+
+def test_a_value_is_only_as_deep_as_clients_read() -> None:
+    def nested(levels: int) -> list[Any]:
+        return [nested(levels - 1)] if levels > 1 else []
+
+    wide: list[Any] = [[]] * 100
+    for value in (nested(32), wide):
+        assert plain(value) == value
+    for levels in (33, 100):
+        with pytest.raises(TypeError, match="32 levels"):
+            plain(nested(levels))
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(TypeError, match="32 levels"):
+        plain(endless)
 
 
 @pytest.mark.parametrize("text", ["", "a" * 100, "\u00e4" * 50, "\U0001f600" * 30, "a\U0001f600" * 20])

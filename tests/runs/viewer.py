@@ -1,6 +1,7 @@
 """A client that does with items what runs.md §2 says, and nothing else; and a server with runs for tests."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -100,3 +101,10 @@ def app_with(runs: Runs, clock: ManualClock, methods: dict[str, Callable[..., An
 
 
 __all__ = ["Page", "Reader", "app_with", "clocked", "collect", "settle"]
+
+
+def parts_of_runs() -> set[int]:
+    """What runs and their viewers consist of, in the whole process: what is there before a test belongs to others."""
+    gc.collect()
+    kinds = {"Record", "Tape", "Cursor", "Pacer", "Viewer", "HubConnection"}
+    return {id(each) for each in gc.get_objects() if type(each).__name__ in kinds}

@@ -200,7 +200,7 @@ async def served(app: Any, *, uds: Path | None = None, **settings: Any) -> Async
     config = configure(app, port=0, **chosen)
     server = Server(config, ready=ready.set_result)
     running = TaskOwner("test").start(server.serve(None if uds else bind("127.0.0.1", 0)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):  # a net under it: what a test holds may be counted among a million objects
         yield await ready
         server.should_exit = server.force_exit = True
         await running

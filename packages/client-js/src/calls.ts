@@ -2,7 +2,7 @@ import { whenConnected, type Connection } from "./connection.js";
 import { cleaned } from "./errors.js";
 
 /**
- * Calls as soon as there is a connection; with `again`, anew whenever it is lost over the call, for calls that may be
+ * Calls as soon as there is a connection; with `again`, repeated whenever it is lost during the call, for calls that may be
  * repeated. Fails with the server's words, when the connection is refused, or when `signal` is aborted.
  */
 export async function callWhenConnected<T>(

@@ -2,7 +2,7 @@ import type { StreamResult } from "./iterate.js";
 import { notifier, type Subscribable } from "./notifier.js";
 
 /**
- * What is used of a `HubConnection`. Written down here, so that it does not matter which copy of `@microsoft/signalr`
+ * The used part of `HubConnection`. Declared here, so that it does not matter which copy of `@microsoft/signalr`
  * made the connection.
  */
 export interface Connection {
@@ -40,7 +40,7 @@ export interface Keeper {
 
 export interface Link extends Subscribable<ConnectionState> {
   keeper: Keeper | undefined;
-  /** With what the connection was closed last. */
+  /** The error with which the connection was closed last. */
   lastError: Error | null;
   /** Looks at the connection, and tells the listeners if something has changed. */
   refresh(): void;

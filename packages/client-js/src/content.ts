@@ -91,7 +91,7 @@ export function contentOf(kept: Kept | null, after: string | null): Content {
         stale = true;
         now = working(now);
       }
-      if (item.position === null) return; // more of the snapshot follows, and until then we show what we had
+      if (typeof item.position !== "string") return; // more of the snapshot follows, and until then we show what we had
       content.position = item.position;
       if (!pending) return;
       parts = pending.parts;

@@ -1,11 +1,11 @@
 const PREFIX = /^.*?(?:HubException|HubError):\s*/s;
 
-/** What the server said, without the client's words around it. */
+/** The server's error text, without the client's text around it. */
 export function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error ?? "")).replace(PREFIX, "");
 }
 
-/** An error of a call, in the server's words; `cause` is the client's own. */
+/** An error of a call with the server's text; `cause` is the client's error. */
 export function cleaned(error: unknown): Error {
   return new Error(messageOf(error), { cause: error });
 }

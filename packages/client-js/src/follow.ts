@@ -2,20 +2,20 @@ import { delayBefore } from "./backoff.js";
 import { linkOf, type Connection } from "./connection.js";
 import { messageOf } from "./errors.js";
 
-/** Errors that stay the same however often one asks. What else a server says while the connection is up may pass. */
+/** Errors that a repeated request would get again. Other errors of a server may be temporary. */
 const FOR_GOOD = /The run does not exist\.$|Method does not exist\.$|user is unauthorized$/;
 
 export interface Follower<T> {
-  /** What the stream is asked for, each time anew. */
+  /** The arguments of the stream, made again for each request. */
   args(): unknown[];
   item(item: T): void;
-  /** The stream has gone and will be asked for again: null when the connection has gone, otherwise what the server said. */
+  /** The stream is lost and will be requested again: null if the connection was lost, otherwise the server's error. */
   lost(message: string | null): void;
-  /** The server will never give it. Nothing follows. */
+  /** The error is final. No item follows. */
   refused(message: string): void;
 }
 
-/** Keeps one stream open over every loss of the connection. Returns what ends it: with `true`, it has completed by itself. */
+/** Keeps one stream open over every loss of the connection. Returns a function that ends it: with `true`, the stream has completed by itself. */
 export function follow<T>(connection: Connection, method: string, follower: Follower<T>): (completed?: boolean) => void {
   const link = linkOf(connection);
   let over = false;
@@ -51,8 +51,14 @@ export function follow<T>(connection: Connection, method: string, follower: Foll
     const subscription = connection.stream<T>(method, ...follower.args()).subscribe({
       next(item) {
         if (current !== mine) return;
-        attempt = 0;
-        follower.item(item);
+        try {
+          follower.item(item);
+          attempt = 0;
+        } catch (error) {
+          // Thrown from here, it would close the connection, and with it everything else that uses it.
+          dispose?.();
+          lost(error);
+        }
       },
       error: lost,
       complete: lost,

@@ -5,11 +5,11 @@ import { notifier } from "./notifier.js";
 
 /** The runs of a room, or one's own, at a moment. */
 export interface RunsState {
-  /** The oldest first. Those that have ended stay until the list is asked for anew. */
+  /** The oldest first. Ended runs stay until the list is requested again. */
   readonly runs: readonly RunInfo[];
   /** Whether this is how things are. */
   readonly live: boolean;
-  /** Why there is no list, if the server has said so. */
+  /** Why there is no list, if the server gave an error. */
   readonly error: string | null;
 }
 

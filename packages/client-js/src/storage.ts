@@ -1,6 +1,6 @@
-import type { Kept } from "./content.js";
+import type { Kept, RunState } from "./content.js";
 
-/** What is used of `sessionStorage`, `localStorage`, or anything like them. */
+/** The used part of `sessionStorage`, `localStorage`, or a similar object. */
 export interface RunStorage {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
@@ -20,7 +20,7 @@ export interface Keeping {
   close(): void;
 }
 
-/** Keeps one run in a storage, also when the page is left. A storage that fails is done without. */
+/** Keeps one run in a storage, also when the page is left. Errors of the storage are ignored. */
 export function keepIn(storage: RunStorage | undefined, runId: string, read: () => Kept): Keeping {
   if (!storage) return { kept: null, changed() {}, close() {} };
   const key = PREFIX + runId;
@@ -28,16 +28,16 @@ export function keepIn(storage: RunStorage | undefined, runId: string, read: () 
   const write = () => {
     if (timer === undefined) return;
     timer = void clearTimeout(timer);
-    const value = JSON.stringify(read());
     try {
-      storage.setItem(key, value);
-    } catch {
+      const value = JSON.stringify(read());
       try {
-        makeRoom(storage, key);
         storage.setItem(key, value);
       } catch {
-        // An old position with old parts is right too, only longer ago.
+        makeRoom(storage, key);
+        storage.setItem(key, value);
       }
+    } catch {
+      // An old position with old parts is right too, only longer ago.
     }
   };
   const events = typeof window === "undefined" ? undefined : window;
@@ -57,13 +57,27 @@ export function keepIn(storage: RunStorage | undefined, runId: string, read: () 
 function load(storage: RunStorage, key: string): Kept | null {
   try {
     const kept = JSON.parse(storage.getItem(key) ?? "null") as Kept | null;
-    return kept && Array.isArray(kept.state.parts) && Array.isArray(kept.state.asks) ? kept : null;
+    return kept && isPosition(kept.position) && isState(kept.state) ? kept : null;
   } catch {
     return null;
   }
 }
 
-/** The storage is full: what is kept of other runs goes. Those that are being followed write themselves anew. */
+function isPosition(position: unknown): boolean {
+  return position === null || typeof position === "string";
+}
+
+/** Whether the value can be shown: a storage may contain anything, for instance what another version has written. */
+function isState({ parts, asks, steered, unread, usage, text }: RunState): boolean {
+  return (
+    [parts, asks, steered, unread, usage].every(Array.isArray) &&
+    typeof text === "string" &&
+    parts.every((part) => typeof part?.part === "string" && (part.kind === "data" || typeof part.text === "string")) &&
+    asks.every((ask) => typeof ask?.askId === "string")
+  );
+}
+
+/** The storage is full: remove what is kept of other runs. Runs that are being followed are written again. */
 function makeRoom(storage: RunStorage, except: string): void {
   for (const key of Object.keys(storage)) {
     if (key.startsWith(PREFIX) && key !== except) storage.removeItem(key);

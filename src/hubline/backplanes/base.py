@@ -59,9 +59,9 @@ class BackplaneLink(Protocol):
         """Unsubscribe. Raises BackplaneError if the backplane cannot be reached; the subscriptions then stay."""
 
     def renew(self) -> None:
-        """It is deaf: it says that it is there, and does not hear what this server publishes. Begin to come back.
+        """Reconnect: the connection looks alive, but nothing that this server publishes comes back.
 
-        As after an interruption; while it does so already, nothing happens.
+        Works as after an interruption. If it is already reconnecting, nothing happens.
         """
 
     async def close(self) -> None:
@@ -75,7 +75,7 @@ class Backplane(Protocol):
     def local_first(self) -> bool:
         """Whether clients of the server that sends get a message before it is published.
 
-        They get it sooner, and even if publishing fails, but not in the order that the others see.
+        They get it sooner, also if publishing fails, but not in the order that other servers see.
         """
 
     async def connect(self, listener: BackplaneListener) -> BackplaneLink:

@@ -56,10 +56,10 @@ class InvocationEnvelope(Struct, frozen=True, array_like=True):
     """Connections that do not get it. Only used on the channels of all connections and of groups."""
     packets: dict[str, bytes]
     invocation_id: str | None = None
-    """Of a call that waits for an answer: the client's completion is published on `return_channel`."""
+    """For a call that waits for an answer: the client's completion is published on `return_channel`."""
     return_channel: str | None = None
     key: str | None = None
-    """Of `clients.latest(key)`. Ours: this item is only written if there is a key. .NET servers ignore it."""
+    """For `clients.latest(key)`. Ours: this item is only written if there is a key. .NET servers ignore it."""
     origin: str | None = None
     """The server that has sent it to its own clients already: it ignores its own copy. Ours, like `key`."""
 

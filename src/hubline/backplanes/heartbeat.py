@@ -1,4 +1,4 @@
-"""Whether a server hears: what it publishes for itself must come back to it through the backplane."""
+"""Checks that a server receives: what it publishes for itself must come back through the backplane."""
 
 import logging
 
@@ -9,30 +9,30 @@ from hubline.errors import BackplaneError
 logger = logging.getLogger("hubline.backplane")
 
 INTERVAL = 5.0
-"""Seconds between two heartbeats. Ours: a server notices soon, and twelve small messages a minute are nothing."""
+"""Seconds between two heartbeats. Ours: a failure is noticed soon, and twelve small messages a minute cost little."""
 
 MISSED = 3
-"""Heartbeats that do not come back before the server is held to be deaf. Ours: a broker that stands still for ten
+"""Missing heartbeats after which the link is renewed. Ours: a broker that stands still for ten
 seconds, to save its data or to fail over, is not taken for a dead one."""
 
 
 class Heartbeat:
-    """Publishes to a channel of this server alone, and notes what comes back and when.
+    """Publishes to a channel of this server alone, and records when each message comes back.
 
-    Its time is the network's, so `clock` is the machine's own, whatever clock an application was given.
+    It measures the network, so `clock` is the system clock, not the application's.
     """
 
     def __init__(self, channel: str, clock: Clock) -> None:
         self.channel, self._clock = channel, clock
         self.lag: float | None = None
-        """Seconds that the last one took, if any has come."""
+        """Seconds that the last heartbeat took; `None` before the first."""
         self.deaf = False
-        """Nothing has come back for too long."""
+        """Whether nothing has come back for too long."""
         self._heard_at = 0.0
         self._listens = False
 
     async def beat(self, link: BackplaneLink) -> None:
-        """For ever. Has the link renewed as often as it turns out to be deaf."""
+        """Run until cancelled. Renews the link whenever nothing has come back for too long."""
         self._heard_at, self._listens = self._clock.now(), False
         while True:
             await self._clock.sleep(INTERVAL)
@@ -49,7 +49,7 @@ class Heartbeat:
                 logger.debug("no heartbeat: %s", error)
 
     def heard(self, payload: bytes) -> bool:
-        """One has come back."""
+        """A heartbeat has come back."""
         self._heard_at = self._clock.now()
         self.lag = self._heard_at - float(payload)
         self._became(deaf=False)

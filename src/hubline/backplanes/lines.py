@@ -1,4 +1,4 @@
-"""A line: one connection that is kept up. When it breaks it is made anew, after a pause that grows and is random."""
+"""A line: one connection that reconnects after it is lost. The pauses between attempts grow, and are random."""
 
 import asyncio
 import logging
@@ -14,11 +14,11 @@ from hubline.errors import BackplaneError
 logger = logging.getLogger("hubline.backplane")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-"""Seconds before the first attempt, and at most before any; up to half of it less, at random. Ours: a broker that was
-restarted is back within seconds, and a thousand servers must not come in the same moment."""
+"""Seconds before the first attempt, and the maximum; each is shortened by up to half, at random. Ours: a restarted
+broker is back within seconds, and a thousand servers must not reconnect in the same moment."""
 
 PATIENCE = 5.0
-"""Seconds for a broker to answer. Source: the original's, and redis-py's."""
+"""Seconds that a broker has to answer. Source: the original's, and redis-py's."""
 
 ConnectionT = TypeVar("ConnectionT")
 
@@ -29,7 +29,7 @@ def pause(attempt: int) -> float:
 
 
 class Line(ABC, Generic[ConnectionT]):
-    """Keeps one connection from `start` to `close`. Nothing is kept for later while there is none."""
+    """Keeps one connection open from `start` to `close`. While there is none, messages are refused and not stored."""
 
     def __init__(self, name: str, open: Callable[[], Awaitable[ConnectionT]], clock: Clock) -> None:
         self.name, self._open, self._clock = name, open, clock
@@ -38,20 +38,20 @@ class Line(ABC, Generic[ConnectionT]):
         self._attempts = 0
         self._used: asyncio.Task[Exception | None] | None = None
         self._first: asyncio.Future[None] | None = None
-        """Done when the first connection is ready, or has broken before it was."""
+        """Done when the first connection is ready, or has failed before that."""
         self._closed = False
 
     @abstractmethod
     async def _use(self, connection: ConnectionT) -> None:
-        """Say `_is_ready` when it is, and use it. Returns never: raises when it has broken."""
+        """Use the connection; call `_is_ready` when it is ready. Never returns: raises when it is lost."""
 
     @abstractmethod
     async def _end(self, connection: ConnectionT, error: Exception | None) -> None:
-        """Close what is not used any more, whatever state it is in. `error` is what broke it, if something did."""
+        """Close an old connection in any state. `error` is the reason for its loss, if there is one."""
 
     @property
     def connection(self) -> ConnectionT:
-        """The connection that is ready. Raises BackplaneError when there is none."""
+        """The connection that is ready. Raises BackplaneError if there is none."""
         if self._ready is None:
             raise BackplaneError("the link is closed" if self._closed else "the backplane cannot be reached at present")
         return self._ready
@@ -60,7 +60,7 @@ class Line(ABC, Generic[ConnectionT]):
         """Make the first connection and keep it.
 
         Raises:
-            BackplaneError: that cannot be done; nothing has begun, and it may be called again.
+            BackplaneError: the connection failed. Nothing was started, and it may be called again.
         """
         self._first = asyncio.get_running_loop().create_future()
         try:
@@ -72,17 +72,17 @@ class Line(ABC, Generic[ConnectionT]):
             await self._first
         except BaseException as error:
             await self._tasks.cancel()
-            if isinstance(error, Exception):  # whatever a library raises about a network
+            if isinstance(error, Exception):  # libraries raise many different errors for a network
                 raise BackplaneError(f"the backplane cannot be reached: {error}") from error
             raise
 
     def renew(self) -> None:
-        """Drop the connection and make another. Does nothing while there is none."""
+        """Drop the connection and reconnect. Does nothing while there is none."""
         if self._used is not None:
             self._used.cancel()
 
     async def close(self) -> None:
-        """End it for good. Again does nothing."""
+        """End the line. A second call does nothing."""
         self._closed = True
         await self._tasks.cancel()
 
@@ -97,7 +97,7 @@ class Line(ABC, Generic[ConnectionT]):
             await asyncio.wait([self._used])
             error = None if self._used.cancelled() else self._used.result()
             self._used = None
-            logger.warning("%s: the connection is lost: %.200s", self.name, error or "dropped, for it was silent")
+            logger.warning("%s: the connection is lost: %.200s", self.name, error or "dropped, because it was silent")
             connection = await self._again()
 
     async def _until_it_breaks(self, connection: ConnectionT) -> Exception | None:

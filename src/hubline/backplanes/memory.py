@@ -16,7 +16,7 @@ class MemoryBackplane:
     """
 
     local_first = False
-    """All see one order: see `Backplane.local_first`."""
+    """All apps see one order: see `Backplane.local_first`."""
 
     def __init__(self) -> None:
         self._channels: dict[str, dict[MemoryLink, None]] = {}
@@ -61,7 +61,7 @@ class MemoryLink:
         self._leave(channels)
 
     def renew(self) -> None:
-        """It is never deaf."""
+        """Nothing to do: it is never interrupted."""
 
     async def close(self) -> None:
         self._closed = True

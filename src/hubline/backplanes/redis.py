@@ -1,7 +1,7 @@
 """Redis or Valkey as a backplane, shared with ASP.NET Core. Needs the extra `redis`.
 
 Channels and payloads are those of `Microsoft.AspNetCore.SignalR.StackExchangeRedis` (spec §9): servers of both kinds
-are one hub.
+can serve one hub.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ __all__ = ["RedisBackplane"]
 
 
 class RedisBackplane:
-    """Servers meet in one Redis, Valkey, or what speaks as they do.
+    """Connects servers through one Redis, Valkey, or another server with their protocol.
 
     `redis` is an address, as redis-py's `from_url` takes it (`redis://`, `rediss://` with TLS, `unix://`, user and
     password in it), or a ready client of `redis.asyncio`, such as one that Sentinel made: its settings are taken, its
     connections are not. `prefix` stands in front of every channel: the original's `ChannelPrefix`. With `local_first`
     the clients of the server that sends get a message at once, and not with the order that all servers see. A link has
-    one connection to publish and one to hear, which is made when something is to be heard.
+    one connection to publish, and one for its subscriptions, which is opened for the first of them.
 
     Raises:
-        ConfigurationError: the address is none, or the client is of another kind.
+        ConfigurationError: the address is not valid, or the client is of another type.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class RedisBackplane:
         self._clock = clock or MonotonicClock()
 
     async def connect(self, listener: BackplaneListener) -> BackplaneLink:
-        """Join; see `Backplane.connect`."""
+        """Make a link; see `Backplane.connect`."""
         publishing = Publishing(self._connections, self._clock)
         await publishing.start()
         return RedisLink(

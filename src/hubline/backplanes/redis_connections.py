@@ -1,4 +1,4 @@
-"""Connections to Redis as redis-py makes them: each does one thing, and is kept by us, not by a pool."""
+"""Connections to Redis through redis-py. Each has one purpose, and no pool manages them."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol, cast
@@ -14,15 +14,15 @@ OVERRIDES: dict[str, Any] = {
     "protocol": 2,  # messages and confirmations come as plain arrays, in the order in which they were sent
     "decode_responses": False,
     "maint_notifications_config": None,  # of protocol 3
-    "retry": None,  # a line comes back by itself
+    "retry": None,  # a line reconnects by itself
     "retry_on_error": [],
     "retry_on_timeout": False,
     "health_check_interval": 0,
 }
-"""What a connection of ours has, whatever the client or the address says. The rest is theirs."""
+"""The settings that override those of the client or the address."""
 
 CHANNELS_OF_A_COMMAND = 1000
-"""How many channels one SUBSCRIBE names: what Redis does in one go, others wait for. Ours."""
+"""The number of channels in one SUBSCRIBE. Other clients of Redis wait while it is executed. Ours."""
 
 
 def channel_name(prefix: str, channel: str) -> bytes:
@@ -34,7 +34,7 @@ def channel_name(prefix: str, channel: str) -> bytes:
 
 
 class Connection(Protocol):
-    """What we use of `redis.asyncio.connection.AbstractConnection`."""
+    """The used part of `redis.asyncio.connection.AbstractConnection`."""
 
     async def connect(self) -> None: ...
 
@@ -45,19 +45,19 @@ class Connection(Protocol):
     async def send_packed_command(self, command: Iterable[bytes], check_health: bool = True) -> None: ...
 
     async def read_response(self, disable_decoding: bool = False, timeout: float | None = None) -> Any:
-        """`None` when `timeout` seconds have passed; `math.inf` waits for ever."""
+        """The next response; `None` after `timeout` seconds. `math.inf` waits without a limit."""
 
 
 class Connections:
-    """Opens connections to one Redis, by its address or as a ready client of redis-py has them.
+    """Opens connections to one Redis, by its address or with the settings of a redis-py client.
 
     Raises:
-        ConfigurationError: the address is none, or the client is of another kind.
+        ConfigurationError: the address is not valid, or the client is of another type.
     """
 
     def __init__(self, redis: str | Redis) -> None:
         self._client = redis
-        """Kept: a pool of Sentinel's is alive only while its client is."""
+        """Kept because a pool of Sentinel lives only as long as its client."""
         if isinstance(redis, str):
             try:
                 self._pool: Any = ConnectionPool.from_url(redis)

@@ -1,4 +1,4 @@
-"""The connection that hears: which channels it is to hear, and since when it has heard nothing."""
+"""The connection for subscriptions, and since when it may have missed messages."""
 
 import asyncio
 import math
@@ -23,7 +23,7 @@ from hubline.backplanes.redis_connections import (
 from hubline.errors import BackplaneError
 
 STRIDE = 64
-"""Messages after which others have a turn of the event loop. Ours: they may all have come in one read."""
+"""Messages after which other tasks get a turn of the event loop. Ours: one read may bring many messages."""
 
 
 class Change:
@@ -37,19 +37,19 @@ class Change:
 
 
 class Hearing(Line[Connection]):
-    """Hears its channels, and hears them again after an interruption, which it tells its listener of."""
+    """Subscribes to channels, and again after an interruption, which it reports to its listener."""
 
     def __init__(self, connections: Connections, listener: BackplaneListener, prefix: str, clock: Clock) -> None:
         super().__init__("hearing Redis", connections.open, clock)
         self._listener, self._prefix = listener, prefix
         self._channels: dict[bytes, str] = {}
-        """What is to be heard, by its name in Redis."""
+        """The wanted channels, by their names in Redis."""
         self._changes: deque[Change] = deque()
         self._heard_at: float | None = None
-        """When it was last known to hear, in seconds since 1970."""
+        """The time at which it last was known to receive, in seconds since 1970."""
 
     async def subscribe(self, channels: Iterable[str]) -> None:
-        """Hear these too, once it returns. Raises BackplaneError: none of them will be heard."""
+        """Subscribe to these channels; returns when it is done. After a BackplaneError none of them is subscribed."""
         connection = self.connection
         wanted = {self._name(each): each for each in channels}
         new = [name for name in wanted if name not in self._channels]
@@ -72,7 +72,7 @@ class Hearing(Line[Connection]):
         return channel_name(self._prefix, channel)
 
     async def _change(self, connection: Connection, verb: str, channels: Sequence[bytes]) -> None:
-        """Ask for it and wait until it is so."""
+        """Send the command, and wait until Redis confirms it."""
         if not channels:
             return
         changes = await self._send(connection, verb, channels)
@@ -97,7 +97,7 @@ class Hearing(Line[Connection]):
         return changes
 
     async def _use(self, connection: Connection) -> None:
-        """Hear again what is to be heard, and then on and on."""
+        """Subscribe to all wanted channels again, then receive until the connection is lost."""
         since = self._heard_at
         restored = await self._send(connection, "SUBSCRIBE", list(self._channels))
         until = self._clock.now() + PATIENCE
@@ -120,7 +120,7 @@ class Hearing(Line[Connection]):
                 await let_others_within_a_burst()
 
     async def _take(self, connection: Connection, timeout: float) -> bool:
-        """Whatever comes next. True when others should have a turn."""
+        """Handle the next message. True if other tasks should get a turn."""
         try:
             found: list[Any] | None = await connection.read_response(disable_decoding=True, timeout=timeout)
         except ResponseError as error:
@@ -131,7 +131,7 @@ class Hearing(Line[Connection]):
         if found is None:
             return False
         if found[0] == b"message":
-            if self._ready is connection:  # before that, other channels may hear nothing
+            if self._ready is connection:  # before that, other channels may not be subscribed
                 self._heard_at = time.time()
             channel = self._channels.get(found[1])
             return channel is not None and self._listener.received(channel, found[2])
@@ -141,7 +141,7 @@ class Hearing(Line[Connection]):
             self._changes.popleft()
             if not change.done.done():
                 change.done.set_result(None)
-        if found[0] == b"subscribe" and found[1] not in self._channels:  # whoever wanted it has waited for too long
+        if found[0] == b"subscribe" and found[1] not in self._channels:  # the caller's time is over
             await self._send(connection, "UNSUBSCRIBE", [found[1]])
         return False
 
@@ -159,6 +159,6 @@ def _utc(seconds: float) -> datetime:
 
 
 def _look_away(done: "asyncio.Future[None]") -> None:
-    """Take the exception of what nobody waits for any more, or asyncio would log it."""
+    """Retrieve the exception if nobody waits any more. Otherwise asyncio would log it."""
     if not done.cancelled():
         done.exception()

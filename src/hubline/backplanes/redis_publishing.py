@@ -1,4 +1,4 @@
-"""The connection that publishes: what is said in one turn of the loop leaves together, and nobody waits for answers."""
+"""The connection that publishes. Messages of one turn of the event loop are written together."""
 
 import asyncio
 from collections import deque
@@ -11,14 +11,14 @@ from hubline.backplanes.redis_connections import Connection, Connections, Respon
 from hubline.errors import BackplaneError
 
 UNANSWERED = 64 * 1024 * 1024
-"""Bytes that may wait for Redis to take them; what comes on top is refused. Ours: Redis takes more in a second."""
+"""Bytes that may wait for Redis to read them. Further messages are refused. Ours: Redis takes more in a second."""
 
 OVERHEAD = 64
-"""Bytes that a message counts beside its payload and the name of its channel. Ours."""
+"""Bytes counted for a message, in addition to its payload and the name of its channel. Ours."""
 
 
 class Publish:
-    """One message on its way, on one or several channels."""
+    """One message that Redis has not answered yet, on one or several channels."""
 
     __slots__ = ("answer", "channels", "left", "payload", "receivers", "size")
 
@@ -33,7 +33,7 @@ class Publish:
 
 
 class Publishing(Line[Connection]):
-    """Publishes in the order in which it is asked to."""
+    """Publishes in the order of the calls."""
 
     def __init__(self, connections: Connections, clock: Clock) -> None:
         super().__init__("publishing to Redis", connections.open, clock)
@@ -43,7 +43,7 @@ class Publishing(Line[Connection]):
         self._writer: asyncio.Task[None] | None = None
 
     async def publish(self, channels: Sequence[bytes], payload: bytes) -> int:
-        """How many have got it. Raises BackplaneError: it was not sent, or nobody knows whether it was."""
+        """Publish; returns the number of receivers. BackplaneError: it was not sent, or it is unknown."""
         connection = self.connection
         publish = Publish(channels, payload, asyncio.get_running_loop().create_future())
         if self._unanswered and self._unanswered + publish.size > UNANSWERED:
@@ -55,7 +55,7 @@ class Publishing(Line[Connection]):
         return await publish.answer
 
     async def _write(self, connection: Connection) -> None:
-        """Everything that waits, what is asked for meanwhile too."""
+        """Write everything that is queued, also what is added meanwhile."""
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
@@ -85,7 +85,7 @@ class Publishing(Line[Connection]):
                 asked = bool(self._sent)
 
     def _answered(self, receivers: int | None, error: Exception | None) -> None:
-        """One channel of the oldest message."""
+        """Handle the answer for one channel of the oldest message."""
         publish = self._sent[0]
         publish.left -= 1
         if error is not None:

@@ -19,7 +19,7 @@ from hubline.errors import BackplaneError
 logger = logging.getLogger("hubline.backplane")
 
 GAPS_KEPT = 10
-"""How many are told of in `statistics`. Ours."""
+"""How many gaps `statistics` lists. Ours."""
 
 Handler: TypeAlias = Callable[[bytes], bool]
 """Takes a payload; True asks for a turn of the event loop."""
@@ -39,7 +39,7 @@ class Subscriptions:
         self.server = f"{socket.gethostname()}_{uuid.uuid4().hex}"
         """The name of this server, unique to the process. Source: the original's."""
         self.on_gap: list[Callable[[datetime, datetime], None]] = []
-        """Told from when to when messages of other servers may have been lost."""
+        """Called with the times between which messages of other servers may have been lost."""
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -101,14 +101,14 @@ class Subscriptions:
 
     @property
     def ready(self) -> bool:
-        """False while the backplane could not be reached, or this server does not hear itself through it."""
+        """False if the backplane cannot be reached, or if this server's heartbeat does not come back."""
         return not self._unreachable and not self._heartbeat.deaf
 
     def statistics(self) -> dict[str, Any]:
-        """What this server hears, and when messages may have been lost since the start.
+        """The state of the subscriptions, and the gaps since the start.
 
-        `channels` are heard; `ready` as the property; `lag` is the seconds that the last heartbeat took through the
-        backplane, if any has come; `gaps` counts the times in which messages may have been lost, which are
+        `channels` counts subscriptions; `ready` as the property; `lag` is the seconds that the last heartbeat took
+        through the backplane, if any has come; `gaps` counts the times in which messages may have been lost, which are
         `gap_seconds` in all, and `last_gaps` are the last of them, each with its beginning and its end in UTC.
         """
         return {
@@ -121,7 +121,7 @@ class Subscriptions:
         }
 
     async def open(self) -> None:
-        """Make the link, however often that must be tried."""
+        """Make the link. Tries until it succeeds."""
         for attempt in itertools.count():
             try:
                 await self._connect()
@@ -168,7 +168,7 @@ class Subscriptions:
             return None
 
     async def _connect(self) -> BackplaneLink:
-        """The link. Who asks while it is being made is told what comes of that."""
+        """The link. Callers that ask while it is being made wait for the same attempt."""
         if self._link is not None:
             return self._link
         if self._connecting is not None:

@@ -47,7 +47,7 @@ class Caller:
         self._requests = [connection.dialect.call(each, method, arguments) for each in ids]
         self._ids = ids
         self._known = [b""] * IN_TURN
-        """What an answer was made of; the same bytes mean the same again."""
+        """The bytes of an answer and their meaning, for answers with the same bytes."""
         self._wanted = (arguments[0],) if check and arguments else ()
         self._connection = connection
         self._send = connection.send

@@ -1,4 +1,4 @@
-"""The commands: their options, and how their outcome is told. What they do is in modules of their own."""
+"""The commands: their options and their output. Other modules do the work."""
 
 import ssl
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The clients of `hubline bench` and of the benchmarks. They are fast, so that the server is measured and not they.
+"""The clients of `hubline bench` and of the benchmarks. They are fast, so that they do not limit the result.
 
 All clients share one event loop. A client does not decode repeated messages: it compares them with a repetition of the
 first one, which is fast and still checks every byte. The boundaries of WebSocket messages do not matter: some servers
@@ -118,7 +118,7 @@ class Inbox:
         return pattern.repeated.startswith(data, self._phase)
 
     def _synchronise(self) -> None:
-        """Give the reader what has come of a message; then it can go on where we are."""
+        """Give the reader the first part of a message that has arrived, so that it can continue from there."""
         if self._phase and self._pattern is not None:
             self._reader.tail, self._phase = self._pattern.framed[: self._phase], 0
 

@@ -1,4 +1,4 @@
-"""How a command says what is wrong."""
+"""Prints the problems of a command."""
 
 import math
 from typing import NoReturn

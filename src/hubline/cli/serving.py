@@ -1,4 +1,4 @@
-"""What `hubline run` does with its server: run it, or have it run again and again."""
+"""Runs the server of `hubline run`, once or with reloading."""
 
 import socket
 import ssl
@@ -21,7 +21,7 @@ NO_KEY = (None, "PEM_LIB", "BAD_DECRYPT", "BAD_PASSWORD_READ")
 
 
 class StopFlag:
-    """A `threading.Event` that a signal handler may set, whatever the thread that it interrupts is about.
+    """A `threading.Event` that a signal handler may set at any moment.
 
     An event has a lock, and a handler that interrupts `wait` while that has it would wait for it for ever. Of a
     `SimpleQueue` Python promises that `put` can come in between anywhere.
@@ -63,7 +63,7 @@ class Reload(ChangeReload):  # type: ignore[misc, valid-type]  # one of two clas
 
     @property
     def should_exit(self) -> Any:
-        """uvicorn's event; whatever uvicorn puts there, it is ours."""
+        """uvicorn's attribute. Assignments are ignored, so that it stays the event above."""
         return self._stop
 
     @should_exit.setter
@@ -127,7 +127,7 @@ def serve(server: Server, sockets: list[socket.socket] | None) -> None:
 
 
 def check_tls(keyfile: str | None, certfile: str | None, password: str | None, ca_certs: str | None) -> None:
-    """End with a clear word if these files cannot be used. uvicorn would do so with a traceback."""
+    """End with a clear message if these files cannot be used. uvicorn would print a traceback."""
     if certfile is None:
         if keyfile or password or ca_certs:
             fail("--ssl-certfile is missing: TLS needs a certificate")
@@ -137,7 +137,7 @@ def check_tls(keyfile: str | None, certfile: str | None, password: str | None, c
         _look_for_certificates(ca_certs)
     key = keyfile or certfile
     try:
-        # An empty password is wrong, where none would have OpenSSL ask for one at the terminal.
+        # An empty password is an error; without one OpenSSL would ask at the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile, password or "")
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":

@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Self
 
+from hubline._mistakes import Mistakes
 from hubline._tasks import TaskOwner
 from hubline.models import llama_process
 from hubline.models.llama_process import LlamaSettings
@@ -70,7 +71,10 @@ class LocalModel:
 
     Entering returns at once, while the model is loading. Questions wait until it is loaded. Every change of `status` is
     reported to `on_status`. `slots` answers are made at the same time, each with a context of `context` tokens. The
-    child ends when this process ends, in whatever way.
+    child ends when this process ends, in whatever way. A file that is not there is told by `status`.
+
+    Raises:
+        ConfigurationError: lists every argument that is not valid.
     """
 
     def __init__(
@@ -86,6 +90,16 @@ class LocalModel:
         on_status: Callable[[LocalStatus], None] | None = None,
         command: Sequence[str] = CHILD,
     ) -> None:
+        mistakes = Mistakes("LocalModel")
+        mistakes.instance("path", path, Path)
+        mistakes.text("name", name, optional=True)
+        for setting, value in (("max_tokens", max_tokens), ("context", context), ("slots", slots)):
+            mistakes.whole(setting, value, above=0)
+        mistakes.whole("threads", threads, above=0, optional=True)
+        mistakes.number("temperature", temperature, least=0)
+        mistakes.function("on_status", on_status, optional=True)
+        mistakes.texts("command", command)
+        mistakes.tell()
         self.name = name or path.stem
         self.status = LocalStatus(LocalState.STARTING, f"starting {self.name}")
         self._path, self._command = path, command

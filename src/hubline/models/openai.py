@@ -8,6 +8,7 @@ from typing import Any, cast
 import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
+from hubline._mistakes import Mistakes
 from hubline.models.model import Delta, Fault, Message, ModelError, StopReason, Usage
 from hubline.models.thinking import Thinking
 
@@ -27,6 +28,9 @@ class OpenAIModel:
     Time limits are in seconds: `first_token_timeout` from the request to the first piece of the answer (a local model
     first reads the whole conversation), `token_timeout` between two pieces. `options` are added to every request
     unchanged, for options that only some endpoints have. `name` is shown to people instead of `model`.
+
+    Raises:
+        ConfigurationError: lists every argument that is not valid. The key is not shown.
     """
 
     def __init__(
@@ -42,6 +46,18 @@ class OpenAIModel:
         token_timeout: float = 30.0,
         options: Mapping[str, Any] | None = None,
     ) -> None:
+        mistakes = Mistakes("OpenAIModel")
+        mistakes.fits("model", model, _is_name(model), "the name of a model")
+        mistakes.fits("base_url", base_url, _is_address(base_url), "an address with http:// or https://", optional=True)
+        if not isinstance(api_key, str | None):
+            mistakes.found.append(f"OpenAIModel.api_key must be a text or None, got {type(api_key).__name__}")
+        mistakes.text("name", name, optional=True)
+        mistakes.whole("max_tokens", max_tokens, above=0, optional=True)
+        mistakes.number("temperature", temperature, least=0, optional=True)
+        mistakes.number("first_token_timeout", first_token_timeout, above=0)
+        mistakes.number("token_timeout", token_timeout, above=0)
+        mistakes.fits("options", options, isinstance(options, Mapping), "a dict", optional=True)
+        mistakes.tell()
         self.name = name or model
         self._model = model
         self._first_token_timeout, self._token_timeout = first_token_timeout, token_timeout
@@ -115,6 +131,14 @@ class OpenAIModel:
             case _:
                 fault, text = Fault.UNREACHABLE, "cannot be reached"
         return ModelError(self.name, fault, text)
+
+
+def _is_name(given: Any) -> bool:
+    return isinstance(given, str) and bool(given)
+
+
+def _is_address(given: Any) -> bool:
+    return isinstance(given, str) and given.startswith(("http://", "https://"))
 
 
 def _is_too_long(error: openai.APIStatusError) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+from hubline._mistakes import Mistakes
 from hubline.models.model import Delta, Message, ModelError, StopReason, Usage
 
 Script = Sequence[str | Delta | ModelError]
@@ -14,6 +15,9 @@ class ScriptedModel:
     `script` may be a function of the conversation. `pace` is called and awaited before each piece, with its number, so
     that a test can wait there for an event. `seen` has the conversations, `closed` is the number of answers that have
     ended.
+
+    Raises:
+        ConfigurationError: lists every argument that is not valid.
     """
 
     def __init__(
@@ -23,6 +27,12 @@ class ScriptedModel:
         name: str = "scripted",
         pace: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
+        mistakes = Mistakes("ScriptedModel")
+        several = isinstance(script, Sequence) and not isinstance(script, str | bytes)
+        mistakes.fits("script", script, several or callable(script), "a list of pieces, or a function that makes one")
+        mistakes.text("name", name)
+        mistakes.function("pace", pace, optional=True)
+        mistakes.tell()
         self.name = name
         self.seen: list[tuple[Message, ...]] = []
         self.closed = 0

@@ -9,7 +9,7 @@ from typing import Any
 from hubline import HubError
 from hubline.runs.info import NO_RUN, AskExpired, Caller
 from hubline.runs.timers import Timer
-from hubline.runs.values import json_schema, plain, read_answer
+from hubline.runs.values import json_schema, plain, read_answer, value_size
 
 
 @dataclass(slots=True, eq=False)
@@ -36,7 +36,7 @@ class Ask:
 
 
 class Asks:
-    """The questions of one run, those of former attempts too."""
+    """The questions of one run, including those of earlier attempts."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
         """`changed` is called when a question was asked or settled."""
@@ -46,7 +46,7 @@ class Asks:
 
     @property
     def open(self) -> bool:
-        """Whether somebody is asked something."""
+        """Whether a question is open."""
         return any(ask.state == "open" for ask in self._asks.values())
 
     def of_key(self, key: str | None) -> Ask | None:
@@ -61,7 +61,7 @@ class Asks:
         return ask
 
     def entry(self, ask: Ask, expires_at: str | None) -> dict[str, Any]:
-        """What viewers see of it. Raises TypeError when its type has no JSON Schema."""
+        """The question as viewers see it. Raises TypeError if its type has no JSON Schema."""
         return {
             "kind": "ask",
             "askId": ask.id,
@@ -71,7 +71,7 @@ class Asks:
         }
 
     def check(self, ask_id: str, caller: Caller | None) -> Ask:
-        """The question, open. Raises HubError with what is to be told to who answers."""
+        """The open question. Raises HubError with the text for the user who answers."""
         ask = self._asks.get(ask_id)
         if ask is None:
             raise HubError("The question does not exist.")
@@ -83,22 +83,25 @@ class Asks:
             raise HubError("The question has expired.")
         return ask
 
-    def read(self, ask: Ask, value: Any) -> Any:
-        """A value as the type that was asked for. Raises HubError when it does not fit."""
+    def read(self, ask: Ask, value: Any, largest: int) -> Any:
+        """The value as the requested type. Raises HubError if it does not fit, or is too large for an entry."""
         try:
-            return read_answer(value, ask.kind)
-        except ValueError as error:
+            answer, size = read_answer(value, ask.kind), value_size(answered(ask, value))
+        except (ValueError, TypeError, RecursionError) as error:
             raise HubError(f"The answer does not fit: {error}") from error
+        if size > largest:
+            raise HubError(f"An answer may have {largest // 1024} KiB.")
+        return answer
 
     def claim(self, ask: Ask, state: str, by: str | None = None) -> None:
-        """Decide it: from now on others are told so. Whoever asked goes on with `settle`."""
+        """Record the answer; later answers are refused. The function that asked continues after `settle`."""
         if ask.timer is not None:
             ask.timer.cancel()
             ask.timer = None
         ask.state, ask.by = state, by
 
     def settle(self, ask: Ask, answer: Any = None) -> None:
-        """Viewers have been told: let whoever asked go on."""
+        """Viewers have been told: let the function that asked continue."""
         ask.answer = answer
         ask.done.set()
         self._changed()
@@ -116,6 +119,6 @@ class Asks:
 
 
 def answered(ask: Ask, value: Any) -> dict[str, Any]:
-    """The entry that tells viewers what was decided."""
+    """The entry that tells viewers the outcome."""
     expired = ask.state == "expired"
     return {"kind": "answered", "askId": ask.id, "by": ask.by, "value": plain(value), "expired": expired}

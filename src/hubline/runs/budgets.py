@@ -1,17 +1,18 @@
-"""What runs may use: tokens of a starter within a window of time."""
+"""Budgets of runs: tokens of a starter within a window of time."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from hubline._clock import Clock, MonotonicClock
+from hubline._mistakes import Mistakes
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """How an account stands."""
+    """The state of an account."""
 
     limit: int
-    """Tokens in all."""
+    """The limit in tokens."""
     left: int
     """Tokens that are neither used nor reserved; never negative."""
 
@@ -23,13 +24,13 @@ class Budget(Protocol):
     """
 
     async def reserve(self, account: str, tokens: int) -> int:
-        """Set tokens aside for a run that begins, as many as there are: what is returned. 0 when nothing is left."""
+        """Reserve tokens for a run that begins, as many as there are. Returns their number, 0 if none are left."""
 
     async def charge(self, account: str, tokens: int, *, reserved: int = 0) -> Balance:
-        """Count tokens that were used, of which `reserved` had been set aside. It may exceed the limit, once."""
+        """Count used tokens, of which `reserved` were reserved. The limit may be exceeded once."""
 
     async def release(self, account: str, tokens: int) -> None:
-        """Give back what was set aside and not used."""
+        """Return reserved tokens that were not used."""
 
 
 class _Account:
@@ -43,9 +44,17 @@ class MemoryBudget:
     """A `Budget` that forgets with the process: `limit` tokens for each account in each `window` seconds.
 
     A window begins with the first use of an account. What is reserved when it ends stays reserved in the next.
+
+    Raises:
+        ConfigurationError: lists every value that is not valid.
     """
 
     def __init__(self, limit: int, *, window: float = 86_400.0, clock: Clock | None = None) -> None:
+        mistakes = Mistakes("MemoryBudget")
+        mistakes.whole("limit", limit, least=0)
+        mistakes.number("window", window, above=0)
+        mistakes.has("clock", clock, "a clock", "now", "sleep", optional=True)
+        mistakes.tell()
         self._limit, self._window, self._clock = limit, window, clock or MonotonicClock()
         self._accounts: dict[str, _Account] = {}
         self._swept = self._clock.now()

@@ -6,6 +6,8 @@ place, and are sent the same objects.
 
 import asyncio
 from collections.abc import Callable
+from itertools import islice
+from typing import Protocol
 
 from hubline import Encoded
 from hubline._clock import Clock
@@ -13,6 +15,16 @@ from hubline._tasks import wake_up
 from hubline.runs.parts import TEXTS
 from hubline.runs.tape import Entry, Shared, Tape
 from hubline.runs.timers import Timer, Timers
+
+STRIDE = 64
+"""Followers that are handed items in one turn of the event loop: who attaches meanwhile waits for no more. Ours."""
+
+
+class Follower(Protocol):
+    """Takes what is released by a plain call."""
+
+    def step(self) -> bool:
+        """Take all that is due. Whether it follows on: False when its own task goes on instead."""
 
 
 class Pacer:
@@ -31,6 +43,10 @@ class Pacer:
         """Text waits until then."""
         self._timer: Timer | None = None
         self._waiting: list[asyncio.Future[None]] = []
+        self._followers: dict[Follower, None] = {}
+        """Those who have everything that was released."""
+        self._next: dict[Follower, None] = {}
+        """Those whose turn is still to come."""
 
     def start(self) -> None:
         self.released = self.tape.end
@@ -48,11 +64,33 @@ class Pacer:
         self._waiting.append(waiter)
         await waiter
 
+    def follow(self, follower: Follower) -> None:
+        """Have it called when more is released, until it is `dropped` or no longer wants to."""
+        self._followers[follower] = None
+
+    def drop(self, follower: Follower) -> None:
+        self._followers.pop(follower, None)
+        self._next.pop(follower, None)
+
     def wake(self) -> None:
         """Let every viewer look."""
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             wake_up(waiter)
+        if self._followers:
+            is_running = bool(self._next)
+            self._next.update(self._followers)
+            self._followers = {}
+            if not is_running:
+                asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        for follower in list(islice(self._next, STRIDE)):
+            del self._next[follower]
+            if follower.step():
+                self._followers[follower] = None
+        if self._next:
+            asyncio.get_running_loop().call_soon(self._turn)
 
     def _appended(self, entry: Entry) -> None:
         if self.merge > 0 and entry.kind in TEXTS:

@@ -16,6 +16,7 @@ from hubline.runs.log import FencedError
 from hubline.runs.record import Record, Verdict
 from hubline.runs.run import Run
 from hubline.runs.settings import Settings
+from hubline.runs.values import whole_characters
 from hubline.streams.download import in_thread
 
 logger = logging.getLogger("hubline.runs")
@@ -99,7 +100,7 @@ class Execution:
 
     async def settle(self, record: Record, ask: Ask, state: str, value: Any = None, by: str | None = None) -> None:
         """A question was answered or has expired: viewers are told, then the function goes on, or is called again."""
-        answer = record.asks.read(ask, value) if state == "answered" else None
+        answer = record.asks.read(ask, value, self._settings.limits.entry) if state == "answered" else None
         record.asks.claim(ask, state, by)
         await record.write(answered(ask, value))
         record.asks.settle(ask, answer)
@@ -147,11 +148,12 @@ class Execution:
 
     def _text(self, record: Record, error: BaseException) -> str | None:
         if isinstance(error, HubError):
-            return text_of(error)
+            return whole_characters(text_of(error))
         if record.is_lost:
             return None
         logger.error("run %s: its function failed", record.id, exc_info=error)
-        return f"{type(error).__name__}: {text_of(error)}" if self._settings.detailed_errors else NEUTRAL
+        details = f"{type(error).__name__}: {text_of(error)}"
+        return whole_characters(details) if self._settings.detailed_errors else NEUTRAL
 
     def _abandon(self, record: Record) -> None:
         """The time to clean up is over."""

@@ -1,4 +1,4 @@
-"""What a hub has besides its own methods, so that clients attach to runs."""
+"""The methods by which clients of a hub attach to runs."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from typing_extensions import TypeVar
 
 from hubline import Client, ConfigurationError, Hub
+from hubline._mistakes import Mistakes
 from hubline.runs.budgets import Budget
 from hubline.runs.http.requests import Admit
 from hubline.runs.info import Caller, OnBusy
@@ -17,7 +18,7 @@ ClientT = TypeVar("ClientT", default=Client)
 
 
 class CallerRuns:
-    """The application's runs, in the name of whoever called."""
+    """The application's runs, for the caller of a method."""
 
     def __init__(self, runs: Runs, caller: Caller) -> None:
         self._runs, self._caller = runs, caller
@@ -63,12 +64,19 @@ class RunsHub(Hub[ClientT]):
 
     def __init_subclass__(cls, runs: Runs | None = None, **others: Any) -> None:
         super().__init_subclass__(**others)
+        mistakes = Mistakes(cls.__qualname__)
+        mistakes.fits("runs", runs, isinstance(runs, Runs), "the application's `Runs(…)`", optional=True)
+        mistakes.tell()
         if runs is not None:
             cls.hubline_runs = runs
 
     @classmethod
     def _served(cls, admit: Admit) -> None:
         runs: Runs | None = getattr(cls, "hubline_runs", None)
+        mistakes = Mistakes(cls.__qualname__)
+        wanted = "the application's `Runs(…)`"
+        mistakes.fits("hubline_runs", runs, isinstance(runs, Runs), wanted, optional=True)
+        mistakes.tell()
         if runs is not None:
             runs._behind(admit)
 

@@ -19,18 +19,18 @@ LARGEST = 16_384
 
 @dataclass(frozen=True, slots=True)
 class SteerMessage:
-    """What somebody has sent into a running answer."""
+    """A message that was sent into a running answer."""
 
     id: str
-    """What `SteerRun` answered; `unread` in the `end` names those that were never taken up."""
+    """The id that `SteerRun` returned; `unread` in the `end` lists messages that were never read."""
     value: Any
     """As it was sent: text, or any other value."""
     by: str | None
-    """Who sent it: a user id; `None` for somebody without one."""
+    """The user id of the sender; `None` for a stranger."""
 
 
 class Inbox:
-    """What `SteerRun` has sent, oldest first. Taking a message up tells the viewers.
+    """The messages of `SteerRun`, oldest first. When one is read, the viewers are told.
 
     `async for message in run.inbox` waits for one message after the other, until the run ends.
     """
@@ -44,7 +44,7 @@ class Inbox:
         return len(self._messages)
 
     async def take(self) -> SteerMessage:
-        """The next message; waits for it. Meanwhile the function does not count as silent."""
+        """Wait for the next message. Meanwhile the function does not count as silent."""
         self._waits(+1)
         try:
             while not self._messages:
@@ -62,8 +62,11 @@ class Inbox:
         return self._iterate()
 
     def _put(self, value: Any, by: str | None) -> str:
-        """Raises HubError when it is too large, or too many wait."""
-        value = plain(value)
+        """Add a message. Raises HubError if it is too large, has no form in JSON, or if too many are unread."""
+        try:
+            value = plain(value)
+        except (TypeError, RecursionError) as error:
+            raise HubError(f"The message cannot be kept: {error}") from error
         if value_size(value) > LARGEST:
             raise HubError(f"A message may have {LARGEST // 1024} KiB.")
         if len(self._messages) >= WAITING:

@@ -1,4 +1,4 @@
-"""What is known of a run, who asks for it, and what is decided about it."""
+"""The information about a run, the caller who asks for it, and the rules for it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,20 +6,21 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from hubline import HubError, Identity
+from hubline._mistakes import Mistakes
 
 RunState: TypeAlias = Literal[
     "queued", "running", "waiting", "completed", "stopped", "failed", "interrupted", "limited"
 ]
-"""`waiting` is for a person; the last five are ends."""
+"""`waiting`: for a person. The last five states are ends."""
 
 OnBusy: TypeAlias = Literal["concurrent", "queue", "latest", "reject", "interrupt"]
-"""What a start in a room does where a run is in progress already."""
+"""What a start does in a room with a run in progress."""
 
 Action: TypeAlias = Literal["attach", "stop", "answer", "steer", "info"]
-"""What a caller wants of a run."""
+"""What a caller wants to do with a run."""
 
 NO_RUN = "The run does not exist."
-"""Said of a run that is not there, and of one that the caller may not see."""
+"""The error for a run that does not exist, and for one that the caller may not see."""
 ENDED = "The run has ended."
 UNREACHABLE = "The run cannot be reached at present. Try again in a moment."
 """Said when another server owns it, and that server, or what the servers share, does not answer."""
@@ -27,38 +28,43 @@ UNREACHABLE = "The run cannot be reached at present. Try again in a moment."
 
 @dataclass(frozen=True, slots=True)
 class StopAfter:
-    """Stop a run when nobody has watched it for so many seconds."""
+    """Stop a run when nobody has watched it for this number of seconds. Raises ConfigurationError."""
 
     seconds: float
     """From the moment the last viewer left, or from the start if nobody came."""
 
+    def __post_init__(self) -> None:
+        mistakes = Mistakes("StopAfter")
+        mistakes.number("seconds", self.seconds, least=0)
+        mistakes.tell()
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who wants something of a run."""
+    """The caller of an operation on a run."""
 
     user_id: str | None = None
     """As `context.user_id`; `None` for a stranger."""
     connection_id: str | None = None
     """The connection of a hub; `None` over plain HTTP."""
     identity: Identity | None = None
-    """Everything known of the user."""
+    """The identity of the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """A run at a moment."""
+    """The state of a run at one time."""
 
     id: str
     """128 random bits. Whoever knows the id of a run that was started by a stranger may use it."""
     state: RunState
     """Where it is."""
     position: str | None = None
-    """Of the last entry; `None` before the first."""
+    """The position of the last entry; `None` before the first."""
     room: str | None = None
     """Where it was started."""
     key: str | None = None
-    """The starter's own name for the request."""
+    """The key that the starter chose for the request."""
     starter: str | None = None
     """User id; `None` for a stranger, and for the application itself."""
     started_at: datetime | None = None
@@ -72,11 +78,11 @@ class RunInfo:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether the run has ended."""
         return self.state not in ("queued", "running", "waiting")
 
     def item(self) -> dict[str, Any]:
-        """As clients get it."""
+        """The form for clients."""
         return {
             "id": self.id,
             "state": self.state,
@@ -96,7 +102,7 @@ class FinishedRun:
     """A run that has ended, as `on_end` gets it."""
 
     info: RunInfo
-    """Its last state."""
+    """The final state."""
     parts: list[dict[str, Any]]
     """Everything that was written and not taken back, as in a snapshot."""
     text: str
@@ -104,7 +110,7 @@ class FinishedRun:
     error: str | None
     """What viewers were told of a failure or a limit."""
     unread: tuple[str, ...]
-    """Ids of messages that the function never took up."""
+    """Ids of messages that the function never read."""
 
 
 class AskExpired(HubError):

@@ -212,7 +212,17 @@ class Keeper:
         await record.close()
 
     async def _may(self, action: Action, record: Record, caller: Caller | None) -> bool:
-        return caller is None or await self._settings.allow(action, record.info(), caller)
+        return await self._allows(action, record.info(), caller)
+
+    async def _allows(self, action: Action, run: RunInfo, caller: Caller | None) -> bool:
+        """What the rule says. One that raises has not said yes, and whose run it is must not show by its failure."""
+        if caller is None:
+            return True
+        try:
+            return await self._settings.allow(action, run, caller)
+        except Exception:
+            logger.exception("`allow` failed for %r: it counts as a no", action)
+            return False
 
     async def _find(self, run_id: str, action: Action, caller: Caller | None) -> Record:
         """The run, if the caller may. Raises HubError, in the same words and after as long as if there were none."""
@@ -220,15 +230,8 @@ class Keeper:
         record = self._records.get(run_id)
         if record is None:
             record = await self._elsewhere.find(run_id)
-        if record is None:
-            if caller is not None:
-                nothing = RunInfo(run_id, "completed")
-                try:
-                    await self._settings.allow(action, nothing, caller)
-                except Exception:
-                    logger.debug("allow failed for a run that does not exist", exc_info=True)
-            raise HubError(NO_RUN)
-        if not await self._may(action, record, caller):
+        run = record.info() if record is not None else RunInfo(run_id, "completed")
+        if not await self._allows(action, run, caller) or record is None:
             if run_id in self._records:
                 await self._elsewhere.find(run_id)  # it takes as long as for one that does not exist
             raise HubError(NO_RUN)

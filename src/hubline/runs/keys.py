@@ -1,4 +1,4 @@
-"""Keys of requests: the same one again joins the run that there was."""
+"""Keys of requests: a repeated key joins the run that it started."""
 
 import asyncio
 from collections import OrderedDict
@@ -22,7 +22,7 @@ class Claimed:
 
 
 class Keys:
-    """Which run each key stands for, by starter."""
+    """The run of each key, by starter."""
 
     def __init__(self, keep: float) -> None:
         self._keep = keep
@@ -60,7 +60,7 @@ class Keys:
         self.sweep(now)
 
     def sweep(self, now: float) -> None:
-        """Forget the keys whose time is over, and of more than 100,000 those whose runs ended first."""
+        """Remove expired keys, and if there are more than 100,000, those whose runs ended first."""
         while self._ended:
             key, oldest = next(iter(self._ended.items()))
             if oldest.ended_at + self._keep > now and len(self) <= MOST:

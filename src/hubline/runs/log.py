@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeAlias
 
 from hubline import HublineError
+from hubline._mistakes import Mistakes
 from hubline.runs.parts import Body
 from hubline.runs.tape import Tape
 
@@ -119,9 +120,12 @@ class RunLog(Protocol):
 
 
 class MemoryRunLog:
-    """A `RunLog` in the memory of this process, with `entries` of each run at most."""
+    """A `RunLog` in the memory of this process, with `entries` of each run at most. Raises ConfigurationError."""
 
     def __init__(self, entries: int = 4_096) -> None:
+        mistakes = Mistakes("MemoryRunLog")
+        mistakes.whole("entries", entries, above=0)
+        mistakes.tell()
         self._entries = entries
         self._logs: dict[str, Tape] = {}
         self._fences: dict[str, int] = {}

@@ -35,7 +35,7 @@ class Part:
 
     @property
     def text(self) -> str:
-        """All of it. The pieces are joined once and kept as one."""
+        """The whole content. Its pieces are joined once and kept as one."""
         if len(self._pieces) > 1:
             self._pieces = ["".join(self._pieces)]
         return self._pieces[0] if self._pieces else ""
@@ -67,7 +67,7 @@ class Parts:
         return len(self._parts)
 
     def apply(self, body: Body) -> None:
-        """Do what an entry says. Kinds that are no content change nothing."""
+        """Apply an entry. Kinds without content change nothing."""
         kind = body["kind"]
         if kind in TEXTS:
             part = self._part(body["part"], kind)

@@ -1,13 +1,16 @@
-"""Whose turn it is in a room."""
+"""The order of runs in a room."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from hubline import HubError
 from hubline.runs.info import OnBusy
 
 if TYPE_CHECKING:
     from hubline.runs.record import Record
+
+
+POLICIES: tuple[OnBusy, ...] = get_args(OnBusy)
 
 
 class Room:
@@ -31,7 +34,9 @@ class Rooms:
         return len(self._rooms)
 
     def check(self, name: str | None, policy: OnBusy) -> None:
-        """Whether a run may come now. Raises HubError with the reason."""
+        """Check whether a run may start or wait now. Raises HubError with the reason; ValueError: an unknown policy."""
+        if policy not in POLICIES:
+            raise ValueError(f"on_busy is {policy!r}, and none of {', '.join(POLICIES)}")
         room = self._rooms.get(name) if name is not None else None
         if room is None or not (room.active or room.waiting):
             return
@@ -41,7 +46,7 @@ class Rooms:
             raise HubError(f"{self._most} runs wait in this room already.")
 
     def enter(self, record: "Record", policy: OnBusy) -> "Sequence[Record]":
-        """Begin a run, or let it wait. What is returned has to be stopped for it."""
+        """Begin a run, or let it wait. Returns the runs that must be stopped for it."""
         if record.room is None:
             self._begin(record)
             return ()
@@ -79,6 +84,6 @@ class Rooms:
             del self._rooms[str(record.room)]
 
     def places(self, name: str | None) -> "list[Record]":
-        """Those who wait in a room, the next one first."""
+        """The waiting runs of a room, the next one first."""
         room = self._rooms.get(name) if name is not None else None
         return list(room.waiting) if room is not None else []

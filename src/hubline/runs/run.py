@@ -206,8 +206,8 @@ class Run:
 
     def usage(self, *, provider: str | None = None, model: str | None = None, **values: Any) -> None:
         """Say what a model has used: `input_tokens`, `output_tokens` and whatever else. Numbers are added up."""
-        named = {camel(name): plain(value) for name, value in values.items()}
-        self._record.usage.add({"provider": provider, "model": model, **named})
+        named = {camel(name): value for name, value in values.items()}
+        self._record.usage.add(plain({"provider": provider, "model": model, **named}))
 
     async def pipe(self, events: AsyncIterable[Any], *, model: str | None = None) -> None:
         """Write what comes from a model or an agent: text, reasoning, calls of tools, usage.

@@ -5,28 +5,26 @@ import functools
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar, overload
 
 from starlette.routing import Route
 
 from hubline import Encoded
-from hubline._clock import Clock, MonotonicClock
-from hubline._tasks import TaskOwner
+from hubline._clock import Clock
 from hubline.auth.identity import Authenticate
 from hubline.runs.budgets import Budget
 from hubline.runs.elsewhere import RemoteRecord, group_of
 from hubline.runs.http.routes import routes
 from hubline.runs.http.serving import HttpKeeper
-from hubline.runs.info import Caller, OnBusy, RunInfo, starter_only
+from hubline.runs.info import Caller, OnBusy, RunInfo
 from hubline.runs.keeping import StartedRun
-from hubline.runs.log import MemoryRunLog, RunLog
+from hubline.runs.log import RunLog
 from hubline.runs.record import Start
-from hubline.runs.settings import Allow, OnEnd, OnLastViewer, RunLimits, Settings
+from hubline.runs.settings import Allow, OnEnd, OnLastViewer, RunLimits, settings
 from hubline.runs.sharing import Server, put
-from hubline.runs.timers import Timers
 from hubline.runs.values import fingerprint, plain
-from hubline.runs.viewing import Watcher
+from hubline.runs.viewing import Asked, Items, Watcher
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -34,14 +32,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class Runs(HttpKeeper):
     """Starts runs, keeps them, and lets clients attach. One object for an application; `RunsHub` offers it to clients.
 
-    `allow` says who may do what; without it, the user that started a run. `on_end` is told of each finished run, once,
-    before it expires. `on_busy` and `on_last_viewer` hold unless a start says otherwise. `log` keeps the entries, in
-    memory by default with `log_entries` of each run. Ended runs stay for `keep` seconds, `keep_count` of them; keys for
-    `keep_keys` seconds. `merge` seconds are what deltas are gathered for, and 0 sends each; a viewer that is behind by
-    more than `resync` bytes is sent a snapshot. Running functions get `drain` seconds at a shutdown, which
-    `HubApp(on_drain=runs.drain)` begins in time, if half of its `drain_timeout` is as long. `authenticate` says who
-    sends a request over plain HTTP; without it that is for the app whose hub these runs have, with its origins and the
-    hub's policies, and without a hub for the application's `AuthenticationMiddleware`.
+    `allow` says who may do what; without it, the user that started a run. One that raises is logged and means no.
+    `on_end` is told of each finished run, once, before it expires. `on_busy` and `on_last_viewer` hold unless a start
+    says otherwise. `log` keeps the entries, in memory by default with `log_entries` of each run. Ended runs stay for
+    `keep` seconds, `keep_count` of them; keys for `keep_keys` seconds. `merge` seconds are what deltas are gathered
+    for, and 0 sends each; a viewer that is behind by more than `resync` bytes is sent a snapshot. Running functions get
+    `drain` seconds at a shutdown, which `HubApp(on_drain=runs.drain)` begins in time, if half of its `drain_timeout` is
+    as long. `authenticate` says who sends a request over plain HTTP; without it that is for the app whose hub these
+    runs have, with its origins and the hub's policies, and without a hub for the application's
+    `AuthenticationMiddleware`.
+
+    Raises:
+        ConfigurationError: lists every value that is not valid.
     """
 
     def __init__(
@@ -65,16 +67,14 @@ class Runs(HttpKeeper):
         clock: Clock | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
-        clock, tasks = clock or MonotonicClock(), TaskOwner("hubline.runs")
-        settings = Settings(
+        checked = settings(
+            log=log,
+            log_entries=log_entries,
+            limits=limits,
+            allow=allow,
+            authenticate=authenticate,
             clock=clock,
-            now=now or _utc_now,
-            timers=Timers(clock, tasks),
-            tasks=tasks,
-            functions=TaskOwner("hubline.runs"),
-            log=log or MemoryRunLog(log_entries),
-            limits=limits or RunLimits(),
-            allow=allow or starter_only,
+            now=now,
             on_end=on_end,
             on_busy=on_busy,
             on_last_viewer=on_last_viewer,
@@ -86,8 +86,8 @@ class Runs(HttpKeeper):
             drain=drain,
             detailed_errors=detailed_errors,
         )
-        super().__init__(settings, authenticate)
-        settings.log.join(Server(self), keep=keep)
+        super().__init__(checked, authenticate)
+        checked.log.join(Server(self), keep=keep)
 
     @overload
     def function(self, function: Function) -> Function: ...
@@ -196,7 +196,8 @@ class Runs(HttpKeeper):
 
         Each item is encoded once per codec, however many viewers are sent it; its `value` is the item.
         """
-        return self._viewing.view(lambda: self._find(run_id, "attach", caller), after, caller, merge)
+        asked = Asked(lambda: self._find(run_id, "attach", caller), after, caller, merge)
+        return Items(self._viewing, asked)
 
     @property
     def http(self) -> list[Route]:
@@ -319,7 +320,3 @@ class Runs(HttpKeeper):
             "tasks": len(self._settings.tasks) + len(self._settings.functions),
             "timers": len(self._settings.timers),
         }
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)

@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, TypeAlias
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias, get_args
 
-from hubline._clock import Clock
+from hubline._clock import Clock, MonotonicClock
+from hubline._mistakes import Mistakes
 from hubline._tasks import TaskOwner
-from hubline.runs.info import Action, Caller, FinishedRun, OnBusy, RunInfo, StopAfter
-from hubline.runs.log import RunLog
+from hubline.runs.info import Action, Caller, FinishedRun, OnBusy, RunInfo, StopAfter, starter_only
+from hubline.runs.log import MemoryRunLog, RunLog
 from hubline.runs.timers import Timers
 
 Allow: TypeAlias = Callable[[Action, RunInfo, Caller], Awaitable[bool]]
@@ -18,7 +19,11 @@ OnLastViewer: TypeAlias = Literal["continue"] | StopAfter
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """What runs may have. Each breach is a clear error of the start, or the end of the run."""
+    """What runs may have. Each breach is a clear error of the start, or the end of the run.
+
+    Raises:
+        ConfigurationError: lists every value that is not valid.
+    """
 
     per_starter: int = 16
     """Runs of one starter that have not ended; of strangers, those of one connection."""
@@ -36,6 +41,16 @@ class RunLimits:
     """Runs that may wait for their turn in one room."""
     clean_up: float = 5.0
     """Seconds that a stopped function has for its `finally` blocks; then it is abandoned."""
+
+    def __post_init__(self) -> None:
+        mistakes = Mistakes("RunLimits")
+        for name in ("per_starter", "per_server", "text", "entry"):
+            mistakes.whole(name, getattr(self, name), above=0)
+        for name in ("silence", "length"):
+            mistakes.number(name, getattr(self, name), above=0, optional=True)
+        mistakes.whole("waiting", self.waiting, least=0)
+        mistakes.number("clean_up", self.clean_up, least=0)
+        mistakes.tell()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +76,58 @@ class Settings:
     resync: int
     drain: float
     detailed_errors: bool
+
+
+def settings(
+    *,
+    log: Any,
+    log_entries: Any,
+    limits: Any,
+    allow: Any,
+    authenticate: Any,
+    clock: Any,
+    now: Any,
+    **others: Any,
+) -> Settings:
+    """What `Runs(…)` was given, any kind of values: the type hints are those of `Runs`.
+
+    Raises:
+        ConfigurationError: lists every value that is not valid.
+    """
+    mistakes = Mistakes("Runs")
+    mistakes.has("log", log, "a log, as `MemoryRunLog()`", *_LOG, optional=True)
+    mistakes.whole("log_entries", log_entries, above=0)
+    mistakes.instance("limits", limits, RunLimits, optional=True)
+    mistakes.has("clock", clock, "a clock", "now", "sleep", optional=True)
+    functions = {"allow": allow, "authenticate": authenticate, "on_end": others["on_end"], "now": now}
+    for name, function in functions.items():
+        mistakes.function(name, function, optional=True)
+    mistakes.one_of("on_busy", others["on_busy"], get_args(OnBusy))
+    rule = others["on_last_viewer"]
+    right = isinstance(rule, StopAfter) or rule == "continue"
+    mistakes.fits("on_last_viewer", rule, right, "'continue' or `StopAfter(seconds)`")
+    for name in ("keep", "keep_keys", "merge", "drain"):
+        mistakes.number(name, others[name], least=0)
+    for name in ("keep_count", "resync"):
+        mistakes.whole(name, others[name], least=0)
+    mistakes.flag("detailed_errors", others["detailed_errors"])
+    mistakes.tell()
+    clock, tasks = clock or MonotonicClock(), TaskOwner("hubline.runs")
+    return Settings(
+        clock=clock,
+        now=now or _utc_now,
+        timers=Timers(clock, tasks),
+        tasks=tasks,
+        functions=TaskOwner("hubline.runs"),
+        log=MemoryRunLog(log_entries) if log is None else log,
+        limits=limits or RunLimits(),
+        allow=allow or starter_only,
+        **others,
+    )
+
+
+_LOG = ("create", "claim", "append", "follow", "remove")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

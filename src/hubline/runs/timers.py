@@ -1,4 +1,4 @@
-"""Moments at which something is due. One task waits for the next of them, however many there are."""
+"""Timers. One task waits for the next of all timers."""
 
 import heapq
 import itertools
@@ -38,7 +38,7 @@ class Timers:
         return sum(timer.call is not None for _, _, timer in self._heap)
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
-        """Have `call` called in so many seconds."""
+        """Call `call` after this number of seconds."""
         timer = Timer(self._clock.now() + seconds, call)
         heapq.heappush(self._heap, (timer.due, next(self._order), timer))
         if self._sleeper is None or self._sleeper.done() or timer.due < self._wakes_at:
@@ -46,7 +46,7 @@ class Timers:
         return timer
 
     def forget(self) -> None:
-        """Drop everything: the loop that it was for does not run any more."""
+        """Drop all timers, because their event loop does not run any more."""
         self._heap.clear()
         self._sleeper = None
 

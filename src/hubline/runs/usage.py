@@ -1,4 +1,4 @@
-"""What a run has used, model by model."""
+"""The usage of a run for each model."""
 
 from typing import Any
 

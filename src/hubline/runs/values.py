@@ -10,15 +10,45 @@ as_json: Callable[[Any], bytes] = msgspec.json.encode
 """A plain value in JSON: also the form of an item for those who are sent it over plain HTTP."""
 
 
+DEEPEST = 32
+"""Levels of objects and arrays in a value. Clients read 64, and an item has some around it. Ours."""
+
+_TOO_DEEP = f"a value has {DEEPEST} levels of objects and arrays at most"
+
+
 def plain(value: Any) -> Any:
     """A copy of nothing but JSON values: dataclasses, structs, Pydantic models, dates and the like are turned to it.
 
-    So it is the same on every codec and in every log, and nobody can change it afterwards.
+    So it is the same on every codec and in every log, and nobody can change it afterwards. Halves of characters, as in
+    the names of files, are replaced: see `whole_characters`.
 
     Raises:
-        TypeError: something in it has no such form.
+        TypeError: something in it has no such form, or it is nested too deeply.
     """
-    return msgspec.to_builtins(value, str_keys=True, enc_hook=_model)
+    try:
+        found = msgspec.to_builtins(value, str_keys=True, enc_hook=_model)
+        text = as_json(found)
+        msgspec.msgpack.encode(found)
+        if text.count(b"[") + text.count(b"{") <= DEEPEST:
+            return found
+    except (UnicodeEncodeError, OverflowError):
+        pass
+    except RecursionError:
+        raise TypeError(_TOO_DEEP) from None
+    return _checked(found, DEEPEST)
+
+
+def _checked(value: Any, deeper: int) -> Any:
+    """A plain value as every codec can carry it; `deeper` levels may be below."""
+    if isinstance(value, str):
+        return whole_characters(value)
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise TypeError("an integer of more than 64 bits has no form in MessagePack")
+    if isinstance(value, dict | list) and not deeper:
+        raise TypeError(_TOO_DEEP)
+    if isinstance(value, dict):
+        return {whole_characters(name): _checked(each, deeper - 1) for name, each in value.items()}
+    return [_checked(each, deeper - 1) for each in value] if isinstance(value, list) else value
 
 
 def _model(value: Any) -> Any:
@@ -47,6 +77,15 @@ def whole_characters(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def whole(value: Any) -> Any:
+    """A value of JSON, with whole characters in every text."""
+    if isinstance(value, str):
+        return whole_characters(value)
+    if isinstance(value, dict):
+        return {whole_characters(name): whole(each) for name, each in value.items()}
+    return [whole(each) for each in value] if isinstance(value, list) else value
 
 
 def cut(text: str, size: int) -> tuple[str, str]:

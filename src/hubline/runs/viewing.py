@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from hubline import HubError
@@ -12,6 +14,7 @@ from hubline.runs.info import NO_RUN, Caller
 from hubline.runs.record import Record
 from hubline.runs.settings import Settings
 from hubline.runs.tape import Shared
+from hubline.streams.download import Cancellable, ItemWriter, WritesItself
 
 PENDING = 256
 """Changes that wait for a watcher; of more, only each run's newest. Ours."""
@@ -30,6 +33,69 @@ class Viewer:
         self.pacer.wake()
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a viewer has asked for."""
+
+    find: Callable[[], Awaitable[Record]]
+    after: object
+    caller: Caller | None
+    merge: float | None
+
+
+class Sender:
+    """Writes a viewer's items to a connection, called by the pacer while it keeps up, and else by its own task."""
+
+    def __init__(
+        self, viewer: Viewer, cursor: Cursor, encode: Callable[[Any], bytes], writer: ItemWriter, call: Cancellable
+    ) -> None:
+        self.full_at: int | None = None
+        """The newest entry when the connection had no more room."""
+        self._viewer, self._cursor = viewer, cursor
+        self._encode, self._writer, self._call = encode, writer, call
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        return not (self._viewer.refused or self._cursor.finished or self._call.cancelled)
+
+    def write_all(self) -> bool:
+        """Write what is due. Whether to wait for more: False when there is no room for it, or nothing will come."""
+        viewer, cursor, encode, writer, call = self._viewer, self._cursor, self._encode, self._writer, self._call
+        self.full_at = None
+        while not (viewer.refused or call.cancelled):
+            item = cursor.take()
+            if item is None:
+                return not cursor.finished
+            if not writer.write(encode(item)):
+                self.full_at = cursor.tape.end
+                return False
+        return False
+
+    async def follow(self) -> None:
+        """Leave writing to the pacer, until the connection is behind or nothing more will come."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        pacer = self._viewer.pacer
+        pacer.follow(self)
+        try:
+            await self._waiter
+        finally:
+            pacer.drop(self)
+
+    def step(self) -> bool:
+        """See `Follower`."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return False  # its task was cancelled
+        try:
+            if self.write_all():
+                return True
+            waiter.set_result(None)
+        except Exception as error:
+            waiter.set_exception(error)
+        return False
+
+
 class Viewing:
     """Gives viewers their items. `changed` is called when a run has another number of viewers."""
 
@@ -46,15 +112,8 @@ class Viewing:
 
         Raises what `find` raises, and HubError when the caller loses the right.
         """
-        settings, record = self._settings, await find()
-        pacer = self._pacer(record, settings.merge if merge is None else merge)
-        viewer = Viewer(record, caller, pacer)
-        self.viewers.add(viewer)
-        record.viewers.add(viewer)
-        self._changed(record)
-        tape = record.tape
-        cursor = Cursor(pacer, after, resync=settings.resync, state=lambda: record.state)
-        try:
+        with self._place(await find(), after, caller, merge) as (viewer, cursor):
+            tape = cursor.tape
             while not viewer.refused:
                 item = cursor.take()
                 if item is not None:
@@ -67,8 +126,38 @@ class Viewing:
                 elif cursor.finished:
                     return
                 else:
-                    await pacer.wait()
+                    await viewer.pacer.wait()
             raise HubError(NO_RUN)
+
+    async def send(self, asked: Asked, encode: Callable[[Any], bytes], writer: ItemWriter, call: Cancellable) -> None:
+        """The same, written to a connection: while it keeps up, no task is woken for an item.
+
+        Raises what `view` raises, and what encoding raises.
+        """
+        with self._place(await asked.find(), asked.after, asked.caller, asked.merge) as (viewer, cursor):
+            sender = Sender(viewer, cursor, encode, writer, call)
+            while sender.goes_on:
+                if sender.write_all():
+                    await sender.follow()
+                if sender.full_at is not None:
+                    await writer.drain()
+                    if cursor.tape.end != sender.full_at:
+                        cursor.fell_behind()
+            if viewer.refused:
+                raise HubError(NO_RUN)
+
+    @contextmanager
+    def _place(
+        self, record: Record, after: object, caller: Caller | None, merge: float | None
+    ) -> Iterator[tuple[Viewer, Cursor]]:
+        """A viewer's, as long as the block runs."""
+        pacer = self._pacer(record, self._settings.merge if merge is None else merge)
+        viewer = Viewer(record, caller, pacer)
+        self.viewers.add(viewer)
+        record.viewers.add(viewer)
+        self._changed(record)
+        try:
+            yield viewer, Cursor(pacer, after, resync=self._settings.resync, state=lambda: record.state)
         finally:
             self.viewers.discard(viewer)
             record.viewers.discard(viewer)
@@ -98,6 +187,26 @@ class Viewing:
         if not pacer.viewers:
             pacer.stop()
             del self._pacers[record.id, pacer.merge]
+
+
+class Items(AsyncGenerator[Shared, bool | None], WritesItself):
+    """A viewer's items, to iterate; a connection that is given them has them written."""
+
+    def __init__(self, viewing: Viewing, asked: Asked) -> None:
+        self._viewing, self._asked = viewing, asked
+        self._items = viewing.view(asked.find, asked.after, asked.caller, asked.merge)
+
+    async def asend(self, value: bool | None) -> Shared:
+        return await self._items.asend(value)
+
+    async def athrow(self, *error: Any) -> Shared:
+        return await self._items.athrow(*error)
+
+    async def aclose(self) -> None:
+        await self._items.aclose()
+
+    async def write_to(self, encode: Callable[[Any], bytes], writer: ItemWriter, call: Cancellable) -> None:
+        await self._viewing.send(self._asked, encode, writer, call)
 
 
 class Watcher:

@@ -1,1 +1,1 @@
-"""What a call does: hubs, their methods, and everything between a decoded message and the user's code."""
+"""Hubs, their methods, and everything between a decoded message and the user's code."""

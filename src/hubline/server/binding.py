@@ -33,7 +33,7 @@ class Binder:
     __slots__ = ("_arguments", "_readers", "_struct", "_target")
 
     def __init__(self, target: str, arguments: Sequence[Argument]) -> None:
-        """Raises TypeError when msgspec can't handle one of the types, or a default stands before a required one."""
+        """Raises TypeError if msgspec cannot handle a type, or a required parameter follows one with a default."""
         self._target, self._arguments = target, tuple(arguments)
         self._struct: type[Struct] = msgspec.defstruct(
             f"{target}Arguments",
@@ -63,7 +63,7 @@ class Binder:
         """Name the argument by number and name, or the count in the original's words."""
         try:
             given = len(codec.reader(list[Raw])(raw))
-        except ValidationError:  # not even a list: malformed in a way that shows only now
+        except ValidationError:  # not a list, which shows only when the arguments are decoded
             return text
         required = sum(a.default is msgspec.NODEFAULT for a in self._arguments)
         if not required <= given <= len(self._arguments):
@@ -82,7 +82,7 @@ MAXIMUM_READERS = 512
 
 
 class Readers:
-    """Functions that read a value as a type: making one takes longer than a call, so the latest are kept."""
+    """Functions that read a value as a type. Making one takes longer than a call, so the latest are kept."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, Any], Callable[[Raw], Any]] = {}
@@ -97,12 +97,12 @@ class Readers:
                 del self._known[next(iter(self._known))]
             self._known[key] = read
             return read
-        except TypeError:  # an annotation with something unhashable in it
+        except TypeError:  # an annotation that contains an unhashable object
             return codec.reader(kind)
 
 
 def _field(argument: Argument) -> Any:
-    """The field of the struct. Defaults go through a factory, because msgspec itself takes only immutable ones."""
+    """The field of the struct. Defaults are made by a factory, because msgspec itself accepts only immutable ones."""
     if argument.default is msgspec.NODEFAULT:
         return argument.name, argument.kind
     return argument.name, argument.kind, msgspec.field(default_factory=lambda: argument.default)

@@ -20,14 +20,14 @@ from hubline.wire.messages import Invocation, StreamInvocation
 
 
 class HubScope:
-    """What a hub object is given: its connection and hub, and questions to clients asked in its name."""
+    """What a hub object is given: its connection, its hub, and calls to clients that wait for an answer."""
 
     results_refused = ""
 
     def __init__(self, runtime: HubServices, connection: HubConnection, *, results_refused: str = "") -> None:
         self.runtime, self.connection, self.results_refused = runtime, connection, results_refused
         self.context: HubCallerContext = connection.context
-        """Who the connection was when this began; a refresh does not change it."""
+        """The context with the identity at the start of the call. A refresh does not change it."""
 
     async def ask(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None

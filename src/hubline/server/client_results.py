@@ -101,7 +101,7 @@ class ClientResults:
         The connection is `None` if the completion comes from another server, which has checked the connection.
 
         Raises:
-            RemoteProtocolError: it was asked of another connection; the original closes the one that answered.
+            RemoteProtocolError: another connection was asked; the original closes the connection that answered.
         """
         question = self._questions.get(message.invocation_id)
         if question is None:

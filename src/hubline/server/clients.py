@@ -18,7 +18,7 @@ from hubline.wire.names import pascal_case
 from hubline.wire.packet import SerializedMessage
 
 MAXIMUM_NAMES = 512
-"""Methods that are kept of clients called by name. Names can come from data, and would stay for ever. Ours."""
+"""The number of methods that are kept for calls by name. Names can come from data, so there is a limit. Ours."""
 
 
 class Client(Protocol):
@@ -59,7 +59,7 @@ Send: TypeAlias = "Callable[[Recipients, SerializedMessage], Coroutine[Any, Any,
 
 
 class Asker(Protocol):
-    """What carries a question to a client, and its answer back."""
+    """Calls a client and returns its answer."""
 
     def ask(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
@@ -67,14 +67,14 @@ class Asker(Protocol):
 
 
 class Sender(Asker, Protocol):
-    """What carries calls to clients."""
+    """Sends calls to clients."""
 
     @property
     def send(self) -> Send: ...
 
 
 class LatestSender:
-    """Sends what takes the place of earlier messages of the same key, in the outboxes of those who are behind."""
+    """Sends messages that replace queued messages with the same key."""
 
     __slots__ = ("_key", "_send", "ask")
 
@@ -91,7 +91,7 @@ class TypedClients(Struct, eq=False):
     _sender: Sender
     _recipients: Recipients
     _asker: Asker | None
-    """Who asks clients for results, if not the sender."""
+    """Calls clients for results; by default the sender."""
 
     def _ask(
         self, target: str, args: tuple[Any, ...], result_type: Any, timeout: float | None
@@ -109,7 +109,7 @@ class TypedClients(Struct, eq=False):
 
 
 class NamedClients(TypedClients, eq=False):
-    """The same with the two verbs of `Client`, for calls by name, and any other method."""
+    """The same for calls by name: with `send` and `invoke` of `Client`, and any other method."""
 
     def send(self, target: str, /, *args: Any) -> Coroutine[Any, Any, None]:
         return self._sender.send(self._recipients, SerializedMessage(Invocation(target=target, arguments=args)))
@@ -120,7 +120,7 @@ class NamedClients(TypedClients, eq=False):
         return self._ask(target, args, result_type, timeout)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """A method that is not in the Protocol: made when it is first asked for, and kept."""
+        """A method that is not in the Protocol: made at its first use, and kept."""
         if name.startswith("_"):
             return super().__getattr__(name)
         kind, send = type(self), ClientMethod(pascal_case(name)).as_call()
@@ -131,7 +131,7 @@ class NamedClients(TypedClients, eq=False):
 
 @dataclass(frozen=True, slots=True)
 class ClientMethod:
-    """One method of a client Protocol. `has_result` makes a call a question to a single client."""
+    """One method of a client Protocol. With `has_result`, a call goes to a single client and waits for its answer."""
 
     target: str
     has_result: bool = False
@@ -174,7 +174,7 @@ class ClientInterface(Generic[ClientT]):
         where = f"{protocol.__qualname__}.{name}"
         try:
             result = get_type_hints(function).get("return", type(None))
-        except Exception as error:  # hints that are text can fail in every way that code can
+        except Exception as error:  # hints that are strings are evaluated, and may raise anything
             self.problems.append(f"{where}: cannot resolve its type hints: {error}")
             result = type(None)
         if not inspect.iscoroutinefunction(function):
@@ -183,7 +183,7 @@ class ClientInterface(Generic[ClientT]):
 
 
 class HubClients(Struct, Generic[ClientT], eq=False):
-    """Whom one can call, from anywhere."""
+    """The selectors for calls to clients, inside and outside of hubs."""
 
     _sender: Sender
     _interface: ClientInterface[ClientT]
@@ -248,7 +248,7 @@ class HubClients(Struct, Generic[ClientT], eq=False):
 
 
 class HubCallerClients(HubClients[ClientT], eq=False):
-    """Whom a hub method can call: the caller too."""
+    """The selectors in a hub method, which include the caller."""
 
     _caller: str = ""
 

@@ -1,7 +1,7 @@
-"""One connection of a hub: joins the wire's state machine with a transport, and keeps the order of its life.
+"""One connection of a hub: joins the state machine of the protocol with a transport, and keeps the order of events.
 
 handshake → answer → registered → `on_connected` → messages → `Close` → abort signal → `on_disconnected`
-→ upload streams fail → out of the groups. Spec §3.2, §5.6, §5.7.
+→ upload streams fail → removed from the groups. Spec §3.2, §5.6, §5.7.
 """
 
 import asyncio
@@ -46,11 +46,11 @@ logger = logging.getLogger("hubline.connection")
 
 
 _POLITE = Close(allow_reconnect=True)
-"""Said when nobody has given a reason."""
+"""The default reason for the end of a connection."""
 
 
 class HubConnectionContext(Incoming):
-    """A connection as the server side sees it. Its task is the one that runs `run()`."""
+    """A connection on the server side. Its task is the one that runs `run()`."""
 
     __slots__ = (*("context", "stir", "variables", "_begin_until", "_cause", "_last_words", "_runtime"),)
 
@@ -78,14 +78,14 @@ class HubConnectionContext(Incoming):
         self._last_words = _POLITE
         self._cause: Exception | None = None
         self._begin_until = 0.0
-        """Until when calls that were sent before the client's last word may still begin."""
+        """The time until which calls that the client sent before it left may still begin."""
 
     @property
     def user_id(self) -> str | None:
         return self.context.user_id
 
     def close(self, *, error: str = "", allow_reconnect: bool = False, cause: Exception | None = None) -> None:
-        """Begin to end: stop reading, then everything in order. The first reason counts."""
+        """Begin to end: stop reading, then close in order. Only the first reason counts."""
         if self._stage not in ENDING:
             self._last_words, self._cause = Close(error=error or UNSET, allow_reconnect=allow_reconnect), cause
             self._turn(Step.CLOSE)
@@ -93,7 +93,7 @@ class HubConnectionContext(Incoming):
             self._resume()
 
     def abort(self) -> None:
-        """End because hub code says so, in whatever thread it runs."""
+        """End the connection for hub code. May be called from any thread."""
         try:
             here = asyncio.get_running_loop() is self.loop
         except RuntimeError:
@@ -109,14 +109,14 @@ class HubConnectionContext(Incoming):
         self._turn(Step.ABORT)
 
     def _turn(self, step: Step) -> None:
-        """Every change of stage."""
+        """Change the stage. Every change passes here."""
         before = self._stage
         self._stage = stage = STAGES[before].get(step, before)
         if stage is not before and stage in UNHEARD:
             self._shut()
 
     async def run(self) -> None:
-        """The whole life of the connection. Raises what `on_disconnected` raises, so that the transport knows."""
+        """Run the connection from beginning to end. Raises what `on_disconnected` raises, for the transport."""
         self._transport.on_heartbeat(self._tick)
         self._transport.on_refresh(self._refreshed)
         if (following := await self._handshake()) is None:
@@ -130,13 +130,13 @@ class HubConnectionContext(Incoming):
                     if not self.loop.is_closed():
                         await self._end()
         finally:
-            if not self.loop.is_closed():  # abruptly: then this is thrown away, and there is nobody to say good-bye to
+            if not self.loop.is_closed():  # the coroutine is thrown away: nothing can be sent any more
                 self._abort_signal()
                 await self._runtime.fanout.disconnected(self)
-                del self._dispatcher  # no cycle is left: what has ended is freed at once, not by the garbage collector
+                del self._dispatcher  # break reference cycles, so that the memory is freed at once
 
     async def _handshake(self) -> Sequence[Event] | None:
-        """Wait for the handshake and answer it; what came behind it, or None when there is no connection."""
+        """Wait for the handshake and answer it. Returns the messages after it, or None if there is no connection."""
         try:
             while True:
                 events = self._wire.receive(await self._transport.receive(), self._now())
@@ -191,7 +191,7 @@ class HubConnectionContext(Incoming):
                 await held
             await self._transport.consume(self._feed)
         except ConnectionClosed as error:
-            error.__traceback__ = None  # leads to the input that keeps the error
+            error.__traceback__ = None  # the next read raises the error that the input keeps
             if self._stage not in ENDING:
                 began = self._calls_to_begin()
                 self._abort_signal(Step.LOSE)
@@ -221,7 +221,7 @@ class HubConnectionContext(Incoming):
             case Ack() if self._wire.replay is not None:
                 self._heard_ack(self._wire.replay)
             case _:
-                pass  # pings count by arriving, and the wire has done what a sequence asks for
+                pass  # pings have no other effect, and the wire has handled a sequence
         return None
 
     def _complete(self, message: Completion) -> None:
@@ -232,13 +232,13 @@ class HubConnectionContext(Incoming):
                 self._fail(error)
 
     def _fail(self, error: ConnectionClosed) -> None:
-        """The peer broke a rule or fell silent, and is told so."""
-        logger.info("connection %s: %.200r", self.id, str(error))  # may quote the peer: short, and on one line
+        """The peer broke the protocol or was silent for too long. It is told so."""
+        logger.info("connection %s: %.200r", self.id, str(error))  # may quote the peer, so it is shortened to one line
         text = error_text(CONNECTION_FAILED, error, detailed=self._runtime.options.detailed_errors)
         self.close(error=text, allow_reconnect=error.allow_reconnect, cause=error)
 
     def _lost(self, error: ConnectionClosed) -> None:
-        """Input has ended: because we are closing, because the peer left, or because the transport gave up on it."""
+        """Input has ended: the connection is closing, the peer left, or the transport ended it."""
         if self._stage in ENDING:
             return
         unfinished = self._wire.end_of_input()
@@ -250,7 +250,7 @@ class HubConnectionContext(Incoming):
             self._fail(error)
 
     def _calls_to_begin(self) -> asyncio.Future[None] | None:
-        """What a client sent before it left is still run, as long as it begins within `client_timeout`."""
+        """Calls that the client sent before it left still run, if they begin within `client_timeout`."""
         if self._stage is not Stage.OPEN:
             return None
         began = self._dispatcher.when_all_began()
@@ -261,7 +261,7 @@ class HubConnectionContext(Incoming):
         return began
 
     def _tick(self, now: float) -> float | None:
-        """The heartbeat, about once a second, or as rarely as nothing needs it."""
+        """The heartbeat, about once a second, or more rarely if nothing needs it."""
         if self._transport.expired:
             self.close(allow_reconnect=True)
         lost = self._transport.lost
@@ -274,7 +274,7 @@ class HubConnectionContext(Incoming):
             if self._transport.detached:
                 self._wire.excuse(now)
             if self._paused is not None:
-                self._let_senders_go()  # an acknowledgement cannot be read before a call that waits for it goes on
+                self._let_senders_go()  # while reading is paused, the acknowledgement they wait for cannot arrive
         for event in self._wire.tick(now):
             match event:
                 case AckDue(sequence_id=number):
@@ -294,7 +294,7 @@ class HubConnectionContext(Incoming):
             self._say(message)
 
     def _reconnected(self) -> None:
-        """Another socket carries the connection: the client ignores everything until it knows where we go on."""
+        """Another socket carries the connection. The client ignores everything until it gets our `Sequence`."""
         maximum = self._runtime.options.maximum_send_message_size
         self._transport.use(self.codec.transfer_format, maximum_message=maximum)
         self._say_again(self._wire.reconnected(self._now()))
@@ -305,7 +305,7 @@ class HubConnectionContext(Incoming):
             self._transport.write(self._runtime.ping_packet(self.codec))
 
     def _refreshed(self) -> None:
-        """The transport has another identity. What runs keeps the old one; streams must be admitted with the new."""
+        """The connection has another identity. Running calls keep the old one; streams are authorised again."""
         if self._stage in ENDING:
             return
         before, scope = self.user_id, self._transport.scope
@@ -335,5 +335,5 @@ class HubConnectionContext(Incoming):
 
 
 def serve(runtime: HubRuntime, transport: TransportConnection) -> Coroutine[Any, Any, None]:
-    """Run a hub for one connection: what a transport is given to run."""
+    """The function that a transport runs for each connection of a hub."""
     return HubConnectionContext(runtime, transport).run()

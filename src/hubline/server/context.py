@@ -53,7 +53,7 @@ class HubCallerContext:
         return self._user_id
 
     def _release(self) -> None:
-        """The connection has ended, so there is nothing left to abort; it is not kept by who keeps this."""
+        """The connection has ended. Drop the reference to it, so that this object does not keep it alive."""
         self._abort = _nothing
 
     def abort(self) -> None:

@@ -1,4 +1,4 @@
-"""Decorators for hub methods. They only leave a mark on the function; what it means is worked out at registration."""
+"""Decorators for hub methods. They only mark the function. Registration reads the marks."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ _HIDDEN = "__hubline_hidden__"
 
 
 def hub_method(*, name: str) -> Callable[[Method], Method]:
-    """Give a method of a hub, or of a client Protocol, another name on the wire; its own is then unknown there."""
+    """Give a method of a hub or of a client Protocol another name on the wire. Its own name is then unknown there."""
 
     def mark(method: Method) -> Method:
         setattr(method, _NAME, name)

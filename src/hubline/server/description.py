@@ -1,4 +1,4 @@
-"""What a hub offers, as data: for `hubline check`, and for whatever documents or generates clients."""
+"""Describes a hub as data: for `hubline check`, and for programs that document hubs or generate clients."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ class MethodDescription:
 
 @dataclass(frozen=True, slots=True)
 class HubDescription:
-    """One path of an app. `client_methods`: what the client Protocol lets the server call, with the result awaited."""
+    """One path of an app. `client_methods`: the methods of the client Protocol, with the type of their result."""
 
     path: str
     hub: type

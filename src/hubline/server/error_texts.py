@@ -1,4 +1,4 @@
-"""What callers are told when something fails: the original's sentences, word for word (spec §5.3)."""
+"""The error texts for callers, word for word those of the original (spec §5.3)."""
 
 from hubline.errors import BindingError, HubError, KeepAliveTimeout, RemoteProtocolError, text_of
 
@@ -16,9 +16,9 @@ NO_RESULT_IN_ON_CONNECTED = "Client results inside OnConnectedAsync Hub methods 
 
 
 def error_text(base: str, error: BaseException, *, detailed: bool) -> str:
-    """`base` alone, unless the error may travel: a `HubError` always, everything else only with detailed errors.
+    """`base`, and the error's text if callers may see it: always for a `HubError`, else only with detailed errors.
 
-    What has no form in UTF-8 is replaced, so that an error can always be told.
+    Characters that UTF-8 cannot encode are replaced, so that an error can always be sent.
     """
     if isinstance(error, HubError):
         base = f"{base} HubException: {text_of(error)}"
@@ -28,7 +28,7 @@ def error_text(base: str, error: BaseException, *, detailed: bool) -> str:
 
 
 def _name(error: BaseException) -> str:
-    """The name under which clients of the original know it."""
+    """The name of the exception in the original."""
     if isinstance(error, BindingError | RemoteProtocolError):
         return "InvalidDataException"
     if isinstance(error, KeepAliveTimeout):

@@ -1,7 +1,7 @@
-"""Fan-out: the one port between a hub and the connections it speaks to, here and, with a backplane, on other servers.
+"""Fan-out: sends a hub's messages to connections of this server and, with a backplane, of other servers.
 
-Every call to a client passes `send` or `ask`. There filters see it, and there a backplane gets it. Nothing reaches
-behind it.
+Every call to a client passes `send` or `ask`, where filters see it and a backplane gets it. No other module uses the
+index of connections.
 """
 
 import asyncio
@@ -27,11 +27,13 @@ from hubline.wire.messages import Completion, Invocation
 from hubline.wire.packet import Packet, SerializedMessage
 
 LARGE = 65_536
-"""Bytes of a message, or a sixteenth of the limit: what is smaller in one codec is within the limit in all. Ours."""
+"""Bytes, or a sixteenth of the limit: a message that is smaller in one codec is within the limit in all. Ours."""
 
 ASKED = 8
-"""Of those above the high-water mark, how many are asked for each message whether a turn of the loop is of use. Ours:
-in a burst to all who read the first says so, and thousands who do not read must not be asked each time."""
+"""For each message, how many connections above the high-water mark are asked whether a turn of the loop would help.
+
+Ours: if clients read, the first one says yes; and if thousands do not read, asking all of them would take too long.
+"""
 
 
 class FanOut:
@@ -57,25 +59,25 @@ class FanOut:
         self._options, self._clock, self._codecs, self._tasks = options, clock, tuple(codecs), tasks
         self._large = min(LARGE, options.maximum_send_message_size // 16)
         self._turn, self._turn_of_many = every(STRIDE), every(STRIDE_OF_MANY)
-        """Whether others have a turn after this send or change of a group."""
+        """Whether other tasks get a turn after this send or change of a group."""
         self._filters = OutgoingFilters(hub, tuple(filters), clock) if filters else None
         self._subscriptions = subscriptions
         self.send: Send = self._send if filters or subscriptions is not None else self._deliver
-        """Queue a message for everybody addressed; nobody addressed is no error.
+        """Queue a message for all recipients. It is no error if there are none.
 
-        Waits for a client only when a single connection is addressed that is behind: one slow client never delays a
-        broadcast. Others have a turn of the loop when nobody has room for the message, when much is queued for one of
-        many that it was not offered yet, when it fails, and now and then anyway.
+        Waits for a client only if a single connection is addressed and is behind, so one slow client never delays a
+        broadcast. Other tasks get a turn of the event loop if no recipient has room, if much is queued that was not
+        offered to a client yet, if the send fails, and now and then in any case.
 
         Raises:
-            TypeError, ValueError, OverflowError, RecursionError: an argument has no form on the wire.
-            SendTooLarge: the message is larger than `HubOptions.maximum_send_message_size`; nobody has got it.
+            TypeError, ValueError, OverflowError, RecursionError: an argument cannot be encoded.
+            SendTooLarge: the message is larger than `HubOptions.maximum_send_message_size`. Nothing is sent.
             BackplaneError: other servers cannot be reached.
         """
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Forget every connection without touching it: their event loop does not run any more."""
+        """Forget every connection, because their event loop does not run any more. They are not ended."""
         self._index: LocalIndex[Member] = LocalIndex()
         self._results = ClientResults(counted_ids() if self._subscriptions is None else unique_id)
         self._relay: Relay | None = None
@@ -95,7 +97,7 @@ class FanOut:
     # Sending
 
     async def _send(self, recipients: Recipients, message: SerializedMessage) -> None:
-        """Through filters and a backplane, where there are any."""
+        """Send through the filters and the backplane, if there are any."""
         onward = self._deliver if self._relay is None else self._publish
         task = asyncio.current_task()
         try:
@@ -109,7 +111,7 @@ class FanOut:
             raise
 
     async def _publish(self, recipients: Recipients, message: SerializedMessage) -> None:
-        """To other servers, and to those of ours that are not reached through them."""
+        """Publish to other servers, and send to connections of this server that do not get it from the backplane."""
         assert self._relay is not None
         here = await self._relay.send(recipients, message)
         if here is not None:
@@ -118,7 +120,7 @@ class FanOut:
             await let_others_within_a_burst()
 
     async def _deliver(self, recipients: Recipients, message: SerializedMessage) -> None:
-        """To the connections of this server."""
+        """Send to the connections of this server."""
         behind: Member | None = None
         try:
             if type(recipients) is Connections and len(recipients.ids) == 1:
@@ -128,7 +130,7 @@ class FanOut:
                 others = behind is None and (next(self._turn) or connection is None)
             else:
                 others = self._put(recipients, message) or next(self._turn_of_many)
-        except BaseException:  # nothing was awaited: it is what an encoder raises about a user's value
+        except BaseException:  # nothing was awaited: the encoder raised, because of a user's value
             await let_others_within_a_burst()
             raise
         if behind is not None:
@@ -137,10 +139,10 @@ class FanOut:
             await let_others_within_a_burst()
 
     def _put(self, recipients: Recipients, message: SerializedMessage) -> bool:
-        """Into every outbox here: no task, no await, no copy; each codec encodes once.
+        """Put a message into every outbox here, without a task, an await or a copy. Each codec encodes it once.
 
-        True when others should have a turn: nobody had room for the message, or somebody above the high-water mark is
-        offered what waits as soon as the loop turns.
+        True if other tasks should get a turn: no recipient had room, or a client above the high-water mark will be
+        offered queued messages in the next turn.
         """
         if message.key is not None:
             return self._put_latest(recipients, message)
@@ -160,12 +162,12 @@ class FanOut:
         return unoffered or not room
 
     def _put_latest(self, recipients: Recipients, message: SerializedMessage) -> bool:
-        """The same for a message with a key. True when nobody had room."""
+        """The same for a message with a key. True if no recipient had room."""
         self._check_size(recipients, message)
         return not any([_replace_one(connection, message) for connection in self._index.members(recipients)])
 
     def _check_size(self, recipients: Recipients, message: SerializedMessage) -> None:
-        """Before anybody gets a large message: whether all may have it, in whatever codec."""
+        """Check a large message in every codec before any recipient gets it."""
         limit = self._options.maximum_send_message_size
         for codec in {connection.codec for connection in self._index.members(recipients)}:
             size = len(message.packet_for(codec))
@@ -177,7 +179,7 @@ class FanOut:
     async def ask(
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
     ) -> Any:
-        """Ask one client and wait for its answer; `Client.invoke` says what is raised."""
+        """Call one client and wait for its answer. Raises as `Client.invoke`."""
         connection = self._index.connections.get(connection_id)
         elsewhere = self._relay if connection is None else None
         if connection is None and elsewhere is None:
@@ -204,34 +206,34 @@ class FanOut:
             self._results.forget(invocation_id)
 
     async def _question(self, recipients: Recipients, message: SerializedMessage) -> None:
-        """Put a question to the one that is asked, here or elsewhere."""
+        """Send the call to the client, on this server or another."""
         assert type(recipients) is Connections
         connection = self._index.connections.get(recipients.ids[0])
         if connection is not None:
-            connection.stir()  # its heartbeat keeps the deadline
+            connection.stir()  # its heartbeat checks the deadline
             _put_one(connection, message)
         elif self._relay is not None:
             await self._relay.question(recipients.ids[0], message)
 
     def answered(self, member: Member, message: Completion) -> None:
-        """A client has answered a question; one that nobody waits for is ignored.
+        """A client has answered. An answer that nobody waits for is ignored.
 
         Raises:
-            RemoteProtocolError: it was asked of another connection.
+            RemoteProtocolError: another connection was asked.
         """
         self._results.complete(member.id, message, member.codec)
 
     def expire(self, connection_id: str, now: float) -> bool:
-        """Fail what has waited too long for this connection; whether something still waits."""
+        """Fail calls to this connection that have waited too long. Returns whether other calls still wait."""
         return self._results.expire(connection_id, now)
 
     # Groups
 
     async def join(self, connection_id: str, group: str) -> None:
-        """Put a connection into a group, wherever it is. Idempotent; one that is unknown is ignored.
+        """Put a connection of any server into a group. Idempotent. An unknown connection is ignored.
 
         Raises:
-            BackplaneError: with a backplane, that no server has the connection.
+            BackplaneError: no server has the connection; only with a backplane.
         """
         here = self._index.join(connection_id, group)
         if self._relay is not None:
@@ -240,7 +242,7 @@ class FanOut:
             await let_others_within_a_burst()
 
     async def leave(self, connection_id: str, group: str) -> None:
-        """Take a connection out of a group. Idempotent, and raises as `join` does."""
+        """Take a connection out of a group. Idempotent. Raises as `join` does."""
         last = self._index.leave(connection_id, group)
         if self._relay is not None:
             await self._relay.left(connection_id, group, last=last)
@@ -250,27 +252,27 @@ class FanOut:
     # The life of a connection
 
     async def connected(self, member: Member) -> None:
-        """It can be addressed when this returns. However it ends, `disconnected` is to be called.
+        """Register a connection, so that it can be addressed. When it ends, `disconnected` must be called.
 
         Raises:
-            BackplaneError: other servers could not reach it, so it is to be refused.
+            BackplaneError: other servers cannot reach it, so it must be refused.
         """
         self._index.add(member)
         if self._relay is not None:
             await self._relay.connected(member)
 
     def rename(self, member: Member, before: str | None) -> None:
-        """The member's user id was `before`, and is another now. At once here, and soon for other servers."""
+        """The member's user id was `before` and has changed. This server knows it at once, other servers soon."""
         last = self._index.rename(member, before)
         if self._relay is not None:
             self._tasks.start(self._relay.renamed(member, before if last else None))
 
     def ending(self, member: Member) -> None:
-        """It can no longer answer; it is still a member of its groups until `disconnected`."""
+        """It can no longer answer calls. It stays a member of its groups until `disconnected`."""
         self._results.disconnected(member.id)
 
     async def disconnected(self, member: Member) -> None:
-        """It is in no group any more, and nobody can address it. Again does nothing."""
+        """Remove it from its groups and from the index. A second call does nothing."""
         left = self._index.remove(member)
         member.context._release()
         if self._relay is not None:
@@ -282,12 +284,12 @@ class FanOut:
         return self._index.connections.values()
 
     def close_all(self) -> None:
-        """Have every connection end, each client invited to come back."""
+        """End every connection, and invite the clients to reconnect."""
         for connection in list(self._index.connections.values()):
             connection.close(allow_reconnect=True)
 
     def statistics(self) -> dict[str, int]:
-        """Of this server: connections, groups and users, answers that are waited for, and bytes for reconnects."""
+        """Counts of this server: connections, groups, users, awaited answers, and bytes kept for reconnects."""
         return {
             **self._index.statistics(),
             "awaited_results": len(self._results),
@@ -296,7 +298,7 @@ class FanOut:
 
 
 class HubGroups:
-    """A hub's groups, as hubs and code outside of them see them: `GroupManager`."""
+    """The groups of a hub, for code inside and outside of hubs: `GroupManager`."""
 
     __slots__ = ("_fanout",)
 

@@ -62,11 +62,11 @@ class HubFilter:
 
 
 FILTERS = "a list of HubFilter objects"
-"""What the setting `filters` must be, of an app and of a route."""
+"""What the setting `filters` of an app or a route must be."""
 
 
 def is_filters(given: Any) -> bool:
-    """Whether it is that."""
+    """Whether the value is valid for that setting."""
     return isinstance(given, Sequence) and all(isinstance(each, HubFilter) for each in given)
 
 
@@ -93,10 +93,10 @@ def filtered(*filters: HubFilter) -> Callable[[Decorated], Decorated]:
 
 
 def filters_of(*definitions: Any) -> tuple[HubFilter, ...]:
-    """What `@filtered` put around a class, or a function with those it overrides: the most derived comes first."""
+    """The filters from `@filtered` on a class, or on a function and those that it overrides, the most derived first."""
     return tuple(item for each in reversed(definitions) for item in each.__dict__.get(_MARK, ()))
 
 
 def filters_of_sends(filters: Sequence[HubFilter]) -> tuple[HubFilter, ...]:
-    """Those that look at what goes out."""
+    """The filters that override `send`."""
     return tuple(item for item in filters if type(item).send is not HubFilter.send)

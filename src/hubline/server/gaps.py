@@ -1,4 +1,4 @@
-"""Telling hubs that messages of other servers may have been lost."""
+"""Tells hubs that messages of other servers may have been lost."""
 
 import asyncio
 import logging
@@ -17,13 +17,13 @@ Tell: TypeAlias = Callable[[HubConnection, datetime, datetime], Awaitable[None]]
 
 
 class Gaps:
-    """Tells the hub of a gap, once for each connection of this server, beside what else runs for it."""
+    """Tells the hub of a gap, once for each connection of this server, in parallel with its calls."""
 
     def __init__(self, tell: Tell, connections: Callable[[], Collection[HubConnection]], tasks: TaskOwner) -> None:
         self._tell, self._connections, self._tasks = tell, connections, tasks
 
     def interrupted(self, since: datetime, until: datetime) -> None:
-        """Begin to tell. Those who come meanwhile have missed nothing."""
+        """Start telling the present connections. Later connections have missed nothing."""
         self._tasks.start(self._tell_all(list(self._connections()), since, until), name="hubline: gap")
 
     async def _tell_all(self, connections: list[HubConnection], since: datetime, until: datetime) -> None:

@@ -100,7 +100,7 @@ def _without(members: dict[str, MemberT], excluded: frozenset[str]) -> Iterator[
 
 
 def _discard(index: dict[str, dict[str, MemberT]], key: str, member_id: str) -> bool:
-    """Take out of one entry. Whether that was its last."""
+    """Remove a connection from one entry. Returns whether it was the last one."""
     members = index.get(key)
     if members is None:
         return False

@@ -11,11 +11,11 @@ from hubline.server.members import Addressee
 from hubline.server.ports import GroupManager, HubServices
 
 Admit: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[ConnectionScope]]
-"""Says who sends a request, by its ASGI scope; what it raises refuses it."""
+"""Returns the request of an ASGI scope with its identity. An exception refuses the request."""
 
 
 class Scope(Asker, Protocol):
-    """What a hub object is given for the one call it lives for."""
+    """What a hub object is given for its call."""
 
     @property
     def context(self) -> HubCallerContext: ...
@@ -35,15 +35,15 @@ class Hub(Generic[ClientT]):
     """
 
     hubline_scope: Scope
-    """Set by the dispatcher before anything of the hub runs."""
+    """Set by the dispatcher before any code of the hub runs."""
 
     @classmethod
     def _served(cls, admit: Admit) -> None:
-        """An app has given the class a path. For classes with addresses beside it, which `admit` the same people."""
+        """Called when an app has given the class a path. Subclasses with other routes use `admit` for requests."""
 
     @property
     def clients(self) -> HubCallerClients[ClientT]:
-        """Whom this call can call."""
+        """The selectors for calls to clients."""
         scope = self.hubline_scope
         runtime = scope.runtime
         return HubCallerClients(runtime.fanout, runtime.interface, scope, scope.connection.id)
@@ -72,10 +72,10 @@ class Hub(Generic[ClientT]):
         """
 
     async def on_backplane_gap(self, since: datetime, until: datetime) -> None:
-        """Messages of other servers to this connection may have been lost between these times, in UTC.
+        """Runs when messages of other servers to this connection may have been lost between these times, in UTC.
 
-        Called for each connection of this server once messages come again, beside its calls. The lost ones do not come
-        any more: tell the client to ask anew. What it raises is only logged.
+        Called for each connection of this server when messages arrive again, in parallel with its calls. The lost
+        messages are not sent again: tell the client to load its data again. An exception is only logged.
         """
 
     async def on_disconnected(self, error: Exception | None) -> None:
@@ -102,12 +102,12 @@ class HubContext(Generic[ClientT]):
 
 
 def ends_of(hub: type[Hub[Any]]) -> tuple[Callable[..., Any], ...]:
-    """What of a hub is called when something befalls a connection, and not by its client."""
+    """The methods of a hub that run for events of a connection. Clients cannot call them."""
     return hub.on_connected, hub.on_disconnected, hub.on_authentication_refreshed, hub.on_backplane_gap
 
 
 def client_protocol(hub: type[Hub[Any]]) -> type:
-    """The Protocol in `Hub[…]`, looked for along the bases; `Client` when none is named."""
+    """The Protocol in `Hub[…]`, also of a base class; `Client` if there is none."""
     for cls in hub.__mro__:
         for base in getattr(cls, "__orig_bases__", ()):
             origin, arguments = get_origin(base), get_args(base)

@@ -14,7 +14,7 @@ from hubline.wire.connection import Event, Failed
 from hubline.wire.messages import Close, Invocation
 
 _OPEN = Stage.OPEN
-"""To get an enum member from its class costs 0.1 µs, which is much for every message."""
+"""Getting an enum member from its class costs 0.1 µs, which is much for every message."""
 
 
 class Incoming(Outgoing):

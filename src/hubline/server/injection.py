@@ -32,7 +32,7 @@ def compile_dependency(depends: Depends, problems: list[str], where: str, seen: 
     try:
         signature = inspect.signature(factory)
         hints = get_type_hints(_code_of(factory), include_extras=True)
-    except Exception as error:  # hints that are text can fail in every way that code can
+    except Exception as error:  # hints that are strings are evaluated, and may raise anything
         problems.append(f"{where}: cannot inspect {_name(factory)}: {error}")
         return dependency
     for name, parameter in signature.parameters.items():

@@ -1,4 +1,4 @@
-"""What is in flight on a connection: cancellations and upload streams."""
+"""Cancellations and upload streams of a connection."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._requested = False
-        self._event: asyncio.Event | None = None  # made for those who wait: every connection has a `Cancellation`
+        self._event: asyncio.Event | None = None  # made when somebody waits: every connection has a `Cancellation`
 
     @property
     def requested(self) -> bool:
@@ -59,18 +59,18 @@ class Uploads:
         self._streams[stream_id] = stream
 
     def close(self, stream_id: str) -> None:
-        """The method has ended: whatever the client still sends for this stream is ignored."""
+        """The method has ended: later items of this stream are ignored."""
         stream = self._streams.pop(stream_id, None)
         if stream is not None:
             stream.close()
 
     def item(self, stream_id: str, item: Raw) -> asyncio.Future[None] | None:
-        """Hand an item over. A future means that the buffer is full: read on when it is done."""
+        """Pass an item on. If it returns a future, the buffer is full: read on when the future is done."""
         stream = self._streams.get(stream_id)
         return stream.feed(item) if stream is not None else None
 
     def complete(self, message: Completion) -> bool:
-        """End the stream this completion is for; False when it is for none."""
+        """End the stream that this completion is for. False if there is none."""
         stream = self._streams.pop(message.invocation_id, None)
         if stream is None:
             return False
@@ -78,7 +78,7 @@ class Uploads:
         return True
 
     def fail_all(self, error: Exception) -> None:
-        """The connection ended: whoever reads an upload learns it."""
+        """The connection has ended: end the uploads with an error for their readers."""
         for stream in self._streams.values():
             stream.finish(error)
         self._streams.clear()

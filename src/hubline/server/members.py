@@ -30,7 +30,7 @@ class Member(Addressee, Protocol):
 
     @property
     def unoffered(self) -> bool:
-        """Whether much is queued that the peer is offered as soon as others have a turn of the loop."""
+        """Whether much is queued that will be offered to the peer in the next turn of the event loop."""
 
     @property
     def unacknowledged(self) -> int:
@@ -41,14 +41,14 @@ class Member(Addressee, Protocol):
 
     @property
     def broadcast(self) -> Callable[[bytes], bool]:
-        """Queues what is encoded already. False when more than the high-water mark is queued."""
+        """Queues an encoded message. False if more than the high-water mark is queued."""
 
     def replace(self, packet: Packet) -> bool:
-        """The same in the place of what waits and has the same key, where that can be."""
+        """The same, in place of a queued message with the same key, if possible."""
 
     @property
     def drain(self) -> Callable[[], Coroutine[Any, Any, None]]:
-        """Waits until less is queued, or the connection ended. May change meanwhile."""
+        """Waits until less is queued, or the connection has ended. The attribute may change at any time."""
 
     def stir(self) -> None:
         """Make the heartbeat check the connection again."""

@@ -24,16 +24,16 @@ _STREAMS = (*_ASYNC_STREAMS, Iterator, Generator)
 
 
 def fold(name: str) -> str:
-    """The form in which names are compared: `send_message`, `SendMessage` and `sendMessage` are one."""
+    """The form in which names are compared: `send_message`, `SendMessage` and `sendMessage` are equal."""
     return name.replace("_", "").lower()
 
 
 @dataclass(frozen=True, slots=True)
 class HubMethod:
-    """A callable method. `arguments` come from the caller; the other parameters from us."""
+    """A callable method. `arguments` come from the caller, other parameters from Hubline."""
 
     name: str
-    """As registered, which is how error texts name it."""
+    """The registered name, which error texts use."""
     function: Callable[..., Any]
     binder: Binder
     arguments: tuple[Argument, ...]
@@ -47,7 +47,7 @@ class HubMethod:
     """False for a plain `def`, which runs in a worker thread."""
     requirements: tuple[Requirement, ...]
     filters: tuple[HubFilter, ...]
-    """Its own, the outermost first; those of the hub and the app stand around them."""
+    """The filters of the method, the outermost first, inside those of the hub and the app."""
     order: tuple[str, ...]
     """The parameters given by position, in order, without `self`."""
     keywords: tuple[str, ...]
@@ -93,12 +93,12 @@ class HubMethods:
         self._exact = {method.name: method for method in self.all}
 
     def find(self, target: str) -> HubMethod | None:
-        """The method a client means: exactly, else without regard to case and underscores."""
+        """The method for a name from a client: an exact match, or one that ignores case and underscores."""
         return self._exact.get(target) or self._folded.get(fold(target))
 
 
 def _public_functions(hub: type[Hub[Any]]) -> list[tuple[str, list[Callable[..., Any]]]]:
-    """Each callable attribute with its definitions: the one that runs, then those of bases that it overrides."""
+    """Each callable attribute with its definitions: the one that runs, then the overridden ones of its bases."""
     found: list[tuple[str, list[Callable[..., Any]]]] = []
     for attribute in dir(hub):
         if attribute.startswith("_") or attribute in Hub.__dict__:
@@ -112,15 +112,15 @@ def _public_functions(hub: type[Hub[Any]]) -> list[tuple[str, list[Callable[...,
 
 
 def _not_injected(hub: type[Hub[Any]]) -> list[str]:
-    """Parameters that ask for an injection where there is none: what makes a hub, and what a connection calls.
+    """Find parameters with `Depends` where nothing is injected: in `__init__`, and in methods like `on_connected`.
 
-    As a default it would be the mark itself that such a function gets.
+    Such a function would get the `Depends` object itself as the default.
     """
     found = []
     for function in (hub.__init__, *ends_of(hub)):
         try:
             hints = get_type_hints(function, include_extras=True)
-        except Exception:  # as for methods; what cannot be resolved may still have a default
+        except Exception:  # as for methods; an annotation that cannot be resolved may still have a default
             hints = {}
         found += [
             f"{function.__qualname__}: {name!r} is not injected here: only methods that clients call are. "
@@ -132,9 +132,9 @@ def _not_injected(hub: type[Hub[Any]]) -> list[str]:
 
 
 class _Inspector:
-    """Works out one method; collects what is wrong with it.
+    """Inspects one method, and collects its mistakes.
 
-    What decorators say is inherited: an override keeps the name, the `@authorize` and the filters of what it overrides.
+    Decorators are inherited: an override keeps the name, the `@authorize` and the filters of the overridden method.
     """
 
     def __init__(self, where: str, attribute: str, definitions: list[Callable[..., Any]], problems: list[str]) -> None:
@@ -148,7 +148,7 @@ class _Inspector:
     def method(self, codecs: tuple[Codec, ...]) -> HubMethod | None:
         try:
             hints = get_type_hints(self.function, include_extras=True)
-        except Exception as error:  # hints that are text can fail in every way that code can
+        except Exception as error:  # hints that are strings are evaluated, and may raise anything
             self.problems.append(f"{self.where}: cannot resolve its type hints: {error}")
             return None
         before = len(self.problems)
@@ -203,7 +203,7 @@ class _Inspector:
                 binder.prepare(codec)
                 for _, item in self.uploads:
                     codec.reader(item)
-        except Exception as error:  # mostly a TypeError, but hints inside of user classes are resolved here
+        except Exception as error:  # mostly a TypeError, but hints in user classes are evaluated here too
             self.problems.append(f"{self.where}: {error}")
             return None
         return binder

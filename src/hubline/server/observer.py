@@ -38,8 +38,9 @@ class Observer(Protocol):
     def begin(
         self, hub: type, name: str, connection: HubConnection, message: Invocation | StreamInvocation | None
     ) -> Operation:
-        """The method `name` begins, or without a message one of `on_connected`, `on_disconnected` and
-        `on_authentication_refreshed`. Called in the context in which that runs, so context variables reach it.
+        """The method `name` begins, or without a message one of `on_connected`, `on_disconnected`,
+        `on_authentication_refreshed` and `on_backplane_gap`. Called in the context in which that runs, so context
+        variables reach it.
         """
 
     def ended(self, hub: type, name: str | None, connection: HubConnection, outcome: Outcome) -> None:

@@ -43,11 +43,11 @@ class Outgoing:
         self._acknowledged: asyncio.Event | None = None
         """Done when the client has acknowledged enough, if a sender waits for that."""
         self.write: Callable[[bytes], bool] = transport.write
-        """Queue a message that is encoded already. False when the caller should `drain()`. Raises `SendTooLarge`."""
+        """Queue an encoded message. False if the caller should `drain()`. Raises `SendTooLarge`."""
         self.broadcast = self.write
-        """The same for a message that many get. One call and no more: it is the end of every fan-out."""
+        """The same for a message to many connections. Fan-out makes only this call for each recipient."""
         self.drain: Callable[[], Coroutine[Any, Any, None]] = transport.drain
-        """Wait until much of what is queued was sent, or the connection has ended."""
+        """Wait until less is queued, or the connection has ended."""
 
     @property
     def unoffered(self) -> bool:
@@ -59,11 +59,11 @@ class Outgoing:
         return 0 if replay is None else replay.size
 
     def send(self, message: Message) -> bool:
-        """Encode and queue; False when the caller should `drain()`. Raises what encoding raises, and `SendTooLarge`."""
+        """Encode and queue. False if the caller should `drain()`. Raises what encoding raises, and `SendTooLarge`."""
         return self.write(self.codec.encode(message))
 
     def replace(self, packet: Packet) -> bool:
-        """As `broadcast`, in the place of what waits and has the same key. What is counted is never replaced."""
+        """As `broadcast`, in place of a queued message with the same key. Counted messages are never replaced."""
         transport = self._transport
         return transport.replace(packet) if self.broadcast == transport.write else self.broadcast(bytes(packet))
 

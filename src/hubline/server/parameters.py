@@ -1,7 +1,7 @@
-"""What a parameter asks for by its marks: `Depends`, Hubline's or FastAPI's, and what a hub cannot give.
+"""The marks of a parameter: `Depends`, Hubline's or FastAPI's, and marks that a hub does not support.
 
-The latter is a mistake that is told at start-up, with the form that works: left alone, such a parameter would be an
-ordinary one, and the caller would fill it. FastAPI's objects are known by their attributes; it is never imported.
+An unsupported mark is reported at start-up, with the form that works. Otherwise the parameter would be an ordinary
+argument of the caller. FastAPI's objects are recognised by their attributes; FastAPI is never imported.
 """
 
 import inspect
@@ -25,7 +25,7 @@ _INSTEAD = {
     "Form": _SENT,
     "File": _SENT,
 }
-"""By the names of FastAPI's classes. In a factory, `scope` is a parameter of its own."""
+"""By the names of FastAPI's classes. In a factory, `scope` is its parameter of type `ConnectionScope`."""
 
 _SCOPE = {True: "`self.context.scope`", False: "a parameter that is a `ConnectionScope`"}
 
@@ -34,7 +34,7 @@ _OURS = {
     ConnectionScope: "`self.context.scope`",
     Identity: "`self.context.identity`",
 }
-"""What a method has already. A client that could fill in such a parameter would say itself who it is."""
+"""What a method has already. As an argument, the client could choose its own identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,13 @@ class Depends:
     """
 
     factory: Callable[..., Any] | None = None
-    """Makes the value; `None` for the annotated class."""
+    """The factory; `None` for the annotated class."""
     use_cache: bool = field(default=True, kw_only=True)
     """Whether parameters with the same factory share one value within a call."""
 
 
 def depends_of(annotation: Any, default: Any = None) -> Depends | None:
-    """What makes the value of a parameter: the `Depends` in its `Annotated[…]` or its default, ours or FastAPI's."""
+    """The `Depends` of a parameter, in its `Annotated[…]` or as its default, ours or FastAPI's."""
     kind, marks = _resolved(annotation)
     for mark in (*marks, default):
         if _is_depends(mark):
@@ -67,7 +67,7 @@ def depends_of(annotation: Any, default: Any = None) -> Depends | None:
 
 
 def misuse(parameter: inspect.Parameter, annotation: Any, *, in_method: bool) -> str | None:
-    """What is wrong with what a parameter asks for, worded to follow its name; `None` if nothing is."""
+    """The mistake in a parameter's marks, worded to follow its name; `None` if there is none."""
     kind, marks = _resolved(annotation)
     given = [mark for mark in (*marks, parameter.default) if mark is not parameter.empty]
     asked = [mark for mark in given if _is_depends(mark)]
@@ -108,7 +108,7 @@ def _misuse_of_mark(mark: Any, scope: str) -> str | None:
 
 
 def _buried(kind: Any) -> Iterator[Any]:
-    """Marks of `Annotated` anywhere inside a type."""
+    """The marks of every `Annotated` inside a type."""
     for inner in get_args(kind):
         found, marks = _resolved(inner)
         yield from marks
@@ -116,7 +116,7 @@ def _buried(kind: Any) -> Iterator[Any]:
 
 
 def _resolved(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
-    """An annotation without its outermost `Annotated`, and the marks in that. Aliases made by `type` are followed."""
+    """An annotation without its outermost `Annotated`, and the marks of that. Aliases made by `type` are resolved."""
     while hasattr(annotation, "__value__"):
         annotation = annotation.__value__
     if get_origin(annotation) is Annotated:
@@ -126,7 +126,7 @@ def _resolved(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _is_depends(mark: Any) -> bool:
-    """Whether this is a `Depends(…)`: ours, FastAPI's, or a like object of another library."""
+    """Whether this is a `Depends(…)`: ours, FastAPI's, or a similar object of another library."""
     if isinstance(mark, Depends):
         return True
     return not isinstance(mark, type) and hasattr(mark, "dependency") and hasattr(mark, "use_cache")

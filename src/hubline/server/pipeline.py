@@ -1,9 +1,9 @@
-"""How each method is run: decided here, once, when its hub is registered.
+"""Composes the pipeline of each method, once, when its hub is registered.
 
-From outside to inside, each only where a method needs it: who may call it, whether it is called in the right way, the
-observer, the clean-up of dependencies, the sending of a stream's items, the filters, the making of dependencies, the
-method. The usual method needs none of them, and its pipeline is a call of its function. `on_connected` and its like
-have pipelines too, or none where nobody hears of them.
+The steps, from outside to inside, each only if the method needs it: authorisation, the check that it is called in the
+right way, the observer, the clean-up of dependencies, the sending of a stream's items, the filters, the making of
+dependencies, the method. The usual method needs no other step, and its pipeline is a call of its function.
+`on_connected` and similar methods have pipelines too, if they or a filter are defined.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from hubline.streams.download import in_thread, interrupted, pump
 T = TypeVar("T")
 
 End: TypeAlias = Callable[[HubScope, Exception | None], Awaitable[None]]
-"""`on_connected` and its like. The error is the one that ended the connection, if there was one."""
+"""`on_connected` and similar methods. The error is the one that ended the connection, if there was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class PipelineBuilder:
     hub: type[Hub[Any]]
     create: Callable[[], Hub[Any]]
     filters: Sequence[HubFilter]
-    """Those of the app and the route, and inside them the hub's own."""
+    """The filters of the app and the route, and inside them those of the hub."""
     policies: Policies
     clock: Clock
     observer: Observer | None
@@ -61,7 +61,7 @@ class PipelineBuilder:
         return Pipeline(method, perform, admits, streams, can_be_ended=streams or method.cancellation is not None)
 
     def on_connected(self) -> End | None:
-        """`None` when nothing of the user's sees a connection come: no `on_connected`, no filters, no factory."""
+        """`None` if no code of the user runs when a connection opens: no `on_connected`, no filters, no factory."""
         if not self._is_heard(Hub.on_connected):
             return None
 
@@ -98,7 +98,7 @@ class PipelineBuilder:
         return bool(overridden or not made_plainly or self.filters or self.observer)
 
     def _method(self, method: HubMethod) -> Step:
-        """The method with its filters; of a stream, every item too."""
+        """The method with its filters, and for a stream with the sending of its items."""
         filters = (*self.filters, *method.filters)
         generates = inspect.isasyncgenfunction(method.function)
         if not filters and not _takes_more(method) and (generates or (method.is_async and not method.is_stream)):
@@ -191,7 +191,7 @@ class PipelineBuilder:
 
 
 def _guarded(perform: Step, admits: Callable[[Call, HubCallerContext], Awaitable[bool]], unauthorized: str) -> Step:
-    """Only those who may call it learn that they have called it in the wrong way, as in the original."""
+    """Only callers who are authorised are told that they called it in the wrong way, as in the original."""
 
     async def guarded(call: Call) -> Any:
         if not await admits(call, call.context):
@@ -204,7 +204,7 @@ def _guarded(perform: Step, admits: Callable[[Call, HubCallerContext], Awaitable
 
 
 def _with_dependencies(perform: Step, result: UnsetType | None) -> Step:
-    """`result` is what there is when a dependency swallows the exception of the method."""
+    """`result` is the result if a dependency swallows the method's exception."""
 
     async def with_dependencies(call: Call) -> Any:
         call.injector = Injector(call.context)
@@ -227,9 +227,9 @@ def _streamed(invoke: Step, not_a_stream: str) -> Step:
 
 
 def _send_items(call: Call, items: AsyncIterable[Any]) -> Coroutine[Any, Any, UnsetType]:
-    """Send what a stream yields. No coroutine of its own: each that stands in between is woken for each item."""
+    """Send the items of a stream. Not a coroutine, because each coroutine in between would be resumed for each item."""
     call.streaming = True
-    call.entered, call.cancelled = True, call.cancelled  # in the object itself, where the pump looks at each item
+    call.entered, call.cancelled = True, call.cancelled  # on the object itself: the pump reads them for each item
     return pump(items, call.connection.codec.item_encoder(call.message.invocation_id), call.connection, call)
 
 
@@ -247,7 +247,7 @@ def _innermost(method: HubMethod) -> Invoke:
             keywords = {name: values[name] for name in method.keywords}
         function = functools.partial(method.function, context.hub, *positional, **keywords)
         result = function() if method.is_async else await in_worker(function)
-        if inspect.iscoroutine(result):  # asyncio's own takes generators for coroutines
+        if inspect.iscoroutine(result):  # asyncio's own check accepts generators
             call.entered = True
             result = await (interrupted(result) if call.cancelled else result)
         return in_thread(result) if method.is_stream and isinstance(result, Iterable) else result
@@ -256,12 +256,12 @@ def _innermost(method: HubMethod) -> Invoke:
 
 
 def _takes_more(method: HubMethod) -> bool:
-    """Whether the bound arguments are not all that it takes."""
+    """Whether it has parameters besides the bound arguments."""
     return bool(method.uploads or method.injected or method.cancellation)
 
 
 async def _all_values(call: Call, arguments: list[Any]) -> dict[str, Any]:
-    """Every parameter by name: what the caller sent, its upload streams, and what is ours to give."""
+    """Every parameter by name: the caller's arguments, its upload streams, and injected values."""
     method = call.method
     values = dict(zip((argument.name for argument in method.arguments), arguments, strict=True))
     values.update(zip((name for name, _ in method.uploads), call.uploads, strict=True))

@@ -18,7 +18,7 @@ class HubConnection(Member, Protocol):
 
     @property
     def write(self) -> Callable[[bytes], bool]:
-        """Queues an encoded message; False when the caller should `drain()`. May change meanwhile."""
+        """Queues an encoded message. False if the caller should `drain()`. The attribute may change at any time."""
 
 
 class GroupManager(Protocol):
@@ -32,14 +32,14 @@ class GroupManager(Protocol):
 
 
 class Port(Sender, Protocol):
-    """Carries calls to clients, and keeps groups: `server/fanout.py`."""
+    """Sends calls to clients, and keeps groups: `server/fanout.py`."""
 
     @property
     def groups(self) -> GroupManager: ...
 
 
 class HubServices(Protocol):
-    """What a hub object reaches through the call that it lives for."""
+    """What a hub object can use of its hub."""
 
     @property
     def interface(self) -> ClientInterface[Any]: ...

@@ -1,4 +1,4 @@
-"""What is said to the clients of a hub through a backplane: on which channels, and in which bytes."""
+"""The messages to clients through a backplane: their channels and their bytes."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from hubline.wire.packet import SerializedMessage
 
 
 class Publications:
-    """Of one hub, known by its name. `largest` is the limit of a message in bytes, in whatever codec."""
+    """The messages of one hub, by its name. `largest` is the limit for a message in bytes, in every codec."""
 
     def __init__(self, hub: str, codecs: Sequence[Codec], *, largest: int) -> None:
         self.channels = Channels(hub)
@@ -18,7 +18,7 @@ class Publications:
         self._largest = largest
 
     def addressed(self, recipients: Recipients) -> list[str]:
-        """The channels that those who have such clients listen to."""
+        """The channels of the recipients."""
         channels = self.channels
         match recipients:
             case All():
@@ -39,11 +39,11 @@ class Publications:
         return_channel: str | None = None,
         origin: str | None = None,
     ) -> bytes:
-        """The message in every codec: other servers have clients that this one has not.
+        """Encode the message in every codec, because clients of other servers may use any of them.
 
         Raises:
-            TypeError, ValueError, OverflowError, RecursionError: an argument has no form in one of the codecs.
-            SendTooLarge: in one of them it is larger than what is allowed.
+            TypeError, ValueError, OverflowError, RecursionError: an argument cannot be encoded in one of the codecs.
+            SendTooLarge: it is larger than `largest` in one of them.
         """
         packets = {name: bytes(message.packet_for(codec)) for name, codec in self.codecs.items()}
         for packet in packets.values():

@@ -1,4 +1,4 @@
-"""Whom a message is for: a closed union, and the only way to say it. Values only, so a backplane can carry them."""
+"""The recipients of a message: a closed union of plain values, which a backplane can carry."""
 
 from typing import TypeAlias
 
@@ -13,11 +13,11 @@ class All(Struct, frozen=True, gc=False):
 
 
 EVERYBODY = All()
-"""The commonest, made once and known by its identity."""
+"""The most common recipients: one object, compared by identity."""
 
 
 class Connections(Struct, frozen=True, gc=False):
-    """The connections with these ids; unknown ids are nobody. Each gets the message once."""
+    """The connections with these ids. Unknown ids are ignored. Each connection gets the message once."""
 
     ids: tuple[str, ...]
     """Public ids, as `context.connection_id`."""
@@ -27,13 +27,13 @@ class Groups(Struct, frozen=True, gc=False):
     """The members of these groups. A member of two of them gets the message twice, as in the original."""
 
     names: tuple[str, ...]
-    """They compare exactly, also in case."""
+    """The names are case-sensitive."""
     excluded: tuple[str, ...] = ()
     """Ids of connections."""
 
 
 class Users(Struct, frozen=True, gc=False):
-    """Every connection of these users. Ids compare exactly, also in case. Each connection gets the message once."""
+    """Every connection of these users. Ids are case-sensitive. Each connection gets the message once."""
 
     ids: tuple[str, ...]
     """User ids, as `context.user_id`."""

@@ -38,10 +38,10 @@ class RefusalLog:
 
 
 def broken_off(call: Call, error: BaseException, log: RefusalLog) -> str:
-    """What a caller is told of a call that raised, whatever it raised: `sys.exit` is a failed call, not the server's
-    end. Empty for a cancellation that was asked for.
+    """The error text for the caller of a call that raised. `SystemExit` too is a failed call, and does not end the
+    server. Empty for a cancellation that was requested.
 
-    Raised again is a cancellation that is not the call's own, and what ends a coroutine that is thrown away.
+    A cancellation of the task by others, and `GeneratorExit`, are raised again.
     """
     if call.cancelled and isinstance(error, asyncio.CancelledError):
         return ""
@@ -51,15 +51,15 @@ def broken_off(call: Call, error: BaseException, log: RefusalLog) -> str:
         raise error
     if not call.refusal:
         call.outcome = Outcome.FAILED
-    return _failure(call, error, log)  # a cancellation here is not of this task but of something the method awaited
+    return _failure(call, error, log)  # this cancellation is not of this task, but of something that the method awaited
 
 
 def _failure(call: Call, error: BaseException, log: RefusalLog) -> str:
     """The error's text for the caller, and a line in the log."""
     method, connection_id = call.method, call.connection.id
-    if isinstance(error, RateLimitExceeded):  # so many that they must not fill the log
+    if isinstance(error, RateLimitExceeded):  # these can be so many that they would fill the log
         logger.debug("connection %s: %s: %s", connection_id, method.where, text_of(error))
-    elif isinstance(error, HubError | ConnectionClosed):  # said on purpose, or a peer went away meanwhile
+    elif isinstance(error, HubError | ConnectionClosed):  # raised on purpose, or the peer has left
         cause = error.__cause__  # such as why an item of an upload does not fit, which the caller is not told
         reason = f" ({type(cause).__name__}: {text_of(cause)})" if cause is not None else ""
         log.note(f"{method.where}: ", text_of(error) + reason)

@@ -1,14 +1,14 @@
-"""One hub's part in a backplane: what it says to its connections on other servers, and hears for those of this one.
+"""The link of one hub to its backplane: publishes messages to other servers, and receives those for this server.
 
-As in the original with Redis (spec §9.3 to 9.7): all but messages to single connections of this server goes through the
-backplane, also for connections of this server, so that all servers see one order on a channel.
+As in the original with Redis (spec §9.3 to 9.7), all messages except those to single connections of this server go
+through the backplane, also for connections of this server. So all servers see one order on a channel.
 """
 
 import asyncio
 import functools
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hubline._clock import Clock
@@ -35,17 +35,20 @@ from hubline.wire.packet import SerializedMessage
 
 logger = logging.getLogger("hubline.backplane")
 
+SILENCE = 60.0
+"""Seconds between two lines of the log about clients that another server has nothing for. Ours."""
+
 ACKNOWLEDGED_WITHIN = 30.0
-"""Seconds for another server to do what a group command asks. Source: the original's, which adds up to 5."""
+"""Seconds that another server has to acknowledge a group command. Source: the original's, which adds up to 5."""
 
 FORWARDED_FOR = 3600.0
-"""Seconds for a client to answer a question of another server. Ours: it is long after anybody has given up."""
+"""Seconds that a client has to answer a call of another server. Ours: much longer than callers wait."""
 
 Put = Callable[[Recipients, SerializedMessage], bool]
 
 
 class Relay:
-    """Made anew with the index and the results of its fan-out."""
+    """Made again together with the index and the results of its fan-out."""
 
     def __init__(
         self,
@@ -64,14 +67,15 @@ class Relay:
         self._publications = Publications(hub, codecs, largest=largest)
         self._codecs, self._channels = self._publications.codecs, self._publications.channels
         self._clock, self._tasks = clock, tasks
+        self._silent_until = 0.0
         self._commands = itertools.count(1)
         self._awaited: dict[int, asyncio.Future[None]] = {}
         """Group commands that no server has acknowledged."""
 
-    # What this server says
+    # What this server publishes
 
     async def send(self, recipients: Recipients, message: SerializedMessage) -> Recipients | None:
-        """Publish for everybody addressed; those that the caller must deliver to itself, or `None`.
+        """Publish for the recipients. Returns those to which the caller must deliver itself, or `None`.
 
         Nobody checks whether there is anybody.
         """
@@ -90,7 +94,7 @@ class Relay:
         return here
 
     async def question(self, connection_id: str, message: SerializedMessage) -> None:
-        """Have the server of a connection ask it.
+        """Ask the server of a connection to call the client.
 
         Raises:
             ConnectionClosed: no server has it.
@@ -105,7 +109,7 @@ class Relay:
             raise does_not_exist(connection_id)
 
     async def answer(self, future: "asyncio.Future[Any]", seconds: float) -> Any:
-        """Wait for the answer of a client on another server, which may have died. Raises `HubError` in the end."""
+        """Wait for the answer of a client on another server. If it does not come in time, raise `HubError`."""
         if not await self._done(future, seconds):
             raise timed_out()
         return future.result()
@@ -113,7 +117,7 @@ class Relay:
     # Groups
 
     async def joined(self, connection_id: str, group: str, *, here: bool) -> None:
-        """The connection is a member where this is its server (`here`); else its server is asked."""
+        """Subscribe to the group if the connection is on this server (`here`). Otherwise its server must add it."""
         if not here:
             await self._command(ADD, connection_id, group)
             return
@@ -130,7 +134,7 @@ class Relay:
             await self._command(REMOVE, connection_id, group)
 
     async def _command(self, action: int, connection_id: str, group: str) -> None:
-        """Ask whichever server has the connection, and wait until it says that it is done."""
+        """Send a command to the server of the connection, and wait until it acknowledges."""
         server, number = self._subscriptions.server, next(self._commands)
         await self._subscriptions.subscribe({self._channels.acknowledgements(server): self._heard_acknowledgement})
         done = self._awaited[number] = asyncio.get_running_loop().create_future()
@@ -151,13 +155,13 @@ class Relay:
             self._subscriptions.unsubscribe([self._channels.group(group)])
 
     async def _done(self, future: "asyncio.Future[Any]", seconds: float) -> bool:
-        """Whether it is done within so many seconds of the application's clock."""
+        """Whether it is done within this number of seconds of the application's clock."""
         return await self._tasks.done_before(future, self._clock.sleep(seconds))
 
     # The life of a connection
 
     async def connected(self, member: Member) -> None:
-        """Hear what is for it. Raises BackplaneError when that cannot be."""
+        """Subscribe to the channels of the connection. Raises BackplaneError if that fails."""
         channels = self._channels
         handlers: dict[str, Handler] = {
             channels.all: self._heard_all,
@@ -169,7 +173,7 @@ class Relay:
         await self._subscriptions.subscribe(handlers)
 
     async def renamed(self, member: Member, gone: str | None) -> None:
-        """It has another user id; of the user `gone` it was the last connection here."""
+        """Its user id has changed. It was the last connection of the user `gone` here."""
         if gone is not None:
             self._subscriptions.unsubscribe([self._channels.user(gone)])
         user = member.user_id
@@ -185,7 +189,7 @@ class Relay:
             gone += [channels.all, channels.group_commands]
         self._subscriptions.unsubscribe(gone)
 
-    # What this server hears
+    # What this server receives
 
     def _heard_all(self, payload: bytes) -> bool:
         envelope = read(InvocationEnvelope, payload)
@@ -209,17 +213,25 @@ class Relay:
         if envelope.origin == self._subscriptions.server:
             return False
         packets = envelope.packets
-        if not packets.keys() >= self._codecs.keys():  # of a server that does not speak all of our codecs
+        if not packets.keys() >= self._codecs.keys():  # from a server that does not have all of our codecs
             members = list(self._index.members(recipients))
             reached = [member.id for member in members if member.codec.name in packets]
             if len(reached) < len(members):
-                text = "a message of another server has no form for %d of %d connections: it has %s"
-                logger.error(text, len(members) - len(reached), len(members), ", ".join(packets))
+                self._left_out(len(members) - len(reached), len(members), packets)
             recipients = Connections(tuple(reached))
         return self._put(recipients, SerializedMessage(None, key=envelope.key, packets=packets))
 
+    def _left_out(self, missed: int, members: int, codecs: Iterable[str]) -> None:
+        """Say it, but not with each message: another server may lack a codec for days."""
+        now = self._clock.now()
+        if now < self._silent_until:
+            return
+        self._silent_until = now + SILENCE
+        text = "a message of another server has no form for %d of %d connections: it has %s; told once in %g s"
+        logger.error(text, missed, members, ", ".join(codecs), SILENCE)
+
     def _ask(self, connection_id: str, invocation_id: str, return_channel: str, packets: Any) -> None:
-        """Put another server's question to a connection of this one."""
+        """Call a client of this server for another server."""
         member = self._index.connections.get(connection_id)
         codec = next(iter(self._codecs.values())) if member is None else member.codec
         question = ForwardedQuestion(self, connection_id, invocation_id, return_channel, codec)
@@ -261,7 +273,7 @@ class Relay:
         return False
 
     async def _obey(self, command: GroupCommand) -> None:
-        """Acknowledge once the group is heard."""
+        """Acknowledge when the group's channel is subscribed."""
         if command.action == ADD:
             await self.joined(command.connection_id, command.group, here=True)
         payload = Acknowledgement(command.number).encode()
@@ -275,7 +287,7 @@ class Relay:
 
 
 class ForwardedQuestion:
-    """A question of another server to a connection of this one. Its answer goes back uninterpreted."""
+    """A call of another server to a client of this server. Its answer is sent back without being decoded."""
 
     __slots__ = ("_codec", "_invocation_id", "_relay", "_return_channel", "connection_id", "deadline")
 

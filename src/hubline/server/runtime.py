@@ -34,7 +34,7 @@ logger = logging.getLogger("hubline.connection")
 
 
 class HubRuntime:
-    """One hub class at work.
+    """The runtime of one hub class.
 
     Raises:
         ConfigurationError: with every mistake in the hub, its methods, its client Protocol and its policies.
@@ -76,7 +76,7 @@ class HubRuntime:
         self.pipelines: dict[str, Pipeline] = {method.name: builder.pipeline(method) for method in self.methods.all}
         """By the names of the methods, as registered."""
         self.on_connected, self.on_disconnected = builder.on_connected(), builder.on_disconnected()
-        """`None` where nothing of the user's hears of it."""
+        """`None` if no code of the user runs for it."""
         self.on_authentication_refreshed = builder.on_authentication_refreshed()
         self._tell_gap = builder.on_backplane_gap()
         if subscriptions is not None and self._tell_gap is not None:
@@ -94,26 +94,26 @@ class HubRuntime:
         return methods
 
     def begin_anew(self) -> None:
-        """Forget every connection and what it does: their event loop does not run any more."""
+        """Forget every connection and its calls, because their event loop does not run any more."""
         self.fanout.begin_anew()
         self.waiting = self.streams = 0
 
     def statistics(self) -> dict[str, int]:
-        """Counts of the moment: connections, groups, users, answers of clients that are waited for, bytes that are kept
-        for stateful reconnects, calls that wait for their turn, streams.
+        """Current counts: connections, groups, users, awaited answers of clients, bytes kept for stateful reconnects,
+        calls that wait for their turn, streams.
         """
         return {**self.fanout.statistics(), "waiting_calls": self.waiting, "streams": self.streams}
 
     def find(self, target: str) -> Pipeline | None:
-        """How to run the method that a client means, whatever the case and the underscores in its name."""
+        """The pipeline for a name from a client. Case and underscores are ignored."""
         method = self.methods.find(target)
         return None if method is None else self.pipelines[method.name]
 
     async def authorize(self, scope: ConnectionScope) -> int | None:
-        """Whether a connection may enter the hub: `None`, or the HTTP status that says why not.
+        """Whether a connection may use the hub: `None`, or the HTTP status of the refusal.
 
-        A policy's `HubError` is a refusal like any other: these answers have no body to carry its text. What else a
-        policy raises is raised here.
+        A `HubError` of a policy is a refusal; its text is not sent, because these responses have no body. Any other
+        exception of a policy is raised here.
         """
         if not self.requirements:
             return None
@@ -136,14 +136,14 @@ class HubRuntime:
         return self._pings[codec.name]
 
     async def connect(self, connection: HubConnection) -> None:
-        """Run `on_connected`. Raises what that raises, which refuses the connection."""
+        """Run `on_connected`. Raises its exception, which refuses the connection."""
         if self.on_connected is not None:
             await self.on_connected(HubScope(self, connection, results_refused=NO_RESULT_IN_ON_CONNECTED), None)
 
     async def finish(self, connection: HubConnection, uploads: Uploads, error: Exception | None) -> None:
         """Run `on_disconnected` to its end, also when the connection's own task is being cancelled.
 
-        What it raises is raised here, or logged when nobody waits for it any more.
+        Its exception is raised here, or logged if nobody waits for it any more.
         """
         if self.on_disconnected is None:
             _fail(uploads)
@@ -180,7 +180,7 @@ class HubRuntime:
 
 
 def _fail(uploads: Uploads) -> None:
-    """The connection has ended: whoever reads an upload learns it."""
+    """The connection has ended: end the uploads with an error for their readers."""
     uploads.fail_all(ConnectionClosed("The underlying connection was closed."))
 
 

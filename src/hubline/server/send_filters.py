@@ -1,4 +1,4 @@
-"""A call to clients on its way out, as filters see it."""
+"""Filters around calls to clients."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class OutgoingMessage:
     target: str
     """The method that is called on the clients."""
     arguments: tuple[Any, ...]
-    """With what."""
+    """The arguments of the call."""
     key: str | None
     """The key of `clients.latest(key)`: it replaces a queued message with the same key."""
     awaits_result: bool
@@ -34,27 +34,27 @@ SendNext: TypeAlias = Callable[[OutgoingMessage], Awaitable[None]]
 
 
 class SendFilter(Protocol):
-    """What can stand around everything that a hub says to clients: a `HubFilter` that overrides `send`."""
+    """A filter around calls to clients: a `HubFilter` that overrides `send`."""
 
     async def send(self, message: OutgoingMessage, next: SendNext) -> None: ...
 
 
 class Innermost(Protocol):
-    """What a chain of filters ends in."""
+    """The end of a chain of filters, which sends the message."""
 
     async def __call__(self, recipients: Recipients, message: SerializedMessage, /) -> None: ...
 
 
 class OutgoingFilters:
-    """The filters around all that one hub says to clients, the first outermost."""
+    """The filters around the calls of one hub to clients, the first outermost."""
 
     def __init__(self, hub: str, filters: tuple[SendFilter, ...], clock: Clock) -> None:
         self._hub, self._filters, self._clock = hub, filters, clock
 
     async def send(self, recipients: Recipients, message: SerializedMessage, innermost: Innermost) -> bool:
-        """Send through every filter. False when one of them held the message back."""
+        """Send through every filter. False if one of them dropped the message."""
         call = message.message
-        if not isinstance(call, Invocation):  # bytes that were made elsewhere: nothing to see
+        if not isinstance(call, Invocation):  # already encoded elsewhere: filters could not read it
             await innermost(recipients, message)
             return True
         invocation_id, sent = call.invocation_id, False
@@ -80,9 +80,9 @@ class OutgoingFilters:
 
 
 def nested(steps: Sequence[Callable[..., Awaitable[Any]]], innermost: Callable[..., Awaitable[Any]]) -> Any:
-    """One function of several that stand around each other, the first outermost: each gets the next one to call, last.
+    """Nest functions, the first outermost. Each gets the next one as its last argument.
 
-    So are all filters put together, whatever they stand around.
+    All chains of filters are made with it.
     """
     for step in reversed(steps):
         innermost = _around(step, innermost)

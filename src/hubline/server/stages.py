@@ -6,7 +6,7 @@ from enum import Enum
 class Stage(Enum):
     """The stages of a connection."""
 
-    __hash__ = object.__hash__  # Enum's own is Python code, and every connection looks up twenty
+    __hash__ = object.__hash__  # Enum's own hash is Python code, and every connection needs twenty look-ups
 
     HANDSHAKE = "before the handshake"
     OPEN = "messages of the peer are read and answered"

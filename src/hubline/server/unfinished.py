@@ -26,7 +26,7 @@ def user_code(runtimes: Iterable[HubRuntime]) -> dict[CodeType, str]:
 
 
 def describe_task(task: "asyncio.Task[Any]") -> str:
-    """The hub method that a task runs, and for which connection. Its coroutine has one of them at hand."""
+    """The hub method that a task runs, and its connection, found in the frames of its coroutine."""
     coroutine = task.get_coro()
     found = inspect.getcoroutinelocals(coroutine) if inspect.iscoroutine(coroutine) else {}
     of = found.get("call") or found.get("work")
@@ -35,7 +35,7 @@ def describe_task(task: "asyncio.Task[Any]") -> str:
 
 
 def in_threads(methods: Mapping[CodeType, str]) -> Iterator[str]:
-    """The hub methods that run in worker threads at the moment, each with its connection and where it is."""
+    """The hub methods that run in worker threads now, each with its connection and its present line."""
     for thread, innermost in sys._current_frames().items():
         frame: FrameType | None = innermost
         while thread != threading.get_ident() and frame is not None:

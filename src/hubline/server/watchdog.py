@@ -22,14 +22,14 @@ class BlockingWatchdog:
         self._asked = self._answered = 0
         self._reported = False
         self._stop = threading.Event()
-        """Of the present thread; each has its own, so that one that ends late is not revived."""
+        """Stops the present thread. Each thread has its own event, so that an old thread cannot start again."""
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Watch the running loop; called again, does nothing. Ends with the loop, or at `stop()`."""
+        """Watch the running loop until it ends, or until `stop()`. A second call does nothing."""
         if self._thread is None or self._stop.is_set() or not self._thread.is_alive():
             self._stop = threading.Event()
-            self._asked = self._answered = 0  # a loop that ended may owe an answer
+            self._asked = self._answered = 0  # the loop may have ended without running the callback
             self._reported = False
             arguments = (asyncio.get_running_loop(), threading.get_ident(), self._stop)
             self._thread = threading.Thread(target=self._watch, args=arguments, name="hubline watchdog", daemon=True)
@@ -61,7 +61,7 @@ class BlockingWatchdog:
             if name is not None and innermost is not None:
                 self._reported = True
                 logger.warning(
-                    "%s blocks the event loop for more than %g ms, at %s:%d (%s); nobody else is served meanwhile: "
+                    "%s blocks the event loop for more than %g ms, at %s:%d (%s); nothing else runs meanwhile: "
                     "await instead, or make it a plain `def`, which runs in a thread",
                     name,
                     self._limit * 1000,

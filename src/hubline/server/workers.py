@@ -1,4 +1,4 @@
-"""Plain functions of the application's run in worker threads, so that they cannot stall the loop."""
+"""Runs plain functions of the application in worker threads, so that they do not block the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,5 +8,5 @@ from hubline._tasks import called
 
 
 async def in_worker(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """What `function` returns or raises, with the context variables of whoever calls it."""
+    """Run `function` in a worker thread with the caller's context variables. Returns and raises as it does."""
     return await asyncio.to_thread(called, function, *args, **kwargs)

@@ -1,1 +1,1 @@
-"""ASGI servers that do more for hubs than the protocol asks for."""
+"""ASGI servers with more features for hubs than ASGI requires."""

@@ -29,7 +29,7 @@ logger = logging.getLogger("hubline.server")
 _uvicorn_logger = logging.getLogger("uvicorn.error")
 
 _KNOWN = ("connections", "tasks", "default_headers")
-"""What uvicorn's state must have, besides what would be missed at once."""
+"""The attributes of uvicorn's state that are used here, and whose absence would not show at once."""
 
 NewChannel: TypeAlias = "Callable[[Callable[[Exception | None], None]], Channel]"
 
@@ -38,7 +38,7 @@ _channels: "WeakKeyDictionary[uvicorn.Config, NewChannel | None]" = WeakKeyDicti
 
 @functools.cache
 def channel_class() -> "type[Channel] | None":
-    """The frame channel, if picows is there and has the shape that it knows. If not, the log says so once."""
+    """The frame channel, if picows is installed in a known version. If not, a warning is logged once."""
     try:
         from hubline.servers.channel import Channel
         from hubline.servers.parser import probe
@@ -56,7 +56,7 @@ def say_that_uvicorn_is_unknown(missing: str) -> None:
 
 
 def channels_of(config: uvicorn.Config, state: ServerState) -> "NewChannel | None":
-    """What makes the channels of a server, which share its parsers; None where something has another shape."""
+    """Makes the channels of a server, which share its parsers. `None` if an expected attribute is missing."""
     try:
         return _channels[config]
     except KeyError:
@@ -81,8 +81,8 @@ class HubWebSocketProtocol(asyncio.Protocol):
     """WebSockets for uvicorn's `ws` setting.
 
     An ordinary request whose application takes the channel and accepts is answered here, and from then on picows reads
-    the socket. Whatever else may happen is the business of uvicorn's own protocol: requests out of the ordinary,
-    refusals, applications that want no channel. It gets the request as it came, and finds the application running.
+    the socket. uvicorn's own protocol handles everything else: unusual requests, refusals, applications
+    that do not use the channel. It gets the request unchanged, and continues the running application.
 
     Compression is never agreed on: one frame goes to all recipients of a broadcast, and it costs more than it saves.
     """
@@ -110,7 +110,7 @@ class HubWebSocketProtocol(asyncio.Protocol):
     """uvicorn's own protocol."""
 
     close_timeout = 10.0
-    """Seconds for the peer to answer our close. uvicorn's own measure."""
+    """Seconds that the peer has to answer our close frame, as in uvicorn."""
 
     def __init__(
         self,
@@ -127,14 +127,14 @@ class HubWebSocketProtocol(asyncio.Protocol):
         self._upgrade: Upgrade | None = None
         self._channel: Channel | None = None
         self._own: WebSocketProtocol | None = None
-        """uvicorn's own protocol, once it has the connection."""
+        """uvicorn's own protocol, if it has taken over the connection."""
         self._application: asyncio.Task[Any] | None = None
         self._told = self._accepted = self._gone = False
         self._close_timer: asyncio.TimerHandle | None = None
 
     @classmethod
     def take_over(cls, http: HttpProtocol, data: bytes) -> bool:
-        """Whether these first bytes of a socket are an ordinary request, which then has begun."""
+        """Whether the first bytes of a socket are an ordinary request. If so, it is started."""
         upgrade = Upgrade.read(data)
         if upgrade is None:
             return False
@@ -145,7 +145,7 @@ class HubWebSocketProtocol(asyncio.Protocol):
         http.transport.set_protocol(self)
         return True
 
-    # What the socket brings
+    # Input from the socket
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
@@ -155,7 +155,7 @@ class HubWebSocketProtocol(asyncio.Protocol):
         if self._own is not None:
             self._own.data_received(data)
         elif self._request:
-            self._early += data  # for us or for uvicorn's protocol: known once the application has accepted or refused
+            self._early += data  # for this protocol or uvicorn's: known when the application has accepted or refused
             self.transport.pause_reading()
         else:
             self._request = data
@@ -180,7 +180,7 @@ class HubWebSocketProtocol(asyncio.Protocol):
         else:
             self._leave_to_uvicorn().shutdown()
 
-    # What the application does
+    # Calls of the application
 
     async def _receive(self) -> Any:
         if not self._told:
@@ -230,7 +230,7 @@ class HubWebSocketProtocol(asyncio.Protocol):
         self._application.add_done_callback(self._ended)
 
     def _accept(self, channel: "Channel", message: Any) -> None:
-        """Answer the request and let the channel have the socket."""
+        """Answer the request, and give the socket to the channel."""
         assert self._upgrade is not None
         theirs = [(name.lower(), value) for name, value in message.get("headers", ())]
         headers = [*self._state.default_headers, *theirs]
@@ -244,7 +244,7 @@ class HubWebSocketProtocol(asyncio.Protocol):
         self._accepted = True
         del self._scope["extensions"][FRAMES]
         early, self._early = self._early, b""
-        self._scope, self._upgrade, self._request = {}, None, b""  # an idle connection keeps none of it
+        self._scope, self._upgrade, self._request = {}, None, b""  # an idle connection needs none of it
         channel.open(self.transport, early)
         if early:
             self.transport.resume_reading()
@@ -263,14 +263,14 @@ class HubWebSocketProtocol(asyncio.Protocol):
         if self._close_timer is None:
             self.transport.close()
 
-    # What is left to uvicorn
+    # Handing over to uvicorn
 
     def _leave_unread(self) -> None:
         if not self._gone:
             self._leave_to_uvicorn()
 
     def _leave_to_uvicorn(self) -> WebSocketProtocol:
-        """Its own protocol, which has the connection from now on."""
+        """Give the connection to uvicorn's own protocol."""
         if self._own is not None:
             return self._own
         own = self._own = self.standard(
@@ -301,7 +301,7 @@ def _ends(transport: asyncio.Transport) -> tuple[Any, Any, str]:
     """Our address, the peer's, and the scheme.
 
     The transport of a TCP socket knows both addresses. uvicorn asks the socket itself, which are five system calls with
-    uvloop; what else there is, Unix sockets, is left to it.
+    uvloop; for Unix sockets uvicorn's function is used.
     """
     scheme = "wss" if is_ssl(transport) else "ws"
     ours, theirs = transport.get_extra_info("sockname"), transport.get_extra_info("peername")

@@ -1,6 +1,6 @@
-"""The frame channel: picows parses a WebSocket and hands messages straight to the application (architecture §6).
+"""The frame channel: picows parses a WebSocket and passes messages directly to the application (architecture §6).
 
-What a peer can observe is what uvicorn's own protocol does, to the reasons of its closes.
+A peer sees the behaviour of uvicorn's own protocol, including the reasons in close frames.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ LIMIT = 32_767
 low-water mark of an outbox, so that one whose transport has not asked is not behind."""
 
 MUCH = 8_192
-"""A read of at least this many bytes is told to the reader, which may then ask for a pause. Ours."""
+"""The reader is told of a read of at least this size, and may pause reading. Ours."""
 
 _TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
 _PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
@@ -42,23 +42,23 @@ _REASONS = (
     ("invalid close code size", "close frame too short"),
     ("invalid close code", "invalid status code"),
 )
-"""A part of what picows says of a frame, and what uvicorn tells the peer of the same."""
+"""Parts of picows' error texts, and the reasons that uvicorn sends for the same errors."""
 _new_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class ChannelState(Enum):
     OPEN = auto()
     CLOSING = auto()
-    """Our close is on its way; the peer's is waited for."""
+    """Our close frame is sent, and the peer's is awaited."""
     CLOSED = auto()
 
 
 _OPEN = ChannelState.OPEN
-"""Enum members cost 0.1 µs when taken from their class."""
+"""Getting an enum member from its class costs 0.1 µs."""
 
 
 class _NotOpen(asyncio.Transport):
-    """Stands for the transport until the channel is opened, which never happens when the peer leaves before."""
+    """The transport until the channel is opened. It stays, if the peer leaves before."""
 
     def is_closing(self) -> bool:
         return True
@@ -73,9 +73,9 @@ _NOT_OPEN = _NotOpen()
 
 
 class Channel(asyncio.BufferedProtocol):
-    """One WebSocket: the protocol of its socket once it is accepted, and what the application writes to.
+    """One accepted WebSocket: the protocol of its socket, and the channel of the application.
 
-    Offers what `hubline.extensions.FrameChannel` asks for.
+    Implements `hubline.extensions.FrameChannel`.
     """
 
     __slots__ = (
@@ -102,11 +102,11 @@ class Channel(asyncio.BufferedProtocol):
         self._parsers = parsers
         self._transport: asyncio.Transport = _NOT_OPEN
         self._own: Parser | LargeFrame | None = None
-        """The parser, while a frame is on its way; otherwise the one that all share."""
+        """The channel's own parser in the middle of a frame; otherwise the shared one."""
         self._reader: ChannelReader | None = None
         self._state = ChannelState.OPEN
         self._within = False
-        """A message is coming in fragments. They are handed on as they come: nothing of it is kept."""
+        """A message arrives in fragments. They are passed on at once, and none is kept."""
         self._decoder: codecs.IncrementalDecoder | None = None
         """Of its text, which may be cut within a character."""
         self._reads = self._writes = True
@@ -116,7 +116,7 @@ class Channel(asyncio.BufferedProtocol):
     def taken(self) -> bool:
         return self._reader is not None
 
-    # What the application does with it
+    # Calls of the application
 
     def take(self, reader: ChannelReader, writer: ChannelWriter) -> None:
         self._reader, self._writer, self._received = reader, writer, reader.received
@@ -137,10 +137,10 @@ class Channel(asyncio.BufferedProtocol):
             self._reads = True
             self._transport.resume_reading()
 
-    # What the server does with it
+    # Calls of the server
 
     def open(self, transport: asyncio.Transport, early: bytes) -> None:
-        """Take over a socket whose upgrade has been answered; `early` came behind the request."""
+        """Take over a socket whose upgrade has been answered; `early` are bytes that followed the request."""
         self._transport = transport
         transport.set_write_buffer_limits(LIMIT, LIMIT // 2)
         transport.set_protocol(self)
@@ -148,7 +148,7 @@ class Channel(asyncio.BufferedProtocol):
         self._parse(early)
 
     def close(self, code: int, reason: str) -> bool:
-        """Send a close frame. True when the peer's answer is to be waited for."""
+        """Send a close frame. True if the peer's answer must be awaited."""
         if self._state is not _OPEN or self._transport.is_closing():
             return False
         self._state = ChannelState.CLOSING
@@ -162,7 +162,7 @@ class Channel(asyncio.BufferedProtocol):
             self._end(1012, "")
         self._transport.close()
 
-    # What the socket brings
+    # Input from the socket
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return (self._own or self._parsers.shared).get_buffer()
@@ -193,7 +193,7 @@ class Channel(asyncio.BufferedProtocol):
             self._reader.read_much(nbytes)
 
     def _keep(self, parser: Parser) -> None:
-        """A frame is not complete: the channel needs a parser of its own. A large frame is handed on as it comes."""
+        """A frame is incomplete: the channel needs a parser of its own. A large frame is passed on in pieces."""
         if self._own is None:
             self._own = self._parsers.keep()
         begun = parser.begun
@@ -216,7 +216,7 @@ class Channel(asyncio.BufferedProtocol):
             self._parse(behind)
 
     def _parse(self, data: bytes) -> None:
-        """As if the socket brought it."""
+        """Handle data as if the socket had received it."""
         while data:
             buffer = self.get_buffer(-1)
             piece, data = data[: len(buffer)], data[len(buffer) :]
@@ -264,7 +264,7 @@ class Channel(asyncio.BufferedProtocol):
         self._end(code, next((ours for theirs, ours in _REASONS if theirs in picows_says), picows_says[:123]))
 
     def on_fragment(self, kind: WSMsgType, last: bool, payload: bytes) -> None:
-        """A part of a message, which may end within a character: it is the whole message that must be text."""
+        """A part of a message. It may end within a character, because only the whole message must be UTF-8."""
         if kind is not _CONTINUATION:
             if self._within:
                 self._end(1002, "expected a continuation frame")
@@ -288,7 +288,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def _on_control(self, kind: WSMsgType, payload: bytes) -> None:
         if kind is _PING:
-            if self._writes and self._state is not ChannelState.CLOSED:  # a peer that does not read would pile up pongs
+            if self._writes and self._state is not ChannelState.CLOSED:  # else pongs would accumulate
                 self._transport.write(control_frame(PONG, payload))
         elif kind is _CLOSE:
             if self._state is ChannelState.CLOSING:
@@ -297,7 +297,7 @@ class Channel(asyncio.BufferedProtocol):
                 self._end(1002, "invalid status code")
             else:
                 self.closed_by_peer = True
-                self._end(1000, "")  # whatever the peer has said, as the original does
+                self._end(1000, "")  # whatever the peer's code is, as in the original
 
     def _end(self, code: int, reason: str) -> None:
         if self._state is _OPEN and not self._transport.is_closing():

@@ -1,4 +1,4 @@
-"""Running a server as the last thing that a process does: it ends, whatever user code holds on to."""
+"""Runs a server as the last action of a process, which ends even if user code does not."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from hubline._signals import STOPPING
 from hubline._tasks import GRACE, cancelled
 
 WORKERS = "hubline worker"
-"""What the names of worker threads begin with."""
+"""The prefixes of the names of worker threads."""
 
 logger = logging.getLogger("hubline.server")
 
@@ -78,9 +78,9 @@ def _leave(left: list[str], status: int) -> None:
 
 
 def die_by_the_next_signal(numbers: Iterable[int] = STOPPING) -> None:
-    """Give stop signals their default effect: the next one ends the process wherever it stands, in C code as well.
+    """Give stop signals their default effect: the next one ends the process at once, also in C code.
 
-    The shell, or whoever waits for the process, sees that it was the signal.
+    The parent process sees that the signal ended it.
 
     In a handler only for the signal that it handles: Python keeps another one that came at the same moment, and would
     find no handler for it ("Signal 15 ignored due to race condition"). Elsewhere `signal.signal` runs the handlers of
@@ -91,12 +91,12 @@ def die_by_the_next_signal(numbers: Iterable[int] = STOPPING) -> None:
 
 
 def die_by(number: int) -> NoReturn:
-    """End the process as this signal does that nobody handles."""
+    """End the process by the default effect of this signal."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
     os._exit(1)  # the signal is blocked in this thread
 
 
 def _set(number: int, handler: Any) -> None:
-    if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
+    if threading.current_thread() is threading.main_thread():  # Python allows it only in the main thread
         signal.signal(number, handler)

@@ -1,11 +1,11 @@
-"""How often Python looks for garbage, in a process that does nothing but serve."""
+"""The garbage collector's threshold for a process that only serves."""
 
 import gc
 
 YOUNG = 10_000
-"""Objects made, less those gone again, before the garbage collector looks at them. Python's own number is 700 (2,000
-in newer ones): one connection makes a tenth of that, and a fifth of the time that connections take to come and go went
-into looking at what was still in use."""
+"""New objects, less freed ones, after which the garbage collector runs. Python's own number is 700 (2,000 in newer
+versions). One connection makes a tenth of that, and with it a fifth of the time for opening and closing connections
+was spent in the collector."""
 
 
 def collect_rarely() -> None:

@@ -1,4 +1,4 @@
-"""Frames that are too large to be kept until they are whole."""
+"""Frames that are too large to be held until they are complete."""
 
 from typing import Protocol
 
@@ -8,19 +8,19 @@ from hubline.servers.protocols import READ_SIZE
 from hubline.websocket_frames import LongHead, unmasked
 
 _buffer = bytearray(READ_SIZE)
-"""Shared by all: what is read into it has been handed on before anybody else reads."""
+"""Shared by all connections, because its content is passed on before the next read."""
 
 
 class Owner(Protocol):
-    """Whose frame it is."""
+    """The owner of the frame."""
 
     def on_fragment(self, kind: WSMsgType, last: bool, payload: bytes) -> None: ...
 
 
 class LargeFrame:
-    """Hands on the payload of one frame as it comes, as if each piece were a fragment of the message.
+    """Passes on the payload of one frame in pieces, as if each were a fragment of the message.
 
-    Takes the place of a parser until the frame is whole. Which frames: those whose length needs 64 bits.
+    Used in place of a parser until the frame is complete, for frames whose length needs 64 bits.
     """
 
     __slots__ = ("_kind", "_last", "_mask", "_remaining")
@@ -34,11 +34,11 @@ class LargeFrame:
         return not self._remaining
 
     def get_buffer(self) -> memoryview:
-        """Where the next bytes are to be put."""
+        """The buffer for the next bytes."""
         return memoryview(_buffer)
 
     def take(self, data: bytes, owner: Owner) -> bytes:
-        """Hand on what is the frame's, and return what is not."""
+        """Pass on the bytes of the frame, and return the bytes after it."""
         piece, behind = data[: self._remaining], data[self._remaining :]
         self._remaining -= len(piece)
         kind, self._kind = self._kind, WSMsgType.CONTINUATION

@@ -1,6 +1,6 @@
 """picows as a parser only: no socket, no log and no handshake of its own.
 
-It has no such use in mind. What this leans on is why its version is pinned, and why `tests/servers` look at each of it.
+picows is not made for this use. So its version is pinned, and `tests/servers` check each assumption.
 """
 
 import logging
@@ -35,9 +35,9 @@ _REQUEST = (
 
 
 class _Socketless:
-    """What picows has for a transport: it only parses, and all it writes is meant for us.
+    """The transport that picows gets. It only parses; what it writes is read here.
 
-    That it asks for options of a socket is why it gets none: a Unix socket does not have them.
+    It has no socket, because picows would set options that a Unix socket does not have.
     """
 
     __slots__ = ("_refused",)
@@ -72,7 +72,7 @@ class _NoSocket:
 
 
 class _Quiet:
-    """The log of picows: what its peer does is none of its business, and a failure of ours is ours to tell."""
+    """The logger for picows. It drops messages about the peer, and logs exceptions of Hubline."""
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802  # the name is logging's
         return False
@@ -90,30 +90,30 @@ _RESPONSE = WSUpgradeResponse.create_101_response()
 
 
 class Owner(Protocol):
-    """Whose bytes are parsed. Neither method raises."""
+    """The owner of the parsed bytes. Neither method raises."""
 
     def on_frame(self, frame: WSFrame) -> None:
-        """A frame is whole. It must not be kept: it is a view of the parser's buffer."""
+        """A frame is complete. It must not be kept, because it is a view of the parser's buffer."""
 
     def on_mistake(self, code: int, picows_says: str) -> None:
-        """The parser cannot go on. It looks one frame ahead: the one before the mistake comes after this."""
+        """The parser cannot continue. It reads one frame ahead: the frame before the error follows."""
 
 
 class Parser(WSListener):
-    """Reads frames for one owner at a time. After a close, or a mistake, it reads for nobody else any more."""
+    """Reads frames for one owner at a time. After a close frame or an error it cannot be used for another owner."""
 
     __slots__ = ("_protocol", "begun", "grown", "owner", "rest", "spoilt", "view")
 
     view: memoryview
-    """Where the last bytes were put. It must not be read once picows may have made its buffer larger."""
+    """The buffer of the last bytes. Do not read it after picows may have enlarged it."""
 
     def __init__(self) -> None:
         self.owner: Owner | None = None
         self.rest: int | bool = False
-        """Whether the next bytes must be the same owner's: a frame is not whole yet, or there can be no next frame."""
+        """Whether only the same owner can use it: a frame is incomplete, or no frame can follow."""
         self.spoilt = self.grown = False
         self.begun: bytes | None = b""
-        """The first bytes of a frame that is not whole, until it is known not to be large; then None."""
+        """The first bytes of an incomplete frame, until it is known not to be large; then None."""
         self._protocol = WSProtocol(
             host_port=None,
             ws_path=None,
@@ -127,7 +127,7 @@ class Parser(WSListener):
             auto_ping_reply_timeout=None,
             auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
             enable_auto_pong=False,
-            max_frame_size=sys.maxsize,  # what is large is taken from it
+            max_frame_size=sys.maxsize,  # a large frame is taken from it
             extra_headers=None,
             read_buffer_init_size=0,
         )
@@ -136,7 +136,7 @@ class Parser(WSListener):
         self._protocol.buffer_updated(len(_REQUEST))
 
     def get_buffer(self) -> memoryview:
-        """Where the next bytes are to be put."""
+        """The buffer for the next bytes."""
         buffer: memoryview = self._protocol.get_buffer(-1)
         if len(buffer) > READ_SIZE:
             buffer = buffer[:READ_SIZE]
@@ -164,7 +164,7 @@ class Parser(WSListener):
         self.begun = bytes(self.view[: self.rest])  # picows has moved it to where its buffer begins
 
     def release(self) -> None:
-        """It is not needed any more, nor are its buffer and its owner."""
+        """Free the parser, its buffer and its owner."""
         self.owner = None
         del self._protocol, self.view  # the former refers to us
 
@@ -182,7 +182,7 @@ class Parser(WSListener):
 
 
 class Parsers:
-    """The parsers of a server: one for all connections, but for those that are in the middle of a frame.
+    """The parsers of a server: one for all connections, except those in the middle of a frame.
 
     A parser holds 4 KB, and the largest message that it has ever had; an idle connection needs none.
     """
@@ -198,14 +198,14 @@ class Parsers:
         return parser
 
     def give_back(self, parser: Parser) -> None:
-        """The frame is whole."""
+        """The frame is complete."""
         parser.begun = b""
         if not parser.grown and len(self._spare) < SPARE:
             self._spare.append(parser)
 
 
 def probe() -> None:
-    """Raise whatever comes of it when picows is not as it is known here. To be called while a loop is running."""
+    """Check that picows behaves as expected; raises any exception if not. Call it while an event loop runs."""
     found: list[Any] = []
 
     class Probe:

@@ -1,7 +1,7 @@
-"""uvicorn's HTTP and WebSocket protocols with the bounds they lack.
+"""uvicorn's HTTP and WebSocket protocols with additional limits.
 
-Both are told from their originals only by what a hostile or broken peer meets: it cannot make the server keep
-anything large, and cannot hold a socket by never finishing what it began.
+They differ from uvicorn's only for hostile or broken peers, which cannot make the server hold large data, and cannot
+hold a socket with an incomplete request.
 """
 
 import asyncio
@@ -36,9 +36,9 @@ _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length
 
 
 class Disconnect:
-    """The client of the request that a connection is busy with: tells who asked, by a plain call, that it has gone.
+    """Watches the client of the present request of a connection, and calls a function when it has gone.
 
-    What a server offers as `DISCONNECT` (`hubline/extensions.py`).
+    The offer `DISCONNECT` (`hubline/extensions.py`).
     """
 
     __slots__ = ("_cycle", "_flow", "_gone")
@@ -52,7 +52,7 @@ class Disconnect:
         cycle = self._cycle
         if cycle is None or cycle.more_body or cycle.body or cycle.waiting_for_100_continue:
             return False
-        self._flow.resume_reading()  # as `receive` does: with reading paused nobody would see the client go
+        self._flow.resume_reading()  # as `receive` does: with reading paused, the end of the client would not be seen
         self._gone = gone
         return True
 
@@ -68,7 +68,7 @@ class Disconnect:
         """The client is gone."""
         cycle, gone = self._cycle, self._gone
         self.end()
-        if cycle is not None:  # uvicorn tells the request that came last, and others may wait behind this one
+        if cycle is not None:  # uvicorn tells only the last request, and several may be queued
             cycle.disconnected = True
             cycle.message_event.set()
         if gone is not None:
@@ -98,7 +98,7 @@ class HttpProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """Nothing of uvicorn's is made before something has come that is no upgrade, which need not be parsed twice."""
+        """uvicorn's objects are only made for a request that is not an upgrade, so an upgrade is parsed once."""
         self.config, self.server_state, self.app_state = config, server_state, app_state
         self.loop = _loop or asyncio.get_event_loop()
         self._is_http = False
@@ -160,7 +160,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
 
     def _hand_over(self, data: bytes) -> bool:
-        """Whether the WebSocket protocol has taken what came first: a whole upgrade."""
+        """Whether the WebSocket protocol has taken the first bytes, which are a whole upgrade request."""
         take_over = getattr(self.config.ws_protocol_class, "take_over", None)
         if take_over is None or not take_over(self, data):
             return False
@@ -235,7 +235,7 @@ class _ServerProtocol(ServerProtocol):
     """The frames of one WebSocket."""
 
     answers_normally = False
-    """Whether a peer's close is answered with 1000, instead of its own words."""
+    """Whether a peer's close frame is answered with 1000 instead of its own code."""
 
     def send_frame(self, frame: Frame) -> None:
         if self.answers_normally and frame.opcode is Opcode.CLOSE and self.close_rcvd and self.state is State.OPEN:
@@ -311,7 +311,7 @@ class WebSocketProtocol(asyncio.BufferedProtocol, WebSocketsSansIOProtocol):  # 
             self.conn.data_to_send()
 
     def shutdown(self) -> None:
-        """Where the peer has said good-bye and its socket is still there, uvicorn would fail, and stop nobody else."""
+        """If the peer has sent a close frame and its socket is open, uvicorn would fail and not stop the others."""
         if not self.transport.is_closing():
             super().shutdown()
 

@@ -1,4 +1,4 @@
-"""The opening handshake of a WebSocket (RFC 6455 §4.2) as clients send it; what is unusual is left to uvicorn."""
+"""The opening handshake of a WebSocket (RFC 6455 §4.2) as clients usually send it. uvicorn handles unusual ones."""
 
 import base64
 import hashlib
@@ -67,7 +67,7 @@ class Upgrade:
 
     @classmethod
     def read(cls, request: bytes) -> "Upgrade | None":
-        """None when anything about it is out of the ordinary, or simply wrong."""
+        """None if anything in it is unusual or wrong."""
         found = _REQUEST.fullmatch(request) if len(request) <= SIZE else None
         if found is None:
             return None
@@ -92,7 +92,7 @@ class Upgrade:
         return cls(path, query or b"", headers, values[b"sec-websocket-key"], subprotocols)
 
     def scope(self, root_path: str) -> dict[str, Any]:
-        """What of the ASGI scope stands in the request."""
+        """The part of the ASGI scope that comes from the request."""
         return {
             "type": "websocket",
             "http_version": "1.1",
@@ -105,7 +105,7 @@ class Upgrade:
         }
 
     def accepted(self, headers: Iterable[Header]) -> bytes:
-        """The answer, byte for byte as uvicorn's protocol gives it.
+        """The response, with the same bytes as uvicorn's.
 
         Raises:
             ValueError: a header would end the head, or begin another one.

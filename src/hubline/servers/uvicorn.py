@@ -1,4 +1,4 @@
-"""uvicorn that lets hubs say good-bye: it drains before it closes sockets, and keeps secrets out of its log.
+"""uvicorn with draining before it closes sockets, and without secrets in its log.
 
 uvicorn alone closes every WebSocket with 1012 at a signal and lets streams run into a time limit, so clients lose what
 was on its way and cannot tell a deployment from a crash (aspnetcore#25069 asks the original for the same).
@@ -31,7 +31,7 @@ from hubline.servers.ending import die_by, die_by_the_next_signal, run_to_the_en
 from hubline.servers.protocols import HttpProtocol, WebSocketProtocol
 
 SECRETS = {"access_token": re.compile(""), "id": re.compile(r"[\w-]{22}$", re.ASCII)}
-"""Query keys, and which of their values open a connection: any bearer token, and what looks like a connection token."""
+"""Query keys with the pattern of secret values: every bearer token, and values like connection tokens."""
 
 MAX_SIZE = 2 * 1024 * 1024
 """Bytes of one WebSocket message where it is held until it is whole. Ours: 64 times the limit of one hub message, for
@@ -80,7 +80,7 @@ class Server(uvicorn.Server):
 
     @property
     def should_exit(self) -> bool:
-        """uvicorn's word for "stop". Setting it, from whatever thread or signal, wakes the server."""
+        """uvicorn's flag for "stop". Setting it, in any thread or signal handler, wakes the server."""
         return self._should_exit
 
     @should_exit.setter
@@ -90,7 +90,7 @@ class Server(uvicorn.Server):
             self._wake()
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until a signal comes. To be the last that a process does: see `servers/ending.py`."""
+        """Serve until a signal comes, as the last action of the process: see `servers/ending.py`."""
         self._owns_process = True
         run_to_the_end(self.serve(sockets), self.config.get_loop_factory())
 
@@ -141,7 +141,7 @@ class Server(uvicorn.Server):
 
     @property
     def url(self) -> str:
-        """Where the server listens; with port 0 this tells the port that was chosen."""
+        """The address of the server, with the chosen port if the setting was 0."""
         if self.config.uds is not None:
             return f"unix:{self.config.uds}"
         host, port = self.servers[0].sockets[0].getsockname()[:2]
@@ -225,7 +225,7 @@ async def serve(
 def bind(host: str, port: int) -> list[socket.socket]:
     """Sockets for every address of `host`, all on one port: with port 0 on the one that the first was given.
 
-    An address that this machine does not have (`::1` without IPv6) is left out, unless it is the last hope.
+    An address that this machine does not have (`::1` without IPv6) is left out, unless there is no other.
 
     Raises:
         OSError: the name is unknown, an address is in use, or none is ours.
@@ -269,7 +269,7 @@ def log_config(level: str) -> dict[str, Any]:
 
 
 class SecretFilter(logging.Filter):
-    """Blots out the values of `SECRETS` in what uvicorn logs about requests, and bearer tokens in its debug output."""
+    """Removes the values of `SECRETS` from uvicorn's log of requests, and bearer tokens from its debug output."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -278,14 +278,14 @@ class SecretFilter(logging.Filter):
 
 
 class UpgradeFilter(logging.Filter):
-    """Keeps from the log what uvicorn and its WebSocket library say of every upgrade, which is no error."""
+    """Drops the log lines that uvicorn and its WebSocket library write for every upgrade."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.levelno > logging.INFO or not str(record.msg).startswith(('%s - "WebSocket', "connection "))
 
 
 def log_upgrades(wanted: bool) -> None:
-    """Have upgrades logged or not. uvicorn's setting for its access log knows of requests only."""
+    """Set whether upgrades are logged. uvicorn's setting for its access log covers only requests."""
     target = logging.getLogger("uvicorn.error")
     for present in [each for each in target.filters if isinstance(each, UpgradeFilter)]:
         target.removeFilter(present)
@@ -294,7 +294,7 @@ def log_upgrades(wanted: bool) -> None:
 
 
 def redact_secrets() -> None:
-    """Have uvicorn's loggers blot out secrets; calling it again changes nothing."""
+    """Make uvicorn's loggers remove secrets. A second call changes nothing."""
     for name in ("uvicorn.access", "uvicorn.error"):
         target = logging.getLogger(name)
         if not any(isinstance(present, SecretFilter) for present in target.filters):

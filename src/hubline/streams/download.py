@@ -32,6 +32,14 @@ class Cancellable(Protocol):
         """Whether the stream is cancelled. The iterator may have swallowed the cancellation of its task."""
 
 
+class WritesItself:
+    """Items that know a shorter way to a connection than being asked for one by one."""
+
+    async def write_to(self, encode: Callable[[Any], bytes], writer: ItemWriter, call: Cancellable) -> None:
+        """Write all of them, with the rules of `pump`."""
+        raise NotImplementedError
+
+
 async def pump(
     items: AsyncIterable[Any], encode: Callable[[Any], bytes], writer: ItemWriter, call: Cancellable
 ) -> UnsetType:
@@ -40,6 +48,9 @@ async def pump(
     A stream that was cancelled before it started is started all the same, and cancelled at its first wait. The iterator
     is always closed. Raises what the iterator raises, and what encoding an item raises.
     """
+    if isinstance(items, WritesItself) and not call.cancelled:
+        await items.write_to(encode, writer, call)
+        return UNSET
     iterator = aiter(items)
     try:
         if call.cancelled:

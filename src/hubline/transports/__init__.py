@@ -1,1 +1,1 @@
-"""How bytes reach us: negotiate, WebSockets, Server-Sent Events and long polling on any ASGI server."""
+"""Negotiate, and the transports on any ASGI server: WebSockets, Server-Sent Events and long polling."""

@@ -1,4 +1,4 @@
-"""Where a request comes from, when proxies of our own stand in front."""
+"""The address of a client that connects through trusted proxies."""
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,23 +10,23 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 UNIX = "unix"
-"""In a list of trusted proxies: whoever connects through a Unix socket, where there is no address."""
+"""In a list of trusted proxies: every peer that connects through a Unix socket, which has no address."""
 
 MAXIMUM_HOPS = 16
-"""Entries of `X-Forwarded-For` that are looked at, from the right. Ours: a chain of proxies has two or three."""
+"""How many entries of `X-Forwarded-For` are read, from the right. Ours: chains of proxies have two or three."""
 
 
 class Addresses:
-    """Finds the client's address: that of the ASGI `client`, or what trusted proxies say of it.
+    """Finds the client's address: that of the ASGI `client`, or the one that trusted proxies report.
 
-    Each proxy adds the address it was called from at the right end of `X-Forwarded-For`, and what stands further left
-    was sent by whoever called it. So it is read from the right, up to the first address that is no trusted proxy. At
-    an entry that is no address reading ends, and the proxy that wrote it counts as the client. `Forwarded`
-    (RFC 7239) is not read: few proxies write it, and one that does not would pass on what a client wrote.
+    Each proxy adds the address of its peer at the right end of `X-Forwarded-For`. Everything left of that was sent by
+    the peer. So the header is read from the right, up to the first address that is not a trusted proxy. Reading also
+    ends at an entry that is not an address; then the proxy that wrote it counts as the client. `Forwarded` (RFC 7239)
+    is not read: few proxies write it, and the others would pass on a header that a client made up.
     """
 
     def __init__(self, trusted_proxies: Sequence[str] = ()) -> None:
-        """Raises ConfigurationError when one of them is no address, no network and not `unix`."""
+        """Raises ConfigurationError if one of them is not an address, a network or `unix`."""
         problems: list[str] = []
         self._unix = UNIX in trusted_proxies
         self._networks: list[Network] = []
@@ -41,7 +41,7 @@ class Addresses:
             raise ConfigurationError(problems)
 
     def of(self, scope: Mapping[str, Any]) -> str | None:
-        """The client's address; `None` when there is none, as behind a Unix socket that is not trusted."""
+        """The client's address; `None` if there is none, for instance on a Unix socket that is not trusted."""
         client = scope.get("client")
         host = client[0] if client else ""  # behind a Unix socket servers say either `None` or an empty host
         if host and not self._networks:
@@ -75,7 +75,7 @@ def _forwarded_for(scope: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parsed(text: str) -> Address | None:
-    """An address, which may have a port behind it and, of IPv6, brackets around it. IPv4 within IPv6 counts as IPv4."""
+    """An address, with or without a port, and for IPv6 with or without brackets. IPv4 within IPv6 counts as IPv4."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -1,4 +1,4 @@
-"""Who may send a request: where its page comes from, who it is, and what is said about them."""
+"""Decides whether a request is admitted: by its origin, its user, and the policies."""
 
 import asyncio
 import logging
@@ -21,34 +21,34 @@ OriginAllowed: TypeAlias = Callable[[Mapping[str, Any]], bool]
 
 
 class Refused(Exception):
-    """A request is answered with `response` and goes no further."""
+    """The request is refused with `response`."""
 
     def __init__(self, response: Answer) -> None:
         self.response = response
 
 
 async def anonymous(scope: ConnectionScope) -> Identity | None:
-    """Nobody is anybody."""
+    """The default `authenticate`: every client is a stranger."""
     return None
 
 
 def identity_user_id(scope: ConnectionScope) -> str | None:
-    """The identity's own."""
+    """The default `user_id`: that of the identity."""
     return scope.identity.user_id if scope.identity is not None else None
 
 
 async def everybody(scope: ConnectionScope) -> int | None:
-    """All may come in."""
+    """The default `authorize`: everybody is admitted."""
     return None
 
 
 def any_origin(scope: Mapping[str, Any]) -> bool:
-    """From wherever they come."""
+    """The default `origin_allowed`: every origin is allowed."""
     return True
 
 
 class Admission:
-    """Asks, in this order: `origin_allowed` (403), `authenticate`, `authorize` (401 or 403, or `None`)."""
+    """Calls, in this order: `origin_allowed` (403), `authenticate`, `authorize` (401 or 403, or `None`)."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Admission:
         self._addresses = addresses or Addresses()
 
     async def admit(self, scope: Scope) -> ConnectionScope:
-        """Who sends a request. Raises Refused."""
+        """The request with its identity. Raises Refused."""
         if not self._origin_allowed(scope):
             raise Refused(plain(403))
         connection_scope, task = ConnectionScope(scope, address=self._addresses.of(scope)), asyncio.current_task()
@@ -74,10 +74,10 @@ class Admission:
             connection_scope.identity = await self._authenticate(connection_scope)
             connection_scope.user_id = self._user_id(connection_scope)
             status = await self._authorize(connection_scope)
-        except BaseException as error:  # users' code raised it; answered here, it is the same on every server
+        except BaseException as error:  # users' code raised it; every server should answer the same
             if ends_its_task(error, task):
                 raise
-            logger.exception("%s: who may enter could not be found out", connection_scope.path)
+            logger.exception("%s: the check whether the request is admitted failed", connection_scope.path)
             status = 500
         if status is not None:
             raise Refused(refused(status, token_given=token_given(connection_scope)))

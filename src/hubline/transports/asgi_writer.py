@@ -10,7 +10,7 @@ from hubline.transports.outbox import Outbox, joined
 class AsgiWriter:
     """Empties an outbox into an ASGI `send`: one task for a connection, started at its first packet, then parked.
 
-    One writer for all connections is not an option: an ASGI `send` may wait, and then everybody would.
+    It cannot be one task for all connections: an ASGI `send` may wait, and would delay all others.
     """
 
     __slots__ = ("_failed", "_outbox", "_parked", "_task", "_tasks", "_write")
@@ -35,7 +35,7 @@ class AsgiWriter:
         return not self._outbox.in_flight
 
     def wake(self) -> None:
-        """There is something to write, or there will be nothing any more."""
+        """There is something to write, or nothing more will follow."""
         if self._task is None:
             if len(self._outbox) or not self._outbox.finished:
                 self._task = self._tasks.start(self._run())

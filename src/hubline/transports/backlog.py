@@ -48,11 +48,11 @@ class Backlog:
         self.wake = wake
         self._queue: list[bytes] = []
         self._newest: dict[str | None, list[bytes]] = {}
-        """Of each key whose packets replace each other: the one that holds the place in the queue, and the newest."""
+        """For each key whose packets replace each other: the packet with the place in the queue, and the newest one."""
         self._buffered: Callable[[], int] | None = None
         self._room: asyncio.Event | None = None
         self.dropped_messages = 0
-        """By the policy, or because nobody will take them any more."""
+        """By the policy, or because the connection has ended."""
         self._peak = self._written = 0
 
     def __len__(self) -> int:
@@ -64,17 +64,17 @@ class Backlog:
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes that have not reached the kernel, as far as it is known."""
+        """Bytes that have not reached the kernel, as far as known."""
         return self.size if self._buffered is None else self.size - self.in_flight + self._buffered()
 
     @property
     def peak_bytes(self) -> int:
-        """The most that `queued_bytes` has been, as far as it is known."""
+        """The maximum of `queued_bytes`, as far as known."""
         return max(self._peak, self.queued_bytes)
 
     @property
     def written(self) -> int:
-        """Bytes that have reached the kernel, as far as it is known."""
+        """Bytes that have reached the kernel, as far as known."""
         return self._written_but(self.queued_bytes)
 
     @property
@@ -83,9 +83,9 @@ class Backlog:
         return self._buffered is not None
 
     def take(self, limit: int | None = JOINED_WRITE) -> list[bytes]:
-        """Everything queued, up to `limit` bytes; a larger packet comes alone. Empty when there is nothing.
+        """Everything queued, up to `limit` bytes; a larger packet is returned alone. Empty if nothing is queued.
 
-        What is taken counts until `sent()`. It must not be called again before that.
+        Taken bytes count as queued until `sent()`. Do not call it again before that.
         """
         size = self.size
         taken = self._queue
@@ -98,7 +98,7 @@ class Backlog:
         return taken
 
     def _take_some(self, limit: int | None) -> tuple[list[bytes], int]:
-        """The first packets, `limit` bytes of them, each with the newest of its key in its place; and their size."""
+        """The first packets, at most `limit` bytes, each replaced by the newest one of its key; and their size."""
         queue, newest = self._queue, self._newest
         size = number = 0
         for packet in queue:
@@ -114,19 +114,19 @@ class Backlog:
         return taken, size
 
     def _newest_for(self, packet: bytes) -> bytes:
-        """What is sent in the place of a packet in the queue."""
+        """The packet that is sent in place of a queued packet."""
         place = self._newest.get(key_of(packet))
         return place[1] if place is not None and place[0] is packet else packet
 
     def _forget_keys(self, newest: Sequence[bytes]) -> None:
-        """These have left their places."""
+        """These packets have left the queue."""
         for packet in newest if self._newest else ():
             place = self._newest.get(key_of(packet))
             if place is not None and place[1] is packet:
                 del self._newest[key_of(packet)]
 
     def sent(self) -> None:
-        """The last `take()` has left."""
+        """The packets of the last `take()` are written."""
         if self.size > self._peak:  # `_note_peak()`, without the call
             self._peak = self.size
         self._written += self.in_flight
@@ -139,14 +139,14 @@ class Backlog:
     async def drain(self) -> None:
         """Wait until less than the low-water mark is queued, or the connection ended. Cancelling it loses nothing."""
         if self.finished or self.size < LOW_WATER:
-            await asyncio.sleep(0)  # a producer that never waits must not hold the loop
+            await asyncio.sleep(0)  # a producer that never waits must not block the event loop
             return
         if self._room is None:
             self._room = asyncio.Event()
         await self._room.wait()
 
     def finish(self) -> None:
-        """Take no more packets; those that wait are still to be written."""
+        """Accept no more packets. Queued packets are still written."""
         if self.finished:
             return
         self.finished = True
@@ -156,7 +156,7 @@ class Backlog:
         self.wake()
 
     def close(self) -> None:
-        """Take no more packets and forget those that wait."""
+        """Accept no more packets, and drop the queued ones."""
         self._note_peak()
         self.dropped_messages += len(self._queue)
         self._queue.clear()
@@ -165,7 +165,7 @@ class Backlog:
         self.finish()
 
     def _note_peak(self) -> None:
-        """Called before the size can shrink, so that `put` need not."""
+        """Called before the size shrinks, so that `put` need not do it."""
         self._peak = max(self._peak, self.size)
 
     def statistics(self) -> OutboxStatistics:
@@ -180,7 +180,7 @@ class Backlog:
         )
 
     def _written_but(self, queued: int) -> int:
-        """`written`, for who knows `queued_bytes` already."""
+        """`written`, for callers that know `queued_bytes` already."""
         return max(self._written + self.size - queued, 0)
 
 
@@ -189,4 +189,4 @@ def key_of(packet: bytes) -> str | None:
 
 
 joined: Callable[[Sequence[bytes]], bytes] = b"".join
-"""One payload of whole messages."""
+"""Join packets into one payload of whole messages."""

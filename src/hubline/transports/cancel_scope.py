@@ -1,4 +1,4 @@
-"""Ending one await of a task from outside, at no cost while nothing happens: no task, no timer, no second future."""
+"""Ends one await of a task from outside. Until then it needs no task, no timer and no second future."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,10 +12,10 @@ class ScopeCancelled(Exception):
 
 
 class CancelScope:
-    """Lets others end an await that has no way to be ended: an ASGI `receive()` or `send()`.
+    """Ends an await that cannot be ended otherwise: an ASGI `receive()` or `send()`.
 
-    The way of `asyncio.timeout`: cancel the waiting task, and take the cancellation back where it surfaces. A real
-    cancellation that comes at the same time wins: it is told apart by `Task.cancelling()`.
+    It works like `asyncio.timeout`: it cancels the waiting task, and takes the cancellation back at the await. A real
+    cancellation at the same time takes precedence; `Task.cancelling()` tells them apart.
     """
 
     __slots__ = ("_baseline", "_pending", "_task", "cancelled")
@@ -27,14 +27,14 @@ class CancelScope:
         self._pending = False
 
     def cancel(self) -> None:
-        """End the guarded await, or else the next one before it starts. Again does nothing."""
+        """End the guarded await, or the next one before it starts. A second call does nothing."""
         self.cancelled = True
         if self._task is not None and not self._pending:
             self._pending = True
             self._task.cancel()
 
     async def guard(self, wait: Callable[[], Awaitable[T]]) -> T:
-        """Await `wait()` as a block; what it was about to return when it is cancelled is lost."""
+        """Await `wait()` as a block. If it is cancelled, its result is lost."""
         with self:
             return await wait()
 
@@ -54,8 +54,8 @@ class CancelScope:
         """End the block.
 
         Raises:
-            ScopeCancelled: `cancel()` was called, and nothing else has ended the block. When it ended well all the
-                same, an await has swallowed the cancellation.
+            ScopeCancelled: `cancel()` was called, and nothing else has ended the block. If the block ended without
+                an exception, an await has swallowed the cancellation.
         """
         task, self._task = self._task, None
         if self._pending:

@@ -7,17 +7,17 @@ from hubline.connection import ConnectionScope
 from hubline.transports.options import TransportOptions
 
 Place: TypeAlias = list[tuple["Counter[str]", str]]
-"""The places that one connection takes: counters, each with the key under which it is counted."""
+"""The counters that count one connection, each with its key."""
 
 
 class NoRoom(Exception):
-    """No connection can be added now; `status` is the HTTP answer. The text is for the log."""
+    """No connection can be added now. `status` is the HTTP status of the answer; the text is for the log."""
 
     status = 503
 
 
 class TooMany(NoRoom):
-    """A user or an address has as many connections as it may. Others are let in."""
+    """A user or an address has its maximum of connections. Other clients are still admitted."""
 
     status = 429
 
@@ -61,7 +61,7 @@ class Caps:
         return _taken(self._with_room(scope))
 
     def leave(self, place: Place) -> None:
-        """Give a place back."""
+        """The connection has ended: count it no longer."""
         for counter, key in place:
             counter[key] -= 1
             if not counter[key]:
@@ -69,7 +69,7 @@ class Caps:
         place.clear()
 
     def _with_room(self, scope: ConnectionScope) -> Place:
-        """The places for one more open connection, if there is room for it. Raises `TooMany`."""
+        """The counters for one more open connection, if it is allowed. Raises `TooMany`."""
         capped = self._capped(scope)
         for whose, counter, key, limit in capped:
             if counter[key] >= limit:
@@ -77,7 +77,7 @@ class Caps:
         return [(counter, key) for _, counter, key, _ in capped]
 
     def _capped(self, scope: ConnectionScope) -> list[tuple[str, "Counter[str]", str, int]]:
-        """The caps that count open connections, as far as they are set and apply."""
+        """The caps for open connections that are set and apply to this client."""
         found = []
         user = scope.user_id
         if self._options.connections_per_user is not None and user is not None:

@@ -28,7 +28,7 @@ class Carrier(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether the peer is offered what is queued at the next turn of the loop, if there is something."""
+        """Whether queued packets are offered to the peer at the next turn of the event loop."""
 
     def wake(self) -> None:
         """A packet is about to be queued in an empty outbox, or no more packets will be queued."""

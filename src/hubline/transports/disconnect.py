@@ -1,4 +1,4 @@
-"""Waits in ASGI's `receive` until the client of a request has gone, for servers that do not tell it by a call."""
+"""Waits in ASGI's `receive` until the client of a request has gone, for servers that do not offer `DISCONNECT`."""
 
 from starlette.types import Receive
 

@@ -1,4 +1,4 @@
-"""The ASGI callables of one hub path: who is let in, which connection is meant, which transport carries it.
+"""The ASGI callables of one hub path. They admit a request, find its connection, and choose the transport.
 
 Status codes, texts and the order of the checks are the original's (`HttpConnectionDispatcher`); behaviour §1 and §2.1.
 """
@@ -39,11 +39,11 @@ logger = logging.getLogger("hubline.transports")
 
 
 class HubEndpoint:
-    """Negotiate and the transports of one path, over a `serve(connection)` of which nothing else is known.
+    """Negotiate and the transports of one path. `serve(connection)` is the application.
 
-    For every request, in this order: `origin_allowed` (403), `authenticate`, `authorize` (401 or 403, or `None` to let
-    it pass), then what the request asks for. `serve` runs once for each connection. `user_may_change` says whether an
-    authentication refresh may bring another user.
+    For every request, in this order: `origin_allowed` (403), `authenticate`, `authorize` (401, 403, or `None` if
+    it is allowed), then the operation that it requests. `serve` runs once for each connection. `user_may_change` says
+    whether an authentication refresh may bring another user.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class HubEndpoint:
             origin_allowed=origin_allowed,
             addresses=addresses,
         )
-        """Who may come in here, for what stands beside the path and is for the same people."""
+        """Admits requests; also used by routes beside this path that are for the same users."""
         self._user_may_change = self._options.authentication_refresh and user_may_change
         self._available = tuple(
             AvailableTransport.of(each.value, each.transfer_formats)
@@ -86,7 +86,7 @@ class HubEndpoint:
         await self._answer_post(self._refreshed, scope, receive, send)
 
     async def connect(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI: everything on `{hub}` itself, WebSocket upgrades and HTTP alike."""
+        """ASGI: every request to `{hub}` itself, HTTP and WebSocket."""
         websocket = scope["type"] == "websocket"
         if websocket:
             await receive()  # `websocket.connect`
@@ -110,7 +110,7 @@ class HubEndpoint:
         except NoRoom as refusal:
             await answer(no_room(refusal.status), scope, receive, send)
 
-    # What is asked for
+    # Operations
 
     async def _answer_post(
         self, make: Callable[[ConnectionScope], Awaitable[Answer]], scope: Scope, receive: Receive, send: Send
@@ -152,7 +152,7 @@ class HubEndpoint:
         return json(200, response.format())
 
     async def _session_for(self, kind: Kind, scope: ConnectionScope) -> Session:
-        """The session that a request names, or a new one, which it may carry from now on."""
+        """The session that the request names, or a new one. The request may carry it."""
         try:
             if not kind.needs_negotiation and not query_value(scope, "id"):
                 self._require_enabled(kind.transport)
@@ -162,7 +162,7 @@ class HubEndpoint:
                 await self._come_again(session, scope)
             return session
         except Refused as refusal:
-            raise Refused(refusal.response.uncached() if kind.many_requests else refusal.response) from None
+            raise Refused(refusal.response.uncached() if kind.transport.many_requests else refusal.response) from None
 
     async def _post(self, request: Request) -> None:
         session = self._find(request.scope)
@@ -176,14 +176,14 @@ class HubEndpoint:
     async def _delete(self, request: Request) -> None:
         session = self._find(request.scope)
         kind = _kind_of(session)
-        if kind is None or not kind.many_requests:
+        if kind is None or not kind.transport.many_requests:
             raise Refused(plain(400, "Cannot terminate this connection using the DELETE endpoint."))
         if self._options.same_user:
             self._compare_user(session, request.scope)
         session.terminate()
         await answer(plain(202), request.asgi, request.receive, request.send)
 
-    # Which connection
+    # Finding the connection
 
     def _find(self, scope: ConnectionScope) -> Session:
         token = query_value(scope, "id")
@@ -199,10 +199,10 @@ class HubEndpoint:
             raise Refused(plain(404, f"{transport.value} transport not supported by this end point type"))
 
     def _open(self, session: Session, kind: Kind, scope: ConnectionScope) -> bool:
-        """Let a request open the session, if it may: the first one wins. False for one that comes again.
+        """Let a request open the session. Only the first one does; returns False for a later request.
 
-        A second WebSocket takes over in a stateful reconnect, also when the last one still looks alive. Not any more
-        when the session is about to end and has no socket: 204, as the original has it.
+        With stateful reconnect, a second WebSocket replaces the first, even if that still looks alive. If the session
+        is about to end and has no socket, it is answered with 204, as in the original.
         """
         self._require_enabled(kind.transport)
         if session.state is SessionState.NEGOTIATED:
@@ -210,12 +210,12 @@ class HubEndpoint:
             return True
         if session.transport_used is not kind.transport:
             raise Refused(plain(400, "Cannot change transports mid-connection"))
-        if not kind.many_requests and not session.reconnects:
+        if not kind.transport.many_requests and not session.reconnects:
             raise Refused(plain(204 if session.stateful_reconnect and session.detached else 409))
         return False
 
     async def _come_again(self, session: Session, scope: ConnectionScope) -> None:
-        """Each request says anew who it is, and the session is theirs; an identity that is refused ends it."""
+        """A later request brings the session a new identity. If that is refused, the session ends."""
         self._compare_user(session, scope)
         if not self._options.authentication_refresh:
             session.scope.identity = scope.identity
@@ -224,7 +224,7 @@ class HubEndpoint:
             raise Refused(rejected())
 
     def _compare_user(self, session: Session, scope: ConnectionScope) -> None:
-        """Another user on a connection is refused as far as `same_user` says; the log says whether it was."""
+        """Refuse a request of another user, as `same_user` says. Accepted and refused ones are logged."""
         if session.state is SessionState.NEGOTIATED:
             return
         before, now = session.scope.user_id, scope.user_id
@@ -238,11 +238,11 @@ class HubEndpoint:
 
 
 def query_value(scope: ConnectionScope, name: str) -> str | None:
-    """A query parameter, its name in any case; of several values all, joined with a comma, as ASP.NET Core has it."""
+    """A query parameter; its name is case-insensitive. Several values are joined with commas, as in ASP.NET Core."""
     query = scope.raw.get("query_string")
     if not query:
         return None
-    if b"&" not in query and b"%" not in query and b"+" not in query:  # `id` alone, on each POST and poll
+    if b"&" not in query and b"%" not in query and b"+" not in query:  # only `id`, on each POST and poll
         key, _, only = query.decode("latin-1").partition("=")
         return only if key.lower() == name else None
     values = [value for key, value in query_pairs(query) if key.lower() == name]
@@ -250,5 +250,5 @@ def query_value(scope: ConnectionScope, name: str) -> str | None:
 
 
 def _kind_of(session: Session) -> Kind | None:
-    """What has opened the session."""
+    """The kind of transport that opened the session; `None` if none has."""
     return next((kind for kind in KINDS if kind.transport is session.transport_used), None)

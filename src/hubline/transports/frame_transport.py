@@ -1,4 +1,4 @@
-"""WebSockets over the frame channel of a server that offers one: no task wakes up for a message, either way."""
+"""WebSockets over a server's frame channel: no task is woken for a message, in either direction."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,28 +14,28 @@ from hubline.websocket_frames import message_frame
 from hubline.wire.codec import TransferFormat
 
 AT_ONCE = 32_768
-"""Bytes of one frame that are handed on at once: as large as a hub message may be unless somebody says otherwise. The
+"""Bytes of one frame that are passed on at once: the default maximum size of a hub message. The
 server has read it in two turns of the loop at least, so it is a bounded share of each. Ours."""
 
 FLUSH_STRIDE = 1_000
-"""Connections that are written to in one go: about 10 ms, after which others have their turn. Ours."""
+"""Connections that are written to without a pause: about 10 ms. Then other tasks get a turn. Ours."""
 
 _TEXT = TransferFormat.TEXT
-"""Enum members cost 0.1 µs when taken from their class, which is much on the way of every message."""
+"""Getting an enum member from its class costs 0.1 µs, which is much for every message."""
 
 
 class FrameInput:
-    """What the peer sends, straight from the parser to whoever consumes it; kept while nobody may have it yet."""
+    """Passes what the peer sends from the parser to the consumer, or holds it while it must not be consumed."""
 
     __slots__ = ("_backlog", "_channel", "_consumer", "_error", "_feed", "_flusher", "_gone", "_left", "_waiting")
 
     def __init__(self, channel: FrameChannel, flusher: "Flusher", left: Callable[[bool], None]) -> None:
-        """`left` is called once, when the peer is gone, with whether it said so; what it sent may not all be read."""
+        """`left` is called once, when the peer is gone, with whether it sent a close frame. Unread data may remain."""
         self._channel, self._flusher, self._left = channel, flusher, left
         self._backlog: list[bytes] = []
         self._consumer: Feed | None = None
         self._feed: Feed | None = None
-        """The consumer while it may be fed: nothing is held, and nothing kept comes first."""
+        """The consumer, while it can be fed directly: input is not paused, and no earlier data is held."""
         self._waiting: asyncio.Future[None] | None = None
         self._error: ConnectionClosed | None = None
         self._gone = False
@@ -53,8 +53,8 @@ class FrameInput:
         if held is not None:
             self._hold(held)
         flusher = self._flusher
-        if not flusher.scheduled:  # behind the task of a call that has just begun: its answer leaves at once
-            flusher.scheduled = True  # as `schedule()`, whose call would be seen on the way of every message
+        if not flusher.scheduled:  # after the task of a call that has just begun, to write its answer at once
+            flusher.scheduled = True  # `schedule()` inlined: a call here costs time for every message
             flusher.soon(flusher.flush)
 
     def read_much(self, size: int) -> None:
@@ -65,7 +65,7 @@ class FrameInput:
 
     def left(self) -> None:
         self._gone = True
-        # at once: what is held may wait for room in an outbox that nothing leaves any more
+        # at once: held input may wait for room in an outbox that is not emptied any more
         self._left(self._channel.closed_by_peer)
         nothing_held = self._consumer is None or self._feed is not None
         if nothing_held and not self._backlog:
@@ -95,7 +95,7 @@ class FrameInput:
             self._consumer = self._feed = None
 
     def close(self, error: ConnectionClosed) -> None:
-        """Nothing is read any more; the channel still is, for the sake of the peer's close."""
+        """Input is dropped from now on. The channel is still read, to see the peer's close frame."""
         if self._error is None:
             self._error = error
             self._feed = None
@@ -145,7 +145,7 @@ class FrameInput:
         turns().soon(self._go_on)
 
     def _go_on(self) -> None:
-        """Feed one piece of what was kept; the next has to wait for its turn."""
+        """Feed one piece of the held data. The next one waits for its turn."""
         consumer = self._consumer
         if consumer is None or self._error is not None:
             return
@@ -171,7 +171,7 @@ class FrameInput:
             self._wake()
 
     def _fail(self, error: BaseException) -> None:
-        """The consumer raised what it never should: its own `consume()` ends with that."""
+        """The consumer raised, which it should not. `consume()` raises the error."""
         self._feed = None
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error)
@@ -180,7 +180,7 @@ class FrameInput:
 
 
 class FrameWriter:
-    """Empties an outbox into a frame channel, whenever the flusher comes by."""
+    """Empties an outbox into a frame channel when the flusher calls it."""
 
     __slots__ = ("_cancelled", "_flusher", "blocked", "joining", "outbox", "session", "write")
 
@@ -188,10 +188,10 @@ class FrameWriter:
         self.session, self.outbox = session, outbox
         self.write: Callable[[bytes], None] = channel.write
         self.blocked = False
-        """More is buffered than the kernel takes."""
+        """Bytes are buffered that the kernel has not taken."""
         self._flusher = flusher
         self.joining: asyncio.Future[None] | None = None
-        """Done when everything is written, if somebody waits for that."""
+        """Done when everything is written; `None` if nobody waits for it."""
         self._cancelled = False
         self.outbox.count_buffer(channel.buffered, channel.limit)
         self.outbox.wake = self.wake
@@ -230,10 +230,10 @@ class FrameWriter:
 
 
 class Flusher:
-    """Writes, once in a turn of its loop, what was queued for any connection in it.
+    """Once in a turn of the event loop, writes what was queued in it for all connections.
 
-    What waits for a connection becomes one frame. In a broadcast nearly everybody has the same waiting: the frame of
-    the connection before is used again, so joining and header are made once for a thousand sockets.
+    The packets of a connection are joined into one frame. In a broadcast nearly all connections have the same packets:
+    then the frame of the connection before is used again, so a thousand sockets need only one.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -243,7 +243,7 @@ class Flusher:
         self.soon = loop.call_soon
 
     def schedule(self) -> None:
-        """Flush when the loop has done what it has to do already."""
+        """Flush after the callbacks that are already scheduled."""
         self.scheduled = True
         self.soon(self.flush)
 
@@ -256,14 +256,14 @@ class Flusher:
         before_format, frame, rest = _TEXT, b"", b""
         for writer in dirty:
             if writer.blocked:
-                continue  # `resume_writing` comes back with it
+                continue  # `resume_writing` schedules it again
             outbox, transfer_format = writer.outbox, writer.session.transfer_format
             packets = outbox.take()
             if packets:
                 if packets != before or transfer_format is not before_format:
                     before, before_format = packets, transfer_format
                     frame, rest, text = joined(packets), b"", transfer_format is _TEXT
-                    if len(frame) > JOINED_WRITE:  # one large packet, which all who get it share
+                    if len(frame) > JOINED_WRITE:  # one large packet, shared by all recipients
                         frame, rest = message_frame(frame, text=text, with_payload=False), frame
                     else:
                         frame = message_frame(frame, text=text)

@@ -10,7 +10,7 @@ from hubline.transports.turns import PIECE, turns
 
 
 class PulledInput(ABC):
-    """A source of bytes that is read by calls of `get`."""
+    """A source of bytes that is read with `get`."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ class Inbox(PulledInput):
         self.capacity = capacity
         self._unread = bytearray()  # not a list: many small bodies would need much more memory than their bytes
         self._cut = False
-        """Somebody has read a piece of what was there, and the rest waits for another turn."""
+        """A piece was read in this turn. The rest waits for the next turn."""
         self._reader: asyncio.Future[None] | None = None
         self._room: asyncio.Event | None = None
         self._feeding: asyncio.Lock | None = None
@@ -50,7 +50,7 @@ class Inbox(PulledInput):
         """All unread bytes, or one piece in each turn if there are more than `PIECE`. Never empty. May be cancelled.
 
         Raises:
-            ConnectionClosed: at once after `close()`; after `finish()` when the rest was read.
+            ConnectionClosed: at once after `close()`; after `finish()`, when everything is read.
         """
         had_turn = False
         while True:

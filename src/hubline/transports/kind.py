@@ -40,7 +40,10 @@ class Kind:
     """One transport."""
 
     transport: Transport
-    """Its name in negotiate, and the formats that it can carry."""
+    """Its name in negotiate, the formats that it can carry, and whether many requests carry one session.
+
+    If they do, a DELETE ends the session, and no answer is cached.
+    """
     matches: Callable[[ConnectionScope], bool]
     """Whether a request to the hub's path is for this transport. The first kind of the table that matches is used."""
     carry: Callable[[Session, Request, Serve, Resources], Coroutine[Any, Any, None]]
@@ -50,7 +53,5 @@ class Kind:
     """
     input_by_post: bool = True
     """Whether what the client sends comes by POST, into the inbox of the session."""
-    many_requests: bool = False
-    """Whether one request after another carries the same session, and a DELETE ends it. No answer is cached."""
     needs_negotiation: bool = True
     """Whether a request without `id` is refused. Otherwise it opens a session that was not negotiated."""

@@ -1,4 +1,4 @@
-"""Long polling: output goes out as the answers of GET requests, one at a time; input comes by POST."""
+"""Long polling: output is sent in the responses of GET requests, one at a time; input arrives by POST."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from hubline.transports.session import Session
 
 
 class Reason(Enum):
-    """Why a poll stops waiting. The first reason counts."""
+    """Why a poll stops waiting. Only the first reason counts."""
 
     OUTPUT = auto()
     SUPERSEDED = auto()
@@ -53,7 +53,7 @@ class Poll:
     def abandon(self) -> None:
         self._stop(Reason.ENDED)
         if self._session.outbox.writing:
-            self._writing.cancel()  # its client does not read; who waits is still told 204
+            self._writing.cancel()  # its client does not read; a poll that waits still gets 204
 
     async def make_way(self) -> None:
         self._stop(Reason.SUPERSEDED)
@@ -103,7 +103,7 @@ class Poll:
                 self._wake()
 
     async def _answer(self) -> None:
-        """Also one whose client has left: nobody reads it, but middleware in between fails without an answer."""
+        """Answer also if the client has left, because middleware fails if there is no response."""
         outbox, reason = self._session.outbox, self._reason
         if reason is Reason.LEFT:
             await self._write(plain(204).uncached())
@@ -111,7 +111,7 @@ class Poll:
             try:
                 await self._write(octets(joined(outbox.take(None))))
             finally:
-                outbox.sent()  # or lost: what a poll has taken is never sent again, as in the original
+                outbox.sent()  # or lost: packets that a poll has taken are never sent again, as in the original
         elif reason is Reason.TIMEOUT:
             await self._write(plain(200).uncached())
         else:
@@ -139,4 +139,4 @@ async def _carry(session: Session, request: Request, serve: Serve, resources: Re
     await Poll(session, request).run(serve, resources)
 
 
-KIND = Kind(Transport.LONG_POLLING, _matches, _carry, many_requests=True)
+KIND = Kind(Transport.LONG_POLLING, _matches, _carry)

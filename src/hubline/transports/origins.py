@@ -1,4 +1,4 @@
-"""Which web pages may use a hub. Browsers name the page's origin; what is not a browser names none."""
+"""Which web pages may use a hub. Browsers send the origin of the page; other clients send none."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,43 +10,43 @@ from starlette.types import ASGIApp
 from hubline.errors import ConfigurationError
 
 _ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
-"""What browsers send for pages of servers (RFC 6454, section 7)."""
+"""The origins that browsers send for pages from servers (RFC 6454, section 7)."""
 
 _PATTERN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._*-]*|\[[0-9a-f:.]+\])(?::([0-9]{1,5}|\*))?", re.IGNORECASE)
-"""Those, with `*`, and the origins of apps and extensions (`capacitor://localhost`, `app://`)."""
+"""These origins with `*`, and those of apps and extensions (`capacitor://localhost`, `app://`)."""
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 _NO_PAGES = ("ws", "wss", "ftp")
-"""Schemes that no page has, though somebody may write them."""
+"""Schemes that no origin has, but that a setting may have by mistake."""
 
 _NULL = "null"
-"""What pages without an origin of their own send: in a sandbox, from a `data:` address, from a file."""
+"""The origin of pages that have none of their own: in a sandbox, from a `data:` URL, from a file."""
 
 _HEADERS = ("authorization", "content-type", "x-requested-with", "x-signalr-user-agent")
-"""What official clients send (spec §1.6)."""
+"""The headers that official clients send (spec §1.6)."""
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A name (RFC 9110, section 5.6.2). `*` alone is every header."""
+"""The name of a header (RFC 9110, section 5.6.2). `*` alone stands for every header."""
 
 
 class Origins:
-    """The origin of the server itself, and those allowed besides.
+    """The server's own origin, and other allowed origins.
 
     A pattern is an origin with `*` in place of a part of the host name or the port (`https://*.example.com`), or `*`
     alone for every page. Apps and extensions have schemes of their own (`capacitor://localhost`,
-    `chrome-extension://…`). `null` admits every page that has no origin, whoever wrote it. WebSockets are not covered
+    `chrome-extension://…`). `null` admits every page without an origin, whoever made it. WebSockets are not covered
     by CORS, so the server has to check (cross-site hijacking).
 
-    The server's own origin is its `Host` header with the scheme of the request. Where that is `http`, a page of
-    `https` is let in too: a proxy may have ended TLS without telling. Where it is `https`, a page of `http` is not,
-    because whoever sits on the line can write into it.
+    The server's own origin is its `Host` header with the scheme of the request. If that is `http`, pages of
+    `https` are admitted too, because a proxy may have ended TLS without saying so. If it is `https`, pages of `http`
+    are refused, because an attacker on the network can change them.
     """
 
     def __init__(self, allowed: Sequence[str] = (), headers: Sequence[str] = ()) -> None:
-        """`headers` are those that pages of allowed origins may send besides those of the official clients.
+        """`headers`: headers that pages of allowed origins may send, in addition to those of the official clients.
 
-        Raises ConfigurationError when one of them is no origin, or no name of a header.
+        Raises ConfigurationError if one of them is not an origin, or not the name of a header.
         """
         problems = [problem for origin in allowed if origin != "*" and (problem := _problem(origin))]
         problems += [
@@ -60,16 +60,16 @@ class Origins:
         self._pattern = re.compile("|".join(map(_regex, allowed)) or r"(?!)")
 
     def admits(self, scope: Mapping[str, Any]) -> bool:
-        """Whether the page that made this request may; of several `Origin` headers all must."""
+        """Whether the origin of this request is allowed. If there are several `Origin` headers, all must be."""
         origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
         if not origins:
             return True
         return all(self._pattern.fullmatch(origin) or _is_own(origin, scope) for origin in origins)
 
     def cors(self, app: ASGIApp) -> ASGIApp:
-        """`app` behind Starlette's CORS middleware, when another origin is allowed at all.
+        """`app` behind Starlette's CORS middleware, if other origins are allowed.
 
-        Credentials are allowed, because browser clients always send them; so the origin is answered, never `*`.
+        Credentials are allowed, because browser clients always send them. So the answer has the origin, never `*`.
         """
         if not self._allowed:
             return app
@@ -126,4 +126,4 @@ def _regex(origin: str) -> str:
     if rest.endswith(r":\*"):
         rest = rest.removesuffix(r":\*") + "(?::[0-9]+)?"
     regex = f"{re.escape(scheme)}://" + rest.replace(r"\*", r"[a-z0-9.-]+")
-    return regex if own else f"(?i:{regex})"  # Safari names its extensions in capitals
+    return regex if own else f"(?i:{regex})"  # Safari writes the origins of its extensions in capitals

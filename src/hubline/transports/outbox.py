@@ -14,7 +14,7 @@ from hubline.wire.packet import Packet
 __all__ = ["HIGH_WATER", "JOINED_WRITE", "LOW_WATER", "Outbox", "OutboxStatistics", "joined"]
 
 HIGH_WATER = 65_536
-"""Above this number of bytes, senders that can wait should wait. Source: `TransportMaxBufferSize` of the original."""
+"""Above this number of queued bytes, senders wait if they can. Source: the original's `TransportMaxBufferSize`."""
 
 MAXIMUM_MESSAGE = 16 * 1_048_576
 """The default for the bytes of one message: `HubOptions.maximum_send_message_size`."""
@@ -55,13 +55,13 @@ class Outbox(Backlog):
         self._limit, self._messages, self._maximum = capacity, messages, MAXIMUM_MESSAGE
         self._high = HIGH_WATER
         self._half, self._half_messages = capacity // 2, messages // 2
-        """More than that much matters, so it is noted since when. Who can wait does so long before."""
+        """Above this number, a peer may be behind, so the burst is recorded. Senders that can wait do so earlier."""
         self._careless = min(self._half, MAXIMUM_MESSAGE) if policy != "latest" else -1
-        """`put` looks no further while so much is queued; -1 sends every put down the slow way."""
+        """Up to this number of queued bytes, `put` only appends. With -1 it always checks the policy."""
         self._since = self._noted = 0
-        """In which burst more than half was queued, and up to which byte of all that were ever queued."""
+        """The burst in which more than half was queued, and the count of all bytes that had been queued then."""
         self._spared = self._spared_messages = 0
-        """Up to which byte and which message of all that were ever queued the policy does not judge."""
+        """The counts of all bytes and messages ever queued up to which the policy does not apply."""
 
     def limit_message(self, maximum: int) -> None:
         """Refuse messages of more than `maximum` bytes."""
@@ -69,9 +69,9 @@ class Outbox(Backlog):
         self._careless = min(self._careless, maximum)
 
     def count_buffer(self, buffered: Callable[[], int], limit: int) -> None:
-        """Count what a transport buffers: `buffered()` bytes, and at most `limit` of them when `sent()` is said.
+        """Count what a transport buffers: `buffered()` bytes, and at most `limit` of them when `sent()` is called.
 
-        All marks count them, and `put` need not ask: it goes by what there may be, until that reaches a mark.
+        All limits include these bytes. `put` assumes the maximum, and asks only when that would reach a limit.
         """
         self._buffered = buffered
         self._high -= limit
@@ -79,7 +79,7 @@ class Outbox(Backlog):
         self._careless = max(self._careless - limit, -1)
 
     def put(self, packet: bytes) -> bool:
-        """Queue a packet. False when more than the high-water mark is queued, or one was dropped, this or another.
+        """Queue a packet. False if more than the high-water mark is queued, or if this or another packet was dropped.
 
         Raises:
             SendTooLarge: it exceeds the maximum; nothing has happened.
@@ -95,9 +95,9 @@ class Outbox(Backlog):
         return size <= self._high
 
     def replace(self, packet: Packet) -> bool:
-        """Queue a packet in the place of one with the same key that was queued so and waits, whatever the policy.
+        """Queue a packet in place of a queued one with the same key, with any policy.
 
-        False and raises as `put`.
+        Returns False and raises as `put` does.
         """
         return self._put_with_policy(packet, packet.key)
 
@@ -112,14 +112,14 @@ class Outbox(Backlog):
             return self.size <= self._high
         total, dropped = self.size + size, self.dropped_messages
         if (total > self._half or len(self._queue) >= self._half_messages) and self._written >= self._noted:
-            self._since, self._noted = self._burst(), self._written + total  # all that was noted before has left
+            self._since, self._noted = self._burst(), self._written + total  # what was recorded has been written
         if not self._has_room(size) and not self._make_room(size):
             self.dropped_messages += 1
             if self._policy != "drop_oldest":
                 self._overflow(self.queued_bytes)
             return False
         if key is not None:
-            if key in self._newest:  # room was made for it, and its place is still there
+            if key in self._newest:  # the policy made room, and the place still exists
                 self._replace(key, packet)
                 return False
             self._newest[key] = [packet, packet]
@@ -133,7 +133,7 @@ class Outbox(Backlog):
         return self._written < self._noted and self._since != self._burst()
 
     def _has_room(self, size: int) -> bool:
-        """Whether a packet fits: into the capacity, because it is spared, or on top of what is spared."""
+        """Whether a packet fits: into the capacity, or because it is spared, or on top of the spared packets."""
         queued, waiting = self.queued_bytes, len(self._queue) + 1
         total = queued + size
         if total <= self._limit and waiting <= self._messages:
@@ -148,13 +148,13 @@ class Outbox(Backlog):
 
     @property
     def _burst_bounds(self) -> tuple[int, int]:
-        """How many bytes and messages there may be at all."""
+        """The limits of bytes and messages for all packets."""
         return self._limit + self._maximum, BURST_MESSAGES * self._messages
 
     def _bounds(self, queued: int) -> tuple[int, int]:
-        """How many bytes and messages there may be when nothing more is spared and `queued` bytes are queued.
+        """The limits of bytes and messages if nothing more is spared and `queued` bytes are queued.
 
-        Of who is behind, `drop_oldest` spares only what it cannot drop.
+        For a peer that is behind, `drop_oldest` spares only what it cannot drop.
         """
         spared = max(self._spared - self._written_but(queued), 0)
         spared_messages = max(self._spared_messages - self.taken, 0)
@@ -164,11 +164,11 @@ class Outbox(Backlog):
         return min(self._limit + spared, most), min(self._messages + spared_messages, most_messages)
 
     def _running(self, queued: int) -> int:
-        """Those of `queued` bytes that are being written."""
+        """How many of `queued` bytes are being written."""
         return queued - self.size + self.in_flight
 
     def _make_room(self, size: int) -> bool:
-        """Drop from the front until so many bytes fit, if that is the policy and of any use."""
+        """Drop packets from the front until this number of bytes fits, if the policy says so and it would help."""
         queued = self.queued_bytes
         limit, messages = self._bounds(queued) if self._behind() else self._burst_bounds
         if self._policy != "drop_oldest" or self._running(queued) + size > limit:
@@ -190,19 +190,19 @@ class Outbox(Backlog):
         return True
 
     def _fits_in_place(self, key: str, size: int) -> bool:
-        """Whether a packet has room at the place of the one that it replaces."""
+        """Whether a packet fits in place of the one that it replaces."""
         growth = size - len(self._newest[key][1])
         return growth <= 0 or self._has_room(growth)
 
     def _settle_keys(self) -> None:
-        """Put the newest of each key into its place in the queue."""
+        """Put the newest packet of each key into its place in the queue."""
         if self._newest:
             self._queue = [self._newest_for(packet) for packet in self._queue]
             for place in self._newest.values():
                 place[0] = place[1]
 
     def _replace(self, key: str, packet: bytes) -> None:
-        """Keep the place in the queue of what is replaced: a key that changes all the time must not starve."""
+        """Keep the place in the queue. Otherwise a key that changes all the time would never be sent."""
         place = self._newest[key]
         self.size += len(packet) - len(place[1])
         place[1] = packet
@@ -213,7 +213,7 @@ class Outbox(Backlog):
         super().finish()
 
     def release(self) -> None:
-        """Let go of everybody who was told something. Nothing is queued any more."""
+        """Drop all callbacks. Nothing is queued any more."""
         self.wake, self._overflow, self._buffered = _nobody, _nobody, None
         self._burst = _no_burst
 

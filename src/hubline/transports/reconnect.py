@@ -1,4 +1,4 @@
-"""Stateful reconnect: one stream of bytes from the sockets of a session, one after the other."""
+"""Stateful reconnect: joins the bytes of a session's sockets into one stream."""
 
 import asyncio
 
@@ -55,7 +55,7 @@ class ReconnectInput:
         self._socket.close(error)
 
     def finish(self, error: ConnectionClosed) -> None:
-        """There will be no other socket. Bytes of this one are still read."""
+        """No other socket will follow. Bytes of this one are still read."""
         if self._error is None:
             self._error = error
             wake_up(self._news)

@@ -1,4 +1,4 @@
-"""Authentication refresh: a newer identity for a live connection, by request or by poll, as .NET 11 has it.
+"""Authentication refresh: a newer identity for an open connection, by request or by poll, as in .NET 11.
 
 `POST {hub}/refresh?id={token}` answers JSON; statuses, error codes and the order of the checks are the original's.
 """
@@ -22,19 +22,19 @@ logger = logging.getLogger("hubline.transports")
 
 
 def lifetime(identity: Identity | None) -> int | None:
-    """Whole seconds until an identity expires, never negative; None when it never does."""
+    """Whole seconds until an identity expires, never negative; None if it never does."""
     if identity is None or identity.expires_at is None:
         return None
     return max(0, int(identity.expires_at - time.time()))
 
 
 def rejected() -> Answer:
-    """The application, or `same_user`, does not want this identity on this connection."""
+    """The answer if the application or `same_user` refuses this identity."""
     return _json(403, {"error": "permission_change_rejected"})
 
 
 def log_another_user(session: Session, user_id: str | None) -> None:
-    """That `same_user` refused a request."""
+    """Log that `same_user` refused a request."""
     text = "connection %s: a request of user %r was refused, because the connection is that of user %r"
     logger.warning(text, session.id, user_id, session.scope.user_id)
 
@@ -42,7 +42,7 @@ def log_another_user(session: Session, user_id: str | None) -> None:
 async def answer_refresh(
     scope: ConnectionScope, token: str | None, find: Callable[[str], Session | None], options: TransportOptions
 ) -> Answer:
-    """The answer to `POST {hub}/refresh`, once it is done. `find` knows the connections of this endpoint."""
+    """Refresh, and return the answer to `POST {hub}/refresh`. `find` finds a connection of this endpoint."""
     if not options.authentication_refresh:
         return _json(404, {"error": "refresh_disabled"})
     if not token:
@@ -55,7 +55,7 @@ async def answer_refresh(
     if scope.identity is None:
         return _json(401, {"error": "invalid_token"})
     if session.state is SessionState.NEGOTIATED:
-        return _refreshed(scope.identity)  # the request that opens the connection will say who it is
+        return _refreshed(scope.identity)  # the request that opens the connection will bring its identity
     if options.same_user is True and session.scope.user_id != scope.user_id:
         log_another_user(session, scope.user_id)
         return rejected()
@@ -67,10 +67,10 @@ async def answer_refresh(
 
 
 async def refresh(session: Session, scope: ConnectionScope) -> bool:
-    """Give a connection the identity behind `scope`. False when the application refuses it.
+    """Give a connection the identity of `scope`. False if the application refuses it.
 
-    Nobody, the same identity again, and one that expires earlier than the connection's change nothing and are no
-    error: requests overtake each other.
+    A missing identity, the same identity, and one that expires earlier than the present one are ignored, because
+    requests can overtake each other.
     """
     async with session.refreshing:
         old, new = session.scope.identity, scope.identity

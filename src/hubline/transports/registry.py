@@ -1,4 +1,4 @@
-"""Every connection of an application, by its secret token, and the one heartbeat that looks after them all."""
+"""Every connection of an application by its secret token, and the heartbeat that checks them."""
 
 import asyncio
 import logging
@@ -24,21 +24,21 @@ HEARTBEAT = 1.0
 """Seconds. Source: `HttpConnectionManager`'s heartbeat."""
 
 BEAT_STRIDE = 1_000
-"""Connections looked after in one go: about 2 ms, after which others have their turn. Ours."""
+"""Connections checked without a pause: about 2 ms. Then other tasks get a turn. Ours."""
 
 CLOSE_LIMIT = 5.0
-"""Seconds that `close()` gives everybody together. Source: `HttpConnectionManager.CloseConnections`."""
+"""Seconds that `close()` gives all connections together. Source: `HttpConnectionManager.CloseConnections`."""
 
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 REFUSALS_LOGGED_EVERY = 60.0
-"""Seconds. A flood of refused connections must not become a flood of lines. Ours."""
+"""Seconds between two log lines about refused connections, so that many refusals do not fill the log. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryStatistics:
-    """Counts of the moment, and three since the start.
+    """Current counts, and three counts since the start.
 
     `waiting` connections were negotiated and not opened yet. `queued_bytes` wait for peers, those in the buffers of
     sockets included; `unread_bytes` came by POST and wait for applications. Since the start: `refused` connections,
@@ -57,7 +57,7 @@ class RegistryStatistics:
 
 @dataclass(slots=True)
 class Entry:
-    """A connection, the endpoint that made it, and what it takes of the caps."""
+    """A connection, the endpoint that made it, and the caps that count it."""
 
     endpoint: object
     session: Session
@@ -70,7 +70,7 @@ def new_id() -> str:
 
 
 class ConnectionRegistry:
-    """Finds connections by token; nothing is ever looked up by public id.
+    """Finds connections by token, never by public id.
 
     `maximum_connections`, `maximum_waiting` and the caps per user and address of the options given here hold for all
     endpoints together.
@@ -78,11 +78,11 @@ class ConnectionRegistry:
 
     def __init__(self, options: TransportOptions, clock: Clock) -> None:
         self.draining = False
-        """Set when the server is about to stop: nothing new is let in, what is open goes on."""
+        """Set before the server stops: new connections are refused, and open ones continue."""
         self.tasks = TaskOwner("hubline.transports")
-        """Owns the heartbeat, the writers, and what the application does on SSE and long polling."""
+        """Owns the heartbeat, the writers, and the application's tasks on SSE and long polling."""
         self.caps = Caps(options)
-        """Who has how many. Every place is given back by `remove`."""
+        """The connections of each user and address. `remove` counts them down."""
         self._options = options
         self._clock = clock
         self._sessions: dict[str, Entry] = {}
@@ -95,20 +95,20 @@ class ConnectionRegistry:
         self._empty: asyncio.Event | None = None
 
     def __iter__(self) -> Iterator[Session]:
-        entries = list(self._sessions.values())  # at one stroke: the thread of a metrics reader may ask
+        entries = list(self._sessions.values())  # one atomic step: the thread of a metrics reader may call this
         return iter([entry.session for entry in entries])
 
     def __len__(self) -> int:
-        """Connections that a transport carries, or that the application has not finished with."""
+        """Connections that a transport carries, or whose application still runs."""
         return len(self._sessions) - self._waiting
 
     def start(self) -> None:
-        """Start the heartbeat, if it does not run. It ends by itself when there is nobody to look after."""
+        """Start the heartbeat, if it does not run. It ends by itself when there are no connections."""
         if self._heartbeat is None or self._heartbeat.done():
             self._heartbeat = self.tasks.start(self._beat(), name="hubline heartbeat")
 
     def flusher(self) -> Flusher:
-        """The one that writes to every frame channel of this loop."""
+        """The flusher that writes to every frame channel of this event loop."""
         loop = asyncio.get_running_loop()
         if self._flusher is None or self._flusher.loop is not loop:
             self._flusher = Flusher(loop)
@@ -117,7 +117,7 @@ class ConnectionRegistry:
     def negotiate(
         self, endpoint: object, options: TransportOptions, scope: ConnectionScope, *, version: int
     ) -> Session:
-        """A connection that waits for its transport. In version 0 its id is also its token.
+        """Make a connection that waits for its transport. In version 0 its id is also its token.
 
         Raises:
             NoRoom: too many wait or are open, or the server is draining.
@@ -130,7 +130,7 @@ class ConnectionRegistry:
     def open(
         self, endpoint: object, options: TransportOptions, transport: Transport, scope: ConnectionScope
     ) -> Session:
-        """A connection without negotiate: a WebSocket that came without `id`.
+        """Make a connection without negotiate, for a WebSocket without `id`.
 
         Raises:
             NoRoom: too many are open, or the server is draining.
@@ -141,7 +141,7 @@ class ConnectionRegistry:
         return session
 
     def admit(self, session: Session, transport: Transport, scope: ConnectionScope) -> None:
-        """A negotiated connection gets its transport.
+        """Give a negotiated connection its transport.
 
         Raises:
             NoRoom: too many are open, or the server is draining.
@@ -154,14 +154,14 @@ class ConnectionRegistry:
         session.open(transport, scope)
 
     def find(self, endpoint: object, token: str) -> Session | None:
-        """The connection with this token, if it was made by this endpoint and has not ended."""
+        """The connection with this token, if this endpoint made it and it has not ended."""
         entry = self._sessions.get(token)
         if entry is None or entry.endpoint is not endpoint or entry.session.state is SessionState.ENDED:
             return None
         return entry.session
 
     def remove(self, session: Session) -> None:
-        """Forget a connection. Once is enough, twice does no harm."""
+        """Remove a connection. A second call does nothing."""
         entry = self._sessions.pop(session.token, None)
         if entry is None:
             return
@@ -188,9 +188,9 @@ class ConnectionRegistry:
         )
 
     async def drain(self, limit: float) -> None:
-        """Let nobody in any more, and wait until everybody has left, at most `limit` seconds.
+        """Admit no new connections, and wait until all have ended, at most `limit` seconds.
 
-        Who has broken off a poll and sent no other is not waited for.
+        Clients that have broken off a poll and sent no other are not waited for.
         """
         self.draining = True
         for session in self:
@@ -209,14 +209,14 @@ class ConnectionRegistry:
                 empty.cancel()
 
     async def give_up_polls(self, after: float) -> None:
-        """End, in `after` seconds, who is between two polls then: no further one can come."""
+        """In `after` seconds, end the sessions that are between two polls then, because no further poll can come."""
         await self._clock.sleep(after)
         for session in self:
             if session.state is SessionState.DETACHED:
                 session.peer_left()
 
     async def close(self, limit: float = CLOSE_LIMIT) -> None:
-        """End every connection, give the applications `limit` seconds to notice, then cancel them and what is ours."""
+        """End every connection, give the applications `limit` seconds to end, then cancel them and our own tasks."""
         self.draining = True
         for session in self:
             session.end(ConnectionClosed("the server is stopping", allow_reconnect=True))
@@ -225,7 +225,7 @@ class ConnectionRegistry:
         await self.tasks.cancel()
 
     async def _cut_off(self) -> None:
-        """End the applications that go on though their connection has ended, each named in the log.
+        """End the applications that continue although their connection has ended. The log names each.
 
         They may run in tasks of the server, which waits for them.
         """
@@ -250,9 +250,9 @@ class ConnectionRegistry:
                     await self._empty.wait()
 
     def begin_anew(self) -> None:
-        """Forget every connection: all belong to an event loop that does not run any more. Nothing of it is touched.
+        """Forget every connection, because their event loop does not run any more. They are not ended.
 
-        What was counted since the start stays.
+        The counts since the start are kept.
         """
         self.draining = False
         self.tasks.forget()
@@ -277,7 +277,7 @@ class ConnectionRegistry:
         return session
 
     def _place(self, scope: ConnectionScope, *, waiting: bool = False) -> Place:
-        """What one more connection takes of the caps, open or `waiting` to be opened. Raises `NoRoom`."""
+        """Count one more connection, open or `waiting` to be opened. Raises `NoRoom`."""
         try:
             self._admit()
             if not waiting:
@@ -290,7 +290,7 @@ class ConnectionRegistry:
             raise
 
     def _count(self, refusal: NoRoom) -> None:
-        """And log it, of a flood one line a minute; while draining refusals are no news."""
+        """Log a refusal, at most one line a minute. While draining, refusals are expected and not logged."""
         self._refused += 1
         now = self._clock.now()
         if not self.draining and now - self._refusal_logged >= REFUSALS_LOGGED_EVERY:

@@ -1,4 +1,4 @@
-"""The body of a POST on its way into the inbox of its connection."""
+"""Reads the body of a POST into the inbox of its connection."""
 
 from starlette.types import Receive
 
@@ -7,10 +7,10 @@ from hubline.transports.responses import Answer, plain
 
 
 async def take_body(inbox: Inbox, receive: Receive) -> Answer:
-    """Feed the body of one request; answered when its bytes are queued, not when they are processed.
+    """Feed the body of one request. The answer is sent when its bytes are queued, not when they are processed.
 
-    Concurrent requests take turns. A body that fits into the inbox is delivered whole or, when the client vanishes in
-    the middle, not at all; a larger one is passed on in pieces of that size, so that it is never held in one piece.
+    Concurrent requests take turns. A body that fits into the inbox is delivered whole, or not at all if the
+    client leaves before its end. A larger body is passed on in pieces of that size, so it is never held as a whole.
     """
     async with inbox.feeding:
         held = bytearray()

@@ -1,4 +1,4 @@
-"""The HTTP answers that several transports give, to the letter of the original."""
+"""The HTTP responses that several transports send, with the exact texts of the original."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -12,7 +12,7 @@ NO_CACHE = (
     (b"pragma", b"no-cache"),
     (b"expires", b"Thu, 01 Jan 1970 00:00:00 GMT"),
 )
-"""On every answer of a poll, errors too. Source: `HttpConnectionDispatcher.AddNoCacheHeaders`."""
+"""On every response to a poll, also on errors. Source: `HttpConnectionDispatcher.AddNoCacheHeaders`."""
 
 RETRY_AFTER = b"5"
 """Seconds, with 429 and 503. Ours: a waiting connection expires within 15 s, a restart rarely takes longer."""
@@ -21,9 +21,9 @@ WITHOUT_LENGTH = frozenset({204, 304})
 
 
 class Answer:
-    """A whole response, an ASGI application as Starlette's `Response` is: its headers are bytes from the beginning.
+    """A complete response, as an ASGI application like Starlette's `Response`. Its headers are ready-made bytes.
 
-    There is one for every poll and every POST, where encoding headers costs more than the rest of a response.
+    Every poll and every POST has one, and encoding headers would cost more than the rest of the response.
     """
 
     __slots__ = ("_body", "_headers", "status")
@@ -35,13 +35,13 @@ class Answer:
 
     @property
     def headers(self) -> list[Header]:
-        """With the length of the body as the last, where the status allows one."""
+        """The headers, with the length of the body as the last if the status allows a body."""
         if self.status in WITHOUT_LENGTH:
             return [*self._headers]
         return [*self._headers, (b"content-length", b"%d" % len(self._body))]
 
     def uncached(self) -> "Answer":
-        """The same as an answer to a poll."""
+        """The same response with the headers of a poll."""
         return Answer(self.status, self._body, (*self._headers, *NO_CACHE))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,12 +56,12 @@ def plain(status: int, text: str = "") -> Answer:
 
 
 def json(status: int, body: bytes) -> Answer:
-    """`application/json`, of a body that is encoded already."""
+    """`application/json`, with a body that is already encoded."""
     return Answer(status, body, _JSON)
 
 
 def octets(body: bytes) -> Answer:
-    """What a poll fetches."""
+    """The messages that a poll fetches."""
     return Answer(200, body, _OCTETS)
 
 
@@ -79,9 +79,9 @@ def refused(status: int, *, token_given: bool) -> Answer:
 
 
 async def answer(response: Answer, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send a response, also to a WebSocket upgrade that is turned down.
+    """Send a response, also to refuse a WebSocket upgrade.
 
-    A server without the ASGI extension `websocket.http.response` can only say 403, whatever we wanted to say.
+    A server without the ASGI extension `websocket.http.response` always answers 403.
     """
     if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1000, "reason": ""})

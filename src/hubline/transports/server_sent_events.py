@@ -1,4 +1,4 @@
-"""Server-Sent Events: one response that does not end, and POST requests the other way."""
+"""Server-Sent Events: one response that does not end, and POST requests from the client."""
 
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -72,7 +72,7 @@ class EventStreamCarrier:
         await self._send({"type": "http.response.body", "body": event(payload), "more_body": True})
 
     async def _end(self) -> None:
-        """End the response, and give a peer that does not read `close_timeout` to let it through."""
+        """End the response. A peer that does not read has `close_timeout` to take the rest."""
         self._session.set_deadline(self._session.options.close_timeout, self._last_write.cancel)
         with suppress(ScopeCancelled, OSError):
             await self._last_write.guard(lambda: self._send({"type": "http.response.body", "body": b""}))

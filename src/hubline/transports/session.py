@@ -1,7 +1,7 @@
-"""The life of one connection as transports see it, and what `hubline.connection.TransportConnection` asks for.
+"""One connection as transports see it. It implements `hubline.connection.TransportConnection`.
 
 A session outlives the requests that carry it, one after another: `attach` and `detach`. It owns the application's task,
-or runs it in the task of the request, where that saves the memory of one. Its states: `session_states.py`.
+or runs it in the task of the request to save memory. Its states: `session_states.py`.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ logger = logging.getLogger("hubline.transports")
 
 
 _ENDED = SessionState.ENDED
-"""Enum members cost 0.1 µs when taken from their class."""
+"""Getting an enum member from its class costs 0.1 µs."""
 
 
 def _nobody(session: "Session") -> None: ...
 
 
 class Session(ApplicationTask):
-    """A connection as the registry keeps it, as carriers feed it, and as a hub sees it."""
+    """A connection, for the registry, for carriers and for a hub."""
 
     __slots__ = (
         "_over",
@@ -79,9 +79,9 @@ class Session(ApplicationTask):
         self.write: Callable[[bytes], bool] = self.outbox.put
         self.replace, self.drain = self.outbox.replace, self.outbox.drain
         self.asked_to_reconnect = False
-        """Whether the client has asked for stateful reconnect when it negotiated, where the endpoint allows that."""
+        """Whether the client requested stateful reconnect in negotiate, and the endpoint allows it."""
         self._reconnects: tuple[float, Callable[[], None]] | None = None
-        """How long the session lives without a socket, and what is called when another one has come."""
+        """How long the session lives without a socket, and what is called when it has a new one."""
         self.carrier: Carrier = NOBODY
         self._scope: ConnectionScope | None = None
         self._refreshes: list[Callable[[], None]] = []
@@ -105,7 +105,7 @@ class Session(ApplicationTask):
 
     @property
     def has_inherent_keep_alive(self) -> bool:
-        return self.transport_used is Transport.LONG_POLLING
+        return self.transport.many_requests
 
     @property
     def lost(self) -> bool:
@@ -139,7 +139,7 @@ class Session(ApplicationTask):
         try:
             return await self.input.get()
         except ConnectionClosed:
-            await asyncio.sleep(0)  # an application that asks again and again must not hold everybody up
+            await asyncio.sleep(0)  # an application that calls it again and again must not block the event loop
             raise
 
     def consume(self, feed: Feed) -> Coroutine[Any, Any, None]:
@@ -170,7 +170,7 @@ class Session(ApplicationTask):
 
     @property
     def reconnects(self) -> bool:
-        """Whether another socket may take the place of the last one, which may look alive still."""
+        """Whether another socket may replace the last one, which may still look alive."""
         return self._reconnects is not None
 
     def new_outbox(self) -> Outbox:
@@ -184,9 +184,9 @@ class Session(ApplicationTask):
         )
 
     def reattach(self, carrier: Carrier, outbox: Outbox, source: Input) -> None:
-        """Another socket carries the session from now on: with an outbox of its own, and input from `source`.
+        """Another socket carries the session from now on, with a new outbox, and input from `source`.
 
-        What was queued for the last one is lost; the application says it again before anything else.
+        What was queued for the last one is lost. The application first sends it again.
         """
         assert self._reconnects is not None, "who attaches has seen that it may"
         self.outbox, self.write, self.replace, self.drain = outbox, outbox.put, outbox.replace, outbox.drain
@@ -196,7 +196,7 @@ class Session(ApplicationTask):
         self.input.replace(source)
 
     def detach(self, carrier: Carrier, *, broken_off: bool = False) -> None:
-        """Its request has ended, and the session does too unless another one may come soon."""
+        """Its request has ended. The session ends too, unless another request may follow."""
         if self.carrier is not carrier:
             return
         self.carrier = NOBODY
@@ -206,28 +206,28 @@ class Session(ApplicationTask):
         elif not self._may_come_again:
             self.end(unread=True)
         elif self._reconnects is not None:
-            self.outbox.close()  # nobody waits for room in it, nor for the end of a write
+            self.outbox.close()  # so that nobody waits for room in it, or for the end of a write
             self.outbox.sent()
             self.set_deadline(self._reconnects[0], self.time_out)
         else:
             self.set_deadline(self.options.disconnect_timeout, self.time_out)
 
     def terminate(self) -> None:
-        """The peer has said that it is done: what it sent is still read, and a poll that waits gets the last words."""
+        """The peer has ended the session: what it sent is still read, and a waiting poll gets the last messages."""
         self._turn(SessionEvent.TERMINATE)
         self.inbox.finish(ConnectionClosed())
         if self.carrier is NOBODY and not self._may_come_again:
             self.peer_left()
 
     def peer_left(self) -> None:
-        """What the peer sent is still read, but nothing reaches it any more."""
+        """The peer is gone: what it sent is still read, but nothing can be sent to it."""
         self.end(unread=True)
 
     def end(self, error: Exception | None = None, *, unread: bool = False) -> None:
-        """The one way in which a session ends, whoever says so. Doing it twice is doing it once.
+        """End the session. Every end of a session passes here. A second call does nothing.
 
-        What is queued is dropped. What is not read yet is dropped too, and reading raises `error`; or, if it is to be
-        read, the application learns of the end behind it.
+        Queued output is dropped. Unread input is dropped too, and reading raises `error`; but with `unread` it is still
+        read, and the application sees the end after it.
         """
         if self.state is _ENDED:
             return
@@ -245,7 +245,7 @@ class Session(ApplicationTask):
         self._check_over()
 
     def release(self) -> None:
-        """The last call: nothing that the connection refers to refers back any more, so that it is freed at once."""
+        """The last call: break all reference cycles, so that the memory is freed at once."""
         self.inbox.close(ConnectionClosed())
         self.carrier, self.input, self._over = NOBODY, self.inbox, _nobody
         self._heartbeats.clear()
@@ -260,7 +260,7 @@ class Session(ApplicationTask):
         return self._runs or self.outbox.finished
 
     def start(self, serve: Serve, tasks: TaskOwner) -> None:
-        """Run the application in a task of its own, which goes on whatever becomes of the request."""
+        """Run the application in a task of its own, which continues when the request ends."""
         self._runs = True
         tasks.start(self.run(serve))
 
@@ -290,23 +290,23 @@ class Session(ApplicationTask):
                     self._check_over()
         return well
 
-    # Who it is
+    # Identity
 
     @property
     def refreshing(self) -> asyncio.Lock:
-        """Held while a refresh is decided about, so that refreshes count one after another. Made when it is needed."""
+        """Held while a refresh is decided, so that refreshes are handled one after another. Made when needed."""
         if self._refresh_lock is None:
             self._refresh_lock = asyncio.Lock()
         return self._refresh_lock
 
     def renew(self, scope: ConnectionScope) -> None:
-        """Who is behind this request is behind the connection from now on."""
+        """The connection has the identity of this request from now on."""
         self._scope = self.scope.renewed(scope.identity, scope.user_id)
         for callback in self._refreshes:
             try:
                 callback()
             except BaseException:
-                logger.exception("connection %s: the application failed to take a refresh", self.id)
+                logger.exception("connection %s: the application failed in a refresh callback", self.id)
 
     def expire(self) -> None:
         self.expired, self._reconnects = True, None
@@ -317,12 +317,12 @@ class Session(ApplicationTask):
 
     @property
     def _may_come_again(self) -> bool:
-        """Whether another request may carry the session, when none does.
+        """Whether another request may carry the session later.
 
-        When the client is done and its last words were fetched, no poll will come.
+        If the client has ended the session and the last messages were fetched, no poll will follow.
         """
         done = self.state is SessionState.TERMINATED and self.outbox.finished
-        return self._reconnects is not None or (self.transport_used is Transport.LONG_POLLING and not done)
+        return self._reconnects is not None or (self.transport.many_requests and not done)
 
     def _turn(self, event: SessionEvent) -> None:
         self.state = TRANSITIONS[self.state][event]

@@ -4,9 +4,9 @@ from enum import Enum
 
 
 class SessionState(Enum):
-    """Where a session is in its life; the original's `HttpConnectionStatus`, with its "inactive" told apart."""
+    """The states of a session. The original's `HttpConnectionStatus` has one state for all that are not carried."""
 
-    __hash__ = object.__hash__  # Enum's own is Python code, and every connection looks up twenty
+    __hash__ = object.__hash__  # Enum's own hash is Python code, and every connection needs twenty look-ups
 
     NEGOTIATED = "negotiated, and no request has opened it yet"
     ATTACHED = "a request carries it"

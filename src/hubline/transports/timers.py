@@ -30,9 +30,9 @@ class Timers(ABC):
 
     def __init__(self) -> None:
         self.quiet_until = 0.0
-        """No beat before this time concerns the connection, unless something is being written."""
+        """Heartbeats before this time are skipped, unless something is being written."""
         self.timed_out = False
-        """Whether it ended because no request came in time to carry it."""
+        """Whether it ended because no request carried it in time."""
         self._heartbeats: list[Heartbeat] = []
         self._deadline: tuple[float, Callable[[], None]] | None = None
         self._write_seen = (0, 0, 0.0)
@@ -45,13 +45,13 @@ class Timers(ABC):
         self.quiet_until = 0.0
 
     def set_deadline(self, seconds: float, action: Callable[[], None]) -> None:
-        """Call `action` at the first heartbeat after `seconds`, unless another deadline takes its place."""
+        """Call `action` at the first heartbeat after `seconds`, unless another deadline replaces it."""
         at = self.clock.now() + seconds
         self._deadline = (at, action)
         self.quiet_until = min(self.quiet_until, at)
 
     def time_out(self) -> None:
-        """No request has come to carry the session."""
+        """End the session, because no request carries it."""
         self.timed_out = True
         self.peer_left()
 
@@ -66,7 +66,7 @@ class Timers(ABC):
 
     @abstractmethod
     def expire(self) -> None:
-        """The identity has expired where that ends connections."""
+        """The identity has expired, and the options end such connections."""
 
     @abstractmethod
     def write_timed_out(self, error: SendTimeout) -> None:
@@ -84,7 +84,7 @@ class Timers(ABC):
         if self.options.close_on_token_expiry:
             self._check_expiry()
             self.stir()
-        for callback in self._heartbeats:  # also of a connection that ended, until the application has noticed
+        for callback in self._heartbeats:  # also after the end of the connection, until the application has ended
             until = callback(now)
             if until is None or self.lost:
                 self.stir()
@@ -94,7 +94,7 @@ class Timers(ABC):
             self.quiet_until = self._deadline[0]
 
     def _check_write(self, now: float) -> None:
-        """A write that makes progress is not slow. If progress cannot be seen, each MiB has the time of one write."""
+        """A write that makes progress is not slow. If progress is unknown, each MiB gets the time of one write."""
         outbox = self.outbox
         number, written, since = self._write_seen
         timeout = self.options.send_timeout

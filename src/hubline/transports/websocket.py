@@ -32,23 +32,23 @@ logger = logging.getLogger("hubline.transports")
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
 NO_STATUS = 1005
-"""What ASGI servers report for a close frame without a code (RFC 6455 §7.1.5)."""
+"""The code that ASGI servers report for a close frame without a code (RFC 6455 §7.1.5)."""
 ABNORMAL_CLOSURE = 1006
-"""What they report when the connection was lost without a close frame."""
+"""The code that they report if the connection was lost without a close frame."""
 
 _NOTHING = memoryview(b"")
 
 
 class WebSocketInput(PulledInput):
-    """What the peer sends, straight from the ASGI server: no task, no queue and no copy of ours in between.
+    """Reads directly from the ASGI server, without a task, a queue or a copy of its own.
 
-    Only a message larger than `PIECE` is cut up, and its pieces wait for their turn.
+    Only a message larger than `PIECE` is divided, and its pieces wait for their turn.
     """
 
     __slots__ = ("_error", "_left", "_reading", "_receive", "_rest")
 
     def __init__(self, receive: Receive, left: Callable[[bool], None]) -> None:
-        """`left` is called once, when the peer is gone: whether it has said so by a close frame."""
+        """`left` is called once, when the peer is gone, with whether it sent a close frame."""
         self._left = left
         self._receive = receive
         self._reading = CancelScope()
@@ -84,7 +84,7 @@ class WebSocketInput(PulledInput):
 
 
 class SocketOutcome(Enum):
-    """Why a socket whose session may outlive it is of no more use."""
+    """Why a socket ends whose session may continue."""
 
     FINISHED = "the application has ended"
     FAILED = "the application has ended with an error"
@@ -92,19 +92,19 @@ class SocketOutcome(Enum):
 
 
 class WebSocketCarrier:
-    """Carries a session over one WebSocket: through a frame channel, where the server offers one."""
+    """Carries a session over one WebSocket, through a frame channel if the server offers one."""
 
     __slots__ = ("_input", "_outbox", "_outcome", "_peer_is_here", "_send", "_session", "_tasks", "_writer")
 
     def __init__(self, session: Session, request: Request, resources: Resources) -> None:
-        """For a session that is not carried yet, or for one whose last socket it replaces when it is accepted."""
+        """For a session without a carrier, or for one whose last socket it replaces when it is accepted."""
         self._session, self._send, self._tasks = session, request.send, resources.tasks
         self._peer_is_here = True
         self._outcome: asyncio.Future[SocketOutcome] | None = None
-        """Why it ends, where the application does not run in the task of the request."""
+        """Why it ends, if the application does not run in the task of the request."""
         self._outbox = session.new_outbox() if session.started else session.outbox
         self._input: Input | None = None
-        """What `reattach` is to be given. Not kept any longer: it refers to us."""
+        """The arguments for `reattach`. Not kept afterwards, because they refer to this object."""
         source: Input
         self._writer: AsgiWriter | FrameWriter
         channel = frame_channel(request.asgi)
@@ -140,13 +140,13 @@ class WebSocketCarrier:
         self._writer.cancel()
 
     async def make_way(self) -> None:
-        """For a newer socket, which the peer has opened because it lost this one: it may look alive still."""
+        """The peer has opened a newer socket, because it lost this one. This one may still look alive."""
         self._session.detach(self)
         self._writer.cancel()
         self._conclude(SocketOutcome.REPLACED)
 
     async def run(self, serve: Serve) -> None:
-        """Accept, run the application, write what is left, close. Returns when the WebSocket is of no more use."""
+        """Accept, run the application, write the rest, close. Returns when the WebSocket is finished."""
         try:
             await self._send({"type": "websocket.accept"})
             if self._outcome is None:
@@ -174,7 +174,7 @@ class WebSocketCarrier:
         if session.reconnects and source is not None:
             session.reattach(self, self._outbox, source)
         else:
-            self._conclude(SocketOutcome.REPLACED)  # it has ended meanwhile
+            self._conclude(SocketOutcome.REPLACED)  # the session has ended meanwhile
 
     def _conclude(self, outcome: SocketOutcome) -> None:
         if self._outcome is not None and not self._outcome.done():
@@ -183,22 +183,22 @@ class WebSocketCarrier:
     async def _write(self, payload: bytes) -> None:
         message: Message = {"type": "websocket.send", "bytes": payload}
         if self._session.transfer_format is TransferFormat.TEXT:
-            with suppress(UnicodeDecodeError):  # a raw application that sends bytes without saying so
+            with suppress(UnicodeDecodeError):  # a raw application that sends bytes without calling `use`
                 message = {"type": "websocket.send", "text": payload.decode()}
         await self._send(message)
 
     async def _close(self, code: int) -> None:
-        """Send our close and give the server `close_timeout` to bring it through."""
+        """Send our close frame, and give the peer `close_timeout` to answer."""
         closing = CancelScope()
         if self._session.carrier is self:
             self._session.set_deadline(self._session.options.close_timeout, closing.cancel)
-        else:  # the deadline is that of the socket which has replaced this one
+        else:  # the deadline belongs to the socket that has replaced this one
             self._tasks.start(self._give_up(closing))
         try:
             await closing.guard(lambda: self._send({"type": "websocket.close", "code": code, "reason": ""}))
         except ScopeCancelled:
-            logger.info("connection %s: the peer did not take our close", self._session.id)
-        except Exception as error:  # it may have left meanwhile, and ASGI servers differ in what they raise then
+            logger.info("connection %s: the peer did not answer our close frame", self._session.id)
+        except Exception as error:  # the peer may have left meanwhile; ASGI servers raise different errors then
             self._failed(error)
 
     async def _give_up(self, closing: CancelScope) -> None:
@@ -206,20 +206,20 @@ class WebSocketCarrier:
         closing.cancel()
 
     def _failed(self, error: Exception) -> None:
-        """The server could not send: the peer is gone."""
+        """The server cannot send: the peer is gone."""
         level = logging.DEBUG if isinstance(error, OSError) else logging.WARNING
         logger.log(level, "connection %s: the server could not send: %r", self._session.id, error)
         self._peer_left(said_goodbye=False)
 
     def _peer_is_gone(self, said_goodbye: bool) -> None:
-        """Nothing reaches the peer any more; what it sent is still read."""
+        """Nothing can be sent to the peer; what it sent is still read."""
         self._lose(said_goodbye, unread=True)
 
     def _peer_left(self, said_goodbye: bool) -> None:
         self._lose(said_goodbye, unread=False)
 
     def _lose(self, said_goodbye: bool, *, unread: bool) -> None:
-        """The socket is gone. The session goes too, unless the peer may come back with another socket."""
+        """The socket is gone. The session ends too, unless the peer may reconnect with another socket."""
         self._peer_is_here = False
         session = self._session
         if session.carrier is not self:
@@ -233,7 +233,7 @@ class WebSocketCarrier:
 
 
 def _said_goodbye(message: Message) -> bool:
-    """Whether the peer has sent a close frame. uvicorn's "sansio" says 1005 when not, but then without a reason."""
+    """Whether the peer sent a close frame. If not, uvicorn's "sansio" reports 1005 too, but without a reason."""
     code = message.get("code", NO_STATUS)
     return bool(code != ABNORMAL_CLOSURE and (code != NO_STATUS or "reason" in message))
 

@@ -27,6 +27,8 @@ class Chats:
         self.asked.append(chat)
         if chat.text == "refused":
             raise HubError("Not this.")
+        if chat.text == "broken":
+            raise RuntimeError("secret detail")
         return await chat.start(self.answer, chat.text)
 
     async def answer(self, run: Run, prompt: str) -> None:
@@ -110,6 +112,13 @@ async def test_what_start_refuses_is_409_in_its_words() -> None:
 
 
 @pytest.mark.rule("H2")
+async def test_a_failure_of_start_is_500_in_neutral_words(caplog: pytest.LogCaptureFixture) -> None:
+    answer = await Chats().site.ask("POST", "/api/chat", body=request("broken"))
+    assert (answer.status, b"secret" in answer.body) == (500, False)
+    assert "secret detail" in caplog.text
+
+
+@pytest.mark.rule("H2")
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -142,4 +151,14 @@ async def test_a_message_without_text_has_none(message: Any) -> None:
     chats = Chats()
     await chats.post(messages=[message])
     assert [(chat.text, chat.id, chat.trigger) for chat in chats.asked] == [("", "c", "submit-message")]
+    await chats.runs.drain()
+
+
+@pytest.mark.rule("H2")
+async def test_a_text_that_was_cut_within_a_character_is_answered() -> None:
+    chats = Chats()
+    message = {"id": "m\ud83d", "role": "user", "parts": [{"type": "text", "text": "Hello \ud83d"}]}
+    _, status = await chats.post(id="c\ud83d", messages=[message])
+    assert status == 200
+    assert [(chat.text, chat.id) for chat in chats.asked] == [("Hello \ufffd", "c\ufffd")]
     await chats.runs.drain()

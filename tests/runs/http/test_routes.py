@@ -277,6 +277,29 @@ async def test_questions_are_answered_and_messages_sent() -> None:
     assert (late.status, json.loads(late.body)) == (409, {"error": "The run has ended."})
 
 
+@pytest.mark.rule("H1", "R25", "R28")
+@pytest.mark.parametrize(
+    "value", [b'"' + b"x" * 70_000 + b'"', b"18446744073709551616", b"[" * 33 + b"]" * 33], ids=["long", "big", "deep"]
+)
+async def test_a_value_that_no_entry_can_hold_is_refused_and_the_question_stays_open(value: bytes) -> None:
+    async def answer(run: Run) -> None:
+        await run.text(str(await run.ask("What?", schema=Any)))
+
+    runs, _ = clocked()
+    site = Site(runs)
+    run = await runs.start(answer, inbox=True)
+    stream = await site.events(f"/runs/{run.id}/events")
+    while (event := await stream.next()) is not None and event.json["kind"] != "ask":
+        pass
+    assert event is not None
+    body = b'{"value": ' + value + b"}"
+    path = f"/runs/{run.id}/answers/{event.json['askId']}"
+    for refused in (path, f"/runs/{run.id}/messages"):
+        assert (await site.ask("POST", refused, body=body)).status == 409
+    assert (await site.ask("POST", path, body=b'{"value": "\\ud83d"}')).status == 204
+    assert page_of(await stream.rest()).text == "\ud83d".encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 @pytest.mark.rule("H1")
 @pytest.mark.parametrize(
     ("body", "content_type", "status"),
@@ -402,13 +425,24 @@ async def test_an_item_is_encoded_once_for_all_readers(monkeypatch: pytest.Monke
     assert made == ["a", "b", "end"]
 
 
-@pytest.mark.rule("H1")
-async def test_a_failure_of_the_applications_rule_is_500_in_neutral_words(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.rule("R4", "H1")
+async def test_a_rule_that_fails_shows_nobody_which_runs_there_are(caplog: pytest.LogCaptureFixture) -> None:
     async def allow(action: str, run: Any, caller: Any) -> bool:
         raise RuntimeError("secret detail")
 
     runs = Runs(allow=allow, clock=ManualClock())
     site, model = Site(runs), Model()
-    answer = await site.ask("GET", f"/runs/{await started(runs, model)}")
-    assert (answer.status, b"secret" in answer.body) == (500, False)
-    assert "secret detail" in caplog.text
+    run_id = await started(runs, model)
+    calls = [("GET", ""), ("GET", "/events"), ("POST", "/stop"), ("POST", "/answers/x"), ("POST", "/messages")]
+    for method, path in calls:
+        answers = []
+        for wanted in (run_id, "AAAAAAAAAAAAAAAAAAAAAA"):
+            answer = await site.ask(method, f"/runs/{wanted}{path}", body={"value": 1})
+            answers.append((answer.status, answer.body, sorted(answer.headers)))
+            (record,) = caplog.records
+            assert record.levelname == "ERROR"
+            assert "secret detail" in caplog.text
+            caplog.clear()
+        assert answers[0] == answers[1]
+        assert (answers[0][0], json.loads(answers[0][1])) == (404, GONE)
+    assert (await runs.info(run_id)).state == "running"

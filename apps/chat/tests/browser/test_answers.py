@@ -82,6 +82,19 @@ def test_questions_of_a_room_wait_in_a_line_that_everybody_sees(
         assert shown_text(answers(page).last) == WHOLE
 
 
+def test_a_double_click_on_send_stops_no_answer(enter: Enter, model: ScriptedEndpoint) -> None:
+    model.begins(HALF, then=REST)
+    ada = enter("Ada")
+    write(ada, "@ai A story!")
+    has_half(ada)
+    ada.get_by_role("textbox", name="Message").fill("I am all ears")
+    ada.get_by_role("button", name="Send").dblclick()
+    expect(conversation(ada).get_by_text("I am all ears")).to_have_count(1)
+    model.goes_on()
+    expect(answers(ada, "answering")).to_have_count(0)
+    assert shown_text(answers(ada, "completed").last) == WHOLE
+
+
 def test_what_the_model_thinks_is_folded(enter: Enter, model: ScriptedEndpoint, picture: Picture) -> None:
     model.begins(then=WHOLE, thinks="They want a story about a line.")
     ada = enter("Ada")

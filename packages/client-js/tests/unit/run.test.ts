@@ -175,6 +175,28 @@ test("other errors are tried again, with growing pauses, and told", async () => 
   expect(run.state.error).toBeNull();
 });
 
+test.each([null, { kind: "snapshot", position: "2" }, { kind: "retract", position: "2" }])(
+  "an item that is none (%j) is asked for again, with growing pauses, and closes no connection",
+  async (item) => {
+    vi.useFakeTimers();
+    const run = attachRun(connection, "r");
+    connection.last.next(text("a", "one ", "1"), item);
+    const [broken] = connection.streams;
+    await vi.advanceTimersByTimeAsync(400);
+    expect(broken?.disposed).toBe(true);
+    expect(connection.last.args).toEqual(["r", "1"]);
+    expect(run.state).toMatchObject({ text: "one ", live: false, ended: false });
+    expect(run.state.error).not.toBeNull();
+    for (let failure = 0; failure < 9; failure++) {
+      connection.last.next(item);
+      await vi.advanceTimersByTimeAsync(60_000);
+    }
+    expect(connection.streams).toHaveLength(11);
+    connection.last.next(text("a", "two", "2"), end("3"));
+    expect(await run.done).toMatchObject({ text: "one two", state: "completed", error: null });
+  },
+);
+
 test("goes on from the storage after a reload, parts and position together", async () => {
   const storage = memoryStorage();
   const first = attachRun(connection, "r", { storage });
@@ -204,11 +226,30 @@ test("what was gone is asked for again after a reload", async () => {
   expect(connection.last.args).toEqual(["r", "1"]);
 });
 
-test.each(["nothing", "{", '{"position":"1"}', "null"])("what was kept and is lost (%s) begins anew", (kept) => {
+const empty = { parts: [], text: "", asks: [], steered: [], unread: [], usage: [] };
+const strange: unknown[] = [
+  { position: 7, state: empty },
+  { position: "1", state: null },
+  { position: "1", state: { parts: [], asks: [] } },
+  { position: "1", state: { ...empty, parts: [null] } },
+  { position: "1", state: { ...empty, parts: [{ part: "a", kind: "text", text: 1 }] } },
+  { position: "1", state: { ...empty, asks: [null] } },
+];
+
+test.each(["nothing", "{", '{"position":"1"}', "null", ...strange.map((each) => JSON.stringify(each))])("what was kept and is lost (%s) begins anew", (kept) => {
   const storage = memoryStorage();
   if (kept !== "nothing") storage.setItem("hubline:run:r", kept);
-  attachRun(connection, "r", { storage });
+  const run = attachRun(connection, "r", { storage });
+  expect(run.state).toMatchObject({ parts: [], text: "", usage: [] });
   expect(connection.last.args).toEqual(["r", null]);
+});
+
+test("values that have no form in JSON are not kept, and nothing else is lost", async () => {
+  const storage = memoryStorage();
+  const run = attachRun(connection, "r", { storage });
+  connection.last.next({ kind: "data", part: "d", name: "n", value: 1n, position: "1" }, end("2"));
+  expect(await run.done).toMatchObject({ state: "completed", ended: true });
+  expect(storage.getItem("hubline:run:r")).toBeNull();
 });
 
 test("a full storage makes room, and one that is too small is done without", async () => {

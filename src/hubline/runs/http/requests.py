@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from hubline import HubError
 from hubline.connection import ConnectionScope
 from hubline.runs.info import NO_RUN
+from hubline.runs.values import whole
 from hubline.transports.admission import Refused, token_given
 from hubline.transports.responses import refused
 
@@ -79,7 +80,10 @@ async def body(request: Request, limit: int) -> dict[str, Any]:
             raise Answered(problem(413, f"The body may have {limit} bytes."))
         parts.append(part)
     try:
-        found = json.loads(b"".join(parts))
+        raw = b"".join(parts)
+        found = json.loads(raw)
+        if b"\\u" in raw:  # what an escape may bring has no form in UTF-8, nor in anything that is sent on
+            found = whole(found)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):

@@ -16,6 +16,8 @@ import { useRunning } from "./use-running";
 
 const TYPING_EVERY = 2_000;
 const BUDGET_EVERY = 30_000;
+/** So long (ms) a click on Stop may be the second half of a double click on Send, which was in its place. */
+const DOUBLE_CLICK = 500;
 
 /** Where messages and questions are written. Keyed by its room: each room has its own draft. */
 export function Composer({ roomId, roomName }: { roomId: string; roomName: string }) {
@@ -31,6 +33,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
   const [chosen, setChosen] = useState(0);
   const input = useRef<HTMLTextAreaElement>(null);
   const typedAt = useRef(0);
+  const sentAt = useRef(0);
   const running = useRunning(roomId);
 
   useLayoutEffect(() => {
@@ -70,7 +73,11 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
     chat.send(roomId, draft.text.trim(), draft.ask, modelFor(draft.model, me));
     write({ ...draft, text: "" });
     typedAt.current = 0;
+    sentAt.current = Date.now();
     input.current?.focus();
+  };
+  const stop = () => {
+    if (Date.now() - sentAt.current > DOUBLE_CLICK) running.stop();
   };
   const complete = (candidate: Candidate) => {
     if (!mention) return;
@@ -127,7 +134,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
           </span>
           {canStop ? (
             <button type="button" className={`${styles.send} ${styles.stop}`} aria-label="Stop" title="Stop the answer (Escape)"
-              disabled={running.stopping} onClick={running.stop}>
+              disabled={running.stopping} onClick={stop}>
               <Icon name="stop" size={20} />
             </button>
           ) : (
