@@ -97,7 +97,7 @@ BUDGETS: dict[str, int] = {
     "backplanes": 1250,
     "client": 800,
     "models": 760,
-    "runs": 6300,
+    "runs": 6400,
     "limits": 350,
     "servers": 1820,
     "testing": 1750,

@@ -322,7 +322,8 @@ class HubApp:
             may_change = runtime.options.allow_user_id_change_on_refresh
             serve_hub = functools.partial(serve, runtime)
             endpoint = self._endpoint(serve_hub, route.transport, runtime.authorize, user_may_change=may_change)
-            runtime.hub._served(endpoint.admission.admit)
+            ends_with_token = (route.transport or self._transport).close_on_token_expiry
+            runtime.hub._served(endpoint.admission.admit, ends_with_token)
             self._descriptions.append(describe(path, runtime))
         self._table.add(path, endpoint)
 

@@ -71,14 +71,14 @@ class RunsHub(Hub[ClientT]):
             cls.hubline_runs = runs
 
     @classmethod
-    def _served(cls, admit: Admit) -> None:
+    def _served(cls, admit: Admit, ends_with_token: bool) -> None:
         runs: Runs | None = getattr(cls, "hubline_runs", None)
         mistakes = Mistakes(cls.__qualname__)
         wanted = "the application's `Runs(…)`"
         mistakes.fits("hubline_runs", runs, isinstance(runs, Runs), wanted, optional=True)
         mistakes.tell()
         if runs is not None:
-            runs._behind(admit)
+            runs._behind(admit, ends_with_token)
 
     @property
     def runs(self) -> CallerRuns:

@@ -38,8 +38,11 @@ class Hub(Generic[ClientT]):
     """Set by the dispatcher before any code of the hub runs."""
 
     @classmethod
-    def _served(cls, admit: Admit) -> None:
-        """Called when an app has given the class a path. Subclasses with other routes use `admit` for requests."""
+    def _served(cls, admit: Admit, ends_with_token: bool) -> None:
+        """Called when an app has given the class a path. Subclasses with other routes use `admit` for requests.
+
+        `ends_with_token`: whether what stays open ends when its identity expires.
+        """
 
     @property
     def clients(self) -> HubCallerClients[ClientT]:

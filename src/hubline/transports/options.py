@@ -98,7 +98,10 @@ class TransportOptions:
     """
 
     close_on_token_expiry: bool = False
-    """Whether a connection ends when its identity expires. Source: `…Options.CloseOnAuthenticationExpiration`."""
+    """Whether a connection ends when its identity expires, and event streams of the hub's runs over plain HTTP.
+
+    Source: `…Options.CloseOnAuthenticationExpiration`.
+    """
 
     authentication_refresh: bool = False
     """Whether an open connection can get a newer identity, by `POST {hub}/refresh` or by its polls. Source: .NET 11."""

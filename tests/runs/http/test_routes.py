@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from hubline import HubApp, Identity, authorize
+from hubline import HubApp, Identity, TransportOptions, authorize
 from hubline.runs import Run, Runs, RunsHub, StopAfter
 from hubline.testing import ManualClock, settle
 from tests.runs.http.events import Site, Stream
@@ -378,6 +379,43 @@ async def test_who_loses_the_right_is_told_and_the_stream_ends() -> None:
     (error,) = await stream.rest()
     assert (error.name, error.json) == ("error", GONE)
     assert (await site.ask("GET", f"/runs/{run_id}/events", query={"user": "ada"})).status == 404
+    await runs.drain()
+
+
+@pytest.mark.rule("H1")
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_stream_ends_when_the_token_does_as_a_connection_of_the_hub(ends: bool) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def authenticate(scope: Any) -> Identity:
+        return Identity("ada", expires_at=moment.timestamp() + 60)
+
+    runs, clock = clocked(merge=0, now=lambda: moment)
+
+    class Hub(RunsHub, runs=runs): ...
+
+    options = TransportOptions(close_on_token_expiry=ends)
+    site, model = Site(runs, HubApp({"/hub": Hub}, authenticate=authenticate, transport=options)), Model()
+    run_id = await started(runs, model, starter="ada")
+    reads, stalls = [await site.events(f"/runs/{run_id}/events") for _ in range(2)]
+    await read(reads, "live")
+    await read(stalls, "live")
+    stalls.session.stop_reading()
+    await clock.advance(59)
+    model.say("a")
+    await settle()
+    await read(reads, "text")
+    await clock.advance(1)
+    await settle()
+    assert runs.statistics()["viewers"] == (0 if ends else 2)
+    if ends:
+        (error,) = await reads.rest()
+        assert (error.name, error.json) == ("error", {"error": "The token has expired."})
+    model.say(None)
+    await settle()
+    if not ends:
+        assert (await reads.rest())[-1].json["kind"] == "end"
+        await stalls.leave()
     await runs.drain()
 
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { attachRun, type Item, type RunState } from "../../src/index.js";
 import { FakeConnection, hubError, settled } from "./fake-connection.js";
+import { memoryStorage } from "./memory-storage.js";
 
 const text = (part: string, text: string, position: string | null): Item => ({ kind: "text", part, text, position });
 const end = (position: string, state: "completed" | "stopped" | "failed" = "completed"): Item => ({
@@ -12,30 +13,6 @@ const end = (position: string, state: "completed" | "stopped" | "failed" = "comp
   position,
 });
 const snapshot = (position: string | null, parts: RunState["parts"]): Item => ({ kind: "snapshot", parts, state: "running", asks: [], position });
-
-/** As `localStorage`: what it holds are its own properties. */
-function memoryStorage() {
-  let room = Infinity;
-  const held: Record<string, string> = {};
-  const methods = {
-    getItem: (key: string) => held[key] ?? null,
-    setItem(key: string, value: string) {
-      const used = Object.entries(held).reduce((sum, [name, kept]) => sum + (name === key ? 0 : kept.length), 0);
-      if (used + value.length > room) throw new Error("QuotaExceededError");
-      held[key] = value;
-    },
-    removeItem(key: string) {
-      delete held[key];
-    },
-    limit(to: number) {
-      room = to;
-    },
-  };
-  return new Proxy(methods, {
-    ownKeys: () => Object.keys(held),
-    getOwnPropertyDescriptor: (_, key) => ({ value: held[String(key)], enumerable: true, configurable: true }),
-  });
-}
 
 let connection: FakeConnection;
 

@@ -22,6 +22,7 @@ class HttpKeeper(Keeper):
 
     def __init__(self, settings: Settings, authenticate: Authenticate | None) -> None:
         super().__init__(settings)
+        self._ends_with_token = False
         self._has_own_admission = authenticate is not None
         self._admit: Admit = Admission(authenticate=asynchronous(authenticate or application_user)).admit
 
@@ -56,9 +57,12 @@ class HttpKeeper(Keeper):
         async def found() -> Record:
             return record
 
-        return RunResponse(self._viewing.view(found, after, caller, None), talk, self._settings)
+        identity = caller.identity if caller is not None and self._ends_with_token else None
+        until = identity.expires_at if identity is not None else None
+        return RunResponse(self._viewing.view(found, after, caller, None), talk, self._settings, until)
 
-    def _behind(self, admit: Admit) -> None:
-        """Who may come over plain HTTP: whoever may come to the hub."""
+    def _behind(self, admit: Admit, ends_with_token: bool) -> None:
+        """Who may come over plain HTTP, and for how long: whoever may come to the hub, and as long."""
+        self._ends_with_token = ends_with_token
         if not self._has_own_admission:
             self._admit = admit

@@ -22,6 +22,8 @@ logger = logging.getLogger("hubline.runs")
 KEEP_ALIVE = 15.0
 """Seconds of silence before a comment (runs.md H1)."""
 
+EXPIRED = "The token has expired."
+
 COMMENT = b":\n\n"
 """The first is sent at once: browsers fire `open` when the first bytes arrive."""
 
@@ -29,11 +31,18 @@ COMMENT = b":\n\n"
 class RunResponse(Response):
     """The items of a run as Server-Sent Events. It is read once, by one viewer, whose leaving only detaches."""
 
-    def __init__(self, items: AsyncGenerator[Shared, bool | None], dialect: Dialect, settings: Settings) -> None:
+    def __init__(
+        self,
+        items: AsyncGenerator[Shared, bool | None],
+        dialect: Dialect,
+        settings: Settings,
+        until: float | None = None,
+    ) -> None:
+        """`until` is when the reader's identity expires, in Unix time."""
         self.status_code, self.background = 200, None
         self.body = b""
         self.raw_headers = [*HEADERS, *dialect.headers]
-        self._items, self._dialect, self._settings = items, dialect, settings
+        self._items, self._dialect, self._settings, self._until = items, dialect, settings, until
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. Returns when everything was written, or when the peer has left."""
@@ -42,7 +51,7 @@ class RunResponse(Response):
             await self._items.aclose()
             await send({"type": "http.response.body", "body": b""})
             return
-        viewing = _Viewing(self._items, self._dialect, self._settings, send)
+        viewing = _Viewing(self._items, self._dialect, self._settings, send, self._until)
         writing = self._settings.tasks.start(viewing.run(), name="hubline.runs event stream")
         try:
             await viewing.over.guard(lambda: disconnected(receive))
@@ -65,7 +74,12 @@ class _Viewing:
     """Writes items, and a comment where none came for a while. One writes at a time."""
 
     def __init__(
-        self, items: AsyncGenerator[Shared, bool | None], dialect: Dialect, settings: Settings, send: Send
+        self,
+        items: AsyncGenerator[Shared, bool | None],
+        dialect: Dialect,
+        settings: Settings,
+        send: Send,
+        until: float | None,
     ) -> None:
         self.over = CancelScope()
         """Ends when nothing more will be written."""
@@ -73,19 +87,26 @@ class _Viewing:
         self._turn = asyncio.Lock()
         self._written = settings.clock.now()
         self._timer: Timer | None = None
+        self._until, self._expired = until, CancelScope()
+        self._expiry: Timer | None = None
         self._ended = False
         """The last has been written."""
 
     async def run(self) -> None:
         """Never raises anything but a cancellation."""
         self._timer = self._settings.timers.after(KEEP_ALIVE, self._beat)
+        if self._until is not None:
+            left = self._until - self._settings.now().timestamp()
+            self._expiry = self._settings.timers.after(max(0.0, left), self._expire)
         try:
             await self._write(COMMENT + self._dialect.begin())
             try:
                 async with aclosing(self._items) as items:
-                    await self._write_all(items)
+                    await self._expired.guard(lambda: self._write_all(items))
             except HubError as error:
                 await self._write(self._dialect.refused(str(error)))
+            except ScopeCancelled:
+                await self._write(self._dialect.refused(EXPIRED))
             await self._write(self._dialect.end(), last=True)
         except _Gone:
             pass
@@ -93,6 +114,8 @@ class _Viewing:
             logger.exception("an event stream of a run failed")
         finally:
             self._timer.cancel()
+            if self._expiry is not None:
+                self._expiry.cancel()
             self.over.cancel()
 
     async def _write_all(self, items: AsyncGenerator[Shared, bool | None]) -> None:
@@ -126,6 +149,10 @@ class _Viewing:
             if not self._turn.locked():
                 self._settings.tasks.start(self._comment())
         self._timer = self._settings.timers.after(left, self._beat)
+
+    def _expire(self) -> None:
+        """The identity has expired. Who does not read would not read that either: the response breaks off."""
+        (self.over if self._turn.locked() else self._expired).cancel()
 
     async def _comment(self) -> None:
         with suppress(_Gone):  # the request's own task hears of it, too
