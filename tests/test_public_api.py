@@ -23,6 +23,7 @@ PACKAGES = (
     "hubline.backplanes",
     "hubline.backplanes.redis",
     "hubline.runs",
+    "hubline.runs.redis_log",
     "hubline.auth.jwt",
     "hubline.telemetry",
     "hubline.servers.uvicorn",

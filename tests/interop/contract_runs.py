@@ -1,11 +1,10 @@
 """The runs hub of the contract server: answers of every kind, started by name.
 
 Settings by environment: RUNS_KEEP_MS, RUNS_KEEP_KEYS_MS, RUNS_LOG_ENTRIES, RUNS_RESYNC, RUNS_DRAIN_MS, RUNS_SILENCE_MS.
-RUNS_LEASE_MS and RUNS_REDIS are those of several servers, which are to come.
+RUNS_REDIS=host:port is the log of several servers, RUNS_LEASE_MS their leases.
 """
 
 import asyncio
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -16,13 +15,16 @@ from hubline.runs import (
     Caller,
     FinishedRun,
     MemoryBudget,
+    MemoryRunLog,
     Run,
     RunInfo,
     RunLimits,
+    RunLog,
     Runs,
     RunsHub,
     StopAfter,
 )
+from hubline.runs.redis_log import RedisRunLog
 
 POLICIES = ("concurrent", "queue", "latest", "reject", "interrupt")
 
@@ -232,10 +234,17 @@ class ContractRuns(RunsHub):
         return {"count": self.journal.ends[run_id], "text": self.journal.texts.get(run_id)}
 
 
+def run_log(environment: Mapping[str, str]) -> RunLog:
+    """The log that the environment names."""
+    entries, address = int(environment.get("RUNS_LOG_ENTRIES", "4096")), environment.get("RUNS_REDIS")
+    if not address:
+        return MemoryRunLog(entries)
+    lease = float(environment.get("RUNS_LEASE_MS", "10000")) / 1000
+    return RedisRunLog(f"redis://{address}", entries=entries, lease=lease)
+
+
 def runs_hub(environment: Mapping[str, str]) -> tuple[type[RunsHub], Runs]:
     """The hub, with runs of its own, as the environment asks for."""
-    if environment.get("RUNS_REDIS"):
-        sys.exit("RUNS_REDIS is set, but there is no log in Redis yet: unset it to run alone")
     journal = Journal()
     answers = Answers(journal)
 
@@ -248,13 +257,14 @@ def runs_hub(environment: Mapping[str, str]) -> tuple[type[RunsHub], Runs]:
         merge=0,
         keep=seconds("RUNS_KEEP_MS", 300),
         keep_keys=seconds("RUNS_KEEP_KEYS_MS", 86_400),
-        log_entries=int(environment.get("RUNS_LOG_ENTRIES", "4096")),
+        log=run_log(environment),
         resync=int(environment.get("RUNS_RESYNC", "65536")),
         drain=seconds("RUNS_DRAIN_MS", 20),
         limits=RunLimits(silence=seconds("RUNS_SILENCE_MS", 300)),
         detailed_errors=environment.get("DETAILED") == "1",
     )
     runs.function(parked)
+    runs.function(restartable=True)(answers.restartable)
 
     class Configured(ContractRuns, runs=runs): ...
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import Any, Protocol, cast
 
 from redis.asyncio import ConnectionPool, Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from hubline.errors import BackplaneError, ConfigurationError
 
-__all__ = ["Connection", "Connections", "ResponseError", "channel_name"]
+__all__ = ["Connection", "Connections", "NoScriptError", "ResponseError", "channel_name"]
 
 OVERRIDES: dict[str, Any] = {
     "protocol": 2,  # messages and confirmations come as plain arrays, in the order in which they were sent

@@ -17,7 +17,7 @@ from hubline.runs.hub import CallerRuns, RunsHub
 from hubline.runs.inbox import Inbox, SteerMessage
 from hubline.runs.info import AskExpired, Caller, FinishedRun, RunInfo, StopAfter, starter_only
 from hubline.runs.keeping import StartedRun
-from hubline.runs.log import FencedError, LogGoneError, MemoryRunLog, RunLog
+from hubline.runs.log import About, FencedError, LogGoneError, MemoryRunLog, RunLog, RunServer
 from hubline.runs.piping import PipeError
 from hubline.runs.run import Run
 from hubline.runs.service import Runs
@@ -25,6 +25,7 @@ from hubline.runs.settings import RunLimits
 from hubline.runs.tape import Tape
 
 __all__ = [
+    "About",
     "AskExpired",
     "Balance",
     "Budget",
@@ -42,6 +43,7 @@ __all__ = [
     "RunInfo",
     "RunLimits",
     "RunLog",
+    "RunServer",
     "Runs",
     "RunsHub",
     "StartedRun",

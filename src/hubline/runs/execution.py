@@ -12,6 +12,7 @@ from hubline._tasks import called, ends_its_task, is_current
 from hubline.errors import text_of
 from hubline.runs.asks import Ask, answered
 from hubline.runs.info import RunState, StopAfter
+from hubline.runs.log import FencedError
 from hubline.runs.record import Record, Verdict
 from hubline.runs.run import Run
 from hubline.runs.settings import Settings
@@ -64,11 +65,21 @@ class Execution:
         """Write the end, once, and see to what follows."""
         if record.is_over:
             return
-        budget, reserved, task = record.start.budget, record.reserved, asyncio.current_task()
         try:
             await record.write_end(verdict.state, verdict.error)
+        except FencedError:
+            return
         except Exception:
             logger.exception("run %s: its end could not be written", record.id)
+        await self._follow_up(record)
+
+    async def finish(self, record: Record, verdict: Verdict) -> None:
+        """A run whose server wrote the end, and went away then."""
+        record.set_end(verdict.state, verdict.error)
+        await self._follow_up(record)
+
+    async def _follow_up(self, record: Record) -> None:
+        budget, reserved, task = record.start.budget, record.reserved, asyncio.current_task()
         self._gone(record)
         if budget is not None and reserved:
             record.reserved = 0
@@ -79,6 +90,13 @@ class Execution:
                     raise
                 logger.exception("run %s: what was reserved could not be given back", record.id)
         await self._tell(record)
+
+    def lose(self, record: Record) -> None:
+        """Another server owns the run now: the function is cancelled, and what follows its end is done there."""
+        if not record.is_lost:
+            record.lose()
+            if record.task is not None and record.begun:
+                record.task.cancel()
 
     async def settle(self, record: Record, ask: Ask, state: str, value: Any = None, by: str | None = None) -> None:
         """A question was answered or has expired: viewers are told, then the function goes on, or is called again."""
@@ -128,9 +146,11 @@ class Execution:
             return
         await self.end(record, record.verdict or verdict)
 
-    def _text(self, record: Record, error: BaseException) -> str:
+    def _text(self, record: Record, error: BaseException) -> str | None:
         if isinstance(error, HubError):
             return whole_characters(text_of(error))
+        if record.is_lost:
+            return None
         logger.error("run %s: its function failed", record.id, exc_info=error)
         details = f"{type(error).__name__}: {text_of(error)}"
         return whole_characters(details) if self._settings.detailed_errors else NEUTRAL

@@ -22,6 +22,8 @@ Action: TypeAlias = Literal["attach", "stop", "answer", "steer", "info"]
 NO_RUN = "The run does not exist."
 """The error for a run that does not exist, and for one that the caller may not see."""
 ENDED = "The run has ended."
+UNREACHABLE = "The run cannot be reached at present. Try again in a moment."
+"""Said when another server owns it, and that server, or what the servers share, does not answer."""
 
 
 @dataclass(frozen=True, slots=True)

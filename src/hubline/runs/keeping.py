@@ -4,11 +4,13 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from hubline import HubError
 from hubline._tasks import TaskOwner
+from hubline.runs.elsewhere import Elsewhere, RemoteRecord
 from hubline.runs.execution import Execution
-from hubline.runs.info import NO_RUN, Action, Caller, OnBusy, RunInfo
+from hubline.runs.info import ENDED, NO_RUN, Action, Caller, OnBusy, RunInfo
 from hubline.runs.keys import Keys
 from hubline.runs.record import Record, Start
 from hubline.runs.rooms import Rooms
@@ -49,6 +51,8 @@ class Keeper:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._functions: dict[str, Callable[..., Any]] = {}
+        """Those that may be called again, by their names."""
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -61,8 +65,9 @@ class Keeper:
         self._keys = Keys(settings.keep_keys)
         self._execution = Execution(settings, self._gone)
         self._rooms = Rooms(settings.limits.waiting, self._execution.begin)
-        self._viewing = Viewing(settings, self._execution.watched)
+        self._viewing = Viewing(settings, self._watched)
         self._watchers: set[Watcher] = set()
+        self._elsewhere = Elsewhere(settings, self._watchers)
         self._drained: asyncio.Task[None] | None = None
 
     def _enter_loop(self) -> None:
@@ -91,18 +96,13 @@ class Keeper:
         if len(self._records) - len(self._ended) >= limits.per_server:
             raise HubError("The server has as many runs as it can take. Try again later.")
         self._rooms.check(start.room, policy)
-        record = Record(
-            start,
-            settings,
-            changed=self._tell,
-            expire=self._execution.expire,
-            break_off=self._execution.break_off,
-        )
+        record = self._record(start)
         record.id = run_id or record.id
         self._active[account] = self._active.get(account, 0) + 1
         try:
             await self._reserve(record)
             await record.open()
+            await self._elsewhere.tell(record)
             self._rooms.check(start.room, policy)  # again: somebody may have come meanwhile
         except BaseException:
             self._leave(account)
@@ -113,6 +113,16 @@ class Keeper:
         self._records[record.id] = record
         await self._enter(record, policy)
         return record
+
+    def _record(self, start: Start) -> Record:
+        return Record(
+            start,
+            self._settings,
+            changed=self._tell,
+            expire=self._execution.expire,
+            break_off=self._execution.break_off,
+            lost=self._lost,
+        )
 
     async def _reserve(self, record: Record) -> None:
         start = record.start
@@ -140,6 +150,31 @@ class Keeper:
         for watcher in self._watchers:
             if watcher.wants(record):
                 watcher.tell(record)
+        self._elsewhere.share(record)
+
+    def _watched(self, record: Record) -> None:
+        """Another number of clients of this server view it."""
+        if isinstance(record, RemoteRecord):
+            self._elsewhere.watched(record)
+        elif not record.is_lost:
+            self._execution.watched(record)
+        elif not record.viewers:
+            self._settings.tasks.start(record.close())
+
+    def _lost(self, record: Record) -> None:
+        """Another server owns the run now. Who views it here goes on with what that one writes."""
+        if record.is_lost or self._records.get(record.id) is not record:
+            return
+        logger.warning("run %s is another server's from now on", record.id)
+        if not record.ended.is_set():
+            self._leave(record.start.account)
+        self._execution.lose(record)
+        self._rooms.leave(record)
+        self._ended.pop(record.id, None)
+        if record.expiry is not None:
+            record.expiry.cancel()
+        del self._records[record.id]
+        self._watched(record)
 
     def _gone(self, record: Record) -> None:
         """A run has ended."""
@@ -172,6 +207,8 @@ class Keeper:
 
     async def _remove(self, record: Record) -> None:
         await record.stored.wait()
+        if self._execution.draining and self._settings.log.shared:
+            return  # other servers have it until it expires
         await record.close()
 
     async def _may(self, action: Action, record: Record, caller: Caller | None) -> bool:
@@ -191,10 +228,30 @@ class Keeper:
         """The run, if the caller may. Raises HubError, in the same words and after as long as if there were none."""
         self._enter_loop()
         record = self._records.get(run_id)
+        if record is None:
+            record = await self._elsewhere.find(run_id)
         run = record.info() if record is not None else RunInfo(run_id, "completed")
         if not await self._allows(action, run, caller) or record is None:
+            if run_id in self._records:
+                await self._elsewhere.find(run_id)  # it takes as long as for one that does not exist
             raise HubError(NO_RUN)
+        if action == "attach" and isinstance(record, RemoteRecord):
+            return await self._elsewhere.open(record)
         return record
+
+    async def _answer(self, record: Record, ask_id: str, value: Any, caller: Caller | None) -> None:
+        """Answer a question of a run of this server. Raises HubError."""
+        ask = record.asks.check(ask_id, caller)
+        if record.is_over:
+            raise HubError(ENDED)
+        await self._execution.settle(record, ask, "answered", value, caller.user_id if caller is not None else None)
+
+    async def _with_others(self, own: list[Record], group: str | None) -> list[Record]:
+        """These and those of other servers, the oldest first. Raises HubError."""
+        if group is None or not self._settings.log.shared:
+            return own
+        others = [each for each in await self._elsewhere.listed(group) if each.id not in self._records]
+        return sorted([*own, *others], key=lambda each: each.started_at)
 
     async def _recheck(self, viewers: Iterable[Viewer]) -> None:
         for viewer in list(viewers):
@@ -215,11 +272,17 @@ class Keeper:
                 self._execution.break_off(record, "interrupted")
         await self._within(settings.drain, [record.ended for record in active])
         for record in active:
-            self._execution.break_off(record, "interrupted")
+            if settings.log.shared and record.start.restartable and not record.is_over:
+                self._lost(record)  # another server goes on with it
+            else:
+                self._execution.break_off(record, "interrupted")
+        active = [record for record in active if not record.is_lost]
         await self._within(settings.limits.clean_up + LAST_WORDS, [record.ended for record in active])
         await self._within(LAST_WORDS, [self._viewing.emptied()])
         await self._within(5 * LAST_WORDS, [record.stored for record in self._records.values() if record.is_over])
         await settings.functions.cancel()
+        await self._elsewhere.settled()
+        await settings.log.close()
 
     async def _within(self, seconds: float, events: list[asyncio.Event]) -> None:
         """Wait for all of them, for so long at most, by the clock."""

@@ -13,9 +13,10 @@ from hubline.runs.asks import Ask, Asks
 from hubline.runs.budgets import Budget
 from hubline.runs.inbox import Inbox, SteerMessage
 from hubline.runs.info import ENDED, FinishedRun, RunInfo, RunState
+from hubline.runs.log import FencedError, LogGoneError
 from hubline.runs.parts import Body
 from hubline.runs.settings import OnLastViewer, Settings
-from hubline.runs.tape import Tape
+from hubline.runs.tape import Entry, Tape
 from hubline.runs.timers import Timer
 from hubline.runs.usage import Usage
 
@@ -36,6 +37,16 @@ class Start:
     on_last_viewer: OnLastViewer = "continue"
 
     @property
+    def name(self) -> str:
+        """By which another process finds the function."""
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
+    @property
+    def restartable(self) -> bool:
+        """Whether another server may call the function again."""
+        return getattr(self.function, "__hubline_run_attempts__", 0) > 0
+
+    @property
     def account(self) -> str:
         """Whose keys and limits count: the user's; of a stranger, those of the connection."""
         return f"user {self.starter}" if self.starter is not None else f"connection {self.connection_id}"
@@ -50,7 +61,7 @@ class Verdict:
 
 
 class Record:
-    """Everything about one run. `changed` is called at each change of its state."""
+    """Everything about one run. `changed` is called at each change of its state, `lost` when another server owns it."""
 
     def __init__(
         self,
@@ -60,8 +71,9 @@ class Record:
         changed: "Callable[[Record], None]",
         expire: "Callable[[Record, Ask], None]",
         break_off: "Callable[[Record, RunState, str | None], None]",
+        lost: "Callable[[Record], None]",
     ) -> None:
-        self._expire, self._break_off = expire, break_off
+        self._expire, self._break_off, self._lost = expire, break_off, lost
         self.id = secrets.token_urlsafe(16)
         self.start, self.settings, self.room = start, settings, start.room
         self.state: RunState = "queued"
@@ -95,36 +107,43 @@ class Record:
         self.tape: Tape
         self._changed, self._reading = changed, 0
         self._ending = False
+        self.is_lost = False
+        """Whether another server owns it now."""
 
     async def open(self) -> None:
         """Make the log. Raises what the log raises."""
         log = self.settings.log
         await log.create(self.id, fence=self.fence)
-        self.following = log.follow(self.id)
-        self.tape = await self.following.__aenter__()
+        await self.follow()
+
+    async def follow(self) -> None:
+        """Have the tape. Raises what the log raises."""
+        following = self.settings.log.follow(self.id)
+        self.tape = await following.__aenter__()
+        self.following = following
 
     async def close(self) -> None:
-        """Forget the log."""
-        if self.following is not None:
-            await self.following.__aexit__(None, None, None)
-        await self.settings.log.remove(self.id)
+        """Forget the log; one that another server owns is only followed no longer."""
+        following, self.following = self.following, None
+        if following is not None:
+            await following.__aexit__(None, None, None)
+        if not self.is_lost:
+            await self.settings.log.remove(self.id)
 
     async def write(self, body: Body) -> None:
         """Add an entry. Raises HubError once the run has ended."""
         if self._ending:
             raise HubError(ENDED)
         self.last_entry = self.settings.clock.now()
-        await self.settings.log.append(self.id, (body,), fence=self.fence)
+        try:
+            await self.settings.log.append(self.id, (body,), fence=self.fence)
+        except FencedError:
+            self._lost(self)
+            raise
 
     async def write_end(self, state: RunState, error: str | None) -> None:
         """The last entry. Call it once."""
-        self._ending = True
-        self.state, self.error = state, error
-        self.ended_at = self.settings.now()
-        self.asks.close()
-        for timer in self.timers.values():
-            timer.cancel()
-        self.timers.clear()
+        self.set_end(state, error, told=False)
         body = {
             "kind": "end",
             "state": state,
@@ -134,9 +153,45 @@ class Record:
         }
         try:
             await self.settings.log.append(self.id, (body,), fence=self.fence)
+        except FencedError:
+            self._lost(self)
+            raise
+        except LogGoneError:
+            self.tape.append(body)  # for those who view it here
+            raise
         finally:
+            if not self.is_lost:
+                self.ended.set()
+                self._changed(self)
+
+    def set_end(self, state: RunState, error: str | None, *, told: bool = True) -> None:
+        """It ends so. `told` when the end is in the log."""
+        self._ending = True
+        self.state, self.error = state, error
+        self.ended_at = self.settings.now()
+        self._cancel_timers()
+        if told:
             self.ended.set()
             self._changed(self)
+
+    def lose(self) -> None:
+        """Another server owns it now: nothing more is written here, and what is over there is over here."""
+        self._ending = self.is_lost = True
+        self._cancel_timers()
+        self.tape.listeners.append(self._written_elsewhere)
+        if self.tape.ended is not None:
+            self._written_elsewhere(self.tape.ended)
+
+    def _written_elsewhere(self, entry: Entry) -> None:
+        if entry.kind == "end":
+            self.state, self.error = entry.item["state"], entry.item["error"]
+            self.ended.set()
+
+    def _cancel_timers(self) -> None:
+        self.asks.close()
+        for timer in self.timers.values():
+            timer.cancel()
+        self.timers.clear()
 
     @property
     def is_over(self) -> bool:

@@ -1,26 +1,29 @@
 """`Runs`: answers that outlive connections, as an application has them."""
 
 import asyncio
+import functools
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from starlette.routing import Route
 
-from hubline import Encoded, HubError
+from hubline import Encoded
 from hubline._clock import Clock
 from hubline.auth.identity import Authenticate
 from hubline.runs.budgets import Budget
+from hubline.runs.elsewhere import RemoteRecord, group_of
 from hubline.runs.http.routes import routes
 from hubline.runs.http.serving import HttpKeeper
-from hubline.runs.info import ENDED, Caller, OnBusy, RunInfo
+from hubline.runs.info import Caller, OnBusy, RunInfo
 from hubline.runs.keeping import StartedRun
 from hubline.runs.log import RunLog
 from hubline.runs.record import Start
 from hubline.runs.settings import Allow, OnEnd, OnLastViewer, RunLimits, settings
-from hubline.runs.values import fingerprint
+from hubline.runs.sharing import Server, put
+from hubline.runs.values import fingerprint, plain
 from hubline.runs.viewing import Asked, Items, Watcher
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -84,16 +87,33 @@ class Runs(HttpKeeper):
             detailed_errors=detailed_errors,
         )
         super().__init__(checked, authenticate)
+        checked.log.join(Server(self), keep=keep)
 
-    def function(self, function: Function) -> Function:
+    @overload
+    def function(self, function: Function) -> Function: ...
+
+    @overload
+    def function(self, *, restartable: bool, max_attempts: int = 3) -> Callable[[Function], Function]: ...
+
+    def function(self, function: Any = None, *, restartable: bool = False, max_attempts: int = 3) -> Any:
         """Register a function, so that it can be parked: another call of it must do the same with the same arguments.
+
+        With `restartable`, and a log that servers share, another server calls it again when its own has gone, until it
+        has been called `max_attempts` times: `run.parts` is what was written, and it goes on from there, or says
+        `retract()`. All servers register it, and its arguments are JSON values.
 
         Raises:
             ValueError: it has no name by which another process would find it, as a lambda or an inner function.
         """
+        if function is None:
+            return functools.partial(self.function, restartable=restartable, max_attempts=max_attempts)
         if "<" in function.__qualname__:
             raise ValueError(f"{function.__qualname__} cannot be found by its name: define it in a module")
-        function.__hubline_run_function__ = True  # type: ignore[attr-defined]
+        target = getattr(function, "__func__", function)  # of a method
+        target.__hubline_run_function__ = True
+        if restartable:
+            target.__hubline_run_attempts__ = max_attempts
+        self._functions[f"{function.__module__}.{function.__qualname__}"] = function
         return function
 
     async def start(
@@ -187,6 +207,10 @@ class Runs(HttpKeeper):
     async def stop(self, run_id: str, *, caller: Caller | None = None) -> RunInfo:
         """End a run and wait until it has. What was written stays. Raises HubError."""
         record = await self._find(run_id, "stop", caller)
+        if isinstance(record, RemoteRecord):
+            if not record.ended.is_set():
+                record.told_end(await self._elsewhere.ask(record, "stop", caller))
+            return record.info()
         self._stop(record)
         await record.ended.wait()
         return record.info()
@@ -199,14 +223,15 @@ class Runs(HttpKeeper):
         """
         self._enter_loop()
         record = self._records.get(run_id)
-        people = record.asks.who_may(ask_id) if record is not None else None
-        if record is None or people is None:
+        if record is None:
+            record = await self._elsewhere.find(run_id)
+        if isinstance(record, RemoteRecord):  # its owner knows whom it has asked
+            may = await self._may("answer", record, caller)
+            await self._elsewhere.ask(record, "answer", caller, ask=ask_id, value=value, may=may)
+            return
+        if record is None or record.asks.who_may(ask_id) is None:
             record = await self._find(run_id, "answer", caller)
-        ask = record.asks.check(ask_id, caller)
-        if record.is_over:
-            raise HubError(ENDED)
-        by = caller.user_id if caller is not None else None
-        await self._execution.settle(record, ask, "answered", value, by)
+        await self._answer(record, ask_id, value, caller)
 
     async def steer(self, run_id: str, value: Any, *, caller: Caller | None = None) -> str:
         """Send a message into a running answer; returns its id.
@@ -215,11 +240,9 @@ class Runs(HttpKeeper):
             HubError: the run has ended or takes no messages, too many wait, or this one is too large.
         """
         record = await self._find(run_id, "steer", caller)
-        if record.is_over:
-            raise HubError(ENDED)
-        if record.inbox is None:
-            raise HubError("The run takes no messages.")
-        return record.inbox._put(value, caller.user_id if caller is not None else None)
+        if isinstance(record, RemoteRecord):
+            return str(await self._elsewhere.ask(record, "steer", caller, value=plain(value)))
+        return put(record, value, caller.user_id if caller is not None else None)
 
     async def info(self, run_id: str, *, caller: Caller | None = None) -> RunInfo:
         """What is known of a run. Raises HubError."""
@@ -227,25 +250,35 @@ class Runs(HttpKeeper):
 
     async def room_runs(self, room: str, *, caller: Caller | None = None) -> list[RunInfo]:
         """The runs of a room that still exist, as far as the caller may see them; the oldest first."""
-        records = [record for record in self._records.values() if record.room == room]
+        self._enter_loop()
+        own = [record for record in self._records.values() if record.room == room]
+        records = await self._with_others(own, group_of(room))
         return [record.info() for record in records if await self._may("info", record, caller)]
 
     async def watch(self, room: str | None = None, *, caller: Caller | None = None) -> AsyncIterator[Any]:
         """The runs of a room, or else those that the caller started, then each change of their states. Never ends."""
         self._enter_loop()
         watcher = Watcher(room, caller)
+        if self._settings.log.shared and (room is not None or caller is not None):
+            watcher.group = group_of(room, caller)
         self._watchers.add(watcher)
         try:
-            records = [record for record in self._records.values() if watcher.wants(record)]
-            infos = [record.info() for record in records]
-            pairs = zip(records, infos, strict=True)
-            seen = [info.item() for record, info in pairs if await self._may("info", record, caller)]
-            yield {"kind": "runs", "runs": seen}
-            async for record, info in watcher.changes():
-                if await self._may("info", record, watcher.caller):
-                    yield {"kind": "run", "info": info}
+            async with self._elsewhere.hearing(watcher.group), aclosing(self._watch(watcher, caller)) as items:
+                async for item in items:
+                    yield item
         finally:
             self._watchers.discard(watcher)
+
+    async def _watch(self, watcher: Watcher, caller: Caller | None) -> AsyncGenerator[Any, None]:
+        own = [record for record in self._records.values() if watcher.wants(record)]
+        records = await self._with_others(own, watcher.group)
+        infos = [record.info() for record in records]
+        pairs = zip(records, infos, strict=True)
+        seen = [info.item() for record, info in pairs if await self._may("info", record, caller)]
+        yield {"kind": "runs", "runs": seen}
+        async for record, info in watcher.changes():
+            if await self._may("info", record, watcher.caller):
+                yield {"kind": "run", "info": info}
 
     async def recheck(self, user_id: str | None) -> None:
         """A user's rights have changed: streams of runs that the user may no longer see end."""

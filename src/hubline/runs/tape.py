@@ -5,7 +5,7 @@ here, however many they are.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from hubline import Encoded
@@ -94,6 +94,23 @@ class Tape:
         for listener in self.listeners:
             listener(entry)
         return entry
+
+    def restore(self, base: int, bodies: Iterable[Body], parts: Iterable[Item], asks: Iterable[Item]) -> None:
+        """Be what a log has kept: the entries behind `base`, and what all up to the last of them amount to.
+
+        Listeners hear of nothing.
+        """
+        self.base, self.end, self.base_total = base, base, self.total
+        self._entries, self._snapshot = [], None
+        self._merged.clear()
+        listeners, self.listeners = self.listeners, []
+        for body in bodies:
+            self.append(body)
+        self.listeners = listeners
+        self.parts = Parts()
+        for part in parts:
+            self.parts.apply(part)
+        self.asks = {ask["askId"]: ask for ask in asks}
 
     def position(self, seq: int) -> str:
         """The position that names an entry; 0 is that before the first."""

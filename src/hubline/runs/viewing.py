@@ -214,6 +214,8 @@ class Watcher:
 
     def __init__(self, room: str | None, caller: Caller | None) -> None:
         self.room, self.caller = room, caller
+        self.group: str | None = None
+        """The list of other servers' runs that it is told of."""
         self._changes: deque[tuple[Record, dict[str, Any]]] = deque()
         self._waiter: asyncio.Future[None] | None = None
 
