@@ -106,7 +106,7 @@ async def test_what_it_raises_is_logged_and_draining_goes_on(
             await asyncio.wait_for(hubs.drain(), 5)
         assert (await ada.closed()).allow_reconnect
     assert [record.getMessage() for record in caplog.records] == [
-        "on_drain failed: clients are asked to leave all the same"
+        "on_drain failed: clients are asked to leave anyway"
     ]
 
 
