@@ -98,6 +98,8 @@ class Record:
         self.warned = False
         self.error: str | None = None
         self.ended = asyncio.Event()
+        self.info_at_end: RunInfo | None = None
+        """The answer to everybody who stopped it and waited for its end (R13)."""
         self.stored = asyncio.Event()
         """`on_end` has been told."""
         self.last_entry = settings.clock.now()

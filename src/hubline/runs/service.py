@@ -207,13 +207,15 @@ class Runs(HttpKeeper):
     async def stop(self, run_id: str, *, caller: Caller | None = None) -> RunInfo:
         """End a run and wait until it has. What was written stays. Raises HubError."""
         record = await self._find(run_id, "stop", caller)
+        if record.ended.is_set():
+            return record.info()
         if isinstance(record, RemoteRecord):
-            if not record.ended.is_set():
-                record.told_end(await self._elsewhere.ask(record, "stop", caller))
+            record.told_end(await self._elsewhere.ask(record, "stop", caller))
             return record.info()
         self._stop(record)
         await record.ended.wait()
-        return record.info()
+        record.info_at_end = record.info_at_end or record.info()
+        return record.info_at_end
 
     async def answer(self, run_id: str, ask_id: str, value: Any, *, caller: Caller | None = None) -> None:
         """Answer a question of a run.

@@ -66,6 +66,8 @@ class Sender:
         while not (viewer.refused or call.cancelled):
             item = cursor.take()
             if item is None:
+                if cursor.finished:  # it is no viewer any more, though its task has not heard of it
+                    viewer.record.viewers.discard(viewer)
                 return not cursor.finished
             if not writer.write(encode(item)):
                 self.full_at = cursor.tape.end

@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent } from "react";
+import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type MouseEvent } from "react";
 import { obstacle } from "../budget/budget";
 import { ModelChoice, modelFor } from "../budget/ModelChoice";
 import { useChat } from "../chat";
@@ -16,8 +16,6 @@ import { useRunning } from "./use-running";
 
 const TYPING_EVERY = 2_000;
 const BUDGET_EVERY = 30_000;
-/** So long (ms) a click on Stop may be the second half of a double click on Send, which was in its place. */
-const DOUBLE_CLICK = 500;
 
 /** Where messages and questions are written. Keyed by its room: each room has its own draft. */
 export function Composer({ roomId, roomName }: { roomId: string; roomName: string }) {
@@ -33,7 +31,6 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
   const [chosen, setChosen] = useState(0);
   const input = useRef<HTMLTextAreaElement>(null);
   const typedAt = useRef(0);
-  const sentAt = useRef(0);
   const running = useRunning(roomId);
 
   useLayoutEffect(() => {
@@ -73,11 +70,11 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
     chat.send(roomId, draft.text.trim(), draft.ask, modelFor(draft.model, me));
     write({ ...draft, text: "" });
     typedAt.current = 0;
-    sentAt.current = Date.now();
     input.current?.focus();
   };
-  const stop = () => {
-    if (Date.now() - sentAt.current > DOUBLE_CLICK) running.stop();
+  /** The second half of a double click on Send, which was in its place, stops nothing. */
+  const stop = (click: MouseEvent) => {
+    if (click.detail < 2) running.stop();
   };
   const complete = (candidate: Candidate) => {
     if (!mention) return;
