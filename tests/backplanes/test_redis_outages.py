@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hubline import BackplaneError, Hub, HubApp, HubRoute, InvocationError
-from hubline.backplanes import BackplaneLink, lines, redis_publishing
+from hubline.backplanes import BackplaneLink, lines, redis_pipelines, redis_publishing
 from hubline.backplanes.redis import RedisBackplane
 from hubline.testing import connect
 from hubline.testing.backplane import Heard
@@ -128,7 +128,7 @@ async def test_renewing_is_an_interruption(server: Valkey) -> None:
 
 
 async def test_a_redis_that_stands_still_is_no_answer(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (lines, redis_publishing, __import__("hubline.backplanes.redis_hearing", fromlist=["PATIENCE"])):
+    for module in (lines, redis_pipelines, __import__("hubline.backplanes.redis_hearing", fromlist=["PATIENCE"])):
         monkeypatch.setattr(module, "PATIENCE", 0.4)
     async with linked(server) as (link, heard):
         await link.subscribe(["a"])
