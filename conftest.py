@@ -5,17 +5,30 @@ A marker says what a test needs. Where that is missing the test is skipped and t
 is `OPTIONAL`, and what `HUBLINE_CI_LACKS` names because only root could install it.
 """
 
+import gc
 import importlib.util
 import logging
 import os
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck, settings
+
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")  # how long an example takes says how busy the machine is
 
 ROOT = Path(__file__).parent
+
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")  # how fast examples are made says what else the machine does
 
 
 def _interop() -> str | None:
@@ -53,6 +66,12 @@ def _postgres() -> str | None:
     return None if postgres_programs() else "PostgreSQL's server is missing: on Debian, apt-get install postgresql"
 
 
+def _pgbouncer() -> str | None:
+    if shutil.which("pgbouncer") or Path("/usr/sbin/pgbouncer").exists():
+        return None
+    return "PgBouncer is missing: on Debian, apt-get install pgbouncer"
+
+
 def postgres_programs() -> Path | None:
     """The directory of `initdb` and `pg_ctl`, which Debian keeps out of the PATH."""
     found = shutil.which("pg_ctl")
@@ -71,10 +90,32 @@ def _refpeer() -> str | None:
     return None if os.environ.get("HUBLINE_REFPEER") else "HUBLINE_REFPEER does not name the reference peer's run.sh"
 
 
+def _mcs() -> str | None:
+    return None if shutil.which("mcs") else "Mono's C# compiler is missing: on Debian, apt-get install mono-mcs"
+
+
 def _nginx() -> str | None:
     if shutil.which("nginx") or Path("/usr/sbin/nginx").exists():
         return None
     return "nginx is missing: on Debian, apt-get install nginx"
+
+
+ISOLATED = ("unshare", "--net", *(() if os.geteuid() == 0 else ("--user", "--map-root-user")))
+"""Starts a program in a network namespace of its own. Who is not root needs a user namespace for it."""
+
+
+def _iproute() -> str | None:
+    missing = [name for name in ("ip", "unshare", "nsenter") if shutil.which(name) is None]
+    return f"{', '.join(missing)} is missing: on Debian, apt-get install iproute2 util-linux" if missing else None
+
+
+def _netns() -> str | None:
+    """Whether this user may make what the tests make: a namespace in a namespace, and a cable between them."""
+    if _iproute() is not None:
+        return None
+    cable = "unshare --net sleep 60 & ip link add one type veth peer name other netns $!; made=$?; kill $!; exit $made"
+    probe = subprocess.run([*ISOLATED, "sh", "-c", cable], capture_output=True, text=True, timeout=60)
+    return None if probe.returncode == 0 else f"no network namespaces on this machine: {probe.stderr.strip()[-200:]}"
 
 
 def _systemd() -> str | None:
@@ -96,12 +137,16 @@ def _fuzz() -> str | None:
 
 NEEDS: dict[str, Callable[[], str | None]] = {
     "interop": _interop,
+    "iproute": _iproute,
+    "netns": _netns,
     "client": _client,
     "browser": _browser,
     "fuzz": _fuzz,
     "model": _model,
+    "pgbouncer": _pgbouncer,
     "postgres": _postgres,
     "refpeer": _refpeer,
+    "mcs": _mcs,
     "nginx": _nginx,
     "site": _site,
     "systemd": _systemd,
@@ -109,17 +154,24 @@ NEEDS: dict[str, Callable[[], str | None]] = {
 }
 """Marker → why a test with it cannot run here, or None when it can."""
 
-OPTIONAL = frozenset({"refpeer", "fuzz"} if sys.version_info >= (3, 14) else {"refpeer"})
-"""What even CI may lack: the reference peer is not in this repository, and atheris has no wheel for Python 3.14."""
+OPTIONAL = frozenset({"refpeer", "netns", *(["fuzz"] if sys.version_info >= (3, 14) else [])})
+"""What even CI may lack: the reference peer is not in this repository, a container may allow no network namespaces, and
+atheris has no wheel for Python 3.14."""
 
 
 MAY_BE_MISSING = pytest.StashKey[frozenset[str]]()
 """The reasons for which a test may be skipped even in CI."""
 
 
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what cannot run here, with the reason."""
-    reasons = {name: reason for name, check in NEEDS.items() if (reason := check()) is not None}
+    """Skip what cannot run here, with the reason. Refuse ids that no other process collects."""
+    if addressed := [item.nodeid for item in items if ADDRESS.search(item.nodeid)]:
+        raise pytest.UsageError(f"the id of a test has an address, which each process has of its own: {addressed[0]}")
+    asked = {mark.name for item in items for mark in item.iter_markers()}
+    reasons = {name: reason for name, check in NEEDS.items() if name in asked and (reason := check()) is not None}
     optional = OPTIONAL.union(os.environ.get("HUBLINE_CI_LACKS", "").split())
     for item in items:
         missing = [name for name in reasons if item.get_closest_marker(name) is not None]
@@ -127,6 +179,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in needed or missing[:1]:
             item.add_marker(pytest.mark.skip(reason=reasons[name]))
         item.stash[MAY_BE_MISSING] = frozenset(reasons[name] for name in missing if not needed)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from going through eleven thousand tests each time: they stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -169,3 +227,36 @@ def restored_loggers() -> Iterator[None]:
     for each, state in zip(loggers, before, strict=True):
         level, each.propagate, each.disabled, each.handlers[:], each.filters[:] = state
         each.setLevel(level)  # which also forgets what was found out for its children
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Path]:
+    """A PostgreSQL of our own: the directory of its socket."""
+    from tests import postgres
+
+    with postgres.server() as directory:
+        yield directory
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Path) -> str:
+    """An empty database."""
+    from tests import postgres
+
+    return postgres.new_database(postgres_server)
+
+
+@pytest.fixture(scope="module")
+def _pool(postgres_server: Path) -> Iterator[None]:
+    from tests import pgbouncer
+
+    with pgbouncer.server(postgres_server):
+        yield
+
+
+@pytest.fixture
+def pooled_url(_pool: None, postgres_url: str) -> str:
+    """An empty database behind PgBouncer."""
+    from tests import pgbouncer
+
+    return f"{postgres_url}&port={pgbouncer.PORT}"

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 WIDTH = 760
 LABELS = 170
-"""Where the bars begin."""
+"""The left end of the bars."""
 VALUES = 150
 """Room for the number behind the longest bar."""
 BAR, GAP = 20, 8
@@ -136,7 +136,7 @@ def _curve(each: Curve, left: float, step: float, base: float, scale: float, lab
 
 
 def _apart(heights: list[float]) -> list[float]:
-    """The same heights, moved so that labels do not lie on each other."""
+    """The same heights, moved so that labels do not overlap."""
     order = sorted(range(len(heights)), key=heights.__getitem__)
     moved = list(heights)
     for above, below in itertools.pairwise(order):

@@ -1,4 +1,4 @@
-"""What the machine is, and what a process of it has used. Linux only: everything comes from `/proc`."""
+"""Data of the machine, and the resources that a process has used. Linux only: all of it comes from `/proc`."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from typing import Any
 PACKAGES = ("hubline", "uvicorn", "uvloop", "picows", "httptools", "websockets", "msgspec", "starlette")
 _SHARED = re.compile(r"Microsoft\.AspNetCore\.App/([\w.-]+)/")
 COMPILERS = (".NET Tiered Com",)
-"""How the kernel calls the thread that compiles in the background, after 15 characters."""
+"""The kernel's name for the thread that compiles in the background, cut to 15 characters."""
 TICKS = os.sysconf("SC_CLK_TCK")
 ROOT = Path(__file__).parent.parent
 
@@ -58,13 +58,23 @@ def resident(pids: list[int]) -> int:
 
 
 def compiling(pids: list[int]) -> float:
-    """CPU seconds of the threads that compile what is called often; 0 for a program without such a thread."""
+    """CPU seconds of the threads that compile frequent code; 0 for a program without such a thread."""
     found = 0
     for pid in pids:
         with contextlib.suppress(OSError):  # a thread may end meanwhile
             for thread in Path(f"/proc/{pid}/task").iterdir():
                 if (thread / "comm").read_text().startswith(COMPILERS):
                     found += int((thread / "schedstat").read_text().split()[0])
+    return found / 1e9
+
+
+def on_cpu(pids: list[int]) -> float:
+    """CPU seconds so far, to the nanosecond and of both kinds together, for a process that uses little."""
+    found = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):  # a thread may end meanwhile
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                found += int((thread / "schedstat").read_text().split()[0])
     return found / 1e9
 
 
@@ -77,7 +87,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def aspnetcore(pids: list[int]) -> str:
-    """The version of ASP.NET Core that a process has loaded, by the path of its files; empty where that tells none."""
+    """The version of ASP.NET Core that a process has loaded, from the path of its files; empty if that has none."""
     for pid in pids:
         with contextlib.suppress(OSError):
             if found := _SHARED.search(Path(f"/proc/{pid}/maps").read_text()):
@@ -92,7 +102,7 @@ def cores() -> tuple[int, int]:
 
 
 def describe() -> dict[str, Any]:
-    """What a reader of a result must know about where it comes from."""
+    """The origin of a result, for its readers."""
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(ROOT),
@@ -105,7 +115,7 @@ def describe() -> dict[str, Any]:
 
 
 def installed(package: str) -> str:
-    """Its version; empty when it is not there."""
+    """Its version; empty if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -113,7 +123,7 @@ def installed(package: str) -> str:
 
 
 def output(*command: str) -> str:
-    """What a command says; empty when it fails."""
+    """The output of a command; empty if it fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=60).stdout.strip()
     except (OSError, subprocess.SubprocessError):
@@ -121,7 +131,7 @@ def output(*command: str) -> str:
 
 
 def commit(root: Path) -> str:
-    """What is checked out there, and whether it was changed since."""
+    """The commit of a checkout, and whether it was changed since."""
     git = ("git", "-C", str(root))
     found = output(*git, "rev-parse", "--short=12", "HEAD")
     return found + ("+changes" if output(*git, "status", "--porcelain", "--untracked-files=no") else "")

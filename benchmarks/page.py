@@ -1,15 +1,19 @@
-"""What a result becomes: the figures in `docs/benchmarks.md`, the short ones in the README, and the charts of both."""
+"""Writes a result: the figures in `docs/benchmarks.md`, the short ones in the README, and the charts of both."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from benchmarks import paper
 from benchmarks.charts import THEMES, Bar, Curve, Theme, bars, curves, panels
 from benchmarks.machine import ROOT
 from benchmarks.report import AT_LEAST, left_out, markdown, notes, ordered, tables, warming
 from benchmarks.results import OURS, Result
-from benchmarks.rows.catalogue import ROWS, Row
+from benchmarks.rows.catalogue import ROWS
+from benchmarks.rows.row import Row
 
 PAGE, README = Path("docs/benchmarks.md"), Path("README.md")
+PAPER = Path("docs/decisions/one-million-connections.md")
 IMAGES = Path("docs/images/benchmarks")
 BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of the figures -->"
 OVERVIEW = ("calls", "burst", "streams", "sse")
@@ -23,14 +27,16 @@ HEADLINE = (
     ("connects", "accepts {} times the connections"),
 )
 ORIGINAL = "aspnetcore"
-"""With whom the README's first sentence compares."""
+"""The peer with which the README's first sentence compares."""
 NO_PEERS = ("hubline-asgi", "floor")
-"""Measured, but nothing that one would pick instead."""
+"""Measured, but not an alternative to Hubline."""
 
 
 def write(result: Result, root: Path = ROOT) -> None:
-    """Put the figures into both pages, between the marks, and the charts beside them."""
-    for page, content in ((PAGE, figures(result)), (README, summary(result))):
+    """Put the figures into all pages, between the marks, and the charts beside them."""
+    for page, content in ((PAGE, figures(result)), (README, summary(result)), (PAPER, paper.figures(result))):
+        if not content:
+            continue
         path = root / page
         path.write_text(with_figures(path.read_text("utf-8"), content), "utf-8")
     folder = root / IMAGES
@@ -40,7 +46,7 @@ def write(result: Result, root: Path = ROOT) -> None:
 
 
 def with_figures(page: str, content: str) -> str:
-    """The page with this in place of the figures that it has."""
+    """The page with its figures replaced by these."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -49,7 +55,7 @@ def with_figures(page: str, content: str) -> str:
 
 
 def summary(result: Result) -> str:
-    """The README's: one chart, and what a full core gives, of everybody."""
+    """The figures of the README: one chart, and the rates of all peers on a full core."""
     rows = [row for row in ROWS if row.key in SUMMARY and result.measured(row.key)]
     names = [each["name"] for key, each in result.peers.items() if key not in NO_PEERS]
     heads = ["a second, on one core", *names]
@@ -65,7 +71,7 @@ def summary(result: Result) -> str:
 
 
 def _headline(result: Result) -> list[str]:
-    """One sentence, where the original was measured. Its best round is the one to beat."""
+    """One sentence, if the original was measured. It compares with the original's best round."""
     told = [
         text.format(f"{ratio:.1f}")
         for row in ROWS
@@ -81,16 +87,35 @@ def _headline(result: Result) -> list[str]:
 def figures(result: Result) -> str:
     """Everything between the marks."""
     parts = [_provenance(result)]
-    for row, heads, lines in tables(result):
-        parts += [f"### {row.title}", row.question, _picture(row.key, row.title, PAGE), markdown(heads, lines)]
-        if absent := left_out(result, row):
-            parts.append(absent)
+    parts += _sections(result, [row for row in ROWS if not row.backplane])
+    if joined := _sections(result, [row for row in ROWS if row.backplane]):
+        parts += ["## Figures of several servers", *joined, "## Notes on all figures"]
     if result.warm_ups:
         told = "How many times its first rate each server's best was while it was warmed, and how long that took."
         parts += ["### Warming", told, markdown(*warming(result))]
     if found := notes(result):
         parts += ["### What to know about these figures", "\n".join(f"- {note}" for note in found)]
     return "\n\n".join(parts)
+
+
+def _sections(result: Result, rows: Sequence[Row]) -> list[str]:
+    """Title, question, chart and table of each row."""
+    parts = []
+    for row, heads, lines in tables(result, rows):
+        parts += [f"### {row.title}", row.question, _picture(row.key, row.title, PAGE), markdown(heads, lines)]
+        if absent := left_out(result, row):
+            parts.append(absent)
+        if later := result.later.get(row.key):
+            parts.append(_later(later, row))
+    return parts
+
+
+def _later(told: Mapping[str, Any], row: Row) -> str:
+    """The time of a row that was measured in another run than the rest, and its Redis."""
+    machine = told["machine"]
+    rounds = "" if row.load is None else f", {told['settings']['rounds']} rounds"
+    redis = f"; {machine['redis']}" if row.backplane and machine.get("redis") else ""
+    return f"Measured by itself: {machine['when']}, commit {machine['commit']}{rounds}{redis}."
 
 
 def charts(result: Result) -> Iterator[tuple[str, str]]:
@@ -157,4 +182,6 @@ def _provenance(result: Result) -> str:
         ("Python", f"{machine['python']}: {packages}"),
         ("peers", peers),
     ]
+    if redis := machine.get("redis"):
+        lines.append(("Redis", redis))
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in lines)])

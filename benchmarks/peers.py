@@ -1,4 +1,4 @@
-"""Who is measured: how each is started, how it is spoken to, and which rows it leaves out, with the reason."""
+"""The measured servers: how each is started, its protocol, and the rows that it leaves out, with the reason."""
 
 import importlib.util
 import json
@@ -27,16 +27,18 @@ class Peer:
     command: tuple[str, ...]
     dialect: Callable[[], Dialect]
     version: Callable[[], str]
-    """Empty where only the running process tells."""
+    """Empty if only the running process has it."""
     missing: Callable[[], str] = str
-    """What is to be installed; empty when everything is here."""
+    """What must be installed; empty if nothing is missing."""
     path: str = "/hub"
     environment: Mapping[str, str] = field(default_factory=dict)
     lacks: Mapping[str, str] = field(default_factory=dict)
     """Row: why this peer is left out of it."""
     calls_for_broadcasts: bool = False
-    """It has no method that sends broadcasts apart from each other, so each is asked for by a call of its own."""
+    """It has no method that sends broadcasts apart from each other, so a call requests each of them."""
     has_runs: bool = False
+    tells_gaps: bool = False
+    """Its method `Gaps` reports when messages of other servers may have been lost."""
     messagepack: Callable[[], Dialect] = lambda: SignalR("messagepack")
 
 
@@ -64,7 +66,7 @@ def _reference() -> str:
 
 
 def _sources(root: Path) -> dict[str, str]:
-    """The environment in which `hubline` is what that checkout has, whatever is installed."""
+    """The environment in which `hubline` is imported from that checkout."""
     return {"PYTHONPATH": str(root / "src")}
 
 
@@ -78,9 +80,15 @@ NOT_SIGNALR = _without(
     *("connects-negotiated", "storm-negotiated", "sse", "polling", "polling-waiting"),
 )
 NO_STREAMS = _without("it has no streams", "streams", "paced-streams")
-NO_RUNS = _without("it has no answers that outlive connections", "attach", "cut-runs")
+NO_NODES = _without("forwarded requests are asked of Hubline", "nodes")
+NO_RUNS = _without("it has no answers that outlive connections", "attach", "cut-runs", "cut-rooms") | NO_NODES
 ANSWERS = _without("answers are asked of Hubline and ASP.NET Core", "viewers", "answers", "cut-groups") | NO_RUNS
 GROWTH = _without("growth is asked of Hubline and ASP.NET Core", "growth-connections", "growth-groups", "growth-size")
+NO_BACKPLANE = _without(
+    "servers with a backplane are asked of Hubline and ASP.NET Core",
+    *("backplane-one", "backplane-many", "backplane-hop", "backplane-calls", "backplane-streams", "backplane-results"),
+    *("growth-servers", "growth-redis", "recovery"),
+)
 NOT_IDLE = _without("idle memory is asked of Hubline, ASP.NET Core and the Socket.IO servers", "idle")
 MICROSOFT = _without("Microsoft's load is put on Hubline and ASP.NET Core", "calls-date", "echo-all", "broadcast")
 NO_STORM = _without(
@@ -96,6 +104,7 @@ PEERS: tuple[Peer, ...] = (
         lambda: installed("hubline"),
         environment=_sources(ROOT),
         has_runs=True,
+        tells_gaps=True,
     ),
     Peer(
         "hubline-asgi",
@@ -105,6 +114,7 @@ PEERS: tuple[Peer, ...] = (
         lambda: installed("hubline"),
         environment=_sources(ROOT),
         lacks=GROWTH
+        | NO_BACKPLANE
         | _without("the same code as above serves it", "sse", "polling", "polling-waiting")
         | MICROSOFT
         | ANSWERS,
@@ -127,7 +137,7 @@ PEERS: tuple[Peer, ...] = (
         SignalR,
         lambda: installed("aiosignalr"),
         _needs("aiosignalr"),
-        lacks=GROWTH | NOT_IDLE | NO_STORM | MICROSOFT | ANSWERS,
+        lacks=GROWTH | NO_BACKPLANE | NOT_IDLE | NO_STORM | MICROSOFT | ANSWERS,
         messagepack=lambda: WithoutHeaders("messagepack"),
     ),
     Peer(
@@ -138,7 +148,7 @@ PEERS: tuple[Peer, ...] = (
         lambda: installed("python-socketio"),
         _needs("socketio"),
         path="/socket.io/?EIO=4&transport=websocket",
-        lacks=NOT_SIGNALR | ANSWERS | NO_STREAMS | GROWTH,
+        lacks=NOT_SIGNALR | NO_BACKPLANE | ANSWERS | NO_STREAMS | GROWTH,
     ),
     Peer(
         "starlette",
@@ -146,7 +156,7 @@ PEERS: tuple[Peer, ...] = (
         _python("starlette_loop"),
         Json,
         lambda: installed("starlette"),
-        lacks=NOT_SIGNALR | ANSWERS | NO_STREAMS | GROWTH | NOT_IDLE | NO_STORM,
+        lacks=NOT_SIGNALR | NO_BACKPLANE | ANSWERS | NO_STREAMS | GROWTH | NOT_IDLE | NO_STORM,
     ),
     Peer(
         "channels",
@@ -155,7 +165,7 @@ PEERS: tuple[Peer, ...] = (
         Json,
         lambda: installed("channels"),
         _needs("channels"),
-        lacks=NOT_SIGNALR | ANSWERS | NO_STREAMS | GROWTH | NOT_IDLE | NO_STORM,
+        lacks=NOT_SIGNALR | NO_BACKPLANE | ANSWERS | NO_STREAMS | GROWTH | NOT_IDLE | NO_STORM,
     ),
     Peer(
         "node",
@@ -165,7 +175,7 @@ PEERS: tuple[Peer, ...] = (
         _node_version,
         _node_missing,
         path="/socket.io/?EIO=4&transport=websocket",
-        lacks=NOT_SIGNALR | ANSWERS | NO_STREAMS | GROWTH,
+        lacks=NOT_SIGNALR | NO_BACKPLANE | ANSWERS | NO_STREAMS | GROWTH,
     ),
     Peer(
         "floor",
@@ -175,6 +185,7 @@ PEERS: tuple[Peer, ...] = (
         lambda: installed("picows"),
         _needs("picows"),
         lacks=NOT_SIGNALR
+        | NO_BACKPLANE
         | ANSWERS
         | NO_STREAMS
         | GROWTH
@@ -185,8 +196,11 @@ PEERS: tuple[Peer, ...] = (
 )
 
 
+SERVERS = ("hubline", "aspnetcore")
+"""The default peers of the rows of several servers."""
+
 QUICK = ("hubline", "aspnetcore", "starlette", "node")
-"""Who is measured in a quick run where nobody is named."""
+"""The default peers of a quick run."""
 
 
 def named(keys: Iterable[str]) -> list[Peer]:
@@ -200,7 +214,7 @@ def named(keys: Iterable[str]) -> list[Peer]:
 
 
 def checkout(key: str, root: Path) -> Peer:
-    """Hubline as it is in another checkout, under the same server program: to compare two commits in one run.
+    """Hubline of another checkout, with the same server program, to compare two commits in one run.
 
     Raises:
         ValueError: another peer has this key.

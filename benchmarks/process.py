@@ -18,9 +18,12 @@ PATIENCE = 60.0
 
 HOST = "127.0.0.1"
 
+BACKPLANE = "REDIS"
+"""The variable with the backplane of a server, as `host:port,prefix`. Both kinds of servers read it."""
+
 
 class Server:
-    """One that runs."""
+    """A running server."""
 
     def __init__(self, peer: Peer, port: int, process: asyncio.subprocess.Process) -> None:
         self.peer = peer
@@ -50,23 +53,23 @@ class Server:
 
 
 @asynccontextmanager
-async def running(peer: Peer, core: int) -> AsyncIterator[Server]:
-    """Start a peer on a core, and stop it.
+async def running(peer: Peer, core: int, redis: str = "") -> AsyncIterator[Server]:
+    """Start a peer on a core, and stop it. With the address of a Redis that is its backplane, behind a prefix.
 
     Raises:
         LoadError: it ends, or does not listen in time.
     """
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
             *("taskset", "--cpu-list", str(core), *_command(peer, port)),
-            env=_environment(peer, port),
+            env=_environment(peer, port, redis),
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
         try:
-            if not await _listens(port, process):
+            if not await listens(port, process):
                 log.seek(0)
                 said = log.read().decode(errors="replace").strip().splitlines()
                 raise LoadError(f"{peer.name} did not start: {said[-1] if said else 'it said nothing'}")
@@ -80,18 +83,22 @@ def _command(peer: Peer, port: int) -> list[str]:
     return [part.format(port=port, reference=reference) for part in peer.command]
 
 
-def _environment(peer: Peer, port: int) -> dict[str, str]:
-    return dict(os.environ) | {name: value.replace("{port}", str(port)) for name, value in peer.environment.items()}
+def _environment(peer: Peer, port: int, redis: str) -> dict[str, str]:
+    own = {name: value.replace("{port}", str(port)) for name, value in peer.environment.items()}
+    if redis:
+        own[BACKPLANE] = f"{redis},{peer.key}:"
+    return {name: value for name, value in os.environ.items() if name != BACKPLANE} | own
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A free port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
-async def _listens(port: int, process: asyncio.subprocess.Process) -> bool:
-    """Wait for it; whether it does in time."""
+async def listens(port: int, process: asyncio.subprocess.Process) -> bool:
+    """Wait until a process listens; whether it does in time."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE):
             while process.returncode is None:
@@ -99,12 +106,12 @@ async def _listens(port: int, process: asyncio.subprocess.Process) -> bool:
                     _, writer = await asyncio.open_connection(HOST, port)
                     writer.close()
                     return True
-                await asyncio.sleep(0.05)  # a server has no other way to tell all of us that it listens
+                await asyncio.sleep(0.05)  # this works for every kind of server
     return False
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Everything in the process's group. Not kindly: there is nothing to save, and draining takes its time."""
+    """Kill the process group. Without draining, because there is nothing to save."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()

@@ -1,24 +1,25 @@
 """A result as tables: Markdown for the page, Rich for the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from benchmarks.results import OURS, Result
-from benchmarks.rows.catalogue import ROWS, Row
+from benchmarks.rows.catalogue import ROWS
+from benchmarks.rows.row import Row
 
 AT_LEAST = "≥ "
-"""Before a figure of which the client was the limit."""
+"""Precedes a figure that the client limited."""
 
 RATIOS = ("Hubline is", "of its best", "by µs")
 """How many times better Hubline is: in the first column, in that beside the peer's best round, in CPU for the same."""
 
 
-def tables(result: Result) -> Iterator[tuple[Row, list[str], list[list[str]]]]:
-    """Each row that was measured, with the heads and lines of its table."""
-    for row in ROWS:
+def tables(result: Result, rows: Sequence[Row] = ROWS) -> Iterator[tuple[Row, list[str], list[list[str]]]]:
+    """Each of these rows that was measured, with the heads and lines of its table."""
+    for row in rows:
         if result.measured(row.key):
             heads, lines = _curve(result, row) if row.curve else _figures(result, row)
             yield row, heads, lines
@@ -36,7 +37,7 @@ def _figures(result: Result, row: Row) -> tuple[list[str], list[list[str]]]:
 
 
 def _ratios(result: Result, row: Row, peer: str) -> list[str]:
-    """What stands under `RATIOS`."""
+    """The values under `RATIOS`."""
     if peer == OURS:
         return [""] * len(RATIOS)
     bound = AT_LEAST if row.more_is_better and result.client_bound(row.key, OURS) else ""
@@ -58,7 +59,7 @@ def _curve(result: Result, row: Row) -> tuple[list[str], list[list[str]]]:
 
 
 def ordered(result: Result, row: Row) -> list[str]:
-    """Who has figures in a row, the best first."""
+    """The peers with figures in a row, the best first."""
     figure = row.columns[0].figure
     return sorted(
         result.measured(row.key), key=lambda peer: result.median(row.key, peer, figure), reverse=row.more_is_better
@@ -75,7 +76,7 @@ def warming(result: Result) -> tuple[list[str], list[list[str]]]:
 
 
 def left_out(result: Result, row: Row) -> str:
-    """Who is not in a row, and why."""
+    """The peers that are not in a row, and the reasons."""
     reasons: dict[str, list[str]] = {}
     for peer, rows in result.left_out.items():
         if row.key in rows:
@@ -91,9 +92,9 @@ def markdown(heads: list[str], lines: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def show(result: Result, console: Console) -> None:
-    """Print all tables, and what must be known about them."""
-    for row, heads, lines in tables(result):
+def show(result: Result, console: Console, rows: Sequence[Row] = ROWS) -> None:
+    """Print the tables of these rows, and what must be known about all of them."""
+    for row, heads, lines in tables(result, rows):
         table = Table(title=Text(row.title.replace("`", ""), "bold"), title_justify="left", box=None, pad_edge=False)
         for number, head in enumerate(heads):
             table.add_column(head, justify="right" if number else "left", header_style="dim")

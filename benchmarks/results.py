@@ -1,18 +1,18 @@
-"""What a run gives: every figure of every round, and what follows from them."""
+"""The result of a run: every figure of every round, and the values computed from them."""
 
 import json
 import statistics
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rows.catalogue import Row
 from benchmarks.rows.measuring import Figures
+from benchmarks.rows.row import Row
 from benchmarks.warming import WarmUp
 
 BUSY = 0.9
-"""Share of its core from which on the client is what was measured, and the server can do more."""
+"""Share of the client's core from which on the client is the limit, and the server can do more."""
 
 OURS = "hubline"
 
@@ -29,7 +29,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A row that a peer did not get through."""
+    """A row in which a peer failed."""
 
     round: int
     peer: str
@@ -48,17 +48,34 @@ class Result:
     left_out: dict[str, dict[str, str]]
     """Peer, row, and why."""
     missing: dict[str, str] = field(default_factory=dict)
-    """Name of a peer that is not installed, and what to do about it."""
+    """Names of peers that are not installed, and how to install them."""
     measurements: list[Measurement] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     warm_ups: list[WarmUp] = field(default_factory=list)
+    later: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The rows that another run has measured, each with the `machine` and the `settings` of that run."""
+
+    def with_rows(self, other: "Result", rows: Sequence[Row]) -> "Result":
+        """This result with these rows from another run, all peers of it, and everything else as it is."""
+        keys = {row.key for row in rows}
+        told = {"machine": other.machine, "settings": other.settings}
+        merged = {key: {**self.left_out.get(key, {}), **found} for key, found in other.left_out.items()}
+        return replace(
+            self,
+            peers=self.peers | other.peers,
+            left_out=self.left_out | merged,
+            measurements=[each for each in self.measurements if each.row not in keys] + other.measurements,
+            failures=[each for each in self.failures if each.row not in keys] + other.failures,
+            warm_ups=[each for each in self.warm_ups if each.row not in keys] + other.warm_ups,
+            later={key: found for key, found in self.later.items() if key not in keys} | dict.fromkeys(keys, told),
+        )
 
     def of(self, row: str, peer: str) -> list[Figures]:
         """The figures of each round."""
         return [each.figures for each in self.measurements if (each.row, each.peer) == (row, peer)]
 
     def measured(self, row: str) -> list[str]:
-        """Who has figures in a row."""
+        """The peers with figures in a row."""
         return [peer for peer in self.peers if self.of(row, peer)]
 
     def values(self, row: str, peer: str, figure: str) -> list[float]:

@@ -9,12 +9,13 @@ from functools import partial
 
 from picows import WSHandshakeError
 
+from benchmarks import broker
 from benchmarks.fleet import Fleet
 from benchmarks.machine import aspnetcore, cores, describe
 from benchmarks.peers import Peer
 from benchmarks.results import Failure, Measurement, Result
-from benchmarks.rows.catalogue import Row
 from benchmarks.rows.measuring import Bench, Figures, Load, Run, per_core
+from benchmarks.rows.row import Row
 from benchmarks.settings import Settings
 from benchmarks.warming import Slice, warm
 from hubline.cli.load import LoadError, allow_files
@@ -24,32 +25,38 @@ Report = Callable[[str], None]
 
 
 async def run(settings: Settings, peers: Sequence[Peer], rows: Sequence[Row], report: Report) -> Result:
-    """Everything. `report` is told what happens.
+    """Measure everything. `report` gets the progress.
 
     Raises:
         ConfigurationError: so many connections need more open files than the system allows.
     """
-    # In a storm a server has those who left, those who negotiate and those who are back.
-    largest = max(settings.idle, 3 * settings.storm, 2 * settings.fallbacks, *settings.growth_connections)
+    # In a storm a server has the connections that left, those that negotiate and the new ones.
+    largest = max(
+        settings.idle, settings.recovering, 3 * settings.storm, 2 * settings.fallbacks, *settings.growth_connections
+    )
     allow_files(largest + SPARE_FILES)
     core, ours = cores()
     os.sched_setaffinity(0, {ours})
     gc.disable()  # the client's; it is collected between rows, so that no pause of ours is taken for the server's
     here = [peer for peer in peers if not peer.missing()]
     result = Result(
-        machine=describe() | {"server core": core, "client core": ours},
+        machine=describe() | {"redis": broker.version(), "server core": core, "client core": ours},
         settings=settings.as_dict(),
         peers={peer.key: {"name": peer.name, "version": peer.version()} for peer in here},
         left_out={peer.key: dict(peer.lacks) for peer in here},
         missing={peer.name: peer.missing() for peer in peers if peer not in here},
     )
     if core == ours:
-        report("there is one core only, so server and load take it from each other: the throughput says little")
+        report("there is only one core, which server and load share: the throughput means little")
+    if any(row.backplane for row in rows) and not broker.program():
+        rows = [row for row in rows if not row.backplane]
+        result.missing["Redis, with all rows of a backplane,"] = broker.NOT_HERE
     for name, reason in result.missing.items():
         report(f"{name} is left out: {reason}")
     measuring = _Measuring(settings, result, report, Fleet(core, settings), time.monotonic())
     try:
-        for row in sorted(rows, key=lambda row: row.load is None):
+        # Servers with a backplane come last: they are not stopped between their turns.
+        for row in sorted(rows, key=lambda row: (row.backplane, row.load is None)):
             await measuring.row(row, [peer for peer in here if row.key not in peer.lacks])
     finally:
         await measuring.fleet.end_all()
@@ -59,7 +66,7 @@ async def run(settings: Settings, peers: Sequence[Peer], rows: Sequence[Row], re
 
 @dataclass(frozen=True, slots=True)
 class _Measuring:
-    """A run on its way."""
+    """A run in progress."""
 
     settings: Settings
     result: Result
@@ -75,13 +82,13 @@ class _Measuring:
         if row.load is None:
             for peer in peers:
                 if row.fresh:
-                    await self.fleet.end(peer)
+                    await (self.fleet.end_all() if row.backplane else self.fleet.end(peer))
                 await self._turn(peer, row, 0)
             return
         # Warmed one after the other, so that between two measurements of a round there are seconds and not minutes.
         left = [peer for peer in peers if await self._turn(peer, row, None)]
         for number in range(self.settings.rounds):
-            # Every other round backwards, so that a machine that grows slower hurts nobody more than others.
+            # Every other round backwards, so that a machine that becomes slower affects all peers equally.
             for peer in left if number % 2 == 0 else reversed(left):
                 await self._turn(peer, row, number)
 
@@ -89,7 +96,7 @@ class _Measuring:
         """One measurement, or without a number what comes before the first; whether it went well."""
         error: BaseException | None = None
         try:
-            async with self.fleet.turn(peer) as bench:
+            async with self.fleet.turn(peer, backplane=row.backplane) as bench:
                 described = self.result.peers[peer.key]
                 described["version"] = described["version"] or aspnetcore(bench.server.pids)
                 gc.collect()

@@ -49,8 +49,14 @@ class Settings:
     growth_connections: tuple[int, ...] = (100, 1_000, 10_000)
     growth_groups: tuple[int, ...] = (1, 100, 10_000)
     growth_sizes: tuple[int, ...] = (16, 256, 1_024, 4_096, 32_000)
+    growth_servers: tuple[int, ...] = (1, 2, 4, 8)
     growth_seconds: float = 0.5
     """The least for which each point of a growth curve is measured."""
+
+    recovering: int = 5_000
+    """Connections that live through a restart of Redis."""
+    recovering_groups: int = 100
+    redis_away: float = 1.0
 
     def with_rounds(self, rounds: int) -> "Settings":
         return replace(self, rounds=rounds)
@@ -72,6 +78,8 @@ QUICK = Settings(
     idle_seconds=3.0,
     growth_connections=(100, 1_000),
     growth_groups=(1, 100),
+    growth_servers=(1, 2, 4),
+    recovering=1_000,
     growth_sizes=(16, 1_024, 32_000),
 )
 TINY = Settings(
@@ -106,6 +114,10 @@ TINY = Settings(
     growth_connections=(2, 4),
     growth_groups=(1, 8),
     growth_sizes=(16, 1_024),
+    growth_servers=(1, 2),
     growth_seconds=0.01,
+    recovering=6,
+    recovering_groups=2,
+    redis_away=0.01,
 )
 """For tests: whether everything works, not how fast."""

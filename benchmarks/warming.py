@@ -20,11 +20,11 @@ class Slice:
     """A second, or what is set, of the row's own load."""
 
     rate: float
-    """What a second of the server's CPU did; the unit is the row's."""
+    """The work in a second of the server's CPU, in the unit of the row."""
     seconds: float
-    """What it took; a load that cannot be cut takes longer than it should."""
+    """Its seconds; a load that cannot be divided takes longer than planned."""
     compiling: float = 0.0
-    """Share of a core that the server's compiler took."""
+    """Share of a core that the server's compiler used."""
 
 
 @dataclass(frozen=True, slots=True)

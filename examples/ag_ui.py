@@ -1,6 +1,6 @@
-"""An agent for AG-UI's `HttpAgent`: its answer belongs to the server, and a person is asked in the middle of it.
+"""An agent for AG-UI's `HttpAgent`: its answer belongs to the server, and asks a person a question.
 
-The question ends the stream as an interrupt; what the person decides comes with the next request of the thread.
+The question ends the stream as an interrupt; the person's decision comes with the next request of the thread.
 
     hubline run --app-dir examples ag_ui:app
 """
@@ -19,7 +19,7 @@ runs = Runs()
 
 
 async def answer(run: Run, prompt: str) -> None:
-    """Stands for an agent."""
+    """A placeholder for an agent."""
     await run.text(f"You want: {prompt}. ")
     agreed = await run.ask("Shall I do it?", schema=bool, expires=600)
     if agreed:
@@ -39,7 +39,7 @@ async def refused(request: Request, error: HubError) -> Response:
 
 @app.post("/agent")
 async def agent(sent: dict[str, Any]) -> Response:
-    """`sent` is AG-UI's RunAgentInput. Check whose thread it is, as for anything of a user's."""
+    """`sent` is AG-UI's RunAgentInput. Check that the thread belongs to the user, as for all data of users."""
     thread, decisions = sent["threadId"], sent.get("resume") or []
     if decisions:
         started = await runs.room_runs(thread)

@@ -1,4 +1,4 @@
-"""An answer that goes on when the page is reloaded, for the AI SDK: `useChat({resume: true})`, with nothing to set.
+"""An answer that continues when the page is reloaded, for the AI SDK: `useChat({resume: true})`, without settings.
 
 The page finds both addresses by itself. Other front ends read the same answer at `/runs/{id}/events`.
 
@@ -25,7 +25,7 @@ runs = Runs(on_end=store)
 
 
 async def answer(run: Run, prompt: str) -> None:
-    """Stands for a model. Whoever watches, and whether anybody does, is nothing it has to know."""
+    """A placeholder for a model. It does not know the viewers, or whether there are any."""
     await run.reasoning("They like their words back. ")
     for word in prompt.split():
         await run.text(f"{word} ")

@@ -1,7 +1,7 @@
-"""An answer that survives: cut, reloaded, asked for twice, watched by two, stopped on purpose.
+"""An answer that survives lost connections, reloads and repeated requests, has several viewers, and can be stopped.
 
-A page keeps the run's id and the position of the last item, in `sessionStorage` for instance, and whenever it is
-connected calls `stream("AttachRun", runId, position)`: what it missed comes first, and nothing comes twice.
+A page keeps the run's id and the position of the last item, for example in `sessionStorage`. After each connect it
+calls `stream("AttachRun", runId, position)`: it gets the items that it missed, and no item twice.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ history: dict[str, list[str]] = {}
 
 
 async def model(prompt: str) -> AsyncIterator[str]:
-    """Stands for yours: any async iterator of text."""
-    for word in f"You asked: {prompt} That takes a while to say, and goes on whoever is listening.".split():
+    """A placeholder for your model: any async iterator of text."""
+    for word in f"You asked: {prompt} This answer takes a while, and goes on without viewers.".split():
         await asyncio.sleep(PAUSE)
         yield f"{word} "
 
@@ -31,7 +31,7 @@ async def answer(run: Run, prompt: str) -> None:
 
 
 async def store(run: FinishedRun) -> None:
-    """Called once for each answer, however it has ended; a failed or stopped one has what was written."""
+    """Called once for each answer when it has ended; a failed or stopped one has the text written so far."""
     history.setdefault(run.info.room or "", []).append(run.text)
 
 
@@ -40,13 +40,13 @@ runs = Runs(on_end=store, on_busy="queue")
 
 class Assistant(RunsHub, runs=runs):
     async def ask(self, room: str, prompt: str, message_id: str) -> str:
-        """The same `message_id` is the same answer, so a nervous finger pays once. A room answers one at a time."""
+        """The same `message_id` gets the same answer, so a double click costs once. A room has one answer at a time."""
         if not prompt.strip():
             raise HubError("Ask something.")
         return (await self.runs.start(answer, prompt, key=message_id, room=room)).id
 
     async def answers(self, room: str) -> list[str]:
-        """What the room was told before."""
+        """The earlier answers in the room."""
         return history.get(room, [])
 
 

@@ -1,4 +1,4 @@
-"""A chat: everybody hears everybody, and premium users may ask an assistant that answers word by word."""
+"""A chat: every message goes to all clients, and premium users may ask an assistant that answers word by word."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,14 +31,14 @@ class ChatHub(Hub[ChatClient]):
 
 
 async def answer(prompt: str) -> AsyncIterator[str]:
-    """Stands for a language model."""
+    """A placeholder for a language model."""
     for word in f"You asked: {prompt}".split():
         await asyncio.sleep(0)
         yield word
 
 
 def authenticate(scope: ConnectionScope) -> Identity | None:
-    """Stands for the check of a token: `?access_token=premium-ada` is Ada, who pays."""
+    """A placeholder for the check of a token: `?access_token=premium-ada` is Ada, a premium user."""
     tier, _, name = scope.query.get("access_token", "").partition("-")
     return Identity(name, {"tier": tier}) if name else None
 

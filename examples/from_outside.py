@@ -11,7 +11,7 @@ from hubline import Hub, HubApp
 
 
 class NewsHub(Hub):
-    """Clients only listen, so there is nothing to call."""
+    """Clients only receive messages, so the hub has no method for them to call."""
 
     async def on_connected(self) -> None:
         topic = self.context.scope.query.get("topic")
@@ -42,7 +42,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.post("/publish/{topic}")
 async def publish(topic: str, headline: str) -> dict[str, str]:
-    """`POST /publish/weather?headline=Rain` reaches everybody who listens to that topic."""
+    """`POST /publish/weather?headline=Rain` reaches all clients that subscribe to that topic."""
     await news.clients.group(topic).send("Headline", headline)
     return {"published": headline}
 

@@ -15,7 +15,7 @@ logger = logging.getLogger("notes")
 
 @dataclass
 class Note:
-    """Travels in camelCase in JSON: `{"text": …, "writtenAt": …, "id": …}`."""
+    """Is sent in camelCase in JSON: `{"text": …, "writtenAt": …, "id": …}`."""
 
     text: str
     written_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -23,7 +23,7 @@ class Note:
 
 
 class Database:
-    """Stands for a connection to one."""
+    """A placeholder for a connection to a database."""
 
     notes: dict[UUID, Note]
 
@@ -35,7 +35,7 @@ store = Database()
 
 
 async def database() -> AsyncIterator[Database]:
-    """What comes after `yield` runs when the call has ended, whatever its outcome."""
+    """The code after `yield` runs when the call has ended, whatever its outcome."""
     yield store
     logger.info("call ended, %d notes", len(store.notes))
 

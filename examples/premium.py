@@ -1,4 +1,4 @@
-"""Premium: whoever is signed in may chat, and only premium users may ask, which costs money.
+"""Premium: every signed-in user may chat, and only premium users may ask the assistant, which costs money.
 
 Serve it, make yourself a token, and connect with it:
 
@@ -23,14 +23,14 @@ class ChatClient(Protocol):
 
 @authorize
 class ChatHub(Hub[ChatClient]):
-    """Without a token there is no connection: 401, before anything of the hub runs."""
+    """Without a token a connection is refused with 401, before any code of the hub runs."""
 
     async def send_message(self, message: str) -> None:
         await self.clients.all.receive_message(self.context.user_id or "?", message)
 
     @authorize(policy="PremiumUser")
     async def ask(self, prompt: str) -> AsyncIterator[str]:
-        """Never begun for anybody else: asking a model costs money."""
+        """Does not begin for other users, because a model costs money."""
         for word in f"{prompt} That is a good question.".split():
             yield word
 

@@ -6,7 +6,7 @@ from hubline import Hub, HubApp, HubError
 
 
 class Browser(Protocol):
-    """A method that returns something is a question. Only a single client can be asked."""
+    """A method with a result is a question. It can be sent only to a single client."""
 
     async def confirm(self, question: str) -> bool: ...
 

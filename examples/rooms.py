@@ -15,7 +15,7 @@ class RoomClient(Protocol):
 
 
 class Rooms:
-    """Who is where. The hub is made anew for every call, so this lives outside it."""
+    """The members of each room. Every call makes a new hub object, so this object is outside of it."""
 
     def __init__(self) -> None:
         self._people: dict[str, dict[str, str]] = defaultdict(dict)
@@ -32,7 +32,7 @@ class Rooms:
 
 
 class RoomHub(Hub[RoomClient]):
-    """`HubApp` makes it with a function, so that it can be given its service."""
+    """`HubApp` makes it with a function, which passes it the service."""
 
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import pytest
@@ -318,7 +318,7 @@ async def test_a_poller_that_says_close_and_then_deletes_leaves_nothing() -> Non
     assert (await origin.request("DELETE")).status == 202
     await settle()
     assert app.statistics()["transports"].connections == 0
-    await asyncio.wait_for(app.drain(), 5)
+    await asyncio.wait_for(app.drain(), 30)
     await tasks.cancel()
 
 
@@ -754,7 +754,7 @@ async def test_draining_invites_everybody_to_come_back_and_ends_streams(
         assert (closed.error, closed.allow_reconnect) == (None, True)
         with pytest.raises(ConnectionClosed):
             await anext(stream)
-        await asyncio.wait_for(draining, 5)
+        await asyncio.wait_for(draining, 30)
     assert hub.ended == [None]
     hub.held.set()
     await settle()
@@ -783,12 +783,28 @@ async def test_draining_ends_raw_connections_and_unfinished_handshakes() -> None
         except ConnectionClosed:
             ended.append("raw")
 
-    app, _ = app_of({"/raw": ConnectionRoute(serve), "/chat": chat()})
+    app, clock = app_of({"/raw": ConnectionRoute(serve), "/chat": chat()})
     async with connect_raw(app, "/raw") as raw, connect_raw(app, "/chat") as silent:
-        await asyncio.wait_for(app.drain(), 5)
+        draining = asyncio.create_task(app.drain())
+        await settle()
         assert (await raw.closed()).code == 1000
+        assert ended == ["raw"]
+        assert not draining.done()
+        await clock.advance(1)
         assert (await silent.closed()).code == 1000
-    assert ended == ["raw"]
+        await asyncio.wait_for(draining, 30)
+
+
+async def test_a_client_that_has_just_connected_when_draining_begins_is_greeted_and_asked_to_reconnect() -> None:
+    app, _ = app_of({"/chat": chat()})
+    async with connect_raw(app, "/chat") as late:
+        draining = asyncio.create_task(app.drain())
+        await settle()
+        await late.send_bytes(b'{"protocol":"json","version":1}\x1e')
+        assert await late.receive_bytes() == b"{}\x1e"
+        assert await late.receive_bytes() == b'{"type":7,"allowReconnect":true}\x1e'
+        assert (await late.closed()).code == 1000
+        await asyncio.wait_for(draining, 30)
 
 
 async def test_draining_twice_waits_only_once() -> None:
@@ -801,7 +817,7 @@ async def test_draining_twice_waits_only_once() -> None:
         await clock.advance(6)
         assert first.done()
         assert second.done()
-        await asyncio.wait_for(app.drain(), 5)
+        await asyncio.wait_for(app.drain(), 30)
         hub.held.set()
         await settle()
 
@@ -852,7 +868,7 @@ async def test_an_on_disconnected_that_never_returns_does_not_hold_the_shutdown_
         go.set()
         for _ in range(17):  # 10 s of draining, then 5 s that the registry gives to applications
             await clock.advance(1)
-        await asyncio.wait_for(stopping, 5)
+        await asyncio.wait_for(stopping, 30)
         assert (await ada.closed()).allow_reconnect
     assert cancelled == ["on_disconnected"]
 
@@ -916,14 +932,39 @@ def test_describe() -> None:
         ArgumentDescription("b", int, required=False),
     )
     assert (method.result, method.is_stream, method.is_async) == (int, False, True)
+    assert (method.order, method.text) == (("a", "b"), "Adds.")
     assert by_name["Upload"].uploads == (("numbers", int),)
+    assert by_name["Upload"].order == ("numbers",)
     assert by_name["Tokens"].is_stream
     assert not by_name["InThread"].is_async
     assert described.client_methods == ()
+    assert described.renames_fields
+
+
+class AskedClient(Protocol):
+    async def show(self, text: str) -> None:
+        """Shows."""
+
+    async def confirm(self) -> bool: ...
+
+
+class Asking(Hub[AskedClient]):
+    pass
+
+
+def test_describe_the_calls_to_clients() -> None:
+    app, _ = app_of({"/asking": Asking}, options=HubOptions(field_names="as_written"))
+    (described,) = app.describe()
+    confirm, show = described.client_methods
+    assert (confirm.name, confirm.arguments, confirm.has_result, confirm.result) == ("Confirm", (), True, bool)
+    assert (show.name, show.has_result, show.text) == ("Show", False, "Shows.")
+    assert show.arguments == (ArgumentDescription("text", str, required=True),)
+    assert not described.renames_fields
 
 
 class Described(Hub):
     async def add(self, a: int, b: int = 1) -> int:
+        """Adds."""
         return a + b
 
     async def upload(self, numbers: AsyncIterator[int]) -> None: ...
@@ -1015,11 +1056,11 @@ async def test_a_blocking_method_is_named(caplog: pytest.LogCaptureFixture) -> N
 
     class Blocking(Hub):
         async def block(self) -> bool:
-            return warned.wait(5)
+            return warned.wait(30)
 
         async def on_disconnected(self, error: Exception | None) -> None:
             warned.clear()
-            warned.wait(5)
+            warned.wait(30)
 
     handler = Handler()
     logging.getLogger("hubline.watchdog").addHandler(handler)

@@ -7,7 +7,17 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from hubline import ConfigurationError, ConnectionRoute, Hub, HubApp, HubFilter, HubOptions, HubRoute, TransportOptions
+from hubline import (
+    ConfigurationError,
+    ConnectionRoute,
+    Hub,
+    HubApp,
+    HubFilter,
+    HubOptions,
+    HubRoute,
+    Nodes,
+    TransportOptions,
+)
 from hubline.app_settings import AppSettings
 from hubline.testing import ManualClock
 
@@ -44,6 +54,7 @@ WRONG: dict[str, list[Any]] = {
     "policies": [["admin"], {"admin": True}, {5: len}, len],
     "filters": [None, Counting(), [Counting], [len], "x"],
     "backplane": ["redis://", type("Link", (), {"connect": len})],
+    "nodes": ["unix:/run/a.sock", Nodes, {"listen": "unix:/run/a.sock"}],
     "allowed_origins": [None, "https://a.example", [5], {"https://a.example": True}],
     "allowed_headers": [None, "x-csrf", [b"x-csrf"]],
     "trusted_proxies": [None, "10.0.0.0/8", [10]],
@@ -77,7 +88,9 @@ def test_a_wrong_value_is_named(name: str) -> None:
 
 
 def test_what_may_be_left_out_and_edges() -> None:
-    none = dict.fromkeys(("options", "transport", "authenticate", "user_id", "policies", "backplane", "on_drain"))
+    none = dict.fromkeys(
+        ("options", "transport", "authenticate", "user_id", "policies", "backplane", "nodes", "on_drain")
+    )
     settings({**none, "readiness_path": None, "blocking_warning": None, "telemetry": None, "clock": None})
     settings({"readiness_path": "/ready/"})
     settings({"drain_timeout": 0, "filters": (Counting(),), "policies": {}, "allowed_origins": {"https://a.example"}})

@@ -37,13 +37,13 @@ def ran(directory: Path, *, root: bool, programs: tuple[str, ...] = ()) -> tuple
 def test_root_installs_what_is_missing_and_nothing_may_be_lacking(tmp_path: Path) -> None:
     _, noted = ran(tmp_path, root=True)
     (install,) = [line for line in noted.splitlines() if "install" in line]
-    assert {"chromium", "nodejs", "npm", "systemd"} <= set(install.split())
+    assert {"chromium", "nodejs", "npm", "mono-mcs", "systemd"} <= set(install.split())
     assert "make test: HUBLINE_CI=1, may lack \n" in noted
     assert "make test-slow: HUBLINE_CI=1, may lack \n" in noted
 
 
 def test_who_is_not_root_may_lack_only_what_only_root_could_install(tmp_path: Path) -> None:
-    said, noted = ran(tmp_path, root=False, programs=("node", "npm", "nginx", "initdb"))
+    said, noted = ran(tmp_path, root=False, programs=("node", "npm", "mcs", "nginx", "initdb"))
     assert "make test: HUBLINE_CI=1, may lack browser systemd\n" in noted
     assert "make test-slow: HUBLINE_CI=1, may lack browser systemd\n" in noted
     assert "apt-get" not in noted
@@ -51,7 +51,7 @@ def test_who_is_not_root_may_lack_only_what_only_root_could_install(tmp_path: Pa
 
 
 def test_without_node_nothing_can_be_built_for_a_browser(tmp_path: Path) -> None:
-    _, noted = ran(tmp_path, root=False, programs=("chromium", "systemd-analyze", "nginx", "initdb"))
+    _, noted = ran(tmp_path, root=False, programs=("chromium", "mcs", "systemd-analyze", "nginx", "initdb"))
     assert "make test: HUBLINE_CI=1, may lack interop interop browser\n" in noted
 
 

@@ -21,16 +21,13 @@ SHOWN = 3
 Test = tuple[str, str]
 """The path of a test file, and the name of a test in it."""
 
-LATER = {
-    170: "Our own client is a later issue.",
-    **dict.fromkeys(range(198, 211), "Our own client is a later issue."),
-}
+LATER = {199: "Our own client has WebSockets only."}
 """Why nothing here asserts a statement yet."""
 
 PARTLY = {
-    **dict.fromkeys((22, 23, 24, 25, 85, 170, *range(198, 211)), "our own client is a later issue"),
+    **dict.fromkeys((198, 210), "our own client has WebSockets only"),
 }
-"""What the tests of a statement leave open. Those about clients are kept by the official ones and by the test kit's."""
+"""What the tests of a statement leave open."""
 
 
 @cache

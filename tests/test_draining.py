@@ -24,7 +24,7 @@ async def test_clients_hear_the_last_words_before_they_are_asked_to_leave() -> N
 
     hubs = HubApp({"/chat": ChatHub}, on_drain=last_words)
     async with connect(hubs, "/chat") as ada:
-        await asyncio.wait_for(hubs.drain(), 5)
+        await asyncio.wait_for(hubs.drain(), 30)
         assert await ada.expect("News") == ["we restart"]
         assert (await ada.closed()).allow_reconnect
 
@@ -42,7 +42,7 @@ async def test_nobody_new_comes_meanwhile_and_the_connected_stay() -> None:
         await ada.fence()
         finish.set()
         assert (await ada.closed()).allow_reconnect
-        await asyncio.wait_for(draining, 5)
+        await asyncio.wait_for(draining, 30)
 
 
 async def test_it_runs_once_for_a_draining_and_again_for_the_next() -> None:
@@ -61,7 +61,7 @@ async def test_it_runs_once_for_a_draining_and_again_for_the_next() -> None:
 async def test_a_plain_function_runs_in_a_worker_thread() -> None:
     threads: list[threading.Thread] = []
     hubs = HubApp({"/chat": ChatHub}, on_drain=lambda: threads.append(threading.current_thread()))
-    await asyncio.wait_for(hubs.drain(), 5)
+    await asyncio.wait_for(hubs.drain(), 30)
     (thread,) = threads
     assert thread is not threading.main_thread()
 
@@ -83,9 +83,9 @@ class Saver:
 
 async def test_objects_and_bound_methods_can_be_called() -> None:
     saver = Saver()
-    await asyncio.wait_for(HubApp({"/chat": ChatHub}, on_drain=saver).drain(), 5)
-    await asyncio.wait_for(HubApp({"/chat": ChatHub}, on_drain=saver.later).drain(), 5)
-    await asyncio.wait_for(HubApp({"/chat": ChatHub}, on_drain=lambda: saver()).drain(), 5)
+    await asyncio.wait_for(HubApp({"/chat": ChatHub}, on_drain=saver).drain(), 30)
+    await asyncio.wait_for(HubApp({"/chat": ChatHub}, on_drain=saver.later).drain(), 30)
+    await asyncio.wait_for(HubApp({"/chat": ChatHub}, on_drain=lambda: saver()).drain(), 30)
     assert saver.saved == 3
 
 
@@ -103,7 +103,7 @@ async def test_what_it_raises_is_logged_and_draining_goes_on(
     hubs = HubApp({"/chat": ChatHub}, on_drain=fail_later if kind == "async" else fail)
     async with connect(hubs, "/chat") as ada:
         with caplog.at_level(logging.ERROR, "hubline.app"):
-            await asyncio.wait_for(hubs.drain(), 5)
+            await asyncio.wait_for(hubs.drain(), 30)
         assert (await ada.closed()).allow_reconnect
     assert [record.getMessage() for record in caplog.records] == ["on_drain failed: clients are asked to leave anyway"]
 

@@ -138,7 +138,7 @@ def test_what_an_abruptly_closed_loop_left_behind_is_forgotten(transport: Transp
             await context.clients.all.send("News", 2)
             assert await got == [2]
             await client.stop()
-            await asyncio.wait_for(app.drain(), 5)
+            await asyncio.wait_for(app.drain(), 30)
 
     asyncio.run(go_on())
     held.clear()

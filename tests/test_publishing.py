@@ -183,7 +183,7 @@ def test_over_redis_and_after_a_fork() -> None:
 
         with Redis(port=server.port) as redis, redis.pubsub() as spy:
             spy.subscribe(f"{NAME}:all")
-            assert spy.get_message(timeout=5)["type"] == "subscribe"
+            assert spy.get_message(timeout=30)["type"] == "subscribe"
             with BlockingPublisher(server.url, ChatHub, name=NAME) as publisher:
                 publisher.clients.all.receive_message("from the parent")
                 if (child := os.fork()) == 0:
@@ -193,7 +193,7 @@ def test_over_redis_and_after_a_fork() -> None:
                     finally:
                         os._exit(1)
                 assert os.waitpid(child, 0)[1] == 0
-            heard: Sequence[bytes] = [spy.get_message(timeout=5)["data"] for _ in range(2)]
+            heard: Sequence[bytes] = [spy.get_message(timeout=30)["data"] for _ in range(2)]
             assert [b"from the parent" in heard[0], b"from the child" in heard[1]] == [True, True]
 
 

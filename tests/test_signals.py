@@ -31,7 +31,7 @@ async def test_a_signal_is_told_and_passed_on(handled: Callable[..., list[int]])
     signals.listen()
     signal.raise_signal(signal.SIGTERM)
     assert calls == [signal.SIGTERM]
-    await asyncio.wait_for(told.wait(), 5)
+    await asyncio.wait_for(told.wait(), 30)
     signals.stop()
     assert signal.getsignal(signal.SIGTERM) is server
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,20 @@ MISSING = "\nNEEDS |= dict.fromkeys(('refpeer', 'nginx', 'site'), lambda: 'it is
 )
 def test_in_ci_only_what_is_optional_may_be_left_out(ci: str, lacks: str, outcome: str, tmp_path: Path) -> None:
     """A marker for something optional excuses the lack of that, and no other skip of the test."""
-    (tmp_path / "conftest.py").write_text((ROOT / "conftest.py").read_text() + MISSING)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    refpeer\n    nginx\n    site\n")
-    for name, text in SKIPS.items():
-        (tmp_path / name).write_text(text)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
-    environment = os.environ | {"HUBLINE_CI": ci, "HUBLINE_CI_LACKS": lacks}
-    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    run = ran(tmp_path, SKIPS, HUBLINE_CI=ci, HUBLINE_CI_LACKS=lacks)
     assert f"{outcome} in " in run.stdout, run.stdout
+
+
+def ran(directory: Path, files: Mapping[str, str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest on these files, with this project's `conftest.py`."""
+    for name, text in ({"conftest.py": (ROOT / "conftest.py").read_text() + MISSING} | dict(files)).items():
+        (directory / name).write_text(text)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    return subprocess.run(command, cwd=directory, env=os.environ | environment, capture_output=True, text=True)
+
+
+def test_an_address_in_the_id_of_a_test_is_refused(tmp_path: Path) -> None:
+    """Each process of pytest-xdist has another one, so they would not collect the same tests."""
+    test = "import pytest\n@pytest.mark.parametrize('call', [lambda: 1], ids=str)\ndef test_it(call): ...\n"
+    assert "test_addresses.py::test_it[<function <lambda> at 0x" in ran(tmp_path, {"test_addresses.py": test}).stderr

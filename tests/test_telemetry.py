@@ -1,10 +1,13 @@
 """Spans and metrics as OpenTelemetry's SDK collects them, compared with the names of the original."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from opentelemetry import baggage, trace
@@ -15,13 +18,15 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from hubline import Client, Hub, HubApp, HubError, Identity
+from hubline import Client, Hub, HubApp, HubError, Identity, Nodes, _worker
 from hubline.backplanes import BackplaneLink, BackplaneListener, MemoryBackplane
+from hubline.server.observer import Outcome
 from hubline.telemetry import BUCKETS, Telemetry
 from hubline.testing import ManualClock, connect, settle
 from hubline.testing.asgi import ASGIApp
 from hubline.testing.channels import TransportName
-from hubline.transports.registry import RegistryStatistics
+from hubline.transports.registry_statistics import RegistryStatistics
+from tests.nodes.fleet import NegotiatedAtTheFirst, fleet_of
 from tests.server.bench import bench
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -70,12 +75,12 @@ PROVIDERS: list[TracerProvider] = []
 class Collected:
     """What a `Telemetry` with providers of its own has made."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.exporter, self.reader = InMemorySpanExporter(), InMemoryMetricReader()
         self.tracers = TracerProvider()
         self.tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.telemetry = Telemetry(
-            tracer_provider=self.tracers, meter_provider=MeterProvider(metric_readers=[self.reader])
+            tracer_provider=self.tracers, meter_provider=MeterProvider(metric_readers=[self.reader]), **settings
         )
 
     def spans(self) -> dict[str, ReadableSpan]:
@@ -319,6 +324,35 @@ async def test_what_a_backplane_loses_and_how_long_it_takes_is_read_with_the_met
         assert collected.values("hubline.backplane.gaps") == {(): 2}
         assert collected.values("hubline.backplane.gap_time") == {(): 5.0}
         assert collected.metric("hubline.backplane.lag")[1] in (None, "s")
+        assert collected.values("hubline.backplane.deaf_brokers") == {(): 0}
+
+
+async def test_the_lag_of_each_of_several_brokers_is_read_with_the_metrics(collected: Collected) -> None:
+    def statistics(lag: float | None) -> dict[str, Any]:
+        brokers = {"a:1": {"lag": lag, "deaf": False}, "b:2": {"lag": 0.5, "deaf": True}}
+        counts = {"gaps": 0, "gap_seconds": 0.0, "lag": lag, "deaf": 1, "brokers": brokers}
+        return {"backplane": counts, "hubs": {}}
+
+    for lag in (0.25, 0.75, None):
+        collected.telemetry.watch(lambda lag=lag: statistics(lag))  # type: ignore[misc]
+    assert collected.values("hubline.backplane.lag") == {("a:1",): 0.75, ("b:2",): 0.5}
+    assert collected.values("hubline.backplane.deaf_brokers") == {(): 3}
+
+
+async def test_what_is_forwarded_to_other_nodes_is_read_with_the_metrics(collected: Collected, tmp_path: Path) -> None:
+    HubApp({"/room": Room}, telemetry=collected.telemetry)
+    assert collected.values("hubline.nodes.forwarding") == {}
+
+    def node(nodes: Nodes) -> HubApp:
+        return HubApp({"/room": Room}, nodes=nodes, telemetry=collected.telemetry)
+
+    async with fleet_of(node, tmp_path) as apps:
+        async with connect(NegotiatedAtTheFirst(apps), "/room", transport="sse"):
+            later = Collected()
+            later.telemetry.watch(apps[1].statistics)
+            assert later.values("hubline.nodes.forwarding") == {(): 1}
+            assert later.metric("hubline.nodes.forwarding")[:2] == ("hubline", "{request}")
+        assert collected.values("hubline.nodes.lost_links") == {(): 0}
 
 
 async def test_what_is_queued_and_dropped_is_that_of_all_apps(collected: Collected) -> None:
@@ -340,3 +374,46 @@ async def test_what_is_queued_and_dropped_is_that_of_all_apps(collected: Collect
 async def test_without_providers_nothing_is_recorded_and_nothing_fails() -> None:
     async with connect(HubApp({"/room": Room}, telemetry=Telemetry()), "/room") as client:
         assert await client.invoke("Echo", "x") == "x"
+
+
+# In one of several workers
+
+
+def worker_figures(number: int, pid: int, **more: Any) -> dict[str, Any]:
+    transports = RegistryStatistics(1, 0, 0, 10 * pid, 0, 0, pid)
+    return {"number": number, "pid": pid, "transports": transports, "hubs": {"Chat": {"streams": pid}}, **more}
+
+
+async def test_a_worker_tells_its_own_metrics_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_worker, "current", _worker.Worker(3, "nowhere", "s" * 32))
+    collected = Collected()
+    collected.telemetry.watch(lambda: {"workers": [worker_figures(0, 1), worker_figures(3, os.getpid())]})
+    assert collected.values("hubline.server.queued_bytes") == {("3",): 10 * os.getpid()}
+    collected.telemetry.ended(Room, "Echo", MagicMock(), Outcome.SUCCEEDED)
+    assert collected.values("hubline.server.calls") == {("succeeded", "3", "Echo", f"{__name__}.Room"): 1}
+
+
+async def test_a_worker_that_tells_those_of_all_adds_up_whoever_has_the_same_number() -> None:
+    collected = Collected(all_workers=True)
+    calls = [("hubline.server.calls", {"rpc.method": "Echo"}, 2), ("signalr.server.active_connections", {}, 1)]
+    told = [worker_figures(number, pid, telemetry=calls) for number, pid in ((0, 1), (1, 2), (1, 3))]
+    collected.telemetry.watch(lambda: {"workers": told})
+    assert collected.values("hubline.server.queued_bytes") == {("0",): 10, ("1",): 50}
+    assert collected.values("hubline.server.streams") == {("0", "Chat"): 1, ("1", "Chat"): 5}
+    assert collected.values("hubline.server.calls") == {("0", "Echo"): 2, ("1", "Echo"): 4}
+    assert collected.values("signalr.server.active_connections") == {("0",): 1, ("1",): 2}
+
+
+async def test_what_is_counted_for_all_workers_is_counted_as_otherwise() -> None:
+    collected = Collected(all_workers=True)
+    async with connect(HubApp({"/room": Room}, telemetry=collected.telemetry), "/room") as client:
+        await client.invoke("Echo", "x")
+        assert collected.values("hubline.server.calls") == {("succeeded", "Echo", f"{__name__}.Room"): 1}
+        assert collected.values("signalr.server.active_connections") == {("web_sockets",): 1}
+    await settle()
+    later = Collected(all_workers=True)
+    app = HubApp({"/room": Room}, telemetry=later.telemetry)
+    async with connect(app, "/room", transport="sse") as client:
+        await client.invoke("Echo", "x")
+    await settle()
+    assert later.values("signalr.server.active_connections") == {("server_sent_events",): 0}

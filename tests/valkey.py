@@ -1,9 +1,9 @@
 """A Valkey server as a process of its own, on a port that it keeps when it is started again."""
 
 import asyncio
+import itertools
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import IO
+
+from tests.ports import free_port
 
 LIMIT = 60.0
 """Seconds for anything that is waited for."""
@@ -51,6 +53,7 @@ class Valkey:
             lines.append(line)
             if READY in line:
                 return
+        self.stop()
         raise AssertionError("Valkey did not start:\n" + "".join(lines))
 
     def stop(self) -> None:
@@ -69,6 +72,13 @@ class Valkey:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    async def dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    def url_at(self, port: int) -> str:
+        """Its address for somebody who reaches it at another port."""
+        return f"redis://127.0.0.1:{port}"
+
     async def restart(self) -> None:
         await asyncio.to_thread(self.stop)
         await asyncio.to_thread(self.start)
@@ -84,13 +94,32 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 @contextmanager
+def sentinel(primary: Valkey, name: str) -> Iterator[int]:
+    """One Sentinel that watches a primary and its replicas, and what is promoted in its place; its port."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as directory:
+        settings = Path(directory) / "sentinel.conf"
+        settings.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {directory}\nsentinel monitor {name} 127.0.0.1 {primary.port} 1\n"
+            f"sentinel down-after-milliseconds {name} 300\nsentinel failover-timeout {name} 2000\n"
+        )
+        command = [str(program()), str(settings), "--sentinel"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            lines = itertools.takewhile(lambda line: "+monitor" not in line, process.stdout or ())
+            said = list(lines)
+            assert process.poll() is None, "".join(said)
+            yield port
+        finally:
+            process.kill()
+            process.communicate()
+
+
+@contextmanager
 def valkey(*options: str) -> Iterator[Valkey]:
     """A server that runs while the block does."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as directory:
-        server = Valkey(port, Path(directory), *options)
+        server = Valkey(free_port(), Path(directory), *options)
         server.start()
         try:
             yield server

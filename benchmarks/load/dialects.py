@@ -1,4 +1,4 @@
-"""How the peers that do not speak SignalR want to be spoken to."""
+"""The protocols of the peers without SignalR."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from hubline.cli.dialect import Kind, Record, SignalR, SignalRReader
 
 
 class MessageReader:
-    """For servers of which every WebSocket message is one payload."""
+    """For servers that send one payload in every WebSocket message."""
 
     tail = b""
 
@@ -48,7 +48,7 @@ class Json:
 
 
 class SocketIoReader(MessageReader):
-    """Engine.IO 4 and Socket.IO 5, of which only what the benchmark meets."""
+    """The parts of Engine.IO 4 and Socket.IO 5 that the benchmark uses."""
 
     def read(self, payload: bytes) -> Record:
         text = payload.decode()

@@ -12,7 +12,7 @@ from hubline.cli.load import LoadError, Session
 
 
 class HttpSession(Session):
-    """What both have: a connection token, and a POST for everything that is sent."""
+    """Common to both: a connection token, and a POST for each message to the server."""
 
     def __init__(self, path: str, dialect: Dialect, posts: HttpClient, down: HttpClient) -> None:
         super().__init__(dialect)
@@ -22,9 +22,9 @@ class HttpSession(Session):
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
 
-    async def start(self) -> None:
-        """Negotiate, begin to receive, shake hands."""
-        token = await negotiate(self._down, self._path)
+    async def start(self, token: str | None = None) -> None:
+        """Negotiate, unless that is done, begin to receive, shake hands."""
+        token = token or await negotiate(self._down, self._path)
         self._path += f"?id={quote(token)}"
         self._later(self._receive())
         self.send(self.dialect.greeting)
@@ -72,7 +72,7 @@ class EventSession(HttpSession):
         self.ended(f"the stream of events ended with status {response.status}")
 
     def _events(self, piece: bytes) -> None:
-        # CR is no part of a message: JSON escapes it.
+        # A message contains no CR: JSON escapes it.
         *events, self._text = (self._text + piece).replace(b"\r", b"").split(b"\n\n")
         data = b"".join(line[6:] for event in events for line in event.split(b"\n") if line.startswith(b"data: "))
         if data:
@@ -103,7 +103,7 @@ async def negotiate(client: HttpClient, path: str) -> str:
 async def open_sessions(
     kind: type[HttpSession], count: int, host: str, port: int, path: str, *, at_once: int = 16
 ) -> list[HttpSession]:
-    """So many sessions of a kind, each with a connection down and one for what it sends."""
+    """A number of sessions of a kind, each with a connection to receive and one to send."""
     made: list[HttpSession] = []
     left = iter(range(count))
 

@@ -65,7 +65,7 @@ class HttpClient(asyncio.Protocol):
         self.closed = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(LoadError("the server closed an HTTP connection"))
-            self._answer.exception()  # nobody may be waiting any more
+            self._answer.exception()  # no task may be waiting any more
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -73,7 +73,7 @@ class HttpClient(asyncio.Protocol):
             pass
 
     def _step(self) -> bool:
-        """Take one thing out of the buffer; whether there was a whole one."""
+        """Take one element out of the buffer; whether it was complete."""
         if self._left is None:
             return self._head()
         if self._chunked:

@@ -1,4 +1,4 @@
-"""Broadcasts to many: in one go, each by itself, and from everybody at once."""
+"""Broadcasts to many: in one go, each by itself, and from all clients at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -35,26 +35,31 @@ async def paced(bench: Bench) -> AsyncIterator[Run]:
 @asynccontextmanager
 async def everybody(bench: Bench) -> AsyncIterator[Run]:
     """Each has one call in flight, and each call is a broadcast to all."""
-    text = "x" * bench.settings.message_size
+    async with connected(bench, bench.settings.callers) as connections:
+        yield calling(bench, connections, connections, "SendMessage", "alice")
+
+
+def calling(
+    bench: Bench, senders: Sequence[Connection], recipients: Sequence[Connection], method: str, first: str
+) -> Run:
+    """Each sender has one call in flight, each call is a message to every recipient: `method(first, text)`."""
+    pace, text = Pace(bench.settings.broadcasts), "x" * bench.settings.message_size
 
     async def call(connection: Connection, calls: int) -> None:
         for _ in range(calls):
-            await connection.call("SendMessage", "alice", text)
+            await connection.call(method, first, text)
 
-    async with connected(bench, bench.settings.callers) as connections:
-        pace = Pace(bench.settings.broadcasts)
+    async def go(calls: int) -> None:
+        await asyncio.gather(*(call(each, calls) for each in senders))
 
-        async def go(calls: int) -> None:
-            await asyncio.gather(*(call(each, calls) for each in connections))
+    async def run(seconds: float) -> Figures:
+        return await repeated(bench, recipients, seconds, pace, go, each=len(senders))
 
-        async def run(seconds: float) -> Figures:
-            return await repeated(bench, connections, seconds, pace, go, each=len(connections))
-
-        yield run
+    return run
 
 
 def sending(bench: Bench, connections: Sequence[Connection], method: str, most: int, size: int) -> Run:
-    """Calls of a method that sends to everybody, `most` messages at a time; a slow server is asked for fewer."""
+    """Calls of a method that sends to all, `most` messages at a time; a slow server gets requests for fewer."""
     pace, go = Pace(most), _caller(bench, connections[0], method, size)
 
     async def run(seconds: float) -> Figures:

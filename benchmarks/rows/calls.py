@@ -1,6 +1,6 @@
 """Echo calls: many clients, each with one call in flight."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from benchmarks.rows.measuring import Bench, Clock, Figures, Run, connected
@@ -14,23 +14,25 @@ DATE = "2026-11-28T12:00:00Z"
 @asynccontextmanager
 async def json_calls(bench: Bench) -> AsyncIterator[Run]:
     async with connected(bench, bench.settings.callers) as connections:
-        yield _echo(bench, connections, "EchoText", TEXT)
+        yield echo(bench, connections, "EchoText", TEXT)
 
 
 @asynccontextmanager
 async def messagepack_calls(bench: Bench) -> AsyncIterator[Run]:
     async with connected(bench, bench.settings.callers, bench.server.peer.messagepack()) as connections:
-        yield _echo(bench, connections, "EchoText", TEXT)
+        yield echo(bench, connections, "EchoText", TEXT)
 
 
 @asynccontextmanager
 async def dates(bench: Bench) -> AsyncIterator[Run]:
-    """The server reads the date and writes it anew."""
+    """The server reads the date and writes it again."""
     async with connected(bench, bench.settings.callers) as connections:
-        yield _echo(bench, connections, "EchoDate", DATE)
+        yield echo(bench, connections, "EchoDate", DATE)
 
 
-def _echo(bench: Bench, connections: list[Connection], method: str, argument: str) -> Run:
+def echo(bench: Bench, connections: Sequence[Connection], method: str, argument: str) -> Run:
+    """Calls that are answered with their argument."""
+
     async def run(seconds: float) -> Figures:
         clock = Clock(bench.server)
         with clock, clock.running():

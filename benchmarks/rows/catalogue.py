@@ -1,55 +1,19 @@
 """All rows: what each asks, what is run for it, and how its figures are shown."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from benchmarks.rows import broadcasts, calls, connections, fallbacks, growth, runs, storms, streams
-from benchmarks.rows.measuring import Bench, Figures, Load, Warm
+from benchmarks.rows import broadcasts, calls, connections, fallbacks, growth, nodes, runs, storms, streams
+from benchmarks.rows.catalogue_backplane import BACKPLANE
+from benchmarks.rows.row import CALLS, CLIENT, COSTS, DELIVERED, KERNEL, SERVER, USER, Column, Row
 
-Once = Callable[[Bench, Warm], Awaitable[Figures]]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A figure in a table. `form` is how a number is written."""
-
-    figure: str
-    label: str
-    form: str = "{:,.0f}"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The first column is the one that is compared and drawn."""
-
-    key: str
-    title: str
-    question: str
-    columns: tuple[Column, ...]
-    load: Load | None = None
-    """Measured in each round, on servers that are warm."""
-    once: Once | None = None
-    """Measured once, without rounds, after everything else."""
-    fresh: bool = False
-    """In a process of its own: what was before would show in the memory."""
-    more_is_better: bool = True
-    curve: str = ""
-    """What grows, when the figures are points of a curve."""
-
-
-USER = Column("user_us", "user µs", "{:.2f}")
-KERNEL = Column("kernel_us", "kernel µs", "{:.2f}")
-SERVER = Column("server_cpu", "server's core", "{:.0%}")
-CLIENT = Column("client_cpu", "client's core", "{:.0%}")
-COSTS = (USER, KERNEL, SERVER, CLIENT)
-CALLS = (Column("per_second", "calls/s"), Column("p50_ms", "p50 ms", "{:.2f}"), Column("p99_ms", "p99 ms", "{:.2f}"))
-DELIVERED = (Column("per_second", "messages/s"), *COSTS)
 STORM = (
     Column("per_second", "clients/s"),
     Column("last_s", "last after s", "{:.2f}"),
     Column("errors", "errors"),
     *COSTS,
 )
+
+TOKEN = Column("cpu_us", "µs a token", "{:.2f}")
 
 CUTS = (
     Column("lost", "lost", "{:.1%}"),
@@ -134,7 +98,7 @@ ROWS: tuple[Row, ...] = (
         "viewers",
         "One answer, 1,000 viewers, a token every 7 ms",
         "What does a token cost for each viewer? Hubline has one run for all, ASP.NET Core a stream for each.",
-        (USER, KERNEL, SERVER, CLIENT, Column("items", "items each")),
+        (TOKEN, USER, KERNEL, SERVER, CLIENT, Column("items", "items each")),
         load=runs.viewers,
         more_is_better=False,
     ),
@@ -142,7 +106,7 @@ ROWS: tuple[Row, ...] = (
         "answers",
         "100 answers, each with one viewer, a token every 7 ms",
         "The same where everybody has an answer of their own.",
-        (USER, KERNEL, SERVER, CLIENT, Column("items", "items each")),
+        (TOKEN, USER, KERNEL, SERVER, CLIENT, Column("items", "items each")),
         load=runs.alone,
         more_is_better=False,
     ),
@@ -217,6 +181,20 @@ ROWS: tuple[Row, ...] = (
         load=fallbacks.waiting,
     ),
     Row(
+        "nodes",
+        "Echo calls over another server, without sticky sessions",
+        "64 clients negotiate at one of two servers, and send everything else to the other. What does a call cost both "
+        "servers together, beside one that comes to its own? A WebSocket is served where it arrives.",
+        tuple(
+            Column(f"{transport}_{where}", f"{label} µs{' forwarded' if where == 'away' else ''}", "{:.1f}")
+            for transport, label in (("websockets", "WebSocket"), ("events", "SSE"), ("polling", "polling"))
+            for where in ("away", "here")
+        ),
+        once=nodes.calls,
+        fresh=True,
+        more_is_better=False,
+    ),
+    Row(
         "idle",
         "5,000 idle connections",
         "How much memory does a connection take over the empty server, and how much CPU do all take, pings included?",
@@ -240,6 +218,15 @@ ROWS: tuple[Row, ...] = (
         "The same as an answer, to which they come back with the position they had.",
         CUTS,
         once=runs.cut_runs,
+        fresh=True,
+        more_is_better=False,
+    ),
+    Row(
+        "cut-rooms",
+        "Clients that are cut: a room",
+        "The same as messages to a room, which they join again with the position they had.",
+        CUTS,
+        once=runs.cut_rooms,
         fresh=True,
         more_is_better=False,
     ),
@@ -270,8 +257,12 @@ ROWS: tuple[Row, ...] = (
         more_is_better=False,
         curve="characters",
     ),
+    *BACKPLANE,
 )
 
+
+SERVERS = tuple(row.key for row in BACKPLANE)
+"""What is measured with several servers."""
 
 QUICK = (
     "calls",
@@ -286,6 +277,7 @@ QUICK = (
     "idle",
     "viewers",
     "cut-runs",
+    "backplane-hop",
 )
 """What is measured in a quick run where no row is named."""
 

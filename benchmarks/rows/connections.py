@@ -49,7 +49,7 @@ async def negotiated(bench: Bench) -> AsyncIterator[Run]:
 def _coming(bench: Bench, ways: list[Callable[[], Awaitable[None]]]) -> Run:
     async def again(way: Callable[[], Awaitable[None]], end: float) -> int:
         made = 0
-        while time.perf_counter() < end:
+        while not made or time.perf_counter() < end:
             await way()
             made += 1
         return made
@@ -65,9 +65,9 @@ def _coming(bench: Bench, ways: list[Callable[[], Awaitable[None]]]) -> Run:
 
 
 async def idle(bench: Bench, warm: Warm) -> Figures:
-    """Memory over the server before anybody came, and CPU while nobody says anything.
+    """Memory beyond that of the server without connections, and CPU without messages.
 
-    Nothing is warmed, because a server that has worked has grown.
+    The server is not warmed, because a server that has worked has grown.
     """
     await bench.connect(1)
     await bench.connect(0)

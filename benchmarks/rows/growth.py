@@ -1,4 +1,4 @@
-"""What a message costs as connections, groups and sizes grow, in µs of server CPU per delivery."""
+"""The cost of a message as connections, groups and sizes grow, in µs of server CPU per delivery."""
 
 from benchmarks.rows.broadcasts import sending
 from benchmarks.rows.measuring import Bench, Figures, Pace, Run, Warm, repeated
@@ -40,7 +40,7 @@ async def size(bench: Bench, warm: Warm) -> Figures:
 async def groups(bench: Bench, warm: Warm) -> Figures:
     """Messages to one group of a hundred, beside more and more groups that the connections are in.
 
-    Each is asked for when the one before has been sent: no server can join what it is to send.
+    Each is requested when the one before has been sent, so that a server cannot join them.
     """
     found: Figures = {}
     everybody = await bench.connect(bench.settings.recipients)

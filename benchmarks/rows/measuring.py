@@ -1,4 +1,4 @@
-"""What every row does: look at the clocks before and after, drain, and check that nothing was lost or doubled."""
+"""The common part of all rows: read the clocks, drain, and check that nothing was lost or duplicated."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ PATIENCE = 90.0
 
 @dataclass(slots=True)
 class Bench:
-    """What a row is given."""
+    """The arguments of a row."""
 
     server: Server
     settings: Settings
@@ -30,7 +30,7 @@ class Bench:
     """Keys of the rows that this process is warm for."""
 
     async def connect(self, count: int) -> list[Connection]:
-        """Exactly so many, however many there were."""
+        """Use exactly this number of servers."""
         close(self.connections[count:])
         more = count - len(self.connections)
         new = await connect_many(more, self.server.url, self.server.peer.dialect()) if more > 0 else []
@@ -74,7 +74,7 @@ class Clock:
         self._own += time.process_time() - own
 
     def figures(self, units: int) -> Figures:
-        """What so many units cost the server."""
+        """The cost of a number of units for the server."""
         return {
             "per_second": units / self.seconds,
             "user_us": self._used.user * 1e6 / units,
@@ -85,7 +85,7 @@ class Clock:
 
 
 def per_core(figures: Figures) -> float:
-    """How many units a second of the server's CPU does, whoever else is on its core and whatever limits the load."""
+    """The units in a second of the server's CPU, independent of other load on its core and of limits of the client."""
     return 1e6 / max(figures["user_us"] + figures["kernel_us"], 1e-6)
 
 
@@ -116,7 +116,7 @@ async def repeated(
     *,
     each: int = 1,
 ) -> Figures:
-    """Have `go` send again and again, as much as fits, the next when everybody has everything.
+    """Let `go` send repeatedly, as much as fits, the next time when all messages have arrived.
 
     `each` is how many messages one unit brings to each session.
 
@@ -161,9 +161,9 @@ def check(sessions: Sequence[Session]) -> None:
 
 
 async def settled(control: Session) -> None:
-    """Come back when whatever the server has still sent is here."""
+    """Return when all messages that the server has sent have arrived."""
     await control.call("EchoText", "settled")
-    await asyncio.sleep(0.02)  # what was written after the answer, to others
+    await asyncio.sleep(0.02)  # messages to others, written after the answer
 
 
 @asynccontextmanager

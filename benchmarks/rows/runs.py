@@ -1,4 +1,4 @@
-"""Answers that many watch, that people come to late, and whose viewers lose their connections."""
+"""Answers with many viewers, with late viewers, and with viewers that lose their connections."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ Take = Callable[[Any], None]
 
 @asynccontextmanager
 async def viewers(bench: Bench) -> AsyncIterator[Run]:
-    """One answer for everybody; where a server has no runs, the same tokens as a stream for each."""
+    """One answer for all viewers; on a server without runs, the same tokens as a stream for each."""
     async with connected(bench, bench.settings.viewers) as connections:
         yield _watched(bench, connections, answers=1)
 
@@ -59,14 +59,16 @@ def _watched(bench: Bench, connections: Sequence[Connection], *, answers: int) -
             await _streamed(connections, asked, counting)
         if set(characters) != {tokens * size}:
             raise LoadError(f"of {tokens} tokens a viewer got {min(characters) / size:g}, another {max(characters)}")
-        return clock.figures(tokens * len(connections)) | {"items": sum(items) / len(items)}
+        figures = clock.figures(tokens * len(connections))
+        cpu = figures["user_us"] + figures["kernel_us"]
+        return figures | {"cpu_us": cpu, "items": sum(items) / len(items)}
 
     return run
 
 
 @asynccontextmanager
 async def attaching(bench: Bench) -> AsyncIterator[Run]:
-    """Somebody more comes to an answer that is being watched; and before, all of them at once."""
+    """One more viewer attaches to an answer with viewers; and before, all of them at once."""
     settings = bench.settings
     async with connected(bench, settings.viewers + 1) as connections:
         late, *others = connections
@@ -106,7 +108,7 @@ async def _first(connection: Connection, run_id: str, delays: list[float], call:
 
 
 async def cut_groups(bench: Bench, warm: Warm) -> Figures:
-    """Messages to a group whose members lose their connections. What is sent meanwhile is lost, by design."""
+    """Messages to a group whose members lose their connections. Messages sent meanwhile are lost, by design."""
     control = await connect(bench.server.url, bench.server.peer.dialect())
     settings = bench.settings
 
@@ -126,7 +128,7 @@ async def cut_groups(bench: Bench, warm: Warm) -> Figures:
 
 
 async def cut_runs(bench: Bench, warm: Warm) -> Figures:
-    """The same as one answer, to which they come back with the position they had."""
+    """The same as one answer, to which they attach again with their position."""
     control = await connect(bench.server.url, bench.server.peer.dialect())
     settings = bench.settings
     messages = int(settings.cut_seconds * settings.cut_rate)
@@ -151,8 +153,44 @@ async def cut_runs(bench: Bench, warm: Warm) -> Figures:
         control.close()
 
 
+async def cut_rooms(bench: Bench, warm: Warm) -> Figures:
+    """The same as messages to a room, which they join again with their position."""
+    control = await connect(bench.server.url, bench.server.peer.dialect())
+    settings = bench.settings
+    room = f"cuts-{time.monotonic()}"
+
+    async def join(connection: Connection, seen: "_Seen") -> None:
+        early: list[Any] | None = []
+
+        def note(message: Any) -> None:
+            seen.take(message["data"])
+            seen.position = message["position"]
+
+        def take(arguments: Any) -> None:
+            note(arguments[1]) if early is None else early.append(arguments[1])
+
+        _listen(connection, take, kind=1, call=None)
+        found: Any = await connection.call("JoinRoom", room, seen.position, {"presence": False})
+        if not found["complete"]:
+            raise LoadError("a client has missed what the room does not keep any more")
+        held, early = early, None
+        for message in (*found["messages"], *(held or ())):
+            note(message)
+        seen.position = seen.position or found["position"]
+
+    async def send() -> None:
+        for _ in range(int(settings.cut_seconds * settings.cut_rate)):
+            await control.call("SendToRoom", room, f"{time.monotonic()} ", None)
+            await asyncio.sleep(1 / settings.cut_rate)
+
+    try:
+        return await _cut(bench, join, send)
+    finally:
+        control.close()
+
+
 class _Seen:
-    """What one client has got."""
+    """The messages of one client."""
 
     def __init__(self) -> None:
         self.times: list[str] = []
@@ -188,7 +226,7 @@ async def _cut(bench: Bench, come: Callable[[Connection, _Seen], Any], send: Cal
     for _ in clients:
         await ready.acquire()
     await send()
-    await asyncio.sleep(settings.cut_away + 0.5)  # who is away comes back once more
+    await asyncio.sleep(settings.cut_away + 0.5)  # a client that is away comes back once more
     over.set()
     await asyncio.gather(*tasks)
     sent = len({each for seen in clients for each in seen.times})
@@ -200,7 +238,7 @@ async def _cut(bench: Bench, come: Callable[[Connection, _Seen], Any], send: Cal
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for so long; whether the event came first."""
+    """Wait for this time; whether the event came first."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""The reconnect storm: a network or a proxy was gone for a moment, and everybody comes back at once."""
+"""The reconnect storm: a network or a proxy was down for a moment, and all clients reconnect at once."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ async def _storm(bench: Bench, come: Callable[[], Awaitable[Connection]]) -> Asy
     count, here = bench.settings.storm, list[Connection]()
 
     async def run(seconds: float) -> Figures:
-        """The first time everybody comes; each time after that everybody is cut off and comes back."""
+        """The first time all clients connect; each time after that all are cut off and reconnect."""
         clock, storms, errors = Clock(bench.server), 0, 0
         with clock:
             while clock.seconds < seconds:
@@ -69,10 +69,10 @@ async def _storm(bench: Bench, come: Callable[[], Awaitable[Connection]]) -> Asy
 
 
 async def _served(come: Callable[[], Awaitable[Connection]]) -> tuple[Connection, int]:
-    """Come until a call is answered; with how often that failed.
+    """Connect until a call is answered; returns the number of failures.
 
     Raises:
-        TimeoutError: it does not within a minute.
+        TimeoutError: it did not succeed within a minute.
     """
     failed = 0
     async with asyncio.timeout(PATIENCE):

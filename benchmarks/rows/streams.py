@@ -15,17 +15,22 @@ CALL = "s1"
 
 @asynccontextmanager
 async def full_speed(bench: Bench) -> AsyncIterator[Run]:
+    async with connected(bench, bench.settings.streams) as connections:
+        yield reading(bench, connections)
+
+
+def reading(bench: Bench, connections: Sequence[Connection]) -> Run:
+    """One stream for each connection, whose tokens are there at once."""
     settings = bench.settings
-    async with connected(bench, settings.streams) as connections:
-        pace = Pace(settings.tokens)
+    pace = Pace(settings.tokens)
 
-        async def go(tokens: int) -> None:
-            await _ask(connections, "Tokens", tokens, settings.token_size)
+    async def go(tokens: int) -> None:
+        await _ask(connections, "Tokens", tokens, settings.token_size)
 
-        async def run(seconds: float) -> Figures:
-            return await repeated(bench, connections, seconds, pace, go)
+    async def run(seconds: float) -> Figures:
+        return await repeated(bench, connections, seconds, pace, go)
 
-        yield run
+    return run
 
 
 @asynccontextmanager
@@ -76,7 +81,7 @@ def _listen(connection: Connection, gaps: list[float]) -> None:
         now = time.perf_counter()
         if last:
             gaps.append(now - last)
-        gaps.extend([0.0] * (came - 1))  # two that come together
+        gaps.extend([0.0] * (came - 1))  # two tokens that arrive together
         last = now
 
     connection.receive = receive

@@ -1,4 +1,4 @@
-"""Django Channels with its layer in memory, on uvicorn. Everybody is in one group, as its tutorial has it."""
+"""Django Channels with its layer in memory, on uvicorn. All connections are in one group, as in its tutorial."""
 
 import asyncio
 from typing import Any

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import inspect
+import os
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -37,7 +38,7 @@ async def write_times(run: Any, n: int, every_ms: int) -> None:
 
 
 def _with_runs() -> Any:
-    """The base of a hub with runs; a checkout from before there were any has none."""
+    """The base of a hub with runs and rooms; a checkout from before there were any has none."""
     try:
         from hubline.runs import RunLimits, Runs, RunsHub
     except ModuleNotFoundError:
@@ -50,7 +51,15 @@ def _with_runs() -> Any:
         async def start_clock(self, n: int, every_ms: int) -> str:
             return (await self.runs.start(write_times, n, every_ms)).id
 
-    return WithRuns
+    try:
+        from hubline.rooms import Rooms, RoomsHub, anyone
+    except ModuleNotFoundError:
+        return WithRuns
+
+    class WithRooms(WithRuns, RoomsHub, rooms=Rooms(anyone)):
+        pass
+
+    return WithRooms
 
 
 class BenchHub(_with_runs()):  # type: ignore[misc]  # which of two classes is known at run time
@@ -74,6 +83,21 @@ class BenchHub(_with_runs()):  # type: ignore[misc]  # which of two classes is k
     async def send_message(self, user: str, message: str) -> None:
         await self.clients.all.send("ReceiveMessage", user, message)
 
+    async def connection_id(self) -> str:
+        return str(self.context.connection_id)
+
+    async def process_id(self) -> int:
+        return os.getpid()
+
+    async def ask_client(self, connection_id: str, value: int) -> int:
+        doubled: int = await self.clients.client(connection_id).invoke("Double", value, result_type=int)
+        return doubled
+
+    async def gaps(self) -> list[float]:
+        """The number of gaps, and their seconds, in which messages of other servers may have been lost."""
+        found = serving[0].statistics()["backplane"]
+        return [found["gaps"], found["gap_seconds"]]
+
     async def join(self, group: str) -> None:
         await self.groups.add(self.context.connection_id, group)
 
@@ -94,18 +118,42 @@ class BenchHub(_with_runs()):  # type: ignore[misc]  # which of two classes is k
             yield text
 
 
+serving: list[HubApp] = []
+"""The one application of this process."""
+
+
+def backplane() -> Any:
+    """Redis, if the environment names one, as `host:port,prefix`."""
+    address, _, prefix = os.environ.get("REDIS", "").partition(",")
+    if not address:
+        return None
+    from hubline.backplanes.redis import RedisBackplane  # a checkout from before there was any has none
+
+    return RedisBackplane(f"redis://{address}", prefix=prefix)
+
+
+def _nodes() -> dict[str, Any]:
+    """Where this server takes requests of another one. A checkout from before there were nodes is not asked."""
+    if "NODE" not in os.environ:
+        return {}
+    from hubline import Nodes
+
+    return {"nodes": Nodes(secret="a secret of the benchmark's nodes", listen=os.environ["NODE"])}
+
+
 async def home(request: Request) -> PlainTextResponse:
     """What the HTTP server costs by itself."""
     return PlainTextResponse("benchmark")
 
 
 def application() -> Starlette:
-    """The peers have no limits on what waits for a client, so ours are out of the way."""
+    """The peers have no limits for slow clients, so ours are raised."""
     transport = TransportOptions(
         outbox_capacity=ENDLESS, outbox_messages=ENDLESS, maximum_connections=ENDLESS, maximum_waiting=ENDLESS
     )
     # A burst is meant to fill the loop, so no warning about that.
-    hubs = HubApp({"/hub": BenchHub}, transport=transport, blocking_warning=None)
+    hubs = HubApp({"/hub": BenchHub}, transport=transport, blocking_warning=None, backplane=backplane(), **_nodes())
+    serving[:] = [hubs]
     return Starlette(routes=[Route("/", home), Mount("/", hubs)], lifespan=hubs.lifespan)
 
 

@@ -1,4 +1,4 @@
-"""How the peers on ASGI are served: uvicorn with everything that makes it fast, and nothing that costs."""
+"""Serves the peers on ASGI: uvicorn with its fastest settings."""
 
 import argparse
 from typing import Any

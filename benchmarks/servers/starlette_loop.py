@@ -1,4 +1,4 @@
-"""What one writes by hand on Starlette: a set of WebSockets, and a loop that sends to each."""
+"""A server written by hand on Starlette: a set of WebSockets, and a loop that sends to each."""
 
 import asyncio
 import json

@@ -8,16 +8,19 @@ from hubline.errors import (
     BindingError,
     ConfigurationError,
     ConnectionClosed,
+    HandshakeError,
     HubError,
     HublineError,
     InvocationError,
     KeepAliveTimeout,
     MessageTooLarge,
+    NegotiationError,
     RemoteProtocolError,
     SendTimeout,
     SendTooLarge,
     SlowConsumerError,
 )
+from hubline.nodes.settings import Nodes
 from hubline.publishing import BlockingPublisher, Publisher
 from hubline.routes import ConnectionRoute, HubRoute
 from hubline.server.clients import Client, HubCallerClients, HubClients
@@ -53,6 +56,7 @@ __all__ = [
     "Encoded",
     "GroupManager",
     "Groups",
+    "HandshakeError",
     "Hub",
     "HubApp",
     "HubCallerClients",
@@ -69,6 +73,8 @@ __all__ = [
     "InvocationError",
     "KeepAliveTimeout",
     "MessageTooLarge",
+    "NegotiationError",
+    "Nodes",
     "OutgoingMessage",
     "Packet",
     "PolicyContext",

@@ -1,9 +1,8 @@
 """`HubApp`: the only place that knows everything. Joins transports and hubs, and is the ASGI application."""
 
 import asyncio
-import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hubline import _worker
 from hubline._clock import Clock
 from hubline._signals import StopSignals, server_drains
 from hubline._tasks import TaskOwner
@@ -19,34 +19,25 @@ from hubline.auth.identity import Authenticate
 from hubline.auth.policies import Policy
 from hubline.backplanes.base import Backplane
 from hubline.backplanes.subscriptions import Subscriptions
-from hubline.connection import ConnectionScope, TransportConnection
 from hubline.draining import BeforeLeaving, OnDrain
-from hubline.errors import ConfigurationError
+from hubline.endpoints import Endpoints
 from hubline.extensions import DRAIN
+from hubline.fellow_workers import FellowWorkers
 from hubline.hubs import Hubs
-from hubline.routes import (
-    ConnectionRoute,
-    Route,
-    RoutingTable,
-    admit_all,
-    checked,
-    open_mount_points,
-    path_below_mount,
-    path_problem,
-    same_path,
-)
+from hubline.nodes.node import Node
+from hubline.nodes.settings import Nodes
+from hubline.routes import Route, open_mount_points, path_below_mount, same_path
 from hubline.server.clients import ClientT, HubClients
-from hubline.server.connection import serve
-from hubline.server.description import HubDescription, describe
+from hubline.server.description import HubDescription
 from hubline.server.filters import HubFilter
 from hubline.server.hub import Hub, HubContext
 from hubline.server.options import HubOptions
 from hubline.server.unfinished import describe_task, in_threads, user_code
 from hubline.server.watchdog import BlockingWatchdog
 from hubline.transports.admission import UserId
-from hubline.transports.endpoint import HubEndpoint
 from hubline.transports.options import TransportOptions
 from hubline.transports.registry import ConnectionRegistry
+from hubline.transports.registry_statistics import RegistryStatistics
 
 if TYPE_CHECKING:  # it needs the extra `otel`
     from hubline.telemetry import Telemetry
@@ -69,10 +60,11 @@ class HubApp:
 
     `authenticate` says who a request comes from. The default is the user that Starlette's `AuthenticationMiddleware`
     has found. `user_id` returns the id for `clients.user(…)`; the default is that of the identity. A connection keeps
-    the id of its first request. A `backplane` joins the hubs of several apps. `allowed_origins` are the origins of web
-    pages that may connect in addition to the app's own, and sets up CORS for them. `allowed_headers` are headers that
-    they may send in addition to those of official clients. `trusted_proxies` are the addresses and networks whose
-    `X-Forwarded-For` is trusted (`unix`: a Unix socket). At shutdown, clients have `drain_timeout` seconds to leave.
+    the id of its first request. A `backplane` joins the hubs of several apps. With `nodes`, a load balancer in front of
+    them needs no sticky sessions. `allowed_origins` are the origins of web pages that may connect in addition to the
+    app's own, and sets up CORS for them. `allowed_headers` are headers that they may send in addition to those of
+    official clients. `trusted_proxies` are the addresses and networks whose `X-Forwarded-For` is
+    trusted (`unix`: a Unix socket). At shutdown, clients have `drain_timeout` seconds to leave.
     SIGTERM and SIGINT start that on servers that do not do it themselves, unless `drain_on_signals` is off. `on_drain`,
     plain or async, runs once before clients are asked to leave, for half of this time at most; new connections are
     already refused. `readiness_path` answers 200, and 503 after draining has begun or while the backplane is out of
@@ -94,6 +86,7 @@ class HubApp:
         policies: Mapping[str, Policy] | None = None,
         filters: Sequence[HubFilter] = (),
         backplane: Backplane | None = None,
+        nodes: Nodes | None = None,
         allowed_origins: Sequence[str] = (),
         allowed_headers: Sequence[str] = (),
         trusted_proxies: Sequence[str] = (),
@@ -114,6 +107,7 @@ class HubApp:
             policies=policies,
             filters=filters,
             backplane=backplane,
+            nodes=nodes,
             allowed_origins=allowed_origins,
             allowed_headers=allowed_headers,
             trusted_proxies=trusted_proxies,
@@ -128,11 +122,12 @@ class HubApp:
         self._set_up(given)
 
     def _set_up(self, given: AppSettings) -> None:
-        self._clock, self._telemetry, self._transport = given.clock, given.telemetry, given.transport
-        self._authenticate, self._user_id = given.authenticate, given.user_id
-        self._origins, self._addresses = given.origins, given.addresses
+        self._clock, self._authenticate = given.clock, given.authenticate
         self._drain_on_signals, self._readiness_path = given.drain_on_signals, given.readiness_path
-        self._registry = ConnectionRegistry(self._transport, self._clock)
+        self._registry = ConnectionRegistry(given.transport, self._clock)
+        self._node = None if given.nodes is None else Node(given.nodes, self._clock)
+        if self._node is not None and given.nodes is not None and given.nodes.listen is not None:
+            self._registry.new_token = self._node.new_token
         self._tasks = TaskOwner("hubline.app", describe=describe_task)
         self._subscriptions = None if given.backplane is None else Subscriptions(given.backplane, self._tasks)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -146,18 +141,22 @@ class HubApp:
             observer=given.telemetry,
             subscriptions=self._subscriptions,
         )
-        self._descriptions: list[HubDescription] = []
         self._before_leaving = BeforeLeaving(given.on_drain, given.drain_timeout, self._clock, self._tasks)
         self._drained: asyncio.Task[None] | None = None
-        self._table = RoutingTable()
         self._mounted_in: Any = None
-        self._add_routes(given.routes, given.problems)
+        endpoints = Endpoints(given, self._hubs, self._registry, self._node)
+        endpoints.add_all(given.routes, given.problems)
+        self._table, self._descriptions = endpoints.table, endpoints.descriptions
+        self._telemetry = given.telemetry
         if given.telemetry is not None:
             given.telemetry.watch(self.statistics)
+        self._fellows: FellowWorkers | None = None
+        if (worker := _worker.current) is not None:
+            self._fellows = FellowWorkers(worker, self._own_statistics, self._in_turns, lambda: self._welcoming)
         self._watched = user_code(self._hubs)
         limit = given.blocking_warning
         self._watchdog = BlockingWatchdog(limit, self._watched) if limit is not None else None
-        self._app: ASGIApp = self._origins.cors(self._handle)
+        self._app: ASGIApp = given.origins.cors(self._handle)
         self._router = Router(lifespan=self.lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,6 +175,10 @@ class HubApp:
         self._enter_loop()
         self._open_mount_points(app)
         self._reopen()
+        if self._node is not None:
+            await self._node.open()
+        if self._fellows is not None:
+            self._fellows.start()
         signals = StopSignals(self._heard_signal)
         if self._drain_on_signals and not server_drains.get():
             signals.listen()
@@ -183,6 +186,7 @@ class HubApp:
             self._watchdog.start()
         if self._subscriptions is not None:
             self._tasks.start(self._subscriptions.open(), name="hubline: backplane")
+        self._hubs.opened()
         try:
             yield {DRAIN: [self._leave]}
         finally:
@@ -194,8 +198,12 @@ class HubApp:
         await self.drain()
         await self._registry.close()
         await self._tasks.cancel(CALL_GRACE)
+        if self._fellows is not None:
+            await self._fellows.close()
         if self._subscriptions is not None:
             await self._subscriptions.close()
+        if self._node is not None:
+            await self._node.close()
         for method in in_threads(self._watched):
             logger.error("%s is still running in a thread, which nothing can end, and is abandoned", method)
         if self._watchdog is not None:
@@ -204,6 +212,7 @@ class HubApp:
 
     def _reopen(self) -> None:
         self._registry.draining, self._drained = False, None
+        self._hubs.welcome()
         self._before_leaving.begin_anew()
 
     def _heard_signal(self) -> None:
@@ -228,11 +237,19 @@ class HubApp:
             self._registry.begin_anew()
             if self._subscriptions is not None:
                 self._subscriptions.begin_anew()
+            if self._node is not None:
+                self._node.begin_anew()
+            if self._fellows is not None:
+                self._fellows.begin_anew()
             self._hubs.begin_anew()
             self._reopen()
             if self._watchdog is not None:
                 self._watchdog.stop()
         self._loop = loop
+        if self._node is not None:
+            self._node.start()
+        if self._fellows is not None:
+            self._fellows.start()
 
     def context(self, hub: type[Hub[ClientT]]) -> HubContext[ClientT]:
         """The clients and groups of a hub, for code outside of it. Raises KeyError if the app does not have the hub."""
@@ -245,8 +262,17 @@ class HubApp:
 
     @property
     def ready(self) -> bool:
-        """Whether new connections are welcome: not once draining has begun, nor while the backplane is out of reach."""
-        return not self._registry.draining and (self._subscriptions is None or self._subscriptions.ready)
+        """Whether new connections are welcome: not once draining has begun, nor while the backplane is out of reach.
+
+        In a worker of `hubline run --workers`: also not while the backplane is out of reach for another worker, since a
+        new connection may come to any.
+        """
+        return not self._registry.draining and self._welcoming and (self._fellows is None or self._fellows.ready)
+
+    @property
+    def _welcoming(self) -> bool:
+        """Whether the backplane is in reach for this process. If it leaves, clients come to others instead."""
+        return self._registry.draining or self._subscriptions is None or self._subscriptions.ready
 
     async def drain(self) -> None:
         """Refuse new connections, run `on_drain`, ask every client to reconnect, and wait until they have left.
@@ -258,17 +284,41 @@ class HubApp:
         self._registry.draining = True
         await self._before_leaving.run()
         self._hubs.close_all()
-        for session in self._registry:
-            session.end_input()  # raw connections, and hub connections still in their handshake
         if self._drained is None:
-            self._drained = self._tasks.start(self._registry.drain(self._before_leaving.left))
+            self._tasks.start(self._registry.end_inputs())
+            self._drained = self._tasks.start(self._until_left(self._before_leaving.left))
         await asyncio.shield(self._drained)
 
+    async def _until_left(self, limit: float) -> None:
+        if self._node is None:
+            await self._registry.drain(limit)
+        else:
+            await asyncio.gather(self._registry.drain(limit), self._node.drain(limit))
+
     def statistics(self) -> dict[str, Any]:
-        """Present counts: connections and what is queued for them; groups, calls and streams of each hub."""
-        found: dict[str, Any] = {"transports": self._registry.statistics(), "hubs": self._hubs.statistics()}
+        """Present counts: connections and what is queued for them; groups, calls and streams of each hub.
+
+        In a worker of `hubline run --workers` they are those of all workers together, and `workers` has a dict for
+        each: the same counts, its `number`, its `pid`, and `age`, how many seconds ago it has told them. A worker tells
+        them every second, with many connections less often (1,000 a second), and is left out when five times
+        are missing. May be called in any thread.
+        """
+        return self._own_statistics() if self._fellows is None else self._fellows.all()
+
+    def _own_statistics(self) -> dict[str, Any]:
+        return self._beside(self._registry.statistics())
+
+    async def _in_turns(self) -> dict[str, Any]:
+        return self._beside(await self._registry.statistics_in_turns())
+
+    def _beside(self, transports: RegistryStatistics) -> dict[str, Any]:
+        found: dict[str, Any] = {"transports": transports, "hubs": self._hubs.statistics()}
         if self._subscriptions is not None:
             found["backplane"] = self._subscriptions.statistics()
+        if self._node is not None:
+            found["nodes"] = self._node.statistics()
+        if self._telemetry is not None:
+            found |= self._telemetry.counts()
         return found
 
     def _handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -298,53 +348,3 @@ class HubApp:
             self._mounted_in = app
             if self._table.find("/"):
                 open_mount_points(app, self)
-
-    def _add_routes(self, routes: Mapping[str, Route], problems: list[str]) -> None:
-        """Raises ConfigurationError with their mistakes, behind those of the settings."""
-        cause: BaseException | None = None
-        for path, route in routes.items():
-            if problem := path_problem(path):
-                problems.append(problem)
-            try:
-                self._add_route(str(path), route)
-            except ConfigurationError as error:
-                problems += [f"{path}: {problem}" for problem in error.problems]
-                cause = cause or error.__cause__
-        if problems:
-            raise ConfigurationError(list(dict.fromkeys(problems))) from cause
-
-    def _add_route(self, path: str, given: Route) -> None:
-        route = checked(given)
-        if isinstance(route, ConnectionRoute):
-            endpoint = self._endpoint(route.serve, route.transport, admit_all)
-        else:
-            runtime = self._hubs.runtime(route)
-            may_change = runtime.options.allow_user_id_change_on_refresh
-            serve_hub = functools.partial(serve, runtime)
-            endpoint = self._endpoint(serve_hub, route.transport, runtime.authorize, user_may_change=may_change)
-            ends_with_token = (route.transport or self._transport).close_on_token_expiry
-            runtime.hub._served(endpoint.admission.admit, ends_with_token)
-            self._descriptions.append(describe(path, runtime))
-        self._table.add(path, endpoint)
-
-    def _endpoint(
-        self,
-        serve: Callable[[TransportConnection], Awaitable[None]],
-        options: TransportOptions | None,
-        authorize: Callable[[ConnectionScope], Awaitable[int | None]],
-        *,
-        user_may_change: bool = True,
-    ) -> HubEndpoint:
-        if self._telemetry is not None:
-            serve = self._telemetry.connections(serve, self._clock, lambda: self._registry.draining)
-        return HubEndpoint(
-            serve,
-            registry=self._registry,
-            options=options or self._transport,
-            authenticate=self._authenticate,
-            user_id=self._user_id,
-            authorize=authorize,
-            origin_allowed=self._origins.admits,
-            addresses=self._addresses,
-            user_may_change=user_may_change,
-        )

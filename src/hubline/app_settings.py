@@ -4,10 +4,13 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hubline import _worker
 from hubline._clock import MonotonicClock
 from hubline._mistakes import Mistakes
 from hubline.auth.identity import application_user, asynchronous
 from hubline.auth.policies import Policies
+from hubline.backplanes.local import LocalBackplane
+from hubline.nodes.settings import Nodes
 from hubline.routes import path_problem
 from hubline.server.filters import FILTERS, HubFilter, is_filters
 from hubline.server.options import HubOptions
@@ -30,6 +33,7 @@ class AppSettings:
         policies: Any,
         filters: Any,
         backplane: Any,
+        nodes: Any,
         allowed_origins: Any,
         allowed_headers: Any,
         trusted_proxies: Any,
@@ -59,6 +63,8 @@ class AppSettings:
         self.filters: Sequence[HubFilter] = mistakes.fits("filters", filters, is_filters(filters), FILTERS) or ()
         wanted = "a backplane, as `MemoryBackplane()`"
         self.backplane = mistakes.has("backplane", backplane, wanted, "connect", optional=True)
+        self.nodes = mistakes.instance("nodes", nodes, Nodes, optional=True)
+        self._join_the_workers()
         given = {"allowed_origins": allowed_origins, "allowed_headers": allowed_headers}
         origins, headers = (mistakes.texts(name, value) or () for name, value in given.items())
         proxies = mistakes.texts("trusted_proxies", trusted_proxies) or ()
@@ -76,6 +82,13 @@ class AppSettings:
         self.telemetry = mistakes.has("telemetry", telemetry, wanted, "connections", "watch", optional=True)
         self.clock = mistakes.has("clock", clock, "a clock", "now", "sleep", optional=True) or MonotonicClock()
         self.problems = mistakes.found
+
+    def _join_the_workers(self) -> None:
+        """In a worker of `hubline run --workers`: the backplane and the nodes, unless others are given."""
+        worker = _worker.current
+        if worker is not None:
+            self.backplane = self.backplane or LocalBackplane(worker.hub)
+            self.nodes = self.nodes or Nodes(secret=worker.secret, listen=f"unix:{worker.new_socket()}")
 
 
 def _policies(mistakes: Mistakes, given: Any) -> Any:

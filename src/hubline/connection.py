@@ -184,6 +184,10 @@ Heartbeat: TypeAlias = Callable[[float], float | None]
 """Is called with the time, in seconds of the application's clock."""
 
 
+class Refused(Exception):
+    """Raised by what serves a connection: it cannot, and has logged the reason, which the transport need not do."""
+
+
 class TransportConnection(Protocol):
     """One connection as a hub sees it: bytes in order, in both directions.
 
@@ -292,6 +296,12 @@ class TransportConnection(Protocol):
 
         Raises:
             SendTooLarge: the message is larger than allowed.
+        """
+
+    def write_now(self, packet: bytes) -> bool:
+        """Like `write`, for a message that is likely to be the only one of this turn of the event loop.
+
+        If nothing is queued before it, a transport may write it at once: it is not joined with what follows.
         """
 
     async def drain(self) -> None:

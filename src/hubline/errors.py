@@ -9,6 +9,7 @@ HublineError
 │   └─ BindingError          the arguments of a call do not fit the method
 ├─ ConnectionClosed          the connection ended, or is about to
 │   ├─ HandshakeError        the peer's handshake was refused
+│   ├─ NegotiationError      a server refused a client's request to connect
 │   ├─ KeepAliveTimeout      nothing was heard from the peer for too long
 │   ├─ SlowConsumerError     the peer did not read fast enough
 │   ├─ SendTimeout           one write took too long
@@ -106,6 +107,14 @@ class ConnectionClosed(HublineError):
 
 class HandshakeError(ConnectionClosed):
     """The handshake was refused; `reason` is the text that went to the peer."""
+
+
+class NegotiationError(ConnectionClosed):
+    """A server refused a client's request to connect. `status` is that of its response; a refusal in JSON has 200."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        self.status = status
+        super().__init__(reason)
 
 
 class KeepAliveTimeout(ConnectionClosed):

@@ -12,7 +12,8 @@ FRAMES = "hubline.frames"
 """`{"channel": FrameChannel}`: ready-made frames of a WebSocket, without `send` and `receive`."""
 
 DISCONNECT = "hubline.disconnect"
-"""`{"watch": Watch}`: a plain call when the client of a request has gone.
+"""`{"watch": Watch, "abort": f}`: a plain call when the client of a request has gone; `f()` ends its connection without
+sending what waits, for clients that do not read. Then the client has gone.
 
 A task that waits for that in `receive` can only be woken for another reason by a cancellation, which is an exception
 in every function in between. Nearly every poll ends for another reason.
@@ -102,6 +103,12 @@ def watch_disconnect(scope: Mapping[str, Any], gone: Callable[[], None]) -> bool
     return watch is not None and watch(gone)
 
 
+def aborter(scope: Mapping[str, Any]) -> Callable[[], None] | None:
+    """What ends the connection of a request without sending what waits, if the server offers it."""
+    abort: Callable[[], None] | None = _offer(scope, DISCONNECT, "abort")
+    return abort
+
+
 def answer_close_normally(scope: Mapping[str, Any]) -> None:
     """Ask the server to answer the peer's close with 1000, if it offers that."""
     answer_normally: Callable[[], None] | None = _offer(scope, CLOSE, "answer_normally")
@@ -111,4 +118,4 @@ def answer_close_normally(scope: Mapping[str, Any]) -> None:
 
 def _offer(scope: Mapping[str, Any], name: str, member: str) -> Any:
     offer = (scope.get("extensions") or {}).get(name)
-    return offer[member] if offer else None
+    return offer.get(member) if offer else None

@@ -91,6 +91,11 @@ class Hubs:
             raise ConfigurationError([f"two hubs have the name {runtime.fanout.hub!r}"])
         return runtime
 
+    def opened(self) -> None:
+        """The lifespan of the app has begun."""
+        for runtime in self:
+            runtime.hub._opened()
+
     def begin_anew(self) -> None:
         """Forget every connection and its calls, because their event loop does not run any more."""
         for runtime in self:
@@ -100,6 +105,11 @@ class Hubs:
         """End every connection, and invite the clients to reconnect."""
         for runtime in self:
             runtime.fanout.close_all()
+
+    def welcome(self) -> None:
+        """Connections may stay again."""
+        for runtime in self:
+            runtime.fanout.leaving = False
 
     def statistics(self) -> dict[str, dict[str, int]]:
         """The counts of each hub, by its name."""

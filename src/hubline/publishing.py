@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Generic, Self, cast
 
-from hubline.backplanes.base import Backplane, BackplaneLink
+from hubline.backplanes.base import Backplane, BackplaneLink, present_transaction
 from hubline.errors import BackplaneError, ConfigurationError, InvocationError
 from hubline.hubs import codecs_of
 from hubline.server.clients import ClientInterface, ClientT, HubClients
@@ -28,9 +28,10 @@ NO_ANSWERS = "a publisher hears nothing, so no client can answer it"
 class Publisher(Generic[ClientT]):
     """Calls clients of a hub, wherever they are connected, without a server of its own.
 
-    `backplane` is a backplane or the address of a Redis. The hub is given by its class, and by `name` if its route has
-    one. `options` are those of its route: codecs, field names, the largest message. It connects at the first publish,
-    and again when it is used in another event loop after the end of the first.
+    `backplane` is a backplane, or the address of a Redis or of a database (`postgresql://…`). The hub is given by its
+    class, and by `name` if its route has one. `options` are those of its route: codecs, field names, the largest
+    message. It connects at the first publish, and again when it is used in another event loop after the end of the
+    first.
 
     Raises:
         ConfigurationError: with every mistake in the hub's client Protocol, or in the address.
@@ -48,7 +49,7 @@ class Publisher(Generic[ClientT]):
         self._interface: ClientInterface[Any] = ClientInterface(client_protocol(hub))
         if self._interface.problems:
             raise ConfigurationError(self._interface.problems)
-        self._backplane = _redis(backplane) if isinstance(backplane, str) else backplane
+        self._backplane = _backplane_at(backplane) if isinstance(backplane, str) else backplane
         self._publications = Publications(
             name or f"{hub.__module__}.{hub.__qualname__}",
             codecs_of(settings),
@@ -67,6 +68,10 @@ class Publisher(Generic[ClientT]):
         """Publish a message. For `clients`."""
         found = SerializedMessage(message) if isinstance(message, Invocation) else message
         payload, channels = self._publications.payload(found, recipients), self._publications.addressed(recipients)
+        within = present_transaction()
+        if within is not None:
+            await within.send(channels, payload)
+            return
         self._enter_loop()
         link = self._link or await self._connect()
         await link.publish(channels, payload)
@@ -220,7 +225,12 @@ def _refuse_in_a_loop() -> None:
     raise RuntimeError("a BlockingPublisher would block this event loop: use a Publisher, and await its calls")
 
 
-def _redis(address: str) -> Backplane:
-    from hubline.backplanes.redis import RedisBackplane  # it needs the extra `redis`
+def _backplane_at(address: str) -> Backplane:
+    """Each needs an extra of its own."""
+    if address.startswith(("postgresql://", "postgres://")):
+        from hubline.backplanes.postgres import PostgresBackplane
+
+        return PostgresBackplane(address)
+    from hubline.backplanes.redis import RedisBackplane
 
     return RedisBackplane(address)

@@ -114,10 +114,13 @@ class RoutingTable:
         self._handlers: dict[str, Handler] = {}
         self._refreshes: dict[str, Handler] = {}
         self._written: dict[str, str] = {}
+        self.paths: dict[object, str] = {}
+        """By the endpoints."""
 
     def add(self, path: str, endpoint: HubEndpoint) -> None:
         """Raises ConfigurationError when another route has the path."""
         below = "" if path == "/" else path
+        self.paths[endpoint] = path
         for place, handler in ((path, endpoint.connect), (f"{below}/negotiate", endpoint.negotiate)):
             other = self._written.setdefault(_folded(place), path)
             if other != path:

@@ -6,8 +6,9 @@ Spans and their attributes: `DefaultHubDispatcher.StartActivity` in aspnetcore. 
 conventions, "SignalR metrics", and `HttpConnectionsMetrics` in aspnetcore. Names that begin with `hubline.` are ours.
 """
 
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import operator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import Token
 from typing import Any, TypeAlias
 
@@ -26,10 +27,12 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from hubline import _worker
 from hubline._clock import Clock
 from hubline.connection import TransportConnection
 from hubline.server.observer import Outcome
 from hubline.server.ports import HubConnection
+from hubline.statistics import WORKER, Attributes, Counts, RecentStatistics, Statistics
 from hubline.wire.messages import Invocation, StreamInvocation
 
 __all__ = ["Telemetry"]
@@ -44,11 +47,7 @@ OURS = "hubline"
 BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 """Seconds, from the semantic conventions."""
 
-MOMENT = 0.5
-"""Seconds for which counts are cached, because a collection reads each metric separately. Ours."""
-
 Serve: TypeAlias = Callable[[TransportConnection], Awaitable[None]]
-Statistics: TypeAlias = Callable[[], Mapping[str, Any]]
 
 
 class Telemetry:
@@ -56,11 +55,23 @@ class Telemetry:
 
     Without providers it uses OpenTelemetry's global ones, which may also be set later. If there are none, nothing is
     recorded. docs/guides/telemetry.md lists the spans and metrics. Only Hubline calls the methods.
+
+    A worker of `hubline run --workers` tells its own metrics, with its number as `hubline.worker`. With `all_workers`
+    it tells those of the others too, as of a second ago, except durations: for what asks one of them (Prometheus), not
+    for what each sends by itself.
     """
 
     def __init__(
-        self, *, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
+        self,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        all_workers: bool = False,
     ) -> None:
+        worker = _worker.current
+        self._all_workers, self._here = all_workers, {} if worker is None else {WORKER: worker.number}
+        self._counted: Counter[tuple[str, tuple[tuple[str, Any], ...]]] = Counter()
+        """With `all_workers`: metric and attributes, and the count of this process."""
         self._tracer = get_tracer(SPANS, tracer_provider=tracer_provider)
         meter = get_meter(CONNECTIONS, meter_provider=meter_provider)
         self._duration = meter.create_histogram(
@@ -69,17 +80,49 @@ class Telemetry:
             description="The duration of connections on the server.",
             explicit_bucket_boundaries_advisory=BUCKETS,
         )
-        self._active = meter.create_up_down_counter(
+        active = meter.create_observable_up_down_counter if all_workers else meter.create_up_down_counter
+        self._active = self._counter(
+            active,
             "signalr.server.active_connections",
             unit="{connection}",
             description="Number of connections that are currently active on the server.",
         )
         self._meter = get_meter(OURS, meter_provider=meter_provider)
-        self._calls = self._meter.create_counter(
-            "hubline.server.calls", unit="{call}", description="Calls of clients that have ended, by outcome."
+        self._calls = self._counter(
+            self._meter.create_observable_counter if all_workers else self._meter.create_counter,
+            "hubline.server.calls",
+            unit="{call}",
+            description="Calls of clients that have ended, by outcome.",
         )
-        self._sources: list[_Source] = []
+        self._sources: list[RecentStatistics] = []
         self._measure()
+
+    def _counter(self, create: Callable[..., Any], name: str, **about: str) -> Callable[[int, Attributes], None]:
+        """Make a counter; returns the function that adds to it. Others can only tell counts that are read."""
+        if not self._all_workers:
+            instrument = create(name, **about)
+            return lambda count, attributes: instrument.add(count, {**attributes, **self._here})
+
+        def read(_: CallbackOptions) -> list[Observation]:
+            first = self._sources[0].now() if self._sources else []  # all apps of a process have the same telemetry
+            return _observed(
+                (count, {**given, **where})
+                for where, found in first
+                for metric, given, count in found["telemetry"]
+                if metric == name
+            )
+
+        def add(count: int, attributes: Attributes) -> None:
+            self._counted[name, tuple(attributes.items())] += count
+
+        create(name, [read], **about)
+        return add
+
+    def counts(self) -> dict[str, Any]:
+        """What this process has counted for all workers, as `telemetry`: metric, attributes and count of each."""
+        counted = list(self._counted.items())  # one atomic step: other threads read
+        found = [(name, dict(attributes), count) for (name, attributes), count in counted]
+        return {"telemetry": found} if self._all_workers else {}
 
     def begin(
         self, hub: type, name: str, connection: HubConnection, message: Invocation | StreamInvocation | None
@@ -107,7 +150,7 @@ class Telemetry:
         attributes = {"rpc.service": _name(hub), "hubline.outcome": outcome.value}
         if name is not None:
             attributes["rpc.method"] = name
-        self._calls.add(1, attributes)
+        self._calls(1, attributes)
 
     def connections(self, serve: Serve, clock: Clock, draining: Callable[[], bool]) -> Serve:
         """Wrap `serve`, so that connections are counted and timed. It runs when the transport is known.
@@ -117,19 +160,20 @@ class Telemetry:
 
         async def counted(connection: TransportConnection) -> None:
             begun, transport = clock.now(), {"signalr.transport": connection.transport.name.lower()}
-            self._active.add(1, transport)
+            self._active(1, transport)
             try:
                 await serve(connection)
             finally:
-                self._active.add(-1, transport)
+                self._active(-1, transport)
                 status = "app_shutdown" if draining() else "timeout" if connection.timed_out else "normal_closure"
-                self._duration.record(clock.now() - begun, {**transport, "signalr.connection.status": status})
+                ended: dict[str, Any] = {**transport, "signalr.connection.status": status, **self._here}
+                self._duration.record(clock.now() - begun, ended)
 
         return counted
 
     def watch(self, statistics: Statistics) -> None:
         """Register the function that returns an app's counts. It is called in the thread that collects the metrics."""
-        self._sources.append(_Source(statistics))
+        self._sources.append(RecentStatistics(statistics, all_workers=self._all_workers))
 
     def _measure(self) -> None:
         self._meter.create_observable_up_down_counter(
@@ -156,7 +200,10 @@ class Telemetry:
             unit="{stream}",
             description="Calls that stream, in either direction.",
         )
+        self._measure_backplanes()
+        self._measure_nodes()
 
+    def _measure_backplanes(self) -> None:
         self._meter.create_observable_counter(
             "hubline.backplane.gaps",
             [self._of_backplanes("gaps")],
@@ -175,51 +222,79 @@ class Telemetry:
             unit="s",
             description="How long the last heartbeat of this server took to come back to it through the backplane.",
         )
+        self._meter.create_observable_up_down_counter(
+            "hubline.backplane.deaf_brokers",
+            [self._of_backplanes("deaf")],
+            unit="{broker}",
+            description="Brokers through which no heartbeat of this server has come back for 15 seconds.",
+        )
 
-    def _backplanes(self) -> list[Mapping[str, Any]]:
-        return [found["backplane"] for each in self._sources if "backplane" in (found := each.now())]
+    def _measure_nodes(self) -> None:
+        self._meter.create_observable_up_down_counter(
+            "hubline.nodes.forwarding",
+            [self._of_nodes("forwarding")],
+            unit="{request}",
+            description="Requests under way for connections of other nodes.",
+        )
+        self._meter.create_observable_counter(
+            "hubline.nodes.lost_links",
+            [self._of_nodes("lost_links")],
+            unit="{link}",
+            description="Links between this node and others that have ended.",
+        )
+
+    def _everything(self) -> list[Counts]:
+        """The counts of each app and worker."""
+        return [counts for source in self._sources for counts in source.now()]
+
+    def _of_nodes(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        def read(_: CallbackOptions) -> Iterable[Observation]:
+            return _observed((found["nodes"][field], where) for where, found in self._everything() if "nodes" in found)
+
+        return read
 
     def _of_backplanes(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_: CallbackOptions) -> Iterable[Observation]:
-            found = self._backplanes()
-            return [Observation(sum(each[field] for each in found))] if found else []
+            counts = [(where, found["backplane"]) for where, found in self._everything() if "backplane" in found]
+            return _observed((found[field], where) for where, found in counts)
 
         return read
 
     def _lag(self, _: CallbackOptions) -> Iterable[Observation]:
-        lags = [each["lag"] for each in self._backplanes() if each["lag"] is not None]
-        return [Observation(max(lags))] if lags else []
+        lags: list[tuple[float, Attributes]] = []
+        for where, counts in self._everything():
+            found = counts.get("backplane", {"lag": None, "brokers": {}})
+            for broker, each in found["brokers"].items() or [("", found)]:
+                if each["lag"] is not None:
+                    lags.append((each["lag"], {**({"hubline.backplane.broker": broker} if broker else {}), **where}))
+        return _observed(lags, add=max)
 
     def _of_transports(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_: CallbackOptions) -> Iterable[Observation]:
-            return [Observation(sum(getattr(each.now()["transports"], field) for each in self._sources))]
+            return _observed((getattr(found["transports"], field), where) for where, found in self._everything())
 
         return read
 
     def _of_hubs(self, field: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(_: CallbackOptions) -> Iterable[Observation]:
-            found: dict[str, int] = {}
-            for each in self._sources:
-                for hub, counts in each.now()["hubs"].items():
-                    found[hub] = found.get(hub, 0) + counts[field]
-            return [Observation(count, {"rpc.service": hub}) for hub, count in found.items()]
+            return _observed(
+                (counts[field], {"rpc.service": hub, **where})
+                for where, found in self._everything()
+                for hub, counts in found["hubs"].items()
+            )
 
         return read
 
 
-class _Source:
-    """The counts of one app, read once for all metrics of a collection."""
-
-    def __init__(self, statistics: Statistics) -> None:
-        self._statistics = statistics
-        self._read: Mapping[str, Any] = {}
-        self._until = float("-inf")
-
-    def now(self) -> Mapping[str, Any]:
-        now = time.monotonic()
-        if now >= self._until:
-            self._read, self._until = self._statistics(), now + MOMENT
-        return self._read
+def _observed(
+    counts: Iterable[tuple[float, Attributes]], add: Callable[[float, float], float] = operator.add
+) -> list[Observation]:
+    """One for each set of attributes: several apps, or a worker and the one that replaces it, are added."""
+    found: dict[tuple[tuple[str, Any], ...], float] = {}
+    for count, attributes in counts:
+        key = tuple(attributes.items())
+        found[key] = add(found[key], count) if key in found else count
+    return [Observation(count, dict(key)) for key, count in found.items()]
 
 
 class _Operation:

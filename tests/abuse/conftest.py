@@ -9,10 +9,8 @@ from tests.abuse.target import Bystander, Target, bystander
 from tests.integration.driver import WAYS, Connector, Way, connector
 from tests.interop.running import running
 
-GROUPS = [pytest.param(path, marks=pytest.mark.xdist_group(f"abuse {path}")) for path in PATHS]
 
-
-@pytest.fixture(scope="session", params=GROUPS)
+@pytest.fixture(scope="session", params=PATHS)
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
     with running("tests.abuse.server", "--path", request.param) as url:
         yield url

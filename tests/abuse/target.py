@@ -17,7 +17,7 @@ from tests.integration.driver import WEB_SOCKETS, Peer, Way, call, done
 from tests.integration.lines import Endpoint, WebSocketLine
 
 HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds after which something will not come any more."""
 
 SLOWEST = 5.0

@@ -28,7 +28,7 @@ class Address:
 
     def fetch(self, url: str) -> bytes:
         assert url == URL
-        self.open.wait(5)
+        self.open.wait(30)
         self.fetches += 1
         if isinstance(self.answer, Exception):
             raise self.answer

@@ -1,7 +1,7 @@
 """Redis as a backplane, on a real Valkey: the suite for all backplanes, what is sent and heard, and its refusals."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -18,12 +18,6 @@ from hubline.testing.backplane import Heard, MakeBackplane
 from tests.valkey import Valkey, valkey
 
 pytestmark = pytest.mark.valkey
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Valkey]:
-    with valkey() as started:
-        yield started
 
 
 class OnValkey(BackplaneSuite):
@@ -73,7 +67,8 @@ async def test_two_connections_whatever_is_published_and_heard(server: Valkey) -
 async def test_what_is_said_in_one_turn_leaves_in_one_write(server: Valkey) -> None:
     async with linked(server) as (link, _):
         writes = 0
-        connection = cast("Any", link)._publishing.connection
+        (line,) = cast("Any", link)._publishing.router.lines
+        connection = line.connection
         send = connection.send_packed_command
 
         async def counted(*args: Any, **more: Any) -> None:
@@ -158,7 +153,7 @@ async def test_nobody_there_is_an_error_and_the_next_attempt_may_succeed() -> No
 
 
 def test_what_is_no_redis_is_refused_at_once() -> None:
-    with pytest.raises(ConfigurationError, match="not one"):
+    with pytest.raises(ConfigurationError, match="is not valid"):
         RedisBackplane("localhost:6379")
     with pytest.raises(ConfigurationError, match=r"Redis is neither an address nor a client of redis\.asyncio"):
         RedisBackplane(cast("Any", Blocking(connection_pool=ConnectionPool())))

@@ -8,12 +8,15 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis, Sentinel
 
 from hubline import BackplaneError, Hub, HubApp, HubRoute, InvocationError
 from hubline.backplanes import BackplaneLink, lines, redis_pipelines, redis_publishing
+from hubline.backplanes.lines import Broker
 from hubline.backplanes.redis import RedisBackplane
-from hubline.testing import connect
+from hubline.backplanes.redis_commands import Commands
+from hubline.backplanes.redis_connections import HOME, Connections, Node
+from hubline.testing import ManualClock, connect
 from hubline.testing.backplane import Heard
 from tests.valkey import LIMIT, Valkey, until, valkey
 
@@ -96,7 +99,7 @@ async def test_what_cannot_be_changed_meanwhile_is_refused_and_not_done_later(se
     async with linked(server) as (link, heard):
         await link.subscribe(["kept", "given up?"])
         server.stop()
-        await until(lambda: as_coroutine(cast("Any", link)._hearing._ready is None))
+        await until(lambda: as_coroutine(not cast("Any", link)._hearing.lines.all_ready))
         with pytest.raises(BackplaneError):
             await link.subscribe(["too late"])
         with pytest.raises(BackplaneError):
@@ -117,6 +120,41 @@ async def test_a_connection_that_redis_cuts_is_made_again(server: Valkey) -> Non
         assert await heard.take(1) == [("a", b"again")]
 
 
+async def test_a_line_that_is_back_hurries_those_of_other_objects_with_its_address(server: Valkey) -> None:
+    """The backplane's clock goes on, that of the log of runs stands still: only the other line can end its pause."""
+    clock = ManualClock()
+    commands = Commands(Connections(f"{server.url}/0"), clock)
+    await commands.start()
+    try:
+        async with linked(server) as (link, heard):
+            await link.subscribe(["a"])
+            server.stop()
+            await until(lambda: as_coroutine(not commands._router.lines.all_ready))
+            await asyncio.to_thread(server.start)
+            await heard.gap()
+            await until(lambda: succeeds(commands.call("EXISTS", "key"), BackplaneError))
+    finally:
+        await commands.close()
+
+
+async def test_each_address_is_one_broker() -> None:
+    def broker(redis: str | Redis, node: Node = HOME) -> Broker:
+        return Connections(redis).broker(node)
+
+    here = broker("redis://localhost:6379")
+    assert here is broker("redis://localhost/2") is broker(Redis(host="localhost"))
+    assert here is broker("redis://elsewhere:1", Node("localhost", 6379))
+    assert here is not broker("redis://localhost:6380")
+    there = broker("unix:///run/redis.sock")
+    assert there is broker("unix:///run/redis.sock?db=1")
+    assert there is not broker("unix:///run/other.sock")
+    watch = Sentinel([("localhost", 26379)])  # type: ignore[no-untyped-call]
+    watched = [watch.master_for(name) for name in ("one", "one", "two")]
+    first, second, third = (broker(each) for each in watched)
+    assert first is second
+    assert first is not third
+
+
 async def test_renewing_is_an_interruption(server: Valkey) -> None:
     async with linked(server) as (link, heard):
         link.renew()
@@ -128,7 +166,7 @@ async def test_renewing_is_an_interruption(server: Valkey) -> None:
 
 
 async def test_a_redis_that_stands_still_is_no_answer(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (lines, redis_pipelines, __import__("hubline.backplanes.redis_hearing", fromlist=["PATIENCE"])):
+    for module in (lines, redis_pipelines, __import__("hubline.backplanes.redis_listening", fromlist=["PATIENCE"])):
         monkeypatch.setattr(module, "PATIENCE", 0.4)
     async with linked(server) as (link, heard):
         await link.subscribe(["a"])
@@ -202,14 +240,22 @@ async def test_clients_stay_while_redis_is_away_and_are_told_afterwards(server: 
 
 
 @pytest.mark.statement(197)
-async def test_a_server_that_never_reached_redis_is_not_ready_and_refuses_clients(server: Valkey) -> None:
+async def test_a_server_that_never_reached_redis_is_not_ready_and_refuses_clients(
+    server: Valkey, caplog: pytest.LogCaptureFixture
+) -> None:
     server.stop()
     app = HubApp({"/hub": HubRoute(Chat, name="Chat")}, backplane=RedisBackplane(server.url))
     async with app.lifespan():
         await until(lambda: as_coroutine(not app.ready))
-        async with connect(app, "/hub") as eve:
-            assert (await eve.closed()).code == 1011
+        for _ in range(3):
+            async with connect(app, "/hub") as eve:
+                assert (await eve.closed()).code == 1011
+        refusals = [record for record in caplog.records if "clients are refused" in record.message]
+        assert len(refusals) == 1
+        assert "Connection refused" in refusals[0].message or "Connect call failed" in refusals[0].message
+        assert all(record.exc_info is None for record in caplog.records)
         await asyncio.to_thread(server.start)
         await until(lambda: as_coroutine(app.ready))
         async with connect(app, "/hub") as ada:
             await ada.invoke("Whisper", "here")
+        assert "clients are admitted again; 2 more were refused meanwhile" in caplog.text

@@ -1,18 +1,20 @@
 """One link for an app: who hears what, what is joined into one go, what happens when it fails."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
 from hubline._tasks import TaskOwner
 from hubline.backplanes.base import BackplaneLink, BackplaneListener
 from hubline.backplanes.heartbeat import INTERVAL, MISSED
-from hubline.backplanes.lines import FIRST_PAUSE, LONGEST_PAUSE
-from hubline.backplanes.subscriptions import GAPS_KEPT, Subscriptions
+from hubline.backplanes.lines import FIRST_PAUSE, LONGEST_PAUSE, Broker, Pauses
+from hubline.backplanes.subscriptions import GAPS_KEPT, REFUSALS_EVERY, Subscriptions
 from hubline.errors import BackplaneError
 from hubline.testing import ManualClock, settle
 
@@ -132,16 +134,56 @@ async def test_leaving_and_coming_back_within_a_round_costs_nothing() -> None:
 
 
 async def test_everybody_who_waits_for_a_round_is_told_that_it_failed(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "hubline.backplane")
     async with subscribed() as (held, made):
         held.failure = BackplaneError("gone")
         waiting = await asyncio.gather(*[made.subscribe({n: _ignore}) for n in "ab"], return_exceptions=True)
         assert [str(error) for error in waiting] == ["cannot subscribe to the backplane: gone"] * 2
-        assert [record.levelno for record in caplog.records] == [logging.WARNING]
+        held.failure = RuntimeError("unexpected")
+        with pytest.raises(BackplaneError, match="unexpected"):
+            await made.subscribe({"c": _ignore})
+        levels = [record.levelno for record in caplog.records if "could not be changed" in record.message]
+        assert levels == [logging.DEBUG, logging.WARNING]
+        made.unsubscribe(["c"])
         held.failure = None
         made.unsubscribe(["a"])
         await made.subscribe({"b": _ignore})
         assert held.calls[-1] == ("subscribe", ["b"])
         assert made.statistics()["channels"] == 1
+
+
+async def test_refused_clients_are_one_line_a_minute_and_their_number(caplog: pytest.LogCaptureFixture) -> None:
+    async with subscribed() as (held, made):
+        clock = cast("ManualClock", made._clock)
+
+        numbers = itertools.count()
+
+        async def refused(count: int) -> None:
+            for _ in range(count):
+                with pytest.raises(BackplaneError):
+                    await made.admit({str(next(numbers)): _ignore})
+
+        held.failure = BackplaneError("gone")
+        await refused(100)
+        await clock.advance(REFUSALS_EVERY)
+        await refused(7)
+        held.failure = None
+        await made.admit({"a": _ignore})
+        held.failure = BackplaneError("gone again")
+        await refused(5)
+        held.failure = None
+        await made.admit({"b": _ignore})
+        held.failure = BackplaneError("gone once more")
+        await clock.advance(REFUSALS_EVERY)
+        await refused(1)
+        why = "cannot subscribe to the backplane"
+        assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
+            f"clients are refused, 1 since this was last said: {why}: gone",
+            f"clients are refused, 100 since this was last said: {why}: gone",
+            "clients are admitted again; 6 more were refused meanwhile",
+            f"clients are refused, 6 since this was last said: {why}: gone once more",
+        ]
+        assert all(record.exc_info is None for record in caplog.records)
 
 
 async def test_a_channel_that_could_not_be_given_up_is_given_up_in_the_next_round() -> None:
@@ -225,6 +267,27 @@ async def test_opening_goes_on_until_there_is_a_link() -> None:
     await clock.advance(LONGEST_PAUSE)
     await opening
     assert held.connections == 1
+    await made.close()
+
+
+async def test_opening_is_hurried_when_a_line_to_the_same_broker_has_connected() -> None:
+    class Known(Held):
+        def __init__(self) -> None:
+            super().__init__()
+            self.broker = Broker()
+
+        def _pauses(self, tasks: TaskOwner) -> Pauses:
+            return Pauses(self.broker, tasks, clock)
+
+    clock, held, tasks = ManualClock(), Known(), TaskOwner("test")
+    made = Subscriptions(held, tasks, clock)
+    held.refused = True
+    opening = asyncio.create_task(made.open())
+    await settle()
+    held.refused = False
+    held.broker.answers()
+    await opening
+    assert held.attempts == 2
     await made.close()
 
 

@@ -1,5 +1,6 @@
 """One server at a time is awake, and one that failed is replaced."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from benchmarks import peers
 from benchmarks.fleet import Fleet
+from benchmarks.rows.backplane import joined, spread
 from benchmarks.rows.measuring import Bench
 from benchmarks.settings import TINY
 from hubline.cli.load import LoadError, connect
@@ -67,3 +69,30 @@ async def test_at_the_end_servers_that_are_stopped_end_too(fleet: Fleet) -> None
         pass
     await fleet.end_all()
     assert bench.server.process.returncode is not None
+
+
+@pytest.mark.valkey
+async def test_servers_with_a_backplane_share_one_redis_and_are_not_stopped_between_turns(fleet: Fleet) -> None:
+    (peer,) = peers.named(["hubline"])
+    async with fleet.turn(peer) as alone:
+        pass
+    async with fleet.turn(peer, backplane=True) as bench:
+        assert bench is not alone
+        servers = await joined(bench).at_least(2)
+        assert len({server.port for server in servers}) == 2
+    async with fleet.turn(peer, backplane=True) as again, spread(again, (1, 1)) as ((here,), (there,)):
+        assert again is bench
+        assert await joined(again).at_least(1) == servers[:1]
+        await there.call("Join", "room")
+        heard = asyncio.get_running_loop().create_future()
+        there.receive = lambda data, final: heard.set_result(data)
+        await here.call("ToGroup", "room", "hello")
+        assert b"hello" in await heard
+        broker = joined(again).broker
+        assert broker.on_cpu() > 0
+        each = sum(server.usage().total for server in servers)
+        assert round(joined(again).usage().total, 2) >= round(each, 2)  # the kernel counts hundredths of a second
+        assert await broker.memory() > 100_000
+    await fleet.end_all()
+    assert [server.process.returncode is None for server in servers] == [False, False]
+    assert broker.pids == []

@@ -207,3 +207,38 @@ def test_the_documentation_has_the_figures_and_charts_of_the_committed_result() 
         assert page.with_figures(text, content) == text
     drawn = {path.name: path.read_text("utf-8") for path in (root / page.IMAGES).iterdir()}
     assert drawn == dict(page.charts(committed))
+
+
+def test_rows_of_another_run_take_the_place_of_those_rows_alone_and_say_when_they_were_measured() -> None:
+    before = result(
+        Measurement(0, "hubline", "calls", figures(100)),
+        Measurement(0, "other", "calls", figures(50)),
+        Measurement(0, "hubline", "connects", figures(7)),
+    )
+    before.failures.append(Failure(1, "other", "calls", "it ended"))
+    before.warm_ups.append(WarmUp("hubline", "connects", [1.0], 4.0, True))
+    again = result(Measurement(0, "hubline", "calls", figures(200)))
+    again.machine |= {"when": "2026-12-01T08:00:00+00:00", "commit": "def"}
+    again.left_out["other"] = {"calls": "it is away"}
+    merged = before.with_rows(again, [CALLS])
+    assert merged.values("calls", "hubline", "per_second") == [200]
+    assert merged.measured("calls") == ["hubline"]
+    assert merged.values("connects", "hubline", "per_second") == [7]
+    assert merged.failures == []
+    assert merged.warm_ups == before.warm_ups
+    assert merged.machine["commit"] == "abc"
+    text = page.figures(merged)
+    assert text.count("Measured by itself: 2026-12-01T08:00:00+00:00, commit def, 3 rounds.") == 1
+    assert "Left out: Other & Sons (it is away)." in text
+    assert merged.with_rows(before, [CALLS]).later["calls"]["machine"]["commit"] == "abc"
+
+
+def test_several_servers_have_a_part_of_the_page() -> None:
+    hop = figures(30) | {"redis_us": 0.25}
+    told = result(Measurement(0, "hubline", "calls", figures(100)), Measurement(0, "hubline", "backplane-hop", hop))
+    told.later["backplane-hop"] = {"machine": told.machine | {"redis": "Valkey 9"}, "settings": told.settings}
+    first, second = page.figures(told).split("## Figures of several servers")
+    assert "Echo calls, JSON" in first
+    assert "of it Redis µs" in second
+    assert "0.25" in second
+    assert "commit abc, 3 rounds; Valkey 9." in second

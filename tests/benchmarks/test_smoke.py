@@ -25,6 +25,7 @@ def affinity() -> Iterator[None]:
     os.sched_setaffinity(0, before)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("affinity")
 async def test_every_row_is_measured_on_hubline_and_becomes_a_page(tmp_path: Path) -> None:
     told: list[str] = []
@@ -38,13 +39,14 @@ async def test_every_row_is_measured_on_hubline_and_becomes_a_page(tmp_path: Pat
     assert [row.key for row in catalogue.ROWS if not (row.fresh or row.key in {w.row for w in result.warm_ups})] == []
     result.save(tmp_path / "result.json")
     assert load(tmp_path / "result.json").settings == json.loads(json.dumps(TINY.as_dict()))
-    (tmp_path / "docs").mkdir()
-    for name in (page.PAGE, page.README):
+    (tmp_path / "docs" / "decisions").mkdir(parents=True)
+    for name in (page.PAGE, page.README, page.PAPER):
         (tmp_path / name).write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
     page.write(load(tmp_path / "result.json"), tmp_path)
     written = (tmp_path / page.PAGE).read_text()
     assert "old" not in written + (tmp_path / page.README).read_text()
     assert "| **Hubline** |" in written
+    assert "### What breaks first" in (tmp_path / page.PAPER).read_text()
     assert (tmp_path / page.IMAGES / "overview-dark.svg").exists()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.processes import process_group
 
-LIMIT = 60.0
+LIMIT = 100.0
 """Seconds that a test may take with its process."""
 
 

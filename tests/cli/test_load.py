@@ -129,7 +129,7 @@ async def test_an_answer_that_comes_twice_is_found() -> None:
     session.inbox.receive(OPENING + COMPLETION)
     assert await answer is None
     session.inbox.receive(COMPLETION)
-    with pytest.raises(LoadError, match="'c1', which was not asked or answered"):
+    with pytest.raises(LoadError, match="'c1', which is not waiting"):
         session.inbox.check()
 
 

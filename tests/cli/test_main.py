@@ -28,7 +28,8 @@ def test_a_missing_package_is_told_with_the_extra_that_has_it(monkeypatch: pytes
 
 
 def test_a_missing_module_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "hubline.cli.commands")
+    for name in ("commands", "serving"):
+        monkeypatch.delitem(sys.modules, f"hubline.cli.{name}")
     monkeypatch.setitem(sys.modules, "hubline.cli.loading", None)
     with pytest.raises(ModuleNotFoundError, match=r"hubline\.cli\.loading"):
         app()

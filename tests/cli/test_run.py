@@ -112,8 +112,7 @@ async def test_the_size_of_a_websocket_message_is_limited(directory: Path, path:
     """Where it is held until it is whole, as that of an application without hubs is."""
     async with hubline(directory, "run", "application:app", "--port", "0", "--ws-max-size", "100", path) as command:
         peer = await RawWebSocket.open(await command.url(), "/")
-        peer.send(b"x" * 100)
-        peer.send(b"x" * 101)
+        peer.send_together(b"x" * 100, b"x" * 101)  # uvicorn reads no further until the application has read the first
         assert await peer.messages() == ["welcome", "close 1009"]
 
 
@@ -157,6 +156,31 @@ async def test_with_reload_a_changed_file_is_served_anew(directory: Path) -> Non
         await command.end()
 
 
+TRIED = """
+from hubline import Hub, HubApp
+
+class Chat(Hub):
+    async def first(self) -> None: ...
+
+app = HubApp({"/chat": Chat})
+"""
+
+
+async def test_with_reload_the_page_for_trying_shows_the_changed_hub(tmp_path: Path) -> None:
+    (tmp_path / "application.py").write_text(TRIED)
+    async with hubline(tmp_path, "run", "application:app", "--port", "0", "--reload", "--try") as command:
+        url = await command.url()
+        await command.until(f"Try its hubs at {url}/hubline/")
+        changed = tmp_path / "application.py.new"
+        changed.write_text(TRIED.replace("first", "second_one"))
+        changed.replace(tmp_path / "application.py")
+        await command.until("Try its hubs at")
+        async with httpx.AsyncClient() as client:
+            assert "SecondOne" in (await client.get(f"{url}/hubline/contract")).text
+        command.process.terminate()
+        await command.end()
+
+
 def run(directory: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
     """The command in this process, for mistakes that are found before anything is served."""
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -170,10 +194,10 @@ def run(directory: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tu
     [
         (
             ["application"],
-            "error: 'application' names no application: write `module:attribute`, such as `chat.app:app`",
+            "error: 'application' is no application: write `module:attribute`, such as `chat.app:app`",
         ),
         (["application:ap"], "error: 'application' has no attribute 'ap'; did you mean 'app'?"),
-        (["application:number"], "error: application:number is no ASGI application, but int"),
+        (["application:number"], "error: application:number is not an ASGI application, but int"),
         (["aplication:app"], "error: there is no module 'aplication', neither in "),
         (["application:app", "--host", "192.0.2.1"], "error: cannot listen on 192.0.2.1:8000: Cannot assign requested"),
     ],

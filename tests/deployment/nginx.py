@@ -6,11 +6,15 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.ports import free_port
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "scale-out.md"
+UPSTREAM = re.compile(r"^upstream hubline \{.*?^\}", re.DOTALL | re.MULTILINE)
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 
 MAIN = """
@@ -63,18 +67,18 @@ class Nginx:
         return (self._directory / "error.log").read_text("utf-8").count("gracefully shutting down")
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+def configured(backends: str | Sequence[str], port: int, directory: Path, location: str = "") -> str:
+    """The file of `deploy/` with the addresses of a test, each of which must stand in it exactly once.
 
-
-def configured(backend: str, port: int, directory: Path, location: str = "") -> str:
-    """The file of `deploy/` with the addresses of a test, each of which must stand in it exactly once."""
-    text = CONFIGURATION.read_text("utf-8")
+    With several backends the list of servers is that of the guide, which has three.
+    """
+    text, servers = CONFIGURATION.read_text("utf-8"), [("server 127.0.0.1:8000;", backends)]
+    if not isinstance(backends, str):
+        text, count = UPSTREAM.subn(UPSTREAM.findall(GUIDE.read_text("utf-8"))[0], text)
+        assert count == 1
+        servers = [(f"server 10.0.0.{number}:8000;", each) for number, each in enumerate(backends, 1)]
     for old, new in (
-        ("server 127.0.0.1:8000;", f"server {urlsplit(backend).netloc};"),
+        *((old, f"server {urlsplit(str(each)).netloc};") for old, each in servers),
         ("listen 80;", f"listen 127.0.0.1:{port};"),
         ("/var/log/nginx/hubline.log", str(directory / "access.log")),
         ("/var/log/nginx/hubline.error.log", str(directory / "requests.log")),
@@ -88,7 +92,7 @@ def configured(backend: str, port: int, directory: Path, location: str = "") -> 
 
 @contextmanager
 def nginx(
-    backend: str,
+    backend: str | Sequence[str],
     directory: Path,
     *,
     location: str = "",
@@ -96,7 +100,9 @@ def nginx(
     read_timeout: str = "120s",
     port: int | None = None,
 ) -> Iterator[Nginx]:
-    """Run it in front of `backend`; `location` takes the place of that block of the file, the others of its values.
+    """Run it in front of `backend`, or of several, which it takes in turn.
+
+    `location` takes the place of that block of the file, the others of its values.
 
     With `limits` those by address are on, with numbers that a test can exceed.
     """
@@ -119,15 +125,15 @@ def nginx(
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         running = Nginx(directory, port, process)
-        _until_it_listens(port, process)
+        until_it_listens(port, process)
         yield running
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
     assert not re.search(r"\[(?:emerg|alert|crit)\]", running.logs), running.logs
 
 
-def _until_it_listens(port: int, process: "subprocess.Popen[bytes]") -> None:
+def until_it_listens(port: int, process: "subprocess.Popen[bytes]") -> None:
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 5).close()

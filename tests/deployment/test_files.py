@@ -15,7 +15,7 @@ import pytest
 
 from hubline_chat.settings import ChatSettings
 from tests.cli.running import hubline
-from tests.deployment.nginx import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -118,7 +118,7 @@ async def test_the_image_starts_is_found_healthy_and_ends_in_good_order(tmp_path
         sys.executable, *arguments, cwd=tmp_path, env=os.environ | settings, stdout=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             assert process.stdout is not None
             while b"is open at" not in (line := await process.stdout.readline()):
                 assert line, "the chat ended"

@@ -14,12 +14,13 @@ import pytest
 
 from hubline.servers.uvicorn import configure
 from tests.cli.running import hubline
-from tests.deployment.nginx import CONFIGURATION, Nginx, free_port, nginx
+from tests.deployment.nginx import CONFIGURATION, Nginx, nginx
 from tests.interop.running import contract_server
 from tests.interop.test_javascript import FEWEST, JS, assert_all_passed, install, results_against
+from tests.ports import free_port
 from tests.servers.raw_client import TEXT, RawWebSocket
 
-pytestmark = [pytest.mark.nginx, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.nginx, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guides" / "deployment.md"
@@ -62,16 +63,13 @@ class Driver:
 
 
 @asynccontextmanager
-async def official_client(url: str) -> AsyncIterator[Driver]:
-    install()
+async def driving(program: str, *arguments: str, seconds: float) -> AsyncIterator[Driver]:
+    """A program of `tests/interop/js`, which must end well within this time."""
     process = await asyncio.create_subprocess_exec(
-        *("node", "proxy-check.mjs", f"{url}/behind", SECRET),
-        cwd=JS,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        *("node", program, *arguments), cwd=JS, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(seconds):
             yield Driver(process)
             await process.communicate(b"")
             assert process.returncode == 0
@@ -79,6 +77,13 @@ async def official_client(url: str) -> AsyncIterator[Driver]:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+@asynccontextmanager
+async def official_client(url: str) -> AsyncIterator[Driver]:
+    install()
+    async with driving("proxy-check.mjs", f"{url}/behind", SECRET, seconds=60) as driver:
+        yield driver
 
 
 @pytest.mark.interop

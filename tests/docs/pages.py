@@ -3,13 +3,19 @@
 How a page is read:
 
 - ` ```python file=app.py ` is written to that file and imported; a name that begins with `test_` is run by pytest.
-- ` ```python ` without a file runs like a cell of a notebook: one namespace a page, `await` allowed.
+- ` ```python ` without a file runs like a cell of a notebook: one namespace a page, `await` allowed. It can call the
+  newest `app` of the page as JavaScript does, below.
 - ` ```js ` (with or without `file=`) is a whole program. Node runs it while the newest `app` of the page is served; the
   address `http://localhost:8000` stands for that server's.
 - ` ```text output ` must be what the block before it printed.
 - ` ```sh `, ` ```csharp ` and ` ```java ` cannot all be run here: the commands, targets and names in them must exist.
+  `hubline generate python` makes its file, for the blocks behind it.
+  C# that makes a generated client calls methods that are generated for the newest `app`.
 - ` ```ts ` and ` ```tsx ` import from `@hubline/client` what it exports; the package's own tests check all their types.
+  Or from a file that `hubline generate` makes for the newest `app`; `interop/test_generated_clients.py` runs these.
 - ` ```{eval-rst} ` is for the site: what its directives describe must exist, and `test_site.py` looks at the rest.
+- A block with `of=examples/migrations/x.py` is a part of that file, word for word. With `file=` it is run as well;
+  without, it is not run here: `tests/examples/` runs the file, which is a program of another library, or as long.
 - Any other language must be one of `PLAIN`. There is no way to exempt a block of Python or JavaScript.
 """
 
@@ -22,6 +28,7 @@ import pydoc
 import re
 import socket
 import sys
+import textwrap
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +39,17 @@ import typer
 import uvicorn
 
 from hubline.cli.commands import commands
+from hubline.contract.csharp import csharp
+from hubline.contract.document import contract
+from hubline.contract.python import python
+from hubline.contract.typescript import typescript
 
 ROOT = Path(__file__).parents[2]
 PLAIN = frozenset({"text", "json", "nginx", "ini"})
 FENCE = re.compile(r"^```(\S+)?(.*)$")
 IMPORTS = re.compile(r"^import \{ (.*) \} from \"@hubline/client(?:/(\w+))?\";$", re.MULTILINE)
+GENERATED = re.compile(r"^import \{ (.*) \} from \"\./\w+\.js\";$", re.MULTILINE)
+PYTHON_CLIENT = re.compile(r"^hubline generate python .*--output (\S+)$", re.MULTILINE)
 ADDRESS = "http://localhost:8000"
 PROGRAM_SECONDS = 100
 OPTIONS = {
@@ -108,6 +121,10 @@ class Page:
     async def run(self, block: Block) -> None:
         """Run one block; an `AssertionError` says what is wrong with it."""
         file = block.attributes.get("file", "")
+        if "of" in block.attributes:
+            check_part(block, block.attributes["of"])
+            if not file:
+                return
         if file:
             self.files.add(file)
             (self.folder / file).write_text(block.text, "utf-8")
@@ -125,6 +142,10 @@ class Page:
             await self._javascript(block, file or "block.mjs")
         else:
             check(block, self)
+            for file in PYTHON_CLIENT.findall(block.text) if block.language == "sh" else ():
+                self.modules[Path(file).stem] = ModuleType(file)  # forgotten with the page
+                made = python(contract([(hub.path, hub) for hub in self.app.describe()], title=""))
+                (self.folder / file).write_text(made, "utf-8")
 
     async def _python(self, block: Block, file: str) -> None:
         if file:
@@ -134,7 +155,10 @@ class Page:
             self.modules[name] = importlib.import_module(name)
             return
         path = f"{block.page}"
-        tree = ast.parse("\n" * block.line + block.text, path)
+        text = block.text
+        if ADDRESS in text:
+            text = text.replace(ADDRESS, await self._address(block))
+        tree = ast.parse("\n" * block.line + text, path)
         code: CodeType = compile(tree, path, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         result = eval(code, self.notebook.__dict__)
         if asyncio.iscoroutine(result):
@@ -166,9 +190,14 @@ class Page:
         assert process.returncode == 0, f"{block}: {self.printed}{errors.decode()}"
         return errors.decode()
 
-    async def _address(self, block: Block) -> str:
+    @property
+    def app(self) -> Any:
+        """The newest `app` of the page."""
         candidates = [*reversed(self.modules.values()), self.notebook]
-        app = next((module.app for module in candidates if hasattr(module, "app")), None)
+        return next((module.app for module in candidates if hasattr(module, "app")), None)
+
+    async def _address(self, block: Block) -> str:
+        app = self.app
         assert app is not None, f"{block}: no `app` on this page that could be served"
         if self._served is None or self._served[0] is not app:
             await self._exit.aclose()
@@ -204,11 +233,30 @@ async def served(app: Any) -> AsyncIterator[str]:
             server.should_exit = True
 
 
+def check_part(block: Block, name: str) -> None:
+    """That a block is in a program which the tests run: its lines, but for empty ones and the margin of a method.
+
+    Both are ruff's, which formats a method that a page shows by itself like a function.
+    """
+    assert name.startswith("examples/migrations/"), f"{block}: of= is for the programs of the migration guides"
+    source, part = (
+        "\n".join(line for line in text.splitlines() if line.strip())
+        for text in ((ROOT / name).read_text("utf-8"), block.text)
+    )
+    assert part, f"{block}: nothing of {name}"
+    shown = (textwrap.indent(part, margin) for margin in ("", "    "))
+    assert any(f"\n{each}\n" in f"\n{source}\n" for each in shown), f"{block}: this is not in {name}"
+
+
 def check(block: Block, page: Page) -> None:
     """What is left to check of a block that is not run."""
     if block.language == "sh":
         unknown = [line for line in block.text.splitlines() if line.strip() and not known_command(line.strip(), page)]
         assert unknown == [], f"{block}: nothing here knows these commands: {unknown}"
+    elif block.language == "csharp" and (typed := re.search(r"var (\w+) = new (\w+)\(connection\)", block.text)):
+        made = csharp(contract([(hub.path, hub) for hub in page.app.describe()], title=""))
+        used = [typed[2], *re.findall(rf"\b{typed[1]}\.(\w+)\(", block.text)]
+        assert [name for name in used if f" {name}(" not in made] == [], f"{block}: names the generated client lacks"
     elif block.language in ("csharp", "java"):
         source = "\n".join(path.read_text("utf-8") for path in page.folder.glob("*.py"))
         names = {name.replace("_", "").lower() for name in re.findall(r"(?:def|name=|send\() ?\"?(\w+)", source)}
@@ -217,7 +265,12 @@ def check(block: Block, page: Page) -> None:
         assert [name for name in called if name.lower() not in names] == [], f"{block}: names the page's hub lacks"
     elif block.language in ("ts", "tsx"):
         imports = IMPORTS.findall(block.text)
-        assert imports, f"{block}: nothing of @hubline/client in it"
+        generated = GENERATED.search(block.text)
+        assert imports or generated, f"{block}: nothing of @hubline/client, or of a generated client, in it"
+        if generated:
+            made = typescript(contract([(hub.path, hub) for hub in page.app.describe()], title=""))
+            missing = [name for name in generated[1].split(", ") if f" {name} {{" not in made]
+            assert missing == [], f"{block}: in a generated client there is no {missing}"
         for names, entry in imports:
             source = (ROOT / "packages" / "client-js" / "src" / f"{entry or 'index'}.ts").read_text("utf-8")
             missing = [name for name in names.split(", ") if not re.search(rf"(?m)^export .*\b{name}\b", source)]
@@ -248,9 +301,11 @@ def known_program(words: list[str], page: Page) -> bool:
             return True
         case ["git", "clone", _] | ["cd", _] | ["pip" | "npm", "install", *_] | ["python", "-m", "pytest", *_]:
             return True
-        case ["hubline", "run" | "check", *_] | ["uvicorn" | "hypercorn", *_]:
+        case ["hubline", "run" | "check" | "contract", *_] | ["uvicorn" | "hypercorn", *_]:
             return len(targets) == 1 and (folder / f"{targets[0].split(':')[0]}.py").exists()
-        case ["hubline", "token" | "bench" as command, *options]:
+        case ["hubline", "generate", "typescript" | "csharp" | "python", *_]:
+            return len(targets) == 1 and (folder / f"{targets[0].split(':')[0]}.py").exists()
+        case ["hubline", "token" | "bench" | "inspect" as command, *options]:
             return all(word in OPTIONS[command] for word in options if word.startswith("--"))
         case ["python" | "node", file]:
             return file in page.files or (ROOT / file).exists()

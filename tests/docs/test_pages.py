@@ -47,6 +47,21 @@ def test_there_are_examples_to_run() -> None:
     assert languages.count("js") > 3
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("async def say(sid, room, text): ...\n", "examples/migrations/socketio_before.py"),
+        ("\n", "examples/migrations/socketio_before.py"),
+        ("import asyncio\n", "examples/chat.py"),
+    ],
+)
+async def test_a_part_of_a_program_must_be_in_it(text: str, name: str, tmp_path: Path) -> None:
+    block = Block(ROOT / "README.md", 1, "python", {"of": name}, text)
+    async with Page(tmp_path) as page:
+        with pytest.raises(AssertionError, match=r"README\.md:1"):
+            await page.run(block)
+
+
 @pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
     text = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)

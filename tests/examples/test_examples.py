@@ -1,7 +1,9 @@
 """Every program in `examples/` does what it says."""
 
+import asyncio
 import importlib
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from hubline import InvocationError
 from hubline.auth.jwt import make_token
 from hubline.testing import RefusedError, connect, connect_raw, running
+from tests.valkey import valkey
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Load = Callable[[str], ModuleType]
@@ -81,6 +84,30 @@ async def test_rooms(load: Load) -> None:
         with pytest.raises(InvocationError, match="Choose a name first"):
             await eve.invoke("Join", "kitchen", " ")
         await eve.expect_nothing()
+
+
+async def test_team(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAUSE", "0")
+    app = load("team").app
+    async with connect(app, "/team", query={"user": "ada"}) as ada, connect(app, "/team", query={"user": "eve"}) as eve:
+        with pytest.raises(InvocationError, match="The room does not exist"):
+            await eve.invoke("JoinRoom", "kitchen")
+        joined = await ada.invoke("JoinRoom", "kitchen")
+        async with connect(app, "/team", query={"user": "bob"}) as bob:
+            await bob.invoke("JoinRoom", "kitchen", None, {"device": "phone"})
+            room, change = await ada.expect("RoomPresence")
+            assert (room, change["kind"], change["member"]["user"]) == ("kitchen", "enter", "bob")
+            await bob.invoke("SignalRoom", "kitchen", "typing")
+            assert (await ada.expect("RoomSignal"))[1]["by"] == "bob"
+            await bob.invoke("Ask", "kitchen", "Tea?")
+            changes = [(await ada.expect("RoomPresence"))[1] for _ in range(2)]
+            assert [(each["kind"], each["member"]["agent"]) for each in changes] == [("enter", True), ("leave", True)]
+        found = await ada.invoke("JoinRoom", "kitchen", joined["position"])
+        assert [(each["by"], each["data"]["text"]) for each in found["messages"]] == [
+            ("bob", "Tea?"),
+            ("assistant", "Tea? It depends."),
+        ]
+        assert found["complete"]
 
 
 async def test_streams(load: Load) -> None:
@@ -151,6 +178,70 @@ async def test_raw(load: Load) -> None:
         assert await client.receive_bytes() == b"any bytes"
 
 
+@pytest.mark.parametrize("name", ["starlette_app", "litestar_app"])
+async def test_the_user_of_a_session(load: Load, name: str) -> None:
+    if name == "litestar_app":
+        pytest.importorskip("litestar", reason="Litestar is not installed")
+    async with running(load(name).app) as app, requests_to(app) as http:
+        with pytest.raises(RefusedError, match="401"):
+            async with connect(app, "/live/news"):
+                pass
+        assert (await http.post("/sign-in/ada")).text == "welcome"
+        cookie = f"session={http.cookies['session']}"
+        async with (
+            connect(app, "/live/news", headers={"cookie": cookie}) as ada,
+            connect(app, "/live/news", headers={"cookie": cookie}, transport="sse") as again,
+        ):
+            assert await ada.invoke("Who") == await again.invoke("Who") == "ada"
+            assert (await http.post("/publish/Rain")).text == "published"
+            assert await ada.expect("Headline") == await again.expect("Headline") == ["Rain"]
+
+
+test_starlette_app = test_litestar_app = test_the_user_of_a_session
+
+
+async def test_fastapi_app(load: Load) -> None:
+    headers = {"authorization": "Bearer token-of-ada"}
+    async with running(load("fastapi_app").app) as app, requests_to(app) as http:
+        assert (await http.post("/publish/Rain")).status_code == 401
+        async with connect(app, "/live/news", headers=headers) as ada:
+            assert await ada.invoke("Latest") == "nothing yet"
+            assert (await http.post("/publish/Rain", headers=headers)).json() == "published"
+            assert await ada.expect("Headline") == ["Rain", "ada"]
+            assert await ada.invoke("Latest") == "Rain"
+
+
+async def test_celery_tasks(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("celery", reason="Celery is not installed")
+    with valkey() as server:
+        monkeypatch.setenv("REDIS_URL", server.url)
+        module = load("celery_tasks")
+        module.celery.conf.task_always_eager = True  # a task runs where it is called, here in a thread
+        async with connect(module.app, "/reports") as ada, connect(module.app, "/reports") as bob:
+            await ada.invoke("Order", "sales", 2)
+            assert [await ada.expect("Progress") for _ in range(2)] == [["sales", 50], ["sales", 100]]
+            await bob.expect_nothing()
+        await asyncio.to_thread(module.reports.close)
+
+
+async def test_django_app(tmp_path: Path) -> None:
+    pytest.importorskip("django", reason="Django is not installed")
+    environment = os.environ | {"DATABASE": str(tmp_path / "site.sqlite3")}
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(EXAMPLES), str(EXAMPLES.parent), environment.get("PYTHONPATH", "")]
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-W", "error", "-m", "tests.examples.django_journey"),
+        cwd=EXAMPLES.parent,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert (process.returncode, output.decode().splitlines()[-1]) == (0, "done"), output.decode()
+
+
 def test_every_example_has_a_test_and_a_line_in_the_list() -> None:
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     assert names == {name.removeprefix("test_") for name in globals() if name.removeprefix("test_") in names}
@@ -177,7 +268,7 @@ async def test_answers(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
                 text += item.get("text", "")
                 if item["kind"] == "ask":
                     await again.invoke("AnswerRun", run_id, item["askId"], True)
-            assert text == "You asked: why? That takes a while to say, and goes on whoever is listening. "
+            assert text == "You asked: why? This answer takes a while, and goes on without viewers. "
             assert (item["kind"], item["state"]) == ("end", "completed")
             assert await again.invoke("Answers", "kitchen") == [text]
             with pytest.raises(InvocationError, match=r"Ask something\."):

@@ -5,17 +5,15 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.integration.driver import WAYS, Connector, Way, connector
-from tests.interop.running import ELSEWHERE, SERVERS, contract_server
-
-GROUPS = ["elsewhere"] if ELSEWHERE else list(SERVERS)
+from tests.interop.running import ELSEWHERE, SERVERS, UNHURRIED, contract_server
 
 
-@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in GROUPS])
+@pytest.fixture(scope="session", params=["elsewhere"] if ELSEWHERE else SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
     if ELSEWHERE:
         yield ELSEWHERE
     else:
-        with contract_server(request.param) as url:
+        with contract_server(request.param, **UNHURRIED) as url:
             yield url
 
 

@@ -13,13 +13,13 @@ from hubline.runs import Run, Runs
 runs = Runs(merge=0, drain=0)
 
 
-async def count(run: Run) -> AsyncIterator[str]:
-    for number in range(50):
+async def count(run: Run, words: int) -> AsyncIterator[str]:
+    for number in range(words):
         yield f"{number} "
 
 
 async def start(request: Request) -> PlainTextResponse:
-    return PlainTextResponse((await runs.start(count)).id)
+    return PlainTextResponse((await runs.start(count, int(request.query_params.get("words", 50)))).id)
 
 
 app = Starlette(

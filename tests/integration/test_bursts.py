@@ -8,10 +8,8 @@ import pytest
 from tests.integration.driver import Connector, Peer, call, cancel, done, item, stream
 from tests.interop.running import SERVERS, running
 
-GROUPS = [pytest.param(name, marks=pytest.mark.xdist_group(f"bursts {name}")) for name in SERVERS]
 
-
-@pytest.fixture(scope="session", params=GROUPS)
+@pytest.fixture(scope="session", params=SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
     with running("tests.integration.burst_server", "--server", request.param) as url:
         yield url

@@ -22,7 +22,7 @@ from tests.interop.running import ELSEWHERE, SERVERS, running
 pytestmark = pytest.mark.skipif(bool(ELSEWHERE), reason="a server of its own")
 
 
-@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in SERVERS])
+@pytest.fixture(scope="module", params=SERVERS)
 def careless(request: pytest.FixtureRequest) -> Iterator[str]:
     """Its address; that it ends in good order at SIGTERM is checked too."""
     with running("tests.integration.careless_server", "--server", request.param) as url:

@@ -131,10 +131,7 @@ async def hurried(request: pytest.FixtureRequest, impatient: str) -> AsyncIterat
         yield opener
 
 
-ours = [
-    pytest.mark.skipif(bool(ELSEWHERE), reason="needs a server with settings of its own"),
-    pytest.mark.xdist_group("impatient"),
-]
+ours = pytest.mark.skipif(bool(ELSEWHERE), reason="needs a server with settings of its own")
 
 
 @pytest.mark.statement(80, 84, 166, 167, 168)
@@ -205,7 +202,7 @@ class TestSettings:
 
 
 @pytest.mark.skipif(bool(ELSEWHERE), reason="ends the server")
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in SERVERS])
+@pytest.mark.parametrize("name", SERVERS)
 async def test_a_server_that_is_told_to_stop_invites_its_clients_to_come_back(name: str) -> None:
     """Whatever they are doing, and it waits for those that poll; `contract_server` looks at its status and log."""
     with ExitStack() as stack:

@@ -6,7 +6,7 @@ import random
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ import httpx
 import pytest
 
 from tests.cli.running import hubline
-from tests.deployment.nginx import free_port, nginx
+from tests.deployment.nginx import nginx
 from tests.integration.driver import WEB_SOCKETS, Peer, Way, connector
 from tests.interop.running import ELSEWHERE, ROOT, SERVERS, contract_server
+from tests.ports import free_port
 from tests.runs.http.events import Event, Parser
 from tests.runs.viewer import Page
 
 APPLICATION = "tests.integration.runs_application:app"
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which what is waited for will not come: a safety net."""
 
 
@@ -176,7 +177,7 @@ def _unchunked(body: bytes) -> bytes:
 
 @pytest.mark.skipif(bool(ELSEWHERE), reason="ends the server")
 @pytest.mark.rule("H1", "R16")
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in SERVERS])
+@pytest.mark.parametrize("name", SERVERS)
 async def test_a_server_that_is_told_to_stop_sends_its_readers_the_end(name: str) -> None:
     page = Page()
     with ExitStack() as stack:
@@ -191,6 +192,69 @@ async def test_a_server_that_is_told_to_stop_sends_its_readers_the_end(name: str
             await asyncio.gather(reading, asyncio.to_thread(stack.close))
     assert page.end is not None
     assert page.end["state"] == "interrupted"
+
+
+NUMBERS = 80_000
+"""More than the buffers of a connection hold."""
+
+
+async def deaf_readers(http: httpx.AsyncClient, url: str, run_id: str) -> list[socket.socket]:
+    """Three who ask for the events of a run of `NUMBERS`, and read none of them; the run has completed."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    found = []
+    for _ in range(3):
+        deaf = socket.socket()
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        deaf.connect((host, int(port)))
+        deaf.sendall(f"GET /runs/{run_id}/events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        found.append(deaf)
+    async with asyncio.timeout(60):
+        while (await http.get(f"/runs/{run_id}")).json()["state"] != "completed":
+            pass
+    await viewers(http, run_id, 3)
+    return found
+
+
+def heard(deaf: socket.socket) -> bytes:
+    """What comes of a connection that the server has given up."""
+    found = bytearray()
+    with deaf, suppress(ConnectionResetError):
+        deaf.settimeout(PATIENCE)
+        while data := deaf.recv(1_048_576):
+            found += data
+    return bytes(found)
+
+
+@pytest.mark.skipif(bool(ELSEWHERE), reason="ends the server")
+@pytest.mark.rule("H1", "R16")
+@pytest.mark.parametrize("name", SERVERS)
+async def test_readers_that_do_not_read_do_not_disturb_the_end_of_a_server(name: str) -> None:
+    """They are broken off when the others have had their time; the log has no faults (`contract_server`)."""
+    with ExitStack() as stack:
+        url = stack.enter_context(contract_server(name, RUNS_DRAIN_MS="0"))
+        async with (
+            httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http,
+            connector(url, Way(WEB_SOCKETS, "json")) as connect,
+        ):
+            run_id = await (await connect("/hub-runs")).result("StartCount", NUMBERS, 0, None, None)
+            deaf = await deaf_readers(http, url, run_id)
+        await asyncio.to_thread(stack.close)
+    for each in deaf:
+        assert not heard(each).endswith(b"0\r\n\r\n"), "it was no deaf reader"
+
+
+@pytest.mark.rule("H1", "R16")
+async def test_under_hubline_run_such_readers_leave_nothing_in_the_log() -> None:
+    async with asyncio.timeout(60), hubline(ROOT, "run", APPLICATION, "--port", "0") as command:
+        url = await command.url()
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as http:
+            run_id = (await http.post("/start", params={"words": NUMBERS})).text
+            deaf = await deaf_readers(http, url, run_id)
+        command.process.terminate()
+        assert await command.end() == 0
+    assert "ERROR" not in "".join(command.log)
+    for each in deaf:
+        assert not heard(each).endswith(b"0\r\n\r\n"), "it was no deaf reader"
 
 
 @pytest.mark.nginx

@@ -179,7 +179,7 @@ async def test_server_sent_events(server: str, transcript: dict[str, Any]) -> No
             else:
                 body += step["body"]
                 if body.endswith("\r\n\r\n"):
-                    await asyncio.wait_for(read_until(line, body.encode()), 5)
+                    await asyncio.wait_for(read_until(line, body.encode()), 30)
                 assert joined(line.raw) == joined(line.raw[: len(body)]), "more came than was expected"
 
 

@@ -4,8 +4,9 @@
 
 Written with the public API alone, like a user's program. Same paths, names, types, results and texts as the reference
 on ASP.NET Core: there a text may be null, and an int has 32 bits. Settings by environment: DETAILED=1, PARALLEL=n,
-KEEPALIVE_MS, CLIENT_TIMEOUT_MS, HANDSHAKE_MS, REDIS=host:port[,prefix]; those of runs are named in `contract_runs.py`.
-On Redis the hubs have the names of the reference's, so that both are one.
+KEEPALIVE_MS, CLIENT_TIMEOUT_MS, HANDSHAKE_MS, REDIS=host:port[,prefix], REDIS_MODE=sharded, POSTGRES=address,
+NODE=address; those of runs are named in `contract_runs.py`. On Redis the hubs have the names of the reference's, so
+that both are one.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from hubline import (
     HubOptions,
     HubRoute,
     Identity,
+    Nodes,
     Packet,
     PolicyContext,
     Transport,
@@ -45,7 +47,9 @@ from hubline import (
     hub_method,
 )
 from hubline.auth.jwt import JwtBearer, make_token
+from hubline.backplanes import Backplane
 from hubline.backplanes.redis import RedisBackplane
+from hubline.rooms import Rooms, RoomsHub, anyone
 from hubline.runs import Runs, RunsHub
 from tests.interop.contract_runs import runs_hub
 from tests.interop.serving import SERVERS, listen, serve
@@ -274,10 +278,24 @@ def is_premium(context: PolicyContext) -> bool:
     return context.identity.claims.get("tier") == "premium"
 
 
-def backplane(environment: Mapping[str, str]) -> RedisBackplane | None:
-    """The Redis that the environment names, with what stands in front of the names of channels."""
+def backplane(environment: Mapping[str, str]) -> Backplane | None:
+    """The PostgreSQL that the environment names, or the Redis, with what stands in front of the names of channels."""
+    if "POSTGRES" in environment:
+        from hubline.backplanes.postgres import PostgresBackplane
+
+        return PostgresBackplane(environment["POSTGRES"])
     address, _, prefix = environment.get("REDIS", "").partition(",")
-    return RedisBackplane(f"redis://{address}", prefix=prefix) if address else None
+    mode: Any = environment.get("REDIS_MODE", "aspnetcore")
+    return RedisBackplane(f"redis://{address}", mode=mode, prefix=prefix) if address else None
+
+
+def nodes(environment: Mapping[str, str]) -> Nodes | None:
+    """Where this server takes requests from the others of its fleet, as in `unix:/run/a.sock`."""
+    return Nodes(secret=KEY, listen=environment["NODE"]) if "NODE" in environment else None
+
+
+class RoomsOfAll(RoomsHub, rooms=Rooms(anyone, grace=1.0)):
+    """Rooms for everybody."""
 
 
 def hub_app(environment: Mapping[str, str], runs_hub_class: type[RunsHub] | None = None) -> HubApp:
@@ -309,6 +327,7 @@ def hub_app(environment: Mapping[str, str], runs_hub_class: type[RunsHub] | None
             "/hub-strict": HubRoute(ReferenceHub, transport=transport(same_user=True)),
             "/hub-auth": HubRoute(AuthorizedHub, name="AuthorizedHub"),
             "/hub-runs": runs_hub_class,
+            "/hub-rooms": RoomsOfAll,
             "/echo": ConnectionRoute(echo),
         },
         options=options,
@@ -316,6 +335,7 @@ def hub_app(environment: Mapping[str, str], runs_hub_class: type[RunsHub] | None
         authenticate=authenticate,
         policies={"PremiumUser": is_premium},
         backplane=backplane(environment),
+        nodes=nodes(environment),
         allowed_origins=["*"],
         on_drain=runs_hub_class.hubline_runs.drain,
     )

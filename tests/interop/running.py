@@ -16,6 +16,9 @@ SERVERS = ("accelerated", "uvicorn", "hypercorn")
 ELSEWHERE = os.environ.get("HUBLINE_CONTRACT_URL", "").rstrip("/")
 """The address of another server that keeps the contract, such as the reference; then ours is not started."""
 
+UNHURRIED = {"KEEPALIVE_MS": "60000", "CLIENT_TIMEOUT_MS": "120000"}
+"""Settings for peers that send no pings and expect none among their messages, though a busy machine takes its time."""
+
 FAULTS = re.compile(
     r"Exception in ASGI application|Error in ASGI Framework|never retrieved|never awaited|a task failed|unclosed"
 )
@@ -45,7 +48,7 @@ def running(module: str, *arguments: str, **environment: str) -> Iterator[str]:
         finally:
             process.terminate()
             try:
-                status = process.wait(10)
+                status = process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 status = process.wait()

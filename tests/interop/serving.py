@@ -11,6 +11,10 @@ import uvloop
 
 Drain: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
+IDLE = 60
+"""Seconds after which a connection without a request is closed. Where these are five, as by default and as httpx has
+them, a connection of a busy machine is closed while the next request is on its way."""
+
 
 async def serve_accelerated(app: Any, drain: Drain, listener: socket.socket) -> None:
     await serve_uvicorn(app, drain, listener, ws="hubline.servers.uvicorn:HubWebSocketProtocol")
@@ -37,6 +41,7 @@ async def serve_uvicorn(app: Any, drain: Drain, listener: socket.socket, *, ws: 
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=1,
+        timeout_keep_alive=IDLE,
     )
     await Server(config).serve([listener])
 
@@ -56,6 +61,7 @@ async def serve_hypercorn(app: Any, drain: Drain, listener: socket.socket) -> No
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.graceful_timeout = 1
+    config.keep_alive_timeout = IDLE
     config.loglevel = "WARNING"
     await serve(app, config, shutdown_trigger=drained)
 
@@ -63,10 +69,15 @@ async def serve_hypercorn(app: Any, drain: Drain, listener: socket.socket) -> No
 SERVERS = {"accelerated": serve_accelerated, "uvicorn": serve_uvicorn, "hypercorn": serve_hypercorn}
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. It says that it is TCP: only then asyncio turns Nagle's algorithm off for what it accepts."""
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket. It says that it is TCP: only then asyncio turns Nagle's algorithm off for what it accepts.
+
+    With `shared`, the port may be reserved by a socket of the parent, which does not listen.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind((host, port))
     listener.listen(2048)
     return listener

@@ -1,5 +1,6 @@
 """`@hubline/client` against the contract server: on Node.js over lines that are cut, and in Chromium in Strict Mode."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,13 +12,14 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from apps.chat.tests.browser.proxy import CuttableProxy
 from tests.interop.running import ROOT, contract_server
 
 PACKAGE = ROOT / "packages" / "client-js"
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+expect.set_options(timeout=30_000)  # instead of five seconds, which a busy machine needs for a page
 ENDLESS = 100_000
 """So many numbers are never written while a test runs."""
 
@@ -37,8 +39,14 @@ def server() -> Iterator[str]:
 
 @pytest.mark.client
 @pytest.mark.timeout(300)
-def test_on_node_with_a_line_that_is_cut(server: str) -> None:
-    run_in_package("npx", "vitest", "run", "--config", "vitest.server.config.ts", HUBLINE_CONTRACT_URL=server)
+@pytest.mark.parametrize(
+    "seed",
+    [{"HUBLINE_SEED": os.environ.get("HUBLINE_SEED", "1")}, pytest.param({}, marks=pytest.mark.slow)],
+    ids=["one", "all"],
+)
+def test_on_node_with_a_line_that_is_cut(server: str, seed: dict[str, str]) -> None:
+    command = "npx", "vitest", "run", "--config", "vitest.server.config.ts"
+    run_in_package(*command, HUBLINE_CONTRACT_URL=server, **seed)
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -66,17 +74,24 @@ def proxy(server: str) -> Iterator[CuttableProxy]:
         yield started
 
 
-@pytest.fixture
-def page(site: str) -> Iterator[Page]:
-    """A page of a browser. What it reports as an error fails the test."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        page = browser.new_page(base_url=site)
-        problems: list[str] = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        yield page
-        browser.close()
+        started = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser, site: str) -> Iterator[Page]:
+    """A page of a browser of its own. What it reports as an error fails the test."""
+    context = browser.new_context(base_url=site)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    context.close()
     assert problems == []
 
 
@@ -104,7 +119,7 @@ def address(hub: str, run: str, room: str = "room") -> str:
 
 @pytest.mark.client
 @pytest.mark.browser
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_strict_mode_takes_one_stream_and_a_reload_goes_on_from_its_position(
     page: Page, server: str, proxy: CuttableProxy
 ) -> None:
@@ -153,7 +168,7 @@ def test_strict_mode_takes_one_stream_and_a_reload_goes_on_from_its_position(
 
 @pytest.mark.client
 @pytest.mark.browser
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_person_answers_and_stops(page: Page, server: str) -> None:
     hub = f"{server}/hub-runs"
     page.goto("index.html?hub=none")
@@ -167,3 +182,65 @@ def test_a_person_answers_and_stops(page: Page, server: str) -> None:
     expect(first.get_by_test_id("state")).to_have_text("stopped")
     page.goto(address(hub, "nobody"))
     expect(first.get_by_test_id("state")).to_have_text("gone")
+
+
+def send(page: Page, method: str, *arguments: object) -> None:
+    page.get_by_label("Message").fill(json.dumps([method, list(arguments)]))
+    page.get_by_label("Message").press("Enter")
+
+
+@pytest.mark.client
+@pytest.mark.browser
+@pytest.mark.timeout(300)
+@pytest.mark.rule("R1", "R5")
+def test_use_chat_over_a_hub_connection_goes_on_after_reloads_and_cuts(
+    page: Page, server: str, proxy: CuttableProxy
+) -> None:
+    numbers = "".join(f"{number} " for number in range(600))
+    page.goto("chat.html?" + urlencode({"hub": f"{proxy.url}hub-runs", "chat": "concurrent:reloaded"}))
+    status, answer = page.locator("output"), page.locator("li[data-role=assistant]")
+    expect(status).to_have_text("ready")
+    send(page, "StartCount", 600, 20)
+    expect(answer).to_contain_text("0 1 2 3 ")
+    message_id = answer.get_attribute("data-id")
+    for after in ("20 21 22 ", "50 51 52 "):
+        page.reload()
+        expect(status).to_have_text("streaming")
+        expect(answer).to_contain_text(after)
+        assert is_whole(answer.text_content())
+    proxy.cut()
+    seen = answer.text_content()
+    proxy.mend()
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(status).to_have_text("ready")
+    assert seen is not None
+    assert numbers.startswith(seen)
+    assert page.locator("li").all_text_contents()[1:] == [numbers]
+    assert answer.get_attribute("data-id") == message_id
+    assert answer.count() == 1
+
+
+@pytest.mark.client
+@pytest.mark.browser
+@pytest.mark.timeout(300)
+@pytest.mark.rule("R5", "R6", "R13")
+def test_use_chat_looks_away_stops_and_shows_failures(page: Page, server: str) -> None:
+    page.goto("chat.html?" + urlencode({"hub": f"{server}/hub-runs", "chat": "concurrent:stopped"}))
+    status, answer = page.locator("output"), page.locator("li[data-role=assistant]")
+    expect(status).to_have_text("ready")
+    send(page, "StartCount", ENDLESS, 20)
+    expect(answer).to_contain_text("3 ")
+    page.get_by_role("button", name="Look away").click()
+    expect(status).to_have_text("ready")
+    page.reload()  # the answer has gone on
+    expect(status).to_have_text("streaming")
+    expect(answer).to_contain_text("30 ")
+    page.get_by_role("button", name="Stop").click()
+    expect(status).to_have_text("ready")
+    assert is_whole(answer.text_content())
+    page.reload()
+    expect(status).to_have_text("ready")
+    assert answer.count() == 0  # nothing goes on, and what has ended the application has stored
+    send(page, "StartFailingHub", 2, "The model is away.")
+    expect(status).to_have_text("error: The model is away.")
+    expect(answer).to_have_text("0 1 ")

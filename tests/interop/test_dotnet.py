@@ -13,7 +13,7 @@ PEER = os.environ.get("HUBLINE_REFPEER", "")
 
 
 @pytest.mark.refpeer
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_official_dotnet_client() -> None:
     # The peer unpacks itself, once, into the folder for temporary files.
     environment = {"REFPEER_PARENT": tempfile.gettempdir()} | os.environ

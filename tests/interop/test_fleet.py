@@ -1,4 +1,4 @@
-"""Several servers on one Redis are one hub: Python alone, and Python beside ASP.NET Core, on every transport."""
+"""Several servers are one hub on every transport: on one Redis, beside ASP.NET Core too; on PostgreSQL; as workers."""
 
 import asyncio
 import functools
@@ -6,9 +6,10 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,15 +17,22 @@ import pytest
 from redis.asyncio import Redis
 
 from hubline.backplanes.envelope import GroupCommand, InvocationEnvelope, read
+from hubline.backplanes.redis_partitions import Partitions
+from tests import postgres
 from tests.integration.driver import WAYS, Connector, Peer, call, done, received
-from tests.interop.running import contract_server, reference_server
+from tests.interop.running import UNHURRIED, contract_server, reference_server, running
 from tests.interop.test_dotnet import checks_against
 from tests.interop.test_javascript import assert_all_passed, install, results_against
 from tests.valkey import Valkey, until, valkey
+from tests.valkey_cluster import ask, valkey_cluster
 
-pytestmark = [pytest.mark.valkey, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(300)
 
 PYTHON, DOTNET = "python", "dotnet"
+ALONE, SHARDED, CLUSTER, POSTGRES, WORKERS = "alone", "sharded", "cluster", "postgres", "workers"
+"""One server of Redis; the same with sharded pub/sub; a cluster of three with sharded pub/sub. PostgreSQL, and the hub
+between the workers of one machine, whose channels nobody can look into."""
+ON_REDIS = (ALONE, SHARDED, CLUSTER)
 USERS = {"a": "ada", "b": "bob", "c": "ada", "d": "eve", "e": "bob"}
 GROUPS = {"a": "g", "b": "g", "c": "gh", "d": "h", "e": ""}
 """Each client's groups, each a letter. `a` and `b` are on the first server, `c`, `d` on the second, `e` on the last."""
@@ -55,19 +63,30 @@ ENDS = [
 
 @dataclass
 class Fleet:
-    """Servers of these kinds, and what connects to each."""
+    """Servers of these kinds, and what joins them. `nodes` are those of Redis: one, or those of a cluster."""
 
     kinds: tuple[str, ...]
-    redis: Valkey
+    by: str
+    nodes: list[Valkey] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
 
-    def __str__(self) -> str:
-        return "+".join(self.kinds)
+    @property
+    def redis(self) -> Valkey:
+        return self.nodes[0]
+
+    async def servers_on(self, channel: str) -> int:
+        """How many hear a channel of the hub."""
+        sharded = self.by != ALONE
+        _, name = Partitions("p:", sharded=sharded).place(f"ReferenceHub:{channel}")
+        counts = [await ask(node, f"PUBSUB {'SHARD' * sharded}NUMSUB", name) for node in self.nodes]
+        return sum(int(count) for _, count in counts)
 
 
-def kinds_of(*kinds: str) -> Any:
+def kinds_of(*kinds: str, by: str = ALONE) -> Any:
     marks = [pytest.mark.refpeer] if DOTNET in kinds else []
-    return pytest.param(kinds, id="+".join(kinds), marks=[*marks, pytest.mark.xdist_group("+".join(kinds))])
+    marks += [pytest.mark.valkey] if by in ON_REDIS else [pytest.mark.postgres] if by == POSTGRES else []
+    name = "+".join(kinds) + f" {by}" * (by != ALONE)
+    return pytest.param((kinds, by), id=name, marks=marks)
 
 
 FLEETS = [
@@ -76,21 +95,46 @@ FLEETS = [
     kinds_of(DOTNET, PYTHON),
     kinds_of(PYTHON, DOTNET),
     kinds_of(PYTHON, DOTNET, PYTHON),
+    kinds_of(PYTHON, PYTHON, by=CLUSTER),
+    kinds_of(PYTHON, PYTHON, PYTHON, by=CLUSTER),
+    kinds_of(PYTHON, PYTHON, PYTHON, by=POSTGRES),
+    kinds_of(PYTHON, PYTHON, PYTHON, by=WORKERS),
 ]
 
 
 @contextmanager
-def fleet_of(kinds: tuple[str, ...]) -> Iterator[Fleet]:
+def fleet_of(kinds: tuple[str, ...], by: str, database: Callable[[], Path] | None = None) -> Iterator[Fleet]:
+    """`database` returns the directory of a PostgreSQL."""
     start = {PYTHON: contract_server, DOTNET: reference_server}
     with ExitStack() as stack:
-        made = Fleet(kinds, stack.enter_context(valkey()))
-        made.urls = [stack.enter_context(start[kind](REDIS=f"{made.redis.address},p:")) for kind in kinds]
+        made = Fleet(kinds, by)
+        if by == WORKERS:
+            directory = stack.enter_context(tempfile.TemporaryDirectory())
+            stack.enter_context(running("tests.interop.worker_server", "--hub", directory))
+            for number in range(len(kinds)):
+                worker = running(
+                    "tests.interop.worker_server", "--port", "0", WORKER=f"{number},{directory}", **UNHURRIED
+                )
+                made.urls.append(stack.enter_context(worker))
+        elif by == POSTGRES:
+            assert database is not None
+            address = postgres.new_database(database())
+            made.urls = [stack.enter_context(contract_server(POSTGRES=address, **UNHURRIED)) for _ in kinds]
+        else:
+            made.nodes = (
+                stack.enter_context(valkey_cluster()).nodes if by == CLUSTER else [stack.enter_context(valkey())]
+            )
+            settings = (
+                UNHURRIED | {"REDIS": f"{made.redis.address},p:"} | ({"REDIS_MODE": "sharded"} if by != ALONE else {})
+            )
+            made.urls = [stack.enter_context(start[kind](**settings)) for kind in kinds]
         yield made
 
 
 @pytest.fixture(scope="module", params=FLEETS)
 def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
-    with fleet_of(request.param) as made:
+    kinds, by = request.param
+    with fleet_of(kinds, by, lambda: request.getfixturevalue("postgres_server")) as made:
         yield made
 
 
@@ -159,12 +203,10 @@ async def test_a_client_of_another_server_joins_a_group(fleet: Fleet) -> None:
 
 @pytest.mark.statement(193)
 async def test_channels_are_heard_from_the_first_member_on_until_the_last_has_left(fleet: Fleet) -> None:
-    async with connected(fleet) as peers, Redis.from_url(fleet.redis.url) as redis:
-
-        async def servers(channel: str) -> int:
-            ((_, count),) = await redis.pubsub_numsub(f"p:ReferenceHub:{channel}")
-            return int(count)
-
+    if fleet.by not in ON_REDIS:
+        return  # no one can be asked who hears
+    servers = fleet.servers_on
+    async with connected(fleet) as peers:
         assert await servers("user:ada") == 2
         assert await servers(f"connection:{peers['a'].id}") == 1
         assert await servers("group:often") == 0
@@ -213,6 +255,8 @@ async def test_a_client_of_another_server_leaves_without_an_answer(fleet: Fleet)
 
 
 async def test_a_client_that_no_server_has_is_no_one_to_ask(fleet: Fleet) -> None:
+    if fleet.by == POSTGRES:
+        return  # which does not know who reads: the call fails when its time is over
     async with connected(fleet) as peers:
         for name in ("a", "c"):
             assert "AskClient" in (await peers[name].call("AskClient", "nobody", 21))["error"]
@@ -226,7 +270,7 @@ async def test_both_kinds_of_servers_publish_the_same_bytes(fleet: Fleet) -> Non
     for near, far in (("a", "c"), ("c", "a")):
         async with connected(fleet) as peers, Redis.from_url(fleet.redis.url) as redis, redis.pubsub() as spy:
             await spy.psubscribe("p:ReferenceHub:*")
-            assert (await spy.get_message(timeout=5))["type"] == "psubscribe"
+            assert (await spy.get_message(timeout=30))["type"] == "psubscribe"
             me, other = peers[near], peers[far]
             await me.send(
                 call(None, "SendMessage", "ada", "hi"),
@@ -240,7 +284,7 @@ async def test_both_kinds_of_servers_publish_the_same_bytes(fleet: Fleet) -> Non
             )
             published: list[tuple[bytes, bytes]] = []
             while not published or not published[-1][0].endswith(b":group:end"):
-                message = await spy.get_message(ignore_subscribe_messages=True, timeout=10)
+                message = await spy.get_message(ignore_subscribe_messages=True, timeout=30)
                 if message is not None:
                     published.append((message["channel"], message["data"]))
             said.append(comparable(published, other.id))
@@ -276,11 +320,14 @@ def comparable(published: list[tuple[bytes, bytes]], other: str) -> dict[str, li
 # When Redis is away
 
 
+@pytest.mark.valkey
 @pytest.mark.statement(196)
-@pytest.mark.parametrize("kinds", FLEETS[1:3])
+@pytest.mark.parametrize("made_of", [*FLEETS[1:3], kinds_of(PYTHON, PYTHON, by=SHARDED)])
 @pytest.mark.parametrize("outage", ["restart", "freeze"])
-async def test_clients_of_all_servers_stay_while_redis_is_away(kinds: tuple[str, ...], outage: str) -> None:
-    with fleet_of(kinds) as fleet:
+async def test_clients_of_all_servers_stay_while_redis_is_away(
+    made_of: tuple[tuple[str, ...], str], outage: str
+) -> None:
+    with fleet_of(*made_of) as fleet:
         async with connected(fleet) as peers:
             ada, carol = peers["a"], peers["c"]
             await ada.send(call(None, "SendMessage", "all", "before"))
@@ -317,17 +364,20 @@ async def gets_through(sender: Peer, receiver: Peer, sent: set[str]) -> bool:
 # Microsoft's clients, whose messages to all, groups and users go through Redis
 
 
+@pytest.mark.valkey
 @pytest.mark.interop
-def test_official_javascript_client_on_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mode", ["aspnetcore", "sharded"])
+def test_official_javascript_client_on_redis(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     install()
     monkeypatch.setenv("HUBLINE_BACKPLANE", "1")
-    with valkey() as redis, contract_server(REDIS=redis.address) as url:
+    with valkey() as redis, contract_server(REDIS=redis.address, REDIS_MODE=mode, **UNHURRIED) as url:
         assert_all_passed(results_against(url, "fanout"), 136)
 
 
+@pytest.mark.valkey
 @pytest.mark.refpeer
 def test_official_dotnet_client_on_redis() -> None:
-    with valkey() as redis, contract_server(REDIS=redis.address) as url:
+    with valkey() as redis, contract_server(REDIS=redis.address, **UNHURRIED) as url:
         output = checks_against(url, {"REFPEER_PARENT": tempfile.gettempdir()} | os.environ)
     *lines, count = output.splitlines()
     assert [line for line in lines if not json.loads(line)["ok"]] == []

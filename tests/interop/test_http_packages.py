@@ -20,7 +20,9 @@ FEWEST = 17
 PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>Chat</title><body><script src=page.js></script></html>"
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+expect.set_options(timeout=30_000)  # instead of five seconds, which a busy machine needs for a page
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 
 def install() -> None:
@@ -76,10 +78,10 @@ def ask(page: Page, text: str) -> None:
 
 @pytest.mark.rule("H2", "R1", "R5")
 def test_use_chat_goes_on_after_a_reload_in_the_middle_of_an_answer(site: str, page: Page) -> None:
-    numbers = "".join(f"{number} " for number in range(150))
+    numbers = "".join(f"{number} " for number in range(400))
     page.goto(f"{site}/?chat=reloaded")
     expect(page.locator("output")).to_have_text("ready")
-    ask(page, "count 150 20")
+    ask(page, "count 400 20")
     answer = page.locator("li[data-role=assistant]")
     expect(answer).to_contain_text("0 1 2 3 4 5 ")
     message_id = answer.get_attribute("data-id")
@@ -88,12 +90,12 @@ def test_use_chat_goes_on_after_a_reload_in_the_middle_of_an_answer(site: str, p
         expect(page.locator("output")).to_have_text("streaming")
         expect(answer).to_contain_text(re.compile(f"^0 1 2 3 .*{after}"))
         assert answer.text_content() != numbers
-    expect(page.locator("output")).to_have_text("ready", timeout=15_000)
-    assert page.locator("li").all_text_contents() == ["count 150 20", numbers]
+    expect(page.locator("output")).to_have_text("ready")
+    assert page.locator("li").all_text_contents() == ["count 400 20", numbers]
     assert answer.get_attribute("data-id") == message_id
     page.reload()
     expect(page.locator("output")).to_have_text("ready")
-    assert page.locator("li").all_text_contents() == ["count 150 20", numbers]
+    assert page.locator("li").all_text_contents() == ["count 400 20", numbers]
 
 
 @pytest.mark.rule("H2", "R7")
@@ -105,7 +107,7 @@ def test_a_second_window_joins_in_the_middle(site: str, page: Page) -> None:
     second.goto(f"{site}/?chat=shared")
     numbers = "".join(f"{number} " for number in range(100))
     for each in (page, second):
-        expect(each.locator("output")).to_have_text("ready", timeout=15_000)
+        expect(each.locator("output")).to_have_text("ready")
         assert each.locator("li[data-role=assistant]").all_text_contents() == [numbers]
     second.close()
 

@@ -32,14 +32,14 @@ def install() -> None:
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=JS, check=True)
 
 
-def results_against(url: str, files: str = "*") -> list[dict[str, Any]]:
-    """Run the test files of these names; one entry for each test, and one for each line on the error output."""
+def results_against(url: str, *files: str) -> list[dict[str, Any]]:
+    """Run the test files of these names, or all; one entry for each test, and one for each line on the error output."""
     command = [
         "node",
         "--test",
         "--test-concurrency=3",
         "--test-reporter=./reporter.mjs",
-        *map(str, JS.glob(f"{files}.test.mjs")),
+        *(str(path) for name in files or ("*",) for path in JS.glob(f"{name}.test.mjs")),
     ]
     environment = os.environ | {"HUBLINE_CONTRACT_URL": url}
     done = subprocess.run(command, cwd=JS, env=environment, capture_output=True, text=True, check=False)

@@ -4,19 +4,22 @@ import asyncio
 import json
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 
 from tests.interop.cutting_proxy import CuttingProxy
+from tests.interop.dotnet_program import SOURCE, at_work, compiled
 from tests.interop.running import SERVERS, contract_server
 from tests.interop.test_dotnet import checks_against
 from tests.interop.test_javascript import assert_all_passed, install, results_against
 
+CODECS = ("json", "messagepack")
 LONG = [pytest.param(server, seed, 200, marks=pytest.mark.slow) for seed in range(2, 8) for server in SERVERS]
 
 
 @pytest.mark.interop
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("server", "seed", "rounds"), [*[(server, 1, 60) for server in SERVERS], *LONG])
 async def test_official_javascript_client(server: str, seed: int, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     install()
@@ -29,8 +32,38 @@ async def test_official_javascript_client(server: str, seed: int, rounds: int, m
     assert proxy.half_open >= 2
 
 
+WORK = [pytest.param(server, codec, 1, 60) for server in SERVERS for codec in CODECS]
+LONG_WORK = [
+    pytest.param(server, codec, seed, 200, marks=pytest.mark.slow)
+    for seed in range(2, 8)
+    for server in SERVERS
+    for codec in CODECS
+]
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled(SOURCE, tmp_path_factory.mktemp("dotnet"))
+
+
 @pytest.mark.refpeer
-@pytest.mark.timeout(240)
+@pytest.mark.mcs
+@pytest.mark.statement(172, 175, 176)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("server", "codec", "seed", "rounds"), [*WORK, *LONG_WORK])
+async def test_official_dotnet_client_at_work(program: Path, server: str, codec: str, seed: int, rounds: int) -> None:
+    """Calls, streams both ways, client results and messages to a group: nothing is lost and nothing doubled."""
+    with contract_server(server) as url:
+        proxy = CuttingProxy(url, seed=seed)
+        async with proxy.running() as address:
+            found = await asyncio.to_thread(at_work, program, address, codec, rounds)
+    found.assert_nothing_lost_and_nothing_doubled(rounds)
+    assert proxy.cuts >= 4, "else this was no test"
+    assert proxy.half_open >= 2
+
+
+@pytest.mark.refpeer
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("server", SERVERS)
 async def test_official_dotnet_client(server: str) -> None:
     environment = {"REFPEER_PARENT": tempfile.gettempdir()} | os.environ

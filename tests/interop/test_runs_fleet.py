@@ -13,7 +13,7 @@ from tests.valkey import valkey
 
 pytestmark = pytest.mark.valkey
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which what is waited for will not come: a safety net."""
 
 

@@ -4,13 +4,25 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hubline import ConfigurationError, HubError
-from hubline.limits import Left, MemoryUsage, QuotaExceeded, Quotas, Tier, UsageStore
-from hubline.testing import UsageStoreSuite
+from hubline import ConfigurationError, HubError, _worker
+from hubline._worker import Worker
+from hubline.limits import (
+    Left,
+    MemoryQuestions,
+    MemoryUsage,
+    QuestionsAtOnce,
+    QuotaExceeded,
+    Quotas,
+    Tier,
+    UsageStore,
+)
+from hubline.limits.sqlite_usage import SQLiteUsage
+from hubline.testing import QuestionsSuite, UsageStoreSuite
 
 FREE = Tier("free", model="small", tokens_per_day=100, questions_at_once=1)
 UNLIMITED = Tier("staff")
@@ -25,6 +37,12 @@ class Fixture:
         self.now = now
         self.store = MemoryUsage()
         self.quotas = Quotas(self.store, now=lambda: self.now)
+
+
+class TestMemoryQuestions(QuestionsSuite):
+    @asynccontextmanager
+    async def questions(self) -> AsyncIterator[QuestionsAtOnce]:
+        yield MemoryQuestions()
 
 
 class TestMemoryUsage(UsageStoreSuite):
@@ -208,3 +226,33 @@ def test_by_default_a_day_is_the_day_it_is() -> None:
     today = datetime.now(UTC).date()
     left = asyncio.run(Quotas(MemoryUsage()).left("ada", UNLIMITED))
     assert left.resets_at.date() - today in (timedelta(days=1), timedelta(days=2))
+
+
+async def test_what_each_worker_counts_by_itself_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_worker, "current", Worker(0, "unused", "secret", 4))
+    quotas = Quotas(MemoryUsage())
+    assert caplog.messages == []
+    for _ in range(2):
+        async with quotas.question("ada", Tier("free", tokens_per_day=10, questions_at_once=1)):
+            pass
+    assert [message.split(" in each worker")[0] for message in caplog.messages] == [
+        "quotas in memory count questions",
+        "quotas in memory count tokens",
+    ]
+
+
+async def test_nothing_is_told_of_quotas_that_are_shared_or_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(_worker, "current", Worker(0, "unused", "secret", 4))
+    usage = SQLiteUsage(tmp_path / "quotas.sqlite")
+    async with Quotas(usage, questions=usage).question("ada", Tier("free", tokens_per_day=10, questions_at_once=1)):
+        pass
+    await usage.close()
+    async with Quotas(MemoryUsage()).question("ada", Tier("premium")):
+        pass
+    monkeypatch.setattr(_worker, "current", Worker(1, "unused", "secret", 4))
+    await Quotas(MemoryUsage()).left("ada", Tier("free", tokens_per_day=10))
+    assert caplog.messages == []

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -33,10 +33,14 @@ def failure(status: str, body: dict[str, Any]) -> bytes:
     return head.encode() + content
 
 
+Response = Sequence[bytes | asyncio.Event | None]
+
+
 class Endpoint:
     """`url` is the base URL, `requests` holds headers and JSON of each request, `left` is set when a client leaves."""
 
-    def __init__(self, response: Sequence[bytes | asyncio.Event | None]) -> None:
+    def __init__(self, response: Response | Callable[[dict[str, Any]], Response]) -> None:
+        """`response`: to every request, or a function of the request."""
         self.url = ""
         self.requests: list[tuple[dict[str, str], dict[str, Any]]] = []
         self.left = asyncio.Event()
@@ -49,7 +53,8 @@ class Endpoint:
                 headers = dict(line.lower().split(": ", 1) for line in lines if ": " in line)
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 self.requests.append((headers, json.loads(body or b"{}")))
-                for part in self._response:
+                response = self._response(self.requests[-1][1]) if callable(self._response) else self._response
+                for part in response:
                     if part is CUT:
                         return
                     if isinstance(part, asyncio.Event):

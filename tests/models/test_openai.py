@@ -7,7 +7,20 @@ from typing import Any
 import pytest
 
 from hubline import ConfigurationError
-from hubline.models import Delta, Fault, Message, ModelError, OpenAIModel, StopReason, Usage
+from hubline.models import (
+    Delta,
+    Fault,
+    Image,
+    Message,
+    ModelError,
+    OpenAIModel,
+    StopReason,
+    Tool,
+    ToolCall,
+    ToolModel,
+    Usage,
+)
+from hubline.models import openai as adapter
 from tests.models.endpoint import CHUNKED, CUT, END, HANG, Endpoint, endpoint, event, failure, piece
 
 QUESTION = [Message("system", "Be brief."), Message("user", "Why?")]
@@ -58,6 +71,26 @@ async def test_the_request_carries_the_conversation_the_key_and_the_options() ->
     }
 
 
+async def test_images_are_told_beside_the_text() -> None:
+    async with endpoint(CHUNKED, piece("A cat", "stop"), END) as server:
+        model = OpenAIModel("m", base_url=server.url)
+        seen = Message("user", "What is this?", images=[Image("image/png", b"\x89PNG")])
+        async with aclosing(model.stream([Message("system", "Be short."), seen])) as stream:
+            assert [delta.text async for delta in stream] == ["A cat"]
+        await model.close()
+    [(_, body)] = server.requests
+    assert body["messages"] == [
+        {"role": "system", "content": "Be short."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "What is this?"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}},
+            ],
+        },
+    ]
+
+
 async def test_the_reason_of_an_end_by_length_is_told() -> None:
     async with endpoint(CHUNKED, piece("Be", "length"), event("[DONE]"), END) as server:
         assert await answer(server) == [Delta("Be", stop=StopReason.LENGTH)]
@@ -82,6 +115,14 @@ async def test_thoughts_within_the_text_come_apart_too() -> None:
 async def test_an_endpoint_that_ends_within_a_mark_has_said_it() -> None:
     async with endpoint(CHUNKED, piece("<thi"), event("[DONE]"), END) as server:
         assert await answer(server) == [Delta("<thi")]
+
+
+@pytest.mark.parametrize(
+    "end", [[piece(None, "stop")], [event("[DONE]")], [b"5\r\ndata:\r\n", b"9\r\n [DONE]\n\n\r\n"]]
+)
+async def test_a_reason_or_the_end_mark_makes_an_answer_whole(end: list[bytes]) -> None:
+    async with endpoint(CHUNKED, piece("Be"), *end, END) as server:
+        assert "".join(delta.text for delta in await answer(server)) == "Be"
 
 
 async def test_closing_the_stream_leaves_the_endpoint() -> None:
@@ -175,6 +216,7 @@ async def test_a_model_that_was_closed_is_an_error_of_the_same_kind() -> None:
     "rest",
     [
         pytest.param([CUT], id="the connection is cut"),
+        pytest.param([END], id="the end without a reason and without [DONE]"),
         pytest.param([event("{not json"), END], id="broken JSON"),
         pytest.param([event({"error": {"message": "out of memory"}}), END], id="an error inside the stream"),
     ],
@@ -217,3 +259,79 @@ def test_every_mistake_is_named_at_once_and_the_key_is_not_shown() -> None:
     assert f"OpenAIModel.base_url must be {wanted}, got 'localhost:8080/v1'" in found
     assert "OpenAIModel.api_key must be a text or None, got bytes" in found
     assert "secret" not in str(caught.value)
+
+
+def calling(*pieces: dict[str, Any], finish: str | None = None) -> bytes:
+    """A chunk with pieces of tool calls."""
+    choice = {"index": 0, "delta": {"tool_calls": list(pieces)}, "finish_reason": finish}
+    return event({"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]})
+
+
+def call(index: int, arguments: str, *, call_id: str | None = None, name: str | None = None) -> dict[str, Any]:
+    return {"index": index, "id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+DONE = (event("[DONE]"), END)
+WEATHER = Tool("weather", "The weather of a city.", {"type": "object", "properties": {"city": {"type": "string"}}})
+
+
+async def test_tool_calls_are_put_together_from_their_pieces() -> None:
+    chunks = (
+        piece("Let me look."),
+        calling(call(0, "", call_id="a", name="weather"), call(1, "", call_id="b", name="clock")),
+        calling(call(0, '{"city":')),
+        calling(call(1, "{}"), call(0, ' "Rome"}')),
+    )
+    calls = (ToolCall("a", "weather", '{"city": "Rome"}'), ToolCall("b", "clock", "{}"))
+    async with endpoint(CHUNKED, *chunks, piece(None, "tool_calls"), *DONE) as server:
+        assert await answer(server) == [Delta("Let me look."), Delta(stop=StopReason.TOOLS, tool_calls=calls)]
+    # Without a reason of the end they come at `[DONE]`; what broke off has none.
+    async with endpoint(CHUNKED, *chunks, *DONE) as server:
+        assert (await answer(server))[-1] == Delta(tool_calls=calls)
+    async with endpoint(CHUNKED, *chunks, END) as server:
+        with pytest.raises(ModelError, match="broke off"):
+            await answer(server)
+
+
+async def test_servers_that_number_every_call_alike_are_understood() -> None:
+    chunks = [calling(call(0, f'{{"n": {n}}}', call_id=f"call-{n}", name="count")) for n in range(2)]
+    async with endpoint(CHUNKED, *chunks, piece(None, "stop"), *DONE) as server:
+        [last] = await answer(server)
+    assert last.tool_calls == (ToolCall("call-0", "count", '{"n": 0}'), ToolCall("call-1", "count", '{"n": 1}'))
+
+
+async def test_arguments_without_end_break_the_answer_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "ARGUMENTS", 20)
+    chunks = [calling(call(0, "x" * 9, call_id="a", name="count")) for _ in range(3)]
+    async with endpoint(CHUNKED, *chunks, piece(None, "stop"), *DONE) as server:
+        with pytest.raises(ModelError, match="broke off"):
+            await answer(server)
+
+
+async def test_the_request_carries_tools_calls_and_results() -> None:
+    async with endpoint(CHUNKED, *DONE) as server:
+        model = OpenAIModel("m", base_url=server.url)
+        assert isinstance(model, ToolModel)
+        turns = [
+            *QUESTION,
+            Message("assistant", "", [ToolCall("a", "weather", '{"city": "Rome"}')]),
+            Message("tool", "Sunny.", tool_call_id="a"),
+        ]
+        assert [delta async for delta in model.stream(turns, tools=[WEATHER])] == []
+        await model.close()
+    _, body = server.requests[0]
+    assert body["tools"] == [
+        {
+            "type": "function",
+            "function": {
+                "name": "weather",
+                "description": "The weather of a city.",
+                "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+            },
+        }
+    ]
+    function = {"name": "weather", "arguments": '{"city": "Rome"}'}
+    assert body["messages"][2:] == [
+        {"role": "assistant", "content": "", "tool_calls": [{"id": "a", "type": "function", "function": function}]},
+        {"role": "tool", "content": "Sunny.", "tool_call_id": "a"},
+    ]

@@ -39,7 +39,7 @@ async def test_the_pace_is_set_from_outside() -> None:
         await gates[index].wait()
 
     model = ScriptedModel(["Be", "cause"], pace=pace)
-    async with asyncio.timeout(5), aclosing(model.stream(QUESTION)) as stream:
+    async with asyncio.timeout(30), aclosing(model.stream(QUESTION)) as stream:
         gates[0].set()
         assert await anext(stream) == Delta("Be")
         second = asyncio.ensure_future(anext(stream))

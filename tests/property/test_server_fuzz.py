@@ -31,7 +31,9 @@ MESSAGEPACK_MESSAGES = [
     bytes.fromhex("0291060593058 0a133".replace(" ", "")),
     bytes.fromhex("0694020 0a1730395038 0a17302c0".replace(" ", "")),
 ]
-RARELY_WITHIN = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RARELY_WITHIN = settings(
+    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 BUDGET = float(os.environ.get("HUBLINE_BUDGET", "30"))
 """Seconds for the long run, roughly: an example takes about 20 ms on an idle machine."""
 OFTEN = settings(RARELY_WITHIN, max_examples=int(BUDGET * 20))

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw, ValidationError
 from msgspec.structs import asdict
@@ -44,9 +44,6 @@ from hubline.wire.negotiate import choose_version
 JSON, MESSAGEPACK = JsonCodec(), MessagePackCodec()
 CODECS: list[Codec] = [JSON, MESSAGEPACK]
 LIMIT = 200
-
-steady = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""A busy machine makes these tests slow, not wrong."""
 
 texts = st.text(max_size=8)
 names = st.text(min_size=1, max_size=8)
@@ -114,7 +111,6 @@ def events_of(parts: Iterable[bytes]) -> tuple[list[Any], State, str]:
     return [opened(event) for event in events], wire.state, str(wire.end_of_input())
 
 
-@steady
 @given(st.data())
 def test_the_same_bytes_split_anywhere_give_the_same_events(data: st.DataObject) -> None:
     _, stream = data.draw(streams())
@@ -123,7 +119,6 @@ def test_the_same_bytes_split_anywhere_give_the_same_events(data: st.DataObject)
     assert events_of(stream[index : index + 1] for index in range(len(stream))) == whole
 
 
-@steady
 @given(st.binary(max_size=300), st.data())
 def test_random_bytes_are_events_and_never_exceptions(stream: bytes, data: st.DataObject) -> None:
     for prefix in (b"", b'{"protocol":"json","version":1}\x1e', b'{"protocol":"messagepack","version":1}\x1e'):
@@ -131,7 +126,6 @@ def test_random_bytes_are_events_and_never_exceptions(stream: bytes, data: st.Da
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
-@steady
 @given(message=messages)
 def test_a_message_survives_the_way_there_and_back(codec: Codec, message: Message) -> None:
     (payload,) = codec.splitter(None).feed(codec.encode(message))
@@ -144,7 +138,6 @@ def test_a_message_survives_the_way_there_and_back(codec: Codec, message: Messag
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
-@steady
 @given(data=st.data())
 def test_a_damaged_payload_is_a_message_or_refused_and_so_are_its_values(codec: Codec, data: st.DataObject) -> None:
     (payload,) = codec.splitter(None).feed(codec.encode(data.draw(messages)))
@@ -160,7 +153,6 @@ def test_a_damaged_payload_is_a_message_or_refused_and_so_are_its_values(codec: 
                 codec.reader(object)(value)
 
 
-@steady
 @given(st.binary(max_size=64))
 def test_random_bytes_are_a_handshake_or_refused(payload: bytes) -> None:
     for parse in (HandshakeRequest.parse, HandshakeResponse.parse):
@@ -168,14 +160,12 @@ def test_random_bytes_are_a_handshake_or_refused(payload: bytes) -> None:
             parse(payload)
 
 
-@steady
 @given(st.text(max_size=14))
 def test_any_version_is_answered(asked: str) -> None:
     answer = choose_version(asked)
     assert answer in (0, 1) if isinstance(answer, int) else answer.error
 
 
-@steady
 @given(st.data(), st.integers(1, 40))
 def test_a_splitter_never_keeps_more_than_its_limit(data: st.DataObject, limit: int) -> None:
     bodies = data.draw(st.lists(st.binary(max_size=60).map(lambda body: body.replace(b"\x1e", b"")), max_size=5))

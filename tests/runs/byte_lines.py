@@ -6,8 +6,8 @@ would be on the wire: HTTP heads, chunks, WebSocket frames. A `Cut` ends it afte
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import h11
 from uvicorn.server import ServerState
@@ -40,6 +40,22 @@ class Cut:
     @property
     def is_due(self) -> bool:
         return self.left == 0
+
+
+class Carrier(Protocol):
+    """The client's end of one TCP connection."""
+
+    def say(self, data: bytes) -> None: ...
+
+    def lose(self, *, half_open: bool) -> None: ...
+
+    def flow(self) -> None: ...
+
+
+class Place(Protocol):
+    """Where connections are made. `told` hears what comes, `ended` that there will be no more."""
+
+    def wire(self, line: "Line", told: Callable[[bytes], None], ended: Callable[[], None]) -> Carrier: ...
 
 
 class Site:
@@ -201,10 +217,10 @@ class Wire(asyncio.Transport):
 class Line:
     """One connection of a client, on one transport. `told` hears what comes in one piece, `ended` that it is over."""
 
-    def __init__(self, site: Site, target: str, cut: Cut, told: Callable[[bytes], None]) -> None:
+    def __init__(self, site: Place, target: str, cut: Cut, told: Callable[[bytes], None]) -> None:
         self.site, self.target, self.cut, self.told = site, target, cut, told
         self.stalled = self.over = False
-        self.wires: list[Wire] = []
+        self.wires: list[Carrier] = []
 
     def open(self, opened: Callable[[], None]) -> None:
         """Connect. `opened` is called when the handshake may be sent."""
@@ -229,7 +245,7 @@ class Line:
     def end(self) -> None:
         self.over = True
 
-    def _wire(self, told: Callable[[bytes], None], ended: Callable[[], None]) -> Wire:
+    def _wire(self, told: Callable[[bytes], None], ended: Callable[[], None]) -> Carrier:
         wire = self.site.wire(self, told, ended)
         self.wires.append(wire)
         return wire
@@ -267,7 +283,7 @@ class WebSocketLine(Line):
                 self._carrier.say(data)
 
 
-class _Exchange:
+class Exchange:
     """One request on a wire of its own. `told` hears pieces of the body; `done` the status and all of it."""
 
     def __init__(
@@ -278,6 +294,7 @@ class _Exchange:
         body: bytes = b"",
         *,
         accept: str = "*/*",
+        headers: Sequence[tuple[str, str]] = (),
         begun: Callable[[], None] = lambda: None,
         told: Callable[[bytes], None] = lambda _: None,
         done: Callable[[int, bytes], None] = lambda *_: None,
@@ -285,8 +302,8 @@ class _Exchange:
         self._begun, self._told, self._done, self._line = begun, told, done, line
         self._http, self._body, self._status = h11.Connection(h11.CLIENT), b"", 0
         wire = line._wire(self._read, self._close)
-        headers = [*HOST, ("Accept", accept), ("Content-Length", str(len(body)))]
-        request = h11.Request(method=method, target=target, headers=headers)
+        fixed = [*HOST, ("Accept", accept), ("Content-Length", str(len(body)))]
+        request = h11.Request(method=method, target=target, headers=[*fixed, *headers])
         parts = [self._http.send(event) or b"" for event in (request, h11.Data(body), h11.EndOfMessage())]
         wire.say(b"".join(parts))
 
@@ -320,10 +337,10 @@ class _PostingLine(Line):
     def open(self, opened: Callable[[], None]) -> None:
         path, _, query = self.target.partition("?")
         self._opened = opened
-        _Exchange(self, "POST", f"{path}/negotiate?{query}&negotiateVersion=1", done=self._negotiated)
+        Exchange(self, "POST", f"{path}/negotiate?{query}&negotiateVersion=1", done=self._negotiated)
 
     def send(self, data: bytes, *, binary: bool) -> None:
-        _Exchange(self, "POST", self._id, data)
+        Exchange(self, "POST", self._id, data)
 
     def _negotiated(self, _: int, body: bytes) -> None:
         self._id = f"{self.target}&id={NegotiateResponse.parse(body).connection_token}"
@@ -339,7 +356,7 @@ class EventsLine(_PostingLine):
     _buffer = b""
 
     def _listen(self) -> None:
-        _Exchange(
+        Exchange(
             self, "GET", self._id, accept="text/event-stream", begun=self._opened, told=self._read, done=self._ended
         )
 
@@ -360,7 +377,7 @@ class PollingLine(_PostingLine):
     _is_open = False
 
     def _listen(self) -> None:
-        _Exchange(self, "GET", self._id, done=self._polled)
+        Exchange(self, "GET", self._id, done=self._polled)
 
     def _polled(self, status: int, body: bytes) -> None:
         if status == 204:

@@ -8,12 +8,14 @@ parts that the run had there.
 
 import argparse
 import asyncio
+import hashlib
+import json
 import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -26,7 +28,7 @@ from hubline.testing import ManualClock, running
 from hubline.transports import backlog, outbox
 from hubline.wire.json import JsonCodec
 from hubline.wire.msgpack import MessagePackCodec
-from tests.runs.byte_lines import LINES, Cut, Line, Site
+from tests.runs.byte_lines import LINES, Cut, Line, Place, Site
 from tests.runs.viewer import Page
 
 WAYS = [(transport, codec) for transport in LINES for codec in ("json", "messagepack")]
@@ -47,33 +49,54 @@ class Tally:
     """How often a connection had no room while the run went on."""
     ways: set[tuple[str, str]] = field(default_factory=set)
 
+    def add(self, other: "Tally") -> None:
+        self.cuts += other.cuts
+        self.half_open += other.half_open
+        self.snapshots += other.snapshots
+        self.merged += other.merged
+        self.behind += other.behind
+        self.ways |= other.ways
+
 
 class Truth:
     """What the run consisted of at each position."""
 
     def __init__(self, runs: Runs, run_id: str) -> None:
         self._tape = runs._records[run_id].tape
-        self._parts: dict[str, list[dict[str, Any]]] = {self._tape.position(0): []}
+        self.parts: dict[str, list[dict[str, Any]]] = {self._tape.position(0): []}
         self._tape.listeners.append(lambda _: self.note())
 
     def note(self) -> None:
-        self._parts[self._tape.position(self._tape.end)] = self._tape.parts.items()
+        self.parts[self._tape.position(self._tape.end)] = self._tape.parts.items()
 
     def check(self, page: Page) -> None:
         if page.position is not None:
-            assert [*page.parts.values()] == self._parts[page.position], f"at position {page.position}"
+            assert [*page.parts.values()] == self.parts[page.position], f"at position {page.position}"
 
     @property
     def end(self) -> str:
         return self._tape.position(self._tape.end)
 
 
+def digest(parts: list[dict[str, Any]]) -> str:
+    """What parts are compared by, where they are too many to keep."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class Check(Protocol):
+    """Says whether what a viewer has is right."""
+
+    def check(self, page: Page) -> None: ...
+
+
 class Viewer:
     """A client that comes back until it has the end."""
 
-    def __init__(self, site: Site, run_id: str, way: tuple[str, str], merge: float, truth: Truth, tally: Tally) -> None:
+    def __init__(
+        self, site: Place, run_id: str, way: tuple[str, str], merge: float, truth: Check, tally: Tally
+    ) -> None:
         self._site, self._run_id, self._way, self._truth, self._tally = site, run_id, way, truth, tally
-        self._target = f"/runs?merge={merge}"
+        self.target = f"/runs?merge={merge}"
         self.page = Page()
         self.done = False
         self._line: Line | None = None
@@ -88,7 +111,7 @@ class Viewer:
         self.page.cut()
         self._binary = codec == "messagepack"
         self._session = ClientSession(MessagePackCodec() if self._binary else JsonCodec())
-        line = self._line = LINES[transport](self._site, self._target, cut, self._hear)
+        line = self._line = LINES[transport](self._site, self.target, cut, self._hear)
         line.open(lambda: self._say(self._session.handshake()))
 
     def _say(self, data: bytes) -> None:
@@ -124,7 +147,8 @@ class Viewer:
                     pass
 
 
-def _body(chance: random.Random, number: int) -> dict[str, Any]:
+def body(chance: random.Random, number: int) -> dict[str, Any]:
+    """An entry of any kind."""
     roll = chance.random()
     if roll < 0.75:
         kind, part = chance.choice([("text", "t"), ("reasoning", "r"), ("text", "u"), ("text", "t")])
@@ -191,8 +215,8 @@ async def _play(chance: random.Random, tally: Tally) -> None:
             return float(self.context.scope.query["merge"])
 
     async def answer(run: Run) -> None:
-        while (body := await bodies.get()) is not None:
-            await run._write(body)
+        while (written := await bodies.get()) is not None:
+            await run._write(written)
 
     app = HubApp({"/runs": Hub}, clock=clock)
     async with running(app, clock=clock) as served:
@@ -205,7 +229,7 @@ async def _play(chance: random.Random, tally: Tally) -> None:
             viewers.append(Viewer(site, run_id, way, chance.choice([0, 0.03, 0.5]), truth, tally))
         for number in range(chance.randrange(20, 70)):
             for _ in range(chance.choice([0, 1, 1, 2, 8])):
-                bodies.put_nowait(_body(chance, number))
+                bodies.put_nowait(body(chance, number))
             await _turns(chance.choice([0, 1, 2, 5, 20, 40]))
             if chance.random() < 0.3:
                 await clock.advance(chance.choice([0.01, 0.03, 0.6]))
@@ -255,13 +279,7 @@ async def rounds(seeds: "range | list[int]") -> Tally:
     """Many scenarios, and what they were together."""
     total = Tally()
     for seed in seeds:
-        tally = await scenario(seed)
-        total.cuts += tally.cuts
-        total.half_open += tally.half_open
-        total.snapshots += tally.snapshots
-        total.merged += tally.merged
-        total.behind += tally.behind
-        total.ways |= tally.ways
+        total.add(await scenario(seed))
     return total
 
 

@@ -125,6 +125,4 @@ async def test_a_budget_that_cannot_take_back_does_not_keep_on_end_from_being_to
     await run.wait()
     await settle()
     assert [each.text for each in told] == ["a"]
-    assert [line.getMessage() for line in caplog.records] == [
-        f"run {run.id}: what was reserved could not be given back"
-    ]
+    assert [line.getMessage() for line in caplog.records] == [f"run {run.id}: reserved tokens could not be released"]

@@ -500,7 +500,7 @@ async def test_viewers_are_sent_the_end_before_the_close() -> None:
         reader = Reader(client.stream("AttachRun", run_id, None))
         model.say("a")
         await client.fence()
-        await asyncio.wait_for(app.drain(), 5)
+        await asyncio.wait_for(app.drain(), 30)
         await reader.task
         assert reader.page.text == "a"
         assert reader.page.end is not None

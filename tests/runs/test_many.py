@@ -12,7 +12,7 @@ from hubline.client.session import ClientSession
 from hubline.runs import Run, Runs, RunsHub
 from hubline.testing import ManualClock, running, settle
 from hubline.wire.json import JsonCodec
-from tests.runs.byte_lines import Cut, Site, WebSocketLine
+from tests.runs.byte_lines import Cut, Site, WebSocketLine, Wire
 from tests.runs.viewer import parts_of_runs
 
 VIEWERS = 1_000
@@ -108,6 +108,7 @@ async def test_a_thousand_viewers_of_whom_one_does_not_read(monkeypatch: pytest.
         assert len(forms) == len(set(forms)) == len(TEXTS)  # each was encoded once, for all
         waits = app.statistics()["transports"]
         (wire,) = slow.line.wires
+        assert isinstance(wire, Wire)
         assert not slow.done
         assert wire.get_write_buffer_size() <= PIECE
         assert waits.queued_bytes <= PIECE, waits

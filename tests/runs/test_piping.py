@@ -13,7 +13,7 @@ from openai.types.responses import (
     ResponseTextDeltaEvent,
 )
 
-from hubline.models import Delta, Message, ScriptedModel
+from hubline.models import Delta, Message, ScriptedModel, StopReason, ToolCall
 from hubline.runs import Run
 from tests.runs.viewer import Page, clocked, collect
 
@@ -155,16 +155,90 @@ async def test_what_a_chat_model_says() -> None:
     assert page.end["usage"] == [{"model": "scripted", "inputTokens": 1, "outputTokens": 3, "totalTokens": 4}]
 
 
+async def test_tools_that_a_chat_model_asks_for_and_what_becomes_of_them() -> None:
+    runs, _ = clocked()
+    calls = (ToolCall("a", "weather", '{"city": "Rome"}'), ToolCall("b", "clock", "no JSON"))
+    model = ScriptedModel(["Let me look.", Delta(tool_calls=calls, stop=StopReason.TOOLS)])
+
+    async def answer(run: Run) -> None:
+        await run.pipe(model.stream([Message("user", "Well?")]))
+        await run.tool("a", "approval-requested", title="Weather")
+        await run.tool("a", "output-available", output="Sunny.")
+        await run.tool("b", "output-error", error_text="It has stopped.")
+        await run.tool("c", "input-available", name="dice", input="x" * 70_000)
+        await run.text("It is sunny.")
+
+    page = await collect(runs.attach((await runs.start(answer)).id))
+    common = {"toolCallId": "a", "input": {"city": "Rome"}}
+    assert contents(page) == [
+        "Let me look.",
+        common | {"state": "output-available", "title": "Weather", "output": "Sunny."},
+        {"toolCallId": "b", "input": "no JSON", "state": "output-error", "errorText": "It has stopped."},
+        {"toolCallId": "c", "state": "input-available", "input": {"omitted": 70_002}},
+        "It is sunny.",
+    ]
+    names = [part["name"] for part in page.parts.values() if part["kind"] == "data"]
+    assert names == ["tool-weather", "tool-clock", "tool-dice"]
+
+
 async def test_plain_text_and_what_is_unknown() -> None:
     page = await piped(["a", {"type": "something-new"}, object(), "b"])
     assert contents(page) == ["ab"]
+
+
+async def test_texts_of_one_name_that_begin_anew_are_parts_of_their_own() -> None:
+    """The AI SDK counts its texts anew in each step."""
+    step = [{"type": "text-start", "id": "0"}, {"type": "text-delta", "id": "0", "delta": "a"}, {"type": "text-end"}]
+    call = {"type": "tool-input-available", "toolCallId": "c", "toolName": "add", "input": {}}
+    page = await piped([*step, call, *step])
+    assert [part["kind"] for part in page.parts.values()] == ["text", "data", "text"]
+    assert page.text == "aa"
+
+
+async def test_other_chunks_of_the_ai_sdk() -> None:
+    page = await piped(
+        [
+            {"type": "file", "url": "https://a/b.png", "mediaType": "image/png"},
+            {"type": "source-document", "sourceId": "s", "mediaType": "text/plain", "title": "T"},
+            {"type": "data-progress", "data": 1, "transient": True},
+            {"type": "tool-input-error", "toolCallId": "c", "toolName": "add", "input": "{", "errorText": "no JSON"},
+            {"type": "tool-input-available", "toolCallId": "d", "toolName": "add", "input": {}},
+            {"type": "tool-output-denied", "toolCallId": "d"},
+            {"type": "finish", "messageMetadata": {"totalUsage": {"inputTokens": 1, "outputTokens": 2}}},
+        ]
+    )
+    wrong = {"toolCallId": "c", "state": "output-error", "input": "{", "errorText": "no JSON"}
+    assert contents(page) == [
+        {"url": "https://a/b.png", "mediaType": "image/png"},
+        {"mediaType": "text/plain", "title": "T"},
+        wrong,
+        {"toolCallId": "d", "state": "output-denied", "input": {}},
+    ]
+    assert page.find("status")["status"] == "progress"
+    assert page.end is not None
+    assert page.end["usage"] == [{"inputTokens": 1, "outputTokens": 2, "totalTokens": 3}]
+
+
+async def test_chunks_of_calls_over_ag_ui() -> None:
+    page = await piped(
+        [
+            {"type": "TOOL_CALL_CHUNK", "toolCallId": "c", "toolCallName": "add", "delta": '{"a"'},
+            {"type": "TOOL_CALL_CHUNK", "toolCallId": "c", "delta": ": 1}"},
+            {"type": "TOOL_CALL_RESULT", "toolCallId": "c", "content": "1"},
+            {"type": "TOOL_CALL_CHUNK", "toolCallId": "d", "toolCallName": "add", "delta": "{}"},
+        ]
+    )
+    first = {"toolCallId": "c", "state": "output-available", "input": {"a": 1}, "output": "1"}
+    assert contents(page) == [first, {"toolCallId": "d", "state": "input-available", "input": {}}]
 
 
 @pytest.mark.parametrize(
     "event",
     [
         {"type": "error", "errorText": "no model"},
+        {"type": "abort", "reason": "no model"},
         {"type": "RUN_ERROR", "message": "no model"},
+        {"error": {"message": "no model"}},
         {"type": "response.failed", "response": {"error": {"message": "no model"}}},
     ],
 )

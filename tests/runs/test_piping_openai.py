@@ -117,6 +117,38 @@ async def test_a_chat_completion_whose_connection_is_lost_keeps_what_came_and_wh
     assert end_of(page)["usage"] == [{"model": "small", "inputTokens": 5, "outputTokens": 2, "totalTokens": 7}]
 
 
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        (["<think>hm</think>It rains."], ["hm", "It rains."]),
+        (["\n<th", "ink>\nh", "m\n</thi", "nk>", "\n\nIt ", "rains."], ["hm\n", "It rains."]),
+        (["<think></think>It rains."], ["It rains."]),
+        (["<thin", "ice> is <think>."], ["<thinice> is <think>."]),
+        (["<th"], ["<th"]),
+        (["<think>for ever </thi"], ["for ever </thi"]),
+    ],
+)
+@pytest.mark.parametrize("ask", [chat, chat_helper])
+async def test_what_a_model_thinks_aloud_is_reasoning(ask: Any, pieces: list[str], expected: list[str]) -> None:
+    for finish in ([chunk(finish="stop")], []):
+        page = await answered([*(chunk(content=piece) for piece in pieces), *finish, chunk(usage=used(5, 3))], ask)
+        assert contents(page) == expected
+        kinds = [part["kind"] for part in page.parts.values()]
+        assert kinds == (["reasoning", "text"] if len(expected) == 2 else kinds)
+        assert end_of(page)["state"] == "completed"
+
+
+async def test_what_was_held_back_is_written_when_the_stream_breaks() -> None:
+    page = await answered([chunk(content="<thi")], chat, broken=True)
+    assert (page.text, end_of(page)["state"]) == ("<thi", "failed")
+
+
+async def test_calls_that_are_told_apart_by_their_ids_alone() -> None:
+    calls = [{"id": name, "function": {"name": "add", "arguments": f'{{"a": {name}}}'}} for name in ("1", "2")]
+    page = await answered([chunk(tool_calls=[{"index": 0, **call}]) for call in calls], chat)
+    assert [(value["toolCallId"], value["input"]) for value in contents(page)] == [("1", {"a": 1}), ("2", {"a": 2})]
+
+
 @pytest.mark.rule("R6")
 async def test_a_chat_completion_that_says_that_it_failed() -> None:
     page = await answered([*CHAT[:3], {"error": {"message": "the model is overloaded"}}], chat)

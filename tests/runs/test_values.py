@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from hubline.runs.values import cut, fingerprint, json_schema, pieces, plain, read_answer, text_size, whole_characters
+from hubline.runs.values import (
+    cut,
+    fingerprint,
+    json_schema,
+    pieces,
+    plain,
+    read_answer,
+    sent,
+    text_size,
+    whole_characters,
+)
 
 
 class Color(Enum):
@@ -40,6 +50,17 @@ def test_values_become_plain_copies() -> None:
     with pytest.raises(TypeError, match="more than 64 bits"):
         plain([2**64])
     assert plain({"caf\udce9": ["\ud83d\ude00", 1]}) == {"caf\ufffd": ["\U0001f600", 1]}
+    assert plain({"loss": [float("nan"), -float("inf"), 1.5, None], "text": "null"}) == {
+        "loss": [None, None, 1.5, None],
+        "text": "null",
+    }
+
+
+def test_what_clients_send_is_not_replaced() -> None:
+    assert sent({"a": [1.5, None, "null"]}) == {"a": [1.5, None, "null"]}
+    for value in (float("nan"), [float("inf")], {"a": {"b": -float("inf")}}, object()):
+        with pytest.raises(TypeError, match="no form in JSON"):
+            sent(value)
 
 
 def test_a_value_is_only_as_deep_as_clients_read() -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hubline import HubError
-from hubline.runs import Caller, Run, RunInfo, Runs
+from hubline.runs import Caller, MemoryRunLog, Run, RunInfo, Runs
 from hubline.runs.viewing import Sender
 from hubline.streams.download import pump
 from hubline.testing import settle
@@ -44,6 +44,8 @@ class Connection:
     @property
     def write(self) -> Callable[[bytes], bool]:
         return self._write
+
+    write_now = write
 
     def _write(self, packet: bytes) -> bool:
         self.items.append(json.loads(packet[:-1])["item"])
@@ -163,6 +165,73 @@ async def test_who_has_no_room_holds_nobody_up_and_goes_on_with_all_that_waits()
     await asyncio.gather(*tasks)
 
 
+@pytest.mark.rule("R17")
+async def test_an_item_is_encoded_once_for_all_who_keep_up_and_have_the_same_encoder() -> None:
+    runs, _ = clocked(merge=0)
+    model, connections, encoded = Model(), [Connection() for _ in range(VIEWERS)], list[str]()
+    run_id = (await runs.start(model.answer)).id
+
+    def encode(item: Any) -> bytes:
+        encoded.append(item.value["kind"])
+        return JsonCodec().item_encoder("1")(item)
+
+    tasks = [
+        asyncio.get_running_loop().create_task(pump(runs.attach_encoded(run_id), encode, each, each))
+        for each in connections
+    ]
+    await settle()
+    for word in "ab":
+        model.words.put_nowait(word)
+        await settle()
+    assert {tuple(each.texts) for each in connections} == {("a", "b")}
+    assert encoded.count("text") == 2
+    model.words.put_nowait(None)
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.rule("R18")
+async def test_of_several_items_at_once_a_connection_takes_as_many_as_it_has_room_for_and_the_rest_later() -> None:
+    runs, _ = clocked(merge=0)
+    slow = Connection(lambda each: each.room.clear() if each.texts[-1:] == ["b"] else None)
+    quick, words = Connection(), asyncio.Event()
+
+    async def answer(run: Run) -> None:
+        await words.wait()
+        for word in "abcd":
+            await run.text(word)  # without a turn of the loop between them
+
+    run_id = (await runs.start(answer)).id
+    tasks = [viewing(runs, run_id, each) for each in (slow, quick)]
+    await settle()
+    words.set()
+    await settle()
+    assert (slow.texts, quick.texts) == (["a", "b"], [*"abcd"])
+    slow.room.set()
+    await asyncio.gather(*tasks)
+    assert slow.texts == [*"abcd"]
+    assert [each.items[-1]["kind"] for each in (slow, quick)] == ["end", "end"]
+
+
+@pytest.mark.rule("R20")
+async def test_who_is_overtaken_by_the_trimming_of_the_log_while_it_keeps_up_gets_a_snapshot() -> None:
+    runs, _ = clocked(merge=0, log=MemoryRunLog(8))
+    connection, words = Connection(), asyncio.Event()
+
+    async def answer(run: Run) -> None:
+        await words.wait()
+        for number in range(50):
+            await run.text(f"{number} ")  # without a turn of the loop between them
+
+    run_id = (await runs.start(answer)).id
+    task = viewing(runs, run_id, connection)
+    await settle()
+    words.set()
+    await task
+    kinds = [item["kind"] for item in connection.items]
+    assert kinds == ["live", "snapshot", "end"]
+    assert connection.items[1]["parts"][0]["text"] == "".join(f"{number} " for number in range(50))
+
+
 async def test_what_cannot_be_encoded_ends_the_stream_of_that_viewer_only() -> None:
     runs, _ = clocked()
     model, good = Model(), Connection()
@@ -216,8 +285,9 @@ async def test_who_may_no_longer_see_it_is_written_nothing_more() -> None:
     await settle()
     allowed = False
     await runs.recheck("ada")
+    with pytest.raises(HubError, match="does not exist"):  # though nothing is written
+        await asyncio.wait_for(task, 10)
     model.words.put_nowait("a")
-    with pytest.raises(HubError, match="does not exist"):
-        await task
+    await settle()
     assert connection.texts == []
     await runs.drain()

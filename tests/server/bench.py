@@ -99,6 +99,9 @@ class FakeTransport:
     def replace(self, packet: Packet) -> bool:
         return self.write(packet)
 
+    def write_now(self, packet: bytes) -> bool:
+        return self.write(packet)
+
     async def drain(self) -> None:
         self.drains += 1
         await self.room.wait()

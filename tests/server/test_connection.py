@@ -10,12 +10,14 @@ import pytest
 
 from hubline import Cancellation, Client, Hub, HubError, HubFilter, Identity
 from hubline.errors import (
+    BackplaneError,
     ConnectionClosed,
     KeepAliveTimeout,
     RemoteProtocolError,
     SendTimeout,
     SlowConsumerError,
 )
+from hubline.server.error_texts import AWAY
 from hubline.testing import settle
 from hubline.wire.codec import TransferFormat
 from tests.server.bench import Bench, Line, bench, called, completion
@@ -238,6 +240,7 @@ async def test_what_on_connected_sends_comes_before_all_completions() -> None:
     [
         (HubError("refused"), " HubException: refused", " HubException: refused", logging.INFO),
         (RuntimeError("secret detail"), "", " RuntimeError: secret detail", logging.ERROR),
+        (BackplaneError("Redis is away"), f" HubException: {AWAY}", " BackplaneError: Redis is away", logging.WARNING),
     ],
 )
 async def test_an_exception_in_on_connected_refuses_the_connection(
@@ -259,6 +262,7 @@ async def test_an_exception_in_on_connected_refuses_the_connection(
         assert ada.task.exception() is None
         assert notes.steps == ["on_connected"], "and on_disconnected is not called"
         assert [record.levelno for record in caplog.records] == [level]
+        assert (caplog.records[0].exc_info is not None) == isinstance(error, RuntimeError), "one line for an outage"
         hub.assert_nothing_left()
 
 

@@ -667,7 +667,7 @@ async def test_cancelling_a_plain_generator_waits_for_its_item_and_closes_it() -
             try:
                 yield 1
                 begun.set()
-                assert go.wait(5)
+                assert go.wait(30)
                 yield 2
             finally:
                 closed.set()
@@ -1325,7 +1325,7 @@ async def test_a_plain_function_runs_in_a_thread_and_the_loop_goes_on() -> None:
     class Threaded(Hub):
         def block(self, value: int) -> int:
             began.set()
-            assert go.wait(5)
+            assert go.wait(30)
             return value
 
         async def free(self) -> str:

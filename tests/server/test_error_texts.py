@@ -1,7 +1,14 @@
 import pytest
 
-from hubline.errors import BindingError, HubError, KeepAliveTimeout, MessageTooLarge, RemoteProtocolError
-from hubline.server.error_texts import error_text
+from hubline.errors import (
+    BackplaneError,
+    BindingError,
+    HubError,
+    KeepAliveTimeout,
+    MessageTooLarge,
+    RemoteProtocolError,
+)
+from hubline.server.error_texts import AWAY, error_text
 
 
 class Custom(Exception): ...
@@ -30,6 +37,11 @@ class CustomHubError(HubError): ...
             "Base.",
             "Base. OperationCanceledException: "
             "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.",
+        ),
+        (
+            BackplaneError("Redis at 10.0.0.1 is away"),
+            f"Base. HubException: {AWAY}",
+            "Base. BackplaneError: Redis at 10.0.0.1 is away",
         ),
         (HubError("half \ud800"), "Base. HubException: half ?", "Base. HubException: half ?"),
     ],

@@ -7,7 +7,7 @@ import pytest
 
 from hubline import Hub, HubApp
 from hubline.backplanes import BackplaneLink, BackplaneListener, MemoryBackplane
-from hubline.server.turns import STRIDE
+from hubline.server.yielding import STRIDE
 from hubline.testing import connect, settle
 
 SINCE, UNTIL = (datetime(2026, 11, 28, 12, minute, tzinfo=UTC) for minute in (0, 5))

@@ -235,7 +235,8 @@ async def test_channels_are_heard_from_the_first_member_on_and_until_the_last_ha
             await settle()
             left = spy.take()
         await settle()
-        alone = [NAMES.all, NAMES.group_commands, NAMES.connection(id_of(one)), NAMES.user("ada")]
+        alone = [NAMES.all, NAMES.group_commands, NAMES.connection_commands, NAMES.connection(id_of(one))]
+        alone.append(NAMES.user("ada"))
         assert sorted(first) == sorted(("SUBSCRIBE", channel) for channel in alone)
         assert second == [("SUBSCRIBE", NAMES.connection(id_of(two)))]
         assert joined == [("SUBSCRIBE", NAMES.group("g"))]

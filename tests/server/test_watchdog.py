@@ -41,11 +41,11 @@ async def blocking(until: threading.Event) -> None:
 
 
 def _inside(until: threading.Event) -> None:
-    assert until.wait(5)
+    assert until.wait(30)
 
 
 def other(until: threading.Event) -> None:
-    assert until.wait(5)
+    assert until.wait(30)
 
 
 async def ended(watchdog: BlockingWatchdog) -> None:
@@ -122,7 +122,7 @@ def test_it_ends_with_its_loop_and_watches_the_next(warned: Warned) -> None:
 
         loop.call_soon_threadsafe = never  # type: ignore[assignment,method-assign]
         watchdog.start()
-        assert asked.wait(5)
+        assert asked.wait(30)
 
     async def second() -> None:
         watchdog.start()
@@ -136,7 +136,7 @@ def test_it_ends_with_its_loop_and_watches_the_next(warned: Warned) -> None:
     watchdog.stop()
     thread = watchdog._thread
     assert thread is not None
-    thread.join(5)
+    thread.join(30)
     asyncio.run(second())
     assert len(warned.texts) == 1
 
@@ -150,5 +150,5 @@ def test_the_thread_ends_when_the_loop_is_closed() -> None:
     asyncio.run(start())
     thread = watchdog._thread
     assert thread is not None
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()

@@ -43,6 +43,10 @@ class RawWebSocket:
         """One frame."""
         self.fragment(payload, 0x80 | opcode)
 
+    def send_together(self, *payloads: bytes) -> None:
+        """Frames of text that arrive in one piece."""
+        self._writer.write(b"".join(frame(0x80 | TEXT, payload) for payload in payloads))
+
     def fragment(self, payload: bytes, first: int) -> None:
         """A frame whose first byte is `first`: without 0x80, more of the message follows."""
         self._writer.write(frame(first, payload))

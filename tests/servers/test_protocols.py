@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -237,6 +237,28 @@ async def test_a_request_is_told_by_a_call_that_its_client_has_gone(behind: int)
         assert not app.gone.is_set()
         writer.close()
         await app.gone.wait()
+
+
+class GivenUp(Polled):
+    """Gives its client up, who has been sent more than it reads."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "http.request"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * 10_000_000, "more_body": True})
+        scope["extensions"][DISCONNECT]["abort"]()
+        assert (await receive())["type"] == "http.disconnect"
+        self.gone.set()
+
+
+async def test_a_connection_that_an_application_gives_up_goes_without_what_waits() -> None:
+    app = GivenUp()
+    async with served(app) as url:
+        reader, writer = await connected(url, b"GET / HTTP/1.1\r\n\r\n")
+        await app.gone.wait()
+        with suppress(ConnectionResetError):
+            assert len(await reader.read()) < 10_000_000
+        writer.close()
 
 
 async def test_who_has_been_answered_is_told_nothing_and_cannot_ask() -> None:

@@ -105,6 +105,19 @@ async def test_a_second_signal_ends_the_draining_at_once() -> None:
     assert app.steps == ["drain"]
 
 
+async def test_it_says_that_it_lives_while_it_serves_and_while_it_drains() -> None:
+    alive, again = asyncio.Event(), asyncio.Event()
+
+    async def draining() -> None:
+        alive.clear()
+        await alive.wait()
+        again.set()
+
+    async with served(Application(draining), alive=alive.set):
+        await alive.wait()
+    assert again.is_set()
+
+
 async def test_a_drain_function_that_fails_stops_neither_the_others_nor_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -22,6 +22,8 @@ class Writer:
         self.room -= 1
         return self.room > 0
 
+    write_now = write
+
     async def drain(self) -> None:
         await self.drained.wait()
 
@@ -206,7 +208,7 @@ async def test_a_cancelled_thread_is_waited_for_before_the_generator_is_closed()
     def slow() -> Iterator[int]:
         try:
             began.set()
-            assert go.wait(5)
+            assert go.wait(30)
             steps.append("made")
             yield 1
         finally:

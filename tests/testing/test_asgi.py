@@ -63,7 +63,7 @@ async def test_an_application_that_answers_nothing_is_reported() -> None:
     async def silent(scope: Any, receive: Receive, send: Send) -> None:
         return
 
-    with pytest.raises(RuntimeError, match="answered nothing"):
+    with pytest.raises(RuntimeError, match="did not answer"):
         await Origin(silent, "/", TaskOwner("test")).request("GET")
 
 

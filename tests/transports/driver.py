@@ -98,7 +98,7 @@ class Request:
 
     async def answered(self) -> "Request":
         """Wait for the end of the request."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.task
         return self
 
@@ -157,7 +157,7 @@ class Socket:
         return next((each["code"] for each in self.sent if each["type"] == "websocket.close"), None)
 
     async def ended(self) -> "Socket":
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.task
         return self
 
@@ -214,6 +214,6 @@ class Site:
         """End everything, and see that no task is left."""
         closing = asyncio.get_running_loop().create_task(self.registry.close())
         await self.clock.advance(6)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await closing
         assert len(self.registry.tasks) == 0

@@ -9,7 +9,7 @@ import pytest
 
 from hubline import _bursts
 from hubline._bursts import let_others_within_a_burst
-from hubline.errors import ConnectionClosed, SendTimeout
+from hubline.errors import ConnectionClosed, SendTimeout, SendTooLarge
 from hubline.extensions import ChannelReader, ChannelWriter, frame_channel
 from hubline.testing import ManualClock, settle
 from hubline.transports import frame_transport
@@ -529,6 +529,75 @@ async def test_a_channel_may_be_full_and_free_again_with_nothing_in_flight(line:
     line.writer.resume_writing()
     await turn()
     assert line.channel.frames == [b"\x81\x01a"]
+
+
+# Writing now
+
+
+async def test_what_comes_alone_is_written_at_once_and_is_one_frame_for_everybody(registry: ConnectionRegistry) -> None:
+    lines, packet = [Line(registry) for _ in range(3)], b"x" * 500
+    lines[2].session.use(BINARY)
+    for each in lines[:2]:
+        assert each.session.write_now(packet)
+    assert [each.channel.frames for each in lines] == [[b"\x81\x7e\x01\xf4" + packet]] * 2 + [[]]
+    assert lines[0].channel.frames[0] is lines[1].channel.frames[0]
+    assert lines[2].session.write_now(b"\xff" * 5)
+    assert lines[2].channel.frames == [b"\x82\x05" + b"\xff" * 5]
+    lines[1].session.write(packet)
+    await turn()
+    queued = lines[1].outbox.statistics()
+    assert (queued.written_bytes, queued.written_messages, queued.peak_bytes) == (1_000, 2, 500)
+    told = lines[0].outbox.statistics()
+    assert (told.written_bytes, told.written_messages, told.peak_bytes, told.queued_bytes) == (500, 1, 500, 0)
+
+
+async def test_nothing_overtakes_what_is_queued(line: Line) -> None:
+    line.put(b"a")
+    assert line.session.write_now(b"b")
+    assert line.channel.frames == []
+    await turn()
+    assert line.session.write_now(b"c")
+    line.put(b"d")
+    assert line.session.write_now(b"e")
+    await turn()
+    assert line.channel.take_frames() == [b"\x81\x02ab", b"\x81\x01c", b"\x81\x02de"]
+
+
+async def test_what_is_written_at_once_is_on_its_way_until_the_kernel_has_it(registry: ConnectionRegistry) -> None:
+    line = Line(registry, limit=100, send_timeout=10.0)
+    line.channel.stuck = True
+    assert line.session.write_now(b"x" * 200)
+    assert (line.outbox.writing, line.outbox.queued_bytes, line.outbox.written) == (True, 204, 0)
+    assert line.session.write_now(b"y")
+    await settle()
+    assert len(line.channel.frames) == 1
+    line.channel.stuck = False
+    line.channel.flow()
+    await settle()
+    assert (line.channel.frames[1:], line.outbox.writing, line.outbox.written) == ([b"\x81\x01y"], False, 201)
+    line.channel.stuck = True
+    line.session.write_now(b"x" * 200)
+    for second in (0.0, 9.9):
+        line.session.tick(1_000.0 + second)
+        assert not line.session.lost
+    line.session.tick(1_010.0)
+    assert line.session.lost
+
+
+async def test_what_is_too_large_is_refused_what_is_long_takes_its_turn_and_behind_the_end_nothing_is_written(
+    line: Line,
+) -> None:
+    line.session.use(TEXT, maximum_message=JOINED_WRITE + 100)
+    with pytest.raises(SendTooLarge):
+        line.session.write_now(b"x" * (JOINED_WRITE + 101))
+    line.session.write_now(b"x" * (JOINED_WRITE + 1))
+    assert line.channel.frames == []
+    await settle()
+    assert sum(map(len, line.channel.take_frames())) > JOINED_WRITE
+    line.outbox.finish()
+    assert not line.session.write_now(b"a")
+    await settle()
+    assert line.channel.frames == []
 
 
 # Backpressure

@@ -57,6 +57,12 @@ def test_the_consumer_is_woken_once_for_everything_that_gathers() -> None:
     assert probe.wakes == 2
 
 
+def test_without_a_way_to_write_at_once_everything_is_queued() -> None:
+    probe = Probe()
+    assert probe.outbox.put_now(b"a")
+    assert (probe.wakes, probe.take()) == (1, [b"a"])
+
+
 def test_packets_are_the_same_objects_for_everybody() -> None:
     packet = Packet(b"abc")
     one, two = Probe(), Probe()

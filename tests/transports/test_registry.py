@@ -10,14 +10,23 @@ from hubline.errors import ConnectionClosed
 from hubline.testing import ManualClock, settle
 from hubline.transports.caps import NoRoom
 from hubline.transports.options import TransportOptions
-from hubline.transports.registry import ConnectionRegistry, RegistryStatistics
+from hubline.transports.registry import ConnectionRegistry
+from hubline.transports.registry_statistics import RegistryStatistics
 from hubline.transports.session import Session
 from hubline.wire.packet import Packet
 from tests.transports.conftest import Sites
 from tests.transports.driver import Site
 
 SCOPE = ConnectionScope({"type": "http", "path": "/hub"})
-ENDPOINT = object()
+
+
+class Hubs:
+    """An endpoint."""
+
+    greets = True
+
+
+ENDPOINT = Hubs()
 
 
 class Fixture:
@@ -67,7 +76,7 @@ async def test_in_version_0_the_id_is_the_token() -> None:
 async def test_a_token_of_another_endpoint_is_unknown() -> None:
     made = Fixture()
     session = made.negotiate()
-    assert made.registry.find(object(), session.token) is None
+    assert made.registry.find(Hubs(), session.token) is None
     await made.registry.close()
 
 

@@ -216,6 +216,17 @@ async def test_a_send_that_fails_means_the_client_is_gone(sites: Sites) -> None:
     assert len(site.registry) == 0
 
 
+async def test_a_client_that_has_gone_leaves_no_writer(site: Site) -> None:
+    token, request = await opened(site)
+    await site.post(token, b"hello").answered()
+    await settle()
+    assert len(site.registry.tasks) == 3, "the heartbeat, the application and the writer"
+    request.vanish()
+    await request.answered()
+    await site.clock.advance(2)
+    assert len(site.registry.tasks) == 0
+
+
 async def test_a_client_that_is_gone_before_the_response_starts(site: Site) -> None:
     request = site.events(await site.token())
     request.gone = True

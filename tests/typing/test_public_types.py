@@ -5,8 +5,6 @@ import re
 import pytest
 from mypy import api
 
-pytestmark = pytest.mark.xdist_group("mypy")
-
 PRELUDE = """\
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Protocol
@@ -216,6 +214,43 @@ async def test(hubs: HubApp) -> None:
     connect(hubs, "/chat", transport="websockets")  # error: arg-type
     HubApp({"/chat": ChatHub}, clock=ManualClock())
 """,
+    "typed_calls_of_the_client": """
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from hubline.client import HubConnection, sync
+
+class Server(Protocol):
+    async def add(self, first: int, second: int = 2) -> int: ...
+    def ask(self, prompt: str) -> AsyncIterator[str]: ...
+
+class Abstract(ABC):
+    @abstractmethod
+    def ask(self, prompt: str) -> Iterator[str]: ...
+
+async def use(hub: HubConnection, script: sync.HubConnection) -> None:
+    server = hub.typed(Server)
+    reveal_type(server)  # reveals: case.Server
+    reveal_type(await server.add(1))  # reveals: int
+    await server.add("1")  # error: arg-type
+    async for word in server.ask("to be"):
+        reveal_type(word)  # reveals: str
+    reveal_type(script.typed(Abstract).ask("to be"))  # reveals: typing.Iterator[str]
+    reveal_type(await hub.invoke("Add", 1, result_type=int))  # reveals: int
+    reveal_type(await hub.invoke("Add", 1, result_type=int | None))  # reveals: Any
+    async for item in hub.run("id"):
+        reveal_type(item)  # reveals: dict[str, Any]
+    for number in script.stream("Count", result_type=int):
+        reveal_type(number)  # reveals: int
+    reveal_type(script.run("id").wait().text)  # reveals: str
+
+    @hub.handler
+    def double(value: int) -> int:
+        return 2 * value
+
+    reveal_type(double(2))  # reveals: int
+    hub.handler(7)  # error: call-overload
+    sync.HubConnection("http://here/hub", codec="xml")  # error: arg-type
+""",
 }
 
 _EXPECTED = re.compile(r"# (error|reveals): (.+)$")
@@ -236,22 +271,18 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One run of mypy over all cases, with a cache of its own: two processes must not share mypy's database."""
     directory = tmp_path_factory.mktemp("types")
     for name, source in CASES.items():
-        (directory / name).mkdir()
-        (directory / name / "case.py").write_text(PRELUDE + source)
+        (directory / f"{name}.py").write_text(PRELUDE + source)
     cache = tmp_path_factory.mktemp("mypy")
-    lines: list[str] = []
-    for name in CASES:
-        out, errors, _ = api.run(["--strict", f"--cache-dir={cache}", "--no-error-summary", str(directory / name)])
-        assert not errors
-        lines += out.replace("case.py", f"{name}.py").splitlines()
-    return "\n".join(lines)
+    output, errors, _ = api.run(["--strict", f"--cache-dir={cache}", "--no-error-summary", str(directory)])
+    assert not errors
+    return output
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_types(name: str, output: str) -> None:
-    lines = [line for line in output.splitlines() if f"{name}.py:" in line]
+    lines = [line for line in output.splitlines() if f"/{name}.py:" in line]
     found = [
-        (int(match[1]), (match["type"] or match["code"]).replace("builtins.", ""))
+        (int(match[1]), (match["type"] or match["code"]).replace("builtins.", "").replace(f"{name}.", "case."))
         for line in lines
         if (match := _FOUND.search(line)) is not None
     ]

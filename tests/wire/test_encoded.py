@@ -9,7 +9,7 @@ import pytest
 from msgspec import Raw
 
 from hubline.wire.codec import Codec
-from hubline.wire.encoded import Encoded
+from hubline.wire.encoded import SHARED_IDS, Encoded
 from hubline.wire.json import JsonCodec
 from hubline.wire.messages import Completion, Invocation, StreamItem
 from hubline.wire.msgpack import MessagePackCodec
@@ -75,6 +75,24 @@ def test_each_codec_encodes_it_once() -> None:
             encode(encoded)
             codec.encode(Invocation(target="T", arguments=(encoded,)))
     assert len(read) == len(CODECS)
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
+def test_streams_with_the_same_id_share_their_encoder_unless_the_id_is_no_count(codec: Codec) -> None:
+    assert codec.item_encoder("7") is codec.item_encoder("7")
+    assert codec.item_encoder("7") is not codec.item_encoder("8")
+    long = "7" * 1_000
+    assert codec.item_encoder(long) is not codec.item_encoder(long)
+    for name in ("7", "8", long):
+        assert codec.item_encoder(name)("x") == codec.encode(StreamItem(invocation_id=name, item="x"))
+
+
+def test_no_more_encoders_are_kept_than_a_peer_cannot_fill_memory_with() -> None:
+    codec = JsonCodec()
+    first = codec.item_encoder("first")
+    for number in range(SHARED_IDS):
+        codec.item_encoder(str(number))
+    assert codec.item_encoder("first") is not first
 
 
 def test_codecs_of_hubs_that_name_fields_differently_each_have_their_own() -> None:

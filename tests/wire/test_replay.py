@@ -1,6 +1,7 @@
 """Sequence numbers, acknowledgements and what is said again: spec §7, literal bytes of a real server and client."""
 
 import itertools
+from collections.abc import Iterable
 
 import pytest
 
@@ -174,7 +175,7 @@ def test_acknowledgements_of_any_number_are_borne(number: int, left: int) -> Non
     replay.acknowledged(number)
     replay.acknowledged(number)
     assert replay.size == 2 * left
-    assert replay.resume() == (4 - left, [b"ab"] * left)
+    assert replay.resume(CODECS[0]) == [CODECS[0].encode(Sequence(sequence_id=4 - left)), *[b"ab"] * left]
 
 
 @pytest.mark.statement(180)
@@ -208,6 +209,133 @@ def test_wherever_the_socket_is_lost_each_message_comes_once(codec: Codec) -> No
         wire.reconnected(1.0)
         came += targets(wire.receive(codec.encode(Sequence(sequence_id=start + 1)) + b"".join(packets[start:]), 1.0))
         assert came == ["A", "B", "C"]
+
+
+class Receiver:
+    """The other side as official clients are: what it has handled, and how it counts.
+
+    `binds` is how Microsoft's .NET client does: an item of a stream whose end it has received has no number.
+    """
+
+    def __init__(self, codec: Codec, *, binds: bool) -> None:
+        self.handled: list[Message] = []
+        self.latest, self._next = 0, 1
+        self._codec, self._binds = codec, binds
+        self._ended: set[str] = set()
+
+    def receive(self, packets: Iterable[bytes]) -> None:
+        for payload in self._codec.splitter(None).feed(b"".join(packets)):
+            message = self._codec.decode(payload)
+            assert message is not None
+            if isinstance(message, Sequence):
+                assert message.sequence_id <= self._next, "it would end the connection"
+                self._next = message.sequence_id
+            elif not (self._binds and isinstance(message, StreamItem) and message.invocation_id in self._ended):
+                self._count(message)
+
+    def _count(self, message: Message) -> None:
+        self._next += 1
+        if self._next - 1 > self.latest:
+            self.latest = self._next - 1
+            self.handled.append(message)
+            if isinstance(message, Completion):
+                self._ended.add(message.invocation_id)
+
+
+TWO_STREAMS: list[Message] = [
+    StreamItem(invocation_id="1", item=10),
+    StreamItem(invocation_id="2", item=20),
+    Invocation(target="A", arguments=[]),
+    StreamItem(invocation_id="1", item=11),
+    Completion(invocation_id="5", result=True),
+    StreamItem(invocation_id="3", item=30),
+    StreamItem(invocation_id="2", item=21),
+    Completion(invocation_id="1", error="E" * 100),
+    StreamItem(invocation_id="2", item=22),
+    Completion(invocation_id="4"),
+    Completion(invocation_id="2"),
+    Invocation(target="B", arguments=[]),
+]
+"""Two streams that end, one that goes on, a call, and a stream without items."""
+
+
+@pytest.mark.statement(175, 176)
+@pytest.mark.parametrize("binds", [False, True])
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.name)
+def test_with_streams_that_have_ended_nothing_is_lost_however_the_other_side_counts(codec: Codec, binds: bool) -> None:
+    """Sockets are lost after each message of the first and the second, and acknowledgements arrive before or then."""
+    packets = [codec.encode(message) for message in TWO_STREAMS]
+    last = codec.encode(Invocation(target="last", arguments=[]))
+    everything = Receiver(codec, binds=False)
+    everything.receive([*packets, last])
+    for first, second, acknowledged in itertools.product(range(13), range(16), (None, "before", "within")):
+        sender, receiver = Replay(100_000), Receiver(codec, binds=binds)
+        for packet in packets:
+            sender.keep(packet)
+        receiver.receive(packets[:first])
+        if acknowledged == "before":
+            sender.acknowledged(receiver.latest)
+        receiver.receive(sender.resume(codec)[:second])
+        if acknowledged == "within":
+            sender.acknowledged(receiver.latest)
+        receiver.receive(sender.resume(codec))
+        sender.keep(last)
+        receiver.receive([last])
+        assert receiver.handled == everything.handled, (first, second, acknowledged)
+
+
+def test_when_a_socket_was_lost_while_messages_came_again_the_count_starts_where_it_may_be() -> None:
+    codec = CODECS[0]
+    sender = Replay(100_000)
+    packets = [codec.encode(Invocation(target=target, arguments=[])) for target in "ABCD"]
+    for packet in packets:
+        sender.keep(packet)
+    sender.acknowledged(1)
+    sender.resume(codec)
+    sender.acknowledged(3)
+    end = b'{"type":3,"invocationId":"0"}\x1e'
+    assert sender.resume(codec) == [b'{"type":9,"sequenceId":2}\x1e' + end * 2, packets[3]]
+    sender.keep(packets[0])
+    sender.acknowledged(5)
+    assert sender.resume(codec) == [b'{"type":9,"sequenceId":6}\x1e'], "it has all that came again"
+
+
+def test_a_sequence_after_everything_that_has_come_is_no_gap_while_it_comes_again() -> None:
+    wire = opened()
+    calls(wire, "A", "B", "C")
+    wire.receive(b'{"type":9,"sequenceId":1}\x1e', 0.0)
+    calls(wire, "A")
+    assert wire.receive(b'{"type":9,"sequenceId":4}\x1e', 0.0) == [Sequence(sequence_id=4)]
+    assert targets(calls(wire, "D")) == ["D"]
+
+
+def test_without_a_stream_that_has_ended_nothing_is_repeated() -> None:
+    codec = CODECS[0]
+    sender = Replay(100_000)
+    packets = [codec.encode(message) for message in (*COUNTED[:3], Completion(invocation_id="7", result=1))]
+    for packet in packets:
+        sender.keep(packet)
+    assert sender.resume(codec) == [codec.encode(Sequence(sequence_id=1)), *packets]
+
+
+def test_after_a_stream_the_count_goes_back_by_its_items_and_is_raised_by_repetitions_of_its_end() -> None:
+    """Literal bytes, because other programs than ours must understand them."""
+    codec = CODECS[0]
+    sender = Replay(100_000)
+    packets = [codec.encode(message) for message in (*TWO_STREAMS[:2], Completion(invocation_id="2", error="E"))]
+    for packet in packets:
+        sender.keep(packet)
+    end = b'{"type":3,"invocationId":"0"}\x1e'
+    first, third = (b'{"type":9,"sequenceId":%d}\x1e' % number for number in (1, 3))
+    assert sender.resume(codec) == [first, *packets, third + end]
+
+
+def test_ready_made_bytes_that_are_no_message_are_sent_again_as_they_are() -> None:
+    sender = Replay(100_000)
+    sender.keep(b"no message")
+    sender.keep(b"{}{}\x1e{}\x1e")
+    sender.keep(b"[\x1e")
+    assert sender.resume(CODECS[0])[1:] == [b"no message", b"{}{}\x1e{}\x1e", b"[\x1e"]
 
 
 def test_a_gap_raises() -> None:

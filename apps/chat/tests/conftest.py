@@ -1,21 +1,15 @@
 """Databases to test with: SQLite always, PostgreSQL where its server is installed."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from apps.chat.tests import postgres
 from hubline_chat.store import Store
+from tests import postgres
 
-KINDS = ["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.xdist_group("postgres")])]
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Path]:
-    with postgres.server() as directory:
-        yield directory
+KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 
 
 @pytest.fixture(params=KINDS)
@@ -26,10 +20,7 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
         return f"sqlite:///{tmp_path / secrets.token_hex(4)}.db"
 
     def postgresql() -> str:
-        directory: Path = request.getfixturevalue("postgres_server")
-        name = f"test_{secrets.token_hex(4)}"
-        postgres.execute(directory, f"CREATE DATABASE {name}")
-        return postgres.url(directory, name)
+        return postgres.new_database(request.getfixturevalue("postgres_server"))
 
     return sqlite if request.param == "sqlite" else postgresql
 

@@ -108,7 +108,7 @@ class Page:
         """Text and answer of the next answer that ends."""
         while True:
             [message] = await self.client.expect("MessageChanged")
-            if message["answer"]["state"] != "running":
+            if message["answer"] is not None and message["answer"]["state"] != "running":
                 return message["text"], dict(message["answer"])
 
     def watch(self, answer: JSON, after: Any = None) -> "Watched":
@@ -260,7 +260,7 @@ async def chat(
             application = create_app(
                 settings(data, **changes), model=model, premium_model=premium_model, passwords=Passwords(QUICK)
             )
-        app = await stack.enter_async_context(running(application, time_limit=10.0))
+        app = await stack.enter_async_context(running(application, time_limit=30.0))
         yield ChatUnderTest(app, application.state, stack)
 
 

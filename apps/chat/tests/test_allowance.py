@@ -15,7 +15,8 @@ from apps.chat.tests.test_hubs import refusal
 from hubline.models import ScriptedModel, Usage
 from hubline_chat import app
 from hubline_chat.allowance import Allowance
-from hubline_chat.reading import TOO_LONG, Models
+from hubline_chat.catalogue import pair
+from hubline_chat.reading import TOO_LONG
 from hubline_chat.settings import ChatSettings
 
 NIGHT = "There will be more at 00:00 UTC."
@@ -30,8 +31,8 @@ class Reporting(ScriptedModel):
         super().__init__(script, name="reporting")
         self.usage = usage
 
-    async def stream(self, messages: Any) -> Any:
-        async for delta in super().stream(messages):
+    async def stream(self, messages: Any, *, tools: Any = ()) -> Any:
+        async for delta in super().stream(messages, tools=tools):
             yield replace(delta, usage=self.usage if delta.stop else None)
 
 
@@ -170,12 +171,28 @@ async def two_models(**changes: Any) -> AsyncIterator[tuple[ChatUnderTest, Scrip
         yield under_test, small, large
 
 
+async def test_a_plain_message_in_the_assistants_room_is_posted_though_it_cannot_be_answered() -> None:
+    async with chat(guest_tokens=0) as under_test:
+        ada, bob = [await under_test.enter(name, room="ask-the-assistant") for name in ("Ada", "Bob")]
+        said = await ada.say("hello everybody", "ask-the-assistant")
+        assert said["seq"] == 1
+        for page in (ada, bob):
+            assert await page.hear() == said
+        sentence = "The assistant is not for your account. An administrator can change that."
+        assert list(await ada.client.expect("NotAnswered")) == [said, sentence]
+        await bob.client.expect_nothing()
+        # Who asks expressly is told so, and nothing is posted.
+        for method, text in (("SendMessage", "@ai Why?"), ("Ask", "Why?")):
+            assert await refusal(ada, method, "ask-the-assistant", method, text) == sentence
+        await bob.client.expect_nothing()
+
+
 async def test_premium_is_refused_with_a_sentence_and_granted_at_once() -> None:
     async with two_models() as (under_test, _, large):
         root = await under_test.member("Root", role="admin")
         await under_test.member("Ada")
         ada = await under_test.enter("Ada")
-        refused = "Premium answers are for premium accounts. An administrator can make yours one."
+        refused = "Premium is for premium accounts. An administrator can make yours one."
         assert await refusal(ada, "Ask", "general", "x", "Why?", "premium") == refused
         changed = await root.http.patch(f"/api/people/{ada.me['id']}", json={"tier": "premium"})
         assert changed.json()["user"]["tier"] == "premium"
@@ -194,7 +211,7 @@ async def test_the_standard_model_answers_everything_else() -> None:
     async with two_models() as (under_test, small, large):
         await under_test.member("Ada", tier="premium")
         ada = await under_test.enter("Ada")
-        assert (await ada.enter())["assistant"]["premiumModel"] == "large"
+        assert (await ada.enter())["assistant"]["models"][1]["note"] == "large"
         await ada.client.invoke("Ask", "general", "x", "Why?")
         assert (await ada.ended())[1]["model"] == "standard"
         await ada.say("@ai Why?")
@@ -219,14 +236,15 @@ async def test_trying_again_asks_the_same_model_of_who_may_and_the_standard_one_
 
 async def test_with_one_model_premium_answers_are_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     model = ScriptedModel(["a", "b", "c"])
-    monkeypatch.setattr(app, "make_models", lambda *_: Models(model, model, standard_pieces=2))
+    monkeypatch.setattr(app, "make_models", lambda *_: pair(model, model, pieces=2))
     async with chat(replaced=False) as under_test:
         await under_test.member("Ada", tier="premium")
         ada = await under_test.enter("Ada")
-        assert (await ada.enter())["assistant"]["premiumModel"] is None
+        assert (await ada.enter())["assistant"]["models"][1]["note"] == "Longer answers of the same model"
         await ada.ask("Why?")
         text, answer = await ada.ended()
         assert (text, answer["state"], answer["error"]) == ("ab", "completed", TOO_LONG)
+        assert answer["canGoOn"]
         await ada.ask("Why?", model="premium")
         text, answer = await ada.ended()
-        assert (text, answer["error"]) == ("abc", None)
+        assert (text, answer["error"], answer["canGoOn"]) == ("abc", None, False)

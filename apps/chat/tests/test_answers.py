@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -11,9 +12,11 @@ from apps.chat.tests.harness import JSON, Gate, Page, chat, turns
 from apps.chat.tests.test_assistant import BROKEN
 from apps.chat.tests.test_hubs import refusal
 from hubline import InvocationError
-from hubline.models import Delta, ScriptedModel
+from hubline.models import Delta, ScriptedModel, StopReason
+from hubline.models import Message as Turn
 from hubline.testing import settle
 from hubline_chat.answering import RESTARTED
+from hubline_chat.reading import TOO_LONG
 
 
 async def test_whoever_joins_in_the_middle_on_any_device_has_the_whole_answer() -> None:
@@ -130,7 +133,7 @@ async def test_after_a_kill_the_answer_is_interrupted_and_goes_on_from_where_it_
         assert watched.text == text
         assert turns(model)[1:] == [("user", "A story!"), ("assistant", "Once ")]
         assert len(model.seen) == 1
-        assert await refusal(page, "GoOn", answer["id"]) == "This answer has nothing to go on from."
+        assert await refusal(page, "GoOn", answer["id"]) == "This answer has no text to continue."
 
 
 async def test_an_answer_that_goes_on_and_is_cut_again_before_it_began_keeps_its_text() -> None:
@@ -148,3 +151,19 @@ async def test_an_answer_that_goes_on_and_is_cut_again_before_it_began_keeps_its
         await ada.stop(on)
         text, answer = await ada.ended()
         assert (text, answer["state"]) == ("Once ", "stopped")
+
+
+async def test_an_answer_that_a_limit_of_length_cut_says_so_and_goes_on() -> None:
+    def script(messages: Sequence[Turn]) -> list[Delta]:
+        return [Delta("upon")] if messages[-1].role == "assistant" else [Delta("Once ", stop=StopReason.LENGTH)]
+
+    async with chat(model=ScriptedModel(script)) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("A story!")
+        message = await ada.answer()
+        text, answer = await ada.ended()
+        assert (text, answer["state"], answer["error"], answer["canGoOn"]) == ("Once ", "completed", TOO_LONG, True)
+        await ada.client.invoke("GoOn", message["id"])
+        text, answer = await ada.ended()
+        assert (text, answer["state"], answer["error"], answer["canGoOn"]) == ("Once upon", "completed", None, False)
+        assert await refusal(ada, "GoOn", message["id"]) == "This answer has no text to continue."

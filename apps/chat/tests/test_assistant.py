@@ -1,6 +1,7 @@
 """Questions and answers, through the real application with a scripted model."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -41,17 +42,35 @@ async def test_an_answer_grows_in_the_room_piece_by_piece() -> None:
             assert ((await each.end())["state"], each.text) == ("completed", text)
 
 
-@pytest.mark.parametrize("text", ["@ai Why?", "@AI why?", "  @ai, why?", "@ai\nwhy?", "@assistant why?"])
+@pytest.mark.parametrize(
+    "text", ["@ai Why?", "@AI why?", "  @ai, why?", "@ai\nwhy?", "@assistant why?", "hey @ai why?"]
+)
 async def test_a_message_to_ai_is_a_question(text: str) -> None:
     model = ScriptedModel(["Because."])
     async with chat(model=model) as under_test:
         ada = await under_test.enter("Ada")
         await ada.say(text)
         assert (await ada.ended())[0] == "Because."
-    assert turns(model)[-1][1].lower() == "why?"
+    assert turns(model)[-1][1].lower() == (text if text.startswith("hey") else "why?")
 
 
-@pytest.mark.parametrize("text", ["@aim high", "mail@ai question", "@ai", "hello @ai", "@assistants why?"])
+async def test_in_the_assistants_room_a_plain_message_is_a_question() -> None:
+    model = ScriptedModel(["Because."])
+    async with chat(model=model) as under_test:
+        ada = await under_test.enter("Ada", room="ask-the-assistant")
+        rooms = (await ada.enter())["rooms"]
+        assert {room["id"]: room["asks"] for room in rooms} == {
+            "general": False,
+            "ask-the-assistant": True,
+            "off-topic": False,
+        }
+        for text in ("Why?", "@ai Why?"):
+            await ada.say(text, "ask-the-assistant")
+            assert (await ada.ended())[0] == "Because."
+    assert [turns(model, index)[-1][1] for index in (0, 1)] == ["Why?", "Why?"]
+
+
+@pytest.mark.parametrize("text", ["@aim high", "mail@ai question", "@ai", "`@ai` asks", "@assistants why?"])
 async def test_other_messages_are_none(text: str) -> None:
     async with chat() as under_test:
         ada = await under_test.enter("Ada")
@@ -161,7 +180,7 @@ async def test_a_waiting_question_can_be_stopped_and_those_behind_move_up() -> N
     [
         ([BROKEN], "", "scripted broke off its answer."),
         (["Be", BROKEN], "Be", "scripted broke off its answer."),
-        (["Be", "cause"], "Be", "The answer took too long and was cut."),
+        (["Be", "cause"], "Be", "The answer took too long and was ended."),
     ],
 )
 async def test_a_failing_model_is_told_and_the_text_stays(script: list[Any], text: str, error: str) -> None:
@@ -196,10 +215,12 @@ async def test_an_answer_can_be_tried_again() -> None:
         question = await ada.ask("Why?")
         failed = await ada.answer()
         assert (await ada.ended())[1]["state"] == "failed"
-        again = await ada.client.invoke("RetryAnswer", failed["id"])
-        assert (again["answer"]["questionId"], again["id"] != failed["id"]) == (question["id"], True)
+        await ada.client.invoke("RetryAnswer", failed["id"])
+        [again] = await ada.client.expect("MessageChanged")
+        assert (again["id"], again["versions"], again["text"]) == (failed["id"], 2, "")
+        assert again["answer"]["questionId"] == question["id"]
         assert (await ada.ended())[0] == "Because."
-        assert await refusal(ada, "RetryAnswer", question["id"]) == "This message is no answer."
+        assert await refusal(ada, "RetryAnswer", question["id"]) == "This message is not an answer."
 
 
 async def test_a_question_is_not_answered_twice_at_the_same_time() -> None:
@@ -243,7 +264,7 @@ async def test_any_openai_compatible_endpoint_answers() -> None:
     ) as server:
         chosen = settings(NOWHERE, model_url=server.url, model="m", model_key="key")
         models = make_models(chosen, lambda *_: None)
-        async with chat(model=models.standard) as under_test:
+        async with chat(model=models.usual.model) as under_test:
             ada = await under_test.enter("Ada")
             await ada.ask("Why?")
             text, ended = await ada.ended()
@@ -278,8 +299,8 @@ async def test_the_end_of_the_server_interrupts_answers_and_keeps_their_text() -
         drained = asyncio.ensure_future(under_test.chat.finish())
         ended = [await ada.ended() for _ in range(2)]
         assert [(text, answer["state"], answer["error"]) for text, answer in ended] == [
-            ("", "interrupted", "A restart of the server cut the answer."),
-            ("Once ", "interrupted", "A restart of the server cut the answer."),
+            ("", "interrupted", "A server restart interrupted the answer."),
+            ("Once ", "interrupted", "A server restart interrupted the answer."),
         ]
         assert (await watched.end())["state"] == "interrupted"
         await drained
@@ -297,7 +318,9 @@ async def test_a_model_that_fails_costs_one_line_in_the_log(caplog: pytest.LogCa
 
 
 async def test_a_question_whose_model_was_lost_before_the_first_word_waits_for_it_and_is_answered() -> None:
-    lives = iter([[ModelError("scripted", Fault.UNREACHABLE, "cannot be reached")], ["Because."]])
+    lives: Iterator[list[str | ModelError]] = iter(
+        [[ModelError("scripted", Fault.UNREACHABLE, "cannot be reached")], ["Because."]]
+    )
     gate = Gate()
     model = ScriptedModel(lambda _: next(lives), pace=gate)
     async with chat(model=model) as under_test:
@@ -321,4 +344,4 @@ async def test_an_answer_without_a_word_says_so() -> None:
         ada = await under_test.enter("Ada")
         await ada.ask("Why?")
         text, answer = await ada.ended()
-        assert (text, answer["state"], answer["error"]) == ("", "completed", "The model said nothing.")
+        assert (text, answer["state"], answer["error"]) == ("", "completed", "The model gave no answer.")

@@ -124,3 +124,22 @@ async def test_of_a_room_that_nobody_owns_administrators_decide_and_an_empty_one
         assert await refusal(ada, "AnswerRun", run_id, ask["askId"], True) == "The run does not exist."
         await root.client.invoke("AnswerRun", run_id, ask["askId"], True)
         assert await root.client.expect("HistoryCleared") == ["general", 3]
+
+
+async def test_who_decides_nothing_holds_nobody_up() -> None:
+    """The owner is away: the room goes on, and the decision comes when it comes, in its turn."""
+    model = ScriptedModel(["It ", "rains."])
+    async with chat(model=model) as under_test:
+        ada, bob, watched, answer, ask = await asked(under_test)
+        room = answer["roomId"]
+        await bob.say("@ai the weather?", room)
+        while (other := await bob.answer())["seq"] < 6:
+            pass
+        seen = bob.watch(other)
+        await seen.end()
+        assert seen.text == "It rains."
+        await ada.client.invoke("AnswerRun", answer["answer"]["runId"], ask["askId"], True)
+        await watched.end()
+        assert watched.text.endswith("Done: Ada agreed, and 3 messages are gone.")
+        left = (await ada.join(room))["messages"]
+        assert [each["seq"] for each in left] == [4, 5, 6, 7]

@@ -1,8 +1,10 @@
 """The bounded history of a room."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from hubline_chat.contract import Message, Person
+from hubline_chat.contract import Answer, AnswerState, Message, Person
+from hubline_chat.contract_models import ToolUse
 from hubline_chat.history import PAGE_CHARACTERS, History
 
 ADA = Person("1", "Ada")
@@ -35,6 +37,7 @@ def test_the_oldest_are_forgotten_and_their_numbers_never_return() -> None:
     assert history.find("2") is None
     assert seqs(history.newest()[0]) == list(range(3, 13))
     assert history.before(5) == ([history.find("3"), history.find("4")], False)
+    assert not history.is_whole
     assert history.append(message("new")).seq == 13
 
 
@@ -79,3 +82,26 @@ def test_a_message_is_put_in_the_place_of_its_older_form() -> None:
     history.append(message("5"))
     history.update(grown)
     assert history.find("2") is None
+
+
+def test_it_knows_whether_the_store_has_more() -> None:
+    history = filled(10, capacity=10)
+    assert history.is_whole
+    history.append(message("11"))
+    assert (history.is_whole, history.oldest) == (False, 2)
+    history.clear(1)
+    assert not history.is_whole
+    history.clear(5)
+    assert (history.is_whole, history.cleared_before, history.oldest) == (True, 5, 5)
+    assert History(last_seq=7).append(message("8")).seq == 8
+
+
+def test_what_tools_have_given_counts_as_text() -> None:
+    history = History(characters=10_000)
+    history.append(message("first"))
+    history.append(message("second"))
+    used = [ToolUse("a", "search_room", "output-available", {"words": "tea"}, "x" * 9_990)]
+    second = history.find("second")
+    assert second is not None
+    history.update(replace(second, answer=Answer(AnswerState.COMPLETED, ADA, "first", tools=used)))
+    assert (seqs(history.newest()[0]), history.is_whole) == ([2], False)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from apps.chat.tests.harness import chat
+from apps.chat.tests.harness import ChatUnderTest, chat
 from hubline_chat.housekeeping import USAGE_DAYS, Housekeeping
 from hubline_chat.periodic import Periodic
 from hubline_chat.store import StoreError
@@ -20,8 +20,7 @@ async def test_guests_and_sessions_of_yesterday_go_and_what_they_said_stays() ->
         await guest.say("hello")
         room = await guest.client.invoke("CreateRoom", "Secret", True)
         await under_test.member("Ada")
-        app = under_test.chat
-        tidy = Housekeeping(under_test.store, under_test.accounts, app.rooms)
+        tidy = housekeeping(under_test)
         await tidy.tidy(NOW)
         assert await under_test.store.users.named("Guest") is not None
         await guest.client.stop()
@@ -34,7 +33,14 @@ async def test_guests_and_sessions_of_yesterday_go_and_what_they_said_stays() ->
             assert await connection.scalar(text("SELECT count(*) FROM sessions")) == 0
 
 
-async def test_messages_beyond_the_history_and_old_usage_are_deleted() -> None:
+def housekeeping(under_test: ChatUnderTest) -> Housekeeping:
+    state = under_test.chat
+    return Housekeeping(
+        under_test.store, under_test.accounts, state.rooms, retention_days=None, told=state.history_cleared
+    )
+
+
+async def test_old_usage_is_deleted_and_no_message() -> None:
     async with chat(history_messages=100) as under_test:
         for author in range(3):
             page = await under_test.enter(f"Author {author}")
@@ -43,9 +49,9 @@ async def test_messages_beyond_the_history_and_old_usage_are_deleted() -> None:
         today = NOW.date()
         await under_test.store.usage.add("x", today, 1)
         await under_test.store.usage.add("x", today - timedelta(days=USAGE_DAYS + 1), 1)
-        await Housekeeping(under_test.store, under_test.accounts, under_test.chat.rooms).tidy(NOW)
+        await housekeeping(under_test).tidy(NOW + timedelta(seconds=1))
         kept = await under_test.store.messages.newest("general", 1000)
-        assert [each.seq for each in kept] == list(range(51, 151))
+        assert [each.seq for each in kept] == list(range(1, 151))
         assert await under_test.store.usage.used("x", today) == 1
         assert await under_test.store.usage.used("x", today - timedelta(days=USAGE_DAYS + 1)) == 0
 
@@ -54,14 +60,14 @@ async def test_a_database_that_fails_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with chat() as under_test:
-        tidy = Housekeeping(under_test.store, under_test.accounts, under_test.chat.rooms)
+        tidy = housekeeping(under_test)
 
         async def fail(now: datetime) -> None:
             raise StoreError("broken")
 
         monkeypatch.setattr(tidy, "tidy", fail)
         await tidy()
-    assert "nothing could be tidied up; it is tried again in 600 s" in caplog.text
+    assert "old data could not be deleted; the next attempt is in 600 s" in caplog.text
 
 
 async def test_periodic_work_is_done_again_and_stopped_in_between() -> None:

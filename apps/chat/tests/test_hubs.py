@@ -1,5 +1,6 @@
 """What pages can call, through the real application."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,20 +25,31 @@ async def test_a_message_reaches_everyone_in_the_room_and_nobody_else() -> None:
         await eve.news("RoomsChanged", lambda rooms: rooms[0]["lastSeq"] == 1)
 
 
+MODEL = {"contextTokens": None, "inputPrice": None, "outputPrice": None, "takesImages": False, "takesTools": False}
+"""Nothing is known of it."""
+
+
 async def test_entering_tells_who_one_is_and_what_there_is() -> None:
     async with chat(guest_tokens=5_000, guest_questions=1) as under_test:
         browser = under_test.browser()
         user = await browser.user("guest", name="  Ada \n Lovelace ")
         page = Page(await under_test.connect(browser))
         entered = await page.enter()
-        assert entered["me"] == user | {"name": "Ada Lovelace", "kind": "person", "devices": 0}
+        shown = {name: value for name, value in user.items() if name != "hasPassword"}
+        assert entered["me"] == shown | {"name": "Ada Lovelace", "kind": "person", "devices": 0}
         assert [room["name"] for room in entered["rooms"]] == ["General", "Ask the assistant", "Off topic"]
         assert entered["assistant"] == {
             "name": "Assistant",
             "model": "scripted",
             "state": "ready",
             "detail": None,
-            "premiumModel": None,
+            "models": [
+                MODEL | {"id": "standard", "name": "Standard", "tier": "guest", "note": "scripted"},
+                MODEL
+                | {"id": "premium", "name": "Premium", "tier": "premium", "note": "Longer answers of the same model"},
+            ],
+            "currency": "USD",
+            "tools": [],
         }
         budget = entered["budget"]
         assert (budget["tokensPerDay"], budget["left"], budget["questionsAtOnce"]) == (5_000, 5_000, 1)
@@ -52,12 +64,20 @@ CALLS: list[tuple[Any, ...]] = [
     ("SendMessage", "general", "1", "hello"),
     ("Ask", "general", "1", "hello"),
     ("GoOn", "x"),
+    ("ChooseModel", "general", "standard"),
+    ("InstructAssistant", "general", "Be brief."),
     ("RetryAnswer", "x"),
     ("Typing", "general"),
     ("LoadEarlier", "general", 1),
+    ("MarkRead", "general", 1),
+    ("EditMessage", "x", "hello"),
+    ("DeleteMessage", "x"),
+    ("AnswerVersion", "x", 1),
     ("AddMember", "general", "Bob"),
     ("RemoveMember", "general", "x"),
     ("FindPeople", "B"),
+    ("ArchiveRoom", "general", True),
+    ("RetainMessages", "general", 3),
 ]
 
 
@@ -86,10 +106,13 @@ async def test_the_time_of_the_server_is_told_to_everybody() -> None:
         (("SendMessage", "general", "", "hello"), "The message's id is not valid."),
         (("SendMessage", "general", "x" * 65, "hello"), "The message's id is not valid."),
         (("SendMessage", "general", "1", " \n "), "The message is empty."),
-        (("SendMessage", "general", "1", "x" * 4001), "The message has 4,001 characters; 4,000 are allowed."),
-        (("Ask", "general", "1", "x" * 4001), "The message has 4,001 characters; 4,000 are allowed."),
-        (("GoOn", "nothing"), "This message is no longer there."),
-        (("RetryAnswer", "nothing"), "This message is no longer there."),
+        (("SendMessage", "general", "1", "x" * 32_001), "The message has 32,001 characters; 32,000 are allowed."),
+        (("Ask", "general", "1", "x" * 32_001), "The message has 32,001 characters; 32,000 are allowed."),
+        (("GoOn", "nothing"), "This message does not exist any more."),
+        (("RetryAnswer", "nothing"), "This message does not exist any more."),
+        (("EditMessage", "nothing", "hello"), "This message does not exist any more."),
+        (("DeleteMessage", "nothing"), "This message does not exist any more."),
+        (("AnswerVersion", "nothing", 1), "This message does not exist any more."),
         (("LoadEarlier", "nowhere", 1), "This room does not exist."),
         (("Typing", "nowhere"), "This room does not exist."),
     ],
@@ -104,7 +127,7 @@ async def test_what_is_not_allowed_is_refused_with_a_sentence(call: tuple[Any, .
 async def test_the_longest_message_is_allowed_in_any_script() -> None:
     async with chat() as under_test:
         ada = await under_test.enter("Ada")
-        text = "🙂" * 4000
+        text = "🙂" * 32_000
         assert (await ada.say(text))["text"] == text
 
 
@@ -136,16 +159,58 @@ async def test_two_tabs_are_one_person() -> None:
         assert first.me == second.me
         people = (await second.join())["people"]
         assert [(each["name"], each["devices"], each["kind"]) for each in people] == [
-            ("Ada", 2, "person"),
+            ("Ada", 1, "person"),
             ("Bob", 1, "person"),
             ("Assistant", 0, "assistant"),
         ]
         await bob.names("Ada", "Bob")
         await first.client.stop()
-        await bob.news("PeopleChanged", lambda _, people: people[0]["devices"] == 1)
         await second.client.stop()
         await bob.names("Bob")
         await bob.news("RoomsChanged", lambda rooms: rooms[0]["people"] == 1)
+
+
+async def test_people_are_here_with_their_devices() -> None:
+    async with chat() as under_test:
+        bob = await under_test.enter("Bob")
+        await under_test.member("Ada")
+        two = under_test.browser()
+        await two.user("sign-in", name="Ada", password="secret of Ada")
+        first = await under_test.enter("Ada")
+        room = (await first.client.invoke("CreateRoom", "Plans", True))["id"]
+        second = Page(await under_test.connect(two))
+        assert (await second.enter())["me"]["id"] == first.me["id"]
+        await second.join()
+        await bob.news("PeopleChanged", lambda _, people: people[0]["devices"] == 2)
+        await second.client.invoke("LeaveRoom", "general")
+        await bob.news("PeopleChanged", lambda _, people: people[0]["devices"] == 1)
+        await first.news("RoomsChanged", lambda rooms: rooms[-1]["members"][0]["devices"] == 2)
+        await second.client.stop()
+        await first.client.invoke("AddMember", room, "Bob")
+        await first.news("RoomsChanged", lambda rooms: [m["devices"] for m in rooms[-1]["members"]] == [1, 1])
+
+
+async def test_rooms_tell_when_something_was_said_last(tmp_path: Path) -> None:
+    async with chat(data=tmp_path) as under_test:
+        ada = await under_test.enter("Ada")
+        assert [each["lastAt"] for each in (await ada.enter())["rooms"]] == [None, None, None]
+        said = await ada.say("hello", "off-topic")
+        await ada.news("RoomsChanged", lambda rooms: rooms[-1]["lastAt"] == said["sentAt"])
+    async with chat(data=tmp_path) as under_test:
+        bob = await under_test.enter("Bob")
+        assert [each["lastAt"] for each in (await bob.enter())["rooms"]] == [None, None, said["sentAt"]]
+
+
+async def test_whoever_comes_sees_who_is_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hubline_chat.typing_people.TYPING_SECONDS", 60.0)
+    async with chat() as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.client.send("Typing", "general")
+        await ada.news("TypingChanged", lambda _, names: names == ["Ada"])
+        bob = await under_test.enter("Bob")
+        await bob.news("TypingChanged", lambda _, names: names == ["Ada"])
+        await ada.say("hello")
+        await bob.news("TypingChanged", lambda _, names: names == [])
 
 
 async def test_the_welcome_comes_once_and_to_the_newcomer_alone() -> None:
@@ -188,6 +253,14 @@ async def test_a_new_room_is_in_the_list_of_everybody() -> None:
             "lastSeq": 0,
             "isPrivate": False,
             "members": [],
+            "asks": False,
+            "owners": [ada.me["id"]],
+            "isArchived": False,
+            "retentionDays": None,
+            "lastAt": None,
+            "isConversation": False,
+            "isPair": False,
+            "model": None,
         }
         await bob.news("RoomsChanged", lambda rooms: rooms[-1] == room)
         await bob.join(room["id"])

@@ -7,17 +7,21 @@ import os
 import re
 import socket
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from rich.console import Console
 
 from apps.chat.tests.harness import QUICK
 from hubline_chat.accounts import administrator
 from hubline_chat.accounts.administrator import NewPassword
 from hubline_chat.accounts.passwords import Passwords
-from hubline_chat.launch import Progress, listen, main
+from hubline_chat.launch import TAKEN, Progress, listen, main
 from hubline_chat.settings import ChatSettings
+
+MAKEFILE = Path(__file__).parents[3] / "Makefile"
 
 
 def console() -> tuple[Console, io.StringIO]:
@@ -44,7 +48,7 @@ def test_an_address_of_another_machine_is_an_error() -> None:
 
 def test_progress_without_a_terminal_is_one_line_for_each_step() -> None:
     terminal, out = console()
-    with Progress(terminal, ChatSettings()) as progress:
+    with Progress(terminal, ChatSettings(data=Path("/data"))) as progress:
         progress.listening("http://127.0.0.1:8000")
         progress.model("starting", "loading SmolLM2")
         progress.model("ready", "SmolLM2 is ready")
@@ -53,6 +57,7 @@ def test_progress_without_a_terminal_is_one_line_for_each_step() -> None:
     assert [line.strip() for line in out.getvalue().splitlines()] == [
         "✓ Hubline Chat is open at http://127.0.0.1:8000",
         "Two people in two windows: http://127.0.0.1:8000/?guest in each. Ctrl+C ends it.",
+        "What is said is kept in /data/hubline-chat.db",
         "… Assistant: loading SmolLM2",
         "✓ Assistant: SmolLM2 is ready",
         "… Assistant: starting SmolLM2 again: killed",
@@ -138,14 +143,14 @@ def test_a_database_of_a_newer_version_is_one_line_and_status_2(
 
 
 @pytest.mark.usefixtures("_nowhere")
-def test_a_second_chat_on_the_same_database_is_one_line_and_status_2(
+def test_a_second_chat_on_the_same_database_is_one_line_and_status_3(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert main(["reset-admin"]) == 0
     capsys.readouterr()
     with (tmp_path / "data" / "hubline-chat.db.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert main() == 2
+        assert main() == TAKEN
     told = capsys.readouterr().out
     assert told.startswith("✗ another Hubline Chat serves the database ")
     assert len(told.splitlines()) == 1
@@ -161,9 +166,29 @@ def test_a_lost_password_is_replaced_from_the_terminal(capsys: pytest.CaptureFix
     assert first != second
 
 
+def test_the_database_is_told_without_its_password() -> None:
+    terminal, out = console()
+    with Progress(terminal, ChatSettings(database=SecretStr("postgresql://ada:secret@db/chat"))) as progress:
+        progress.listening("http://127.0.0.1:8000")
+    assert "What is said is kept in postgresql://ada:***@db/chat" in out.getvalue()
+
+
+def test_make_chat_ends_well_when_a_chat_is_running_and_not_otherwise(tmp_path: Path) -> None:
+    recipe = re.search(r"^chat:.*\n(?:\t.*\n)*", MAKEFILE.read_text("utf-8"), re.MULTILINE)
+    assert recipe is not None
+    *_, start = recipe[0].splitlines()
+    for status, ended in ((0, 0), (1, 2), (2, 2), (TAKEN, 0)):
+        program = tmp_path / "program"
+        program.write_text(f"#!/bin/sh\nexit {status}\n")
+        program.chmod(0o755)
+        (tmp_path / "Makefile").write_text(f"PY := {program}\nchat:\n{start}\n")
+        done = subprocess.run(["make", "-C", str(tmp_path), "chat"], capture_output=True, check=False)
+        assert (done.returncode, b"***" in done.stderr) == (ended, ended != 0)
+
+
 def test_other_arguments_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reset"]) == 2
-    assert capsys.readouterr().out.startswith("✗ unknown: reset. There is only reset-admin")
+    assert capsys.readouterr().out.startswith("✗ unknown: reset. Write reset-admin")
 
 
 def test_without_guests_nobody_is_sent_to_their_door() -> None:

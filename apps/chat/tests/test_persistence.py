@@ -75,7 +75,7 @@ async def test_an_answer_cut_by_the_end_of_the_process_keeps_its_text_and_says_s
         bob = await under_test.enter("Bob")
         answer = (await bob.join())["messages"][-1]
         assert (answer["text"], answer["answer"]["state"]) == ("Once ", "interrupted")
-        assert answer["answer"]["error"] == "A restart of the server cut the answer."
+        assert answer["answer"]["error"] == "A server restart interrupted the answer."
 
 
 async def test_the_end_of_the_server_stores_how_its_answers_ended(tmp_path: Path) -> None:

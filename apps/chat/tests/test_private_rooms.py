@@ -29,7 +29,7 @@ async def test_who_makes_a_private_room_owns_it_and_sees_it_alone() -> None:
         ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
         room = await secret_room(ada)
         assert (room["isPrivate"], room["people"], len(room["id"]) >= 12) == (True, 0, True)
-        assert room["members"] == [{"id": ada.me["id"], "name": "Ada", "isOwner": True}]
+        assert room["members"] == [{"id": ada.me["id"], "name": "Ada", "isOwner": True, "devices": 1}]
         await ada.news("RoomsChanged", lambda told: told[-1] == room)
         await bob.client.invoke("CreateRoom", "Public")
         await bob.news("RoomsChanged", lambda told: told[-1]["name"] == "Public")
@@ -74,7 +74,7 @@ async def test_two_users_guessing_ids_learn_nothing() -> None:
             assert await refusal(eve, call[0], "nothing", *call[2:]) == NOWHERE, call
         for message_id in (question["id"], answer["id"]):
             for method in ("GoOn", "RetryAnswer"):
-                assert await refusal(eve, method, message_id) == "This message is no longer there."
+                assert await refusal(eve, method, message_id) == "This message does not exist any more."
         run_id = answer["answer"]["runId"]
         for method in ("StopRun", "RunInfo"):
             assert await refusal(eve, method, run_id) == await refusal(eve, method, "nothing") == NO_RUN
@@ -105,7 +105,7 @@ async def test_a_member_reads_what_was_said_before_and_what_comes() -> None:
         said = await ada.say("between us", room)
         assert await bob.hear() == said
         assert [each["text"] for each in (await bob.join(room))["messages"]] == ["between us"]
-        assert await refusal(bob, "AddMember", room, "Nobody") == "There is nobody called Nobody."
+        assert await refusal(bob, "AddMember", room, "Nobody") == "There is no person called Nobody."
         assert await bob.client.invoke("AddMember", room, "Ada") == (await bob.join(room))["room"]
 
 
@@ -147,7 +147,7 @@ async def test_only_the_owner_and_administrators_remove_others() -> None:
         ada, bob, room = await with_member(under_test)
         only = "Only the owner of a room can remove others from it."
         assert await refusal(bob, "RemoveMember", room, ada.me["id"]) == only
-        assert await refusal(ada, "RemoveMember", room, "nobody") == "This person is no member of the room."
+        assert await refusal(ada, "RemoveMember", room, "nobody") == "This person is not a member of the room."
         await under_test.member("Root", role="admin")
         root = await under_test.enter("Root")
         assert await refusal(root, "RemoveMember", room, bob.me["id"]) == NOWHERE
@@ -162,7 +162,7 @@ async def test_when_the_owner_leaves_the_oldest_member_owns_it_and_an_empty_room
     async with chat(model=model) as under_test:
         ada, bob, room = await with_member(under_test)
         left = await ada.client.invoke("RemoveMember", room, ada.me["id"])
-        assert left["members"] == [{"id": bob.me["id"], "name": "Bob", "isOwner": True}]
+        assert left["members"] == [{"id": bob.me["id"], "name": "Bob", "isOwner": True, "devices": 1}]
         assert await ada.client.expect("RoomGone") == [room, "You have left Secret."]
         await bob.ask("A story!", room)
         await bob.watch(await bob.answer()).next("status", status="thinking")
@@ -190,9 +190,8 @@ async def test_public_rooms_have_no_members_to_add_or_remove() -> None:
 
 
 async def test_rooms_of_one_person_and_members_of_one_room_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "OWNED", 2)
     monkeypatch.setattr(rooms, "MEMBERS", 1)
-    async with chat() as under_test:
+    async with chat(rooms_per_person=2) as under_test:
         ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
         room = await secret_room(ada)
         full = "Secret has 1 members already, and more are not possible."

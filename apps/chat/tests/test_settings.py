@@ -8,9 +8,9 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from hubline import ConfigurationError
-from hubline.models import LocalModel, OpenAIModel
+from hubline.models import LocalModel, OpenAIModel, ScriptedModel
 from hubline_chat import models
-from hubline_chat.models import make_models
+from hubline_chat.models import make_models, paired
 from hubline_chat.settings import ChatSettings, data_directory
 
 
@@ -29,12 +29,12 @@ def test_with_nothing_set_the_local_model_runs() -> None:
 def test_two_variables_name_an_endpoint_and_a_third_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUBLINE_CHAT_MODEL_URL", "http://127.0.0.1:11434/v1")
     monkeypatch.setenv("HUBLINE_CHAT_MODEL", "llama3")
-    monkeypatch.setenv("HUBLINE_CHAT_MODEL_KEY", "secret")
+    monkeypatch.setenv("HUBLINE_CHAT_MODEL_KEY", "hidden7")
     settings = ChatSettings()
-    model = make_models(settings, lambda *_: None).standard
+    model = make_models(settings, lambda *_: None).usual.model
     assert isinstance(model, OpenAIModel)
     assert (model.name, settings.is_local) == ("llama3", False)
-    assert "secret" not in repr(settings)
+    assert "hidden7" not in repr(settings)
 
 
 def test_the_usual_variable_for_the_key_works_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_mistakes_are_named(monkeypatch: pytest.MonkeyPatch, variables: dict[str
 async def test_a_file_of_ones_own_is_run_instead(tmp_path: Path) -> None:
     weights = tmp_path / "My model.gguf"
     weights.write_bytes(b"GGUF")
-    model = make_models(ChatSettings(model=str(weights)), lambda *_: None).standard
+    model = make_models(ChatSettings(model=str(weights)), lambda *_: None).usual.model
     assert isinstance(model, LocalModel)
     assert model.name == "My model"
 
@@ -132,9 +132,9 @@ def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_database_is_a_file_of_the_data_directory_and_its_password_is_not_shown(tmp_path: Path) -> None:
     assert ChatSettings(data=tmp_path).database_url == f"sqlite:///{tmp_path}/hubline-chat.db"
-    settings = ChatSettings(database=SecretStr("postgresql://ada:secret@localhost/chat"))
-    assert settings.database_url == "postgresql://ada:secret@localhost/chat"
-    assert "secret" not in repr(settings)
+    settings = ChatSettings(database=SecretStr("postgresql://ada:hidden7@localhost/chat"))
+    assert settings.database_url == "postgresql://ada:hidden7@localhost/chat"
+    assert "hidden7" not in repr(settings)
 
 
 @pytest.mark.parametrize(
@@ -158,16 +158,34 @@ def test_every_system_has_its_place_for_data(
 async def test_a_premium_model_has_an_endpoint_and_a_key_of_its_own_or_those_of_the_model() -> None:
     endpoint: dict[str, Any] = {"model_url": "http://127.0.0.1/v1", "model": "small", "model_key": "key"}
     made = make_models(ChatSettings(**endpoint, premium_model="large"), lambda *_: None)
-    assert (made.named("standard").name, made.named("premium").name, made.premium_name) == ("small", "large", "large")
+    assert [(offer.model.name, offer.info.note) for offer in made.offers] == [("small", "small"), ("large", "large")]
     same = make_models(ChatSettings(**endpoint), lambda *_: None)
-    assert (same.named("premium") is same.named("standard"), same.premium_name) == (False, None)
+    assert same.offers[0].model is not same.offers[1].model
+    assert same.offers[1].info.note == "Longer answers of the same model"
 
 
 async def test_the_local_model_answers_at_two_lengths_or_has_a_larger_one_beside_it(tmp_path: Path) -> None:
     weights = tmp_path / "m.gguf"
     weights.write_bytes(b"GGUF")
     made = make_models(ChatSettings(model=str(weights)), lambda *_: None)
-    assert (made.premium is made.standard, made.standard_pieces) == (True, 512)
+    assert made.offers[0].model is made.offers[1].model
+    assert [(offer.pieces, offer.is_local) for offer in made.offers] == [(512, True), (None, True)]
     endpoint: dict[str, Any] = {"premium_model": "large", "premium_model_url": "http://127.0.0.1/v1"}
     made = make_models(ChatSettings(model=str(weights), **endpoint), lambda *_: None)
-    assert (made.premium_name, made.standard_pieces) == ("large", None)
+    assert [(offer.pieces, offer.is_local) for offer in made.offers] == [(None, True), (None, False)]
+    assert made.offers[1].model.name == "large"
+
+
+def test_the_conversation_fits_into_the_window() -> None:
+    def budget(system: str = "Be brief.", local: bool = False, **changes: Any) -> int:
+        endpoint: dict[str, Any] = {} if local else {"model_url": "http://127.0.0.1/v1", "model": "m"}
+        model = ScriptedModel([])
+        return paired(ChatSettings(**endpoint, **changes), model, model).usual.budget(system)
+
+    assert budget(local=True) == 2_000
+    assert budget() == 12_000
+    assert budget(context_characters=5_000, context_tokens=8_192) == 5_000
+    assert budget(context_tokens=8_192) == 6_144 * 3 - len("Be brief.")
+    assert budget(context_tokens=8_192, answer_tokens=1_000) == 7_192 * 3 - len("Be brief.")
+    assert budget(context_tokens=8_192, premium_answer_tokens=100_000) == 4_096 * 3 - len("Be brief.")
+    assert budget("x" * 9_000, local=True, context_tokens=1_024) == 200

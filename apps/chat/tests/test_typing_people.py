@@ -6,7 +6,7 @@ from hubline.testing import settle
 from hubline_chat import typing_people
 from hubline_chat.contract import Person
 from hubline_chat.history import History
-from hubline_chat.rooms import Room
+from hubline_chat.room import Room
 from hubline_chat.store.rooms import RoomRecord
 from hubline_chat.typing_people import TypingPeople
 

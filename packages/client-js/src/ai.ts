@@ -7,16 +7,16 @@ import { attachRun, type AttachedRun } from "./run.js";
 
 type Request<M extends UIMessage> = Parameters<ChatTransport<M>["sendMessages"]>[0];
 
-/** What `useChat` wants answered. */
+/** The request of `useChat`. */
 export type StartRequest<M extends UIMessage> = Omit<Request<M>, "abortSignal"> & {
-  /** The same when the call is repeated, because the connection was lost over it: hand it on as the run's key, and it is started once. */
+  /** The same when the call is repeated after a lost connection. Pass it on as the run's key, so that the run is started once. */
   key: string;
 };
 
 export interface ChatTransportOptions<M extends UIMessage> {
-  /** Has the server start a run, and gives its id: `({ chatId, messages, key }) => connection.invoke("Ask", chatId, messages, key)`. */
+  /** Lets the server start a run, and returns its id: `({ chatId, messages, key }) => connection.invoke("Ask", chatId, messages, key)`. */
   start(request: StartRequest<M>): Promise<string>;
-  /** The id of the run that answers in a chat at the moment; null when none does. Left out: the newest of the room named as the chat, by `RoomRuns`. */
+  /** The id of the run that is answering in a chat; null without one. Default: the newest run of the room with the chat's id, by `RoomRuns`. */
   find?: ((chatId: string) => Promise<string | null>) | undefined;
 }
 
@@ -26,7 +26,7 @@ export interface RunChatTransport<M extends UIMessage> extends ChatTransport<M> 
   stop(chatId: string): Promise<void>;
 }
 
-/** `useChat` over a hub connection: answers are runs, which go on while nobody listens, and are found again by `resume`. */
+/** `useChat` over a hub connection: answers are runs, which continue without a viewer, and which `resume` finds again. */
 export function chatTransport<M extends UIMessage = UIMessage>(
   connection: Connection,
   { start, find = (chatId) => newestOf(connection, chatId) }: ChatTransportOptions<M>,
@@ -63,7 +63,7 @@ async function newestOf(connection: Connection, room: string): Promise<string | 
   return runs.findLast((run) => run.endedAt === null)?.id ?? null;
 }
 
-/** A run as a stream of chunks. Who cancels it, or aborts, only detaches. */
+/** A run as a stream of chunks. To cancel or abort the stream only detaches from the run. */
 function chunksOf(run: AttachedRun, signal: AbortSignal | undefined): ReadableStream<UIMessageChunk> {
   let end = () => {};
   return new ReadableStream<UIMessageChunk>({

@@ -2,9 +2,9 @@ import type { UIMessageChunk } from "ai";
 import type { RunState } from "./content.js";
 import type { Ask, DataPart, Part, Status, TextPart } from "./items.js";
 
-/** Says a run in the chunks of the AI SDK: for each moment of it, what is new since the moment before. */
+/** Converts a run to chunks of the AI SDK: for each new state, what has changed since the state before. */
 export interface ChunkWriter {
-  /** Writes what is new; true when that was the end. */
+  /** Writes the changes; true when that was the end. */
   write(state: RunState): boolean;
 }
 
@@ -27,7 +27,7 @@ export function chunkWriter(messageId: string, send: (chunk: UIMessageChunk) => 
     send({ type: `${part.kind}-start`, id: part.part });
     if (part.text) send({ type: `${part.kind}-delta`, id: part.part, delta: part.text });
   };
-  /** Something was taken back, and there is no chunk for a part of it: everything goes, and what remains comes again. */
+  /** Parts were retracted, and there is no chunk for that: everything is removed, and the remaining parts are sent again. */
   const again = (parts: readonly Part[]) => {
     open.clear();
     send({ type: "reset-step" });
@@ -51,7 +51,7 @@ export function chunkWriter(messageId: string, send: (chunk: UIMessageChunk) => 
         const delta = part.text.slice((before as TextPart).text.length);
         if (delta) send({ type: `${part.kind}-delta`, id: part.part, delta });
       } else {
-        sideBySide = true; // what was taken for done still grows: from now on nothing is done before the end
+        sideBySide = true; // a part that was taken for complete still grows: from now on no part is complete before the end
         return again(parts);
       }
       sent[index] = part;
@@ -86,7 +86,7 @@ export function chunkWriter(messageId: string, send: (chunk: UIMessageChunk) => 
   };
 }
 
-/** Whether one can become the other by growing, or by a newer value. */
+/** Whether the first can become the second by growing, or by a newer value. */
 function follows(before: Part, part: Part): boolean {
   if (before.part !== part.part || before.kind !== part.kind) return false;
   if (before.kind === "data") return before.name === (part as DataPart).name && before.name !== "source-url";
@@ -101,7 +101,7 @@ interface ToolCall {
   errorText?: string;
 }
 
-/** A value: a call of a tool and a source have chunks of their own, as `Run.pipe` names them; anything else is `data-NAME`. */
+/** A value: tool calls and sources, as `Run.pipe` names them, have chunks of their own; every other value is `data-NAME`. */
 function sendData(part: DataPart, before: DataPart | undefined, send: (chunk: UIMessageChunk) => void): void {
   const { name, value } = part;
   const url = (value as { url?: unknown; title?: unknown } | null)?.url;

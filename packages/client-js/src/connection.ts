@@ -18,18 +18,18 @@ export interface Connection {
 
 export interface ConnectionState {
   /**
-   * `connecting` before it was ever connected, `reconnecting` after, `refused` when the server will not have us and
-   * `keepConnected` has given up. Without `keepConnected`, a connection that is neither connected nor trying is
-   * `disconnected`.
+   * `connecting` before the first connection, `reconnecting` after it, `refused` when the server has refused the
+   * connection and `keepConnected` does not try again. Without `keepConnected`, a connection that is neither connected
+   * nor trying is `disconnected`.
    */
   readonly status: "disconnected" | "connecting" | "connected" | "reconnecting" | "refused";
-  /** Why it is not connected; null where there was no error. */
+  /** Why it is not connected; null without an error. */
   readonly error: Error | null;
-  /** When `keepConnected` tries next, in ms since 1970; null while it tries, or does not wait. */
+  /** The time of the next attempt of `keepConnected`, in ms since 1970; null while it tries, or does not wait. */
   readonly retryAt: number | null;
 }
 
-/** What `keepConnected` knows of a connection. */
+/** The state of a connection that `keepConnected` has. */
 export interface Keeper {
   refused: boolean;
   error: Error | null;
@@ -42,7 +42,7 @@ export interface Link extends Subscribable<ConnectionState> {
   keeper: Keeper | undefined;
   /** The error with which the connection was closed last. */
   lastError: Error | null;
-  /** Looks at the connection, and tells the listeners if something has changed. */
+  /** Checks the connection, and notifies the listeners if its state has changed. */
   refresh(): void;
 }
 
@@ -54,7 +54,7 @@ export function connectionState(connection: Connection): Subscribable<Connection
   return linkOf(connection);
 }
 
-/** The one link of a connection: its events can be subscribed to, but never unsubscribed from. */
+/** One link for each connection, because one cannot unsubscribe from the events of a connection. */
 export function linkOf(connection: Connection): Link {
   let link = links.get(connection);
   if (!link) {
@@ -71,15 +71,7 @@ function linkTo(connection: Connection): Link {
   const { subscribe, changed } = notifier(() => value);
   let listeners = 0;
 
-  const status = (): ConnectionState["status"] => {
-    const { state } = connection;
-    if (state === "Connected") return "connected";
-    if (link.keeper?.refused) return "refused";
-    if (state === "Reconnecting") return "reconnecting";
-    if (state !== "Connecting" && !link.keeper) return "disconnected";
-    return wasConnected ? "reconnecting" : "connecting";
-  };
-  // Nobody tells when an application calls `start()`. So who waits for a connection looks, while it is not connected.
+  // There is no event for `start()` of an application. So the state is polled while there is no connection.
   const watch = () => {
     const { state } = connection;
     const wanted = link.keeper ? state !== "Disconnected" : listeners > 0;
@@ -106,7 +98,7 @@ function linkTo(connection: Connection): Link {
     },
     refresh() {
       const { keeper } = link;
-      const next: ConnectionState = { status: status(), error: null, retryAt: keeper?.retryAt ?? null };
+      const next: ConnectionState = { status: statusOf(connection.state, keeper, wasConnected), error: null, retryAt: keeper?.retryAt ?? null };
       if (next.status === "connected") {
         wasConnected = true;
         link.lastError = null;
@@ -132,6 +124,14 @@ function linkTo(connection: Connection): Link {
   return link;
 }
 
+function statusOf(state: string, keeper: Keeper | undefined, wasConnected: boolean): ConnectionState["status"] {
+  if (state === "Connected") return "connected";
+  if (keeper?.refused) return "refused";
+  if (state === "Reconnecting") return "reconnecting";
+  if (state !== "Connecting" && !keeper) return "disconnected";
+  return wasConnected ? "reconnecting" : "connecting";
+}
+
 /** Resolves when it is connected, at once if it is; rejects when it is refused, or when `signal` is aborted. */
 export function whenConnected(connection: Connection, signal?: AbortSignal): Promise<void> {
   const link = linkOf(connection);
@@ -140,7 +140,7 @@ export function whenConnected(connection: Connection, signal?: AbortSignal): Pro
       const { status, error } = link.value;
       if (status === "connected") resolve();
       else if (status === "refused") reject(error ?? new Error("The connection was refused."));
-      else if (signal?.aborted) reject(new Error("Given up before there was a connection."));
+      else if (signal?.aborted) reject(new Error("Aborted before there was a connection."));
       else return false;
       return true;
     };

@@ -1,32 +1,32 @@
 import type { Ask, Item, Part, RunStateName, Status, Steered, TextPart, Usage } from "./items.js";
 
-/** A run at a moment. It never changes: the next moment is another object, in which what is the same is the same object. */
+/** The state of a run. It never changes: the next state is another object, and shares unchanged parts with this one. */
 export interface RunState {
-  /** Everything that was written and not taken back, in order. */
+  /** Everything that was written and not retracted, in order. */
   readonly parts: readonly Part[];
   /** The text parts joined. */
   readonly text: string;
-  /** What the server said last of its work; null where it said nothing, and at the end. */
+  /** The last status of the server's work; null without one, and at the end. */
   readonly status: Status | null;
-  /** Null until something is known; `gone` when there is no such run (any more), or we may not see it. */
+  /** Null before the first item; `gone` when the run does not exist (any more), or we may not see it. */
   readonly state: RunStateName | "gone" | null;
   /** The questions that wait for a person. */
   readonly asks: readonly Ask[];
-  /** The messages that the answer has taken up. */
+  /** The messages that the answer has received. */
   readonly steered: readonly Steered[];
-  /** Ids of messages that it never took up; known at the end. */
+  /** Ids of messages that it never received; known at the end. */
   readonly unread: readonly string[];
-  /** What each model has used; known at the end. */
+  /** The usage of each model; known at the end. */
   readonly usage: readonly Usage[];
-  /** Why it failed, or is gone; before the end, what keeps us from following it at the moment. */
+  /** Why it failed, or is gone; before the end, why we cannot follow it at the moment. */
   readonly error: string | null;
-  /** Whether this is how things are: false while we catch up, or have no connection. */
+  /** Whether this state is current: false while we catch up, or have no connection. */
   readonly live: boolean;
   /** Nothing more will come. */
   readonly ended: boolean;
 }
 
-/** Nothing is known yet. */
+/** The state before the first item. */
 export const UNKNOWN: RunState = Object.freeze({
   parts: [],
   text: "",
@@ -43,22 +43,22 @@ export const UNKNOWN: RunState = Object.freeze({
 
 type Parts = Map<string, Part>;
 
-/** What goes into storage and comes back: parts and position always together, so that they fit. An attached run is one too. */
+/** The stored form of a run: parts and position are always stored together, so that they match. An attached run has this form too. */
 export interface Kept {
   readonly position: string | null;
   readonly state: RunState;
 }
 
-/** The content of one run, as its items make it. */
+/** The content of one run, built from its items. */
 export interface Content {
   /** The position of the last item. */
   position: string | null;
   /** Nothing more will come. */
   readonly ended: boolean;
-  /** The present moment. */
+  /** The present state. */
   state(): RunState;
   apply(item: Item): void;
-  /** The stream has gone: half a snapshot is worth nothing, and we are not up to date. */
+  /** The stream is lost: drops an incomplete snapshot, and the state is no longer current. */
   lost(error: string | null): void;
   gone(error: string): void;
 }
@@ -91,7 +91,7 @@ export function contentOf(kept: Kept | null, after: string | null): Content {
         stale = true;
         now = working(now);
       }
-      if (typeof item.position !== "string") return; // more of the snapshot follows, and until then we show what we had
+      if (typeof item.position !== "string") return; // more of the snapshot follows; until then the old parts stay
       content.position = item.position;
       if (!pending) return;
       parts = pending.parts;
@@ -110,12 +110,12 @@ export function contentOf(kept: Kept | null, after: string | null): Content {
   return content;
 }
 
-/** As it is taken up again. What was gone is asked for once more: perhaps somebody has signed in. */
+/** The state to continue with. A run that was gone is requested once more: the user may have signed in. */
 function revived(state: RunState): RunState {
   return { ...state, ...(state.state === "gone" ? { state: null, ended: false, error: null } : null), live: false };
 }
 
-/** Does what an item says of the parts; false when it says nothing of them. */
+/** Applies an item to the parts; false when the item does not concern them. */
 function changeParts(parts: Parts, item: Item): boolean {
   switch (item.kind) {
     case "text":
@@ -137,14 +137,14 @@ function changeParts(parts: Parts, item: Item): boolean {
   }
 }
 
-/** The function does something: it waits neither for its turn nor for a person. */
+/** The function is running: it waits neither for its turn nor for a person. */
 function working(now: RunState): RunState {
   const waits = now.state === null || now.state === "queued";
   if (!waits && now.error === null) return now;
   return { ...now, state: waits ? "running" : now.state, status: now.status?.status === "queued" ? null : now.status, error: null };
 }
 
-/** What an item says besides the parts. A kind that is not known yet says nothing. */
+/** Applies an item to the rest of the state. Unknown kinds are ignored. */
 function changed(now: RunState, item: Item): RunState {
   switch (item.kind) {
     case "status": {

@@ -28,7 +28,7 @@ export function follow<T>(connection: Connection, method: string, follower: Foll
     if (over || current || timer !== undefined || connection.state !== "Connected") return;
     const mine = (current = {});
     const lost = (error?: unknown) => {
-      // The client tells its streams before it changes its own state, so whether the connection has gone is known later.
+      // The client ends its streams before it changes its own state, so the loss of the connection is known only later.
       queueMicrotask(() => {
         if (current !== mine) return;
         current = dispose = undefined;
@@ -55,7 +55,7 @@ export function follow<T>(connection: Connection, method: string, follower: Foll
           follower.item(item);
           attempt = 0;
         } catch (error) {
-          // Thrown from here, it would close the connection, and with it everything else that uses it.
+          // Thrown from here, the error would close the connection for all its users.
           dispose?.();
           lost(error);
         }

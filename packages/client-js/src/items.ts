@@ -1,6 +1,6 @@
-// What a hub that derives from `RunsHub` sends: `docs/specs/runs.md` of Hubline.
+// The items that a hub derived from `RunsHub` sends: `docs/specs/runs.md` of Hubline.
 
-/** Where a run is. The last five are ends. */
+/** The state of a run. The last five are final. */
 export type RunStateName =
   | "queued"
   | "running"
@@ -18,7 +18,7 @@ export interface TextPart {
   readonly text: string;
 }
 
-/** A value of the application's. */
+/** A value of the application. */
 export interface DataPart {
   readonly part: string;
   readonly kind: "data";
@@ -38,21 +38,21 @@ export interface Ask {
   readonly expiresAt: string | null;
 }
 
-/** A message into the running answer, once the answer has taken it up. */
+/** A message to the running answer, after the answer has received it. */
 export interface Steered {
   readonly steerId: string;
   readonly by: string | null;
   readonly value: unknown;
 }
 
-/** What the server says of its work: `queued` with a `place`, or whatever the application gives. */
+/** The status of the server's work: `queued` with a `place`, or a status of the application. */
 export interface Status {
   readonly status: string;
   readonly place?: number;
   readonly [detail: string]: unknown;
 }
 
-/** What one model has used. */
+/** The usage of one model. */
 export type Usage = Readonly<Record<string, unknown>>;
 
 export interface RunInfo {

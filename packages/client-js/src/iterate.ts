@@ -10,7 +10,7 @@ interface Waiting<T> {
 
 /**
  * A stream as an async iterable. Leaving the loop, by `break`, `return` or an error, cancels the stream on the server;
- * an error of the stream is thrown, after the items before it. Items that nobody has asked for yet wait in memory.
+ * an error of the stream is thrown, after the items before it. Items that were not read yet wait in memory.
  *
  * The stream has begun with the call, so iterate it or call `return()`. It can be iterated once.
  */

@@ -4,16 +4,16 @@ import type { Subscribable } from "./notifier.js";
 
 export interface KeepOptions {
   /**
-   * Whether to try again after this error of `start()`; `attempt` counts from 0 since it was last connected. Left out: as
-   * often as it takes, but never after a 401 or 403, which would be the same the next time.
+   * Whether to try again after this error of `start()`; `attempt` counts from 0 since it was last connected. Default:
+   * without a limit, but never after a 401 or 403, which would be the same the next time.
    */
   retry?: ((error: Error, attempt: number) => boolean) | undefined;
   /**
-   * A call that shows whether a connection that looks open still is, made when the network or the page comes back. Any
-   * answer will do, also an error. Left out: `invoke("RoomRuns", "")`; false: nothing is called.
+   * A call that tests whether a connection that looks open still is, made when the network or the page comes back. Any
+   * answer will do, even an error. Default: `invoke("RoomRuns", "")`; false: no call.
    */
   probe?: (() => Promise<unknown>) | false | undefined;
-  /** Ms until a start, or a probe, that nobody answers is broken off. Left out: 15,000 and 5,000. */
+  /** Ms until a start, or a probe, without an answer is abandoned. Default: 15,000 and 5,000. */
   startTimeout?: number | undefined;
   probeTimeout?: number | undefined;
 }
@@ -21,15 +21,15 @@ export interface KeepOptions {
 export interface KeptConnection {
   /** The same as `connectionState(connection)`. */
   readonly state: Subscribable<ConnectionState>;
-  /** Tries now: after a refusal, for example when somebody has signed in, or when a person does not want to wait. */
+  /** Tries now: after a refusal, for example when the user has signed in, or when the user does not want to wait. */
   retry(): void;
   /** Stops the connection, unless it is kept again at once. */
   stop(): Promise<void>;
 }
 
-/** A connection that lasted so long (ms) was a good one: the next start is tried soon. */
+/** After a connection of at least this time (ms), the next start is tried soon. */
 const LASTING = 5_000;
-/** No two probes, and no two restarts of an attempt that goes on, within so many ms. */
+/** The least time (ms) between two probes, and between two restarts of an attempt under way. */
 const APART = 3_000;
 const REFUSED = /Status code '40[13]'/;
 
@@ -37,10 +37,10 @@ const kept = new WeakMap<Connection, Keeping>();
 
 /**
  * Starts the connection and starts it again whenever it is closed, until `stop()`: with growing pauses, and at once when the
- * network comes back or the page is looked at. Calling it again for the same connection shares what there is, with the
+ * network comes back or the page becomes visible. A second call for the same connection returns the same object, with the
  * options of the first call, so effects may run twice.
  *
- * Build the connection without `withAutomaticReconnect`: this does the same, better informed. With it, both work together.
+ * Build the connection without `withAutomaticReconnect`, which this replaces. With it, both work together.
  */
 export function keepConnected(connection: Connection, options: KeepOptions = {}): KeptConnection {
   const shared = kept.get(connection) ?? new Keeping(connection, options);
@@ -74,7 +74,7 @@ class Keeping implements Keeper {
   #starting = false;
   /** Failed starts since it was last connected. */
   #attempt = 0;
-  /** Since when it is connected; undefined where the next start need not wait. */
+  /** The time since which it is connected; undefined if the next start need not wait. */
   #connectedAt: number | undefined;
   #forcedAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -88,14 +88,14 @@ class Keeping implements Keeper {
     void this.#start();
   }
 
-  /** A connection that is closed, though nobody tries or waits to try, is started. */
+  /** Starts a closed connection, unless an attempt is under way or planned. */
   look(): void {
     const { link } = this;
     if (this.#stopped || this.#starting || this.#timer !== undefined || this.refused) return;
     const at = this.#connectedAt;
     this.#connectedAt = undefined;
     if (at === undefined || Date.now() - at >= LASTING) this.#attempt = 0;
-    // Not at once: that would be within the client's own callbacks.
+    // Not at once, because that would run inside the client's own callbacks.
     this.#wait(link.lastError, at === undefined ? 0 : delayBefore(this.#attempt++));
     link.refresh();
   }
@@ -159,17 +159,17 @@ class Keeping implements Keeper {
     const { state } = this.#connection;
     if (this.#stopped || this.refused) return;
     const hidden = typeof document !== "undefined" && document.visibilityState === "hidden";
-    if (hidden && event !== "online") return; // nobody looks; it is time when somebody does
+    if (hidden && event !== "online") return; // the page is hidden; wait until it is visible
     if (state === "Disconnected") return void this.#start();
     if (Date.now() - this.#forcedAt < APART) return;
     this.#forcedAt = Date.now();
     const { probe = () => this.#connection.invoke("RoomRuns", ""), probeTimeout = 5_000 } = this.#options;
     if (state === "Reconnecting") this.#restart();
     else if (state === "Connected" && probe) void probed(probe, probeTimeout, () => this.#restart());
-    else if (state === "Connecting" && event === "online") this.#restart(); // it began on a network that is no more
+    else if (state === "Connecting" && event === "online") this.#restart(); // it began on a network that is gone
   }
 
-  /** What has its own pauses, or may be dead, is given up for a new start. */
+  /** Abandons an attempt that waits, or a connection that may be dead, for a new start. */
   #restart(): void {
     this.#connectedAt = undefined;
     void this.#connection.stop().then(() => this.#start());
@@ -183,7 +183,7 @@ async function probed(probe: () => Promise<unknown>, limit: number, silent: () =
   clearTimeout(timer);
 }
 
-/** Calls back when the network or the page may have come back. Returns what ends it. Outside a browser nothing happens. */
+/** Calls back when the network or the page may have come back. Returns a function that ends this. Does nothing outside a browser. */
 function onWake(callback: (event: string) => void): () => void {
   if (typeof addEventListener !== "function") return () => {};
   const over = new AbortController();

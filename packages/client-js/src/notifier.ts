@@ -1,14 +1,14 @@
 /** A value that changes. */
 export interface Subscribable<T> {
-  /** As it is now; the same object until it changes. */
+  /** The present value; the same object until it changes. */
   readonly value: T;
-  /** Calls the listener after each change, with what is newest then. Returns what ends it. */
+  /** Calls the listener after each change, with the newest value. Returns a function that ends this. */
   subscribe(listener: (value: T) => void): () => void;
 }
 
 export interface Notifier<T> {
   subscribe(listener: (value: T) => void): () => void;
-  /** Tells the listeners, soon: several changes of one moment, such as the items of one frame, are told once. */
+  /** Notifies the listeners soon: several changes at the same time, such as the items of one frame, cause one call. */
   changed(): void;
 }
 
@@ -17,7 +17,7 @@ export function notifier<T>(read: () => T): Notifier<T> {
   let due = false;
   return {
     subscribe(listener) {
-      const entry: [typeof listener] = [listener]; // its own, so that a function that was given twice is called twice
+      const entry: [typeof listener] = [listener]; // an object of its own, so that a function that was added twice is called twice
       listeners.add(entry);
       return () => void listeners.delete(entry);
     },
@@ -30,7 +30,7 @@ export function notifier<T>(read: () => T): Notifier<T> {
           try {
             listener(read());
           } catch (error) {
-            void Promise.reject(error); // reported like any error nobody caught, and the others still hear
+            void Promise.reject(error); // reported like any uncaught error, and the other listeners are still called
           }
         }
       });

@@ -4,7 +4,7 @@ import { UNKNOWN, type RunState } from "./content.js";
 import { attachRun, type AttachedRun, type AttachOptions } from "./run.js";
 import { NO_RUNS, watchRuns, type RunsState } from "./runs.js";
 
-/** So long (ms) a stream that no component uses any more is kept: a component that is mounted anew, as Strict Mode does, goes on with it. */
+/** How long (ms) a stream without a component is kept, for a component that is mounted again, as in Strict Mode. */
 const LINGER = 1_000;
 
 interface Source<S> {
@@ -51,7 +51,7 @@ const attached = new Pool<AttachedRun>();
 const watched = new Pool<ReturnType<typeof watchRuns>>();
 const nothing = () => () => {};
 
-/** A run as it is now, and what can be done with it. Before there is a run id, `null`: nothing is known, and the calls fail. */
+/** The present state of a run, and its calls. While the run id is `null`, the state is empty and the calls fail. */
 export type UsedRun = RunState & Pick<AttachedRun, "stop" | "answer" | "steer">;
 
 /**
@@ -83,7 +83,7 @@ export function useRun(connection: Connection, runId: string | null, { storage, 
   }, [connection, runId, state]);
 }
 
-/** The runs of a room, or with `null` one's own, as long as the component is mounted. */
+/** The runs of a room, or with `null` one's own, while the component is mounted. */
 export function useRuns(connection: Connection, room: string | null): RunsState {
   const key = JSON.stringify(room);
   const subscribe = useCallback(

@@ -3,11 +3,11 @@ import { follow } from "./follow.js";
 import type { RunInfo, RunsItem } from "./items.js";
 import { notifier } from "./notifier.js";
 
-/** The runs of a room, or one's own, at a moment. */
+/** The state of the runs of a room, or of one's own. */
 export interface RunsState {
   /** The oldest first. Ended runs stay until the list is requested again. */
   readonly runs: readonly RunInfo[];
-  /** Whether this is how things are. */
+  /** Whether this state is current. */
   readonly live: boolean;
   /** Why there is no list, if the server gave an error. */
   readonly error: string | null;
@@ -16,15 +16,15 @@ export interface RunsState {
 export const NO_RUNS: RunsState = Object.freeze({ runs: [], live: false, error: null });
 
 export interface WatchedRuns {
-  /** As it is now; the same object until it changes. */
+  /** The present state; the same object until it changes. */
   readonly state: RunsState;
-  /** Calls the listener after each change. Returns what ends it. */
+  /** Calls the listener after each change. Returns a function that ends this. */
   onChange(listener: (state: RunsState) => void): () => void;
   /** Stops watching. */
   detach(): void;
 }
 
-/** Which runs a room has, and how each stands; `null`: those that we have started. Goes on when the connection comes back. */
+/** The runs of a room with their states; `null`: those that we have started. Continues when the connection comes back. */
 export function watchRuns(connection: Connection, room: string | null): WatchedRuns {
   let state = NO_RUNS;
   const { subscribe, changed } = notifier(() => state);

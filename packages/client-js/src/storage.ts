@@ -8,15 +8,15 @@ export interface RunStorage {
 }
 
 const PREFIX = "hubline:run:";
-/** How often, in ms, what is kept is written while a run goes on. What is older than the run costs a reload some items, no more. */
+/** The time (ms) between two writes while a run is active. After a reload, only the items since the last write are sent again. */
 const EVERY = 500;
 
 export interface Keeping {
-  /** What was kept; null when there is nothing, or nothing that can be read. */
+  /** The stored value; null when there is none, or none that can be read. */
   readonly kept: Kept | null;
-  /** Keeps what `read` gives, soon. */
+  /** Stores the result of `read`, soon. */
   changed(): void;
-  /** Keeps it at once, for the last time. */
+  /** Stores it at once, for the last time. */
   close(): void;
 }
 
@@ -37,7 +37,7 @@ export function keepIn(storage: RunStorage | undefined, runId: string, read: () 
         storage.setItem(key, value);
       }
     } catch {
-      // An old position with old parts is right too, only longer ago.
+      // An old position with old parts is correct too, only older.
     }
   };
   const events = typeof window === "undefined" ? undefined : window;
@@ -67,7 +67,7 @@ function isPosition(position: unknown): boolean {
   return position === null || typeof position === "string";
 }
 
-/** Whether the value can be shown: a storage may contain anything, for instance what another version has written. */
+/** Whether the value can be shown: a storage may contain anything, for example data of another version. */
 function isState({ parts, asks, steered, unread, usage, text }: RunState): boolean {
   return (
     [parts, asks, steered, unread, usage].every(Array.isArray) &&
@@ -77,7 +77,7 @@ function isState({ parts, asks, steered, unread, usage, text }: RunState): boole
   );
 }
 
-/** The storage is full: remove what is kept of other runs. Runs that are being followed are written again. */
+/** The storage is full: remove the data of other runs. Runs that are being followed are written again. */
 function makeRoom(storage: RunStorage, except: string): void {
   for (const key of Object.keys(storage)) {
     if (key.startsWith(PREFIX) && key !== except) storage.removeItem(key);

@@ -4,9 +4,10 @@ Other modules are the same for every backplane: the meaning of the bytes (`envel
 (`subscriptions.py`), group commands with their acknowledgements and client results across servers (`server/relay.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class BackplaneListener(Protocol):
@@ -15,7 +16,7 @@ class BackplaneListener(Protocol):
     def received(self, channel: str, payload: bytes) -> bool:
         """A message has arrived. True asks the link to wait for a turn of the event loop: much is queued for clients.
 
-        Nothing else slows the link down: to a client that does not read, its outbox policy applies.
+        Only this slows the link down. The outbox policy applies to clients that do not read.
         """
 
     def interrupted(self, since: datetime, until: datetime) -> None:
@@ -39,8 +40,8 @@ class BackplaneLink(Protocol):
     async def publish(self, channels: Sequence[str], payload: bytes) -> int | None:
         """Send to every link that is subscribed to these channels. A link that is subscribed to two gets it twice.
 
-        Returns the number of receivers, where a link with two of the channels counts twice; `None` if it is not known.
-        After zero, the caller does not wait for an answer.
+        Returns the number of receivers; a link with two of the channels counts twice. `None` if it is not known, and
+        never a part of it: callers wait for as many answers.
 
         Raises:
             BackplaneError: the message could not be sent.
@@ -68,14 +69,25 @@ class BackplaneLink(Protocol):
         """End the connection. Nothing is received after it returns. Closing twice is not an error."""
 
 
+@runtime_checkable
+class SeveralBrokers(Protocol):
+    """Further methods of a link whose channels are on several brokers: each broker gets its own heartbeat."""
+
+    def brokers(self, channels: Iterable[str]) -> Mapping[str, str]:
+        """The brokers that are known at present, and for each the first of these channels that it has."""
+
+    def renew_broker(self, name: str) -> None:
+        """The same as `renew`, for one of them."""
+
+
 class Backplane(Protocol):
     """Connects servers. Give it to `HubApp(backplane=…)`, which makes one link for all its hubs."""
 
     @property
     def local_first(self) -> bool:
-        """Whether clients of the server that sends get a message before it is published.
+        """Whether clients of the sending server get a message before it is published.
 
-        They get it sooner, also if publishing fails, but not in the order that other servers see.
+        They get it sooner, and even if publishing fails, but their order may differ from that on other servers.
         """
 
     async def connect(self, listener: BackplaneListener) -> BackplaneLink:
@@ -84,3 +96,23 @@ class Backplane(Protocol):
         Raises:
             BackplaneError: the backplane cannot be reached. The next connection of a client tries again.
         """
+
+
+class Transaction(Protocol):
+    """A transaction of the application's database, to which messages may belong."""
+
+    over: bool
+    """The block has ended. Tasks that were started in it go on without."""
+
+    async def send(self, channels: Sequence[str], payload: bytes) -> None:
+        """Send when it commits, and not if it is rolled back."""
+
+
+transaction: ContextVar[Transaction | None] = ContextVar("hubline.transaction", default=None)
+"""The transaction of the running task: see `PostgresBackplane.within`."""
+
+
+def present_transaction() -> Transaction | None:
+    """The transaction that the messages of the running task belong to."""
+    found = transaction.get()
+    return None if found is None or found.over else found

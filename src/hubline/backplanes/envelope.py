@@ -1,4 +1,4 @@
-"""The channels and payloads between servers: those of ASP.NET Core's Redis backplane, to the byte (spec §9).
+"""The channels and payloads between servers. They have the same bytes as ASP.NET Core's Redis backplane (spec §9).
 
 So Python and .NET servers can serve one hub together. Each payload is a MessagePack array. Readers ignore additional
 items and refuse an array that is too short.
@@ -48,6 +48,14 @@ class Channels:
     def results(self, server: str) -> str:
         return f"{self.hub}:internal:return:{server}"
 
+    @property
+    def connection_commands(self) -> str:
+        """Ours, like the next one: .NET servers do not subscribe to it."""
+        return f"{self.hub}:internal:connections"
+
+    def connection_reports(self, server: str) -> str:
+        return f"{self.hub}:internal:reports:{server}"
+
 
 class InvocationEnvelope(Struct, frozen=True, array_like=True):
     """A call to clients: the whole message in each codec, framed."""
@@ -61,7 +69,7 @@ class InvocationEnvelope(Struct, frozen=True, array_like=True):
     key: str | None = None
     """For `clients.latest(key)`. Ours: this item is only written if there is a key. .NET servers ignore it."""
     origin: str | None = None
-    """The server that has sent it to its own clients already: it ignores its own copy. Ours, like `key`."""
+    """The server that has already sent it to its own clients, and ignores its own copy. Ours, like `key`."""
 
     def encode(self) -> bytes:
         items: list[Any] = [self.excluded, self.packets, self.invocation_id, self.return_channel, self.key, self.origin]
@@ -75,7 +83,7 @@ class GroupCommand(Struct, frozen=True, array_like=True):
 
     number: int
     server: str
-    """The server that asks; the acknowledgement is published on its channel."""
+    """The server that sends the command; the acknowledgement is published on its channel."""
     action: int
     group: str
     connection_id: str
@@ -103,18 +111,72 @@ class CompletionEnvelope(Struct, frozen=True, array_like=True):
         return _encode(self)
 
 
-T = TypeVar("T", InvocationEnvelope, GroupCommand, Acknowledgement, CompletionEnvelope)
+class Selection(Struct, frozen=True, array_like=True):
+    """Connections of a hub: those that fit everything which is set."""
+
+    connection_id: str | None = None
+    user_id: str | None = None
+    group: str | None = None
+    excluded: tuple[str, ...] = ()
+    """Ids of connections that do not belong to it."""
+
+
+class ConnectionCommand(Struct, frozen=True, array_like=True):
+    """Asks every server which of its connections are selected, and what to do with them. Ours, as is the report."""
+
+    number: int
+    server: str
+    """The server that asks; the reports are published on its channel."""
+    which: Selection
+    action: int
+    text: str = ""
+    """The group to join or to leave, or the reason for closing."""
+    after: str = ""
+    """Only connections with ids behind this one are listed."""
+    limit: int = 0
+    """How many connections are listed, the first ones by their ids."""
+
+    def encode(self) -> bytes:
+        return _encode(self)
+
+
+class ConnectionReport(Struct, frozen=True, array_like=True):
+    """What a server has done for the `ConnectionCommand` with this number."""
+
+    number: int
+    count: int
+    """How many of its connections were selected."""
+    listed: tuple[tuple[str, str | None], ...] = ()
+    """Ids of connections, each with the user's."""
+    failure: str = ""
+    """Why it has not done it for all of them."""
+
+    def encode(self) -> bytes:
+        return _encode(self)
+
+
+T = TypeVar(
+    "T",
+    InvocationEnvelope,
+    GroupCommand,
+    Acknowledgement,
+    CompletionEnvelope,
+    ConnectionCommand,
+    ConnectionReport,
+)
 
 _KINDS: Mapping[type, tuple[str, Any]] = {
     InvocationEnvelope: ("Invocation", Decoder(InvocationEnvelope).decode),
     GroupCommand: ("GroupCommand", Decoder(GroupCommand).decode),
     Acknowledgement: ("Ack", Decoder(Acknowledgement).decode),
     CompletionEnvelope: ("Completion", Decoder(CompletionEnvelope).decode),
+    ConnectionCommand: ("ConnectionCommand", Decoder(ConnectionCommand).decode),
+    ConnectionReport: ("ConnectionReport", Decoder(ConnectionReport).decode),
 }
 
 
 def read(kind: type[T], payload: bytes) -> T:
-    """Decode what another server has published, as the type that its channel carries.
+    """Decode a payload of another server, as the type that its channel carries.
 
     Raises:
         BackplaneError: it is not of that type. The text for an array that is too short is the original's.

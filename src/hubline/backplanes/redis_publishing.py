@@ -1,69 +1,83 @@
-"""The connection that publishes. Messages of one turn of the event loop are written together."""
+"""Publishing. Messages of one turn of the event loop are written together."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hubline._clock import Clock
-from hubline.backplanes.redis_connections import Connections, ResponseError
-from hubline.backplanes.redis_pipelines import Pipeline
+from hubline.backplanes.redis_connections import ClusterDownError, Connections, ResponseError, refusal
+from hubline.backplanes.redis_partitions import Verbs
+from hubline.backplanes.redis_pipelines import Request
+from hubline.backplanes.redis_routing import Router
+from hubline.backplanes.redis_slots import Slots
 from hubline.errors import BackplaneError
 
 UNANSWERED = 64 * 1024 * 1024
-"""Bytes that may wait for Redis to read them. Further messages are refused. Ours: Redis takes more in a second."""
+"""Bytes that may wait for Redis. Further messages are refused. Ours: Redis reads more than that in a second."""
 
 OVERHEAD = 64
 """Bytes counted for a message, in addition to its payload and the name of its channel. Ours."""
 
 
-class Publish:
+class Publish(Request):
     """One message that Redis has not answered yet, on one or several channels."""
 
-    __slots__ = ("answer", "channels", "left", "payload", "receivers", "size")
+    __slots__ = ("answer", "channels", "left", "payload", "publishing", "receivers", "size")
 
-    def __init__(self, channels: Sequence[bytes], payload: bytes, answer: "asyncio.Future[int]") -> None:
-        self.channels, self.payload, self.answer = channels, payload, answer
+    def __init__(self, slot: int, channels: Sequence[bytes], payload: bytes, publishing: "Publishing") -> None:
+        self.slot, self.redirected = slot, 0  # without the call of `super`: every message pays for it
+        self.channels, self.payload, self.publishing = channels, payload, publishing
+        self.answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.left, self.receivers = len(channels), 0
         self.size = sum(len(channel) + len(payload) + OVERHEAD for channel in channels)
 
-    def fail(self, error: Exception) -> None:
+    def commands(self) -> Iterable[Sequence[Any]]:
+        verb = self.publishing.verbs.publish
+        return [(verb, channel, self.payload) for channel in self.channels]
+
+    def answered(self, found: Any, error: ResponseError | None) -> bool:
+        self.left -= 1
+        if error is not None:
+            self._raise(self.publishing.refused(error, self.channels))
+        else:
+            self.receivers += found or 0
+        if self.left:
+            return False
+        self.publishing.unanswered -= self.size
+        if not self.answer.done():
+            self.answer.set_result(self.receivers)
+        return True
+
+    def fail(self, error: Exception | None) -> None:
+        self.refuse(BackplaneError(f"the connection to Redis was lost, perhaps with the message: {error}"))
+
+    def refuse(self, error: BackplaneError) -> None:
+        self.publishing.unanswered -= self.size
+        self._raise(error)
+
+    def _raise(self, error: BackplaneError) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
 
 
-class Publishing(Pipeline[Publish]):
+class Publishing:
     """Publishes in the order of the calls."""
 
-    def __init__(self, connections: Connections, clock: Clock) -> None:
-        super().__init__("publishing to Redis", connections, clock)
-        self._unanswered = 0
+    def __init__(self, connections: Connections, slots: Slots, verbs: Verbs, clock: Clock) -> None:
+        self.verbs, self._slots = verbs, slots
+        self.router = Router("publishing to Redis", connections, slots, clock)
+        self.unanswered = 0
 
-    async def publish(self, channels: Sequence[bytes], payload: bytes) -> int:
-        """Publish; returns the number of receivers. BackplaneError: it was not sent, or it is unknown."""
-        connection = self.connection
-        publish = Publish(channels, payload, asyncio.get_running_loop().create_future())
-        if self._unanswered and self._unanswered + publish.size > UNANSWERED:
-            raise BackplaneError(f"Redis does not keep up: {self._unanswered} bytes wait for it")
-        self._unanswered += publish.size
-        self._add(connection, publish)
-        return await publish.answer
+    def publish(self, slot: int, channels: Sequence[bytes], payload: bytes) -> "asyncio.Future[int]":
+        """Publish on channels of one slot; for the number of receivers. BackplaneError: not sent, or unknown."""
+        publish = Publish(slot, channels, payload, self)
+        if self.unanswered and self.unanswered + publish.size > UNANSWERED:
+            raise BackplaneError(f"Redis does not keep up: {self.unanswered} bytes wait for it")
+        self.router.send(publish)
+        self.unanswered += publish.size
+        return publish.answer
 
-    def _commands(self, request: Publish) -> Iterable[Sequence[Any]]:
-        return [("PUBLISH", channel, request.payload) for channel in request.channels]
-
-    def _answered(self, found: Any, error: ResponseError | None) -> None:
-        publish = self._sent[0]
-        publish.left -= 1
-        if error is not None:
-            publish.fail(BackplaneError(f"Redis has refused a message: {error}"))
-        else:
-            publish.receivers += found or 0
-        if publish.left == 0:
-            self._sent.popleft()
-            self._unanswered -= publish.size
-            if not publish.answer.done():
-                publish.answer.set_result(publish.receivers)
-
-    def _fail(self, request: Publish, error: Exception | None) -> None:
-        self._unanswered -= request.size
-        request.fail(BackplaneError(f"the connection to Redis was lost, perhaps with the message: {error}"))
+    def refused(self, error: ResponseError, channels: Sequence[bytes]) -> BackplaneError:
+        if isinstance(error, ClusterDownError):
+            self._slots.ask_again()
+        return BackplaneError(f"Redis has refused a message: {refusal(error, self.verbs.publish, *channels)}")

@@ -1,8 +1,8 @@
 """The subscriptions of one app: one link for all its hubs, and the handler of each channel."""
 
 import asyncio
-import itertools
 import logging
+import math
 import socket
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from hubline._clock import Clock, MonotonicClock
 from hubline._tasks import TaskOwner
 from hubline.backplanes.base import Backplane, BackplaneLink
 from hubline.backplanes.heartbeat import Heartbeat
-from hubline.backplanes.lines import pause
+from hubline.backplanes.lines import Broker, KnowsBroker, Pauses
 from hubline.errors import BackplaneError
 
 logger = logging.getLogger("hubline.backplane")
@@ -21,8 +21,37 @@ logger = logging.getLogger("hubline.backplane")
 GAPS_KEPT = 10
 """How many gaps `statistics` lists. Ours."""
 
+REFUSALS_EVERY = 60.0
+"""Seconds between two lines of the log about clients that are refused. Ours."""
+
 Handler: TypeAlias = Callable[[bytes], bool]
 """Takes a payload; True asks for a turn of the event loop."""
+
+
+class Refusals:
+    """Clients that are refused because other servers could not reach them: a line each minute, however many."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._silent_until = -math.inf
+        self._untold = 0
+        self._outage = False
+        """One was told of in the log, and none was admitted since."""
+
+    def refused(self, error: BackplaneError) -> None:
+        self._untold += 1
+        now = self._clock.now()
+        if now >= self._silent_until:
+            self._silent_until, self._outage = now + REFUSALS_EVERY, True
+            logger.warning("clients are refused, %d since this was last said: %.200s", self._untold, error)
+            self._untold = 0
+
+    def admitted(self) -> None:
+        """Clients are admitted, perhaps again: then tell of those that were refused meanwhile."""
+        if self._outage:
+            self._outage = False
+            logger.warning("clients are admitted again; %d more were refused meanwhile", self._untold)
+            self._untold = 0
 
 
 class Subscriptions:
@@ -56,6 +85,7 @@ class Subscriptions:
         self._heartbeat = Heartbeat(f"hubline:heartbeat:{self.server}", self._clock)
         self._gaps: list[tuple[datetime, datetime]] = []
         self._gap_seconds, self._gaps_in_all = 0.0, 0
+        self._refusals = Refusals(self._clock)
 
     async def publish(self, channels: Sequence[str], payload: bytes) -> int | None:
         """See `BackplaneLink.publish`."""
@@ -75,6 +105,19 @@ class Subscriptions:
             if failure is not None:
                 raise BackplaneError(f"cannot subscribe to the backplane: {failure}") from failure
 
+    async def admit(self, handlers: Mapping[str, Handler]) -> None:
+        """The same as `subscribe`, for a client that is refused if this fails. Refusals are counted, and logged."""
+        try:
+            await self.subscribe(handlers)
+        except BackplaneError as error:
+            self._refusals.refused(error)
+            raise
+        self._refusals.admitted()
+
+    def hears(self, channel: str) -> bool:
+        """Whether the channel is subscribed to and stays so."""
+        return channel in self._held and channel not in self._changed
+
     def unsubscribe(self, channels: Iterable[str]) -> None:
         """Remove the handlers of these channels. The next round unsubscribes from them."""
         gone = [channel for channel in channels if self._handlers.pop(channel, None) is not None]
@@ -84,7 +127,7 @@ class Subscriptions:
     def received(self, channel: str, payload: bytes) -> bool:
         handler = self._handlers.get(channel)
         if handler is None:
-            return channel == self._heartbeat.channel and self._heartbeat.heard(payload)
+            return self._heartbeat.heard(channel, payload)
         try:
             return handler(payload)
         except Exception as error:  # no message of another server may end the link of this one
@@ -101,20 +144,24 @@ class Subscriptions:
 
     @property
     def ready(self) -> bool:
-        """False if the backplane cannot be reached, or if this server's heartbeat does not come back."""
+        """False if the backplane cannot be reached, or if no broker returns this server's heartbeat."""
         return not self._unreachable and not self._heartbeat.deaf
 
     def statistics(self) -> dict[str, Any]:
         """The state of the subscriptions, and the gaps since the start.
 
-        `channels` counts subscriptions; `ready` as the property; `lag` is the seconds that the last heartbeat took
-        through the backplane, if any has come; `gaps` counts the times in which messages may have been lost, which are
-        `gap_seconds` in all, and `last_gaps` are the last of them, each with its beginning and its end in UTC.
+        `channels` is the number of subscriptions; `ready` is the property; `lag` is the time in seconds of the last
+        heartbeat, if one has come back; `deaf` is the number of brokers that have returned no heartbeat for 15 seconds;
+        `brokers` has the `lag` of each broker and whether it is `deaf`, if there are several. A gap is a time in which
+        messages may have been lost: `gaps` is their number, `gap_seconds` their sum, and `last_gaps` has the last of
+        them, each with its beginning and its end in UTC.
         """
         return {
             "channels": len(self._held),
             "ready": self.ready,
             "lag": self._heartbeat.lag,
+            "deaf": self._heartbeat.deaf_brokers,
+            "brokers": self._heartbeat.statistics(),
             "gaps": self._gaps_in_all,
             "gap_seconds": self._gap_seconds,
             "last_gaps": list(self._gaps),
@@ -122,12 +169,14 @@ class Subscriptions:
 
     async def open(self) -> None:
         """Make the link. Tries until it succeeds."""
-        for attempt in itertools.count():
+        known, tasks = self._backplane, self._tasks
+        pauses = known._pauses(tasks) if isinstance(known, KnowsBroker) else Pauses(Broker(), tasks, self._clock)
+        while True:
             try:
                 await self._connect()
                 return
             except BackplaneError:
-                await self._clock.sleep(pause(attempt))
+                await pauses.next()
 
     async def close(self) -> None:
         """End the link. A later use makes a new one."""
@@ -163,19 +212,21 @@ class Subscriptions:
             except Exception as error:
                 self._held.update(fewer)
                 self._changed.update(changed)
-                logger.warning("%d subscriptions could not be changed: %.200r", len(more) + len(fewer), error)
+                expected = logging.DEBUG if isinstance(error, BackplaneError) else logging.WARNING  # callers are told
+                count = len(more) + len(fewer)
+                logger.log(expected, "%d subscriptions could not be changed: %.200r", count, error)
                 return error
             return None
 
     async def _connect(self) -> BackplaneLink:
-        """The link. Callers that ask while it is being made wait for the same attempt."""
+        """The link. Concurrent callers wait for the same attempt."""
         if self._link is not None:
             return self._link
         if self._connecting is not None:
             made = await asyncio.shield(self._connecting)
         else:
             self._connecting = asyncio.get_running_loop().create_future()
-            made = BackplaneError("nobody waits for the link to the backplane any more")
+            made = BackplaneError("no task waits for the link to the backplane any more")
             try:
                 made = await self._try_to_connect()
             finally:

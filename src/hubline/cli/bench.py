@@ -15,6 +15,7 @@ from rich.text import Text
 from hubline.cli.calls import Calls, call_for
 from hubline.cli.dialect import SignalR
 from hubline.cli.load import LoadError, allow_files, connect_many
+from hubline.cli.words import headers_of
 from hubline.errors import ConfigurationError
 
 SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -26,11 +27,11 @@ def websocket_url(url: str) -> str:
     """The address for a WebSocket without negotiate.
 
     Raises:
-        ConfigurationError: it is no address of a hub.
+        ConfigurationError: it is not the address of a hub.
     """
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES or not parts.netloc:
-        raise ConfigurationError([f"{url!r} is no address of a hub: write one such as http://127.0.0.1:8000/chat"])
+        raise ConfigurationError([f"{url!r} is not the address of a hub: write one such as http://127.0.0.1:8000/chat"])
     return parts._replace(scheme=SCHEMES[parts.scheme]).geturl()
 
 
@@ -55,7 +56,7 @@ async def measure(
     protocol: str = "json",
     headers: Mapping[str, str] | None = None,
 ) -> Calls:
-    """Connect, call for so long with one call in flight each, disconnect.
+    """Connect, call for this time with one call in flight for each client, disconnect.
 
     Raises:
         ConfigurationError: there is no server, it refuses us, or no call succeeds.
@@ -80,28 +81,15 @@ def _refused(url: str, error: Exception) -> str:
     if isinstance(error, WSHandshakeError):
         status = int(error.response.status) if error.response is not None else 0
         if status == 401:
-            return f"{url} asks who we are (401): give a token with --token"
+            return f"{url} requires authentication (401): give a token with --token"
         if status == 403:
-            return f"{url} refuses us (403): no hub is there, or it wants another --token, or an Origin with --header"
+            return f"{url} refused access (403): there is no hub, or it needs another --token or --header Origin=…"
         if status == 404:
-            return f"there is no hub at {url} (404): the path is that of the hub, such as /chat"
+            return f"there is no hub at {url} (404): give the path of the hub, such as /chat"
         return f"{url} did not open a WebSocket: status {status}" if status else f"{url} did not open a WebSocket"
     if isinstance(error, LoadError):
         return f"{url} refused the connection: {error}"
     return f"no server answers at {url}: {error}"
-
-
-def headers_of(token: str | None, headers: Sequence[str]) -> dict[str, str]:
-    """Headers of the upgrade; `headers` are written NAME=VALUE.
-
-    Raises:
-        ConfigurationError: one is not.
-    """
-    pairs = [each.partition("=") for each in headers]
-    if wrong := [f"--header {name!r}: write NAME=VALUE" for name, sign, _ in pairs if not (name and sign)]:
-        raise ConfigurationError(wrong)
-    authorization = {"Authorization": f"Bearer {token}"} if token else {}
-    return authorization | {name: value for name, _, value in pairs}
 
 
 def run_bench(
@@ -164,7 +152,7 @@ def notes(calls: Calls) -> list[str]:
     """The notes that a reader of the figures needs."""
     found = [f"{count:,} failed: {text}" for text, count in calls.errors.most_common(5)]
     if calls.client_cpu > BUSY:
-        found.append("the clients were as busy as their core allows: the server can do more than this shows")
+        found.append("the clients used all of their core: the server can do more than this shows")
     return found
 
 

@@ -62,7 +62,7 @@ class Caller:
         self._next()
 
     def stop(self) -> None:
-        """No call after the one in flight; `idle` is set when that is answered."""
+        """Start no further call; `idle` is set when the one in flight is answered."""
         self.running = False
 
     def _next(self) -> None:

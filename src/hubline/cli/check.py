@@ -34,8 +34,8 @@ def _hub(prefix: str, hub: Any) -> Tree:
     for method in hub.methods:
         called.add(_method(method))
     calls = tree.add(Text("the server calls" if hub.client_methods else "the server calls by name", "dim"))
-    for target, result in hub.client_methods:
-        calls.add(Text(target) if result in (None, type(None)) else Text(f"{target} -> {_type(result)}"))
+    for method in hub.client_methods:
+        calls.add(Text(f"{method.name} -> {_type(method.result)}" if method.has_result else method.name))
     return tree
 
 

@@ -123,7 +123,7 @@ class SignalRReader:
     def read(self, payload: bytes) -> Record:
         for event in self._receive(self._frame(payload), 0.0):
             return self._record(event)
-        return Record(Kind.OTHER)  # a ping is one too: none of it concerns a load client
+        return Record(Kind.OTHER)  # such as a ping, which a load client does not use
 
     def _record(self, event: Event) -> Record:
         match event:

@@ -35,7 +35,7 @@ class Pattern:
         self.repeat(AHEAD)
 
     def repeat(self, size: int) -> None:
-        """Have a repetition that holds `size` bytes from anywhere within the first message."""
+        """Make a repetition with at least `size` bytes after any position in the first message."""
         self.repeated = self.framed * (size // len(self.framed) + 2)
 
 
@@ -66,7 +66,7 @@ class Inbox:
         self._on_record = on_record
         self._pattern: Pattern | None = None
         self._phase = 0
-        """Bytes of the pattern that have come of a message that is not complete."""
+        """Bytes that have arrived of a message that is not complete."""
         self._wanted = 0
         self._countdown: Countdown | None = None
 
@@ -107,7 +107,7 @@ class Inbox:
 
     @property
     def between(self) -> bool:
-        """Whether everything that has come is complete."""
+        """Whether all messages that have arrived are complete."""
         return not (self._phase or self._reader.tail)
 
     def _fits(self, pattern: Pattern, data: bytes) -> bool:
@@ -123,7 +123,7 @@ class Inbox:
             self._reader.tail, self._phase = self._pattern.framed[: self._phase], 0
 
     def _resume(self) -> None:
-        """Compare again from here on, when what has come of a message may be the beginning of the pattern."""
+        """Compare again from here on, if the incomplete message may be the beginning of the pattern."""
         tail = self._reader.tail
         if tail and self._pattern is not None and self._pattern.framed.startswith(tail):
             self._phase, self._reader.tail = len(tail), b""
@@ -153,7 +153,7 @@ class Inbox:
 
 
 class Session:
-    """A connection of a load client, whatever carries it.
+    """A connection of a load client, over any transport.
 
     Keeps the calls that wait for an answer itself: `ClientSession` speaks SignalR only, and not every dialect does.
     """
@@ -184,7 +184,7 @@ class Session:
         return await answer
 
     def answer(self, call: str) -> asyncio.Future[Any]:
-        """What will come as the answer to this id; a stream's is None."""
+        """Becomes the result of the call with this id; `None` for a stream."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def done(record: Record) -> None:
@@ -202,7 +202,7 @@ class Session:
         """The connection has ended: fail all waiting calls."""
         if not self.opened.done():
             self.opened.set_exception(LoadError(reason))
-            self.opened.exception()  # whoever opens it may have given up
+            self.opened.exception()  # the task that opens it may have ended
         self.inbox.fail(LoadError(reason))
         waiting, self.answers = self.answers, {}
         for call, answer in waiting.items():
@@ -213,7 +213,7 @@ class Session:
             case Kind.COMPLETION:
                 answer = self.answers.pop(record.call, None)
                 if answer is None:
-                    self.inbox.fail(LoadError(f"an answer came to {record.call!r}, which was not asked or answered"))
+                    self.inbox.fail(LoadError(f"an answer arrived for the call {record.call!r}, which is not waiting"))
                 else:
                     answer(record)
             case Kind.PING if self.dialect.pong:

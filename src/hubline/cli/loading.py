@@ -18,7 +18,7 @@ def load(target: str, directory: str = ".") -> Any:
     """
     module_name, separator, attribute = target.partition(":")
     if not (module_name and separator and attribute):
-        raise ConfigurationError([f"{target!r} names no application: write `module:attribute`, such as `chat.app:app`"])
+        raise ConfigurationError([f"{target!r} is no application: write `module:attribute`, such as `chat.app:app`"])
     path = os.path.abspath(directory)
     if path not in sys.path:
         sys.path.insert(0, path)
@@ -33,7 +33,7 @@ def load(target: str, directory: str = ".") -> Any:
             raise ConfigurationError([_missing(found, name, target)])
         found = getattr(found, name)
     if not callable(found):
-        raise ConfigurationError([f"{target} is no ASGI application, but {type(found).__name__}"])
+        raise ConfigurationError([f"{target} is not an ASGI application, but {type(found).__name__}"])
     return found
 
 

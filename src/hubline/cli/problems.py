@@ -1,6 +1,7 @@
 """Prints the problems of a command."""
 
 import math
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -22,3 +23,11 @@ def fail(*problems: str) -> NoReturn:
     for problem in problems:
         _console.print("[bold red]error:[/bold red]", Text(problem), soft_wrap=True)
     raise typer.Exit(1)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, or end with the reason."""
+    try:
+        path.write_text(text, "utf-8", newline="\n")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}")

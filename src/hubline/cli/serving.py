@@ -1,121 +1,203 @@
-"""Runs the server of `hubline run`, once or with reloading."""
+"""Runs the server of `hubline run`: alone, with reloading, or in several workers."""
 
+import logging.config
 import socket
 import ssl
 import sys
-from contextlib import suppress
-from pathlib import Path
-from queue import Empty, SimpleQueue
-from types import FrameType
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn, TypeVar
 
+import typer
+import uvicorn
+from rich.console import Console
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import ChangeReload
 
+from hubline import HubApp
+from hubline.cli.check import find_hubs
+from hubline.cli.loading import load
 from hubline.cli.problems import fail
+from hubline.cli.reloading import Reload
+from hubline.errors import ConfigurationError
+from hubline.inspect.development import PATH, is_loopback, with_page
 from hubline.servers.garbage import collect_rarely
-from hubline.servers.uvicorn import Server
+from hubline.servers.listening import bind, bind_unix, url_of
+from hubline.servers.uvicorn import Server, configure, log_config
+from hubline.workers.serving import listening, serve
+
+SocketsT = TypeVar("SocketsT")
+
+LEAST_WORKER_TIMEOUT = 3.0
+"""Seconds. Ours: a worker that is only busy must not be taken for one that hangs."""
 
 NO_KEY = (None, "PEM_LIB", "BAD_DECRYPT", "BAD_PASSWORD_READ")
-"""What OpenSSL's versions, and Python's, say when they find no key or cannot decrypt it."""
+"""The reasons that versions of OpenSSL and Python give when they find no key or cannot decrypt it."""
 
 
-class StopFlag:
-    """A `threading.Event` that a signal handler may set at any moment.
+def run_server(
+    target: str,
+    app_dir: str,
+    *,
+    workers: int,
+    worker_timeout: float,
+    drain_timeout: float,
+    host: str,
+    port: int,
+    uds: str | None,
+    reload: bool,
+    try_it: bool,
+    tls: tuple[str | None, str | None, str | None, str | None],
+    **settings: Any,
+) -> None:
+    """Serve until a signal comes: in this process, in one that is replaced at every change, or in several workers.
 
-    An event has a lock, and a handler that interrupts `wait` while that has it would wait for it for ever. Of a
-    `SimpleQueue` Python promises that `put` can come in between anywhere.
+    `tls` are the files of the key and the certificate, the key's password, and the file of the authorities for clients.
     """
-
-    def __init__(self) -> None:
-        self._set = False
-        self._told: SimpleQueue[None] = SimpleQueue()
-
-    def is_set(self) -> bool:
-        return self._set
-
-    def set(self) -> None:
-        self._set = True
-        self._told.put(None)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Whether it is set by then. For one thread."""
-        with suppress(Empty):
-            if not self._set:
-                self._told.get(timeout=timeout)
-        return self._set
-
-
-class Reload(ChangeReload):  # type: ignore[misc, valid-type]  # one of two classes, by what is installed
-    """uvicorn's supervisor, which starts the server anew when a source file changes.
-
-    uvicorn's begins to watch a quarter of a second after it has started the server. A change in between, when the
-    server may have read the file already, would never be seen. So here the files are noted before the start.
-
-    The first signal stops the server in good order; the second one ends it at once.
-    """
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        self._stop = StopFlag()
-        super().__init__(*arguments, **settings)
-        self._heard: list[int] = []
-        self._noted: dict[Path, tuple[int, int]] | None = None
-
-    @property
-    def should_exit(self) -> Any:
-        """uvicorn's attribute. Assignments are ignored, so that it stays the event above."""
-        return self._stop
-
-    @should_exit.setter
-    def should_exit(self, event: Any) -> None: ...
-
-    def startup(self) -> None:
-        self._noted = self._files()
-        super().startup()
-        self._end_at_once_if_told()
-
-    def restart(self) -> None:
-        self._noted = self._files()
-        super().restart()
-        self._end_at_once_if_told()
-
-    def should_restart(self) -> list[Path] | None:
-        """The files that changed, once uvicorn's own watch has begun: those that changed before it began as well."""
-        changed: list[Path] | None = super().should_restart()
-        if self._noted is not None:
-            changed = changed or [path for path, _ in self._files().items() - self._noted.items()]
-            self._noted = None
-        return changed
-
-    def _files(self) -> dict[Path, tuple[int, int]]:
-        """The source files, each with the time of its last change and its size."""
-        found = {}
-        for directory in self.config.reload_dirs:
-            for path in directory.rglob("*.py"):
-                with suppress(OSError):  # it is gone
-                    state = path.stat()
-                    found[path] = state.st_mtime_ns, state.st_size
-        return found
-
-    def signal_handler(self, sig: int, frame: FrameType | None) -> None:
-        self._heard.append(sig)
-        super().signal_handler(sig, frame)
-        self._end_at_once_if_told()
-
-    def _end_at_once_if_told(self) -> None:
-        process = getattr(self, "process", None)  # the second signal may come before there is one
-        if len(self._heard) > 1 and process is not None and process.pid is not None:
-            process.kill()
+    if 0 < worker_timeout < LEAST_WORKER_TIMEOUT:
+        fail(f"--worker-timeout is at least {LEAST_WORKER_TIMEOUT:g} seconds, or 0: a worker answers once a second")
+    if workers > 1 and reload:
+        fail("--reload and --workers exclude each other: SIGHUP replaces workers")
+    if try_it and (uds is not None or not on_this_machine(host)):
+        fail("--try is for development, on this machine only: --host must be a loopback address such as 127.0.0.1")
+    make = partial(tried if try_it else loaded, target, app_dir)
+    application = make() if workers == 1 else None
+    check_tls(*tls)
+    keyfile, certfile, password, ca_certs = tls
+    prepared: Callable[..., uvicorn.Config] = partial(
+        configure,
+        host=host,
+        port=port,
+        uds=uds,
+        ssl_keyfile=keyfile,
+        ssl_certfile=certfile,
+        ssl_keyfile_password=password,
+        ssl_ca_certs=ca_certs,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if ca_certs else ssl.CERT_NONE,
+        **settings,
+    )
+    announce = _announce_page if try_it else _announce
+    if workers > 1:
+        _serve_in_workers(
+            prepared,
+            make,
+            workers,
+            drain_timeout,
+            worker_timeout,
+            uds or (host, port),
+            settings["log_level"],
+            bool(certfile),
+            announce,
+        )
+    sockets = _sockets(lambda: bind(host, port), host, port) if uds is None else None
+    config = prepared(target if reload else application, reload=reload)
+    make_server = TryingServer if try_it and reload else Server
+    server = make_server(config, drain_timeout=drain_timeout, ready=announce)
+    (_supervise if reload else _serve_alone)(server, sockets)
 
 
-def supervise(server: Server, sockets: list[socket.socket] | None) -> None:
+def _serve_in_workers(
+    prepared: Callable[..., uvicorn.Config],
+    make: Callable[[], object],
+    workers: int,
+    drain_timeout: float,
+    worker_timeout: float,
+    place: str | tuple[str, int],
+    log_level: str,
+    secure: bool,
+    announce: Callable[..., None],
+) -> NoReturn:
+    logging.config.dictConfig(log_config(log_level))
+    if isinstance(place, str):
+        sockets = [_sockets(lambda: [bind_unix(place)], place)] * workers
+        url = f"unix:{place}"
+    else:
+        sockets = _sockets(lambda: listening(*place, workers), *place)
+        url = url_of(sockets[0][0], secure=secure)
+
+    def make_server(ready: Callable[[str], None], alive: Callable[[], None]) -> Server:
+        try:
+            application = make()
+        except typer.Exit as exit:  # a worker is no command, which would end by it
+            sys.exit(exit.exit_code)
+        return Server(prepared(application), drain_timeout=drain_timeout, ready=ready, alive=alive)
+
+    try:
+        status = serve(
+            make_server,
+            sockets,
+            drain_timeout=drain_timeout,
+            hang_timeout=worker_timeout,
+            announce=lambda: announce(url, workers),
+        )
+    except ConfigurationError as error:
+        fail(*error.problems)
+    sys.exit(status)
+
+
+def _sockets(bind: Callable[[], SocketsT], *place: object) -> SocketsT:
+    try:
+        return bind()
+    except OSError as error:
+        fail(f"cannot listen on {':'.join(map(str, place))}: {error.strerror}")
+
+
+def loaded(target: str, app_dir: str) -> object:
+    """The application. Ends with its mistakes if there are any."""
+    try:
+        return load(target, app_dir)
+    except ConfigurationError as error:
+        fail(*error.problems)
+
+
+def tried(target: str, app_dir: str) -> object:
+    """The application with the page for trying its hubs. Ends with its mistakes if there are any."""
+    app: Any = loaded(target, app_dir)
+    found = around(app)
+    if found is app:
+        fail(f"{target} has no hubs to try: there is no HubApp in it, or it is mounted where this cannot be seen")
+    return found
+
+
+def around(app: Any) -> Any:
+    """The application with the page; as it is if it has no hubs."""
+    hubs: dict[str, HubApp] = {}
+    for path, found in find_hubs(app):
+        hubs.setdefault(path, found)
+    return with_page(app, hubs) if hubs else app
+
+
+class TryingServer(Server):
+    """With `--reload`, uvicorn loads the application in each new process, by its name alone."""
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.load()
+        self.config.loaded_app = around(self.config.loaded_app)
+        await super().serve(sockets)
+
+
+def on_this_machine(host: str) -> bool:
+    """Whether no other machine can reach a server that listens there."""
+    return host == "localhost" or is_loopback(host)
+
+
+def _announce_page(url: str, workers: int = 1) -> None:
+    _announce(url, workers)
+    Console(stderr=True, highlight=False).print(f"Try its hubs at [bold]{url}{PATH}/[/bold], from this machine only")
+
+
+def _announce(url: str, workers: int = 1) -> None:
+    many = "" if workers == 1 else f" with {workers} workers"
+    Console(stderr=True, highlight=False).print(f"Hubline listens on [bold]{url}[/bold]{many} (Ctrl+C to quit)")
+
+
+def _supervise(server: Server, sockets: list[socket.socket] | None) -> None:
     """Serve in a process of its own, a new one whenever a source file changes."""
     for sock in sockets or ():
         sock.set_inheritable(True)  # only here: a child process of the application must not keep the port
     Reload(server.config, target=server.run, sockets=sockets or [server.config.bind_socket()]).run()
 
 
-def serve(server: Server, sockets: list[socket.socket] | None) -> None:
+def _serve_alone(server: Server, sockets: list[socket.socket] | None) -> None:
     """Serve until a signal comes."""
     collect_rarely()
     try:

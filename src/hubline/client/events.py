@@ -1,12 +1,13 @@
 """The arguments and results of a client's session: calls, uploads, handlers, and events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
+from hubline.wire.codec import Codec
 from hubline.wire.connection import Failed
-from hubline.wire.messages import Close, Completion, StreamItem
+from hubline.wire.messages import Ack, Close, Completion, StreamItem
 
 
 class Call:
@@ -36,6 +37,8 @@ class Handler(Struct, frozen=True):
     function: Callable[..., Any]
     arguments: Any = list[Any]
     """The type of all arguments together, such as `tuple[int, str]`. A list takes any number of them."""
+    bind: Callable[[Codec, Raw], Sequence[Any]] | None = None
+    """Reads the arguments instead, with a BindingError for those that do not fit."""
 
 
 class Opened(Struct, frozen=True):
@@ -95,11 +98,14 @@ class Unasked(Struct, frozen=True):
 
 
 class Write(Struct, frozen=True):
-    """Bytes to write now: a ping, or an answer by the session itself."""
+    """Bytes to write now: an answer by the session itself, or else not `counted`: a ping or an acknowledgement."""
 
     data: bytes
+    counted: bool = True
 
 
-Event: TypeAlias = Opened | Refused | Item | Result | CallFailed | Called | Unfit | Unasked | Write | Close | Failed
+Event: TypeAlias = (
+    Opened | Refused | Item | Result | CallFailed | Called | Unfit | Unasked | Write | Ack | Close | Failed
+)
 """After `Close` (the server ends the connection) and `Failed` (the server broke the protocol or was silent for too
 long), no answer follows. Close the transport then, and call `end()`."""

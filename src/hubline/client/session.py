@@ -26,11 +26,22 @@ from hubline.client.events import (
     Upload,
     Write,
 )
-from hubline.errors import ConnectionClosed, InvocationError
+from hubline.errors import BindingError, ConnectionClosed, InvocationError
 from hubline.wire.codec import Codec
+from hubline.wire.connection import (
+    STATEFUL_VERSION,
+    AckDue,
+    Failed,
+    HandshakeAccepted,
+    HandshakeRefused,
+    PingDue,
+    Side,
+    State,
+    WireConnection,
+)
 from hubline.wire.connection import Event as WireEvent
-from hubline.wire.connection import Failed, HandshakeAccepted, HandshakeRefused, PingDue, Side, State, WireConnection
 from hubline.wire.messages import (
+    Ack,
     CancelInvocation,
     Close,
     Completion,
@@ -40,6 +51,7 @@ from hubline.wire.messages import (
     StreamInvocation,
     StreamItem,
 )
+from hubline.wire.replay import Replay
 
 NO_RESULT = "Client didn't provide a result."
 """The error for a server that waits for a result, if no handler returns one (spec, statement 206)."""
@@ -57,6 +69,7 @@ class ClientSession:
         maximum_message_size: bytes of one message of the server, `None` for no limit.
         keep_alive_interval: seconds after which the client pings if it sends nothing else, `None` for never.
         server_timeout: seconds without a message after which the server is considered gone, `None` for never.
+        replay: for a stateful reconnect, if the server has agreed to one.
 
     Calls take the time in seconds as `now`, which postpones the next ping.
 
@@ -74,6 +87,7 @@ class ClientSession:
         maximum_message_size: int | None = None,
         keep_alive_interval: float | None = 15.0,
         server_timeout: float | None = 30.0,
+        replay: Replay | None = None,
     ) -> None:
         self.codec = codec
         self.handlers = {} if handlers is None else handlers
@@ -88,7 +102,9 @@ class ClientSession:
             maximum_message_size=maximum_message_size,
             keep_alive_interval=keep_alive_interval,
             peer_timeout=server_timeout,
+            replay=replay,
         )
+        self.pings = keep_alive_interval is not None
         self._cause: BaseException | None = None
         self._ids = itertools.count()
         self._plain = codec.reader(list[Any])
@@ -99,9 +115,28 @@ class ClientSession:
         """Whether messages can be sent."""
         return self._wire.state is State.OPEN
 
+    @property
+    def replay(self) -> Replay | None:
+        """The messages that may have to be sent again; `None` without stateful reconnect, and when it is over.
+
+        Whoever writes a message tells it with `keep`, unless the message is a ping, a `Close` or not `counted`.
+        """
+        return self._wire.replay if self._wire.state is State.OPEN else None
+
+    def reconnected(self, now: float) -> list[bytes]:
+        """There is another socket for the same connection. Returns what to write first.
+
+        What is not acknowledged yet is so at once. Where sockets are lost every second, the server would say more and
+        more again on each.
+        """
+        replay, packets = self._wire.replay, self._wire.reconnected(now)
+        if replay is not None and (number := replay.to_acknowledge()) is not None:
+            packets.insert(1, self.codec.encode(Ack(sequence_id=number)))
+        return packets
+
     def handshake(self) -> bytes:
         """The first bytes of a client: JSON with every codec. A WebSocket sends it as text or binary as the codec's."""
-        return self._wire.handshake()
+        return self._wire.handshake(STATEFUL_VERSION if self._wire.replay is not None else 1)
 
     def invoke(
         self, target: str, arguments: Iterable[Any], *, result_type: Any = Any, now: float | None = None
@@ -157,6 +192,14 @@ class ClientSession:
         """The events that are due by time, such as pings. Call it about once a second."""
         return self._read(self._wire.tick(now))
 
+    def pause(self, now: float) -> None:
+        """The client does not read for a while, so this time is no silence of the server."""
+        self._wire.pause(now)
+
+    def resume(self, now: float) -> None:
+        """The client reads again."""
+        self._wire.resume(now)
+
     def end(self, cause: BaseException | None = None) -> list[CallFailed]:
         """The transport has ended: every waiting call fails with `ConnectionClosed`."""
         self._wire.end_of_input()
@@ -205,37 +248,54 @@ class ClientSession:
 
     def _read(self, received: list[WireEvent]) -> list[Event]:
         events: list[Event] = []
+        calls = self.calls
         for message in received:
-            match message:
-                case StreamItem() | Completion():
-                    self._answered(message, events)
-                case Invocation():
-                    self._called(message, events)
-                case Close():
-                    self.close_message = message
-                    events.append(message)
-                case Failed():
-                    self._cause = message.error
-                    events.append(message)
-                case PingDue():
-                    events.append(Write(self._wire.send(Ping())))
-                case HandshakeAccepted():
-                    events.append(Opened())
-                case HandshakeRefused():
-                    events.append(Refused(message.error))
-                case _:  # a ping, or a message that only servers use
-                    pass
+            if type(message) is StreamItem:  # first and without a call of ours, because there are many
+                call = calls.get(message.invocation_id)
+                if call is not None and call.streaming:
+                    try:
+                        events.append(Item(call, call.read(message.item)))
+                    except Exception as error:
+                        self._unfit(call, error, events)
+                    continue
+            self._read_one(message, events)
         return events
+
+    def _read_one(self, message: WireEvent, events: list[Event]) -> None:
+        match message:
+            case StreamItem() | Completion():
+                self._answered(message, events)
+            case Invocation():
+                self._called(message, events)
+            case Close():
+                self.close_message = message
+                events.append(message)
+            case Failed():
+                self._cause = message.error
+                events.append(message)
+            case Ack():
+                events.append(message)
+            case PingDue():
+                events.append(Write(self._wire.send(Ping()), counted=False))
+            case AckDue():
+                events.append(Write(self._wire.send(Ack(sequence_id=message.sequence_id)), counted=False))
+            case HandshakeAccepted():
+                events.append(Opened())
+            case HandshakeRefused():
+                events.append(Refused(message.error))
+            case _:  # a ping, or a message that only servers use
+                pass
 
     def _answered(self, message: StreamItem | Completion, events: list[Event]) -> None:
         call = self.calls.get(message.invocation_id)
         if call is None:
             events.append(Unasked(message))
             return
-        if isinstance(message, StreamItem):
-            self._item(call, message, events)
-            return
         del self.calls[call.id]
+        if isinstance(message, StreamItem):
+            text = "the server sent a stream item for a call that is no stream"
+            events.append(CallFailed(call, InvocationError(call.target, text)))
+            return
         if message.error is not UNSET:
             events.append(CallFailed(call, InvocationError(call.target, message.error)))
         elif message.result is UNSET or call.streaming:
@@ -246,28 +306,25 @@ class ClientSession:
             except Exception as error:
                 events.append(CallFailed(call, error))
 
-    def _item(self, call: Call, message: StreamItem, events: list[Event]) -> None:
-        if not call.streaming:
-            del self.calls[call.id]
-            text = "the server sent a stream item for a call that is no stream"
-            events.append(CallFailed(call, InvocationError(call.target, text)))
-            return
-        try:
-            events.append(Item(call, call.read(message.item)))
-        except Exception as error:
-            del self.calls[call.id]
-            events.append(CallFailed(call, error))
-            self._say(CancelInvocation(invocation_id=call.id), events)
+    def _unfit(self, call: Call, error: Exception, events: list[Event]) -> None:
+        """An item is not what the caller wants: the call fails, and the server need not go on."""
+        del self.calls[call.id]
+        events.append(CallFailed(call, error))
+        self._say(CancelInvocation(invocation_id=call.id), events)
 
     def _called(self, message: Invocation, events: list[Event]) -> None:
         handler = self.handlers.get(message.target)
         try:
-            read = self._plain if handler is None else self._reader(handler.arguments)
-            arguments = list(read(message.arguments))
+            if handler is not None and handler.bind is not None:
+                arguments = list(handler.bind(self.codec, message.arguments))
+            else:
+                read = self._plain if handler is None else self._reader(handler.arguments)
+                arguments = list(read(message.arguments))
         except Exception as error:
             events.append(Unfit(message.target, error))
             if message.invocation_id:
-                self._say(Completion(invocation_id=message.invocation_id, error=UNREADABLE), events)
+                text = f"{UNREADABLE} {error.message}" if isinstance(error, BindingError) else UNREADABLE
+                self._say(Completion(invocation_id=message.invocation_id, error=text), events)
             return
         events.append(Called(message.target, arguments, handler, message.invocation_id))
         if handler is None and message.invocation_id:

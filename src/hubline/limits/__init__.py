@@ -7,15 +7,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hubline.errors import QuotaExceeded, RateLimitExceeded
-from hubline.limits.quotas import Left, MemoryUsage, Question, Quotas, Tier, UsageStore
+from hubline.limits.quotas import (
+    Left,
+    MemoryQuestions,
+    MemoryUsage,
+    Question,
+    QuestionsAtOnce,
+    Quotas,
+    Tier,
+    UsageStore,
+)
 
 if TYPE_CHECKING:
     from hubline.limits.rates import RateLimit
 
 __all__ = [
     "Left",
+    "MemoryQuestions",
     "MemoryUsage",
     "Question",
+    "QuestionsAtOnce",
     "QuotaExceeded",
     "Quotas",
     "RateLimit",

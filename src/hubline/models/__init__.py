@@ -6,7 +6,19 @@ The adapters are imported when they are first used, because each needs an option
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hubline.models.model import ChatModel, Delta, Fault, Message, ModelError, StopReason, Usage
+from hubline.models.model import (
+    ChatModel,
+    Delta,
+    Fault,
+    Image,
+    Message,
+    ModelError,
+    StopReason,
+    Tool,
+    ToolCall,
+    ToolModel,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from hubline.models.local import LocalModel, LocalState, LocalStatus, bundled_model
@@ -17,6 +29,7 @@ __all__ = [
     "ChatModel",
     "Delta",
     "Fault",
+    "Image",
     "LocalModel",
     "LocalState",
     "LocalStatus",
@@ -25,6 +38,9 @@ __all__ = [
     "OpenAIModel",
     "ScriptedModel",
     "StopReason",
+    "Tool",
+    "ToolCall",
+    "ToolModel",
     "Usage",
     "bundled_model",
 ]

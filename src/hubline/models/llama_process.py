@@ -57,7 +57,7 @@ def main() -> None:
     settings = LlamaSettings(**json.loads(sys.stdin.readline()))
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     if hasattr(os, "nice"):
-        os.nice(5)  # the event loop of the parent comes first
+        os.nice(5)  # the event loop of the parent has priority
     try:
         server = serve(settings)
     except ImportError:

@@ -71,7 +71,7 @@ class LocalModel:
 
     Entering returns at once, while the model is loading. Questions wait until it is loaded. Every change of `status` is
     reported to `on_status`. `slots` answers are made at the same time, each with a context of `context` tokens. The
-    child ends when this process ends, in whatever way. A file that is not there is told by `status`.
+    child ends when this process ends, in any way. A missing file is reported by `status`.
 
     Raises:
         ConfigurationError: lists every argument that is not valid.

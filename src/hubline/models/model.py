@@ -1,21 +1,61 @@
 """The interface of a chat model: it takes messages and yields the pieces of an answer."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from hubline.errors import HublineError
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image in a conversation."""
+
+    type: str
+    """Its media type, such as `image/jpeg`."""
+    data: bytes
+    """The encoded image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that a model may ask for. The application runs it, and tells the model its result."""
+
+    name: str
+    """Letters, digits, `_` and `-`, at most 64: what OpenAI allows."""
+    description: str
+    """For the model: what it does, and when to use it."""
+    parameters: Mapping[str, Any]
+    """JSON Schema of its arguments, an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model asks for a tool."""
+
+    id: str
+    """Names the call in the message with its result. Unique in one answer of the model."""
+    name: str
+    """The tool. Models also ask for tools that do not exist."""
+    arguments: str
+    """JSON as the model wrote it, which may not be valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     """Who speaks."""
     content: str
-    """The text."""
+    """The text; of a tool, its result."""
+    tool_calls: Sequence[ToolCall] = ()
+    """Of the assistant: the tools that it asked for. Each must be followed by a message with its result."""
+    tool_call_id: str | None = None
+    """Of a tool: the call to which this is the result."""
+    images: Sequence[Image] = ()
+    """Of the user: images beside the text, for models that take them; others refuse the conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +77,8 @@ class StopReason(Enum):
     """The answer reached the limit of tokens, the model's or the request's."""
     FILTERED = "filtered"
     """Its provider withheld the rest."""
+    TOOLS = "tools"
+    """It waits for the results of its tool calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +93,8 @@ class Delta:
     """Why the answer ended; `None` if it has not ended."""
     reasoning: str = ""
     """Text to append to the reasoning of the model; it precedes `text` of the same delta."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Tools that the model asks for, each whole; they follow `text`."""
 
 
 class Fault(Enum):
@@ -93,6 +137,26 @@ class ChatModel(Protocol):
 
         Nothing happens before the first `anext()`. To stop the model, close the generator (`aclose()`) or cancel the
         task that reads it. Use `contextlib.aclosing`, because leaving an `async for` does not close the generator.
+
+        Raises:
+            ModelError: the model could not answer, or its answer is incomplete. The pieces before it are valid.
+        """
+        ...
+
+
+@runtime_checkable
+class ToolModel(ChatModel, Protocol):
+    """A chat model that can ask for tools: `isinstance(model, ToolModel)`.
+
+    The application runs the tools of an answer, adds the answer and a message of the role `tool` for each call to the
+    conversation, and asks again.
+    """
+
+    takes_tools: Literal[True]
+    """Tells these models from others at run time."""
+
+    def stream(self, messages: Sequence[Message], *, tools: Sequence[Tool] = ()) -> AsyncGenerator[Delta, None]:
+        """As `ChatModel.stream`; the model may ask for `tools`.
 
         Raises:
             ModelError: the model could not answer, or its answer is incomplete. The pieces before it are valid.

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Literal
 
 from hubline._mistakes import Mistakes
-from hubline.models.model import Delta, Message, ModelError, StopReason, Usage
+from hubline.models.model import Delta, Message, ModelError, StopReason, Tool, Usage
 
 Script = Sequence[str | Delta | ModelError]
 
@@ -13,12 +14,15 @@ class ScriptedModel:
     """Yields the pieces of a script, texts or whole deltas. An exception in the script is raised at its place.
 
     `script` may be a function of the conversation. `pace` is called and awaited before each piece, with its number, so
-    that a test can wait there for an event. `seen` has the conversations, `closed` is the number of answers that have
-    ended.
+    that a test can wait there for an event. `seen` has the conversations, `offered` the tools that came with each, and
+    `closed` is the number of answers that have ended.
 
     Raises:
         ConfigurationError: lists every argument that is not valid.
     """
+
+    takes_tools: Literal[True] = True
+    """Tells it from models without tools at run time."""
 
     def __init__(
         self,
@@ -35,13 +39,15 @@ class ScriptedModel:
         mistakes.tell()
         self.name = name
         self.seen: list[tuple[Message, ...]] = []
+        self.offered: list[tuple[Tool, ...]] = []
         self.closed = 0
         self._script = script
         self._pace = pace
 
-    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
-        """See `ChatModel.stream`. Yields the script piece by piece, and raises the errors in it."""
+    async def stream(self, messages: Sequence[Message], *, tools: Sequence[Tool] = ()) -> AsyncGenerator[Delta, None]:
+        """See `ToolModel.stream`. Yields the script piece by piece, and raises the errors in it."""
         self.seen.append(tuple(messages))
+        self.offered.append(tuple(tools))
         pieces = self._script(messages) if callable(self._script) else self._script
         try:
             for index, piece in enumerate(pieces):

@@ -16,12 +16,13 @@ from hubline.runs.http.chat import ChatRequest, chat_routes
 from hubline.runs.hub import CallerRuns, RunsHub
 from hubline.runs.inbox import Inbox, SteerMessage
 from hubline.runs.info import AskExpired, Caller, FinishedRun, RunInfo, StopAfter, starter_only
-from hubline.runs.keeping import StartedRun
 from hubline.runs.log import About, FencedError, LogGoneError, MemoryRunLog, RunLog, RunServer
 from hubline.runs.piping import PipeError
+from hubline.runs.registry import RunRegistry, TakenKey
 from hubline.runs.run import Run
 from hubline.runs.service import Runs
 from hubline.runs.settings import RunLimits
+from hubline.runs.starting import StartedRun
 from hubline.runs.tape import Tape
 
 __all__ = [
@@ -43,12 +44,14 @@ __all__ = [
     "RunInfo",
     "RunLimits",
     "RunLog",
+    "RunRegistry",
     "RunServer",
     "Runs",
     "RunsHub",
     "StartedRun",
     "SteerMessage",
     "StopAfter",
+    "TakenKey",
     "Tape",
     "chat_routes",
     "starter_only",

@@ -9,7 +9,7 @@ from typing import Any
 from hubline import HubError
 from hubline.runs.info import NO_RUN, AskExpired, Caller
 from hubline.runs.timers import Timer
-from hubline.runs.values import json_schema, plain, read_answer, value_size
+from hubline.runs.values import json_schema, plain, read_answer, sent, value_size
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +85,7 @@ class Asks:
 
     def read(self, ask: Ask, value: Any, largest: int) -> Any:
         """The value as the requested type. Raises HubError if it does not fit, or is too large for an entry."""
+        reply(value)
         try:
             answer, size = read_answer(value, ask.kind), value_size(answered(ask, value))
         except (ValueError, TypeError, RecursionError) as error:
@@ -101,13 +102,13 @@ class Asks:
         ask.state, ask.by = state, by
 
     def settle(self, ask: Ask, answer: Any = None) -> None:
-        """Viewers have been told: let the function that asked continue."""
+        """The outcome was sent to viewers: let the function that asked continue."""
         ask.answer = answer
         ask.done.set()
         self._changed()
 
     def who_may(self, ask_id: str) -> frozenset[str] | None:
-        """The only people that may answer it; `None` leaves it to the rights of the run."""
+        """The only users that may answer it; with `None`, the rights of the run decide."""
         ask = self._asks.get(ask_id)
         return ask.who if ask is not None else None
 
@@ -118,7 +119,15 @@ class Asks:
                 ask.timer.cancel()
 
 
+def reply(value: Any) -> Any:
+    """The answer of a client, as plain values. Raises HubError if it has no form in JSON."""
+    try:
+        return sent(value)
+    except (TypeError, RecursionError) as error:
+        raise HubError(f"The answer does not fit: {error}") from error
+
+
 def answered(ask: Ask, value: Any) -> dict[str, Any]:
-    """The entry that tells viewers the outcome."""
+    """The entry that reports the outcome to viewers."""
     expired = ask.state == "expired"
     return {"kind": "answered", "askId": ask.id, "by": ask.by, "value": plain(value), "expired": expired}

@@ -18,13 +18,13 @@ class Balance:
 
 
 class Budget(Protocol):
-    """Counts tokens by account: the starter's user id, and `""` for all strangers together.
+    """Counts tokens by account: the starter's user id, and `""` for all anonymous users together.
 
     Each call is atomic: of two that reserve the last tokens at once, one gets them.
     """
 
     async def reserve(self, account: str, tokens: int) -> int:
-        """Reserve tokens for a run that begins, as many as there are. Returns their number, 0 if none are left."""
+        """Reserve tokens for a run that begins, as far as there are any. Returns their number, 0 if none are left."""
 
     async def charge(self, account: str, tokens: int, *, reserved: int = 0) -> Balance:
         """Count used tokens, of which `reserved` were reserved. The limit may be exceeded once."""
@@ -43,7 +43,9 @@ class _Account:
 class MemoryBudget:
     """A `Budget` that forgets with the process: `limit` tokens for each account in each `window` seconds.
 
-    A window begins with the first use of an account. What is reserved when it ends stays reserved in the next.
+    A window begins with the first use of an account. Tokens that are reserved at its end stay reserved in the next.
+    As the budget of a registered function (`Runs.function`) the workers of `hubline run --workers` count it together,
+    until all of them end.
 
     Raises:
         ConfigurationError: lists every value that is not valid.
@@ -56,11 +58,15 @@ class MemoryBudget:
         mistakes.has("clock", clock, "a clock", "now", "sleep", optional=True)
         mistakes.tell()
         self._limit, self._window, self._clock = limit, window, clock or MonotonicClock()
+        self._shared: Budget | None = None
+        """Where the workers of this machine count it together."""
         self._accounts: dict[str, _Account] = {}
         self._swept = self._clock.now()
 
     async def reserve(self, account: str, tokens: int) -> int:
         """As many of `tokens` as there are."""
+        if self._shared is not None:
+            return await self._shared.reserve(account, tokens)
         found = self._account(account)
         granted = max(0, min(tokens, self._left(found)))
         found.reserved += granted
@@ -68,6 +74,8 @@ class MemoryBudget:
 
     async def charge(self, account: str, tokens: int, *, reserved: int = 0) -> Balance:
         """Count what was used."""
+        if self._shared is not None:
+            return await self._shared.charge(account, tokens, reserved=reserved)
         found = self._account(account)
         found.reserved -= min(reserved, found.reserved)
         found.used += tokens
@@ -75,6 +83,8 @@ class MemoryBudget:
 
     async def release(self, account: str, tokens: int) -> None:
         """Give back what was not used."""
+        if self._shared is not None:
+            return await self._shared.release(account, tokens)
         found = self._account(account)
         found.reserved -= min(tokens, found.reserved)
 

@@ -1,13 +1,13 @@
-"""A viewer's place in a log, and when what is behind it goes out: without I/O, the time from a clock that is given.
+"""A viewer's position in a log, and when the entries after it are sent. Without I/O; the time comes from a clock.
 
-A viewer costs a cursor. Those who merge for the same time share a pacer, so they are woken together, are at the same
-place, and are sent the same objects.
+Each viewer has a cursor. Viewers with the same merge time share a pacer, so they are woken together, are at the same
+position, and get the same objects.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Protocol
+from typing import Any
 
 from hubline import Encoded
 from hubline._clock import Clock
@@ -15,22 +15,52 @@ from hubline._tasks import wake_up
 from hubline.runs.parts import TEXTS
 from hubline.runs.tape import Entry, Shared, Tape
 from hubline.runs.timers import Timer, Timers
+from hubline.streams.ports import ItemWriter
 
 STRIDE = 64
-"""Followers that are handed items in one turn of the event loop: who attaches meanwhile waits for no more. Ours."""
+"""Followers that get items in one turn of the event loop, so that a new viewer does not wait for all. Ours."""
 
 
-class Follower(Protocol):
-    """Takes what is released by a plain call."""
+class Due:
+    """The next item for all followers that are at the same entry."""
 
-    def step(self) -> bool:
-        """Take all that is due. Whether it follows on: False when its own task goes on instead."""
+    __slots__ = ("_item", "packets", "seq")
+
+    def __init__(self, seq: int, item: Shared) -> None:
+        self.seq = seq
+        """The last entry that it holds."""
+        self._item = item
+        self.packets: dict[Callable[[Shared], bytes], bytes] = {}
+        """The encoded forms, by encoder."""
+
+    def packet(self, encode: Callable[[Shared], bytes]) -> bytes:
+        """The encoded form. Raises the errors of `encode`."""
+        packet = self.packets[encode] = encode(self._item)
+        return packet
+
+
+class Follower(asyncio.Future[None]):
+    """A viewer that keeps up, while the pacer writes for it; done when its own task must continue.
+
+    That task waits for this object itself: the cost of a turn with a thousand viewers depends on the memory that it
+    touches, so there is no second object.
+    """
+
+    __slots__ = ("encode", "full_at", "seq", "writer")
+
+    def __init__(self, seq: int, encode: Callable[[Any], bytes], writer: ItemWriter) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self.seq = seq
+        """The last entry that was written."""
+        self.encode, self.writer = encode, writer
+        self.full_at: int | None = None
+        """The newest entry when the connection had no more room."""
 
 
 class Pacer:
-    """Releases a tape's entries to those viewers who merge for `merge` seconds.
+    """Releases a tape's entries to the viewers that merge for `merge` seconds.
 
-    The first text goes at once, what follows when so much time is over; any other kind releases all that is there.
+    The first text is released at once, further text after that time; an entry of another kind releases all entries.
     """
 
     def __init__(self, tape: Tape, merge: float, clock: Clock, timers: Timers) -> None:
@@ -40,13 +70,16 @@ class Pacer:
         self.viewers = 0
         self._clock, self._timers = clock, timers
         self._closed_until = 0.0
-        """Text waits until then."""
+        """The time until which text waits."""
         self._timer: Timer | None = None
         self._waiting: list[asyncio.Future[None]] = []
         self._followers: dict[Follower, None] = {}
-        """Those who have everything that was released."""
-        self._next: dict[Follower, None] = {}
-        """Those whose turn is still to come."""
+        self._next: Iterator[Follower] | None = None
+        """The followers that must still get their items."""
+        self._again = False
+        """Whether more was released since the first of them got its items."""
+        self._dues: dict[int, Due] = {}
+        """By the entry before them."""
 
     def start(self) -> None:
         self.released = self.tape.end
@@ -65,57 +98,95 @@ class Pacer:
         await waiter
 
     def follow(self, follower: Follower) -> None:
-        """Have it called when more is released, until it is `dropped` or no longer wants to."""
+        """Write for it when more is released, until it is dropped or done."""
         self._followers[follower] = None
 
     def drop(self, follower: Follower) -> None:
         self._followers.pop(follower, None)
-        self._next.pop(follower, None)
 
     def wake(self) -> None:
-        """Let every viewer look."""
+        """Wake every viewer."""
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             wake_up(waiter)
-        if self._followers:
-            is_running = bool(self._next)
-            self._next.update(self._followers)
-            self._followers = {}
-            if not is_running:
-                asyncio.get_running_loop().call_soon(self._turn)
+        if self._next is not None:
+            self._again = True
+        elif self._followers:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Let all followers take the released items, some of them in each turn of the loop."""
+        self._next, self._again = iter(tuple(self._followers)), False
+        asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        for follower in list(islice(self._next, STRIDE)):
-            del self._next[follower]
-            if follower.step():
-                self._followers[follower] = None
-        if self._next:
+        assert self._next is not None
+        count = 0
+        for follower in islice(self._next, STRIDE):
+            count += 1
+            if not follower.done():
+                try:
+                    self._write(follower)
+                except Exception as error:
+                    follower.set_exception(error)
+        if count == STRIDE:
             asyncio.get_running_loop().call_soon(self._turn)
+            return
+        self._next = None
+        if self._again and self._followers:
+            self._begin()
+
+    def _write(self, follower: Follower) -> None:
+        """Write the released items. Its own task continues when there is no room, or when a cursor is needed."""
+        seq, released, dues = follower.seq, self.released, self._dues
+        while seq < released:
+            due = dues.get(seq) or self._due_behind(seq)
+            if due is None:
+                follower.set_result(None)
+                return
+            follower.seq = seq = due.seq
+            write, encode = follower.writer.write_now, follower.encode
+            if not write(due.packets.get(encode) or due.packet(encode)):
+                follower.full_at = self.tape.end
+                follower.set_result(None)
+                return
+
+    def _due_behind(self, seq: int) -> Due | None:
+        """The next item after this entry; `None` at the end, and if entries after it were trimmed."""
+        tape = self.tape
+        limit = min(self.released, tape.content_end)
+        if not tape.base <= seq < limit:
+            return None
+        due = self._dues[seq] = Due(*tape.merged(seq + 1, limit if self.merge > 0 else seq + 1))
+        return due
 
     def _appended(self, entry: Entry) -> None:
         if self.merge > 0 and entry.kind in TEXTS:
             now = self._clock.now()
             if now < self._closed_until:
                 if self._timer is None:
-                    self._timer = self._timers.after(self._closed_until - now, self._due)
+                    self._timer = self._timers.after(self._closed_until - now, self._window_over)
                 return
             self._closed_until = now + self.merge
-        self.released = entry.seq
-        self.wake()
+        self._release()
 
-    def _due(self) -> None:
+    def _window_over(self) -> None:
         self._timer = None
         if self.released < self.tape.end:
-            self.released = self.tape.end
             self._closed_until = self._clock.now() + self.merge
-            self.wake()
+            self._release()
+
+    def _release(self) -> None:
+        self.released = self.tape.end
+        self._dues.clear()
+        self.wake()
 
 
 class Cursor:
-    """One viewer's place. `take()` gives what comes next, until there is nothing at the moment, or for good."""
+    """One viewer's position. `take()` returns the next item, until there is none at the moment, or no more at all."""
 
     def __init__(self, pacer: Pacer, after: object, *, resync: int, state: Callable[[], str]) -> None:
-        """`after` is a position, or whatever a client has sent for one; `None` asks for everything."""
+        """`after` is a position, or the value that a client has sent as one; `None` asks for everything."""
         self.tape = tape = pacer.tape
         self.finished = False
         """The `end` has been taken."""
@@ -128,43 +199,45 @@ class Cursor:
         seq = 0 if after is None else tape.seq_of(after)
         self._lost = seq is None or seq < tape.base
         """Whether a snapshot has to come first."""
-        self._seq = seq or 0
+        self.seq = seq or 0
+        """The last entry that was taken, here or by a follower."""
         self._exempt = tape.total if after is None else 0
-        """Who asks for everything is not behind for what there was then."""
+        """A viewer that asks for everything is not behind because of entries from before."""
         if not self._lost and after is not None and self._pending() > resync:
             self._lost = True
         if self._lost:
             self._after = None
 
     def fell_behind(self) -> None:
-        """The viewer was busy while something was appended: all that waits is merged, or is one snapshot."""
+        """The viewer was busy while an entry was appended: waiting entries are merged, or become a snapshot."""
         self._behind = True
 
     def start_over(self) -> None:
-        """Begin again with a snapshot of the newest: what comes next cannot be told to this viewer otherwise."""
+        """Begin again with a snapshot of the newest state: the next change cannot be sent otherwise."""
         self._lost = True
         self._pieces = []
 
     def take(self) -> Shared | None:
-        """The next item; `None` when nothing is due. Then `finished` tells whether anything ever will be."""
+        """The next item; `None` when none is due. Then `finished` is true if no item will follow."""
         tape = self.tape
         if self._pieces:
             return self._piece()
-        if self._lost or self._seq < tape.base or (self._behind and self._too_far_behind()):
+        if self._lost or self.seq < tape.base or (self._behind and self._too_far_behind()):
             self._lost = False
-            self._seq, pieces = tape.snapshot(self._state())
+            self.seq, pieces = tape.snapshot(self._state())
             self._pieces = pieces[::-1]
             return self._piece()
-        if not self._live and self._seq >= self._target:
+        if not self._live and self.seq >= self._target:
             self._live = True
             return Encoded({"kind": "live", "position": self._after})
         limit = tape.content_end
         if not self._behind and tape.ended is None:
             limit = self._pacer.released if self._live else max(self._pacer.released, self._target)
-        if self._seq < limit:
+        if self.seq < limit:
             joins = self._pacer.merge > 0 or self._behind
-            self._seq, item = tape.merged(self._seq + 1, limit if joins else self._seq + 1)
-            self._after = tape.position(self._seq)
+            self.seq, item = tape.merged(self.seq + 1, limit if joins else self.seq + 1)
+            if not self._live:
+                self._after = tape.position(self.seq)
             return item
         if tape.ended is not None and not self.finished:
             self.finished = True
@@ -176,12 +249,12 @@ class Cursor:
         """The next piece of a snapshot. Only the last has a position."""
         piece = self._pieces.pop()
         if not self._pieces:
-            self._after = self.tape.position(self._seq)
+            self._after = self.tape.position(self.seq)
         return piece
 
     def _pending(self) -> int:
         """Bytes between here and the newest entry."""
-        return self.tape.total - max(self.tape.total_at(self._seq), self._exempt)
+        return self.tape.total - max(self.tape.total_at(self.seq), self._exempt)
 
     def _too_far_behind(self) -> bool:
-        return self.tape.content_end - self._seq > 1 and self._pending() > self._resync
+        return self.tape.content_end - self.seq > 1 and self._pending() > self._resync

@@ -1,41 +1,44 @@
-"""Runs that other servers own, where the log is shared: finding them, watching them, asking their owners."""
+"""Runs that other servers own, if the log is shared: finding them, watching them, requests to their owners."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 
 from hubline import HubError
-from hubline._tasks import wake_up
-from hubline.backplanes.lines import pause
 from hubline.errors import BackplaneError
-from hubline.runs.info import UNREACHABLE, Caller, RunInfo
-from hubline.runs.log import About, FencedError, LogGoneError
+from hubline.runs.budgets import Budget
+from hubline.runs.info import UNREACHABLE, Caller, RunInfo, StopAfter
+from hubline.runs.log import About, LogGoneError
 from hubline.runs.record import Record, Start
 from hubline.runs.settings import Settings
 from hubline.runs.tape import Entry
 from hubline.runs.viewing import Watcher
 
 UNWATCHED = 30.0
-"""Seconds that a run of another server is followed for somebody who asked for it and does not come. Ours."""
-
-SETTLING = 1.0
-"""Seconds for the last words to other servers, at a shutdown. Ours."""
+"""Seconds for which a run of another server is followed for a viewer that has not attached yet. Ours."""
 
 
 def about_of(record: Record) -> dict[str, Any]:
-    """What other servers are told of a run of this one."""
+    """The report of a run of this server for other servers."""
     start, info = record.start, record.info()
     return {
         **info.item(),
         "ended": info.ended,
         "groups": [group_of(None, start), *([group_of(record.room)] if record.room is not None else [])],
         "connectionId": start.connection_id,
+        "account": start.account,
+        "counted": start.counted,
+        "request": start.request,
+        "keepKeys": record.settings.keep_keys,
         "attempt": record.attempt,
+        "handedOver": record.handed_over,
+        "takesTurns": record.takes_turns,
         "fence": record.fence,
         "inbox": start.inbox,
+        "reserve": start.reserve,
+        "stopAfter": start.on_last_viewer.seconds if isinstance(start.on_last_viewer, StopAfter) else None,
         "function": start.name if start.restartable else None,
         "arguments": list(start.arguments) if start.restartable else [],
     }
@@ -53,21 +56,25 @@ def group_of(room: str | None, starter: "Start | Caller | None" = None) -> str:
     return f"starters:{start.account}"
 
 
-def start_of(about: About, function: Callable[..., Any] | None = None) -> Start:
-    """What a run was started with, as far as other servers know."""
+def start_of(about: About, function: Callable[..., Any] | None = None, budget: Budget | None = None) -> Start:
+    """The start of a run, as far as other servers know it."""
     return Start(
         function or _elsewhere,
         tuple(about["arguments"]),
         key=about["key"],
+        request=about["request"],
         room=about["room"],
         starter=about["starter"],
         connection_id=about["connectionId"],
         inbox=about["inbox"],
+        budget=budget,
+        reserve=about["reserve"],
+        on_last_viewer=StopAfter(about["stopAfter"]) if about["stopAfter"] is not None else "continue",
     )
 
 
 class RemoteRecord(Record):
-    """A run that another server owns. Nothing is written here."""
+    """A run that another server owns. This server does not write it."""
 
     def __init__(self, about: About, settings: Settings) -> None:
         super().__init__(
@@ -77,19 +84,26 @@ class RemoteRecord(Record):
         self.about = about
         self.started_at = moment_of(about["startedAt"]) or self.started_at
         self.opening, self.telling = asyncio.Lock(), asyncio.Lock()
+        self.expected = 0
+        """Viewers for whom it is being opened."""
         self.told = 0
-        """Viewers here, as the owner knows."""
+        """The number of viewers here that was last reported to the owner."""
         self.update(about)
 
     def update(self, about: About) -> None:
-        """The owner says something new."""
-        if not self.ended.is_set():
+        """The owner has reported a change."""
+        if not self.ended.is_set() or self.lacks_its_end:
             self.about, self.state = about, about["state"]
             if about["ended"]:
                 self.ended.set()
 
+    @property
+    def lacks_its_end(self) -> bool:
+        """Whether it has ended, and the description with the time of its end and all of its usage is still to come."""
+        return self.ended.is_set() and self.about["endedAt"] is None
+
     def told_end(self, item: Mapping[str, Any]) -> None:
-        """The owner says how it has ended."""
+        """The owner has reported its end."""
         self.update({**self.about, **item, "ended": True})
 
     def info(self) -> RunInfo:
@@ -108,7 +122,7 @@ class RemoteRecord(Record):
         )
 
     async def open(self) -> None:
-        """Follow it. Raises what the log raises."""
+        """Follow it. Raises the errors of the log."""
         async with self.opening:
             if self.following is None:
                 following = self.settings.log.follow(self.id)
@@ -119,7 +133,7 @@ class RemoteRecord(Record):
                     self._appended(self.tape.ended)
 
     async def close(self) -> None:
-        """Follow it no longer. The log is the owner's."""
+        """Stop following it. The log belongs to the owner."""
         async with self.opening:
             following, self.following = self.following, None
             if following is not None:
@@ -132,20 +146,19 @@ class RemoteRecord(Record):
 
 
 class Elsewhere:
-    """What this server knows of the runs of others."""
+    """The runs of other servers, as far as this server knows them."""
 
     def __init__(self, settings: Settings, watchers: set[Watcher]) -> None:
-        self._settings, self._watchers, self._name = settings, watchers, secrets.token_urlsafe(9)
+        self._settings, self._watchers = settings, watchers
         self._followed: dict[str, RemoteRecord] = {}
-        self._sharing: dict[Record, bool] = {}
-        """Runs of this server that others are being told of, and whether they have changed since."""
-        self._settled: asyncio.Future[None] | None = None
+        self.is_closed = False
+        """Whether the log is closed: a call would open it again."""
 
     def __len__(self) -> int:
         return len(self._followed)
 
     async def find(self, run_id: str) -> RemoteRecord | None:
-        """A run of another server; None when there is none. Raises HubError when nobody can tell."""
+        """A run of another server; `None` if there is none. Raises HubError if the log does not answer."""
         if not self._settings.log.shared:
             return None
         try:
@@ -166,7 +179,7 @@ class Elsewhere:
 
     @asynccontextmanager
     async def hearing(self, group: str | None) -> AsyncIterator[None]:
-        """Watchers are told of changes of these runs while the block runs. Raises HubError."""
+        """Report changes of these runs to watchers while the block runs. Raises HubError."""
         if group is None:
             yield
             return
@@ -181,13 +194,17 @@ class Elsewhere:
             await hearing.__aexit__(None, None, None)
 
     async def open(self, record: RemoteRecord) -> RemoteRecord:
-        """Follow it, for somebody who will view it. Raises HubError."""
+        """Follow it, for a viewer that attaches before anything else happens, or calls this again. Raises HubError."""
         record = self._followed.setdefault(record.id, record)
+        record.expected += 1  # others that leave meanwhile do not close it
         try:
             await record.open()
         except (BackplaneError, LogGoneError) as error:
-            self._followed.pop(record.id, None)
             raise HubError(UNREACHABLE) from error
+        finally:
+            record.expected -= 1
+            if record.following is None and not record.expected and self._followed.get(record.id) is record:
+                del self._followed[record.id]
         self._settings.timers.after(UNWATCHED, lambda: self.watched(record))
         return record
 
@@ -199,62 +216,33 @@ class Elsewhere:
     async def _tell_viewers(self, record: RemoteRecord) -> None:
         async with record.telling:
             count = len(record.viewers)
-            if record.told != count and not record.ended.is_set():
+            if record.told != count and not record.ended.is_set() and not self.is_closed:
                 record.told = count
-                with suppress(HubError, BackplaneError):  # the next change says it
-                    await self._settings.log.call(record.id, {"do": "viewers", "from": self._name, "count": count})
-        if not record.viewers and self._followed.get(record.id) is record:
+                with suppress(HubError, BackplaneError):  # the next change reports it
+                    await self._settings.log.call(record.id, {"do": "viewers", "count": count})
+        if not (record.viewers or record.expected) and self._followed.get(record.id) is record:
             del self._followed[record.id]
             await record.close()
 
-    async def ask(self, record: RemoteRecord, do: str, caller: Caller | None, **more: Any) -> Any:
-        """Have its owner do something. Raises HubError."""
+    def told_anew(self) -> None:
+        """Nobody knows any more of the viewers here."""
+        for record in self._followed.values():
+            record.told = 0
+            self.watched(record)
+
+    async def ask(self, run_id: str, do: str, caller: Caller | None, **more: Any) -> Any:
+        """Have the owner of a run do something; where there is no run it takes as long. Raises HubError."""
         by = {"trusted": caller is None, "by": caller.user_id if caller is not None else None}
         try:
-            return await self._settings.log.call(record.id, {"do": do, **by, **more})
+            return await self._settings.log.call(run_id, {"do": do, **by, **more})
         except BackplaneError as error:
             raise HubError(UNREACHABLE) from error
 
-    def share(self, record: Record) -> None:
-        """Tell other servers what has become of a run of this one; of several changes, the newest."""
-        if self._settings.log.shared and not record.is_lost:
-            if record not in self._sharing:
-                self._settings.tasks.start(self._share(record), name="hubline.runs: telling other servers")
-            self._sharing[record] = True
-
-    async def tell(self, record: Record) -> None:
-        """Let other servers know that a run exists. Raises what the log raises."""
-        if self._settings.log.shared:
-            await self._settings.log.describe(about_of(record), fence=record.fence)
-
-    async def settled(self) -> None:
-        """Return when others have been told everything, or cannot be within a second."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SETTLING):
-                while self._sharing:
-                    self._settled = asyncio.get_running_loop().create_future()
-                    await self._settled
-
-    async def _share(self, record: Record) -> None:
-        try:
-            while self._sharing[record]:
-                self._sharing[record] = False
-                await self._describe(record)
-        except (FencedError, LogGoneError):
-            pass  # whoever owns it now tells
-        finally:
-            del self._sharing[record]
-            wake_up(self._settled)
-
-    async def _describe(self, record: Record) -> None:
-        attempt = 0
-        while True:
-            try:
-                await self._settings.log.describe(about_of(record), fence=record.fence)
-                return
-            except BackplaneError:
-                await self._settings.clock.sleep(pause(attempt))
-                attempt += 1
+    async def complete(self, record: RemoteRecord, caller: Caller | None) -> None:
+        """Have the owner tell what the description of an ended run still lacks; without the owner it stays so."""
+        if record.lacks_its_end:
+            with suppress(HubError):
+                record.told_end(await self.ask(record.id, "info", caller))
 
     def changed(self, about: About, group: str | None) -> None:
         """A run of another server has changed: who views it, or watches this group, is told."""

@@ -5,6 +5,7 @@ import functools
 import inspect
 import logging
 from collections.abc import AsyncIterable, Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 from hubline import HubError
@@ -16,6 +17,8 @@ from hubline.runs.log import FencedError
 from hubline.runs.record import Record, Verdict
 from hubline.runs.run import Run
 from hubline.runs.settings import Settings
+from hubline.runs.tape import Item
+from hubline.runs.telling import Telling
 from hubline.runs.values import whole_characters
 from hubline.streams.download import in_thread
 
@@ -23,14 +26,26 @@ logger = logging.getLogger("hubline.runs")
 
 NEUTRAL = "The run failed because of an error on the server."
 RETRIES = (1.0, 5.0)
-"""Seconds before `on_end` is called again when it has raised. Ours; how often is runs.md R15's."""
+"""Seconds before `on_end` is called again when it has raised. Ours; the number of calls is in runs.md R15."""
 
 
 class Execution:
-    """Runs the functions, stops them, and sees to what follows their end. `gone` is called when a run has ended."""
+    """Runs the functions, stops them, and handles their end.
 
-    def __init__(self, settings: Settings, gone: Callable[[Record], None]) -> None:
-        self._settings, self._gone = settings, gone
+    Other servers are told of each attempt before it begins, and of `on_end` after it. `gone` is called when a run has
+    ended, `parked` when its function has ended until a person answers, and `resume` to call it again.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        telling: Telling,
+        gone: Callable[[Record], None],
+        parked: Callable[[Record], None],
+        resume: Callable[[Record], None],
+    ) -> None:
+        self._settings, self._telling, self._gone = settings, telling, gone
+        self._parked, self._resume = parked, resume
         self.draining = False
 
     def begin(self, record: Record) -> None:
@@ -39,7 +54,7 @@ class Execution:
             return
         settings, limits = self._settings, self._settings.limits
         record.attempt += 1
-        record.last_entry, record.begun = settings.clock.now(), False
+        record.last_entry, record.begun, record.is_counted = settings.clock.now(), False, False
         record.set_state("running")
         if record.attempt == 1 and limits.length is not None:
             seconds = f"The run took more than {limits.length:g} s."
@@ -62,7 +77,7 @@ class Execution:
             record.after("clean up", self._settings.limits.clean_up, lambda: self._abandon(record))
 
     async def end(self, record: Record, verdict: Verdict) -> None:
-        """Write the end, once, and see to what follows."""
+        """Write the end, once, and handle it."""
         if record.is_over:
             return
         try:
@@ -73,43 +88,48 @@ class Execution:
             logger.exception("run %s: its end could not be written", record.id)
         await self._follow_up(record)
 
-    async def finish(self, record: Record, verdict: Verdict) -> None:
-        """A run whose server wrote the end, and went away then."""
-        record.set_end(verdict.state, verdict.error)
+    async def finish(self, record: Record, end: Item, ended_at: datetime | None) -> None:
+        """A run whose server wrote this end, and went away then."""
+        record.take_end(end, ended_at)
         await self._follow_up(record)
 
     async def _follow_up(self, record: Record) -> None:
-        budget, reserved, task = record.start.budget, record.reserved, asyncio.current_task()
         self._gone(record)
-        if budget is not None and reserved:
-            record.reserved = 0
-            try:
-                await budget.release(record.start.starter or "", reserved)
-            except BaseException as error:
-                if _ends(error, task):
-                    raise
-                logger.exception("run %s: what was reserved could not be given back", record.id)
+        await self.give_back(record)
         await self._tell(record)
 
+    async def give_back(self, record: Record) -> None:
+        """Release unused tokens that were reserved of a budget."""
+        budget, task = record.start.budget, asyncio.current_task()
+        reserved, record.reserved = record.reserved, 0
+        if budget is None or not reserved:
+            return
+        try:
+            await budget.release(record.start.starter or "", reserved)
+        except BaseException as error:
+            if _ends(error, task):
+                raise
+            logger.exception("run %s: reserved tokens could not be released", record.id)
+
     def lose(self, record: Record) -> None:
-        """Another server owns the run now: the function is cancelled, and what follows its end is done there."""
+        """Another server owns the run now: the function is cancelled, and its end is handled there."""
         if not record.is_lost:
             record.lose()
             if record.task is not None and record.begun:
                 record.task.cancel()
 
     async def settle(self, record: Record, ask: Ask, state: str, value: Any = None, by: str | None = None) -> None:
-        """A question was answered or has expired: viewers are told, then the function goes on, or is called again."""
+        """A question was answered or has expired: it is reported, then the function continues or is called again."""
         answer = record.asks.read(ask, value, self._settings.limits.entry) if state == "answered" else None
         record.asks.claim(ask, state, by)
         await record.write(answered(ask, value))
         record.asks.settle(ask, answer)
         if record.parked is ask and record.task is None and not record.is_over:
             record.parked = None
-            self.begin(record)
+            self._resume(record)
 
     def expire(self, record: Record, ask: Ask) -> None:
-        """Nobody has answered in time."""
+        """There was no answer in time."""
         if ask.state == "open" and not record.is_over:
             self._settings.tasks.start(self.settle(record, ask, "expired"))
 
@@ -128,8 +148,10 @@ class Execution:
         record.begun = True
         try:
             if record.verdict is None:  # it may have been stopped before it began
+                await self._telling.count(record)
+                record.last_entry, record.is_counted = self._settings.clock.now(), True
                 await _call(record)
-        except BaseException as error:  # `sys.exit` is a failed run, and not the server's end
+        except BaseException as error:  # `sys.exit` is a failed run, and does not end the server
             if _is_thrown_away(error, record.task):
                 raise
             own = isinstance(error, asyncio.CancelledError) and ends_its_task(error)
@@ -143,6 +165,8 @@ class Execution:
             if record.parked.done.is_set():  # answered while the function was ending
                 record.parked = None
                 self.begin(record)
+            else:
+                self._parked(record)
             return
         await self.end(record, record.verdict or verdict)
 
@@ -170,7 +194,7 @@ class Execution:
         silence = self._settings.limits.silence
         assert silence is not None
         left = record.last_entry + silence - self._settings.clock.now()
-        if record.waits_for_person or record.verdict is not None:
+        if record.waits_for_person or record.waits_for_log or not record.is_counted or record.verdict is not None:
             left = silence
         if left > 0:
             record.after("silence", left, functools.partial(self._listen, record))
@@ -182,11 +206,15 @@ class Execution:
         on_end, task = self._settings.on_end, asyncio.current_task()
         try:
             if on_end is None:
+                self._telling.settle(record)
                 return
             finished = record.finished()
             for pause in (*RETRIES, None):
+                if not await self._telling.may_end(record, lambda: not self.draining):
+                    return
                 try:
                     await on_end(finished)
+                    self._telling.settle(record)
                     return
                 except BaseException as error:
                     if _ends(error, task):
@@ -194,6 +222,7 @@ class Execution:
                     logger.exception("run %s: on_end failed", record.id)
                 if pause is not None and not self.draining:
                     await self._settings.clock.sleep(pause)
+            self._telling.settle(record)
         finally:
             record.stored.set()
 
@@ -204,7 +233,7 @@ def _is_thrown_away(error: BaseException, task: "asyncio.Task[Any] | None") -> b
 
 
 def _ends(error: BaseException, task: "asyncio.Task[Any] | None") -> bool:
-    """Whether it ends the task that has caught it, and is no failure of what the application has written."""
+    """Whether it ends the task that has caught it, and is not a failure of the application's code."""
     return _is_thrown_away(error, task) or (isinstance(error, asyncio.CancelledError) and ends_its_task(error))
 
 
@@ -243,7 +272,7 @@ async def _write_all(run: Run, items: AsyncIterable[Any]) -> None:
 
 
 async def _write(run: Run, item: dict[str, Any]) -> None:
-    """What a generator yields besides text: an item as viewers get it, without its position."""
+    """Write what a generator yields besides text: an item in the form for viewers, without its position."""
     match item:
         case {"kind": "text", "text": str(text), **rest}:
             await run.text(text, part=rest.get("part"))

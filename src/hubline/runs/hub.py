@@ -1,4 +1,4 @@
-"""The methods by which clients of a hub attach to runs."""
+"""The hub methods with which clients use runs."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -8,11 +8,11 @@ from typing_extensions import TypeVar
 from hubline import Client, ConfigurationError, Hub
 from hubline._mistakes import Mistakes
 from hubline.runs.budgets import Budget
-from hubline.runs.http.requests import Admit
+from hubline.runs.http.requests import Admit, Permit
 from hubline.runs.info import Caller, OnBusy
-from hubline.runs.keeping import StartedRun
 from hubline.runs.service import Runs
 from hubline.runs.settings import OnLastViewer
+from hubline.runs.starting import StartedRun
 
 ClientT = TypeVar("ClientT", default=Client)
 
@@ -36,7 +36,7 @@ class CallerRuns:
         budget: Budget | None = None,
         reserve: int = 1,
     ) -> StartedRun:
-        """As `Runs.start`; the caller is the starter. Raises what that raises."""
+        """As `Runs.start`, with the caller as the starter. Raises the same errors."""
         return await self._runs.start(
             function,
             *arguments,
@@ -54,13 +54,13 @@ class CallerRuns:
 class RunsHub(Hub[ClientT]):
     """A hub whose clients attach to runs: `class Assistant(RunsHub, runs=runs)`.
 
-    The methods below are called by clients, under the names of runs.md §2. Override `_run_merge` to merge for another
-    time on some connections. A class that overrides `on_authentication_refreshed` calls this one's.
+    Clients call the methods below, by the names of runs.md §2. Override `_run_merge` to merge for another time on some
+    connections. A class that overrides `on_authentication_refreshed` must call that of this class.
     """
 
     hubline_runs: Runs
-    """The application's runs: what the class was given, or its base. A hub of an app that a function makes sets it in
-    its constructor instead."""
+    """The application's runs, from the class or its base class. A hub that a function makes sets it in its constructor
+    instead."""
 
     def __init_subclass__(cls, runs: Runs | None = None, **others: Any) -> None:
         super().__init_subclass__(**others)
@@ -71,22 +71,28 @@ class RunsHub(Hub[ClientT]):
             cls.hubline_runs = runs
 
     @classmethod
-    def _served(cls, admit: Admit, ends_with_token: bool) -> None:
+    def _served(cls, admit: Admit, permit: Permit, ends_with_token: bool) -> None:
         runs: Runs | None = getattr(cls, "hubline_runs", None)
         mistakes = Mistakes(cls.__qualname__)
         wanted = "the application's `Runs(…)`"
         mistakes.fits("hubline_runs", runs, isinstance(runs, Runs), wanted, optional=True)
         mistakes.tell()
         if runs is not None:
-            runs._behind(admit, ends_with_token)
+            runs._behind(admit, permit, ends_with_token)
+
+    @classmethod
+    def _opened(cls) -> None:
+        runs: Runs | None = getattr(cls, "hubline_runs", None)
+        if runs is not None:
+            runs._opened()
 
     @property
     def runs(self) -> CallerRuns:
-        """Starts runs in the name of the caller. Raises ConfigurationError when the class was given no `Runs`."""
+        """Starts runs with the caller as the starter. Raises ConfigurationError when the class has no `Runs`."""
         return CallerRuns(self._runs, self._caller)
 
     async def attach_run(self, run_id: str, after: Any = None) -> AsyncIterator[Any]:
-        """The items of a run behind a position; everything when that is null."""
+        """The items of a run after a position; all of them if that is null."""
         return self._runs.attach_encoded(run_id, after, caller=self._caller, merge=self._run_merge())
 
     async def stop_run(self, run_id: str) -> dict[str, Any]:
@@ -98,11 +104,11 @@ class RunsHub(Hub[ClientT]):
         await self._runs.answer(run_id, ask_id, value, caller=self._caller)
 
     async def steer_run(self, run_id: str, value: Any) -> str:
-        """Send a message into a running answer; its id."""
+        """Send a message to a running answer; returns its id."""
         return await self._runs.steer(run_id, value, caller=self._caller)
 
     async def run_info(self, run_id: str) -> dict[str, Any]:
-        """What is known of a run."""
+        """The state of a run."""
         return (await self._runs.info(run_id, caller=self._caller)).item()
 
     async def room_runs(self, room: str) -> list[dict[str, Any]]:
@@ -114,11 +120,12 @@ class RunsHub(Hub[ClientT]):
         return self._runs.watch(room, caller=self._caller)
 
     async def on_authentication_refreshed(self) -> None:
-        """Streams go on as far as the newer identity may see them."""
+        """Streams continue if the newer identity may see them."""
+        await super().on_authentication_refreshed()
         await self._runs.renewed(self._caller)
 
     def _run_merge(self) -> float | None:
-        """Seconds that deltas are gathered for on this connection; `None` is what `Runs` says."""
+        """Seconds for which deltas are merged on this connection; `None` for the setting of `Runs`."""
         return None
 
     @property

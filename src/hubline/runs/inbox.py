@@ -1,4 +1,4 @@
-"""Messages into a running answer."""
+"""Messages to a running answer."""
 
 import asyncio
 import secrets
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hubline import HubError
-from hubline.runs.values import plain, value_size
+from hubline.runs.values import sent, value_size
 
 WAITING = 10
 """Messages that may wait for the function (runs.md R28)."""
@@ -19,18 +19,29 @@ LARGEST = 16_384
 
 @dataclass(frozen=True, slots=True)
 class SteerMessage:
-    """A message that was sent into a running answer."""
+    """A message to a running answer."""
 
     id: str
     """The id that `SteerRun` returned; `unread` in the `end` lists messages that were never read."""
     value: Any
     """As it was sent: text, or any other value."""
     by: str | None
-    """The user id of the sender; `None` for a stranger."""
+    """The user id of the sender; `None` for an anonymous user."""
+
+
+def message(value: Any) -> Any:
+    """The message of a client, as it is kept. Raises HubError if it is too large or has no form in JSON."""
+    try:
+        found = sent(value)
+    except (TypeError, RecursionError) as error:
+        raise HubError(f"The message cannot be kept: {error}") from error
+    if value_size(found) > LARGEST:
+        raise HubError(f"A message may have {LARGEST // 1024} KiB.")
+    return found
 
 
 class Inbox:
-    """The messages of `SteerRun`, oldest first. When one is read, the viewers are told.
+    """The messages of `SteerRun`, oldest first. When one is read, this is reported to viewers.
 
     `async for message in run.inbox` waits for one message after the other, until the run ends.
     """
@@ -62,19 +73,14 @@ class Inbox:
         return self._iterate()
 
     def _put(self, value: Any, by: str | None) -> str:
-        """Add a message. Raises HubError if it is too large, has no form in JSON, or if too many are unread."""
-        try:
-            value = plain(value)
-        except (TypeError, RecursionError) as error:
-            raise HubError(f"The message cannot be kept: {error}") from error
-        if value_size(value) > LARGEST:
-            raise HubError(f"A message may have {LARGEST // 1024} KiB.")
+        """Add a message. Raises HubError if it is not valid, or if too many are unread."""
+        value = message(value)
         if len(self._messages) >= WAITING:
             raise HubError("Too many messages wait.")
-        message = SteerMessage(secrets.token_urlsafe(9), value, by)
-        self._messages.append(message)
+        added = SteerMessage(secrets.token_urlsafe(9), value, by)
+        self._messages.append(added)
         self._news.set()
-        return message.id
+        return added.id
 
     def _unread(self) -> tuple[str, ...]:
         return tuple(message.id for message in self._messages)

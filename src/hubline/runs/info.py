@@ -23,15 +23,15 @@ NO_RUN = "The run does not exist."
 """The error for a run that does not exist, and for one that the caller may not see."""
 ENDED = "The run has ended."
 UNREACHABLE = "The run cannot be reached at present. Try again in a moment."
-"""Said when another server owns it, and that server, or what the servers share, does not answer."""
+"""The error if another server owns it, and that server or the shared log does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopAfter:
-    """Stop a run when nobody has watched it for this number of seconds. Raises ConfigurationError."""
+    """Stop a run that has had no viewer for this number of seconds. Raises ConfigurationError."""
 
     seconds: float
-    """From the moment the last viewer left, or from the start if nobody came."""
+    """From the moment the last viewer left, or from the start if there was none."""
 
     def __post_init__(self) -> None:
         mistakes = Mistakes("StopAfter")
@@ -44,7 +44,7 @@ class Caller:
     """The caller of an operation on a run."""
 
     user_id: str | None = None
-    """As `context.user_id`; `None` for a stranger."""
+    """As `context.user_id`; `None` for an anonymous user."""
     connection_id: str | None = None
     """The connection of a hub; `None` over plain HTTP."""
     identity: Identity | None = None
@@ -56,9 +56,9 @@ class RunInfo:
     """The state of a run at one time."""
 
     id: str
-    """128 random bits. Whoever knows the id of a run that was started by a stranger may use it."""
+    """128 random bits. The id of a run that an anonymous user started is enough to use it."""
     state: RunState
-    """Where it is."""
+    """Its state."""
     position: str | None = None
     """The position of the last entry; `None` before the first."""
     room: str | None = None
@@ -66,7 +66,7 @@ class RunInfo:
     key: str | None = None
     """The key that the starter chose for the request."""
     starter: str | None = None
-    """User id; `None` for a stranger, and for the application itself."""
+    """User id; `None` for an anonymous user, and for the application itself."""
     started_at: datetime | None = None
     """In UTC."""
     ended_at: datetime | None = None
@@ -74,7 +74,7 @@ class RunInfo:
     viewers: int = 0
     """Streams that watch it."""
     usage: tuple[Mapping[str, Any], ...] = ()
-    """One entry for each model that was used: whatever the function has said of it."""
+    """One entry for each model that was used, as the function has reported it."""
 
     @property
     def ended(self) -> bool:
@@ -104,17 +104,17 @@ class FinishedRun:
     info: RunInfo
     """The final state."""
     parts: list[dict[str, Any]]
-    """Everything that was written and not taken back, as in a snapshot."""
+    """Everything that was written and not retracted, as in a snapshot."""
     text: str
     """The text parts joined."""
     error: str | None
-    """What viewers were told of a failure or a limit."""
+    """The text for viewers about a failure or a limit."""
     unread: tuple[str, ...]
     """Ids of messages that the function never read."""
 
 
 class AskExpired(HubError):
-    """Nobody answered a question of a run in time."""
+    """A question of a run was not answered in time."""
 
     def __init__(self, prompt: str) -> None:
         self.prompt = prompt
@@ -127,5 +127,5 @@ def moment(at: datetime | None) -> str | None:
 
 
 async def starter_only(action: Action, run: RunInfo, caller: Caller) -> bool:
-    """The rule where the application has none: the user that started it; what a stranger started, whoever knows it."""
+    """The default rule: a user's run for that user, an anonymous user's run for everyone who knows its id."""
     return run.starter is None or run.starter == caller.user_id

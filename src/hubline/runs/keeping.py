@@ -1,4 +1,4 @@
-"""Keeping runs: which there are, who may see them, and when they go."""
+"""Keeps the runs: starts them, checks rights, and removes them when they expire."""
 
 import asyncio
 import logging
@@ -8,41 +8,24 @@ from typing import Any
 
 from hubline import HubError
 from hubline._tasks import TaskOwner
+from hubline.runs.budgets import Budget
 from hubline.runs.elsewhere import Elsewhere, RemoteRecord
 from hubline.runs.execution import Execution
 from hubline.runs.info import ENDED, NO_RUN, Action, Caller, OnBusy, RunInfo
 from hubline.runs.keys import Keys
-from hubline.runs.record import Record, Start
+from hubline.runs.policies import too_many
+from hubline.runs.record import KeyTakenError, Record, Start
+from hubline.runs.registry import Standing
 from hubline.runs.rooms import Rooms
 from hubline.runs.settings import Settings
+from hubline.runs.telling import Telling
+from hubline.runs.turns import Turns
 from hubline.runs.viewing import Viewer, Viewing, Watcher
 
 logger = logging.getLogger("hubline.runs")
 
 LAST_WORDS = 1.0
-"""Seconds for viewers to be sent the `end` of their runs at a shutdown, and for `on_end` five times that. Ours."""
-
-
-class StartedRun:
-    """A run as whoever started it has it: its id, and how it goes on."""
-
-    def __init__(self, run_id: str, record: Record | None, stop: Callable[[Record], None]) -> None:
-        self.id = run_id
-        """What viewers attach to."""
-        self._record, self._stop = record, stop
-
-    async def wait(self) -> RunInfo:
-        """Wait for the end. Raises HubError when the run has expired."""
-        if self._record is None:
-            raise HubError(NO_RUN)
-        await self._record.ended.wait()
-        return self._record.info()
-
-    async def stop(self) -> RunInfo:
-        """End it, as `StopRun` does, whatever anybody's rights are. Raises HubError when the run has expired."""
-        if self._record is not None:
-            self._stop(self._record)
-        return await self.wait()
+"""Seconds at a shutdown to send viewers the `end` of their runs; `on_end` has five times that. Ours."""
 
 
 class Keeper:
@@ -53,6 +36,8 @@ class Keeper:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._functions: dict[str, Callable[..., Any]] = {}
         """Those that may be called again, by their names."""
+        self._budgets: dict[str, Budget] = {}
+        """Of those of them that have one."""
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -63,8 +48,12 @@ class Keeper:
         self._active: dict[str, int] = {}
         """Runs that have not ended, by account."""
         self._keys = Keys(settings.keep_keys)
-        self._execution = Execution(settings, self._gone)
+        self._telling = Telling(settings)
+        self._execution = Execution(settings, self._telling, self._gone, self._parked, self._resume)
         self._rooms = Rooms(settings.limits.waiting, self._execution.begin)
+        registry = settings.log.registry
+        self._turns = Turns(registry, settings, self._execution, self._records) if registry is not None else None
+        """Instead of `_keys` and `_rooms`, where servers share them."""
         self._viewing = Viewing(settings, self._watched)
         self._watchers: set[Watcher] = set()
         self._elsewhere = Elsewhere(settings, self._watchers)
@@ -79,6 +68,7 @@ class Keeper:
             lost = list(self._records)
             for owner in (self._settings.tasks, self._settings.functions):
                 owner.forget()
+            self._telling.forget()
             self._settings.timers.forget()
             self._begin_anew()
             for run_id in lost:
@@ -92,27 +82,51 @@ class Keeper:
         if self._execution.draining:
             raise HubError("The server is restarting. Try again in a moment.")
         if self._active.get(account, 0) >= limits.per_starter:
-            raise HubError(f"{limits.per_starter} runs at once may be started: wait until one has ended.")
+            raise HubError(too_many(limits.per_starter))
         if len(self._records) - len(self._ended) >= limits.per_server:
             raise HubError("The server has as many runs as it can take. Try again later.")
-        self._rooms.check(start.room, policy)
+        await self._check(start.room, policy)
         record = self._record(start)
         record.id = run_id or record.id
         self._active[account] = self._active.get(account, 0) + 1
         try:
             await self._reserve(record)
-            await record.open()
-            await self._elsewhere.tell(record)
-            self._rooms.check(start.room, policy)  # again: somebody may have come meanwhile
+            await (record.open() if self._turns is None else self._turns.open(record))
+            await self._telling.tell(record)
+            standing = await self._take_place(record, policy)
         except BaseException:
             self._leave(account)
+            if self._turns is not None:
+                await self._turns.withdraw(record)
             await record.close()
-            if start.budget is not None and record.reserved:
-                await start.budget.release(start.starter or "", record.reserved)
+            await self._execution.give_back(record)
             raise
         self._records[record.id] = record
-        await self._enter(record, policy)
+        if self._turns is None:
+            await self._enter(record, policy)
+        else:
+            self._turns.take(record, standing)
+            self._tell(record)
+            self._execution.watched(record)
         return record
+
+    async def _check(self, room: str | None, policy: OnBusy) -> None:
+        """Whether a run may start or wait in a room. Raises HubError, ValueError, BackplaneError."""
+        if self._turns is None:
+            self._rooms.check(room, policy)
+        else:
+            await self._turns.check(room, policy)
+
+    async def _take_place(self, record: Record, policy: OnBusy) -> Standing:
+        """Admit it, although others may have started meanwhile. Raises HubError, BackplaneError, KeyTakenError."""
+        start = record.start
+        if self._turns is None:
+            self._rooms.check(start.room, policy)
+            return "active"
+        standing = await self._turns.enter(record, policy)
+        if not await self._turns.confirm(record):
+            raise KeyTakenError(start.key)
+        return standing
 
     def _record(self, start: Start) -> Record:
         return Record(
@@ -140,6 +154,29 @@ class Keeper:
                 await self._tell_places(record.room)
         self._execution.watched(record)
 
+    def _parked(self, record: Record) -> None:
+        """Its function has ended until a person answers: the next one's turn has come."""
+        record.handed_over += 1
+        self._telling.share(record)
+        if self._execution.draining and self._goes_on_elsewhere(record):
+            self._lost(record)
+        elif self._turns is not None:
+            self._turns.park(record)
+        else:
+            self._rooms.park(record)
+            self._settings.tasks.start(self._tell_places(record.room))
+
+    def _resume(self, record: Record) -> None:
+        """Its question is decided: its function is called again when its turn comes."""
+        if self._turns is not None:
+            self._turns.resume(record)
+            return
+        self._rooms.resume(record)
+        if self._rooms.waits(record):
+            record.place = 0
+            record.set_state("queued")
+            self._settings.tasks.start(self._tell_places(record.room))
+
     async def _tell_places(self, room: str | None) -> None:
         for place, waiting in enumerate(self._rooms.places(room), 1):
             if waiting.place != place and not waiting.is_over:
@@ -150,10 +187,10 @@ class Keeper:
         for watcher in self._watchers:
             if watcher.wants(record):
                 watcher.tell(record)
-        self._elsewhere.share(record)
+        self._telling.share(record)
 
     def _watched(self, record: Record) -> None:
-        """Another number of clients of this server view it."""
+        """The number of its viewers on this server has changed."""
         if isinstance(record, RemoteRecord):
             self._elsewhere.watched(record)
         elif not record.is_lost:
@@ -162,10 +199,11 @@ class Keeper:
             self._settings.tasks.start(record.close())
 
     def _lost(self, record: Record) -> None:
-        """Another server owns the run now. Who views it here goes on with what that one writes."""
+        """Another server owns the run now. Its viewers here continue with the entries of that server."""
         if record.is_lost or self._records.get(record.id) is not record:
             return
-        logger.warning("run %s is another server's from now on", record.id)
+        if not self._execution.draining:
+            logger.warning("run %s is another server's from now on", record.id)
         if not record.ended.is_set():
             self._leave(record.start.account)
         self._execution.lose(record)
@@ -174,13 +212,14 @@ class Keeper:
         if record.expiry is not None:
             record.expiry.cancel()
         del self._records[record.id]
+        self._settings.tasks.start(self._execution.give_back(record))
         self._watched(record)
 
     def _gone(self, record: Record) -> None:
         """A run has ended."""
         settings, start = self._settings, record.start
         self._leave(start.account)
-        if start.key is not None:
+        if start.key is not None and self._turns is None:
             self._keys.ended(start.account, start.key, settings.clock.now())
         room = record.room
         self._rooms.leave(record)
@@ -198,7 +237,7 @@ class Keeper:
             self._active[account] = left
 
     def _forget(self, record: Record) -> None:
-        """It has expired: gone for everybody, and for good once `on_end` has been told."""
+        """It has expired: clients cannot see it any more. It is removed when `on_end` has been called."""
         if self._records.pop(record.id, None) is not None:
             self._ended.pop(record.id, None)
             if record.expiry is not None:
@@ -215,17 +254,17 @@ class Keeper:
         return await self._allows(action, record.info(), caller)
 
     async def _allows(self, action: Action, run: RunInfo, caller: Caller | None) -> bool:
-        """What the rule says. One that raises has not said yes, and whose run it is must not show by its failure."""
+        """The result of the rule. If it raises, it refuses, because its failure must not reveal whose run it is."""
         if caller is None:
             return True
         try:
             return await self._settings.allow(action, run, caller)
         except Exception:
-            logger.exception("`allow` failed for %r: it counts as a no", action)
+            logger.exception("`allow` failed for %r, which is a refusal", action)
             return False
 
     async def _find(self, run_id: str, action: Action, caller: Caller | None) -> Record:
-        """The run, if the caller may. Raises HubError, in the same words and after as long as if there were none."""
+        """The run, if the caller may. Raises HubError, with the text and the time of a run that does not exist."""
         self._enter_loop()
         record = self._records.get(run_id)
         if record is None:
@@ -233,7 +272,7 @@ class Keeper:
         run = record.info() if record is not None else RunInfo(run_id, "completed")
         if not await self._allows(action, run, caller) or record is None:
             if run_id in self._records:
-                await self._elsewhere.find(run_id)  # it takes as long as for one that does not exist
+                await self._elsewhere.find(run_id)  # it takes as long as for a run that does not exist
             raise HubError(NO_RUN)
         if action == "attach" and isinstance(record, RemoteRecord):
             return await self._elsewhere.open(record)
@@ -261,28 +300,39 @@ class Keeper:
     def _stop(self, record: Record) -> None:
         self._execution.break_off(record, "stopped")
 
-    def _handle(self, record: Record) -> StartedRun:
-        return StartedRun(record.id, record, self._stop)
-
     async def _drain(self) -> None:
         settings = self._settings
         active = [record for record in self._records.values() if not record.is_over]
         for record in active:
-            if record.attempt == 0 or record.parked is not None:
+            waits = record.task is None or record.parked is not None
+            if waits and not self._goes_on_elsewhere(record):
                 self._execution.break_off(record, "interrupted")
-        await self._within(settings.drain, [record.ended for record in active])
+            elif record.task is None:
+                self._lost(record)  # it waits for its turn, or for a person, on another server
+        await self._within(settings.drain, [record.left for record in active])
+        await self._hand_over([each for each in active if self._goes_on_elsewhere(each) and not each.is_over])
         for record in active:
-            if settings.log.shared and record.start.restartable and not record.is_over:
-                self._lost(record)  # another server goes on with it
-            else:
-                self._execution.break_off(record, "interrupted")
+            self._execution.break_off(record, "interrupted")
         active = [record for record in active if not record.is_lost]
         await self._within(settings.limits.clean_up + LAST_WORDS, [record.ended for record in active])
         await self._within(LAST_WORDS, [self._viewing.emptied()])
         await self._within(5 * LAST_WORDS, [record.stored for record in self._records.values() if record.is_over])
         await settings.functions.cancel()
-        await self._elsewhere.settled()
+        await self._telling.finish()
+        self._elsewhere.is_closed = True  # its viewers leave later, and the lease ends with the log
         await settings.log.close()
+
+    def _goes_on_elsewhere(self, record: Record) -> bool:
+        """Whether another server calls its function when this one stops."""
+        return self._turns is not None and self._settings.hands_over() and record.start.restartable
+
+    async def _hand_over(self, records: list[Record]) -> None:
+        """Other servers go on with these."""
+        await self._telling.hand_over(records)
+        if left := [record for record in records if not record.is_over]:
+            logger.info("%d runs are left to other servers", len(left))
+        for record in left:
+            self._lost(record)
 
     async def _within(self, seconds: float, events: list[asyncio.Event]) -> None:
         """Wait for all of them, for so long at most, by the clock."""

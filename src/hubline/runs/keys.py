@@ -10,6 +10,9 @@ MOST = 100_000
 """Keys that are kept (runs.md R9)."""
 
 
+OTHER_REQUEST = "The key was used for another request."
+
+
 @dataclass(slots=True, eq=False)
 class Claimed:
     """A key that is in use."""
@@ -44,7 +47,7 @@ class Keys:
         if claimed is None:
             claimed = self._live[starter, key] = Claimed(run_id, fingerprint)
         elif claimed.fingerprint != fingerprint:
-            raise HubError("The key was used for another request.")
+            raise HubError(OTHER_REQUEST)
         return claimed
 
     def give_up(self, starter: str, key: str) -> None:
@@ -52,7 +55,7 @@ class Keys:
         del self._live[starter, key]
 
     def ended(self, starter: str, key: str, now: float) -> None:
-        """The time of a key counts from the end of its run."""
+        """The time of a key begins with the end of its run."""
         claimed = self._live.pop((starter, key), None)
         if claimed is not None:
             claimed.ended_at = now

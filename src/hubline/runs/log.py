@@ -1,4 +1,4 @@
-"""Where the entries of runs are kept. The memory log lives as long as the process."""
+"""The storage for the entries of runs. The memory log lives as long as the process."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -7,11 +7,12 @@ from typing import Any, Protocol, TypeAlias
 from hubline import HublineError
 from hubline._mistakes import Mistakes
 from hubline.runs.parts import Body
+from hubline.runs.registry import RunRegistry
 from hubline.runs.tape import Tape
 
 
 class FencedError(HublineError):
-    """An append by somebody who no longer owns the run: `fence` is below the one that claimed it last, `newest`."""
+    """An append by a former owner of the run: its `fence` is below that of the present owner, `newest`."""
 
     def __init__(self, run_id: str, fence: int, newest: int) -> None:
         self.run_id, self.fence, self.newest = run_id, fence, newest
@@ -19,7 +20,7 @@ class FencedError(HublineError):
 
 
 class LogGoneError(HublineError, LookupError):
-    """There is no log of this run: it has expired, or never was."""
+    """There is no log of this run: it has expired, or never existed."""
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
@@ -27,45 +28,65 @@ class LogGoneError(HublineError, LookupError):
 
 
 About: TypeAlias = Mapping[str, Any]
-"""What servers know of a run, in JSON values: `id`, `ended` (a bool), the `groups` in whose lists it is (`rooms:…`,
-`starters:…`), and whatever the server that owns it adds. The log adds the `position` of the last entry."""
+"""The description of a run for all servers, in JSON values: `id`, `ended` (a bool), the `groups` in whose lists it is
+(`rooms:…`, `starters:…`), and further fields of its owner. The log adds the `position` of the last entry."""
 
 
 class RunServer(Protocol):
-    """What a log that servers share asks of each of them."""
+    """The interface of a server for a log that servers share."""
 
-    async def called(self, run_id: str, request: Mapping[str, Any]) -> Any:
-        """Another server wants something of a run that this one owns. A HubError, and what is returned, travel."""
+    async def called(self, run_id: str, request: Mapping[str, Any], node: str) -> Any:
+        """A request of another server, `node`, for a run of this one. The result, or a HubError, is sent back."""
+
+    def gone(self, node: str) -> None:
+        """A server that has sent requests has gone."""
+
+    def returned(self) -> None:
+        """Other servers considered this server gone; it is back."""
 
     async def adopt(self, about: About, fence: int) -> None:
-        """The server of a run has gone. This one owns it now, and writes with this fence."""
+        """The server of a run has gone, perhaps before it called `on_end`. This one owns it now, with this fence."""
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the server is about to stop. Then it adopts nothing."""
 
     def lost(self, run_id: str) -> None:
         """Another server owns this run now."""
 
+    def away(self, run_id: str) -> None:
+        """An append of this run cannot be written at present. The log continues to try."""
+
+    def turns(self, room: str) -> None:
+        """A room with runs of this server has changed: see the registry."""
+
     def changed(self, about: About, group: str | None) -> None:
-        """What is known of a run has changed. `group` is the list that is heard; `None` where the run is followed."""
+        """The description of a run has changed. `group` is its watched list; `None` if the run itself is followed."""
 
 
 class RunLog(Protocol):
     """Keeps the entries of runs, in order. The conformance suite for one is `hubline.testing.RunLogSuite`.
 
-    A run has one owner at a time, who writes with the number it has claimed the run by, its fence; a greater one takes
-    the run over, and from then on whoever writes with a smaller one is refused. Past as many entries as it is made for
-    a log drops the older half; what they said is in the `parts` of the tape.
-    A log that several servers share also tells each of them what runs there are, carries requests to the server that
-    owns a run, and finds out when a server has gone.
+    A run has one owner at a time, which claims the run with a number, its fence, and writes with it. A greater fence
+    takes the run over; from then on writes with a smaller one are refused. Beyond its capacity a log drops the older
+    half of the entries; their content is in the `parts` of the tape.
+    A log that several servers share also lists the runs of all servers, carries requests to the owner of a run, and
+    detects that a server has gone.
     """
 
     @property
     def shared(self) -> bool:
-        """Whether other servers have it too. Where not, what stands below `remove` has nothing to do."""
+        """Whether other servers share it. If not, the methods below `remove` do nothing."""
+
+    @property
+    def registry(self) -> RunRegistry | None:
+        """The keys and rooms of the servers that share it; `None` for a single server."""
 
     async def create(self, run_id: str, *, fence: int = 1) -> None:
-        """Begin a log, with an epoch that no log has had. Raises ValueError when the run has one."""
+        """Begin a log, with a new epoch. Raises ValueError if the run already has a log."""
 
     async def claim(self, run_id: str, *, fence: int) -> None:
-        """Become the owner. The log goes on, with its epoch and its positions.
+        """Become the owner. The log keeps its epoch and its positions.
 
         Raises:
             FencedError: `fence` is not greater than that of the owner.
@@ -73,18 +94,18 @@ class RunLog(Protocol):
         """
 
     async def append(self, run_id: str, bodies: Sequence[Body], *, fence: int = 1) -> None:
-        """Add entries, all or none of them, with nobody's between them. On return every follower here has them.
+        """Add entries, all or none of them, without others in between. On return every follower here has them.
 
         Raises:
-            FencedError: somebody else owns the run. Nothing was added.
+            FencedError: another server owns the run. Nothing was added.
             LogGoneError: there is no such log.
         """
 
     def follow(self, run_id: str) -> AbstractAsyncContextManager[Tape]:
-        """The entries as a tape, which grows while the block runs; how many follow costs the log nothing.
+        """The entries as a tape, which grows while the block runs; further followers cost the log nothing.
 
-        Followers on one server share the tape. What it had before is in it at the beginning: entries as far as they
-        are kept, parts, open questions, the end. A log that is removed leaves the tape as it is.
+        Followers on one server share the tape. It begins with the existing content: the kept entries, parts, open
+        questions, the end. Removing the log does not change the tape.
 
         Raises:
             LogGoneError: there is no such log.
@@ -94,29 +115,42 @@ class RunLog(Protocol):
         """Forget the log. Idempotent."""
 
     def join(self, server: RunServer, *, keep: float) -> None:
-        """This is the server, and it keeps ended runs for `keep` seconds. Called once, before anything else."""
+        """Set the server, which keeps ended runs for `keep` seconds. Called once, before all other methods."""
 
     async def describe(self, about: About, *, fence: int = 1) -> None:
-        """Tell all servers what is known of a run. Raises FencedError, LogGoneError."""
+        """Publish the description of a run to all servers. An ended run leaves its room; the time of its key begins.
+
+        The `registry` needs `account`, `key`, `room` and, for the time of the key in seconds, `keepKeys`.
+
+        Raises:
+            FencedError: another server owns the run.
+            LogGoneError: there is no such log.
+        """
+
+    async def settle(self, run_id: str, *, fence: int = 1) -> None:
+        """`on_end` was told of the end of a run. Until then another server takes it over when this one has gone."""
+
+    async def owns(self, run_id: str, *, fence: int = 1) -> bool:
+        """Whether no other server has taken a run over. Raises LogGoneError, BackplaneError."""
 
     async def about(self, run_id: str) -> About | None:
-        """What is known of a run of any server; `None` when there is none."""
+        """The description of a run of any server; `None` if there is none."""
 
     async def listed(self, group: str) -> Sequence[About]:
         """The runs of a room or of a starter, the oldest first."""
 
     def hear(self, group: str) -> AbstractAsyncContextManager[None]:
-        """While the block runs, the server hears what changes among these."""
+        """While the block runs, the server gets the changes of these runs."""
 
     async def call(self, run_id: str, request: Mapping[str, Any]) -> Any:
-        """Ask the server that owns a run.
+        """Send a request to the server that owns a run.
 
         Raises:
-            HubError: what it raised, or that it cannot be reached.
+            HubError: the error of that server, or it cannot be reached.
         """
 
     async def close(self) -> None:
-        """Let go of everything but the logs. Idempotent."""
+        """Close everything except the logs. Idempotent."""
 
 
 class MemoryRunLog:
@@ -134,6 +168,11 @@ class MemoryRunLog:
     def shared(self) -> bool:
         """No."""
         return False
+
+    @property
+    def registry(self) -> RunRegistry | None:
+        """None."""
+        return None
 
     def __len__(self) -> int:
         return len(self._logs)
@@ -175,6 +214,14 @@ class MemoryRunLog:
     async def describe(self, about: About, *, fence: int = 1) -> None:
         """Nothing: the server knows."""
 
+    async def settle(self, run_id: str, *, fence: int = 1) -> None:
+        """Nothing: there is no other."""
+
+    async def owns(self, run_id: str, *, fence: int = 1) -> bool:
+        """Whether no greater fence has claimed it. Raises LogGoneError."""
+        self._tape(run_id)
+        return self._fences[run_id] <= fence
+
     async def about(self, run_id: str) -> About | None:
         """The server knows all there are."""
         return None
@@ -189,11 +236,11 @@ class MemoryRunLog:
         yield
 
     async def call(self, run_id: str, request: Mapping[str, Any]) -> Any:
-        """There is nobody to ask. Raises LogGoneError."""
+        """There is no other server. Raises LogGoneError."""
         raise LogGoneError(run_id)
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """There is nothing to close."""
 
     def _tape(self, run_id: str) -> Tape:
         tape = self._logs.get(run_id)

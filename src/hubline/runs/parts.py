@@ -1,4 +1,4 @@
-"""What a run consists of: its parts in order, as the entries of its log make them."""
+"""The content of a run: its parts in order, as they result from the entries of its log."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from hubline.runs.values import text_size, value_size
 
 Body: TypeAlias = dict[str, Any]
-"""An entry as it is appended: its `kind` and what belongs to that. JSON values only."""
+"""An entry as it is appended: its `kind` and the fields of that kind. JSON values only."""
 
 TEXTS = frozenset({"text", "reasoning"})
 """The kinds of parts that grow."""
@@ -20,7 +20,7 @@ class Part:
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.name: str = ""
-        """Of a value: what the application calls it."""
+        """For a value: its name in the application."""
         self.value: Any = None
         self.size = 0
         """Bytes: of the text in UTF-8, of the value in JSON."""
@@ -41,14 +41,14 @@ class Part:
         return self._pieces[0] if self._pieces else ""
 
     def item(self, part: str, text: str | None = None) -> dict[str, Any]:
-        """As a snapshot has it; of a long text, as much as `text` says."""
+        """The form in a snapshot; for a piece of a long text, with this `text`."""
         if self.kind == "data":
             return {"part": part, "kind": "data", "name": self.name, "value": self.value}
         return {"part": part, "kind": self.kind, "text": self.text if text is None else text}
 
 
 class Parts:
-    """The parts of a run up to an entry. Each entry costs constant time, whatever there is already."""
+    """The parts of a run up to an entry. Each entry costs constant time, whatever the size."""
 
     __slots__ = ("_parts", "size")
 
@@ -83,7 +83,7 @@ class Parts:
             self._retract(body["parts"])
 
     def kind_of(self, part: str) -> str | None:
-        """The kind of a part; `None` when there is none of that name."""
+        """The kind of a part; `None` if no part has this name."""
         found = self._parts.get(part)
         return found.kind if found is not None else None
 

@@ -1,121 +1,69 @@
-"""The servers that share a log in Redis: asking each other, and who takes over when one has gone."""
+"""The servers that share a log in Redis, and the runs that each owns."""
 
-import asyncio
-import logging
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import ClassVar
 
-from hubline import HubError
-from hubline._clock import Clock
-from hubline._tasks import TaskOwner
 from hubline.backplanes.redis_commands import Commands
-from hubline.errors import BackplaneError
-from hubline.runs.info import NO_RUN, UNREACHABLE
-from hubline.runs.log import RunServer
-from hubline.runs.redis_keys import ADOPT, NODES, keys_of, lease_key, owned_key
-
-logger = logging.getLogger("hubline.runs")
-
-ANSWER = 15.0
-"""Seconds for another server to answer: a function that is stopped has 5 to clean up. Ours."""
-
-Tell = Callable[[str, Mapping[str, Any]], Awaitable[int]]
-"""Publish something for a server; how many have got it."""
+from hubline.runs.redis_keys import ADOPT, NODES, OWN, keys_of, lease_key, owned_key
 
 
-class Calls:
-    """Requests to other servers, and theirs to this one."""
+class RedisMembers:
+    """`Members` in Redis. `lease` and `life` are in milliseconds.
 
-    def __init__(self, node: str, tell: Tell, server: RunServer, tasks: TaskOwner) -> None:
-        self._node, self._tell, self._server, self._tasks = node, tell, server, tasks
-        self._asked: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
+    `life` is how long what a server has outlasts it where nobody is left to look after it. A subclass has other keys,
+    and other things that a server owns.
+    """
 
-    async def call(self, node: str, run_id: str, request: Mapping[str, Any]) -> Any:
-        """What another server answers. Raises HubError."""
-        number = secrets.token_urlsafe(9)
-        answer = self._asked[number] = asyncio.get_running_loop().create_future()
-        try:
-            heard = await self._tell(node, {"ask": number, "from": self._node, "run": run_id, "request": request})
-            if not heard:
-                raise HubError(UNREACHABLE)
-            async with asyncio.timeout(ANSWER):
-                found = await answer
-        except (TimeoutError, BackplaneError) as error:
-            raise HubError(UNREACHABLE) from error
-        finally:
-            del self._asked[number]
-        if "error" in found:
-            raise HubError(found["error"])
-        return found["value"]
+    nodes: ClassVar[str] = NODES
 
-    def received(self, message: Mapping[str, Any]) -> None:
-        if "ask" in message:
-            self._tasks.start(self._serve(message), name="hubline.runs: a request of another server")
-        else:
-            answer = self._asked.get(message["to"])
-            if answer is not None and not answer.done():
-                answer.set_result(message)
+    def __init__(self, commands: Commands, lease: int, life: int) -> None:
+        self._commands, self._lease, self._life = commands, lease, life
 
-    async def _serve(self, message: Mapping[str, Any]) -> None:
-        answer: dict[str, Any] = {"to": message["ask"]}
-        try:
-            answer["value"] = await self._server.called(message["run"], message["request"])
-        except HubError as error:
-            answer["error"] = str(error)
-        except Exception:
-            logger.exception("a request of another server for run %s failed", message["run"])
-            answer["error"] = NO_RUN
-        try:
-            await self._tell(message["from"], answer)
-        except BackplaneError as error:
-            logger.warning("an answer to another server was lost: %s", error)
+    def lease_key(self, node: str) -> str:
+        return lease_key(node)
 
+    def owned_key(self, node: str) -> str:
+        return owned_key(node)
 
-class Leases:
-    """This server's lease, and what becomes of the runs of servers whose leases have lapsed."""
+    async def renew(self, node: str) -> bool:
+        lapsed = not await self.lives(node)
+        await self._commands.call("SET", self.lease_key(node), "1", "PX", self._lease)
+        await self._commands.run(OWN, [self.nodes], node, self._life)
+        await self._commands.call("PEXPIRE", self.owned_key(node), self._life)
+        return lapsed
 
-    def __init__(self, node: str, commands: Commands, lease: float, clock: Clock) -> None:
-        self._node, self._commands, self._lease, self._clock = node, commands, lease, clock
-        self._judges_at = 0.0
-        """Until then others may have had no chance to renew theirs either: Redis was away, or this server frozen."""
+    async def give_up(self, node: str) -> None:
+        await self._commands.call("DEL", self.lease_key(node))
 
-    async def take(self) -> None:
-        """Raises BackplaneError."""
-        if not await self._commands.call("EXISTS", lease_key(self._node)):
-            self._judges_at = self._clock.now() + self._lease
-        await self._commands.call("SET", lease_key(self._node), "1", "PX", round(self._lease * 1000))
-        await self._commands.call("SADD", NODES, self._node)
+    async def lives(self, node: str) -> bool:
+        return bool(await self._commands.call("EXISTS", self.lease_key(node)))
 
-    async def keep(self, renew: Callable[[], Awaitable[None]], adopt: Callable[[str, int], Awaitable[None]]) -> None:
-        """Renew the lease, and with `renew` what lives by it; look after the others. Never returns."""
-        while True:
-            await self._clock.sleep(self._lease * 0.3)
-            try:
-                await self.take()
-                await renew()
-                if self._clock.now() >= self._judges_at:
-                    await self._look_after(adopt)
-            except BackplaneError as error:
-                logger.warning("the lease of this server could not be renewed: %s", error)
-            except Exception:
-                logger.exception("looking after the runs of other servers failed")
+    async def names(self) -> Sequence[str]:
+        return [name.decode() for name in await self._commands.call("SMEMBERS", self.nodes)]
 
-    async def give_up(self) -> None:
-        """Let others take over at once what is left."""
-        await self._commands.call("DEL", lease_key(self._node))
+    async def runs_of(self, node: str) -> Sequence[str]:
+        return [run.decode() for run in await self._commands.call("SMEMBERS", self.owned_key(node))]
 
-    async def _look_after(self, adopt: Callable[[str, int], Awaitable[None]]) -> None:
-        for name in await self._commands.call("SMEMBERS", NODES):
-            node = name.decode()
-            if node == self._node or await self._commands.call("EXISTS", lease_key(node)):
-                continue
-            for run in await self._commands.call("SMEMBERS", owned_key(node)):
-                run_id = run.decode()
-                await self._commands.call("SADD", owned_key(self._node), run_id)
-                fence = await self._commands.run(ADOPT, keys_of(run_id)[:1], node, self._node)
-                if fence:
-                    await adopt(run_id, fence)
-                await self._commands.call("SREM", owned_key(node), run_id)
-            if not await self._commands.call("EXISTS", lease_key(node)):
-                await self._commands.call("SREM", NODES, node)
+    async def adopt(self, run_id: str, gone: str, node: str) -> int:
+        await self._commands.run(OWN, [self.owned_key(node)], run_id, self._life)
+        fence: int = await self._commands.run(ADOPT, keys_of(run_id)[:1], gone, node)
+        if not fence:  # another server was faster
+            await self.disown(run_id, node)
+        await self.disown(run_id, gone)
+        return fence
+
+    async def adopted(self, run_id: str, node: str) -> int:
+        fence: int = await self._commands.run(ADOPT, keys_of(run_id)[:1], node, node)
+        if fence:
+            await self._commands.run(OWN, [self.owned_key(node)], run_id, self._life)
+        return fence
+
+    async def disown(self, run_id: str, node: str) -> None:
+        await self._commands.call("SREM", self.owned_key(node), run_id)
+
+    async def forget(self, node: str) -> None:
+        if await self.lives(node):
+            return
+        await self._commands.call("SREM", self.nodes, node)
+        if await self.lives(node):  # it came back meanwhile, and may own runs again
+            await self._commands.run(OWN, [self.nodes], node, self._life)

@@ -1,4 +1,4 @@
-"""What a function that makes an answer is given."""
+"""The object with which a function makes an answer."""
 
 import asyncio
 from collections.abc import AsyncIterable, Collection
@@ -11,23 +11,24 @@ from hubline.runs.inbox import Inbox
 from hubline.runs.info import moment
 from hubline.runs.parts import TEXTS
 from hubline.runs.piping import pipe
+from hubline.runs.piping_writer import Writer
 from hubline.runs.record import Record
 from hubline.runs.tape import ITEM_TEXT
 from hubline.runs.usage import camel
 from hubline.runs.values import cut, pieces, plain, text_size, value_size, whole_characters
 
 TURN = 64
-"""Entries after which a function that never waits lets others have a turn of the loop. Ours."""
+"""Entries after which a function that never waits gives other tasks a turn of the loop. Ours."""
 
 WARNING = 0.8
-"""Share of a budget at which viewers are told what is left (runs.md R26)."""
+"""Share of a budget at which the remaining tokens are reported to viewers (runs.md R26)."""
 
 
 class Run:
     """An answer in progress, as the function that makes it sees it.
 
-    Whatever it writes is kept whoever watches, and nobody who watches is waited for. Once the run has ended, by being
-    stopped for instance, writing raises HubError.
+    Everything that it writes is kept, with or without viewers, and it does not wait for viewers. After the end of the
+    run, for example when it was stopped, writing raises HubError.
     """
 
     def __init__(self, record: Record) -> None:
@@ -39,12 +40,12 @@ class Run:
 
     @property
     def id(self) -> str:
-        """What viewers attach to."""
+        """The id with which viewers attach."""
         return self._record.id
 
     @property
     def attempt(self) -> int:
-        """1 at first; a function that is called again, because it had parked, sees a greater number."""
+        """1 at first; greater when the function is called again, for example after it was parked."""
         return self._record.attempt
 
     @property
@@ -59,22 +60,22 @@ class Run:
 
     @property
     def parts(self) -> list[dict[str, Any]]:
-        """What has been written so far, in former attempts too: as in a snapshot."""
-        return self._record.tape.parts.items()
+        """The parts that were written so far, in earlier attempts too, as in a snapshot."""
+        return self._record.parts.items()
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more can be written: a function that lost its cancellation can still see it."""
+        """Whether nothing more can be written, for a function that has suppressed its cancellation."""
         return self._record.is_over
 
     @property
     def answered_by(self) -> str | None:
-        """Who gave the answer that `ask` returned last: a user id; `None` for somebody without one."""
+        """The user id of the person whose answer `ask` returned last; `None` for an anonymous user."""
         return self._answered_by
 
     @property
     def inbox(self) -> Inbox:
-        """Messages that people send into the answer. Raises RuntimeError unless started with `inbox=True`."""
+        """Messages that people send to the answer. Raises RuntimeError unless started with `inbox=True`."""
         if self._record.inbox is None:
             raise RuntimeError("this run takes no messages: start it with `inbox=True`")
         return self._record.inbox
@@ -84,13 +85,13 @@ class Run:
         await self._grow("text", delta, part)
 
     async def reasoning(self, delta: str, *, part: str | None = None) -> None:
-        """The same for what the model thinks on its way."""
+        """The same for the reasoning of the model."""
         await self._grow("reasoning", delta, part)
 
     async def data(self, name: str, value: Any, *, part: str | None = None) -> str:
-        """Add a value of the application's, such as a source or a tool's call; returns the name of its part.
+        """Add a value of the application, such as a source or a tool call; returns the name of its part.
 
-        The name of a part that is there puts the value in the place of the former one.
+        With the name of an existing part, the value replaces the former one.
 
         Raises:
             TypeError: the value has no form in JSON.
@@ -102,7 +103,7 @@ class Run:
             raise HubError(f"A value may have {limits.entry // 1024} KiB.")
         known = self._parts.kind_of(part) if part is not None else None
         if known in TEXTS:
-            raise ValueError(f"part {part!r} is {known}, and no value")
+            raise ValueError(f"part {part!r} is {known}, not a value")
         if self._parts.size + size > limits.text:
             await self._too_much()
         else:
@@ -110,15 +111,29 @@ class Run:
             await self._write({"kind": "data", "part": part, "name": name, "value": value})
         return part or ""
 
+    async def tool(self, call_id: str, state: str, *, name: str | None = None, **values: Any) -> None:
+        """Change a tool call that `pipe` wrote, or write a new one, which needs a `name`.
+
+        A call is one value, in the form of the AI SDK: `state` is `input-available`, `approval-requested`,
+        `output-available`, `output-denied` or `output-error`, and the `values` are `input`, `output`, `error_text` or
+        the application's own. What is known of the call already is kept. Each value may have half the size of a value
+        (32 KiB); of a larger one only the size is kept, `{"omitted": bytes}`.
+
+        Raises:
+            TypeError: a value has no form in JSON.
+        """
+        named = {camel(each): value for each, value in values.items()}
+        await Writer(self, None, self._record.settings.limits.entry).tool(call_id, name, state, **named)
+
     async def retract(self, *parts: str) -> None:
-        """Take back these parts, or everything. Text that follows is a new part."""
+        """Retract these parts, or all of them. Text that follows is a new part."""
         names = list(parts) or [name for name, _ in self._parts]
         self._fresh = True
         if names:
             await self._write({"kind": "retract", "parts": names})
 
     async def status(self, status: str, **details: Any) -> None:
-        """Tell viewers what goes on. It is shown, and not kept."""
+        """Show a status to viewers. It is not kept."""
         await self._write({"kind": "status", **plain(details), "status": status})
 
     async def ask(
@@ -139,7 +154,7 @@ class Run:
         question expires; it must be registered with `@runs.function`.
 
         Raises:
-            AskExpired: nobody answered in time.
+            AskExpired: there was no answer in time.
         """
         record = self._record
         if park and key is None:
@@ -191,10 +206,10 @@ class Run:
             await self.status("budget", left=left)
 
     async def reserve(self, tokens: int) -> None:
-        """Set more tokens of the budget aside, while an answer grows whose cost is known at its end.
+        """Reserve more tokens of the budget, while an answer grows whose cost is known only at its end.
 
-        What is not charged by then goes back, so that an answer which fails costs nothing. When fewer are left, the
-        function is cancelled here, and the run ends `limited`.
+        Tokens that are not charged by the end are released, so an answer that fails costs nothing. When fewer are left,
+        the function is cancelled here, and the run ends `limited`.
         """
         record, budget = self._record, self._record.start.budget
         if budget is None or tokens <= 0:
@@ -205,25 +220,29 @@ class Run:
             await self._used_up()
 
     def usage(self, *, provider: str | None = None, model: str | None = None, **values: Any) -> None:
-        """Say what a model has used: `input_tokens`, `output_tokens` and whatever else. Numbers are added up."""
+        """Report the usage of a model: `input_tokens`, `output_tokens` and other values. Numbers are added up."""
         named = {camel(name): value for name, value in values.items()}
         self._record.usage.add(plain({"provider": provider, "model": model, **named}))
 
     async def pipe(self, events: AsyncIterable[Any], *, model: str | None = None) -> None:
-        """Write what comes from a model or an agent: text, reasoning, calls of tools, usage.
+        """Write the output of a model or an agent: text, reasoning, tool calls, usage.
 
-        `events` may be what a `hubline.models.ChatModel` says, the stream of an OpenAI chat completion or response, the
-        events that pydantic-ai's adapters make for the AI SDK and for AG-UI, as objects or as mappings, or simply text.
-        Usage is counted under `model` where the events name none.
+        `events` may be the stream of a `hubline.models.ChatModel`, of an OpenAI chat completion or response,
+        pydantic-ai's own events, those of its adapters for the AI SDK and for AG-UI, as objects or as mappings, or
+        simply text. Usage is counted under `model` if the events do not name one. In events of OpenAI's form, text
+        between `<think>` marks before the answer is reasoning. The input and the output of a tool may each have half
+        the size of a value (32 KiB); of a larger one only the size is kept, `{"omitted": bytes}`. When the run ends
+        before the events do, they are closed.
 
         Raises:
-            PipeError: the stream said that it failed.
+            PipeError: the stream reported a failure.
         """
-        await pipe(self, events, model)
+        await pipe(self, events, model, self._record.settings.limits.entry)
 
     @property
     def _parts(self) -> Any:
-        return self._record.tape.parts
+        record = self._record
+        return record.tape.parts if record.backlog is None else record.backlog.parts
 
     async def _grow(self, kind: str, delta: str, part: str | None) -> None:
         delta = whole_characters(delta)
@@ -233,7 +252,7 @@ class Run:
         if part is not None:
             known = parts.kind_of(part)
             if known not in (None, kind):
-                raise ValueError(f"part {part!r} is {known}, and no {kind}")
+                raise ValueError(f"part {part!r} is {known}, not {kind}")
         else:
             last = None if self._fresh else parts.last
             part = last if last is not None and parts.kind_of(last) == kind else self._new_part()
@@ -263,7 +282,7 @@ class Run:
         await self._break_off(f"The answer has more than {limit} bytes.")
 
     async def _used_up(self) -> None:
-        """The end of the budget; for a function that is cancelled already, and cleans up, nothing new."""
+        """The budget is used up. Has no effect on a function that is already cancelled and cleans up."""
         if self._record.verdict is None:
             await self._break_off("The budget is used up.")
 
@@ -287,4 +306,4 @@ class Run:
 async def _unwound() -> None:
     """The function's task has been cancelled: it ends here, with its `finally` blocks."""
     await asyncio.sleep(0)
-    await asyncio.Event().wait()  # in a task that the function has made, which it will cancel on its way out
+    await asyncio.Event().wait()  # in a task of the function, which the function will cancel

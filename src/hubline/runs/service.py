@@ -1,8 +1,8 @@
-"""`Runs`: answers that outlive connections, as an application has them."""
+"""`Runs`: the answers of an application that outlive connections."""
 
 import asyncio
 import functools
-import secrets
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import datetime
@@ -10,37 +10,42 @@ from typing import Any, TypeVar, overload
 
 from starlette.routing import Route
 
-from hubline import Encoded
+from hubline import Encoded, HubError
 from hubline._clock import Clock
 from hubline.auth.identity import Authenticate
+from hubline.runs.asks import reply
 from hubline.runs.budgets import Budget
 from hubline.runs.elsewhere import RemoteRecord, group_of
 from hubline.runs.http.routes import routes
 from hubline.runs.http.serving import HttpKeeper
-from hubline.runs.info import Caller, OnBusy, RunInfo
-from hubline.runs.keeping import StartedRun
+from hubline.runs.inbox import message
+from hubline.runs.info import NO_RUN, Caller, OnBusy, RunInfo
 from hubline.runs.log import RunLog
-from hubline.runs.record import Start
+from hubline.runs.record import Start, name_of
 from hubline.runs.settings import Allow, OnEnd, OnLastViewer, RunLimits, settings
 from hubline.runs.sharing import Server, put
-from hubline.runs.values import fingerprint, plain
+from hubline.runs.starting import StartedRun, started
 from hubline.runs.viewing import Asked, Items, Watcher
+from hubline.runs.worker_budgets import WorkerBudgets
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+logger = logging.getLogger("hubline.runs")
 
 
 class Runs(HttpKeeper):
     """Starts runs, keeps them, and lets clients attach. One object for an application; `RunsHub` offers it to clients.
 
-    `allow` says who may do what; without it, the user that started a run. One that raises is logged and means no.
-    `on_end` is told of each finished run, once, before it expires. `on_busy` and `on_last_viewer` hold unless a start
-    says otherwise. `log` keeps the entries, in memory by default with `log_entries` of each run. Ended runs stay for
-    `keep` seconds, `keep_count` of them; keys for `keep_keys` seconds. `merge` seconds are what deltas are gathered
-    for, and 0 sends each; a viewer that is behind by more than `resync` bytes is sent a snapshot. Running functions get
-    `drain` seconds at a shutdown, which `HubApp(on_drain=runs.drain)` begins in time, if half of its `drain_timeout` is
-    as long. `authenticate` says who sends a request over plain HTTP; without it that is for the app whose hub these
-    runs have, with its origins and the hub's policies, and without a hub for the application's
-    `AuthenticationMiddleware`.
+    `allow` decides about rights; without it, only the user that started a run has them. If it raises, the error is
+    logged and the call refused. `on_end` is called with each finished run before it expires: once, and again if it
+    raises or, with a shared log, if its server goes while it runs. A start may replace `on_busy` and `on_last_viewer`.
+    `log` keeps the entries, by default in memory with `log_entries` of each run; in `hubline run --workers`, in a
+    temporary file that the workers share. Ended runs stay for `keep` seconds, at most `keep_count` of them; keys for
+    `keep_keys` seconds. Deltas are merged for `merge` seconds; with 0 each is sent. A viewer that is behind by more
+    than `resync` bytes gets a snapshot. At a shutdown, running functions have `drain` seconds.
+    `HubApp(on_drain=runs.drain)` begins that in time, if half of its `drain_timeout` is as long. `authenticate`
+    determines the sender of a request over plain HTTP. Without it, the app of the runs' hub does, with its origins and
+    the hub's policies, and without a hub, `AuthenticationMiddleware`.
 
     Raises:
         ConfigurationError: lists every value that is not valid.
@@ -87,33 +92,49 @@ class Runs(HttpKeeper):
             detailed_errors=detailed_errors,
         )
         super().__init__(checked, authenticate)
+        self._worker_budgets = WorkerBudgets()
         checked.log.join(Server(self), keep=keep)
 
     @overload
     def function(self, function: Function) -> Function: ...
 
     @overload
-    def function(self, *, restartable: bool, max_attempts: int = 3) -> Callable[[Function], Function]: ...
+    def function(
+        self, *, restartable: bool = False, max_attempts: int = 3, budget: Budget | None = None
+    ) -> Callable[[Function], Function]: ...
 
-    def function(self, function: Any = None, *, restartable: bool = False, max_attempts: int = 3) -> Any:
+    def function(
+        self,
+        function: Any = None,
+        *,
+        restartable: bool = False,
+        max_attempts: int = 3,
+        budget: Budget | None = None,
+    ) -> Any:
         """Register a function, so that it can be parked: another call of it must do the same with the same arguments.
 
-        With `restartable`, and a log that servers share, another server calls it again when its own has gone, until it
-        has been called `max_attempts` times: `run.parts` is what was written, and it goes on from there, or says
-        `retract()`. All servers register it, and its arguments are JSON values.
+        With `restartable`, and a log that servers share, another server calls it again when its own has gone, at most
+        `max_attempts` times in all: `run.parts` has the written parts, and the function continues after them, or calls
+        `retract()`. All servers must register it, and its arguments must be JSON values. `budget` is the default for
+        its runs, also for those that are taken over: one for all servers, such as
+        `hubline.runs.redis_budget.RedisBudget`.
 
         Raises:
-            ValueError: it has no name by which another process would find it, as a lambda or an inner function.
+            ValueError: another process cannot find it by a name, as with a lambda or an inner function.
         """
         if function is None:
-            return functools.partial(self.function, restartable=restartable, max_attempts=max_attempts)
+            return functools.partial(self.function, restartable=restartable, max_attempts=max_attempts, budget=budget)
         if "<" in function.__qualname__:
             raise ValueError(f"{function.__qualname__} cannot be found by its name: define it in a module")
         target = getattr(function, "__func__", function)  # of a method
         target.__hubline_run_function__ = True
         if restartable:
             target.__hubline_run_attempts__ = max_attempts
-        self._functions[f"{function.__module__}.{function.__qualname__}"] = function
+        name = name_of(function)
+        self._functions[name] = function
+        if budget is not None:
+            self._budgets[name] = budget
+            self._worker_budgets.declared(budget, name)
         return function
 
     async def start(
@@ -130,19 +151,20 @@ class Runs(HttpKeeper):
         budget: Budget | None = None,
         reserve: int = 1,
     ) -> StartedRun:
-        """Begin an answer; returns as soon as it exists, whatever becomes of the caller.
+        """Begin an answer; returns as soon as it exists. It does not depend on its caller.
 
         `function` is called with a `Run` and the arguments, in a task of its own. It may be a coroutine function, an
         async generator that yields text or items, or a plain generator or function, which run in worker threads.
-        `starter` is a user id. The same `key` of the same starter joins the run that there was. `reserve` tokens of
-        `budget` are set aside.
+        `starter` is a user id. A repeated `key` of the same starter joins the existing run. `reserve` tokens of
+        `budget` are reserved.
 
         Raises:
-            HubError: the key was used for another request, the room is busy, a limit is reached, nothing is left of the
-                budget, or the server is about to stop.
+            HubError: the key was used for another request, the room is busy, a limit is reached, the budget is used up,
+                or the server is about to stop.
         """
         self._enter_loop()
         who = starter if isinstance(starter, Caller) else Caller(starter)
+        self._worker_budgets.used(budget)
         start = Start(
             function,
             arguments,
@@ -151,36 +173,19 @@ class Runs(HttpKeeper):
             starter=who.user_id,
             connection_id=who.connection_id,
             inbox=inbox,
-            budget=budget,
+            budget=budget or self._budgets.get(name_of(function)),
             reserve=reserve,
             on_last_viewer=on_last_viewer or self._settings.on_last_viewer,
         )
-        if key is None:
-            return self._handle(await self._create(start, on_busy, None))
-        name = f"{function.__module__}.{function.__qualname__}"
-        request, run_id = fingerprint(name, room, *arguments), secrets.token_urlsafe(16)
-        while True:
-            claimed = self._keys.claim(start.account, key, run_id, request, self._settings.clock.now())
-            if claimed.run_id == run_id:
-                break
-            if await asyncio.shield(claimed.created):
-                return StartedRun(claimed.run_id, self._records.get(claimed.run_id), self._stop)
-        try:
-            record = await self._create(start, on_busy, run_id)
-        except BaseException:
-            self._keys.give_up(start.account, key)
-            claimed.created.set_result(False)
-            raise
-        claimed.created.set_result(True)
-        return self._handle(record)
+        return await started(self, self.stop, start, on_busy)
 
     async def attach(
         self, run_id: str, after: object = None, *, caller: Caller | None = None, merge: float | None = None
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """The items of a run behind the position `after`; all of them when that is `None`. runs.md §2 has the kinds.
+        """The items of a run after the position `after`; all of them if that is `None`. runs.md §2 has the kinds.
 
-        Without a `caller`, as the application itself. Closing the iterator only detaches. Items are shared with other
-        viewers: nobody may change them.
+        Without a `caller`, rights are not checked. Closing the iterator only detaches. Items are shared with other
+        viewers: do not change them.
 
         Raises:
             HubError: there is no such run, or the caller may not see it, or no longer.
@@ -192,25 +197,27 @@ class Runs(HttpKeeper):
     def attach_encoded(
         self, run_id: str, after: object = None, *, caller: Caller | None = None, merge: float | None = None
     ) -> AsyncGenerator[Encoded[dict[str, Any]], None]:
-        """The same for the clients of a hub: what a stream method of your own returns, as `RunsHub` does.
+        """The same for the clients of a hub, to return from a stream method of your own, as `RunsHub` does.
 
-        Each item is encoded once per codec, however many viewers are sent it; its `value` is the item.
+        Each item is encoded once per codec, for any number of viewers; its `value` is the item.
         """
         asked = Asked(lambda: self._find(run_id, "attach", caller), after, caller, merge)
         return Items(self._viewing, asked)
 
     @property
     def http(self) -> list[Route]:
-        """Routes for plain HTTP, to mount wherever it suits: `Mount("/runs", routes=runs.http)`. runs.md §8."""
+        """Routes for plain HTTP, to mount at any path: `Mount("/runs", routes=runs.http)`. runs.md §8."""
         return routes(self)
 
     async def stop(self, run_id: str, *, caller: Caller | None = None) -> RunInfo:
-        """End a run and wait until it has. What was written stays. Raises HubError."""
+        """End a run and wait for its end. The written content stays. Raises HubError."""
         record = await self._find(run_id, "stop", caller)
-        if record.ended.is_set():
-            return record.info()
         if isinstance(record, RemoteRecord):
-            record.told_end(await self._elsewhere.ask(record, "stop", caller))
+            await self._elsewhere.complete(record, caller)
+        if record.ended.is_set():
+            return record.info_at_end or record.info()
+        if isinstance(record, RemoteRecord):
+            record.told_end(await self._elsewhere.ask(run_id, "stop", caller))
             return record.info()
         self._stop(record)
         await record.ended.wait()
@@ -225,30 +232,42 @@ class Runs(HttpKeeper):
         """
         self._enter_loop()
         record = self._records.get(run_id)
-        if record is None:
-            record = await self._elsewhere.find(run_id)
-        if isinstance(record, RemoteRecord):  # its owner knows whom it has asked
-            may = await self._may("answer", record, caller)
-            await self._elsewhere.ask(record, "answer", caller, ask=ask_id, value=value, may=may)
+        who = record.asks.who_may(ask_id) if record is not None else None
+        if record is None or who is None:
+            may = record is not None and await self._may("answer", record, caller)
+        else:
+            may = caller is None or caller.user_id in who
+        if record is not None and may:
+            await self._answer(record, ask_id, value, caller)
             return
-        if record is None or record.asks.who_may(ask_id) is None:
-            record = await self._find(run_id, "answer", caller)
-        await self._answer(record, ask_id, value, caller)
+        if not self._settings.log.shared:
+            if record is None:
+                await self._find(run_id, "answer", caller)
+            raise HubError(NO_RUN)
+        found = await self._elsewhere.find(run_id)
+        if record is None:
+            info = found.info() if found is not None else RunInfo(run_id, "completed")
+            may = await self._allows("answer", info, caller)
+        # the owner knows who may answer; an unknown run, or one not for this caller, takes as long
+        await self._elsewhere.ask(run_id, "answer", caller, ask=ask_id, value=reply(value), may=may)
 
     async def steer(self, run_id: str, value: Any, *, caller: Caller | None = None) -> str:
-        """Send a message into a running answer; returns its id.
+        """Send a message to a running answer; returns its id.
 
         Raises:
             HubError: the run has ended or takes no messages, too many wait, or this one is too large.
         """
         record = await self._find(run_id, "steer", caller)
         if isinstance(record, RemoteRecord):
-            return str(await self._elsewhere.ask(record, "steer", caller, value=plain(value)))
+            return str(await self._elsewhere.ask(run_id, "steer", caller, value=message(value)))
         return put(record, value, caller.user_id if caller is not None else None)
 
     async def info(self, run_id: str, *, caller: Caller | None = None) -> RunInfo:
-        """What is known of a run. Raises HubError."""
-        return (await self._find(run_id, "info", caller)).info()
+        """The state of a run. Raises HubError."""
+        record = await self._find(run_id, "info", caller)
+        if isinstance(record, RemoteRecord):
+            await self._elsewhere.complete(record, caller)
+        return record.info()
 
     async def room_runs(self, room: str, *, caller: Caller | None = None) -> list[RunInfo]:
         """The runs of a room that still exist, as far as the caller may see them; the oldest first."""
@@ -288,7 +307,7 @@ class Runs(HttpKeeper):
         await self._recheck(viewers)
 
     async def renewed(self, caller: Caller) -> None:
-        """A connection has another identity: its streams go on as far as that one may see them."""
+        """A connection has a new identity: its streams continue if this identity may see them."""
         viewers = [
             each for each in self._viewing.viewers if each.caller and each.caller.connection_id == caller.connection_id
         ]
@@ -300,9 +319,9 @@ class Runs(HttpKeeper):
         await self._recheck(viewers)
 
     async def drain(self) -> None:
-        """End everything, because the server stops: no new starts, `drain` seconds for what runs, then `interrupted`.
+        """End all runs, because the server stops: no new starts, `drain` seconds for running ones, then `interrupted`.
 
-        Returns when viewers have been sent the ends. Calling it again waits for the same moment.
+        Returns when viewers have been sent the ends. A second call waits for the same moment.
         """
         self._enter_loop()
         if self._drained is None:
@@ -311,7 +330,7 @@ class Runs(HttpKeeper):
         await asyncio.shield(self._drained)
 
     def statistics(self) -> dict[str, int]:
-        """Counts of the moment."""
+        """The present numbers."""
         return {
             "runs": len(self._records),
             "active": len(self._records) - len(self._ended),

@@ -1,16 +1,26 @@
-"""What a `Runs` is set to, in one place for all that serve it."""
+"""The settings of a `Runs`, in one place for all its modules."""
 
+import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, get_args
 
+from hubline import _worker
 from hubline._clock import Clock, MonotonicClock
 from hubline._mistakes import Mistakes
 from hubline._tasks import TaskOwner
 from hubline.runs.info import Action, Caller, FinishedRun, OnBusy, RunInfo, StopAfter, starter_only
 from hubline.runs.log import MemoryRunLog, RunLog
 from hubline.runs.timers import Timers
+
+logger = logging.getLogger("hubline.runs")
+
+ONE_WORKER = (
+    "the log of Runs is in the memory of each worker: a client that comes to another worker than its run's does not "
+    "find the run. Without `log=MemoryRunLog(…)` the workers share a log in SQLite, if Python has it"
+)
 
 Allow: TypeAlias = Callable[[Action, RunInfo, Caller], Awaitable[bool]]
 OnEnd: TypeAlias = Callable[[FinishedRun], Awaitable[None]]
@@ -19,18 +29,19 @@ OnLastViewer: TypeAlias = Literal["continue"] | StopAfter
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """What runs may have. Each breach is a clear error of the start, or the end of the run.
+    """Limits of runs. Exceeding one is an error of the start, or ends the run.
 
     Raises:
         ConfigurationError: lists every value that is not valid.
     """
 
     per_starter: int = 16
-    """Runs of one starter that have not ended; of strangers, those of one connection."""
+    """Runs of one starter that have not ended; for anonymous users, those of one connection. Servers that share a log
+    count them together, except for runs that the application starts without a starter."""
     per_server: int = 10_000
-    """Runs that have not ended."""
+    """Runs of this server that have not ended, whatever log it has."""
     text: int = 1_048_576
-    """Bytes that the parts of a run may have at once, values included. Then it ends `limited`, with what fits."""
+    """Bytes of all parts of a run, values included. Beyond it, the run ends `limited`, with the content that fits."""
     entry: int = 65_536
     """Bytes of one value, in JSON. Longer text is written as several entries."""
     silence: float | None = 300.0
@@ -55,15 +66,17 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that `Runs(…)` was given, and what it owns."""
+    """The arguments of `Runs(…)`, and the objects that it owns."""
 
     clock: Clock
     now: Callable[[], datetime]
     timers: Timers
     tasks: TaskOwner
     functions: TaskOwner
-    """Those that run the application's functions."""
+    """The tasks that run the application's functions."""
     log: RunLog
+    hands_over: Callable[[], bool]
+    """Whether another server will continue the runs that this one leaves in a shared log when it stops."""
     limits: RunLimits
     allow: Allow
     on_end: OnEnd | None
@@ -89,7 +102,7 @@ def settings(
     now: Any,
     **others: Any,
 ) -> Settings:
-    """What `Runs(…)` was given, any kind of values: the type hints are those of `Runs`.
+    """The arguments of `Runs(…)`, of any type: the type hints are those of `Runs`.
 
     Raises:
         ConfigurationError: lists every value that is not valid.
@@ -119,7 +132,8 @@ def settings(
         timers=Timers(clock, tasks),
         tasks=tasks,
         functions=TaskOwner("hubline.runs"),
-        log=MemoryRunLog(log_entries) if log is None else log,
+        log=_checked(_default_log(log_entries) if log is None else log),
+        hands_over=_has_successor if log is None else _always,
         limits=limits or RunLimits(),
         allow=allow or starter_only,
         **others,
@@ -131,3 +145,30 @@ _LOG = ("create", "claim", "append", "follow", "remove")
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _default_log(entries: int) -> RunLog:
+    """In memory; the workers of `hubline run --workers` share a file that lives as long as their parent."""
+    if _worker.current is not None:
+        with suppress(ImportError):  # a Python that was built without SQLite
+            from hubline.runs.sqlite_log import SQLiteRunLog
+
+            return SQLiteRunLog(_worker.current.new_log(), entries=entries, temporary=True)
+    return MemoryRunLog(entries)
+
+
+def _checked(log: RunLog) -> RunLog:
+    """Warn of a log that workers should share and do not."""
+    worker = _worker.current
+    if worker is not None and worker.number == 0 and not log.shared:  # said once, not by each worker
+        logger.warning(ONE_WORKER)
+    return log
+
+
+def _has_successor() -> bool:
+    """When all workers stop, their log is removed, so each ends its own runs."""
+    return _worker.leaves_to_a_successor
+
+
+def _always() -> bool:
+    return True

@@ -1,4 +1,4 @@
-"""What a log that servers share asks of this one: the runs it owns for others, and those it takes over."""
+"""This server as a shared log uses it: requests of others for its runs, and runs that it takes over."""
 
 import logging
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from hubline.runs.info import ENDED, NO_RUN, Caller
 from hubline.runs.keeping import Keeper
 from hubline.runs.log import About
 from hubline.runs.record import Record, Verdict
+from hubline.runs.registry import Standing
 
 logger = logging.getLogger("hubline.runs")
 
@@ -20,19 +21,26 @@ class Server:
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
 
-    async def called(self, run_id: str, request: Mapping[str, Any]) -> Any:
-        """Do what a client of another server wants, who may. Raises HubError."""
+    @property
+    def leaving(self) -> bool:
+        """Whether no runs are begun any more."""
+        return self._keeper._execution.draining
+
+    async def called(self, run_id: str, request: Mapping[str, Any], node: str) -> Any:
+        """Handle the request of a client of another server, after a check of its rights. Raises HubError."""
         keeper = self._keeper
         record = keeper._records.get(run_id)
         if record is None or record.is_lost:
             raise HubError(NO_RUN)
         do = request["do"]
         if do == "viewers":
-            others = {each for each in record.viewers if not (isinstance(each, tuple) and each[0] == request["from"])}
-            record.viewers = others | {(request["from"], number) for number in range(request["count"])}
+            others = {each for each in record.viewers if not (isinstance(each, tuple) and each[0] == node)}
+            record.viewers = others | {(node, number) for number in range(request["count"])}
             keeper._execution.watched(record)
             return None
         caller = None if request["trusted"] else Caller(request["by"])
+        if do == "info":
+            return record.info().item()
         if do == "stop":
             keeper._stop(record)
             await record.ended.wait()
@@ -45,31 +53,96 @@ class Server:
         return None
 
     async def adopt(self, about: About, fence: int) -> None:
-        """Go on with a run whose server has gone, where its function may be called again, or else end it."""
+        """Go on with a run whose server has gone, where its function may be called again, or else end it.
+
+        A server that stops meanwhile leaves it to the next one. After an error it may be called again.
+        """
         keeper = self._keeper
         function = keeper._functions.get(about["function"] or "")
-        start = start_of(about, function)
+        start = start_of(about, function, keeper._budgets.get(about["function"] or ""))
         record = keeper._record(start)
-        record.id, record.fence, record.attempt = about["id"], fence, about["attempt"]
+        record.id, record.fence = about["id"], fence
+        record.attempt, record.handed_over = about["attempt"], about["handedOver"]
+        record.takes_turns = about.get("takesTurns")  # a former release did not tell
         record.started_at = moment_of(about["startedAt"]) or record.started_at
         for used in about["usage"]:
             record.usage.add(used)
         await record.follow()
+        try:
+            verdict = await self._verdict(record)
+        except BaseException:
+            record.is_lost = True  # so that the log stays
+            await keeper._execution.give_back(record)
+            await record.close()
+            raise
         keeper._active[start.account] = keeper._active.get(start.account, 0) + 1
         keeper._records[record.id] = record
         logger.warning("run %s: its server has gone, in attempt %d; taken over", record.id, record.attempt)
-        attempts = getattr(function, "__hubline_run_attempts__", 0)
         if record.tape.ended is not None:  # the end was written, and perhaps not told
-            end = record.tape.ended.item
-            await keeper._execution.finish(record, Verdict(end["state"], end["error"]))
-        elif record.attempt >= attempts or keeper._execution.draining:
-            await keeper._execution.end(record, Verdict("interrupted"))
+            ending = keeper._execution.finish(record, record.tape.ended.item, moment_of(about["endedAt"]))
+            keeper._settings.tasks.start(ending, name="hubline.runs: the end of a run of another server")
+        elif isinstance(verdict, Verdict):
+            keeper._execution.break_off(record, verdict.state, verdict.error)
+        elif self.leaving:
+            keeper._lost(record)
         else:
-            for ask_id in list(record.tape.asks):  # the function that goes on asks anew
-                gone = {"kind": "answered", "askId": ask_id, "by": None, "value": None, "expired": True}
-                await record.write(gone)
-            keeper._rooms.enter(record, "concurrent")
-            keeper._execution.watched(record)
+            try:
+                await self._go_on(record, verdict)
+            except BaseException:
+                keeper._lost(record)
+                raise
+
+    async def _go_on(self, record: Record, standing: Standing) -> None:
+        for ask_id in list(record.tape.asks):  # the function that goes on asks anew
+            gone = {"kind": "answered", "askId": ask_id, "by": None, "value": None, "expired": True}
+            await record.write(gone)
+        assert self._keeper._turns is not None
+        self._keeper._turns.take(record, standing)
+        self._keeper._execution.watched(record)
+
+    async def _verdict(self, record: Record) -> Standing | Verdict:
+        """How a run ends whose server has gone, or where it stands in its room. Raises BackplaneError."""
+        keeper, turns = self._keeper, self._keeper._turns
+        assert turns is not None
+        standing = await turns.take_over(record)
+        if record.tape.ended is not None:  # nothing is reserved again
+            return Verdict(record.tape.ended.item["state"])
+        if standing in ("stopping", "given up"):
+            return Verdict("stopped")
+        attempts = getattr(record.start.function, "__hubline_run_attempts__", 0)
+        nobody_follows = self.leaving and not keeper._settings.hands_over()
+        if record.attempt - record.handed_over >= attempts or nobody_follows:
+            return Verdict("interrupted")
+        if (standing is None and record.attempt == 0) or not await turns.confirm(record):
+            return Verdict("interrupted")  # its start was not finished, and nobody has been told of it
+        try:
+            await keeper._reserve(record)
+        except HubError as error:
+            return Verdict("limited", str(error))
+        return standing or await turns.come_back(record)
+
+    def turns(self, room: str) -> None:
+        """A room has changed."""
+        assert self._keeper._turns is not None
+        self._keeper._turns.look(room)
+
+    def gone(self, node: str) -> None:
+        """A server has gone, with its viewers."""
+        for record in list(self._keeper._records.values()):
+            others = {each for each in record.viewers if not (isinstance(each, tuple) and each[0] == node)}
+            if others != record.viewers:
+                record.viewers = others
+                self._keeper._execution.watched(record)
+
+    def returned(self) -> None:
+        """Other servers considered this server gone."""
+        self._keeper._elsewhere.told_anew()
+
+    def away(self, run_id: str) -> None:
+        """The log of a run cannot be reached."""
+        record = self._keeper._records.get(run_id)
+        if record is not None and record.backlog is not None:
+            record.backlog.away()
 
     def lost(self, run_id: str) -> None:
         """Another server has taken a run over."""
@@ -84,7 +157,7 @@ class Server:
 
 
 def put(record: Record, value: Any, by: str | None) -> str:
-    """A message for the function; its id. Raises HubError."""
+    """Add a message for the function; returns its id. Raises HubError."""
     if record.is_over:
         raise HubError(ENDED)
     if record.inbox is None:

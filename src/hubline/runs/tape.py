@@ -1,7 +1,7 @@
 """The entries of one run as a server holds them: without I/O and without a clock.
 
-A log of any kind gives its followers a `Tape`. Viewers are cursors into it, and everything they are sent is made once
-here, however many they are.
+Every kind of log gives its followers a `Tape`. Viewers are cursors into it. Every item is made once here, for all
+viewers.
 """
 
 import secrets
@@ -13,19 +13,19 @@ from hubline.runs.parts import TEXTS, Body, Parts
 from hubline.runs.values import cut, text_size, value_size
 
 Item: TypeAlias = dict[str, Any]
-"""An entry, or several merged into one, as it travels: `kind`, `position`, and what belongs to the kind."""
+"""An entry, or several merged into one, as it is sent: `kind`, `position`, and the fields of the kind."""
 
 Shared: TypeAlias = Encoded[Item]
-"""An item as viewers are sent it: the same object for all at the same position, encoded once per codec (runs.md R17).
+"""An item for viewers: the same object for all at the same position, encoded once per codec (runs.md R17).
 
-Who sends it without a codec keeps a form of its own with it: `item.form(as_json)`, or of any function of the module.
+Code that sends it without a codec keeps another form with it: `item.form(as_json)`, or with any function of a module.
 """
 
 ITEM_TEXT = 65_536
 """Bytes of text in UTF-8 that one item may carry (runs.md R2)."""
 
 _REMEMBERED = 64
-"""Merged items that are kept for viewers at the same position. They are wanted within one flush, or never. Ours."""
+"""Merged items that are kept for viewers at the same position. They are needed only within one flush. Ours."""
 
 
 class Entry:
@@ -40,21 +40,21 @@ class Entry:
 
     @property
     def shared(self) -> Shared:
-        """For viewers. Made when the first of them asks: most text is sent merged, and never alone."""
+        """The item for viewers. Made when it is first needed, because most text is only sent merged."""
         if self._shared is None:
             self._shared = Encoded(self.item)
         return self._shared
 
 
 class Tape:
-    """A log's entries, the newest of them, and what all of them together amount to.
+    """The newest entries of a log, and the parts that result from all entries.
 
-    Past `capacity` the older half is dropped: a snapshot has what they said. `listeners` hear of each entry.
+    Beyond `capacity` the older half is dropped: a snapshot has its content. `listeners` are called for each entry.
     """
 
     def __init__(self, capacity: int = 4_096, epoch: str | None = None) -> None:
         self.epoch = epoch or secrets.token_urlsafe(6)
-        """Changes when a log starts anew, so that positions of the former are recognised as foreign."""
+        """Changes when a log begins again, so that positions of the former log are recognised as foreign."""
         self.base = 0
         """How many entries have been dropped."""
         self.base_total = 0
@@ -73,7 +73,7 @@ class Tape:
         self._snapshot: tuple[int, str, list[Shared]] | None = None
 
     def append(self, body: Body) -> Entry:
-        """Add an entry and tell the listeners. The tape keeps what is in `body`; nobody may change that."""
+        """Add an entry and call the listeners. The tape keeps the values in `body`, which must not be changed."""
         seq = self.end + 1
         kind = body["kind"]
         size = text_size(body["text"]) if kind in TEXTS else value_size(body)
@@ -96,9 +96,9 @@ class Tape:
         return entry
 
     def restore(self, base: int, bodies: Iterable[Body], parts: Iterable[Item], asks: Iterable[Item]) -> None:
-        """Be what a log has kept: the entries behind `base`, and what all up to the last of them amount to.
+        """Load the content of a log: the entries after `base`, and the parts that result from all entries.
 
-        Listeners hear of nothing.
+        Listeners are not called.
         """
         self.base, self.end, self.base_total = base, base, self.total
         self._entries, self._snapshot = [], None
@@ -113,11 +113,11 @@ class Tape:
         self.asks = {ask["askId"]: ask for ask in asks}
 
     def position(self, seq: int) -> str:
-        """The position that names an entry; 0 is that before the first."""
+        """The position of an entry; 0 is the position before the first."""
         return f"{self.epoch}-{seq}"
 
     def seq_of(self, position: object) -> int | None:
-        """Which entry a position names; `None` when it is none of this log."""
+        """The entry of a position; `None` if the position is not of this log."""
         if not isinstance(position, str):
             return None
         epoch, _, number = position.rpartition("-")
@@ -128,7 +128,7 @@ class Tape:
 
     @property
     def content_end(self) -> int:
-        """The number of the last entry that is not the `end`."""
+        """The number of the last entry before the `end`."""
         return self.ended.seq - 1 if self.ended is not None else self.end
 
     def at(self, seq: int) -> Entry:
@@ -136,13 +136,13 @@ class Tape:
         return self._entries[seq - self.base - 1]
 
     def total_at(self, seq: int) -> int:
-        """Bytes of all entries up to this one, which must not have been dropped, or be the last that was."""
+        """Bytes of all entries up to this one. It must not be older than the last dropped entry."""
         return self.base_total if seq <= self.base else self.at(seq).total
 
     def merged(self, start: int, limit: int) -> tuple[int, Shared]:
         """The longest item that begins with entry `start` and ends at `limit` or before, and its last entry.
 
-        Text of one part is joined, as much as one item may carry; any other entry stands alone.
+        Text of one part is joined, up to the size of an item; any other entry is an item of its own.
         """
         if start == limit:
             return start, self.at(start).shared
@@ -154,7 +154,7 @@ class Tape:
         return found
 
     def snapshot(self, state: str) -> tuple[int, list[Shared]]:
-        """Everything up to the newest entry, in as many pieces as it takes, and that entry's number."""
+        """The content up to the newest entry, in as many pieces as needed, and the number of that entry."""
         kept, seq = self._snapshot, self.content_end
         if kept is None or kept[:2] != (seq, state):
             kept = self._snapshot = (seq, state, [Encoded(item) for item in self._pieces(seq, state)])
@@ -178,7 +178,7 @@ class Tape:
         return last, Encoded(item)
 
     def _pieces(self, seq: int, state: str) -> list[Item]:
-        """All parts are named in the first piece; what of their text finds no room there follows."""
+        """The first piece names all parts; text that does not fit into it follows."""
         room, parts, rest = ITEM_TEXT, list[Item](), list[Item]()
         for name, part in self.parts:
             if part.kind not in TEXTS:
@@ -187,7 +187,7 @@ class Tape:
             head, tail = cut(part.text, room)
             room -= text_size(head)
             if tail:
-                room = 0  # what follows begins behind it
+                room = 0  # the next piece continues after it
             parts.append(part.item(name, head))
             while tail:
                 piece, tail = cut(tail, ITEM_TEXT)
@@ -202,3 +202,9 @@ class Tape:
         self.base += count
         del self._entries[:count]
         self._merged.clear()
+
+
+def bodies_behind(tape: Tape, after: int) -> list[Body]:
+    """The content of the entries of a tape behind this one."""
+    items = (tape.at(number).item for number in range(after + 1, tape.end + 1))
+    return [{name: value for name, value in item.items() if name != "position"} for item in items]

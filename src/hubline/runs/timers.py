@@ -13,7 +13,7 @@ logger = logging.getLogger("hubline.runs")
 
 
 class Timer:
-    """Something that is due once, unless it is cancelled."""
+    """A call that is made once, unless it is cancelled."""
 
     __slots__ = ("call", "due")
 
@@ -25,7 +25,7 @@ class Timer:
 
 
 class Timers:
-    """Calls what is due, in order, on the event loop."""
+    """Makes the calls that are due, in order, on the event loop."""
 
     def __init__(self, clock: Clock, tasks: TaskOwner) -> None:
         self._clock, self._tasks = clock, tasks
@@ -46,7 +46,7 @@ class Timers:
         return timer
 
     def forget(self) -> None:
-        """Drop all timers, because their event loop does not run any more."""
+        """Drop all timers, because their event loop no longer runs."""
         self._heap.clear()
         self._sleeper = None
 
@@ -73,5 +73,5 @@ class Timers:
                 try:
                     call()
                 except Exception:
-                    logger.exception("what was due at a moment failed")
+                    logger.exception("a timer failed")
         self._sleep()

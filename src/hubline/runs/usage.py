@@ -4,13 +4,13 @@ from typing import Any
 
 
 class Usage:
-    """One entry for each provider and model, with whatever was said of it; numbers that come again are added."""
+    """One entry for each provider and model, with its reported values; repeated numbers are added."""
 
     def __init__(self) -> None:
         self._models: dict[tuple[object, object], dict[str, Any]] = {}
 
     def add(self, values: dict[str, Any]) -> None:
-        """`values` by the names that clients see; those that are `None` were not said."""
+        """`values` by the names for clients; values that are `None` were not reported."""
         said = {name: value for name, value in values.items() if value is not None}
         both = ("inputTokens", "outputTokens")
         if "totalTokens" not in said and any(name in said for name in both):

@@ -1,17 +1,18 @@
-"""Values of the application's inside entries: plain JSON values, their sizes, and what people answer to a schema."""
+"""Values of the application inside entries: plain JSON values, their sizes, and answers that match a schema."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 as_json: Callable[[Any], bytes] = msgspec.json.encode
-"""A plain value in JSON: also the form of an item for those who are sent it over plain HTTP."""
+"""A plain value in JSON: also the form of an item over plain HTTP."""
 
 
 DEEPEST = 32
-"""Levels of objects and arrays in a value. Clients read 64, and an item has some around it. Ours."""
+"""Levels of objects and arrays in a value. Clients read 64, some of which belong to the item. Ours."""
 
 _TOO_DEEP = f"a value has {DEEPEST} levels of objects and arrays at most"
 
@@ -19,8 +20,8 @@ _TOO_DEEP = f"a value has {DEEPEST} levels of objects and arrays at most"
 def plain(value: Any) -> Any:
     """A copy of nothing but JSON values: dataclasses, structs, Pydantic models, dates and the like are turned to it.
 
-    So it is the same on every codec and in every log, and nobody can change it afterwards. Halves of characters, as in
-    the names of files, are replaced: see `whole_characters`.
+    So it is the same in every codec and every log, and cannot be changed afterwards. Lone surrogates, as in file names,
+    are replaced: see `whole_characters`. NaN and Infinity, which JSON does not have, become `None`.
 
     Raises:
         TypeError: something in it has no such form, or it is nested too deeply.
@@ -29,7 +30,7 @@ def plain(value: Any) -> Any:
         found = msgspec.to_builtins(value, str_keys=True, enc_hook=_model)
         text = as_json(found)
         msgspec.msgpack.encode(found)
-        if text.count(b"[") + text.count(b"{") <= DEEPEST:
+        if text.count(b"[") + text.count(b"{") <= DEEPEST and b"null" not in text:
             return found
     except (UnicodeEncodeError, OverflowError):
         pass
@@ -38,12 +39,32 @@ def plain(value: Any) -> Any:
     return _checked(found, DEEPEST)
 
 
+def sent(value: Any) -> Any:
+    """A value of a client, as `plain` values; values that JSON does not have are refused, and not replaced.
+
+    Raises:
+        TypeError: as `plain`, and for NaN and Infinity, which MessagePack can carry.
+    """
+    found = plain(value)
+    if b"null" in as_json(found) and not _is_finite(value):
+        raise TypeError("NaN and Infinity have no form in JSON")
+    return found
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict | list | tuple):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def _checked(value: Any, deeper: int) -> Any:
     """A plain value as every codec can carry it; `deeper` levels may be below."""
     if isinstance(value, str):
         return whole_characters(value)
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         raise TypeError("an integer of more than 64 bits has no form in MessagePack")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, dict | list) and not deeper:
         raise TypeError(_TOO_DEEP)
     if isinstance(value, dict):
@@ -69,7 +90,7 @@ def text_size(text: str) -> int:
 
 
 def whole_characters(text: str) -> str:
-    """The text without halves of characters, which have no form in UTF-8: pairs are joined, single ones replaced."""
+    """The text without surrogates, which have no form in UTF-8: pairs are joined, lone ones are replaced."""
     if text.isascii():
         return text
     try:
@@ -97,7 +118,7 @@ def cut(text: str, size: int) -> tuple[str, str]:
 
 
 def pieces(text: str, size: int) -> list[str]:
-    """The text in pieces of at most `size` bytes; one piece, as it is, where that is enough."""
+    """The text in pieces of at most `size` bytes; a short text is one piece, unchanged."""
     if len(text) * 4 <= size or text_size(text) <= size:
         return [text]
     found = []
@@ -108,7 +129,7 @@ def pieces(text: str, size: int) -> list[str]:
 
 
 def json_schema(kind: Any) -> dict[str, Any]:
-    """What a Python type looks like as JSON Schema.
+    """The JSON Schema of a Python type.
 
     Raises:
         TypeError: it has no such form.
@@ -120,10 +141,10 @@ def json_schema(kind: Any) -> dict[str, Any]:
 
 
 def read_answer(value: Any, kind: Any) -> Any:
-    """A value that came from a client as the type that was asked for.
+    """A value of a client as the requested type.
 
     Raises:
-        ValueError: it does not fit; the text is worded for who answered.
+        ValueError: it does not match; the text is for the person who answered.
     """
     if hasattr(kind, "model_validate"):
         return kind.model_validate(value)  # Pydantic's own error is a ValueError
@@ -131,9 +152,9 @@ def read_answer(value: Any, kind: Any) -> Any:
 
 
 def fingerprint(*values: Any) -> str:
-    """What tells whether two requests are the same: equal values have equal ones, in every process.
+    """A fingerprint that is equal for equal requests, in every process.
 
-    An object without a form in JSON, a service for instance, equals itself only.
+    An object without a form in JSON, for example a service, is only equal to itself.
     """
     encoded = msgspec.json.encode(values, enc_hook=_identity, order="deterministic")
     return hashlib.sha256(encoded).hexdigest()

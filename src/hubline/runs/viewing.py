@@ -1,4 +1,4 @@
-"""Streams to clients: viewers of one run, and watchers of which runs there are."""
+"""Streams to clients: viewers of one run, and watchers of the list of runs."""
 
 import asyncio
 from collections import deque
@@ -9,15 +9,16 @@ from typing import Any
 
 from hubline import HubError
 from hubline._tasks import wake_up
-from hubline.runs.cursor import Cursor, Pacer
+from hubline.runs.cursor import Cursor, Follower, Pacer
 from hubline.runs.info import NO_RUN, Caller
 from hubline.runs.record import Record
 from hubline.runs.settings import Settings
 from hubline.runs.tape import Shared
-from hubline.streams.download import Cancellable, ItemWriter, WritesItself
+from hubline.streams.download import WritesItself
+from hubline.streams.ports import Cancellable, ItemWriter
 
 PENDING = 256
-"""Changes that wait for a watcher; of more, only each run's newest. Ours."""
+"""Changes that wait for a watcher; beyond it, only the newest of each run. Ours."""
 
 
 class Viewer:
@@ -26,16 +27,19 @@ class Viewer:
     def __init__(self, record: Record, caller: Caller | None, pacer: Pacer) -> None:
         self.record, self.caller, self.pacer = record, caller, pacer
         self.refused = False
+        self.follower: Follower | None = None
+        """Set while the pacer writes for it."""
 
     def refuse(self) -> None:
         """The caller may no longer see it."""
         self.refused = True
+        wake_up(self.follower)
         self.pacer.wake()
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a viewer has asked for."""
+    """The request of a viewer."""
 
     find: Callable[[], Awaitable[Record]]
     after: object
@@ -44,7 +48,7 @@ class Asked:
 
 
 class Sender:
-    """Writes a viewer's items to a connection, called by the pacer while it keeps up, and else by its own task."""
+    """Writes a viewer's items to a connection. The pacer does that while it keeps up."""
 
     def __init__(
         self, viewer: Viewer, cursor: Cursor, encode: Callable[[Any], bytes], writer: ItemWriter, call: Cancellable
@@ -53,20 +57,19 @@ class Sender:
         """The newest entry when the connection had no more room."""
         self._viewer, self._cursor = viewer, cursor
         self._encode, self._writer, self._call = encode, writer, call
-        self._waiter: asyncio.Future[None] | None = None
 
     @property
     def goes_on(self) -> bool:
         return not (self._viewer.refused or self._cursor.finished or self._call.cancelled)
 
     def write_all(self) -> bool:
-        """Write what is due. Whether to wait for more: False when there is no room for it, or nothing will come."""
+        """Write the due items. Whether to wait for more: False if there is no room, or no item will follow."""
         viewer, cursor, encode, writer, call = self._viewer, self._cursor, self._encode, self._writer, self._call
         self.full_at = None
         while not (viewer.refused or call.cancelled):
             item = cursor.take()
             if item is None:
-                if cursor.finished:  # it is no viewer any more, though its task has not heard of it
+                if cursor.finished:  # it is no longer a viewer, although its task does not know it yet
                     viewer.record.viewers.discard(viewer)
                 return not cursor.finished
             if not writer.write(encode(item)):
@@ -75,31 +78,20 @@ class Sender:
         return False
 
     async def follow(self) -> None:
-        """Leave writing to the pacer, until the connection is behind or nothing more will come."""
-        self._waiter = asyncio.get_running_loop().create_future()
-        pacer = self._viewer.pacer
-        pacer.follow(self)
+        """Let the pacer write, until the connection is behind or no item will follow."""
+        viewer, cursor = self._viewer, self._cursor
+        viewer.follower = follower = Follower(cursor.seq, self._encode, self._writer)
+        viewer.pacer.follow(follower)
         try:
-            await self._waiter
+            await follower
         finally:
-            pacer.drop(self)
-
-    def step(self) -> bool:
-        """See `Follower`."""
-        waiter = self._waiter
-        if waiter is None or waiter.done():
-            return False  # its task was cancelled
-        try:
-            if self.write_all():
-                return True
-            waiter.set_result(None)
-        except Exception as error:
-            waiter.set_exception(error)
-        return False
+            viewer.pacer.drop(follower)
+            viewer.follower = None
+        cursor.seq, self.full_at = follower.seq, follower.full_at
 
 
 class Viewing:
-    """Gives viewers their items. `changed` is called when a run has another number of viewers."""
+    """Gives viewers their items. `changed` is called when the number of viewers of a run changes."""
 
     def __init__(self, settings: Settings, changed: Callable[[Record], None]) -> None:
         self._settings, self._changed = settings, changed
@@ -110,9 +102,9 @@ class Viewing:
     async def view(
         self, find: Callable[[], Awaitable[Record]], after: object, caller: Caller | None, merge: float | None
     ) -> AsyncGenerator[Shared, bool | None]:
-        """The items of a run behind a position, until its end. Who is sent `True` begins again with a snapshot.
+        """The items of a run after a position, until its end. Sending it `True` begins again with a snapshot.
 
-        Raises what `find` raises, and HubError when the caller loses the right.
+        Raises the errors of `find`, and HubError when the caller loses the right.
         """
         with self._place(await find(), after, caller, merge) as (viewer, cursor):
             tape = cursor.tape
@@ -134,7 +126,7 @@ class Viewing:
     async def send(self, asked: Asked, encode: Callable[[Any], bytes], writer: ItemWriter, call: Cancellable) -> None:
         """The same, written to a connection: while it keeps up, no task is woken for an item.
 
-        Raises what `view` raises, and what encoding raises.
+        Raises the errors of `view` and of encoding.
         """
         with self._place(await asked.find(), asked.after, asked.caller, asked.merge) as (viewer, cursor):
             sender = Sender(viewer, cursor, encode, writer, call)
@@ -152,7 +144,7 @@ class Viewing:
     def _place(
         self, record: Record, after: object, caller: Caller | None, merge: float | None
     ) -> Iterator[tuple[Viewer, Cursor]]:
-        """A viewer's, as long as the block runs."""
+        """The stream of a viewer, while the block runs."""
         pacer = self._pacer(record, self._settings.merge if merge is None else merge)
         viewer = Viewer(record, caller, pacer)
         self.viewers.add(viewer)
@@ -169,7 +161,7 @@ class Viewing:
                 self._emptied.set()
 
     def emptied(self) -> asyncio.Event:
-        """Set when nobody views anything."""
+        """Set when there are no viewers."""
         self._emptied = asyncio.Event()
         if not self.viewers:
             self._emptied.set()
@@ -192,7 +184,7 @@ class Viewing:
 
 
 class Items(AsyncGenerator[Shared, bool | None], WritesItself):
-    """A viewer's items, to iterate; a connection that is given them has them written."""
+    """A viewer's items, to iterate. A connection lets them be written instead."""
 
     def __init__(self, viewing: Viewing, asked: Asked) -> None:
         self._viewing, self._asked = viewing, asked
@@ -217,12 +209,12 @@ class Watcher:
     def __init__(self, room: str | None, caller: Caller | None) -> None:
         self.room, self.caller = room, caller
         self.group: str | None = None
-        """The list of other servers' runs that it is told of."""
+        """The list of other servers' runs whose changes it gets."""
         self._changes: deque[tuple[Record, dict[str, Any]]] = deque()
         self._waiter: asyncio.Future[None] | None = None
 
     def wants(self, record: Record) -> bool:
-        """Whether it belongs to what is watched. Rights are another matter."""
+        """Whether it belongs to the watched runs. Rights are checked elsewhere."""
         if self.room is not None:
             return record.room == self.room
         return started_by(record, self.caller)
@@ -243,7 +235,7 @@ class Watcher:
 
 
 def started_by(record: Record, caller: Caller | None) -> bool:
-    """Whether the caller started it; a stranger, on this connection."""
+    """Whether the caller started it; an anonymous user, on this connection."""
     if caller is None:
         return True
     if caller.user_id is not None:

@@ -14,7 +14,7 @@ from hubline.server.invocations import Cancellation
 from hubline.server.methods import HubMethod
 from hubline.server.observer import Outcome
 from hubline.server.ports import HubConnection, HubServices
-from hubline.server.turns import let_others
+from hubline.server.yielding import yield_to_loop
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Invocation, StreamInvocation
 
@@ -33,7 +33,7 @@ class HubScope:
         self, connection_id: str, target: str, arguments: tuple[Any, ...], result_type: Any, timeout: float | None
     ) -> Any:
         if self.results_refused:
-            await let_others()
+            await yield_to_loop()
             raise InvocationError(target, self.results_refused)
         return await self.runtime.fanout.ask(connection_id, target, arguments, result_type, timeout)
 

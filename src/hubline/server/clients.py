@@ -136,6 +136,9 @@ class ClientMethod:
     target: str
     has_result: bool = False
     result_type: Any = None
+    parameters: tuple[tuple[str, Any], ...] = ()
+    """Names and types. For descriptions: a call is not checked against them."""
+    text: str = ""
 
     def as_call(self) -> Callable[..., Coroutine[Any, Any, Any]]:
         """The method of the addressed clients."""
@@ -174,12 +177,19 @@ class ClientInterface(Generic[ClientT]):
         where = f"{protocol.__qualname__}.{name}"
         try:
             result = get_type_hints(function).get("return", type(None))
+            hints = get_type_hints(function, include_extras=True)
         except Exception as error:  # hints that are strings are evaluated, and may raise anything
             self.problems.append(f"{where}: cannot resolve its type hints: {error}")
-            result = type(None)
+            result, hints = type(None), {}
         if not inspect.iscoroutinefunction(function):
             self.problems.append(f"{where} must be `async def`: calls to clients are awaited")
-        return ClientMethod(name_of(function) or pascal_case(name), result is not type(None), result)
+        return ClientMethod(
+            name_of(function) or pascal_case(name),
+            has_result=result is not type(None),
+            result_type=result,
+            parameters=tuple((each, hints.get(each, Any)) for each in list(inspect.signature(function).parameters)[1:]),
+            text=inspect.getdoc(function) or "",
+        )
 
 
 class HubClients(Struct, Generic[ClientT], eq=False):

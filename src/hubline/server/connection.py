@@ -8,13 +8,14 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import UNSET
 
 from hubline._tasks import ends_its_task
-from hubline.connection import TransportConnection
-from hubline.errors import ConnectionClosed, HubError, RemoteProtocolError, text_of
+from hubline.connection import Refused, TransportConnection
+from hubline.errors import BackplaneError, ConnectionClosed, HubError, RemoteProtocolError, text_of
 from hubline.server.context import HubCallerContext
 from hubline.server.dispatcher import Dispatcher
 from hubline.server.error_texts import CONNECTION_FAILED, error_text
@@ -122,7 +123,7 @@ class HubConnectionContext(Incoming):
         if (following := await self._handshake()) is None:
             return
         try:
-            await self._runtime.fanout.connected(self)
+            await self._join()
             if await self._connected():
                 try:
                     await self._read(following)
@@ -134,6 +135,14 @@ class HubConnectionContext(Incoming):
                 self._abort_signal()
                 await self._runtime.fanout.disconnected(self)
                 del self._dispatcher  # break reference cycles, so that the memory is freed at once
+
+    async def _join(self) -> None:
+        try:
+            await self._runtime.fanout.connected(self)
+        except BackplaneError as error:
+            raise Refused("other servers cannot reach it") from error
+        if self._runtime.fanout.leaving:  # in a message of its own, or JavaScript's `start` fails
+            self.loop.call_soon(partial(self.close, allow_reconnect=True))
 
     async def _handshake(self) -> Sequence[Event] | None:
         """Wait for the handshake and answer it. Returns the messages after it, or None if there is no connection."""
@@ -169,9 +178,10 @@ class HubConnectionContext(Incoming):
         except BaseException as error:
             if ends_its_task(error, task):
                 raise
-            expected = isinstance(error, HubError)
+            level = logging.INFO if isinstance(error, HubError) else logging.ERROR
+            expected = isinstance(error, HubError | BackplaneError)  # which an outage is, however many it meets
             logger.log(
-                logging.INFO if expected else logging.ERROR,
+                logging.WARNING if isinstance(error, BackplaneError) else level,
                 "connection %s: on_connected refused it: %.200r",
                 self.id,
                 text_of(error),
@@ -186,6 +196,7 @@ class HubConnectionContext(Incoming):
         """Read to the end. Nothing in it runs user code; it pauses only when a bounded queue is full."""
         self._dispatcher.begin()
         try:
+            self._runtime.received += len(following)
             held = self._proceed(following)
             if held is not None:
                 await held

@@ -1,11 +1,13 @@
 """Describes a hub as data: for `hubline check`, and for programs that document hubs or generate clients."""
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from hubline.auth.policies import Requirement
+from hubline.server.clients import ClientMethod
 from hubline.server.methods import HubMethod
 from hubline.server.runtime import HubRuntime
 
@@ -19,7 +21,10 @@ class ArgumentDescription:
 
 @dataclass(frozen=True, slots=True)
 class MethodDescription:
-    """A method that clients call. `uploads` are its client-to-server streams, by parameter and type of their items."""
+    """A method that clients call. `uploads` are its client-to-server streams, by parameter and type of their items.
+
+    `order`: the parameters that a client gives, uploads included, in the order of the signature. `text`: the docstring.
+    """
 
     name: str
     arguments: tuple[ArgumentDescription, ...]
@@ -28,17 +33,34 @@ class MethodDescription:
     is_stream: bool
     is_async: bool
     requirements: tuple[Requirement, ...]
+    order: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientMethodDescription:
+    """A method of the client Protocol. Without `has_result` a call is not answered."""
+
+    name: str
+    arguments: tuple[ArgumentDescription, ...]
+    has_result: bool
+    result: Any
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class HubDescription:
-    """One path of an app. `client_methods`: the methods of the client Protocol, with the type of their result."""
+    """One path of an app. `client_methods`: the methods of the client Protocol; empty for calls by name.
+
+    `renames_fields`: fields of objects are in camelCase in JSON (`HubOptions.field_names`).
+    """
 
     path: str
     hub: type
     methods: tuple[MethodDescription, ...]
     requirements: tuple[Requirement, ...]
-    client_methods: tuple[tuple[str, Any], ...]
+    client_methods: tuple[ClientMethodDescription, ...]
+    renames_fields: bool
 
 
 def describe(path: str, runtime: HubRuntime) -> HubDescription:
@@ -47,11 +69,13 @@ def describe(path: str, runtime: HubRuntime) -> HubDescription:
         hub=runtime.hub,
         methods=tuple(_method(method) for method in runtime.methods.all),
         requirements=runtime.requirements,
-        client_methods=tuple((method.target, method.result_type) for method in runtime.interface.methods.values()),
+        client_methods=tuple(_client_method(method) for method in runtime.interface.methods.values()),
+        renames_fields=runtime.options.field_names == "by_codec",
     )
 
 
 def _method(method: HubMethod) -> MethodDescription:
+    given = {a.name for a in method.arguments} | {name for name, _ in method.uploads}
     return MethodDescription(
         name=method.name,
         arguments=tuple(
@@ -62,4 +86,16 @@ def _method(method: HubMethod) -> MethodDescription:
         is_stream=method.is_stream,
         is_async=method.is_async,
         requirements=method.requirements,
+        order=tuple(name for name in method.order if name in given),
+        text=inspect.getdoc(method.function) or "",
+    )
+
+
+def _client_method(method: ClientMethod) -> ClientMethodDescription:
+    return ClientMethodDescription(
+        name=method.target,
+        arguments=tuple(ArgumentDescription(name, kind, required=True) for name, kind in method.parameters),
+        has_result=method.has_result,
+        result=method.result_type,
+        text=method.text,
     )

@@ -146,7 +146,7 @@ class Dispatcher:
             return f"{base} HubException: Client sent {len(ids)} stream(s), Hub method expects {len(method.uploads)}."
         if streaming and (other := self._calls.get(message.invocation_id)) is not None and other.method.is_stream:
             return error_texts.ID_IN_USE.format(message.invocation_id)
-        if len(set(ids)) < len(ids) or any(stream_id in self.uploads for stream_id in ids):
+        if ids and (len(set(ids)) < len(ids) or any(stream_id in self.uploads for stream_id in ids)):
             return f"{base} HubException: A stream ID is already in use."
         limit = self._runtime.options.maximum_streams
         if pipeline.streams and self._streaming >= limit:

@@ -1,6 +1,6 @@
 """The error texts for callers, word for word those of the original (spec §5.3)."""
 
-from hubline.errors import BindingError, HubError, KeepAliveTimeout, RemoteProtocolError, text_of
+from hubline.errors import BackplaneError, BindingError, HubError, KeepAliveTimeout, RemoteProtocolError, text_of
 
 UNKNOWN_METHOD = "Failed to invoke '{0}' due to an error on the server. HubException: Method does not exist."
 BINDING_FAILED = "Failed to invoke '{0}' due to an error on the server."
@@ -14,9 +14,14 @@ ID_IN_USE = "Invocation ID '{0}' is already in use."
 CONNECTION_FAILED = "Connection closed with an error."
 NO_RESULT_IN_ON_CONNECTED = "Client results inside OnConnectedAsync Hub methods are not allowed."
 
+AWAY = "A part of the service cannot be reached at present. Try again in a moment."
+"""Instead of the text of a BackplaneError, which names servers. The original does not tell its callers that much."""
+
 
 def error_text(base: str, error: BaseException, *, detailed: bool) -> str:
     """`base`, and the error's text if callers may see it: always for a `HubError`, else only with detailed errors.
+
+    Of an outage callers are told that it is one.
 
     Characters that UTF-8 cannot encode are replaced, so that an error can always be sent.
     """
@@ -24,6 +29,8 @@ def error_text(base: str, error: BaseException, *, detailed: bool) -> str:
         base = f"{base} HubException: {text_of(error)}"
     elif detailed:
         base = f"{base} {_name(error)}: {_sentence(error)}"
+    elif isinstance(error, BackplaneError):
+        base = f"{base} HubException: {AWAY}"
     return base.encode(errors="replace").decode()
 
 

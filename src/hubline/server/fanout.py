@@ -15,13 +15,14 @@ from hubline.backplanes.subscriptions import Subscriptions
 from hubline.errors import InvocationError, SendTooLarge
 from hubline.server.client_results import ClientResults, counted_ids, disconnected, does_not_exist, unique_id
 from hubline.server.clients import Send
+from hubline.server.connections import HubConnections
 from hubline.server.groups import LocalIndex
 from hubline.server.members import Member
 from hubline.server.options import HubOptions
 from hubline.server.recipients import EVERYBODY, Connections, Recipients
 from hubline.server.relay import Relay
 from hubline.server.send_filters import OutgoingFilters, SendFilter
-from hubline.server.turns import STRIDE, STRIDE_OF_MANY, every
+from hubline.server.yielding import STRIDE, STRIDE_OF_MANY, every
 from hubline.wire.codec import Codec
 from hubline.wire.messages import Completion, Invocation
 from hubline.wire.packet import Packet, SerializedMessage
@@ -56,7 +57,7 @@ class FanOut:
         self.hub = hub
         """The hub's name, by which other servers know it."""
         self.groups = HubGroups(self)
-        self._options, self._clock, self._codecs, self._tasks = options, clock, tuple(codecs), tasks
+        self._options, self._clock, self.codecs, self._tasks = options, clock, tuple(codecs), tasks
         self._large = min(LARGE, options.maximum_send_message_size // 16)
         self._turn, self._turn_of_many = every(STRIDE), every(STRIDE_OF_MANY)
         """Whether other tasks get a turn after this send or change of a group."""
@@ -76,6 +77,9 @@ class FanOut:
         """
         self.begin_anew()
 
+    leaving = False
+    """Whether every connection is ended, also a new one, as soon as its handshake is answered."""
+
     def begin_anew(self) -> None:
         """Forget every connection, because their event loop does not run any more. They are not ended."""
         self._index: LocalIndex[Member] = LocalIndex()
@@ -87,12 +91,16 @@ class FanOut:
                 self._subscriptions,
                 self._index,
                 self._results,
-                codecs=self._codecs,
+                codecs=self.codecs,
                 clock=self._clock,
                 tasks=self._tasks,
                 put=self._put,
                 largest=self._options.maximum_send_message_size,
             )
+        self.connections = HubConnections(
+            self.hub, self._index, self._relay, self._subscriptions, clock=self._clock, tasks=self._tasks
+        )
+        """What code outside of hubs may ask about connections, and do with them, on all servers."""
 
     # Sending
 
@@ -181,8 +189,7 @@ class FanOut:
     ) -> Any:
         """Call one client and wait for its answer. Raises as `Client.invoke`."""
         connection = self._index.connections.get(connection_id)
-        elsewhere = self._relay if connection is None else None
-        if connection is None and elsewhere is None:
+        if connection is None and self._relay is None:
             await let_others_within_a_burst()
             raise does_not_exist(connection_id)
         if connection is not None and connection.context.aborted.requested:
@@ -197,7 +204,7 @@ class FanOut:
                 await self._question(Connections((connection_id,)), call)
             elif not await self._filters.send(Connections((connection_id,)), call, self._question):
                 raise InvocationError(target, "a filter held the call back, so there is no answer")
-            return await (pending.future if elsewhere is None else elsewhere.answer(pending.future, seconds))
+            return await pending.future
         except BaseException as error:
             if not ends_its_task(error, task):
                 await let_others_within_a_burst()
@@ -284,7 +291,8 @@ class FanOut:
         return self._index.connections.values()
 
     def close_all(self) -> None:
-        """End every connection, and invite the clients to reconnect."""
+        """End every connection, and invite the clients to reconnect; those too that join from now on."""
+        self.leaving = True
         for connection in list(self._index.connections.values()):
             connection.close(allow_reconnect=True)
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from hubline._tasks import TaskOwner, ends_its_task
 from hubline.server.ports import HubConnection
-from hubline.server.turns import STRIDE
+from hubline.server.yielding import STRIDE
 
 logger = logging.getLogger("hubline.connection")
 

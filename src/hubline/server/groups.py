@@ -1,6 +1,6 @@
 """The connections of one hub on this server, indexed by id, group and user. Nothing scans all connections."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -73,6 +73,14 @@ class LocalIndex(Generic[MemberT]):
             if not groups:
                 del self._groups_of[connection_id]
         return last
+
+    def groups_of(self, connection_id: str) -> Collection[str]:
+        """The groups of a connection. Copy them before you change them."""
+        return self._groups_of.get(connection_id, ())
+
+    def sizes(self) -> dict[str, int]:
+        """The connections of each group."""
+        return {name: len(members) for name, members in self._groups.items()}
 
     def members(self, recipients: Recipients) -> Iterable[MemberT]:
         """The addressed connections of this server. Iterate at once: the result may change with the index."""

@@ -1,6 +1,6 @@
 """The base class of hubs."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeAlias, get_args, get_origin
 
@@ -12,6 +12,10 @@ from hubline.server.ports import GroupManager, HubServices
 
 Admit: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[ConnectionScope]]
 """Returns the request of an ASGI scope with its identity. An exception refuses the request."""
+
+Permit: TypeAlias = Callable[[ConnectionScope, str, Sequence[Any]], Awaitable[int | None]]
+"""Whether whoever sends a request may call a method, by the name of its function, with these arguments: `None`, or the
+HTTP status of the refusal. Raises what a policy raises."""
 
 
 class Scope(Asker, Protocol):
@@ -38,11 +42,16 @@ class Hub(Generic[ClientT]):
     """Set by the dispatcher before any code of the hub runs."""
 
     @classmethod
-    def _served(cls, admit: Admit, ends_with_token: bool) -> None:
-        """Called when an app has given the class a path. Subclasses with other routes use `admit` for requests.
+    def _served(cls, admit: Admit, permit: Permit, ends_with_token: bool) -> None:
+        """Called when an app has given the class a path. Subclasses with other routes use `admit` for requests, and
+        `permit` for those that do what a method does.
 
         `ends_with_token`: whether what stays open ends when its identity expires.
         """
+
+    @classmethod
+    def _opened(cls) -> None:
+        """Called when the lifespan of an app begins that has the class at a path."""
 
     @property
     def clients(self) -> HubCallerClients[ClientT]:

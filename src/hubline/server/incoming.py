@@ -9,6 +9,7 @@ from hubline._tasks import wake_up
 from hubline.connection import TransportConnection
 from hubline.server.dispatcher import Dispatcher
 from hubline.server.outgoing import Outgoing
+from hubline.server.runtime import HubRuntime
 from hubline.server.stages import ENDING, Stage
 from hubline.wire.connection import Event, Failed
 from hubline.wire.messages import Close, Invocation
@@ -23,6 +24,7 @@ class Incoming(Outgoing):
     __slots__ = ("_dispatcher", "_now", "_paused", "_stage", "_unhandled", "loop")
 
     _dispatcher: Dispatcher
+    _runtime: HubRuntime
 
     def __init__(self, transport: TransportConnection, clock: Clock) -> None:
         super().__init__(transport)
@@ -37,7 +39,9 @@ class Incoming(Outgoing):
         """Handle one event. If it returns a future, reading must pause until that is done."""
 
     def _feed(self, data: bytes) -> asyncio.Future[None] | None:
-        return self._proceed(self._wire.receive(data, self._now()))
+        events = self._wire.receive(data, self._now())
+        self._runtime.received += len(events)
+        return self._proceed(events)
 
     def _proceed(self, events: Sequence[Event]) -> asyncio.Future[None] | None:
         """Handle events until a queue is full. The returned future is done when all are handled."""

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import UNSET, Raw
 
 from hubline.errors import HubError
-from hubline.server.turns import let_others
+from hubline.server.yielding import yield_to_loop
 from hubline.streams.upload import UploadStream
 from hubline.wire.messages import Completion
 
@@ -28,7 +28,7 @@ class Cancellation:
     async def wait(self) -> None:
         """Return when cancellation is requested."""
         if self._requested:
-            await let_others()
+            await yield_to_loop()
             return
         if self._event is None:
             self._event = asyncio.Event()

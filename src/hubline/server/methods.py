@@ -9,13 +9,13 @@ import msgspec
 
 from hubline.auth.policies import Policies, Requirement, requirements_of
 from hubline.errors import ConfigurationError
-from hubline.server.binding import Argument, Binder
 from hubline.server.decorators import is_hidden, name_of
 from hubline.server.filters import HubFilter, filters_of
 from hubline.server.hub import Hub, ends_of
 from hubline.server.injection import Dependency, compile_dependency
 from hubline.server.invocations import Cancellation
 from hubline.server.parameters import depends_of, misuse
+from hubline.wire.binding import Argument, Binder
 from hubline.wire.codec import Codec
 from hubline.wire.names import pascal_case
 

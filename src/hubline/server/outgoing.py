@@ -12,7 +12,7 @@ from typing import Any
 from hubline.connection import TransportConnection
 from hubline.errors import SendTooLarge, SlowConsumerError
 from hubline.server.options import HubOptions
-from hubline.server.turns import let_others
+from hubline.server.yielding import yield_to_loop
 from hubline.wire.codec import Codec
 from hubline.wire.connection import WireConnection
 from hubline.wire.messages import Message
@@ -32,7 +32,10 @@ def drop(packet: bytes) -> bool:
 class Outgoing:
     """The sending side of a connection."""
 
-    __slots__ = ("_acknowledged", "_transport", "_wire", "broadcast", "codec", "drain", "id", "write")
+    __slots__ = (
+        *("_acknowledged", "_pending", "_transport", "_wire"),
+        *("broadcast", "codec", "drain", "id", "write", "write_now"),
+    )
 
     codec: Codec
 
@@ -42,8 +45,12 @@ class Outgoing:
         self._wire: WireConnection
         self._acknowledged: asyncio.Event | None = None
         """Done when the client has acknowledged enough, if a sender waits for that."""
+        self._pending: Callable[[], None] | None = None
+        """Writes what a stream has gathered, before anything else is written."""
         self.write: Callable[[bytes], bool] = transport.write
         """Queue an encoded message. False if the caller should `drain()`. Raises `SendTooLarge`."""
+        self.write_now: Callable[[bytes], bool] = transport.write_now
+        """The same for a message that is likely to be the only one of this turn of the event loop."""
         self.broadcast = self.write
         """The same for a message to many connections. Fan-out makes only this call for each recipient."""
         self.drain: Callable[[], Coroutine[Any, Any, None]] = transport.drain
@@ -64,18 +71,48 @@ class Outgoing:
 
     def replace(self, packet: Packet) -> bool:
         """As `broadcast`, in place of a queued message with the same key. Counted messages are never replaced."""
+        self.release()
         transport = self._transport
         return transport.replace(packet) if self.broadcast == transport.write else self.broadcast(bytes(packet))
 
     def _say(self, message: Message) -> None:
         """Write a message of the connection itself, also when messages of hubs are no longer written."""
+        self.release()
         self._transport.write(self._wire.send(message))
 
     def _shut(self) -> None:
         """From now on messages of hubs are dropped."""
-        self.write = self.broadcast = drop
-        self.drain = let_others
+        self.release()
+        self.write = self.write_now = self.broadcast = drop
+        self.drain = yield_to_loop
         self._let_senders_go()
+
+    # What a stream gathers
+
+    def hold(self, pending: Callable[[], None]) -> bool:
+        """Call `pending`, once, before anything else is written. False if it would have to be written piece by piece.
+
+        That is so when messages are counted, one by one, for stateful reconnect, and after the end.
+        """
+        self.release()
+        if self.write != self._transport.write:
+            return False
+        self._pending = pending
+        self.write = self.write_now = self.broadcast = self._write_after_pending
+        return True
+
+    def release(self) -> None:
+        """Call what `hold` has got, unless it has been called."""
+        pending = self._pending
+        if pending is not None:
+            self._pending = None
+            self.write = self.broadcast = self._transport.write
+            self.write_now = self._transport.write_now
+            pending()
+
+    def _write_after_pending(self, packet: bytes) -> bool:
+        self.release()
+        return self.write(packet)
 
     # Stateful reconnect
 
@@ -98,7 +135,7 @@ class Outgoing:
             if replay.full and not transport.lost:
                 await self._acknowledgement()
 
-        self.write = self.broadcast = write
+        self.write = self.write_now = self.broadcast = write
         self.drain = drain
         transport.on_reconnected(reconnected, window=options.stateful_reconnect_window)
 

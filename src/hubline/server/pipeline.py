@@ -29,6 +29,7 @@ from hubline.server.observer import Observer, Outcome
 from hubline.server.send_filters import nested
 from hubline.server.workers import in_worker
 from hubline.streams.download import in_thread, interrupted, pump
+from hubline.streams.together import Together
 
 T = TypeVar("T")
 
@@ -230,7 +231,13 @@ def _send_items(call: Call, items: AsyncIterable[Any]) -> Coroutine[Any, Any, Un
     """Send the items of a stream. Not a coroutine, because each coroutine in between would be resumed for each item."""
     call.streaming = True
     call.entered, call.cancelled = True, call.cancelled  # on the object itself: the pump reads them for each item
-    return pump(items, call.connection.codec.item_encoder(call.message.invocation_id), call.connection, call)
+    connection, stream = call.connection, call.message.invocation_id
+    encode = connection.codec.item_encoder(stream)
+
+    def gather() -> Together:
+        return Together(encode, functools.partial(connection.codec.encode_texts, stream), connection)
+
+    return pump(items, encode, connection, call, gather)
 
 
 def _innermost(method: HubMethod) -> Invoke:

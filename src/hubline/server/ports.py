@@ -2,23 +2,19 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from hubline.server.clients import ClientInterface, Sender
 from hubline.server.members import Member
+from hubline.streams.ports import HoldingWriter
 
 
-class HubConnection(Member, Protocol):
+class HubConnection(Member, HoldingWriter, Protocol):
     """A connection of a hub, as its calls see it."""
 
     loop: asyncio.AbstractEventLoop
     variables: contextvars.Context
     """What middleware has set for the request. Whatever runs for the connection does so in a copy of its own."""
-
-    @property
-    def write(self) -> Callable[[bytes], bool]:
-        """Queues an encoded message. False if the caller should `drain()`. The attribute may change at any time."""
 
 
 class GroupManager(Protocol):

@@ -23,6 +23,10 @@ class Connections(Struct, frozen=True, gc=False):
     """Public ids, as `context.connection_id`."""
 
 
+class Unawaited(Connections, frozen=True, gc=False):
+    """The same, for a sender that must not wait for a client which is behind."""
+
+
 class Groups(Struct, frozen=True, gc=False):
     """The members of these groups. A member of two of them gets the message twice, as in the original."""
 

@@ -5,7 +5,7 @@ import logging
 
 from hubline._clock import Clock
 from hubline._tasks import ends_its_task, is_current
-from hubline.errors import ConnectionClosed, HubError, RateLimitExceeded, text_of
+from hubline.errors import BackplaneError, ConnectionClosed, HubError, RateLimitExceeded, text_of
 from hubline.server import error_texts
 from hubline.server.calls import Call
 from hubline.server.error_texts import error_text
@@ -63,6 +63,8 @@ def _failure(call: Call, error: BaseException, log: RefusalLog) -> str:
         cause = error.__cause__  # such as why an item of an upload does not fit, which the caller is not told
         reason = f" ({type(cause).__name__}: {text_of(cause)})" if cause is not None else ""
         log.note(f"{method.where}: ", text_of(error) + reason)
+    elif isinstance(error, BackplaneError):  # an outage, which the log has already: not a fault of the method
+        log.note(f"{method.where}: ", text_of(error))
     else:
         logger.error("connection %s: %s failed", connection_id, method.where, exc_info=error)
     base = error_texts.STREAM_FAILED if call.streaming else error_texts.INVOCATION_FAILED.format(method.name)

@@ -13,6 +13,7 @@ from typing import Any
 
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner
+from hubline.backplanes.base import present_transaction
 from hubline.backplanes.envelope import (
     ADD,
     REMOVE,
@@ -24,7 +25,7 @@ from hubline.backplanes.envelope import (
 )
 from hubline.backplanes.subscriptions import Handler, Subscriptions
 from hubline.errors import BackplaneError, ConnectionClosed
-from hubline.server.client_results import DISCONNECTED, ClientResults, disconnected, does_not_exist, timed_out
+from hubline.server.client_results import DISCONNECTED, ClientResults, disconnected, does_not_exist
 from hubline.server.groups import Left, LocalIndex
 from hubline.server.members import Member
 from hubline.server.publications import Publications
@@ -43,6 +44,9 @@ ACKNOWLEDGED_WITHIN = 30.0
 
 FORWARDED_FOR = 3600.0
 """Seconds that a client has to answer a call of another server. Ours: much longer than callers wait."""
+
+CHECKED_EVERY = 1.0
+"""Seconds between two looks for calls to clients of other servers whose time is over. Ours: as for those here."""
 
 Put = Callable[[Recipients, SerializedMessage], bool]
 
@@ -71,6 +75,11 @@ class Relay:
         self._commands = itertools.count(1)
         self._awaited: dict[int, asyncio.Future[None]] = {}
         """Group commands that no server has acknowledged."""
+        self._asked: set[str] = set()
+        """Clients of other servers that have been asked."""
+        self._expiring: asyncio.Task[None] | None = None
+        self.commanded: Handler = lambda payload: False
+        """Takes what servers ask about connections: set by `server/connections.py`."""
 
     # What this server publishes
 
@@ -80,10 +89,14 @@ class Relay:
         Nobody checks whether there is anybody.
         """
         away, here, origin = recipients, None, None
-        if type(recipients) is Connections:
+        within = present_transaction()
+        if within is not None:
+            await within.send(self._publications.addressed(recipients), self._publications.payload(message, recipients))
+            return None
+        if isinstance(recipients, Connections):
             local = [each for each in recipients.ids if each in self._index.connections]
             if local:
-                here = Connections(tuple(local))
+                here = type(recipients)(tuple(local))
                 away = Connections(tuple(each for each in recipients.ids if each not in self._index.connections))
         elif self._subscriptions.local_first:
             self._put(recipients, message)
@@ -94,7 +107,7 @@ class Relay:
         return here
 
     async def question(self, connection_id: str, message: SerializedMessage) -> None:
-        """Ask the server of a connection to call the client.
+        """Ask the server of a connection to call the client. The result fails when its time is over.
 
         Raises:
             ConnectionClosed: no server has it.
@@ -102,17 +115,22 @@ class Relay:
         call = message.message
         assert isinstance(call, Invocation)
         back = self._channels.results(self._subscriptions.server)
-        await self._subscriptions.subscribe({back: self._heard_result})
+        if not self._subscriptions.hears(back):
+            await self._subscriptions.subscribe({back: self._heard_result})
         asked = Connections((connection_id,))
         payload = self._publications.payload(message, asked, invocation_id=call.invocation_id, return_channel=back)
         if await self._subscriptions.publish(self._publications.addressed(asked), payload) == 0:
             raise does_not_exist(connection_id)
+        self._asked.add(connection_id)
+        if self._expiring is None or self._expiring.done():
+            self._expiring = self._tasks.start(self._expire())
 
-    async def answer(self, future: "asyncio.Future[Any]", seconds: float) -> Any:
-        """Wait for the answer of a client on another server. If it does not come in time, raise `HubError`."""
-        if not await self._done(future, seconds):
-            raise timed_out()
-        return future.result()
+    async def _expire(self) -> None:
+        """Fail calls to clients of other servers that have waited too long. One timer for all costs the least."""
+        while self._asked:
+            await self._clock.sleep(CHECKED_EVERY)
+            now = self._clock.now()
+            self._asked = {each for each in self._asked if self._results.expire(each, now)}
 
     # Groups
 
@@ -124,12 +142,12 @@ class Relay:
         try:
             await self._hear_group(group)
         except BackplaneError:
-            self._let_go(group, last=self._index.leave(connection_id, group))
+            self.let_go(group, last=self._index.leave(connection_id, group))
             raise
 
     async def left(self, connection_id: str, group: str, *, last: bool) -> None:
         if connection_id in self._index.connections:
-            self._let_go(group, last=last)
+            self.let_go(group, last=last)
         else:
             await self._command(REMOVE, connection_id, group)
 
@@ -150,7 +168,8 @@ class Relay:
     async def _hear_group(self, group: str) -> None:
         await self._subscriptions.subscribe({self._channels.group(group): functools.partial(self._heard_group, group)})
 
-    def _let_go(self, group: str, *, last: bool) -> None:
+    def let_go(self, group: str, *, last: bool) -> None:
+        """Unsubscribe from a group that has lost its last member here."""
         if last:
             self._subscriptions.unsubscribe([self._channels.group(group)])
 
@@ -166,11 +185,12 @@ class Relay:
         handlers: dict[str, Handler] = {
             channels.all: self._heard_all,
             channels.group_commands: self._heard_command,
+            channels.connection_commands: self.commanded,
             channels.connection(member.id): functools.partial(self._heard_connection, member.id),
         }
         if member.user_id is not None:
             handlers[channels.user(member.user_id)] = functools.partial(self._heard_user, member.user_id)
-        await self._subscriptions.subscribe(handlers)
+        await self._subscriptions.admit(handlers)
 
     async def renamed(self, member: Member, gone: str | None) -> None:
         """Its user id has changed. It was the last connection of the user `gone` here."""
@@ -186,7 +206,7 @@ class Relay:
         if left.user is not None:
             gone.append(channels.user(left.user))
         if not self._index.connections:
-            gone += [channels.all, channels.group_commands]
+            gone += [channels.all, channels.group_commands, channels.connection_commands]
         self._subscriptions.unsubscribe(gone)
 
     # What this server receives
@@ -268,7 +288,7 @@ class Relay:
         if command.action == ADD:
             self._index.join(command.connection_id, command.group)
         elif command.action == REMOVE:
-            self._let_go(command.group, last=self._index.leave(command.connection_id, command.group))
+            self.let_go(command.group, last=self._index.leave(command.connection_id, command.group))
         self._tasks.start(self._obey(command))
         return False
 

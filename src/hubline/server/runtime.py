@@ -13,7 +13,6 @@ from hubline.auth.policies import Policies, PolicyContext, requirements_of
 from hubline.backplanes.subscriptions import Subscriptions
 from hubline.connection import ConnectionScope
 from hubline.errors import ConfigurationError, ConnectionClosed, HubError
-from hubline.server.binding import Readers
 from hubline.server.calls import HubScope, Pipeline
 from hubline.server.clients import ClientInterface
 from hubline.server.error_texts import NO_RESULT_IN_ON_CONNECTED
@@ -27,6 +26,7 @@ from hubline.server.observer import Observer
 from hubline.server.options import HubOptions
 from hubline.server.pipeline import PipelineBuilder
 from hubline.server.ports import HubConnection
+from hubline.wire.binding import Readers
 from hubline.wire.codec import Codec
 from hubline.wire.messages import Ping
 
@@ -82,6 +82,8 @@ class HubRuntime:
         if subscriptions is not None and self._tell_gap is not None:
             subscriptions.on_gap.append(Gaps(self._gap, self._connections, tasks).interrupted)
         self.waiting = self.streams = 0
+        self.received = 0
+        """Messages of clients since the start, pings too."""
         self._pings = {codec.name: codec.encode(Ping()) for codec in self.codecs}
 
     def _inspect(self) -> HubMethods:
@@ -124,6 +126,23 @@ class HubRuntime:
             return None if await self.policies.admit(self.requirements, context) else 403
         except HubError:
             return 403
+
+    async def permit(self, scope: ConnectionScope, attribute: str, arguments: Sequence[Any]) -> int | None:
+        """Whether a request may do what a method does: `None`, or the HTTP status of the refusal.
+
+        Nobody may do over HTTP what the hub hides. Filters are not asked. Raises what a policy raises.
+        """
+        where = f"{self.hub.__qualname__}.{attribute}"
+        method = next((each for each in self.methods.all if each.where == where), None)
+        if method is None:
+            return 403
+        if not method.requirements:
+            return None
+        if scope.identity is None:
+            return 401
+        named = {argument.name: value for argument, value in zip(method.arguments, arguments, strict=False)}
+        context = PolicyContext(identity=scope.identity, scope=scope, hub=self.hub, method=method.name, arguments=named)
+        return None if await self.policies.admit(method.requirements, context) else 403
 
     def _connections(self) -> Collection[HubConnection]:
         return cast("Collection[HubConnection]", self.fanout.members)

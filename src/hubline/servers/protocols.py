@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import Close, Frame, Opcode
@@ -55,6 +56,10 @@ class Disconnect:
         self._flow.resume_reading()  # as `receive` does: with reading paused, the end of the client would not be seen
         self._gone = gone
         return True
+
+    def abort(self) -> None:
+        if self._cycle is not None:
+            self._cycle.transport.abort()
 
     def begin(self, cycle: RequestResponseCycle) -> None:
         """This request is the one that is being answered."""
@@ -201,7 +206,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._disconnect = Disconnect(self.flow)
         self._disconnect.begin(cycle)
         scope: dict[str, Any] = cycle.scope  # type: ignore[assignment]
-        scope.setdefault("extensions", {})[DISCONNECT] = {"watch": self._disconnect.watch}
+        scope.setdefault("extensions", {})[DISCONNECT] = {
+            "watch": self._disconnect.watch,
+            "abort": self._disconnect.abort,
+        }
         super()._start_asgi_task(cycle, app)
 
     def _await_head(self) -> None:
@@ -291,6 +299,12 @@ class WebSocketProtocol(asyncio.BufferedProtocol, WebSocketsSansIOProtocol):  # 
 
         self.app = answering
         await super().run_asgi()
+
+    async def send(self, message: Any) -> None:
+        """Send what the application answers, unless the server's end has answered the request before it."""
+        if self.conn.eof_sent and not self.handshake_complete:
+            raise ClientDisconnected
+        await super().send(message)
 
     def handle_cont(self, event: Any) -> None:
         """Join what continues a message at once: a list of single bytes takes fifty times their size."""

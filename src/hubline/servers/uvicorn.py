@@ -6,10 +6,8 @@ was on its way and cannot tell a deployment from a crash (aspnetcore#25069 asks 
 
 import asyncio
 import copy
-import errno
 import itertools
 import logging
-import os
 import re
 import signal
 import socket
@@ -28,6 +26,8 @@ from hubline._tasks import TaskOwner
 from hubline.extensions import DRAIN
 from hubline.servers.accelerated import HubWebSocketProtocol
 from hubline.servers.ending import die_by, die_by_the_next_signal, run_to_the_end
+from hubline.servers.listening import bind as bind
+from hubline.servers.listening import url_of
 from hubline.servers.protocols import HttpProtocol, WebSocketProtocol
 
 SECRETS = {"access_token": re.compile(""), "id": re.compile(r"[\w-]{22}$", re.ASCII)}
@@ -40,10 +40,16 @@ what the official JavaScript client joins (docs/decisions/websocket-message-size
 TICK = 1.0
 """Seconds between two looks at what uvicorn keeps: the `Date` header, its limit of requests."""
 
+LAST_REQUESTS = 0.2
+"""Seconds in which a server that hands its socket over still serves what it accepted before, as if it stayed. Ours."""
+
 logger = logging.getLogger("hubline.server")
-_NOT_OURS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 _query_pair = re.compile(r'(?<=[?&])([^=&\s"]+)=([^&\s"]*)')
 _bearer = re.compile(r"(?i)\bbearer\s+\S+")
+
+
+def _nothing() -> None:
+    """Not a lambda: with `--reload` the server is pickled."""
 
 
 class Server(uvicorn.Server):
@@ -57,15 +63,21 @@ class Server(uvicorn.Server):
     not let go (`servers/ending.py`), and the second signal has its default effect: it ends the process where it stands.
     """
 
-    _owns_process = False
+    _owns_process = _hands_over = False
 
     _should_exit = False
     _wake: Callable[[], object] | None = None
 
     def __init__(
-        self, config: uvicorn.Config, *, drain_timeout: float = 15.0, ready: Callable[[str], None] | None = None
+        self,
+        config: uvicorn.Config,
+        *,
+        drain_timeout: float = 15.0,
+        ready: Callable[[str], None] | None = None,
+        alive: Callable[[], object] | None = None,
     ) -> None:
-        """`ready` is called with the URL as soon as connections are accepted.
+        """`ready` is called with the URL as soon as connections are accepted; from then on, until it has
+        drained, `alive` is called by the event loop each second or more often.
 
         Raises:
             ConfigurationError: `drain_timeout` is no number of seconds.
@@ -75,7 +87,7 @@ class Server(uvicorn.Server):
         mistakes.tell()
         super().__init__(config)
         self.drain_timeout = drain_timeout
-        self._ready = ready
+        self._ready, self._alive = ready, alive or _nothing
         self._heard = itertools.count()
 
     @property
@@ -114,6 +126,7 @@ class Server(uvicorn.Server):
         self._wake = lambda: loop.call_soon_threadsafe(asked.set)
         try:
             while not await self.on_tick(0):  # 0: the `Date` of answers is renewed each time
+                self._alive()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(TICK):
                         await asked.wait()
@@ -123,8 +136,20 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._owns_process:
             die_by_the_next_signal()
+        if self._hands_over:
+            for listener in self.servers:
+                listener.close()
+            await asyncio.sleep(LAST_REQUESTS)
         await self.drain()
         await super().shutdown(sockets)
+
+    def hand_over(self) -> None:
+        """Stop as at a first signal, but accept nothing more meanwhile: another process has the same listening socket.
+
+        May be called in a signal handler.
+        """
+        self._hands_over = True
+        self.handle_exit(signal.SIGTERM, None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note the signal. uvicorn would raise it once more at the end, which turns a clean stop into a failure."""
@@ -144,8 +169,7 @@ class Server(uvicorn.Server):
         """The address of the server, with the chosen port if the setting was 0."""
         if self.config.uds is not None:
             return f"unix:{self.config.uds}"
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        return f"{'https' if self.config.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+        return url_of(self.servers[0].sockets[0], secure=self.config.is_ssl)
 
     async def drain(self) -> None:
         """Run the drain functions of the application side by side, until they end, time is up or a second signal."""
@@ -157,6 +181,7 @@ class Server(uvicorn.Server):
             if asyncio.get_running_loop().time() >= deadline:
                 logger.warning("draining took longer than %g s, closing what is left", self.drain_timeout)
                 break
+            self._alive()
             _, pending = await asyncio.wait(pending, timeout=0.1)
         await owner.cancel(grace=0.1)
 
@@ -220,45 +245,6 @@ async def serve(
     config = configure(app, host=host, port=port, **settings)
     server = Server(config, drain_timeout=drain_timeout, ready=ready)
     await server.serve(bind(host, port) if config.uds is None and config.fd is None else None)
-
-
-def bind(host: str, port: int) -> list[socket.socket]:
-    """Sockets for every address of `host`, all on one port: with port 0 on the one that the first was given.
-
-    An address that this machine does not have (`::1` without IPv6) is left out, unless there is no other.
-
-    Raises:
-        OSError: the name is unknown, an address is in use, or none is ours.
-    """
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
-    sockets: list[socket.socket] = []
-    for family, address in addresses:
-        chosen = sockets[0].getsockname()[1] if sockets else port
-        try:
-            sockets.append(_bound(family, (address[0], chosen, *address[2:])))
-        except OSError as error:
-            if error.errno in _NOT_OURS and (sockets or (family, address) != addresses[-1]):
-                continue
-            for sock in sockets:
-                sock.close()
-            raise
-    return sockets
-
-
-def _bound(family: int, address: tuple[Any, ...]) -> socket.socket:
-    # The protocol is named because asyncio turns Nagle's algorithm off only then.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if os.name == "posix":  # elsewhere the option lets two servers share a port
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(address)
-    except OSError:
-        sock.close()
-        raise
-    return sock
 
 
 def log_config(level: str) -> dict[str, Any]:

@@ -3,33 +3,17 @@
 import asyncio
 import contextvars
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
 
 from hubline._tasks import called
+from hubline.streams.ports import Cancellable, ItemWriter
+from hubline.streams.together import Together, send_together
 
 T = TypeVar("T")
 
 _END = object()
-
-
-class ItemWriter(Protocol):
-    """The receiver of items: a connection."""
-
-    @property
-    def write(self) -> Callable[[bytes], bool]:
-        """Queues an encoded item. False if the caller should `drain()` before it sends more. It may be replaced."""
-
-    async def drain(self) -> None: ...
-
-
-class Cancellable(Protocol):
-    """The call that the items belong to."""
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the stream is cancelled. The iterator may have swallowed the cancellation of its task."""
 
 
 class WritesItself:
@@ -41,12 +25,17 @@ class WritesItself:
 
 
 async def pump(
-    items: AsyncIterable[Any], encode: Callable[[Any], bytes], writer: ItemWriter, call: Cancellable
+    items: AsyncIterable[Any],
+    encode: Callable[[Any], bytes],
+    writer: ItemWriter,
+    call: Cancellable,
+    gather: Callable[[], Together] | None = None,
 ) -> UnsetType:
     """Send every item until `call` is cancelled. Waits while the connection is behind.
 
-    A stream that was cancelled before it started is started all the same, and cancelled at its first wait. The iterator
-    is always closed. Raises what the iterator raises, and what encoding an item raises.
+    A stream that has had to wait is faster than its reader: from then on its short texts are encoded together, if
+    `gather` is given. A stream that was cancelled before it started is started all the same, and cancelled at its first
+    wait. The iterator is always closed. Raises what the iterator raises, and what encoding an item raises.
     """
     if isinstance(items, WritesItself) and not call.cancelled:
         await items.write_to(encode, writer, call)
@@ -56,12 +45,19 @@ async def pump(
         if call.cancelled:
             await interrupted(anext(iterator, None))
             return UNSET
-        async for item in iterator:
-            if call.cancelled:
-                break
-            if not writer.write(encode(item)):
-                await writer.drain()
-        return UNSET
+        while True:
+            async for item in iterator:
+                if call.cancelled:
+                    return UNSET
+                packet, write = encode(item), writer.write  # to call what a slot holds by its name costs 0.05 µs more
+                if not write(packet):
+                    await writer.drain()
+                    if gather is not None:
+                        break
+            else:
+                return UNSET
+            if await send_together(iterator, gather(), call):
+                return UNSET
     finally:
         close = getattr(iterator, "aclose", None)
         if close is not None:

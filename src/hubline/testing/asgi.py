@@ -12,6 +12,9 @@ from hubline._tasks import TaskOwner, wake_up
 from hubline.errors import HublineError
 from hubline.testing.clock import ManualClock
 
+TIME_LIMIT = 30.0
+"""Seconds of real time that a wait may take by default: long enough for a machine that is busy with other tests."""
+
 T = TypeVar("T")
 
 Event: TypeAlias = MutableMapping[str, Any]
@@ -29,7 +32,7 @@ class RefusedError(HublineError):
 
 
 class Mailbox(Generic[T]):
-    """A queue. asyncio's own complains when its loop is closed while somebody reads."""
+    """A queue. asyncio's own raises an error when its loop is closed while a task reads."""
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
@@ -195,7 +198,7 @@ class Origin:
 async def read_response(session: Session, start: Event | None) -> Response:
     """The response that begins with the event `start`, to a request or to a refused WebSocket."""
     if start is None:
-        raise RuntimeError("the application answered nothing")
+        raise RuntimeError("the application did not answer")
     if start["type"] == "websocket.close":
         return Response(403, {}, b"")
     body = b""
@@ -215,7 +218,9 @@ def pairs_of(values: str | Mapping[str, str] | Iterable[tuple[str, str]]) -> tup
 
 
 @asynccontextmanager
-async def running(app: ASGIApp, *, clock: ManualClock | None = None, time_limit: float = 5.0) -> AsyncIterator[ASGIApp]:
+async def running(
+    app: ASGIApp, *, clock: ManualClock | None = None, time_limit: float = TIME_LIMIT
+) -> AsyncIterator[ASGIApp]:
     """Run the application's lifespan. Yields the application with its lifespan state.
 
     If a `clock` is given, it is moved while the application stops, so that the test does not wait for lost clients.
@@ -256,7 +261,7 @@ async def _phase(session: Session, phase: str, time_limit: float) -> None:
             event = await session.next()
     except TimeoutError:
         reason = f"the application's {phase} did not end within {time_limit:g} s of real time"
-        hint = "; a client that vanished may hold it: give `running` the manual clock" if phase == "shutdown" else ""
+        hint = "; a client that was lost may delay it: give `running` the manual clock" if phase == "shutdown" else ""
         raise RuntimeError(reason + hint) from None
     if event is None or event["type"] != f"lifespan.{phase}.complete":
         reason = (event or {}).get("message") or "the lifespan protocol was not followed"

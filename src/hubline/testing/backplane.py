@@ -51,6 +51,9 @@ MakeBackplane = Callable[[], Backplane]
 class Suite(Hub):
     """The hub of the apps. Each method uses one operation on the given connections."""
 
+    async def ready(self) -> None:
+        """Answers when the connection has been subscribed: its handshake is answered before."""
+
     async def join(self, connection_id: str, group: str) -> None:
         await self.groups.add(connection_id, group)
 
@@ -221,6 +224,7 @@ class BackplaneSuite:
                 clients.append(
                     await stack.enter_async_context(connect(app, "/hub", protocol=protocol, query={"user": user}))
                 )
+                await clients[-1].invoke("Ready")
             yield clients
 
     async def test_every_selector_reaches_the_clients_of_every_app(self) -> None:
@@ -321,7 +325,7 @@ async def _fails(awaitable: Awaitable[Any], kind: type[Exception], text: str = "
 
 
 async def _told(client: InMemoryClient, ends: int) -> int:
-    """How often a client got a message, until it has received this number of end messages."""
+    """The number of messages that a client got, until it has received this number of end messages."""
     told = 0
     while ends:
         (text,) = await client.expect("Told")

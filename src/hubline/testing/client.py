@@ -34,7 +34,7 @@ T = TypeVar("T")
 Answer: TypeAlias = Item | Result | CallFailed
 
 FENCE = "hubline.testing.fence"
-"""A method that no hub has. Its error arrives after everything that the server has written before."""
+"""A method that no hub has. Its error arrives after all earlier messages of the server."""
 
 
 class InMemoryClient(Peer):
@@ -112,20 +112,20 @@ class InMemoryClient(Peer):
         return await self._within(self._fetch(target), f"the server did not call {target}")
 
     async def expect_nothing(self) -> None:
-        """Prove that the server has written no call that `expect` has not returned yet.
+        """Check that `expect` has returned every call that the server has written.
 
         It sends a request and reads up to the answer, which comes after everything that was written before. If a method
         that was called with `send` still waits for something, its later calls are not seen: call it with `invoke`.
         """
         await self.fence()
         if self._waiting:
-            raise AssertionError(f"the server called what was not expected{self._situation()}")
+            raise AssertionError(f"the server made an unexpected call{self._situation()}")
 
     async def fence(self) -> None:
-        """Wait until everything that the server has written so far has arrived."""
+        """Wait until all messages that the server has written so far have arrived."""
         await settle()
         answers = await self._start(*self._session.stream(FENCE, ()), ())
-        answer = await self._within(answers.get(), "the server answered nothing")
+        answer = await self._within(answers.get(), "the server did not answer")
         if isinstance(answer, CallFailed) and isinstance(answer.error, ConnectionClosed):
             raise answer.error
 
@@ -160,7 +160,7 @@ class InMemoryClient(Peer):
             raise HandshakeError(refusal)
 
     async def end(self) -> None:
-        """End the connection if it is open. Raises what the application raised, or else what a handler raised."""
+        """End the connection if it is open. Raises the exception of the application, or else that of a handler."""
         try:
             if self._ended.done():
                 await super().stop()
@@ -199,7 +199,7 @@ class InMemoryClient(Peer):
         await self._within(self._transmit(data, self._binary), "the application took no message")
 
     async def _read(self) -> None:
-        """Handle everything that arrives, until the end."""
+        """Handle all messages, until the end."""
         code = self._channel.end_code
         try:
             while True:

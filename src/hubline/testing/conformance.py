@@ -4,7 +4,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from datetime import date, timedelta
 
-from hubline.limits import UsageStore
+from hubline.limits import QuestionsAtOnce, UsageStore
 
 TODAY = date(2026, 11, 25)
 ODD_USERS = ("", "Ada", "ada", "ada ", "Ada's; --", "Ada%", "\u0430da", "\U0001f469\u200d\U0001f4bb", "a" * 200)
@@ -53,3 +53,33 @@ class UsageStoreSuite:
         async with self.store() as store:
             await store.add("ada", TODAY, 3_000_000_000)
             assert await store.add("ada", TODAY, 3_000_000_000) == 6_000_000_000
+
+
+class QuestionsSuite:
+    """The tests that every `hubline.limits.QuestionsAtOnce` must pass. Subclass it and override `questions`."""
+
+    def questions(self) -> AbstractAsyncContextManager[QuestionsAtOnce]:
+        """Yield one without questions, which is used while the block runs."""
+        raise NotImplementedError("override `questions`")
+
+    async def test_so_many_at_once_and_a_place_is_free_again(self) -> None:
+        async with self.questions() as questions:
+            tickets = [await questions.enter("ada", 2) for _ in range(3)]
+            assert [ticket is None for ticket in tickets] == [False, False, True]
+            assert tickets[0] is not None
+            await questions.leave("ada", tickets[0])
+            assert [await questions.enter("ada", 2) is None for _ in range(2)] == [False, True]
+
+    async def test_no_place_is_no_question(self) -> None:
+        async with self.questions() as questions:
+            assert await questions.enter("ada", 0) is None
+
+    async def test_users_do_not_take_places_from_each_other(self) -> None:
+        async with self.questions() as questions:
+            for user in ODD_USERS:
+                assert await questions.enter(user, 1) is not None
+
+    async def test_of_many_at_once_each_place_is_given_once(self) -> None:
+        async with self.questions() as questions:
+            tickets = await asyncio.gather(*(questions.enter("ada", 5) for _ in range(20)))
+            assert sum(ticket is not None for ticket in tickets) == 5

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from hubline._tasks import TaskOwner
-from hubline.testing.asgi import ASGIApp, Origin, RefusedError, pairs_of
+from hubline.testing.asgi import TIME_LIMIT, ASGIApp, Origin, RefusedError, pairs_of
 from hubline.testing.channels import CHANNELS, Channel, TransportName
 from hubline.testing.client import InMemoryClient
 from hubline.testing.peer import RawClient, within
@@ -34,7 +34,7 @@ async def connect(
     negotiate: bool = True,
     root_path: str = "",
     address: str = "testclient",
-    time_limit: float = 5.0,
+    time_limit: float = TIME_LIMIT,
 ) -> AsyncIterator[InMemoryClient]:
     """Connect a hub client to the real application, in memory, while the block runs.
 
@@ -73,7 +73,7 @@ async def connect_raw(
     negotiate: bool = True,
     root_path: str = "",
     address: str = "testclient",
-    time_limit: float = 5.0,
+    time_limit: float = TIME_LIMIT,
 ) -> AsyncIterator[RawClient]:
     """Connect like `connect`, without the hub protocol: no handshake and no messages, only bytes."""
     sessions = TaskOwner("hubline.testing")

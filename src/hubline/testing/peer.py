@@ -64,7 +64,7 @@ class Peer:
         Raises:
             ConnectionClosed: the server does not know the connection any more.
         """
-        await self._within(self._transmit(data, binary), "the application took no bytes")
+        await self._within(self._transmit(data, binary), "the application did not read the bytes")
 
     def drop(self) -> None:
         """Lose the connection. The server notices at once, as after a TCP reset."""

@@ -1,4 +1,4 @@
-"""The conformance suite for logs of runs: what viewers and owners of a run rely on."""
+"""The conformance suite for logs of runs: the guarantees for viewers and owners of a run."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -10,7 +10,7 @@ RUN = "run-1"
 
 
 def text(number: int, part: str = "1") -> dict[str, Any]:
-    """An entry that says its number."""
+    """An entry with its number as text."""
     return {"kind": "text", "part": part, "text": f"{number} "}
 
 
@@ -147,6 +147,15 @@ class RunLogSuite:
             await self.refused(log.claim(RUN, fence=4), FencedError)
             await log.append(RUN, [text(1)], fence=5)
 
+    async def test_a_run_is_owned_by_whoever_claimed_it_last(self) -> None:
+        async with self.log(100) as log:
+            await self.refused(log.owns(RUN), LogGoneError)
+            await log.create(RUN, fence=5)
+            assert await log.owns(RUN, fence=5)
+            await log.claim(RUN, fence=6)
+            assert not await log.owns(RUN, fence=5)
+            assert await log.owns(RUN, fence=6)
+
     async def test_many_followers_see_the_same_while_many_write(self) -> None:
         async with self.log(10_000) as log, AsyncExitStack() as stack:
             await log.create(RUN)
@@ -157,7 +166,7 @@ class RunLogSuite:
             assert all(items == found[0] for items in found)
             said = [item["text"] for item in found[0]]
             assert sorted(said) == sorted(f"{number} " for number in range(100) for _ in range(2))
-            assert said[::2] == said[1::2]  # nobody's entries stand between those of one append
+            assert said[::2] == said[1::2]  # no other entries are between those of one append
 
     async def test_without_a_log_there_is_nothing_to_do(self) -> None:
         async with self.log(100) as log:

@@ -5,10 +5,10 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from hubline.transports.timers import Timers
+from hubline.transports.time_limits import TimeLimits
 
 
-class ApplicationTask(Timers):
+class ApplicationTask(TimeLimits):
     """The part of a session that runs the application in a task, and cancels it."""
 
     __slots__ = ("_application", "_cancels", "_runs", "_task")

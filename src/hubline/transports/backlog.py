@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from hubline.wire.packet import Packet
 
@@ -11,6 +12,16 @@ LOW_WATER = 32_768
 
 JOINED_WRITE = 65_536
 """The largest write into which packets are joined. Ours."""
+
+
+class WritesAtOnce(Protocol):
+    """A way to the peer on which nothing has to be waited for."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether bytes are buffered that the kernel has not taken. When that is over, it calls `Backlog.sent`."""
+
+    def write_at_once(self, packet: bytes) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,7 @@ class Backlog:
 
     __slots__ = (
         *("_buffered", "_newest", "_peak", "_queue", "_room", "_written", "dropped_messages"),
-        *("finished", "in_flight", "size", "taken", "wake"),
+        *("finished", "in_flight", "size", "taken", "wake", "writer"),
     )
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -46,6 +57,8 @@ class Backlog:
         self.in_flight = 0
         """Bytes of a write that has not returned."""
         self.wake = wake
+        self.writer: WritesAtOnce | None = None
+        """Where a packet can be written without waiting in the queue."""
         self._queue: list[bytes] = []
         self._newest: dict[str | None, list[bytes]] = {}
         """For each key whose packets replace each other: the packet with the place in the queue, and the newest one."""

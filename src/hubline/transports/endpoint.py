@@ -4,7 +4,8 @@ Status codes, texts and the order of the checks are the original's (`HttpConnect
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from msgspec import UNSET
 from starlette.types import Receive, Scope, Send
@@ -22,10 +23,10 @@ from hubline.transports.admission import (
     any_origin,
     everybody,
 )
+from hubline.transports.base import Request, TransportType
 from hubline.transports.caps import NoRoom
 from hubline.transports.carrier import Serve
-from hubline.transports.kind import Kind, Request
-from hubline.transports.kinds import KINDS
+from hubline.transports.elsewhere import Elsewhere, Handover, Operation
 from hubline.transports.options import TransportOptions
 from hubline.transports.refresh import answer_refresh, lifetime, log_another_user, refresh, rejected
 from hubline.transports.registry import ConnectionRegistry
@@ -33,6 +34,7 @@ from hubline.transports.request_body import take_body
 from hubline.transports.responses import Answer, answer, json, no_room, plain
 from hubline.transports.session import Session
 from hubline.transports.session_states import SessionState
+from hubline.transports.table import TRANSPORTS
 from hubline.wire.negotiate import AvailableTransport, NegotiateResponse, choose_version, wants_stateful_reconnect
 
 logger = logging.getLogger("hubline.transports")
@@ -43,7 +45,7 @@ class HubEndpoint:
 
     For every request, in this order: `origin_allowed` (403), `authenticate`, `authorize` (401, 403, or `None` if
     it is allowed), then the operation that it requests. `serve` runs once for each connection. `user_may_change` says
-    whether an authentication refresh may bring another user.
+    whether an authentication refresh may bring another user, and `greets` whether connections begin with a handshake.
     """
 
     def __init__(
@@ -58,8 +60,9 @@ class HubEndpoint:
         origin_allowed: OriginAllowed = any_origin,
         addresses: Addresses | None = None,
         user_may_change: bool = True,
+        greets: bool = True,
     ) -> None:
-        self._serve = serve
+        self._serve, self.greets = serve, greets
         self._registry = registry
         self._options = options or TransportOptions()
         self.admission = Admission(
@@ -70,6 +73,8 @@ class HubEndpoint:
             addresses=addresses,
         )
         """Admits requests; also used by routes beside this path that are for the same users."""
+        self.elsewhere: Elsewhere | None = None
+        """The other nodes, if there are any."""
         self._user_may_change = self._options.authentication_refresh and user_may_change
         self._available = tuple(
             AvailableTransport.of(each.value, each.transfer_formats)
@@ -81,19 +86,28 @@ class HubEndpoint:
         """ASGI: `POST {hub}/negotiate`; any other request, an upgrade too, is answered 405."""
         await self._answer_post(self._negotiated, scope, receive, send)
 
-    async def refresh(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI: `POST {hub}/refresh`; any other request, an upgrade too, is answered 405."""
-        await self._answer_post(self._refreshed, scope, receive, send)
+    async def refresh(
+        self, scope: Scope, receive: Receive, send: Send, admitted: ConnectionScope | None = None
+    ) -> None:
+        """ASGI: `POST {hub}/refresh`; any other request, an upgrade too, is answered 405. `admitted`: see `connect`."""
+        await self._answer_post(self._refreshed, scope, receive, send, admitted, operation="refresh")
 
-    async def connect(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI: every request to `{hub}` itself, HTTP and WebSocket."""
-        websocket = scope["type"] == "websocket"
-        if websocket:
+    async def connect(
+        self, scope: Scope, receive: Receive, send: Send, admitted: ConnectionScope | None = None
+    ) -> None:
+        """ASGI: every request to `{hub}` itself, HTTP and WebSocket.
+
+        `admitted` is a request that another node has admitted and forwarded. It is not forwarded again.
+        """
+        if scope["type"] == "websocket" and admitted is None:
             await receive()  # `websocket.connect`
         try:
-            connection_scope = await self.admission.admit(scope)
+            connection_scope = admitted or await self.admission.admit(scope)
             request = Request(connection_scope, scope, receive, send)
-            for kind in KINDS:
+            if self.elsewhere is not None and admitted is None and (away := self._away(request, "connect")) is not None:
+                await away
+                return
+            for kind in TRANSPORTS:
                 if kind.matches(connection_scope):
                     session = await self._session_for(kind, connection_scope)
                     await kind.carry(session, request, self._serve, self._registry)
@@ -112,15 +126,71 @@ class HubEndpoint:
 
     # Operations
 
+    def hand_over(self, admitted: ConnectionScope) -> Handover | None:
+        """Give up a connection that waits for its WebSocket, for the node where that has arrived.
+
+        `None` if it does not wait: then the request is handled here.
+        """
+        token = query_value(admitted, "id") or ""
+        session = self._registry.find(self, token)
+        if session is None or session.state is not SessionState.NEGOTIATED:
+            return None
+        to_be_found = session.asked_to_reconnect or self._options.authentication_refresh
+        handover = Handover(token, session.id, session.asked_to_reconnect, to_be_found)
+        self._registry.remove(session)
+        return handover
+
+    def take_over(self, admitted: ConnectionScope, handover: Handover, over: Callable[[Session], None]) -> None:
+        """Take a connection from the node that has negotiated it. Its WebSocket comes next. Raises `NoRoom`."""
+        token, connection_id = handover.token, handover.connection_id
+        session = self._registry.adopt(self, self._options, admitted, token, connection_id, over=over)
+        session.asked_to_reconnect = handover.asked_to_reconnect
+
+    def leave(self, admitted: ConnectionScope) -> bool:
+        """The node that has forwarded this request will stop: end it, so that the client comes back by another way.
+
+        A poll is answered, a connection is closed with an invitation to reconnect. False if nothing needs to be said
+        to the client, because another WebSocket may take this one's place.
+        """
+        session = self._registry.find(self, query_value(admitted, "id") or "")
+        if session is None or session.state is SessionState.NEGOTIATED:
+            return True
+        if session.reconnects:
+            return False
+        if session.transport.many_requests:
+            session.carrier.wake()
+        else:
+            session.end_input()
+        return True
+
+    def _away(self, request: Request, operation: Operation) -> Coroutine[Any, Any, None] | None:
+        """What has another node handle a request, if its connection is there."""
+        token = query_value(request.scope, "id")
+        if self.elsewhere is None or not token or self._registry.find(self, token) is not None:
+            return None
+        return self.elsewhere.forward(request, token, operation)
+
     async def _answer_post(
-        self, make: Callable[[ConnectionScope], Awaitable[Answer]], scope: Scope, receive: Receive, send: Send
+        self,
+        make: Callable[[ConnectionScope], Awaitable[Answer]],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        admitted: ConnectionScope | None = None,
+        operation: Operation | None = None,
     ) -> None:
+        """With an `operation` it is for a connection, which may be at another node."""
         if scope["type"] == "websocket":
             await receive()  # `websocket.connect`
         try:
-            connection_scope = await self.admission.admit(scope)
+            connection_scope = admitted or await self.admission.admit(scope)
             if scope.get("method") != "POST":  # a WebSocket has none
                 raise Refused(plain(405))
+            if operation is not None and admitted is None:
+                away = self._away(Request(connection_scope, scope, receive, send), operation)
+                if away is not None:
+                    await away
+                    return
             response = await make(connection_scope)
         except Refused as refusal:
             response = refusal.response
@@ -137,6 +207,8 @@ class HubEndpoint:
         version = choose_version(asked, minimum=self._options.minimum_protocol_version)
         if isinstance(version, NegotiateResponse):
             return json(200, version.format())
+        if self.elsewhere is not None and (url := self.elsewhere.redirect(scope)) is not None:
+            return json(200, NegotiateResponse(url=url).format())
         session = self._registry.negotiate(self, self._options, scope, version=version)
         if self._options.stateful_reconnect:
             session.asked_to_reconnect = wants_stateful_reconnect(query_value(scope, "usestatefulreconnect"))
@@ -151,7 +223,7 @@ class HubEndpoint:
         )
         return json(200, response.format())
 
-    async def _session_for(self, kind: Kind, scope: ConnectionScope) -> Session:
+    async def _session_for(self, kind: TransportType, scope: ConnectionScope) -> Session:
         """The session that the request names, or a new one. The request may carry it."""
         try:
             if not kind.needs_negotiation and not query_value(scope, "id"):
@@ -198,7 +270,7 @@ class HubEndpoint:
         if transport not in self._options.transports:
             raise Refused(plain(404, f"{transport.value} transport not supported by this end point type"))
 
-    def _open(self, session: Session, kind: Kind, scope: ConnectionScope) -> bool:
+    def _open(self, session: Session, kind: TransportType, scope: ConnectionScope) -> bool:
         """Let a request open the session. Only the first one does; returns False for a later request.
 
         With stateful reconnect, a second WebSocket replaces the first, even if that still looks alive. If the session
@@ -249,6 +321,6 @@ def query_value(scope: ConnectionScope, name: str) -> str | None:
     return ",".join(values) if values else None
 
 
-def _kind_of(session: Session) -> Kind | None:
-    """The kind of transport that opened the session; `None` if none has."""
-    return next((kind for kind in KINDS if kind.transport is session.transport_used), None)
+def _kind_of(session: Session) -> TransportType | None:
+    """The transport that opened the session; `None` if none has."""
+    return next((kind for kind in TRANSPORTS if kind.transport is session.transport_used), None)

@@ -8,10 +8,10 @@ from functools import partial
 from hubline._tasks import wake_up
 from hubline.connection import ConnectionScope, Transport
 from hubline.extensions import watch_disconnect
+from hubline.transports.base import Request, Resources, TransportType
 from hubline.transports.cancel_scope import CancelScope, ScopeCancelled
 from hubline.transports.carrier import NOBODY, Serve
 from hubline.transports.disconnect import disconnected
-from hubline.transports.kind import Kind, Request, Resources
 from hubline.transports.outbox import joined
 from hubline.transports.responses import Answer, octets, plain
 from hubline.transports.session import Session
@@ -45,6 +45,7 @@ class Poll:
         return not self._session.outbox.in_flight
 
     def wake(self) -> None:
+        """If there is no output, the poll is answered as if its time were over."""
         self._stop(Reason.OUTPUT)
 
     def finish(self, well: bool) -> None:
@@ -112,7 +113,7 @@ class Poll:
                 await self._write(octets(joined(outbox.take(None))))
             finally:
                 outbox.sent()  # or lost: packets that a poll has taken are never sent again, as in the original
-        elif reason is Reason.TIMEOUT:
+        elif reason is Reason.TIMEOUT or (reason is Reason.OUTPUT and not outbox.finished):
             await self._write(plain(200).uncached())
         else:
             await self._write(plain(204).uncached())
@@ -139,4 +140,4 @@ async def _carry(session: Session, request: Request, serve: Serve, resources: Re
     await Poll(session, request).run(serve, resources)
 
 
-KIND = Kind(Transport.LONG_POLLING, _matches, _carry)
+TYPE = TransportType(Transport.LONG_POLLING, _matches, _carry)

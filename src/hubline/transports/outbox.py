@@ -94,6 +94,24 @@ class Outbox(Backlog):
         self.size = size
         return size <= self._high
 
+    def put_now(self, packet: bytes) -> bool:
+        """As `put`, but the packet is written at once if it can be and nothing is queued before it.
+
+        For what is likely to be the only packet of this turn of the event loop, since nothing is joined with it.
+        """
+        writer, size = self.writer, len(packet)
+        if writer is None or writer.blocked or self._queue or size > self._careless or size > JOINED_WRITE:
+            return self.put(packet)
+        self.size = self.in_flight = size
+        self.taken += 1
+        writer.write_at_once(packet)
+        if not writer.blocked:  # `sent()`, without the call: nobody waits for room where nothing was queued
+            if size > self._peak:
+                self._peak = size
+            self._written += size
+            self.size = self.in_flight = 0
+        return True
+
     def replace(self, packet: Packet) -> bool:
         """Queue a packet in place of a queued one with the same key, with any policy.
 
@@ -214,7 +232,7 @@ class Outbox(Backlog):
 
     def release(self) -> None:
         """Drop all callbacks. Nothing is queued any more."""
-        self.wake, self._overflow, self._buffered = _nobody, _nobody, None
+        self.wake, self._overflow, self._buffered, self.writer = _nobody, _nobody, None, None
         self._burst = _no_burst
 
 

@@ -4,17 +4,18 @@ import asyncio
 import logging
 import os
 from binascii import b2a_base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from hubline._clock import Clock
 from hubline._tasks import AGAIN, GRACE, TaskOwner
 from hubline.connection import ConnectionScope, Transport
 from hubline.errors import ConnectionClosed
 from hubline.transports.caps import Caps, NoRoom, Place
+from hubline.transports.entries import Endpoint, Entry
 from hubline.transports.frame_transport import Flusher
 from hubline.transports.options import TransportOptions
+from hubline.transports.registry_statistics import Counts, RegistryStatistics, counts_of, in_all
 from hubline.transports.session import Session
 from hubline.transports.session_states import SessionState
 
@@ -36,32 +37,8 @@ REFUSALS_LOGGED_EVERY = 60.0
 """Seconds between two log lines about refused connections, so that many refusals do not fill the log. Ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryStatistics:
-    """Current counts, and three counts since the start.
-
-    `waiting` connections were negotiated and not opened yet. `queued_bytes` wait for peers, those in the buffers of
-    sockets included; `unread_bytes` came by POST and wait for applications. Since the start: `refused` connections,
-    `peak_bytes` that were queued for one connection, and `dropped_messages`, by policies or with the end of their
-    connection.
-    """
-
-    connections: int
-    waiting: int
-    refused: int
-    queued_bytes: int
-    unread_bytes: int
-    peak_bytes: int
-    dropped_messages: int
-
-
-@dataclass(slots=True)
-class Entry:
-    """A connection, the endpoint that made it, and the caps that count it."""
-
-    endpoint: object
-    session: Session
-    place: Place
+HANDSHAKE = 1.0
+"""Seconds in which a client that has just connected can send its handshake while the server leaves. Ours."""
 
 
 def new_id() -> str:
@@ -83,11 +60,13 @@ class ConnectionRegistry:
         """Owns the heartbeat, the writers, and the application's tasks on SSE and long polling."""
         self.caps = Caps(options)
         """The connections of each user and address. `remove` counts them down."""
+        self.new_token: Callable[[], str] = new_id
+        """Makes the tokens of negotiated connections. With several nodes, they name this one."""
         self._options = options
         self._clock = clock
         self._sessions: dict[str, Entry] = {}
         self._waiting = 0
-        self._refused = self._peak = self._dropped = 0
+        self._refused = self._peak = self._dropped = self._written = 0
         self._refusal_logged = float("-inf")
         self._heartbeat: asyncio.Task[None] | None = None
         self._flusher: Flusher | None = None
@@ -97,6 +76,10 @@ class ConnectionRegistry:
     def __iter__(self) -> Iterator[Session]:
         entries = list(self._sessions.values())  # one atomic step: the thread of a metrics reader may call this
         return iter([entry.session for entry in entries])
+
+    def opened(self) -> list[Entry]:
+        """The connections that a request has opened, at this moment."""
+        return [entry for entry in list(self._sessions.values()) if entry.session.transport_used is not None]
 
     def __len__(self) -> int:
         """Connections that a transport carries, or whose application still runs."""
@@ -115,29 +98,56 @@ class ConnectionRegistry:
         return self._flusher
 
     def negotiate(
-        self, endpoint: object, options: TransportOptions, scope: ConnectionScope, *, version: int
+        self, endpoint: Endpoint, options: TransportOptions, scope: ConnectionScope, *, version: int
     ) -> Session:
-        """Make a connection that waits for its transport. In version 0 its id is also its token.
+        """Make a connection that waits for its transport. In version 0 its token is also its id.
 
         Raises:
             NoRoom: too many wait or are open, or the server is draining.
         """
-        session = self._add(endpoint, options, self._place(scope, waiting=True), version=version)
+        place, token = self._place(scope, waiting=True), self.new_token()
+        session = self._add(endpoint, options, place, token, new_id() if version > 0 else token)
         self._waiting += 1
         session.set_deadline(options.disconnect_timeout, session.end)
         return session
 
     def open(
-        self, endpoint: object, options: TransportOptions, transport: Transport, scope: ConnectionScope
+        self, endpoint: Endpoint, options: TransportOptions, transport: Transport, scope: ConnectionScope
     ) -> Session:
         """Make a connection without negotiate, for a WebSocket without `id`.
 
         Raises:
             NoRoom: too many are open, or the server is draining.
         """
-        place = self._place(scope)
-        session = self._add(endpoint, options, place, version=0)
+        place, token = self._place(scope), new_id()
+        session = self._add(endpoint, options, place, token, token)
         session.open(transport, scope)
+        return session
+
+    def adopt(
+        self,
+        endpoint: Endpoint,
+        options: TransportOptions,
+        scope: ConnectionScope,
+        token: str,
+        connection_id: str,
+        *,
+        over: Callable[[Session], None],
+    ) -> Session:
+        """Take over a connection that another node has negotiated. `over` is called when it has ended.
+
+        Raises:
+            NoRoom: too many wait or are open, or the server is draining.
+        """
+        place = self._place(scope, waiting=True)
+
+        def ended(session: Session) -> None:
+            self.remove(session)
+            over(session)
+
+        session = self._add(endpoint, options, place, token, connection_id, ended)
+        self._waiting += 1
+        session.set_deadline(options.disconnect_timeout, session.end)
         return session
 
     def admit(self, session: Session, transport: Transport, scope: ConnectionScope) -> None:
@@ -149,11 +159,11 @@ class ConnectionRegistry:
         place = self._place(scope)
         entry = self._sessions[session.token]
         self.caps.leave(entry.place)
-        entry.place = place
+        entry.place, entry.since = place, self._clock.now()
         self._waiting -= 1
         session.open(transport, scope)
 
-    def find(self, endpoint: object, token: str) -> Session | None:
+    def find(self, endpoint: Endpoint, token: str) -> Session | None:
         """The connection with this token, if this endpoint made it and it has not ended."""
         entry = self._sessions.get(token)
         if entry is None or entry.endpoint is not endpoint or entry.session.state is SessionState.ENDED:
@@ -171,21 +181,42 @@ class ConnectionRegistry:
         session.end()
         self._peak = max(self._peak, session.outbox.peak_bytes)
         self._dropped += session.outbox.dropped_messages
+        self._written += session.outbox.taken
         session.release()
         if not self._sessions and self._empty is not None:
             self._empty.set()
 
     def statistics(self) -> RegistryStatistics:
-        outboxes = [session.outbox.statistics() for session in self]
-        return RegistryStatistics(
+        return self._statistics([counts_of(session) for session in self])
+
+    async def statistics_in_turns(self) -> RegistryStatistics:
+        """The same, with turns of the event loop in between."""
+        counts = []
+        for number, session in enumerate(self, 1):
+            counts.append(counts_of(session))
+            if number % BEAT_STRIDE == 0:
+                await asyncio.sleep(0)
+        return self._statistics(counts)
+
+    def _statistics(self, counts: Sequence[Counts]) -> RegistryStatistics:
+        return in_all(
+            counts,
             connections=len(self),
             waiting=self._waiting,
             refused=self._refused,
-            queued_bytes=sum(each.queued_bytes for each in outboxes),
-            unread_bytes=sum(session.inbox.size for session in self),
-            peak_bytes=max([self._peak, *(each.peak_bytes for each in outboxes)]),
-            dropped_messages=self._dropped + sum(each.dropped_messages for each in outboxes),
+            peak=self._peak,
+            dropped=self._dropped,
+            written=self._written,
         )
+
+    async def end_inputs(self) -> None:
+        """End what connections read: of hubs after a second, in which handshakes that are on their way are answered."""
+        for entry in list(self._sessions.values()):
+            if not entry.endpoint.greets:
+                entry.session.end_input()
+        await self._clock.sleep(HANDSHAKE)
+        for session in self:
+            session.end_input()
 
     async def drain(self, limit: float) -> None:
         """Admit no new connections, and wait until all have ended, at most `limit` seconds.
@@ -266,13 +297,19 @@ class ConnectionRegistry:
         if len(self._sessions) - self._waiting >= self._options.maximum_connections:
             raise NoRoom(f"the limit of {len(self):,} open connections is reached")
 
-    def _add(self, endpoint: object, options: TransportOptions, place: Place, *, version: int) -> Session:
-        connection_id = new_id()
-        token = new_id() if version > 0 else connection_id
+    def _add(
+        self,
+        endpoint: Endpoint,
+        options: TransportOptions,
+        place: Place,
+        token: str,
+        connection_id: str,
+        over: Callable[[Session], None] | None = None,
+    ) -> Session:
         session = Session(
-            connection_id=connection_id, token=token, options=options, clock=self._clock, over=self._removes
+            connection_id=connection_id, token=token, options=options, clock=self._clock, over=over or self._removes
         )
-        self._sessions[token] = Entry(endpoint, session, place)
+        self._sessions[token] = Entry(endpoint, session, place, self._clock.now())
         self.start()
         return session
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from hubline.connection import ConnectionScope, Transport
 from hubline.transports.asgi_writer import AsgiWriter
+from hubline.transports.base import Request, Resources, TransportType
 from hubline.transports.cancel_scope import CancelScope, ScopeCancelled
 from hubline.transports.carrier import Serve
 from hubline.transports.disconnect import disconnected
-from hubline.transports.kind import Kind, Request, Resources
 from hubline.transports.session import Session
 from hubline.wire.event_stream import HEADERS, event
 
@@ -62,6 +62,7 @@ class EventStreamCarrier:
         except OSError:
             pass  # the peer is gone
         finally:
+            self._writer.cancel()  # the session no longer knows this carrier when it ends
             self._session.detach(self)
 
     async def _finish(self) -> None:
@@ -86,4 +87,4 @@ def _carry(session: Session, request: Request, serve: Serve, resources: Resource
     return EventStreamCarrier(session, request, resources).run(serve)
 
 
-KIND = Kind(Transport.SERVER_SENT_EVENTS, _matches, _carry)
+TYPE = TransportType(Transport.SERVER_SENT_EVENTS, _matches, _carry)

@@ -12,7 +12,7 @@ from typing import Any
 from hubline._bursts import bursts_of
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner, ends_its_task
-from hubline.connection import ConnectionScope, Feed, Transport
+from hubline.connection import ConnectionScope, Feed, Refused, Transport
 from hubline.errors import ConnectionClosed, SendTimeout, SlowConsumerError, text_of
 from hubline.transports.application import ApplicationTask
 from hubline.transports.carrier import NOBODY, Carrier, Input, Serve
@@ -24,7 +24,6 @@ from hubline.transports.session_states import TRANSITIONS, SessionEvent, Session
 from hubline.wire.codec import TransferFormat
 
 logger = logging.getLogger("hubline.transports")
-
 
 _ENDED = SessionState.ENDED
 """Getting an enum member from its class costs 0.1 µs."""
@@ -53,6 +52,7 @@ class Session(ApplicationTask):
         "transfer_format",
         "transport_used",
         "write",
+        "write_now",
     )
 
     def __init__(
@@ -76,7 +76,7 @@ class Session(ApplicationTask):
         self.inbox = Inbox(options.application_buffer)
         self.input: Input = self.inbox
         self.outbox = self.new_outbox()
-        self.write: Callable[[bytes], bool] = self.outbox.put
+        self.write, self.write_now = self.outbox.put, self.outbox.put_now
         self.replace, self.drain = self.outbox.replace, self.outbox.drain
         self.asked_to_reconnect = False
         """Whether the client requested stateful reconnect in negotiate, and the endpoint allows it."""
@@ -189,7 +189,8 @@ class Session(ApplicationTask):
         What was queued for the last one is lost. The application first sends it again.
         """
         assert self._reconnects is not None, "who attaches has seen that it may"
-        self.outbox, self.write, self.replace, self.drain = outbox, outbox.put, outbox.replace, outbox.drain
+        self.outbox, self.replace, self.drain = outbox, outbox.replace, outbox.drain
+        self.write, self.write_now = outbox.put, outbox.put_now
         self.attach(carrier)
         self._reconnects[1]()
         assert isinstance(self.input, ReconnectInput), "the first socket has seen to it"
@@ -275,7 +276,7 @@ class Session(ApplicationTask):
         except ConnectionClosed:
             well = True  # a raw application that did not catch what `receive()` raises: the usual way to end a loop
         except BaseException as error:
-            if not self._is_our_end(error):
+            if not self._is_our_end(error) and not isinstance(error, Refused):
                 if ends_its_task(error, self._task):
                     raise
                 logger.exception("connection %s: the application failed", self.id)

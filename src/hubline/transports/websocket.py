@@ -17,11 +17,11 @@ from hubline.connection import ConnectionScope, Transport
 from hubline.errors import ConnectionClosed
 from hubline.extensions import answer_close_normally, frame_channel
 from hubline.transports.asgi_writer import AsgiWriter
+from hubline.transports.base import Request, Resources, TransportType
 from hubline.transports.cancel_scope import CancelScope, ScopeCancelled
 from hubline.transports.carrier import NOBODY, Input, Serve
 from hubline.transports.frame_transport import FrameInput, FrameWriter
 from hubline.transports.inbox import PulledInput
-from hubline.transports.kind import Kind, Request, Resources
 from hubline.transports.reconnect import ReconnectInput
 from hubline.transports.session import Session
 from hubline.transports.turns import PIECE, turns
@@ -246,4 +246,4 @@ def _carry(session: Session, request: Request, serve: Serve, resources: Resource
     return WebSocketCarrier(session, request, resources).run(serve)
 
 
-KIND = Kind(Transport.WEB_SOCKETS, _matches, _carry, input_by_post=False, needs_negotiation=False)
+TYPE = TransportType(Transport.WEB_SOCKETS, _matches, _carry, input_by_post=False, needs_negotiation=False)

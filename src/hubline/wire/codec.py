@@ -1,6 +1,6 @@
 """The interface of a codec. The original says "hub protocol"; we say codec, because `Protocol` has another meaning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
@@ -61,7 +61,13 @@ class Codec(Protocol):
         """
 
     def item_encoder(self, invocation_id: str) -> Callable[[Any], bytes]:
-        """A function that encodes items of one stream as `encode(StreamItem(…))` does, but faster."""
+        """A function that encodes items of one stream as `encode(StreamItem(…))` does, but faster.
+
+        Mostly the same one for the same id: who sends an item to many streams may encode it once for each function.
+        """
+
+    def encode_texts(self, invocation_id: str, texts: Iterable[str]) -> bytes:
+        """Encode texts as items of one stream, as many calls of its item encoder do, but faster."""
 
     def decode(self, payload: bytes) -> Message | None:
         """Decode a payload. Returns `None` for a message of an unknown type, which must be ignored.

@@ -188,8 +188,7 @@ class WireConnection:
         assert self.replay is not None, "only a connection that keeps messages can be resumed"
         self._splitter = self.codec.splitter(self._maximum_message_size)
         self.excuse(now)
-        number, packets = self.replay.resume()
-        return [self.codec.encode(SequenceMessage(sequence_id=number)), *packets]
+        return self.replay.resume(self.codec)
 
     def excuse(self, now: float) -> None:
         """The peer has no socket at the moment, so this time does not count as its silence."""

@@ -1,12 +1,22 @@
 """A value that is sent many times and encoded once."""
 
 from collections.abc import Callable
-from typing import Any, Generic
+from functools import lru_cache
+from typing import Any, Generic, TypeAlias
 
 from msgspec import Raw
 from typing_extensions import TypeVar
 
 T = TypeVar("T")
+
+ItemEncoder: TypeAlias = Callable[[Any], bytes]
+"""Encodes the items of one stream."""
+
+SHARED_IDS = 256
+"""Invocation ids whose encoders are kept. Clients count their invocations, so many streams have the same. Ours."""
+
+SHARED_LENGTH = 32
+"""The longest of these ids, in characters: a peer may send longer ones, and none of them is a count. Ours."""
 
 
 class Encoded(Generic[T]):
@@ -33,3 +43,13 @@ class Encoded(Generic[T]):
 
     def __repr__(self) -> str:
         return f"Encoded({self.value!r})"
+
+
+def shared_by_id(make: Callable[[str], ItemEncoder]) -> Callable[[str], ItemEncoder]:
+    """`make`, but streams with the same invocation id get the same function, so what one has made fits the others."""
+    shared = lru_cache(SHARED_IDS)(make)
+
+    def encoder(invocation_id: str) -> ItemEncoder:
+        return shared(invocation_id) if len(invocation_id) <= SHARED_LENGTH else make(invocation_id)
+
+    return encoder

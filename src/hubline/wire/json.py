@@ -5,7 +5,7 @@ a running server. The original accepts text after a message, which JSON does not
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from hubline.errors import RemoteProtocolError
 from hubline.wire.codec import Splitter, TransferFormat
-from hubline.wire.encoded import Encoded
+from hubline.wire.encoded import Encoded, shared_by_id
 from hubline.wire.framing import RECORD_SEPARATOR, RecordSplitter
 from hubline.wire.inside import Inside
 from hubline.wire.json_faults import refuse, repair
@@ -34,6 +34,8 @@ from hubline.wire.names import FieldNames, OutgoingNames, as_written, camel_case
 from hubline.wire.reading import read_custom, value_reader
 
 T = TypeVar("T")
+
+END_OF_ITEM = b"}" + RECORD_SEPARATOR
 
 MAXIMUM_DEPTH = 64
 """The maximum depth of objects and arrays, the message included. Source: `JsonReaderOptions.MaxDepth`; measured."""
@@ -64,9 +66,11 @@ class JsonCodec:
             special={Decimal: _number, Raw: _checked, Encoded: self._form},
             left_alone=_DECIMALS.writer,
         )
-        self._encode = Encoder(enc_hook=self._named.unknown, decimal_format="string").encode
+        encoder = Encoder(enc_hook=self._named.unknown, decimal_format="string")
+        self._encode, self._encode_lines = encoder.encode, encoder.encode_lines
         self._decode = Decoder(Message).decode
         self._value: Callable[[Any], bytes] = lambda value: self._encode(self._named(value))
+        self._item_encoders = shared_by_id(self._new_item_encoder)
 
     def splitter(self, limit: int | None) -> Splitter:
         return RecordSplitter(limit)
@@ -85,9 +89,11 @@ class JsonCodec:
         return self._encode(message) + RECORD_SEPARATOR
 
     def item_encoder(self, invocation_id: str) -> Callable[[Any], bytes]:
+        return self._item_encoders(invocation_id)
+
+    def _new_item_encoder(self, invocation_id: str) -> Callable[[Any], bytes]:
         encode, named, plain = self._encode, self._named, self._named.plain
-        start = encode(StreamItem(invocation_id=invocation_id, item=0)).removesuffix(b"0}")
-        end = b"}" + RECORD_SEPARATOR
+        start, end = self._start_of_item(invocation_id), END_OF_ITEM
 
         def encode_item(item: Any) -> bytes:
             kind = type(item)
@@ -97,6 +103,14 @@ class JsonCodec:
             return start + encode(item if kind in plain else named(item)) + end
 
         return encode_item
+
+    def encode_texts(self, invocation_id: str, texts: Iterable[str]) -> bytes:
+        start = self._start_of_item(invocation_id)
+        lines = self._encode_lines(texts)  # a text in JSON has no line break of its own
+        return start + lines[:-1].replace(b"\n", END_OF_ITEM + start) + END_OF_ITEM
+
+    def _start_of_item(self, invocation_id: str) -> bytes:
+        return self._encode(StreamItem(invocation_id=invocation_id, item=0)).removesuffix(b"0}")
 
     def decode(self, payload: bytes) -> Message | None:
         if len(payload) > 2 * MAXIMUM_DEPTH and payload.count(b"[") + payload.count(b"{") > MAXIMUM_DEPTH:
@@ -112,6 +126,8 @@ class JsonCodec:
         if type(message) is Invocation:
             if memoryview(message.arguments)[0] != _ARRAY:
                 raise RemoteProtocolError("Expected 'arguments' to be of type Array.")
+        elif type(message) is StreamItem and message.invocation_id:
+            pass  # the call of a function costs as much as the rest, and of items there are many
         elif type(message) not in _WITHOUT_ID:
             _check(message)
         return message

@@ -4,7 +4,7 @@ Hub protocol specification, "MessagePack Hub Protocol Encoding". The texts of er
 it has one. If the list of arguments is missing, the original fails the call; we refuse the message.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar, assert_never
 
@@ -12,7 +12,7 @@ from msgspec import UNSET, DecodeError, Raw, inspect
 from msgspec.msgpack import Decoder, Encoder, Ext
 
 from hubline.wire.codec import Splitter, TransferFormat
-from hubline.wire.encoded import Encoded
+from hubline.wire.encoded import Encoded, shared_by_id
 from hubline.wire.framing import SHORT_LENGTHS, VarintSplitter, frame_with_length
 from hubline.wire.inside import Inside
 from hubline.wire.messages import (
@@ -62,6 +62,7 @@ class MessagePackCodec:
         self._encode = Encoder(enc_hook=self._named.unknown).encode
         self._decode = Decoder(Form).decode
         self._value: Callable[[Any], bytes] = lambda value: self._encode(self._named(value))
+        self._item_encoders = shared_by_id(self._new_item_encoder)
 
     def splitter(self, limit: int | None) -> Splitter:
         return VarintSplitter(limit)
@@ -77,8 +78,11 @@ class MessagePackCodec:
         return frame_with_length(payload)
 
     def item_encoder(self, invocation_id: str) -> Callable[[Any], bytes]:
+        return self._item_encoders(invocation_id)
+
+    def _new_item_encoder(self, invocation_id: str) -> Callable[[Any], bytes]:
         encode, named, plain = self._encode, self._named, self._named.plain
-        start = encode(self._form(StreamItem(invocation_id=invocation_id, item=0)))[:-1]
+        start = self._start_of_item(invocation_id)
 
         def encode_item(item: Any) -> bytes:
             kind = type(item)
@@ -87,6 +91,13 @@ class MessagePackCodec:
             return frame_with_length(start + encode(item if kind in plain else named(item)))
 
         return encode_item
+
+    def encode_texts(self, invocation_id: str, texts: Iterable[str]) -> bytes:
+        start, encode = self._start_of_item(invocation_id), self._encode
+        return b"".join([frame_with_length(start + encode(text)) for text in texts])
+
+    def _start_of_item(self, invocation_id: str) -> bytes:
+        return self._encode(self._form(StreamItem(invocation_id=invocation_id, item=0)))[:-1]
 
     def decode(self, payload: bytes) -> Message | None:
         try:

@@ -6,6 +6,6 @@ try:
     from hubline_chat.launch import main
 
     status = main(sys.argv[1:])
-except KeyboardInterrupt:  # while everything was still being loaded
+except KeyboardInterrupt:  # Ctrl+C while the modules were being loaded
     status = 130
 sys.exit(status)

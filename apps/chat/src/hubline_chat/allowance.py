@@ -1,26 +1,28 @@
-"""What each person may have of the assistant: questions at once, and tokens of the day.
+"""Each person's allowance for the assistant: questions at once, and tokens of the day.
 
-An answer costs what its model reports, the conversation it was told included; of one that was stopped, for which no
-model reports anything, four characters count as a token. What failed, or was cut by the end of the server, costs
-nothing. While an answer grows, its tokens are only set aside.
+An answer costs the tokens that its model reports, with those of the conversation. For a stopped answer models report
+nothing, so four characters count as a token. An answer that failed, or that the end of the server interrupted, costs
+nothing. While an answer grows, its tokens are only reserved.
 """
 
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 from hubline import HubError
-from hubline.limits import QuotaExceeded, Quotas, Tier, UsageStore
+from hubline.limits import QuotaExceeded, Quotas, Tier
 from hubline.runs import Balance
+from hubline_chat.catalogue import MICRO
 from hubline_chat.contract import Budget
 from hubline_chat.settings import ChatSettings
 from hubline_chat.store import User
+from hubline_chat.store.usage import Usage
 
 CHARACTERS = 4
-"""Characters that count as a token. Roughly right for English; dearer scripts cost more with a model that reports."""
+"""Characters that count as a token. Roughly right for English; other scripts cost more with a model that reports."""
 STEP = 16
-"""Tokens that are set aside together. An answer is at most this long beyond the day's budget."""
+"""Tokens that are reserved at a time. An answer exceeds the day's budget by at most this number."""
 
 
 class Ticket:
@@ -30,9 +32,11 @@ class Ticket:
         self.user = user
         self._allowance, self._tier, self._stack = allowance, tier, stack
         self._held = 0
+        self.cost = 0
+        """What its answer has cost, in millionths of the currency; it is counted with the tokens."""
 
     async def reserve(self, account: str, tokens: int) -> int:
-        """Set tokens aside, as many as there are."""
+        """Reserve tokens, as far as there are any."""
         left, held = (await self._allowance.quotas.left(self.user.id, self._tier)).tokens, self._allowance.held
         if left is not None:
             tokens = min(tokens, max(0, left - held[self.user.id]))
@@ -41,15 +45,18 @@ class Ticket:
         return tokens
 
     async def release(self, account: str, tokens: int) -> None:
-        """What was set aside stays so until the answer is paid: else another would use it in between."""
+        """Reserved tokens stay reserved until the answer is paid, so that no other answer uses them."""
 
     async def charge(self, account: str, tokens: int, *, reserved: int = 0) -> Balance:
-        """Count what the answer has cost, for good, and give back what was set aside for it."""
+        """Charge the cost of the answer, and release the tokens that were reserved for it."""
         quotas, user_id, tier = self._allowance.quotas, self.user.id, self._tier
         try:
             if tokens:
                 with suppress(QuotaExceeded):  # they are counted all the same
                     await quotas.spend(user_id, tier, tokens)
+            if self.cost:
+                cost, self.cost = self.cost, 0
+                await self._allowance.usage.pay(user_id, self._allowance.today, cost)
         finally:
             self._allowance.free(user_id, self._held)
             self._held = 0
@@ -58,11 +65,11 @@ class Ticket:
         return Balance(tier.tokens_per_day or 0, left or 0)
 
     async def close(self) -> None:
-        """The answer is at its end: another question may be asked."""
+        """The answer has ended: another question may be asked."""
         await self._stack.aclose()
 
     async def cut(self) -> str:
-        """Why an answer ends before its end, as a sentence."""
+        """Why an answer was ended early, as a sentence."""
         left = await self._allowance.quotas.left(self.user.id, self._tier)
         return (
             f"Your {self._tier.tokens_per_day:,} tokens of today are used up, so the answer ends here."
@@ -71,19 +78,21 @@ class Ticket:
 
 
 class Allowance:
-    """Admits questions, and tells what is left. `spent` hears of whom tokens were counted."""
+    """Admits questions, and reports the remaining tokens. `spent` is called with each user who is charged."""
 
     def __init__(
         self,
-        usage: UsageStore,
+        usage: Usage,
         settings: ChatSettings,
         spent: Callable[[str], None],
         *,
+        has_prices: bool = False,
         now: Callable[[], datetime] | None = None,
     ) -> None:
-        self.quotas, self.spent = Quotas(usage, now=now), spent
+        self.usage, self.quotas, self.spent = usage, Quotas(usage, now=now), spent
+        self._has_prices, self._now = has_prices, now or (lambda: datetime.now(UTC))
         self.held: Counter[str] = Counter()
-        """Tokens that are set aside for answers in progress, by user."""
+        """Tokens that are reserved for answers in progress, by user."""
         self._settings = settings
 
     async def admit(self, user: User) -> Ticket:
@@ -100,20 +109,26 @@ class Allowance:
         return Ticket(self, user, tier, stack)
 
     def free(self, user_id: str, tokens: int) -> None:
-        """Give back what was set aside."""
+        """Release reserved tokens."""
         self.held[user_id] -= tokens
         if not self.held[user_id]:
             del self.held[user_id]
 
     async def budget(self, user: User) -> Budget:
-        """What the user has left today."""
+        """The remaining tokens of the user for today."""
         tier = self._settings.tier(user.tier)
         left = await self.quotas.left(user.id, tier)
-        return Budget(tier.tokens_per_day, left.tokens, left.resets_at, tier.questions_at_once)
+        cost = await self.usage.paid(user.id, self.today) / MICRO if self._has_prices else None
+        return Budget(tier.tokens_per_day, left.tokens, left.resets_at, tier.questions_at_once, cost)
+
+    @property
+    def today(self) -> date:
+        """The day of the allowance, in UTC."""
+        return self._now().astimezone(UTC).date()
 
 
 def refusal(error: QuotaExceeded) -> str:
-    """Why somebody may not ask, as a sentence."""
+    """Why a user may not ask, as a sentence."""
     if error.limit == 0:
         return "The assistant is not for your account. An administrator can change that."
     if error.kind == "questions" and error.limit == 1:

@@ -1,8 +1,7 @@
-"""One question on its way through the assistant, and the message that its answer becomes."""
+"""One question to the assistant, and the message with its answer."""
 
 import asyncio
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 from hubline.runs import FinishedRun, Run
 from hubline_chat.allowance import Ticket
 from hubline_chat.contract import Answer, AnswerState, Message
-from hubline_chat.rooms import Room
+from hubline_chat.room import Room
+from hubline_chat.transcript import said
 
-RESTARTED = "A restart of the server cut the answer."
-"""Read at that moment, and as long as the message is kept."""
+RESTARTED = "A server restart interrupted the answer."
+"""The text that people see in the message, as long as it is kept."""
 
 
 def now() -> datetime:
@@ -21,25 +21,27 @@ def now() -> datetime:
 
 
 def new_id() -> str:
-    """A name for a message that nobody can guess or make twice."""
+    """A unique id for a message, which cannot be guessed."""
     return secrets.token_urlsafe(12)
 
 
 @dataclass(eq=False)
 class Answering:
-    """An answer in the making. Its text grows in the run; `message` is what was last stored of it."""
+    """An answer in progress. Its text grows in the run; `message` is its last stored form."""
 
     room: Room
     question: Message
     message: Message
-    """At first empty or, of an answer that goes on, what it said before."""
+    """Empty at first; for an answer that continues, its earlier text."""
     ticket: Ticket
     told: asyncio.Event = field(default_factory=asyncio.Event)
-    """The room knows of it: nothing is told of its end before."""
+    """Set when the room has the message. Its end is not sent before."""
     run: Run | None = None
     """While its function runs."""
     note: str | None = None
-    """What an answer that came to its end has to say about itself."""
+    """The note of a completed answer."""
+    is_cut: bool = False
+    """A limit of length ended it, and it can be continued."""
 
     @property
     def answer(self) -> Answer:
@@ -47,24 +49,24 @@ class Answering:
         return self.message.answer
 
     def change(self, *, text: str | None = None, **changes: Any) -> Message:
-        """Another form of the message, in the room's history too."""
+        """Replace the message, in the room's history too."""
         answer = replace(self.answer, **changes)
         self.message = replace(self.message, text=self.message.text if text is None else text, answer=answer)
         self.room.history.update(self.message)
         return self.message
 
     def grown(self) -> Message | None:
-        """The message with the text so far; `None` when nothing was added to it."""
-        text, reasoning = _said(self.run.parts if self.run is not None else ())
-        if (text, reasoning) in (("", ""), (self.message.text, self.answer.reasoning)):
+        """The message with the text so far; `None` if no text was added."""
+        text, reasoning, tools = said(self.run.parts if self.run is not None else ())
+        if (text, reasoning, tools) in (("", "", []), (self.message.text, self.answer.reasoning, self.answer.tools)):
             return None
-        return self.change(text=text, reasoning=reasoning)
+        return self.change(text=text, reasoning=reasoning, tools=tools)
 
     async def end(self, run: FinishedRun) -> Message:
-        """The message as it stays."""
-        if run.parts:  # a run that never began has nothing to put in place of what was said before
-            text, reasoning = _said(run.parts)
-            self.change(text=text, reasoning=reasoning)
+        """The final message."""
+        if run.parts:  # a run that never began has no text to replace the earlier one
+            text, reasoning, tools = said(run.parts)
+            self.change(text=text, reasoning=reasoning, tools=tools)
         state = AnswerState(run.info.state)
         error = run.error
         if state is AnswerState.COMPLETED:
@@ -74,12 +76,5 @@ class Answering:
         elif state is AnswerState.LIMITED:
             error = await self.ticket.cut()
         self.message = self.message.at(now())
-        return self.change(state=state, error=error, ended_at=now())
-
-
-def _said(parts: Iterable[dict[str, Any]]) -> tuple[str, str]:
-    """Text and reasoning of a run's parts."""
-    texts: dict[str, list[str]] = {"text": [], "reasoning": [], "data": []}
-    for part in parts:
-        texts[part["kind"]].append(part.get("text", ""))
-    return "".join(texts["text"]), "\n\n".join(texts["reasoning"])
+        can_go_on = state is AnswerState.COMPLETED and self.is_cut
+        return self.change(state=state, error=error, ended_at=now(), can_go_on=can_go_on)

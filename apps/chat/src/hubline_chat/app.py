@@ -8,28 +8,35 @@ from typing import Any, Literal
 from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from hubline import HubApp, TransportOptions
+from hubline import HubApp, HubOptions, TransportOptions
 from hubline.models import ChatModel
-from hubline_chat.accounts import people, routes
+from hubline_chat.accounts import openid_routes, people, routes
+from hubline_chat.accounts.attempts import Attempts
 from hubline_chat.accounts.errors import AccountError, refused
+from hubline_chat.accounts.openid import OpenId
 from hubline_chat.accounts.passwords import Passwords
 from hubline_chat.accounts.service import Accounts
 from hubline_chat.accounts.tokens import Bearers
 from hubline_chat.chat import Chat
+from hubline_chat.export.routes import BURST, PER_HOUR
+from hubline_chat.export.routes import router as export_router
+from hubline_chat.files.routes import router as files_router
 from hubline_chat.frontend import add_frontend
 from hubline_chat.housekeeping import INTERVAL_SECONDS, Housekeeping
-from hubline_chat.hubs import ChatHub, PremiumUser
+from hubline_chat.hubs import ChatHub, MayUseModel
 from hubline_chat.journal import FLUSH_SECONDS
-from hubline_chat.models import ModelState, make_models, running
+from hubline_chat.models import ModelState, make_models, paired, running
 from hubline_chat.periodic import Periodic
-from hubline_chat.reading import Models
 from hubline_chat.settings import ChatSettings
 from hubline_chat.store import Store, StoreError
+from hubline_chat.tools.mcp_servers import make_servers
 
+RECEIVED_BYTES = 256 * 1024
+"""One message of a page: `limits.MESSAGE_LENGTH` characters as JSON, each with up to six bytes, and room beside."""
 CONNECTIONS_PER_USER = 30
 """Tabs and devices of one person."""
 GOODBYE_SECONDS = 4.0
-"""Open pages get this long to fetch what is left for them. Less than `launch.DRAIN_SECONDS`, so that nothing is cut."""
+"""Seconds for open pages to fetch their last messages. Less than `launch.DRAIN_SECONDS`, so that none is lost."""
 
 
 def create_app(
@@ -43,7 +50,7 @@ def create_app(
     """The chat as an ASGI application. `model` and `premium_model` replace those of the settings.
 
     Raises:
-        ConfigurationError: there is no model, or the database's URL is none.
+        ConfigurationError: there is no model, or the database's URL is not valid.
     """
     settings = settings or ChatSettings()
 
@@ -52,14 +59,16 @@ def create_app(
         if on_model is not None:
             on_model(state, detail)
 
-    models = Models(model, premium_model or model) if model is not None else make_models(settings, model_is)
+    models = make_models(settings, model_is) if model is None else paired(settings, model, premium_model or model)
     store, passwords = Store(settings.database_url), passwords or Passwords()
-    chat = Chat(models, settings, store, lambda: hubs.context(ChatHub))
+    servers = make_servers(settings, lambda: chat.news.assistant())
+    chat = Chat(models, settings, store, lambda: hubs.context(ChatHub), servers.tools)
     accounts, bearers = Accounts(store, settings, passwords, chat), Bearers(store.values)
     hubs = HubApp(
         {"/chatHub": lambda: ChatHub(chat, store)},
         authenticate=bearers,
-        policies={"PremiumUser": PremiumUser(chat)},
+        policies={"MayUseModel": MayUseModel(chat)},
+        options=HubOptions(maximum_receive_message_size=RECEIVED_BYTES),
         allowed_origins=settings.allowed_origins,
         drain_timeout=GOODBYE_SECONDS,
         on_drain=chat.finish,
@@ -78,8 +87,9 @@ def create_app(
             await chat.load()
             async with (
                 running(models, model_is),
-                _at_work(chat, Housekeeping(store, accounts, chat.rooms)),
-                hubs.lifespan(app) as state,  # the last to come and the first to go: draining needs the others
+                servers.connected(),
+                _at_work(chat, _housekeeping(store, accounts, chat, settings)),
+                hubs.lifespan(app) as state,  # started last and stopped first, because draining needs the others
             ):
                 yield state
             await chat.journal.flush()
@@ -90,11 +100,20 @@ def create_app(
     return app
 
 
+def _housekeeping(store: Store, accounts: Accounts, chat: Chat, settings: ChatSettings) -> Housekeeping:
+    return Housekeeping(store, accounts, chat.rooms, retention_days=settings.retention_days, told=chat.history_cleared)
+
+
 def _add_routes(app: FastAPI, chat: Chat, hubs: HubApp, settings: ChatSettings) -> None:
+    app.state.openid = None if settings.openid is None else OpenId(settings.openid)
+    app.state.files, app.state.exports = chat.files, Attempts(BURST, PER_HOUR)
     for error in (AccountError, StoreError):
         app.add_exception_handler(error, refused)
     app.include_router(routes.router)
     app.include_router(people.router)
+    app.include_router(openid_routes.router)
+    app.include_router(files_router)
+    app.include_router(export_router)
     _add_health(app, chat, hubs)
     add_frontend(app, settings.web)
     app.mount("/", hubs)
@@ -127,19 +146,25 @@ async def _opened(store: Store, passwords: Passwords) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _at_work(chat: Chat, tidy: Housekeeping) -> AsyncIterator[None]:
-    """What runs beside the hubs: the store's writers, the news, and the broom.
+    """The tasks beside the hubs: the writer of the store, the news, and housekeeping.
 
-    At the end, whoever may be busy with the database finishes that first.
+    At the end, tasks that use the database finish that first.
     """
-    stoppable = (Periodic(chat.assistant.save, FLUSH_SECONDS), Periodic(tidy, INTERVAL_SECONDS), chat.news.notices)
+    saved = (Periodic(chat.assistant.save, FLUSH_SECONDS), Periodic(chat.marks.save, FLUSH_SECONDS))
+    tidied = (Periodic(tidy, INTERVAL_SECONDS), Periodic(chat.files.tidy, INTERVAL_SECONDS))
+    stoppable = (*saved, *tidied, chat.news.notices)
     async with asyncio.TaskGroup() as group:
-        writer = group.create_task(chat.journal.run())
+        endless = [
+            group.create_task(chat.journal.run()),
+            group.create_task(chat.assistant.titles.run(chat.rooms, chat.news.rooms)),
+        ]
         for job in stoppable:
             group.create_task(job.run())
         try:
             yield
         finally:
-            await chat.finish()  # what draining had no time for
+            await chat.finish()  # the rest, for which draining had no time
             for job in stoppable:
                 job.stop()
-            writer.cancel()
+            for task in endless:
+                task.cancel()

@@ -12,24 +12,32 @@ from hubline.runs import Caller, FinishedRun, Run, RunInfo, RunLimits, Runs
 from hubline_chat import contract
 from hubline_chat.allowance import Allowance
 from hubline_chat.answering import Answering, new_id, now
+from hubline_chat.catalogue import MICRO, Catalogue
 from hubline_chat.clearing import is_clearing
-from hubline_chat.contract import Answer, AnswerState, Message, ModelName, Person
+from hubline_chat.contract import Answer, AnswerState, Message, Person
+from hubline_chat.files.material import Material
 from hubline_chat.journal import Journal
+from hubline_chat.past import Past
 from hubline_chat.people import person
 from hubline_chat.prompts import question_in
-from hubline_chat.reading import Models, Reader
-from hubline_chat.rooms import Room
+from hubline_chat.reading import Reader
+from hubline_chat.room import Room
 from hubline_chat.settings import ChatSettings
 from hubline_chat.store import StoreError, User
+from hubline_chat.store.versions import Versions
+from hubline_chat.titles import Titles
+from hubline_chat.tools.toolbox import Toolbox
 
 logger = logging.getLogger("hubline_chat")
 
+VERSIONS = 20
+"""Versions of one answer."""
 WAITING = 32
 """Questions that wait in one room."""
 DRAIN_SECONDS = 1.0
-"""For answers to come to their end when the server stops. Half of what `HubApp` gives, so that viewers hear of it."""
+"""Seconds for answers to end when the server stops. Half of those of `HubApp`, so that viewers get the end."""
 UNPAID = ("failed", "interrupted")
-TOO_LATE = "The answer took too long and was cut."
+TOO_LATE = "The answer took too long and was ended."
 UNEXPECTED = "The assistant had an unexpected problem."
 
 Allow = Callable[[str, RunInfo, Caller], Awaitable[bool]]
@@ -37,17 +45,21 @@ Clear = Callable[[Run, Answering], Awaitable[None]]
 
 
 class Assistant:
-    """Answers questions. `tell` tells a room of an answer that has another form; `clear` is the answer to that wish."""
+    """Answers questions. `tell` sends a changed answer to its room; `clear` answers the request to clear a room."""
 
     def __init__(
         self,
-        models: Models,
+        models: Catalogue,
         settings: ChatSettings,
         allowance: Allowance,
         journal: Journal,
+        past: Past,
+        versions: Versions,
         allow: Allow,
         tell: Callable[[Room, Message], Awaitable[None]],
         clear: Clear,
+        material: Material,
+        toolbox: Toolbox,
     ) -> None:
         self.person = Person("assistant", settings.assistant_name, "assistant")
         self.runs = Runs(
@@ -58,35 +70,48 @@ class Assistant:
             merge=settings.merge_seconds,
             drain=DRAIN_SECONDS,
         )
-        self._models, self._settings, self._allowance = models, settings, allowance
-        self._journal, self._tell, self._clear = journal, tell, clear
+        self.runs.function(self._answer)  # an answer that waited for a decision is called again
+        self.models, self._allowance = models, allowance
+        self._journal, self._past, self._tell, self._clear = journal, past, tell, clear
+        self._versions = versions
         self._open: dict[str, Answering | None] = {}
-        """Answers that are not at their end, by the id of their message; `None` while one is being admitted."""
+        """Answers that have not ended, by the id of their message; `None` while one is being admitted."""
         self._usable = asyncio.Event()
         self._slots = asyncio.Semaphore(settings.model_slots)
-        self._reader = Reader(models, settings, self._usable)
+        self._toolbox = toolbox
+        self.titles = Titles(models.usual.model, self._slots)
+        self._reader = Reader(models, settings, self._usable, material, toolbox)
         self.set_state("starting", None)
 
     def set_state(self, state: Literal["starting", "ready", "failed"], detail: str | None) -> None:
-        """How the model stands. While it is starting, questions wait; when it has failed, they fail with its reason."""
-        models = self._models
-        self.info = contract.Assistant(self.person.name, models.standard.name, state, detail, models.premium_name)
+        """The status of the model. Questions wait while it starts; when it has failed, they fail with its reason."""
+        self._state, self._detail = state, detail
         if state == "starting":
             self._usable.clear()
         else:
             self._usable.set()
 
+    @property
+    def info(self) -> contract.Assistant:
+        """As pages show it."""
+        models, tools = self.models, self._toolbox.offers if self.models.has_tools else []
+        name = models.usual.model.name
+        return contract.Assistant(
+            self.person.name, name, self._state, self._detail, models.infos, models.currency, tools
+        )
+
     def asked(self, text: str) -> str | None:
-        """What a message asks the assistant, or `None`."""
+        """The question of a message to the assistant, or `None`."""
         return question_in(text, self.person.name)
 
-    async def admit(self, room: Room, question: Message, user: User, model: ModelName) -> Answering:
-        """Make the empty answer to a question, not yet stored. `begin` it, or `give_up`.
+    async def admit(self, room: Room, question: Message, user: User, model: str | None) -> Answering:
+        """Make the empty answer to a question, not yet stored. `begin` it, or `give_up`. Without `model`, the room's.
 
         Raises:
-            HubError: too much is waiting, or nothing is left of the day's tokens.
+            HubError: too many questions are waiting, the tokens of the day are used up, or no model is for this person.
         """
-        answer = Answer(AnswerState.RUNNING, person(user), question.id, model=model)
+        offer = self.models.fitting(user, room.model) if model is None else self.models.chosen(user, model)
+        answer = Answer(AnswerState.RUNNING, person(user), question.id, model=offer.info.id)
         return await self._admit(
             room, question, Message(new_id(), room.id, 0, "assistant", self.person, "", now(), answer=answer), user
         )
@@ -110,7 +135,7 @@ class Assistant:
         await answering.ticket.charge("", 0)
 
     async def begin(self, answering: Answering, *, key: str | None) -> Message:
-        """Both question and answer are stored: start the run; the answer with its id. `told` has to be set then."""
+        """Question and answer are stored: start the run. Returns the answer with its id; set its `told` then."""
         try:
             run = await self.runs.start(
                 self._answer,
@@ -128,21 +153,53 @@ class Assistant:
         self._journal.changed(message)
         return message
 
-    async def go_on(self, room: Room, message: Message, user: User, model: ModelName) -> None:
-        """Let an answer that was cut go on from where it stopped. Asking twice does it once.
+    async def go_on(self, room: Room, message: Message, user: User, model: str) -> None:
+        """Let an interrupted answer continue where it stopped. A repeated request does it once.
 
         Raises:
-            HubError: there is nothing to go on from, or its question is no longer there.
+            HubError: there is no text to continue, or its question does not exist any more.
         """
         if message.id in self._open:
             return
-        question, answer = self._question(room, message)
-        if message.is_running or answer.state is AnswerState.COMPLETED or not message.text:
-            raise HubError("This answer has nothing to go on from.")
+        question, answer = await self._question(room, message)
+        if message.id in self._open:  # somebody else was faster
+            return
+        is_whole = answer.state is AnswerState.COMPLETED and not answer.can_go_on
+        if message.is_running or is_whole or not message.text:
+            raise HubError("This answer has no text to continue.")
         answer = replace(answer, state=AnswerState.RUNNING, asked_by=person(user), model=model, run_id=None)
-        answer = replace(answer, started_at=None, ended_at=None, error=None, elapsed=0.0)
+        answer = replace(answer, started_at=None, ended_at=None, error=None, elapsed=0.0, can_go_on=False)
         answering = await self._admit(room, question, replace(message, answer=answer), user)
-        await asyncio.shield(asyncio.ensure_future(self._begin_again(answering)))  # whoever asked may be gone meanwhile
+        await asyncio.shield(asyncio.ensure_future(self._begin_again(answering)))  # even if the user leaves
+
+    async def again(self, room: Room, message: Message, user: User, model: str) -> Message:
+        """Answer a question anew, in the place of its answer, which is kept as a version if it has any text.
+
+        Raises:
+            HubError: the question is being answered, does not exist any more, or was answered too often.
+        """
+        question, _ = await self._question(room, message)
+        if message.is_running or message.id in self._open:
+            raise HubError("This question is being answered.")
+        versions = message.versions + bool(message.text)
+        if versions > VERSIONS:
+            raise HubError(f"This question was answered {VERSIONS} times already. Ask it anew.")
+        answer = Answer(AnswerState.RUNNING, person(user), question.id, model=model)
+        empty = replace(message, text="", answer=answer, versions=versions)
+        answering = await self._admit(room, question, empty, user)
+        try:
+            if message.text:
+                await self._versions.add(message)
+        except BaseException:
+            await self.give_up(answering)
+            raise
+        await asyncio.shield(asyncio.ensure_future(self._begin_again(answering)))
+        return answering.message
+
+    def is_open(self, message: Message) -> bool:
+        """Whether this is an answer that has not ended, or a question that is being answered."""
+        open_ = [each for each in self._open.values() if each is not None]
+        return message.id in self._open or any(each.question.id == message.id for each in open_)
 
     async def _begin_again(self, answering: Answering) -> None:
         try:
@@ -150,35 +207,32 @@ class Assistant:
         finally:
             answering.told.set()
 
-    def check_retry(self, room: Room, message: Message) -> Message:
-        """The question of an answer, to be asked again.
-
-        Raises:
-            HubError: the question is being answered, or no longer there.
-        """
-        question, _ = self._question(room, message)
-        if any(each is not None and each.question.id == question.id for each in self._open.values()):
-            raise HubError("This question is being answered.")
-        return question
-
     async def stop_all(self, room: Room) -> None:
         """Stop the answers of a room that is gone."""
         for info in await self.runs.room_runs(room.id):
             await self.runs.stop(info.id)
 
+    async def disown(self, person: Person) -> None:
+        """Stop the answers for somebody whose account is removed; `person` bears the name that they have then."""
+        mine = [each for each in self._open.values() if each is not None and each.answer.asked_by.id == person.id]
+        for answering in mine:
+            answering.change(asked_by=person)
+            if answering.answer.run_id is not None:
+                await self.runs.stop(answering.answer.run_id)
+
     async def save(self) -> None:
-        """Store what has been said since the last time, of the answers that grow."""
+        """Store the new text of growing answers."""
         for answering in self._open.values():
             if answering is not None and (message := answering.grown()) is not None:
                 self._journal.changed(message)
         await self._journal.flush()
 
-    def _question(self, room: Room, message: Message) -> tuple[Message, Answer]:
+    async def _question(self, room: Room, message: Message) -> tuple[Message, Answer]:
         if message.answer is None:
-            raise HubError("This message is no answer.")
-        question = room.history.find(message.answer.question_id)
-        if question is None:
-            raise HubError("The question is no longer there.")
+            raise HubError("This message is not an answer.")
+        question = await self._past.question(room, message.answer.question_id)
+        if question is None or question.is_deleted:
+            raise HubError("The question does not exist any more.")
         return question, message.answer
 
     def _runs_in(self, room: Room) -> int:
@@ -209,28 +263,36 @@ class Assistant:
             raise HubError(UNEXPECTED) from error
 
     async def _speak(self, run: Run, answering: Answering) -> None:
-        if not self._usable.is_set():
+        if self.models.get(answering.answer.model).is_local and not self._usable.is_set():
             await run.status("starting")
             await self._usable.wait()
         if self._slots.locked():
             await run.status("busy")
         async with self._slots:
-            answering.change(started_at=now())
+            answering.change(started_at=answering.answer.started_at or now())
             await run.status("thinking")
             await self._reader.read(run, answering)
 
     async def _ended(self, run: FinishedRun) -> None:
-        """`on_end`: the answer comes into the room's history, and is paid."""
+        """`on_end`: the answer is added to the room's history, and charged."""
         answering = next(each for each in self._open.values() if each is not None and each.answer.run_id == run.info.id)
         await answering.ticket.close()
         await answering.told.wait()
         message = await answering.end(run)
+        is_paid = run.info.state not in UNPAID
+        tokens = sum(each.get("totalTokens", 0) for each in run.info.usage) if is_paid else 0
+        if tokens:
+            counted = [sum(each.get(name, 0) for each in run.info.usage) for name in ("inputTokens", "outputTokens")]
+            cost = self.models.get(answering.answer.model).cost(*counted)
+            answering.ticket.cost = cost or 0
+            message = answering.change(tokens=tokens, cost=None if cost is None else cost / MICRO)
         del self._open[message.id]
         self._journal.changed(message)
         try:
             await self._tell(answering.room, message)
-            tokens = sum(each.get("totalTokens", 0) for each in run.info.usage)
-            await answering.ticket.charge("", 0 if run.info.state in UNPAID else tokens)
+            await answering.ticket.charge("", tokens)
+            if run.info.state == "completed":
+                self.titles.want(answering.room, answering.question.text)
         except StoreError:
-            logger.error("what an answer to %s cost was not counted", answering.ticket.user.id)
+            logger.error("the cost of an answer to %s was not counted", answering.ticket.user.id)
         await self._journal.flush()

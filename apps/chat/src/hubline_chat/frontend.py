@@ -1,8 +1,10 @@
-"""The built page, with headers that let browsers keep what never changes and ask for what may."""
+"""The built page, with headers that let browsers cache files that never change and check the others."""
 
+from mimetypes import guess_type
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -16,20 +18,35 @@ HEADERS = {
     "x-content-type-options": "nosniff",
 }
 FOREVER = "public, max-age=31536000, immutable"
+ENCODINGS = {"br": ".br", "gzip": ".gz"}
+"""What the build has compressed, smallest first, by its name in HTTP."""
+MEDIA_TYPES = {".webmanifest": "application/manifest+json"}
+"""Of files that systems do not know."""
 
 NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Hubline Chat</title>
 <h1>The page has not been built</h1><p>Run <code>make chat</code>, which builds it and starts the server.</p></html>"""
 
 
 class Assets(StaticFiles):
-    """Files with a hash of their content in their names."""
+    """Files with a hash of their content in their names, as the build has compressed them."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
+        encoding = self._encoding(path, Headers(scope=scope).get("accept-encoding", ""))
+        response = await super().get_response(path + ENCODINGS.get(encoding, ""), scope)
+        if encoding and response.status_code in (200, 206):
+            response.headers["content-encoding"] = encoding
+            response.headers["content-type"] = f"{guess_type(path)[0] or 'application/octet-stream'}; charset=utf-8"
+        response.headers["vary"] = "accept-encoding"
         response.headers["x-content-type-options"] = "nosniff"
         if response.status_code in (200, 304):
             response.headers["cache-control"] = FOREVER
         return response
+
+    def _encoding(self, path: str, accepted: str) -> str:
+        """The smallest form that is there and that the browser takes; empty: the file as it is."""
+        wanted = [each.replace(" ", "").lower().partition(";") for each in accepted.split(",")]
+        taken = {name for name, _, weight in wanted if weight not in ("q=0", "q=0.0", "q=0.00", "q=0.000")}
+        return next((name for name, end in ENCODINGS.items() if name in taken and self.lookup_path(path + end)[1]), "")
 
 
 def add_frontend(app: FastAPI, built: Path) -> None:
@@ -47,6 +64,6 @@ def add_frontend(app: FastAPI, built: Path) -> None:
         file = (built / f"{stem}.{suffix}").resolve()
         if file.parent != built.resolve() or not file.is_file():
             raise HTTPException(404)
-        return FileResponse(file, headers=HEADERS)
+        return FileResponse(file, headers=HEADERS, media_type=MEDIA_TYPES.get(file.suffix))
 
     app.mount("/assets", Assets(directory=built / "assets", check_dir=False))

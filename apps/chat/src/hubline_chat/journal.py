@@ -1,15 +1,16 @@
-"""What is said is stored before anybody hears it; what grows is stored while it grows."""
+"""Messages are stored before they are sent to a room; answers are stored while they grow."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from sqlalchemy.exc import IntegrityError
 
 from hubline import HubError
 from hubline_chat.contract import Message
-from hubline_chat.rooms import Room
+from hubline_chat.room import Room
 from hubline_chat.store import StoreError
 from hubline_chat.store.messages import Messages
 
@@ -20,16 +21,16 @@ WAITING = 1_000
 BATCH = 100
 """Posts that are stored in one transaction."""
 FLUSH_SECONDS = 0.5
-"""How often growing answers are stored: what is lost of one when the process dies."""
+"""Seconds between two writes of growing answers: the time that is lost when the process dies."""
 
 
 Tell = Callable[[Sequence[Message]], Awaitable[Sequence[Message]]]
-"""Tells messages that are stored now; returns them as it told them."""
+"""Sends messages that are stored now; returns them as they were sent."""
 
 
 @dataclass(slots=True, eq=False)
 class Post:
-    """Messages of one room that are stored together, and how they are told then."""
+    """Messages of one room that are stored together, and the function that sends them then."""
 
     room: Room
     messages: Sequence[Message]
@@ -38,10 +39,10 @@ class Post:
 
 
 class Journal:
-    """Numbers, stores and tells messages in order, and keeps the newest form of answers.
+    """Numbers, stores and sends messages in order, and keeps the newest form of answers.
 
     One task writes, so that the order in the store, in memory and on the pages is the same, and a hub method that is
-    cancelled leaves nothing half done. Under load what waits is stored together: a commit is the expensive part.
+    cancelled leaves nothing half done. Messages that wait are stored together, because a commit is the expensive part.
     """
 
     def __init__(self, messages: Messages) -> None:
@@ -55,8 +56,8 @@ class Journal:
         """Store messages and `tell` them, once they are in the room's history; as they are then, with their numbers.
 
         Raises:
-            HubError: nothing was stored and nobody was told; the text says why.
-            IntegrityError: one of the messages is there already.
+            HubError: nothing was stored or sent; the text has the reason.
+            IntegrityError: one of the messages already exists.
         """
         post = Post(room, messages, tell, asyncio.get_running_loop().create_future())
         if self._is_closed:
@@ -68,11 +69,28 @@ class Journal:
         return await post.done
 
     def changed(self, message: Message) -> None:
-        """An answer has another form, which is to be stored soon."""
+        """An answer has changed; store it soon."""
         self._changed[message.id] = message
 
+    async def replace(self, message: Message) -> None:
+        """Store another form of a message now. Forms that wait to be stored are older.
+
+        Raises:
+            StoreError: it was not stored.
+        """
+        async with self._flushing:
+            await self._messages.update([message])
+            self._changed.pop(message.id, None)
+
+    @asynccontextmanager
+    async def rewriting(self, change: Callable[[Message], Message]) -> AsyncIterator[None]:
+        """Change what waits to be stored. Nothing is stored while the block changes what is in the store."""
+        async with self._flushing:
+            self._changed = {message_id: change(message) for message_id, message in self._changed.items()}
+            yield
+
     async def close(self) -> None:
-        """Take nothing more, and store what has been taken."""
+        """Accept nothing more, and store what was accepted."""
         self._is_closed = True
         await self._posts.join()
 
@@ -99,12 +117,18 @@ class Journal:
             except StoreError:
                 self._changed = changed | self._changed
 
+    @asynccontextmanager
+    async def settled(self) -> AsyncIterator[Callable[[Message], Message]]:
+        """Nothing that changed is being stored while the block runs; gives the newest form of what the store has."""
+        async with self._flushing:
+            yield lambda message: self._changed.get(message.id, message)
+
     async def _store(self, batch: Sequence[Post]) -> None:
         try:
             numbered = _numbered(batch)
             await self._messages.add([message for messages in numbered for message in messages])
         except IntegrityError as error:
-            if len(batch) > 1:  # one of them is to blame, and the others must not suffer
+            if len(batch) > 1:  # one of them is the cause; the others must be stored
                 for post in batch:
                     await self._store([post])
                 return

@@ -1,4 +1,4 @@
-"""Starts the chat on this machine and says how it goes: what `make chat` runs."""
+"""Starts the chat on this machine and prints its progress: the program of `make chat`."""
 
 import asyncio
 import errno
@@ -17,20 +17,29 @@ from hubline.servers.uvicorn import Server, bind, configure
 from hubline_chat.accounts.administrator import NewPassword, check_free, prepare, reset
 from hubline_chat.app import create_app
 from hubline_chat.settings import ChatSettings
+from hubline_chat.store import Taken, database_name
 
 PORTS = 20
 """Ports that are tried from the one in the settings upwards."""
+TAKEN = 3
+"""Exit status when another process serves the database: nothing is wrong, and `make chat` ends well."""
 DRAIN_SECONDS = 5.0
-"""Open browsers get this long to say good-bye at Ctrl+C; they take a fraction of it."""
+"""Seconds for open browsers to disconnect at Ctrl+C; they need a fraction of them."""
 
 
 class Progress:
-    """What the terminal shows while the server and the model start: a line for each that is done."""
+    """The output in the terminal while the server and the model start: a line for each that is ready."""
 
     def __init__(self, console: Console, settings: ChatSettings) -> None:
         self._console = console
-        self._endpoint = f"{settings.model} at {settings.model_url}, which the first question will try"
+        named = (
+            f"{settings.model} at {settings.model_url}"
+            if settings.models is None
+            else f"the models of {settings.models}"
+        )
+        self._endpoint = f"{named}, which the first question will try"
         self._guests = settings.guests_allowed
+        self._database = database_name(settings.database_url)
         self._status = Status("Starting", console=console)
         self._open = {"server", "model"}
 
@@ -49,16 +58,17 @@ class Progress:
             self._line(" ", Text(f"Two people in two windows: {url}/?guest in each. Ctrl+C ends it.", "dim"))
         else:
             self._line(" ", Text("Sign in there. Ctrl+C ends it.", "dim"))
+        self._line(" ", Text(f"What is said is kept in {self._database}", "dim"))
 
     def administrator(self, made: NewPassword) -> None:
-        """A password was made, which is told here and nowhere else."""
+        """A password was made, which is shown only here."""
         password = (made.password, "bold")
         text = Text.assemble("The administrator is ", (made.name, "bold"), " with the password ", password)
         self._line("[green]✓[/green]", text)
         self._line(" ", Text("It is shown this once. If it gets lost: python -m hubline_chat reset-admin", "dim"))
 
     def model(self, state: Literal["starting", "ready", "failed"], detail: str | None) -> None:
-        """The assistant's model is on its way, usable, or given up."""
+        """The status of the assistant's model: starting, ready, or failed."""
         text = Text(detail or self._endpoint)
         if state == "starting":
             self._open.add("model")
@@ -85,7 +95,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     """Run until Ctrl+C or SIGTERM, or do what the arguments say; the exit status."""
     console = Console(highlight=False)
     if arguments and list(arguments) != ["reset-admin"]:
-        return _refuse(console, f"unknown: {' '.join(arguments)}. There is only reset-admin, and to start nothing")
+        return _refuse(console, f"unknown: {' '.join(arguments)}. Write reset-admin, or nothing to start the chat")
     try:
         settings = ChatSettings()
         progress = Progress(console, settings)
@@ -100,6 +110,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         sockets = listen(settings, console)
     except ValidationError as error:
         return _refuse(console, *(problem(each) for each in error.errors()))
+    except Taken as error:
+        _refuse(console, *error.problems)
+        return TAKEN
     except ConfigurationError as error:
         return _refuse(console, *error.problems)
     except HublineError as error:
@@ -108,7 +121,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         return _refuse(console, f"cannot listen on {settings.host}: {error.strerror}")
     if not (settings.web / "index.html").is_file():
         console.print("[yellow]![/yellow] The page has not been built; [bold]make chat[/bold] does that.")
-    # Proxies are the application's affair: it has the settings for them.
+    # The application handles proxies: it has the settings for them.
     config = configure(app, host=settings.host, log_level="warning", access_log=False, proxy_headers=False)
     server = Server(config, drain_timeout=DRAIN_SECONDS, ready=progress.listening)
     with progress:
@@ -138,7 +151,7 @@ def listen(settings: ChatSettings, console: Console) -> list[socket.socket]:
 
 
 def problem(error: ErrorDetails) -> str:
-    """What is wrong with a setting, under the name by which it is set."""
+    """The mistake in a setting, with the name of its variable."""
     reason = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
         return reason

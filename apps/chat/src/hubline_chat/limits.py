@@ -1,19 +1,26 @@
-"""What people may send, checked before anything is done with it. Every refusal is a sentence to show."""
+"""Checks of the input of people, before it is used. Every refusal is a sentence to show."""
 
+import re
 import unicodedata
 
 from hubline import HubError
 
 NAME_LENGTH = 40
-MESSAGE_LENGTH = 4_000
+TOPIC_LENGTH = 200
+PROMPT_LENGTH = 2_000
+MESSAGE_LENGTH = 32_000
 ID_LENGTHS = range(1, 65)
+RETENTION_DAYS = range(1, 3_651)
+"""Days after which the messages of a room may be deleted: up to ten years."""
 
 _JOINERS = "\u200c\u200d"  # invisible, and part of emoji and of several scripts
 _LINE_BREAKS = "\n\t"
+_ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
+"""Alphabets whose letters look like those of another: a word of two of them passes for a word of one."""
 
 
 def clean_name(name: str, *, whose: str) -> str:
-    """A name on one line, without what cannot be seen. `whose` begins the sentence of a refusal ("Your name")."""
+    """A name on one line, without invisible characters. `whose` begins the sentence of a refusal ("Your name")."""
     name = " ".join(unicodedata.normalize("NFC", name).split())
     if not name:
         raise HubError(f"{whose} is empty.")
@@ -21,29 +28,69 @@ def clean_name(name: str, *, whose: str) -> str:
         raise HubError(f"{whose} has {len(name)} characters; {NAME_LENGTH} are allowed.")
     if any(_is_invisible(character) and character not in _JOINERS for character in name):
         raise HubError(f"{whose} contains characters that cannot be seen.")
+    for word in re.findall(r"[^\W\d_]+", name):
+        if len(alphabets := {_alphabet(letter) for letter in word} & _ALIKE) > 1:
+            mixed = " and ".join(sorted(each.capitalize() for each in alphabets))
+            raise HubError(f"{whose} has {mixed} letters in one word, which look alike. Use those of one alphabet.")
     return name
 
 
-def clean_text(text: str) -> str:
+def clean_topic(text: str) -> str:
+    """A topic on one line; it may be empty."""
+    topic = " ".join(unicodedata.normalize("NFC", text).split())
+    if len(topic) > TOPIC_LENGTH:
+        raise HubError(f"The topic has {len(topic)} characters; {TOPIC_LENGTH} are allowed.")
+    if any(_is_invisible(character) and character not in _JOINERS for character in topic):
+        raise HubError("The topic contains characters that cannot be seen.")
+    return topic
+
+
+def clean_text(text: str, *, may_be_empty: bool = False) -> str:
     """A message without control characters and trailing space."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = "".join(c for c in text if c in _LINE_BREAKS or unicodedata.category(c) not in ("Cc", "Cs")).rstrip()
+    text = _printable(text)
     if not text.strip():
+        if may_be_empty:
+            return ""
         raise HubError("The message is empty.")
     if len(text) > MESSAGE_LENGTH:
         raise HubError(f"The message has {len(text):,} characters; {MESSAGE_LENGTH:,} are allowed.")
     return text
 
 
+def clean_prompt(text: str) -> str:
+    """The instructions of a room; they may be empty."""
+    prompt = _printable(text).strip()
+    if len(prompt) > PROMPT_LENGTH:
+        raise HubError(f"The instructions have {len(prompt):,} characters; {PROMPT_LENGTH:,} are allowed.")
+    return prompt
+
+
 def storable(text: str) -> str:
-    """What a model says, without the characters that no database and no encoding takes."""
+    """The text of a model, without characters that databases and encodings do not accept."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def check_days(days: int | None) -> None:
+    """After how many days messages are deleted, as a person has chosen it."""
+    if days is not None and days not in RETENTION_DAYS:
+        raise HubError(f"Messages can be deleted after {RETENTION_DAYS[0]} to {RETENTION_DAYS[-1]:,} days.")
 
 
 def check_id(value: str) -> None:
     """An id that a page has made."""
     if len(value) not in ID_LENGTHS or not value.isprintable():
         raise HubError("The message's id is not valid.")
+
+
+def _printable(text: str) -> str:
+    """A text of several lines without control characters and trailing space."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c for c in text if c in _LINE_BREAKS or unicodedata.category(c) not in ("Cc", "Cs")).rstrip()
+
+
+def _alphabet(letter: str) -> str:
+    """The first word of a letter's name in Unicode, which is its script."""
+    return unicodedata.name(letter, "").partition(" ")[0]
 
 
 def _is_invisible(character: str) -> bool:

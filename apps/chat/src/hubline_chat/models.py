@@ -1,4 +1,4 @@
-"""The models that answer: those of the settings, and how they run."""
+"""The models of the settings, and how they run."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -7,46 +7,73 @@ from typing import Literal
 
 from hubline import ConfigurationError
 from hubline.models import ChatModel, LocalModel, LocalStatus, OpenAIModel, bundled_model
-from hubline_chat.reading import Models
+from hubline_chat.catalogue import Catalogue, pair
+from hubline_chat.model_file import read_models
 from hubline_chat.settings import ChatSettings
 
 SMOLLM2 = "SmolLM2 135M"
+LOCAL_WINDOW = 4_096
+"""Tokens of the local model's context."""
 LOCAL_ANSWER_TOKENS, LOCAL_PREMIUM_TOKENS = 512, 1_536
 
 ModelState = Callable[[Literal["starting", "ready", "failed"], str | None], None]
-"""Hears how the model stands, with a sentence for people."""
+"""Receives the status of the model, with a sentence for people."""
 
 
-def make_models(settings: ChatSettings, model_is: ModelState) -> Models:
-    """The standard and the premium model of the settings.
+def make_models(settings: ChatSettings, model_is: ModelState) -> Catalogue:
+    """The models of the settings: those of a file, or a standard and a premium one.
 
     Raises:
-        ConfigurationError: there is no model.
+        ConfigurationError: there is no model, or the file is not valid.
     """
-    pieces = None
+    if settings.model_tools and (settings.models is not None or (settings.is_local and settings.premium_model is None)):
+        instead = "the local model cannot use any" if settings.models is None else "say `tools = true` in the file"
+        raise ConfigurationError([f"HUBLINE_CHAT_MODEL_TOOLS is for one model at an endpoint: {instead}"])
+    if settings.models is not None:
+        return read_models(settings.models)
     if settings.model_url is not None and settings.model is not None:
         standard: ChatModel = _endpoint(settings.model, settings.model_url, settings, settings.answer_tokens)
     else:
         standard = _local(settings, model_is)
-        pieces = None if settings.premium_model is not None else settings.answer_tokens or LOCAL_ANSWER_TOKENS
     if settings.premium_model is not None:
         url = settings.premium_model_url or str(settings.model_url)
-        return Models(standard, _endpoint(settings.premium_model, url, settings, settings.premium_answer_tokens))
+        return paired(
+            settings, standard, _endpoint(settings.premium_model, url, settings, settings.premium_answer_tokens)
+        )
     if settings.model_url is not None and settings.model is not None:
         longer = _endpoint(settings.model, settings.model_url, settings, settings.premium_answer_tokens)
-        return Models(standard, longer)
-    return Models(standard, standard, pieces)
+        return paired(settings, standard, longer)
+    return paired(settings, standard, standard, settings.answer_tokens or LOCAL_ANSWER_TOKENS)
+
+
+def paired(settings: ChatSettings, standard: ChatModel, premium: ChatModel, pieces: int | None = None) -> Catalogue:
+    """Two models as the settings describe both."""
+    return pair(
+        standard,
+        premium,
+        characters=settings.context_of_pair,
+        window=settings.context_tokens,
+        answer_tokens=max(settings.answer_tokens or 0, settings.premium_answer_tokens or 0) or None,
+        pieces=pieces,
+        is_local=settings.is_local,
+        is_premium_local=settings.is_local and settings.premium_model is None,
+        images=(
+            settings.model_images,
+            settings.model_images if settings.premium_model is None else settings.premium_model_images,
+        ),
+        takes_tools=settings.model_tools,
+    )
 
 
 @asynccontextmanager
-async def running(models: Models, model_is: ModelState) -> AsyncIterator[None]:
-    """A local model runs as long as the application; any other one is taken for ready."""
+async def running(models: Catalogue, model_is: ModelState) -> AsyncIterator[None]:
+    """A local model runs as long as the application; any other one is considered ready."""
     async with AsyncExitStack() as stack:
-        if isinstance(models.standard, LocalModel):
-            await stack.enter_async_context(models.standard)
+        if isinstance(models.usual.model, LocalModel):
+            await stack.enter_async_context(models.usual.model)
         else:
             model_is("ready", None)
-        for model in {id(model): model for model in (models.standard, models.premium)}.values():
+        for model in {id(offer.model): offer.model for offer in models.offers}.values():
             if isinstance(model, OpenAIModel):
                 stack.push_async_callback(model.close)
         yield
@@ -76,5 +103,6 @@ def _local(settings: ChatSettings, model_is: ModelState) -> LocalModel:
         name=None if settings.model is not None else SMOLLM2,
         max_tokens=standard if settings.premium_model is not None else max(standard, premium),
         slots=settings.model_slots,
+        context=settings.context_tokens or LOCAL_WINDOW,
         on_status=changed,
     )

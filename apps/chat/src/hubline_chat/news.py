@@ -1,14 +1,15 @@
-"""News for the pages: what changed, told to those whom it concerns, when the newest is enough."""
+"""News for the pages: changes of which only the newest counts, sent to the users whom they concern."""
 
 from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from hubline import GroupManager
-from hubline_chat.contract import ChatClient, Message
+from hubline_chat.client import ChatClient
+from hubline_chat.contract import Message
 from hubline_chat.notices import Notices
 from hubline_chat.people import me
-from hubline_chat.rooms import Room
+from hubline_chat.room import Room
 
 if TYPE_CHECKING:
     from hubline_chat.chat import Chat
@@ -18,7 +19,7 @@ ENTERED = "entered"
 
 
 class Clients(Protocol):
-    """The pages that are connected: what `hubline.HubClients` offers, as far as it is needed here."""
+    """The connected pages: the used part of `hubline.HubClients`."""
 
     def group(self, name: str) -> ChatClient: ...
 
@@ -28,9 +29,11 @@ class Clients(Protocol):
 
     def users(self, user_ids: list[str]) -> ChatClient: ...
 
+    def latest(self, key: str) -> "Clients": ...
+
 
 class Pages(Protocol):
-    """Pages and their groups: what `hubline.HubContext` offers."""
+    """Pages and their groups: the used part of `hubline.HubContext`."""
 
     @property
     def clients(self) -> Clients: ...
@@ -40,7 +43,10 @@ class Pages(Protocol):
 
 
 class News:
-    """Each method notes that something changed; what is told is how it is when it goes out."""
+    """Each method records a change. The state at the time of sending is sent.
+
+    What is sent again and again has a key: a page that reads slowly gets only the newest.
+    """
 
     def __init__(self, chat: "Chat", pages: Callable[[], Pages]) -> None:
         self.notices = Notices()
@@ -55,35 +61,36 @@ class News:
         self.notices.post(("welcome", connection_id), lambda: page.receive_message(note))
 
     def people(self, room: Room) -> None:
-        """Somebody has come or gone."""
-        page = self._pages().clients.group(room.group)
+        """A person has come or gone."""
+        page = self._pages().clients.latest(f"people {room.id}").group(room.group)
         self.notices.post(("people", room.id), lambda: page.people_changed(room.id, self._chat.people_in(room)))
         self.rooms()
 
     def typing(self, room: Room) -> None:
-        page, typing = self._pages().clients.group(room.group), self._chat.typing_people
+        page = self._pages().clients.latest(f"typing {room.id}").group(room.group)
+        typing = self._chat.typing_people
         self.notices.post(("typing", room.id), lambda: page.typing_changed(room.id, typing.names(room)))
 
     def rooms(self) -> None:
-        """The list of rooms is another one."""
+        """The list of rooms has changed."""
         self.notices.post("rooms", self._tell_rooms)
 
     def budget(self, user_id: str) -> None:
-        """Somebody has used tokens."""
+        """A user has used tokens."""
         self.notices.post(("budget", user_id), lambda: self._tell_budget(user_id))
 
     def account(self, user_id: str) -> None:
-        """Somebody's role or tier is another one, and with it the budget."""
+        """A user's role or tier has changed, and so has the budget."""
         self.notices.post(("account", user_id), lambda: self._tell_account(user_id))
         self.budget(user_id)
 
     async def _tell_rooms(self) -> None:
-        """To each user the rooms that this user can see; those who can see the same are told together."""
+        """Send each user the rooms that this user can see; users who see the same rooms get one message."""
         chat = self._chat
         audiences: defaultdict[frozenset[str], list[str]] = defaultdict(list)
         for user in chat.people.present():
             audiences[chat.rooms.private_of(user.id)].append(user.id)
-        clients = self._pages().clients
+        clients = self._pages().clients.latest("rooms")
         for private, users in audiences.items():
             await clients.users(users).rooms_changed(chat.rooms.list(private, chat.people))
 

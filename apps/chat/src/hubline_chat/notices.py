@@ -1,4 +1,4 @@
-"""News of which only the newest counts: sent at once, then at most so often."""
+"""News of which only the newest counts: the first is sent at once, the next ones at most once in an interval."""
 
 import asyncio
 import logging
@@ -10,8 +10,8 @@ logger = logging.getLogger("hubline_chat")
 class Notices:
     """Sends what was posted, in order; of several with one key, the last one.
 
-    What is posted after a pause goes out in the next turn of the loop, hence after the reply of the hub method that
-    posted it. While more comes, everything is gathered for `interval` seconds.
+    A notice after a pause is sent in the next turn of the loop, and so after the reply of the hub method that posted
+    it. Further notices are gathered for `interval` seconds.
     """
 
     def __init__(self, interval: float = 0.1) -> None:
@@ -21,7 +21,7 @@ class Notices:
         self._is_stopped = False
 
     def post(self, key: Hashable, send: Callable[[], Awaitable[None]]) -> None:
-        """Have `send` called soon. It should look at the state of things when it runs, not when it was posted."""
+        """Call `send` soon. It should read the state when it runs, not when it was posted."""
         self._pending[key] = send
         self._posted.set()
 
@@ -39,6 +39,6 @@ class Notices:
             await asyncio.sleep(self._interval)
 
     def stop(self) -> None:
-        """`run` returns soon: when what it is sending is sent."""
+        """Let `run` return after the notice that it is sending."""
         self._is_stopped = True
         self._posted.set()

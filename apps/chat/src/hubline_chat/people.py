@@ -1,4 +1,4 @@
-"""Who is connected: which hub connections belong to which session, and as whom they have entered."""
+"""The connected people: the session and the user of each hub connection."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from hubline import HubError
 from hubline_chat.contract import Me, Person
 from hubline_chat.store import User
-from hubline_chat.store.users import folded
+from hubline_chat.store.users import Users, folded
+
+FOUND = 8
+"""People that one search finds."""
 
 
 def person(user: User) -> Person:
@@ -15,7 +18,7 @@ def person(user: User) -> Person:
 
 @dataclass(slots=True)
 class Presence:
-    """A user who is here, as the store knows it now, and the connections: tabs, devices."""
+    """A user who is here, as in the store, and the user's connections (tabs, devices)."""
 
     user: User
     connections: set[str] = field(default_factory=set)
@@ -39,7 +42,7 @@ class People:
         self._sessions: dict[str, set[str]] = {}
 
     def connected(self, connection_id: str, session_id: str, cut: Callable[[], None]) -> None:
-        """A connection of this session; also, that it belongs to another session from now on."""
+        """Add a connection to this session, or move it to this session."""
         known = self._lines.get(connection_id)
         if known is not None:
             self._unlink(known.session_id, connection_id)
@@ -56,7 +59,7 @@ class People:
     def enter(self, connection_id: str, user: User) -> None:
         """The person behind a connection takes part from now on."""
         line = self._lines.get(connection_id)
-        if line is None:  # it was cut while we asked the store
+        if line is None:  # it was ended while the store was read
             raise HubError("Your session has ended. Sign in again.")
         line.user_id = user.id
         presence = self._present.setdefault(user.id, Presence(user))
@@ -76,7 +79,7 @@ class People:
                 del self._present[presence.user.id]
 
     def change(self, user: User) -> bool:
-        """Take note of another role or tier. Whether the user is here."""
+        """Store a new role or tier. Returns whether the user is here."""
         presence = self._present.get(user.id)
         if presence is not None:
             presence.user = user
@@ -109,6 +112,12 @@ class People:
         presence = self._present.get(user_id)
         return set() if presence is None else set(presence.connections)
 
+    def devices(self, user_id: str, among: Collection[str] | None = None) -> int:
+        """How many devices a person has connected, in all or with one of these connections: two tabs are one device."""
+        connections = self.connections(user_id)
+        chosen = connections if among is None else connections.intersection(among)
+        return len({self._lines[each].session_id for each in chosen})
+
     def find(self, text: str) -> list[User]:
         """Those who are here and whose names begin with `text`."""
         key = folded(text)
@@ -123,3 +132,12 @@ class People:
 
 def me(user: User) -> Me:
     return Me(user.id, user.name, role=user.role, tier=user.tier)
+
+
+async def found_people(users: Users, here: People, text: str) -> list[Person]:
+    """People with an account, and guests who are here, by the beginning of their names."""
+    text = text.strip()[:40]
+    if not text:
+        return []
+    found = {user.id: user for user in [*await users.find(text, FOUND), *here.find(text)]}
+    return sorted(map(person, found.values()), key=lambda each: each.name.casefold())[:FOUND]

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 
 class Periodic:
-    """Does `work` again and again, with `seconds` in between. It is stopped between two times, never in the middle."""
+    """Repeats `work`, with `seconds` in between. It is stopped between two times, never during one."""
 
     def __init__(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
         self._work, self._seconds = work, seconds
@@ -21,5 +21,5 @@ class Periodic:
                 continue
 
     def stop(self) -> None:
-        """`run` returns soon: when what it is doing is done."""
+        """Let `run` return after the present `work`."""
         self._stopped.set()

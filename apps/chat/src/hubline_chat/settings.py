@@ -2,9 +2,12 @@
 
 import ipaddress
 import os
+import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -17,7 +20,21 @@ SYSTEM_PROMPT = (
     "Answer the last question. Be clear, friendly and brief. Use Markdown for lists and code."
 )
 WEB = Path(__file__).resolve().parents[2] / "web" / "dist"
+BUCKET = r"s3://[a-z0-9][a-z0-9.-]+(/.*)?"
 UNLIMITED = "unlimited"
+ALONE = (
+    "model",
+    "model_url",
+    "premium_model",
+    "premium_model_url",
+    "premium_answer_tokens",
+    "context_tokens",
+    "context_characters",
+    "answer_tokens",
+)
+"""Settings of one model, which have no meaning beside a file of models."""
+LOCAL_CONTEXT, ENDPOINT_CONTEXT = 2_000, 12_000
+"""Characters of a conversation: for the local model, and for an endpoint of which nothing is known."""
 
 
 def data_directory() -> Path:
@@ -39,12 +56,22 @@ def _listed(value: Any) -> Any:
 
 
 Limit = Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(_or_unlimited)]
-"""A number, or `unlimited`. An empty variable is the default, as everywhere: nobody gives tokens away by mistake."""
+"""A number, or `unlimited`. An empty variable is the default, so that tokens are not given away by mistake."""
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
+@dataclass(frozen=True, slots=True)
+class OpenIdSettings:
+    """The client of an OpenID Connect provider. `name` stands on the button."""
+
+    issuer: str
+    client_id: str
+    client_secret: SecretStr | None
+    name: str
+
+
 class ChatSettings(BaseSettings):
-    """Everything that can be set. Without a model's URL, the local model runs."""
+    """All settings. Without the URL of a model, the local model runs."""
 
     model_config = SettingsConfigDict(env_prefix="HUBLINE_CHAT_", env_ignore_empty=True, populate_by_name=True)
 
@@ -64,13 +91,22 @@ class ChatSettings(BaseSettings):
     sign_up: bool = True
     """Whether people may make accounts for themselves."""
     guests: bool | None = None
-    """Whether people may come in without an account; by default, where only this machine can come in, and for free."""
+    """Whether guests are allowed; by default, if only this machine can connect and the model is free."""
     session_seconds: Annotated[int, Field(ge=60)] = 30 * 24 * 3600
     """How long a session lasts after its last use."""
     token_seconds: Annotated[int, Field(ge=5)] = 300
     """How long a token for the hub is valid."""
+    openid_issuer: str | None = None
+    """An OpenID Connect provider that signs people in: the issuer as its discovery document spells it."""
+    openid_client_id: str | None = None
+    openid_client_secret: SecretStr | None = None
+    """Providers give none to public clients."""
+    openid_name: str = "OpenID Connect"
+    """What stands on the button: "Sign in with …"."""
+    openid_sign_up: bool = True
+    """Whether people whom the provider signs in for the first time get an account."""
     admin_name: str = "admin"
-    """The administrator who is made at the first start."""
+    """The name of the administrator, who is made at the first start."""
 
     model_url: Annotated[str | None, Field(pattern="^https?://")] = None
     """An OpenAI-compatible endpoint, such as `http://127.0.0.1:11434/v1`."""
@@ -90,8 +126,15 @@ class ChatSettings(BaseSettings):
     premium_answer_tokens: Annotated[int | None, Field(ge=1)] = None
     """Longest premium answer; 1,536 for the local model, else as the endpoint likes."""
 
+    model_tools: bool = False
+    """Whether the model at the endpoint can use tools: not all can, and those refuse every question with tools."""
+    mcp: Path | None = None
+    """A file in TOML with the MCP servers whose tools the assistant may use."""
+    models: Path | None = None
+    """A file in TOML with the models that people can choose, instead of `model` and `premium_model`."""
+
     guest_tokens: Limit = 5_000
-    """What a guest may have of the assistant in a day, in tokens of the model; 0 is nothing."""
+    """A guest's tokens of the model in a day; 0 allows no questions."""
     free_tokens: Limit = 20_000
     premium_tokens: Limit = 200_000
     guest_questions: Limit = 1
@@ -101,17 +144,41 @@ class ChatSettings(BaseSettings):
 
     assistant_name: str = "Assistant"
     system_prompt: str = SYSTEM_PROMPT
+    context_tokens: Annotated[int | None, Field(ge=1_024)] = None
+    """The model's window; 4,096 for the local model. Without it, an endpoint is told 12,000 characters."""
     context_characters: Annotated[int | None, Field(ge=200)] = None
-    """Earlier messages that the model is told, with the question; 2,000 for the local model, else 12,000."""
+    """Characters of earlier messages for the model, with the question, instead of what fits into its window."""
     answer_tokens: Annotated[int | None, Field(ge=1)] = None
     """Longest answer; 512 for the local model, else as the endpoint likes."""
     answer_seconds: Annotated[float, Field(gt=0)] = 300.0
-    """Time for one answer, after which it is cut."""
+    """Time for one answer, after which it is ended."""
     merge_seconds: Annotated[float, Field(ge=0)] = 0.03
-    """The first words go out at once; what comes within this time after them is sent together."""
+    """The first words are sent at once; text within this time after them is sent together."""
 
+    rooms_per_person: Annotated[int, Field(ge=0)] = 20
+    """Rooms that one person may have made."""
     history_messages: Annotated[int, Field(ge=100)] = 1_000
-    """Messages kept per room."""
+    """Messages of each room in memory, at most a million characters of them. The database has all."""
+    retention_days: Annotated[int | None, Field(ge=1, le=36_500)] = None
+    """Messages are deleted after so many days; by default never."""
+    file_megabytes: Annotated[int, Field(ge=0, le=100)] = 10
+    """The largest file of a message; 0: no files."""
+    person_megabytes: Annotated[int, Field(ge=0)] = 500
+    """All files of one person."""
+    guest_megabytes: Annotated[int, Field(ge=0)] = 50
+    """All files of one guest."""
+    files: str | None = None
+    """Directory of the files, or `s3://bucket/prefix`; by default `files` beside the database."""
+    s3_endpoint: Annotated[str | None, Field(pattern="^https?://")] = None
+    """Address of an S3-compatible server; by default Amazon's."""
+    s3_region: str | None = None
+    s3_key_id: str | None = None
+    """By default what the environment has: `AWS_ACCESS_KEY_ID`, or the role of the machine."""
+    s3_key: SecretStr | None = None
+    model_images: bool = False
+    """Whether the model takes images."""
+    premium_model_images: bool = False
+
     web: Path = WEB
     """The built front end."""
 
@@ -124,6 +191,20 @@ class ChatSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.files is not None and "://" in self.files and not re.fullmatch(BUCKET, self.files):
+            raise ValueError(f"HUBLINE_CHAT_FILES is {self.files!r}: it is a directory, or s3://bucket/prefix")
+        if (self.s3_key_id is None) != (self.s3_key is None):
+            raise ValueError("HUBLINE_CHAT_S3_KEY_ID and HUBLINE_CHAT_S3_KEY belong together")
+        alone = [name for name in ALONE if getattr(self, name) is not None]
+        if self.models is not None and alone:
+            names = ", ".join(f"HUBLINE_CHAT_{name.upper()}" for name in alone)
+            raise ValueError(f"HUBLINE_CHAT_MODELS describes the models, so {names} must not be set")
+        if (self.openid_issuer is None) != (self.openid_client_id is None):
+            raise ValueError("HUBLINE_CHAT_OPENID_ISSUER and HUBLINE_CHAT_OPENID_CLIENT_ID belong together")
+        if self.openid_issuer is not None and not is_safe_url(self.openid_issuer):
+            raise ValueError(
+                f"HUBLINE_CHAT_OPENID_ISSUER is {self.openid_issuer!r}: it is an https address (http on this machine)"
+            )
         if self.premium_model_url is not None and self.premium_model is None:
             raise ValueError("HUBLINE_CHAT_PREMIUM_MODEL_URL is set, so HUBLINE_CHAT_PREMIUM_MODEL must name the model")
         if self.premium_model is not None and (self.premium_model_url or self.model_url) is None:
@@ -139,13 +220,20 @@ class ChatSettings(BaseSettings):
         return self
 
     @property
+    def openid(self) -> OpenIdSettings | None:
+        """The provider that signs people in, if there is one."""
+        if self.openid_issuer is None or self.openid_client_id is None:
+            return None
+        return OpenIdSettings(self.openid_issuer, self.openid_client_id, self.openid_client_secret, self.openid_name)
+
+    @property
     def is_local(self) -> bool:
         """Whether the model runs on this machine, in a process of ours."""
-        return self.model_url is None
+        return self.model_url is None and self.models is None
 
     @property
     def guests_allowed(self) -> bool:
-        """What `guests` says or, without it, whether nobody but the people at this machine can spend anything."""
+        """The setting `guests`; by default, whether only users of this machine can cause costs."""
         return self.guests if self.guests is not None else self.is_local and _is_loopback(self.host)
 
     @property
@@ -154,11 +242,39 @@ class ChatSettings(BaseSettings):
             return self.database.get_secret_value()
         return f"sqlite:///{self.data.expanduser().resolve() / 'hubline-chat.db'}"
 
+    @property
+    def files_directory(self) -> Path:
+        """Where files are, and where uploads arrive when the files are in a bucket."""
+        if self.files is not None and not self.files.startswith("s3://"):
+            return Path(self.files).expanduser().resolve()
+        kind, _, path = self.database_url.partition(":///")
+        beside = Path(path).parent if kind == "sqlite" else self.data.expanduser().resolve()
+        return beside / "files"
+
+    @property
+    def context_of_pair(self) -> int | None:
+        """Characters of a question and what was said before it; `None`: what the window has room for."""
+        if self.context_characters is not None or self.context_tokens is not None:
+            return self.context_characters
+        return LOCAL_CONTEXT if self.is_local else ENDPOINT_CONTEXT
+
     def tier(self, name: TierName) -> Tier:
-        """What the people of a tier may have of the assistant."""
+        """The allowance of the people of a tier for the assistant."""
         tokens = {"guest": self.guest_tokens, "free": self.free_tokens, "premium": self.premium_tokens}
         questions = {"guest": self.guest_questions, "free": self.free_questions, "premium": self.premium_questions}
         return Tier(name, tokens_per_day=tokens[name], questions_at_once=questions[name])
+
+
+def is_safe_url(url: object) -> bool:
+    """Whether nobody between can change what is sent: an https address, or one of this machine."""
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    return is_safe and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def _is_loopback(host: str) -> bool:

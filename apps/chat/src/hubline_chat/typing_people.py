@@ -1,17 +1,17 @@
-"""Who is writing something at the moment."""
+"""The people who are typing at the moment."""
 
 import asyncio
 from collections.abc import Callable
 
 from hubline_chat.contract import Person
-from hubline_chat.rooms import Room
+from hubline_chat.room import Room
 
 TYPING_SECONDS = 4.0
-"""For how long a person counts as typing after saying so; pages say it again every two seconds."""
+"""How long a person counts as typing after a report; pages repeat the report every two seconds."""
 
 
 class TypingPeople:
-    """Calls `changed` when somebody begins or stops typing in a room."""
+    """Calls `changed` when a person begins or stops typing in a room."""
 
     def __init__(self, changed: Callable[[Room], None]) -> None:
         self._changed = changed

@@ -50,5 +50,5 @@ async def test_a_name_of_somebody_else_is_not_taken_away(tmp_path: Path) -> None
     await store.open()
     await store.users.add("admin", "member", "free", "hash")
     await store.close()
-    with pytest.raises(ConfigurationError, match="HUBLINE_CHAT_ADMIN_NAME is admin, and this name belongs to somebody"):
+    with pytest.raises(ConfigurationError, match="HUBLINE_CHAT_ADMIN_NAME is admin, and a user with this name"):
         await administrator.prepare(settings(tmp_path))

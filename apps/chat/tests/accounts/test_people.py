@@ -84,3 +84,58 @@ async def test_what_makes_no_sense_is_refused() -> None:
             assert answer.json()["code"] == code
         granted = await root.http.patch(f"/api/people/{guest.me['id']}", json={"tier": "premium"})
         assert granted.json()["user"]["tier"] == "premium"
+
+
+async def test_a_disabled_account_is_shut_at_once_until_it_is_enabled() -> None:
+    async with chat() as under_test:
+        root, ada = await under_test.member("Root", role="admin"), await under_test.member("Ada")
+        page, token = await under_test.enter("Ada"), await ada.token()
+        path = f"/api/people/{page.me['id']}"
+        shut = await root.http.patch(path, json={"isDisabled": True})
+        assert shut.json()["user"]["isDisabled"] is True
+        await page.client.closed()
+        assert (await ada.post("token")).status_code == 401
+        late = await under_test.connect(ada, token=token)  # a token lives longer than its session
+        await late.closed()
+        refused = await ada.post("sign-in", name="Ada", password="secret of Ada")
+        assert (refused.status_code, refused.json()["code"]) == (403, "disabled")
+        assert (await ada.post("sign-in", name="Ada", password="wrong")).json()["code"] == "wrong-password"
+        found = await (await under_test.enter("Root")).client.invoke("FindPeople", "A")
+        assert found == []
+        assert (await root.http.patch(path, json={"isDisabled": False})).json()["user"]["isDisabled"] is False
+        assert (await ada.user("sign-in", name="Ada", password="secret of Ada"))["name"] == "Ada"
+
+
+async def test_the_last_administrator_who_can_sign_in_stays() -> None:
+    async with chat() as under_test:
+        root = await under_test.member("Root", role="admin")
+        await under_test.member("Second", role="admin")
+        mine, other = [(await under_test.enter(name)).me["id"] for name in ("Root", "Second")]
+        own = await root.http.patch(f"/api/people/{mine}", json={"isDisabled": True})
+        assert (own.status_code, own.json()["code"]) == (409, "own-account")
+        own = await root.post(f"people/{mine}/remove", messages="keep")
+        assert (own.status_code, own.json()["code"]) == (409, "own-account")
+        assert (await root.http.patch(f"/api/people/{other}", json={"isDisabled": True})).status_code == 200
+        demoted = await root.http.patch(f"/api/people/{mine}", json={"role": "member"})
+        assert (demoted.status_code, demoted.json()["code"]) == (409, "last-admin")
+        removed = await root.post("account/remove", password="secret of Root", messages="keep")
+        assert (removed.status_code, removed.json()["code"]) == (409, "last-admin")
+        assert (await root.post("token")).status_code == 200
+        assert (await root.post(f"people/{other}/remove", messages="keep")).status_code == 204
+        assert [each["name"] for each in (await root.http.get("/api/people")).json()["people"]] == ["Root"]
+
+
+async def test_guests_cannot_be_disabled_and_can_be_removed() -> None:
+    async with chat() as under_test:
+        root, guest = await under_test.member("Root", role="admin"), await under_test.enter("Guest")
+        path = f"people/{guest.me['id']}"
+        refused = await root.http.patch(f"/api/{path}", json={"isDisabled": True})
+        assert (refused.status_code, refused.json()["code"]) == (409, "guest")
+        mine = await (await under_test.guest("Guest")).post("account/remove", password="", messages="keep")
+        assert (mine.status_code, mine.json()["code"]) == (409, "guest")
+        assert (await root.post(f"{path}/remove", messages="everything")).json()["code"] == "bad-request"
+        assert (await root.post(f"{path}/remove", messages="keep")).status_code == 204
+        await guest.client.closed()
+        assert (await root.post(f"{path}/remove", messages="keep")).json()["code"] == "no-such-person"
+        ada = await under_test.member("Ada")
+        assert (await ada.post(f"{path}/remove", messages="keep")).json()["code"] == "not-allowed"

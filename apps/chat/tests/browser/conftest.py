@@ -8,13 +8,15 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
+from apps.chat.tests.browser.model import ScriptedEndpoint
 from apps.chat.tests.browser.program import ROOT, Program, running
 from apps.chat.tests.browser.proxy import CuttableProxy
 
 PICTURES = ROOT / "test-results" / "chat"
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PASSWORD = "correct horse battery"
-LIVE_MS = 15_000
+LIVE_MS = 30_000
+expect.set_options(timeout=LIVE_MS)  # instead of five seconds, which a busy machine needs for a page
 
 
 # Playwright's synchronous interface keeps an event loop running in this thread, where no asynchronous test could run
@@ -33,6 +35,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """The chat with nothing set but where its data are: the local model answers."""
     with running(tmp_path_factory.mktemp("chat")) as program:
         yield program
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ScriptedEndpoint]:
+    """The model of a chat made by `scripted_chat`."""
+    with ScriptedEndpoint() as endpoint:
+        yield endpoint
+
+
+def scripted_chat(**settings: str) -> object:
+    """A module's own fixture `server`: a chat with these settings, in which the fixture `model` answers."""
+
+    @pytest.fixture(scope="module")
+    def server(model: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+        chosen = {"MODEL_URL": model.url, "MODEL": "small"} | settings
+        with running(tmp_path_factory.mktemp("chat"), **chosen) as program:
+            yield program
+
+    return server
 
 
 @pytest.fixture
@@ -74,7 +95,8 @@ class People:
 
     def stranger(self, **options: Any) -> Page:
         """The first screen, in a browser that was never here."""
-        context = self._browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
+        usual = {"viewport": {"width": 1280, "height": 800}, "service_workers": "block"}
+        context = self._browser.new_context(**(usual | options))
         self._contexts.append(context)
         return self.window(context)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-LIMIT_SECONDS = 10
+LIMIT_SECONDS = 30
 
 
 class LoopThread:

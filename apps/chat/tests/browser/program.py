@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[4]
-START_SECONDS = 60
+START_SECONDS = 180
 PORT = re.compile(r"open at http\S*?:(\d+)")
 PASSWORD = re.compile(r"with the password (\S+)")
 

@@ -45,8 +45,12 @@ class CuttableProxy:
         if self._is_cut:
             writer.transport.abort()
             return
-        with contextlib.suppress(OSError):
+        try:
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:  # the server is not there
+            writer.transport.abort()
+            return
+        with contextlib.suppress(OSError):
             self._writers |= {writer, server_writer}
             try:
                 await asyncio.gather(_pump(reader, server_writer), _pump(server_reader, writer))

@@ -14,14 +14,15 @@ from apps.chat.tests.browser.conftest import (
     is_live,
     open_account_menu,
     problems_of,
+    scripted_chat,
     sign_in,
     write,
 )
 from apps.chat.tests.browser.model import ScriptedEndpoint
-from apps.chat.tests.browser.program import Program, running
+from apps.chat.tests.browser.program import Program
 from apps.chat.tests.browser.test_journey import conversation
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 TOKEN_SECONDS = 5
 """The shortest there is: a page exchanges its token every four seconds."""
@@ -39,19 +40,14 @@ WATCH_STATUS = """
 }
 """
 
+server = scripted_chat(GUESTS="true", TOKEN_SECONDS=str(TOKEN_SECONDS))
+
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[ScriptedEndpoint]:
     with ScriptedEndpoint() as endpoint:
         endpoint.answers("Yes.")
         yield endpoint
-
-
-@pytest.fixture(scope="module")
-def server(model: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    settings = {"MODEL_URL": model.url, "MODEL": "scripted", "GUESTS": "true", "TOKEN_SECONDS": str(TOKEN_SECONDS)}
-    with running(tmp_path_factory.mktemp("chat"), **settings) as program:
-        yield program
 
 
 def rooms(page: Page) -> Locator:

@@ -1,35 +1,24 @@
 """Answers that survive: a reload, a second browser, a network that goes, a server that is killed."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from apps.chat.tests.browser.conftest import LIVE_MS, Enter, People, Picture, is_live, problems_of, write
+from apps.chat.tests.browser.conftest import LIVE_MS, Enter, People, Picture, is_live, problems_of, scripted_chat, write
 from apps.chat.tests.browser.model import ScriptedEndpoint
-from apps.chat.tests.browser.program import Program, running
+from apps.chat.tests.browser.program import running
 from apps.chat.tests.browser.proxy import CuttableProxy
 from apps.chat.tests.browser.test_accounts import make_private_room, rooms
 from apps.chat.tests.browser.test_journey import answers, conversation, shown_text
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 WHOLE = "Once upon a time there was a line that stayed open."
 HALF, REST = WHOLE[:17], WHOLE[17:]
 
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[ScriptedEndpoint]:
-    with ScriptedEndpoint() as endpoint:
-        yield endpoint
-
-
-@pytest.fixture(scope="module")
-def server(model: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with running(tmp_path_factory.mktemp("chat"), MODEL_URL=model.url, MODEL="small", MODEL_SLOTS="4") as program:
-        yield program
+server = scripted_chat(MODEL_SLOTS="4")
 
 
 def has_half(page: Page) -> None:
@@ -68,8 +57,11 @@ def test_questions_of_a_room_wait_in_a_line_that_everybody_sees(
 ) -> None:
     model.begins(HALF, then=REST)
     ada, bob = enter("Ada"), enter("Bob")
-    for page in (ada, bob, ada):
+    before = answers(ada).count()
+    for number, page in enumerate((ada, bob, ada), before + 1):
         write(page, "@ai A story!")
+        for other in (ada, bob):  # the next one comes after it
+            expect(answers(other).and_(other.locator("[data-message]"))).to_have_count(number, timeout=LIVE_MS)
     for page in (ada, bob):
         expect(answers(page, "queued")).to_have_count(2)
     expect(answers(ada, "queued").first).to_contain_text("1 question before this one")
@@ -157,7 +149,7 @@ def test_after_a_kill_the_answer_says_so_and_goes_on_from_where_it_stopped(
     model.begins(REST, then="")
     with running(tmp_path, PORT=str(first.port), **settings):
         cut = answers(ada, "interrupted").last
-        expect(cut).to_contain_text("A restart of the server cut the answer.", timeout=45_000)
+        expect(cut).to_contain_text("A server restart interrupted the answer.", timeout=45_000)
         assert shown_text(cut) == HALF.strip()
         assert problems_of(ada, "interrupted", picture) == []
         ada.set_viewport_size({"width": 1280, "height": 800})

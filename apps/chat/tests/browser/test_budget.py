@@ -1,38 +1,28 @@
 """What an answer may cost: the premium model, and the tokens of a day."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from apps.chat.tests.browser.conftest import Enter, Picture, is_live, open_account_menu, problems_of, sign_in, write
+from apps.chat.tests.browser.conftest import (
+    Enter,
+    Picture,
+    is_live,
+    open_account_menu,
+    problems_of,
+    scripted_chat,
+    sign_in,
+    write,
+)
 from apps.chat.tests.browser.model import ScriptedEndpoint
-from apps.chat.tests.browser.program import Program, running
+from apps.chat.tests.browser.program import Program
 from apps.chat.tests.browser.test_journey import answers, shown_text
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 FREE_TOKENS = 400
 SENTENCE = "The line stays open while words arrive one by one. "
 
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[ScriptedEndpoint]:
-    with ScriptedEndpoint() as endpoint:
-        yield endpoint
-
-
-@pytest.fixture(scope="module")
-def server(model: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    settings = {
-        "MODEL_URL": model.url,
-        "MODEL": "small",
-        "PREMIUM_MODEL": "large",
-        "FREE_TOKENS": str(FREE_TOKENS),
-        "SYSTEM_PROMPT": "Be brief.",
-    }
-    with running(tmp_path_factory.mktemp("chat"), **settings) as program:
-        yield program
+server = scripted_chat(PREMIUM_MODEL="large", FREE_TOKENS=str(FREE_TOKENS), SYSTEM_PROMPT="Be brief.")
 
 
 def ask_toggle(page: Page) -> Locator:
@@ -57,7 +47,7 @@ def test_premium_is_refused_with_the_reason_and_granted_without_a_reload(
     model.answers("Granted.")
     ada = enter("Ada")
     choose_premium(ada)
-    expect(ada.get_by_text("Premium answers are for premium users. Ask an administrator.")).to_be_visible()
+    expect(ada.get_by_text("Premium is for premium accounts. An administrator can make yours one.")).to_be_visible()
     expect(ada.get_by_role("radio", name="Standard")).to_be_checked()
     problems = problems_of(ada, "premium-refused", picture)
     ada.set_viewport_size({"width": 1280, "height": 800})
@@ -76,7 +66,7 @@ def test_premium_is_refused_with_the_reason_and_granted_without_a_reload(
     ada.get_by_role("radio", name="Premium").click()
     expect(ada.get_by_role("button", name="Model: Premium")).to_be_visible()
     ask(ada, "Who are you?")
-    expect(answers(ada, "completed").last).to_contain_text("premium")
+    expect(answers(ada, "completed").last).to_contain_text("Premium")
     assert shown_text(answers(ada).last) == "Granted."
     assert model.models[-1] == "large"
     assert problems == []

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 from apps.chat.tests.browser.conftest import Enter, Picture, problems_of, write
 from apps.chat.tests.browser.proxy import CuttableProxy
 
-pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(300)]
 
 ANSWER_MS = 60_000
 

@@ -1,12 +1,13 @@
 """The tables of messages and rooms."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.exc import IntegrityError
 
+from apps.chat.tests.store import first_edition
 from hubline_chat.contract import Answer, AnswerState, Message, Person
 from hubline_chat.store import Store
 from hubline_chat.store.rooms import MemberRecord, RoomRecord
@@ -55,14 +56,14 @@ async def test_an_answer_is_replaced_by_its_newer_form(store: Store) -> None:
 
 async def test_answers_that_were_running_are_interrupted_and_no_others(store: Store) -> None:
     await store.messages.add([answer(seq, state) for seq, state in enumerate(AnswerState, 1)])
-    await store.messages.interrupt("A restart of the server cut the answer.")
+    await store.messages.interrupt("A server restart interrupted the answer.")
     await store.messages.interrupt("again")
     ended = {m.seq: m.answer for m in await store.messages.newest("general", 10)}
     for seq, state in enumerate(AnswerState, 1):
         found = ended[seq]
         assert found is not None
         if state is AnswerState.RUNNING:
-            assert (found.state, found.error) == (AnswerState.INTERRUPTED, "A restart of the server cut the answer.")
+            assert (found.state, found.error) == (AnswerState.INTERRUPTED, "A server restart interrupted the answer.")
             assert found.ended_at is not None
         else:
             assert (found.state, found.error) == (state, None)
@@ -79,11 +80,32 @@ async def test_answers_that_ran_in_an_earlier_version_are_interrupted_too(store:
     assert (message.text, message.answer.state, message.answer.asked_by) == ("so far", AnswerState.INTERRUPTED, ADA)
 
 
-async def test_old_messages_are_deleted_room_by_room(store: Store) -> None:
+async def test_old_messages_are_deleted_and_their_numbers_remembered(store: Store) -> None:
     await store.messages.add([said(seq) for seq in range(1, 5)] + [said(seq, room="off-topic") for seq in range(1, 5)])
-    await store.messages.trim({"general": 3, "off-topic": 1})
+    await store.messages.clear("general", 3)
+    await store.messages.clear("general", 2)
     assert [message.seq for message in await store.messages.newest("general", 10)] == [3, 4]
     assert len(await store.messages.newest("off-topic", 10)) == 4
+    assert [room.last_seq for room in await store.rooms.all()] == [2, 0, 0]
+
+
+async def test_older_messages_are_read_and_counted(store: Store) -> None:
+    kept = [said(seq) for seq in range(1, 6)]
+    await store.messages.add([*kept, said(1, room="off-topic")])
+    assert list(await store.messages.before("general", 5, 3)) == [kept[3], kept[2], kept[1]]
+    assert list(await store.messages.before("general", 1, 3)) == []
+    assert await store.messages.find("general-2") == kept[1]
+    assert await store.messages.find("nothing") is None
+    assert await store.messages.count("general", 3) == 2
+
+
+async def test_expired_are_those_before_the_first_young_one(store: Store) -> None:
+    assert await store.messages.expired("general", NOON) is None
+    late = replace(said(3), sent_at=NOON + timedelta(hours=1))
+    await store.messages.add([said(1), said(2), late, said(4)])
+    assert await store.messages.expired("general", NOON) is None
+    assert await store.messages.expired("general", NOON + timedelta(minutes=1)) == 2
+    assert await store.messages.expired("general", NOON + timedelta(hours=2)) == 4
 
 
 async def test_the_first_rooms_are_there_and_new_ones_follow(store: Store) -> None:
@@ -106,3 +128,19 @@ async def test_members_come_and_go_in_order_and_one_inherits(store: Store) -> No
     await store.rooms.delete("x")
     assert [room.id for room in await store.rooms.all()] == ["general", "ask-the-assistant", "off-topic"]
     assert list(await store.messages.newest("x", 1)) == []
+
+
+async def test_a_database_of_the_first_edition_keeps_what_it_has(database_url: str) -> None:
+    store = Store(database_url)
+    await first_edition.make(store, [said(7)])
+    async with store.database.writing() as connection:
+        await connection.execute(text("UPDATE rooms SET topic = 'kept'"))
+    await store.open()
+    assert list(await store.messages.newest("general", 10)) == [said(7)]
+    rooms = await store.rooms.all()
+    assert [(room.id, room.topic, room.last_seq, room.asks) for room in rooms] == [
+        ("general", "kept", 0, False),
+        ("ask-the-assistant", "kept", 0, True),
+        ("off-topic", "kept", 0, False),
+    ]
+    await store.close()

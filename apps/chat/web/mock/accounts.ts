@@ -21,7 +21,7 @@ export class MockAccounts {
     const names = ["Ada Lovelace", "Grace Hopper", "Linus", "Margaret Hamilton", "Ken Thompson", "Barbara Liskov"];
     this.people = names.map((name, index) => ({
       id: name.split(" ")[0]!.toLowerCase(), name, role: index === 0 ? "admin" : "member", tier: index < 2 ? "premium" : "free",
-      usedToday: index * 1310, createdAt: new Date(Date.now() - index * 86_400_000 * 9).toISOString(),
+      isDisabled: index === 5, usedToday: index * 1310, createdAt: new Date(Date.now() - index * 86_400_000 * 9).toISOString(),
     }));
     const users: Record<string, User> = {
       admin: this.people[0]!,

@@ -56,6 +56,19 @@ await connection.start();
 
 Run it with \`hubline run app:app\`. That's all.`,
   Array.from({ length: 24 }, (_, index) => `## Part ${index + 1}\n\nThe line stays open while words arrive one by one. Each paragraph is here to make the answer long enough to scroll, so that sticking to the bottom and the pill can be tried out properly.\n\n- first point of part ${index + 1}\n- second point, with \`code\``).join("\n\n"),
+  `The line is described [in the specification][spec] and in [the guide][2]. Its length is \\(l_1 * l_2\\), or
+
+\\[
+l = a^2
+- b
+\\]
+
+998. one
+999. two
+1000. three
+
+[spec]: https://example.com/spec
+[2]: https://example.com/guide "The guide"`,
 ];
 
 const TALK: [string, string][] = [

@@ -1,6 +1,6 @@
 /** A chat server inside the page, for work on the looks without a backend. Not part of the build. */
 import type { Item } from "@hubline/client";
-import type { Answer, Budget, Joined, Me, Message, Model, Person, Room, ServerCalls } from "../src/connection/contract";
+import type { Answer, Around, Budget, Found, Joined, Later, SearchResult, Me, Message, Person, Room, RoomState, ServerCalls } from "../src/connection/contract";
 import type { HubPort, OpenPort, PortEvents } from "../src/connection/hub-port";
 import { SignedOut } from "../src/connection/errors";
 import type { MockAccounts } from "./accounts";
@@ -92,8 +92,8 @@ export class MockServer {
         return this.#answer(method, args);
       },
       send: async (method, ...args) => void this.#answer(method, args),
-      stream: (_method, runId: string, after: string | null) => ({
-        subscribe: (subscriber) => this.#runs.get(runId)!.attach(after, subscriber as StreamSubscriber),
+      stream: (method, runId: string, after: string | null) => ({
+        subscribe: (subscriber) => method === "WatchRuns" ? { dispose: () => undefined } : this.#runs.get(runId)!.attach(after, subscriber as StreamSubscriber),
       }),
     };
   };
@@ -138,7 +138,7 @@ export class MockServer {
     return message;
   }
 
-  async answer(roomId: string, question: Message, which?: number, model: Model = "standard", place = 0): Promise<void> {
+  async answer(roomId: string, question: Message, which?: number, model = "standard", place = 0): Promise<void> {
     const run = new MockRun(`run${++this.#nextId}`);
     this.#runs.set(run.id, run);
     const answer: Answer = {
@@ -170,20 +170,30 @@ export class MockServer {
     const [first, second, third] = args as [string, string, string];
     switch (method) {
       case "Enter":
-        return { me: this.#me, rooms: this.#list(), budget: this.budget, assistant: { name: "Assistant", model: "SmolLM2 135M", premiumModel: null, state: "ready", detail: null }, server: { version: "0.1.0", instance: "mock" } };
+        return { me: this.#me, rooms: this.#list(), reads: this.#list().map(({ id, lastSeq }) => ({ roomId: id, seq: id === "python" ? lastSeq - (this.many > 0 ? 120 : 3) : lastSeq, mentions: id === "python" ? [lastSeq - 1] : [] })), budget: this.budget, assistant: { name: "Assistant", model: "SmolLM2 135M", models: [{ id: "standard", name: "Standard", tier: "guest", note: "SmolLM2 135M" }], currency: "USD", state: "ready", detail: null }, server: { version: "0.1.0", instance: "mock" } };
       case "JoinRoom":
         return this.#join(first, args[1] as number | null);
       case "LoadEarlier": {
         const older = this.#home(first).messages.filter((message) => message.seq < Number(second));
         return pause(600).then(() => ({ messages: older.slice(-50), hasMore: older.length > 50 }));
       }
+      case "LoadAround":
+        return this.#around(first, second);
+      case "LoadLater": {
+        const newer = this.#home(first).messages.filter((message) => message.seq > Number(second));
+        return pause(200).then((): Later => ({ messages: newer.slice(0, 50), hasMore: newer.length > 50 }));
+      }
+      case "Search":
+        return pause(150).then(() => this.#search(first, args[1] as string | null, args[2] as number));
+      case "RoomState":
+        return (this.rooms.has(first) ? "open" : first === "hidden" ? "private" : "gone") satisfies RoomState;
       case "SendMessage":
       case "Ask": {
         if (third === "fail") throw new Error("An unexpected error occurred. HubError: The room is read-only today.");
         const message = this.say(first, this.#me, third, { clientMessageId: second });
         if (method === "Ask" || third.toLowerCase().startsWith("@ai ")) {
           const which = ANSWERS.findIndex((_, index) => third.includes(`#${index}`));
-          setTimeout(() => void this.answer(first, message, which < 0 ? undefined : which, args[3] as Model), 250);
+          setTimeout(() => void this.answer(first, message, which < 0 ? undefined : which, "standard"), 250);
         }
         return message;
       }
@@ -203,6 +213,39 @@ export class MockServer {
         this.call("RoomsChanged", this.#list());
         return this.#home(id).room;
       }
+      case "ChangeRoom":
+        return this.#change(first, { name: second, topic: third });
+      case "ArchiveRoom":
+        return this.#change(first, { isArchived: args[1] as boolean });
+      case "RetainMessages":
+        return this.#change(first, { retentionDays: args[1] as number | null });
+      case "DeleteRoom":
+        this.rooms.delete(first);
+        return this.call("RoomGone", first, "You have deleted it.");
+      case "CreateConversation": {
+        const id = `c${++this.#nextId}`;
+        const me = { id: this.#me.id, name: this.#me.name, isOwner: true };
+        const room: Room = { id, name: "New conversation", topic: "", people: 0, lastSeq: 0, isPrivate: true, members: [me], owners: [me.id], asks: true, isConversation: true };
+        this.rooms.set(id, { room, messages: [], people: [] });
+        this.call("RoomsChanged", this.#list());
+        return room;
+      }
+      case "React": {
+        const message = [...this.rooms.values()].flatMap((each) => each.messages).find((each) => each.id === first)!;
+        const others = (message.reactions ?? []).map((each) => ({ ...each, people: each.people.filter((person) => each.emoji !== second || person.id !== this.#me.id) }));
+        const mine = others.find((each) => each.emoji === second) ?? { emoji: second, people: [] };
+        const people = args[2] === true ? [...mine.people, this.#me] : mine.people;
+        message.reactions = [...others.filter((each) => each.emoji !== second), { emoji: second, people }].filter((each) => each.people.length > 0);
+        this.call("MessageChanged", { ...message });
+        return { ...message };
+      }
+      case "CreatePair": {
+        const members = [this.#me, PEOPLE.find((each) => each.id === first)!].map(({ id, name }) => ({ id, name, isOwner: false }));
+        const room: Room = { id: `p-${first}`, name: members[1]!.name, topic: "", people: 0, lastSeq: 0, isPrivate: true, members, owners: [], isPair: true };
+        if (!this.rooms.has(room.id)) this.rooms.set(room.id, { room, messages: [], people: [] });
+        this.call("RoomsChanged", this.#list());
+        return room;
+      }
       case "FindPeople":
         return pause(200).then(() => PEOPLE.filter((person) => person.name.toLowerCase().startsWith(first.toLowerCase())));
       case "AddMember":
@@ -221,6 +264,37 @@ export class MockServer {
     const missed = since === null ? messages.slice(-50) : messages.filter((message) => message.seq > since);
     const all = [...people.filter((person) => person.id !== this.#me.id), this.#me, ASSISTANT];
     return { room: { ...room, people: all.length - 1 }, people: all, messages: structuredClone(missed), hasMore: messages.length > 50, reset: since === null };
+  }
+
+  async #around(roomId: string, messageId: string): Promise<Around> {
+    await pause(100);
+    const { messages } = this.#home(roomId);
+    const at = messages.findIndex((message) => message.id === messageId);
+    if (at < 0) throw new Error("HubError: This message does not exist any more.");
+    const from = Math.max(0, at - 25);
+    return { messages: structuredClone(messages.slice(from, at + 26)), hasMore: from > 0, hasLater: at + 26 < messages.length };
+  }
+
+  /** Messages with all the words somewhere in them; every second part of an excerpt is one of them. */
+  #search(query: string, roomId: string | null, skip: number): SearchResult {
+    const words = query.toLowerCase().split(/[^\p{L}\p{N}]+/u).filter(Boolean);
+    const pattern = new RegExp(`(${words.join("|")})`, "iu");
+    const fits = [...this.rooms.values()]
+      .filter((each) => roomId === null || each.room.id === roomId)
+      .flatMap((each) => each.messages)
+      .filter((message) => words.length > 0 && words.every((word) => message.text.toLowerCase().includes(word)))
+      .toSorted((a, b) => b.sentAt.localeCompare(a.sentAt));
+    const found = fits.slice(skip, skip + 20).map(({ id, roomId, seq, author, sentAt, text }): Found => {
+      return { messageId: id, roomId, seq, author, sentAt, excerpt: text.slice(0, 180).split(pattern) };
+    });
+    return { found, hasMore: fits.length > skip + 20 };
+  }
+
+  #change(roomId: string, change: Partial<Room>): Room {
+    const home = this.#home(roomId);
+    home.room = { ...home.room, ...change };
+    this.call("RoomsChanged", this.#list());
+    return home.room;
   }
 
   #addMember(roomId: string, name: string): Room {

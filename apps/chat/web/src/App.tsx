@@ -11,6 +11,7 @@ export function App() {
   const page = usePage();
   const door = useValue(page.session.door);
   const chat = useValue(page.chat);
+  useValue(page.language.spoken); // texts are made when something is drawn
   const inside = door.kind === "open";
   useEffect(() => {
     if (!inside) document.title = "Hubline Chat";

@@ -1,33 +1,45 @@
 import { useEffect, useRef, useState, type RefObject } from "react";
 import { PasswordDialog } from "./account/PasswordDialog";
 import { PeopleDialog } from "./account/PeopleDialog";
+import { RemoveAccountDialog } from "./account/RemoveAccountDialog";
 import { Announcer } from "./answers/Announcer";
 import styles from "./app.module.css";
 import { useChat } from "./chat";
 import { ConnectionBar } from "./connection/ConnectionBar";
+import { t } from "./language/language";
+import { titleOf } from "./conversations/title";
 import { Composer } from "./messages/Composer";
+import { DropTarget } from "./messages/DropTarget";
 import { LoadingRoom } from "./messages/Placeholders";
 import { Timeline } from "./messages/Timeline";
 import { Typing } from "./messages/Typing";
+import { usePage } from "./page";
+import { ArchivedRoom } from "./rooms/ArchivedRoom";
+import { MissingRoom } from "./rooms/MissingRoom";
 import { NewRoom } from "./rooms/NewRoom";
+import { byActivity } from "./rooms/order";
 import { unread } from "./rooms/read-marks";
 import { RoomDetails } from "./rooms/RoomDetails";
 import { RoomHeader } from "./rooms/RoomHeader";
 import { RoomList } from "./rooms/RoomList";
 import { RoomSwitcher } from "./rooms/RoomSwitcher";
+import { Search } from "./search/Search";
 import { Notice } from "./ui/Notice";
 import { Shortcuts } from "./ui/Shortcuts";
 import { useValue } from "./ui/store";
 import { useSide } from "./ui/use-side";
 import { useShortcuts } from "./ui/use-shortcuts";
 
-export type Overlay = "switcher" | "shortcuts" | "new-room" | "password" | "people";
+export type Overlay = "switcher" | "search" | "shortcuts" | "new-room" | "password" | "remove-account" | "people";
 
 /** The three zones. On narrow screens the outer two lie over the middle one. */
 export function Rooms() {
   const chat = useChat();
+  const language = useValue(usePage().language.spoken);
   const active = useValue(chat.rooms.active);
   const rooms = useValue(chat.rooms.list);
+  const missing = useValue(chat.rooms.missing);
+  const assistant = useValue(chat.assistant);
   const [overlay, setOverlay] = useState<Overlay | null>(null);
   const [details, setDetails] = useState(false);
   const side = useSide();
@@ -36,7 +48,7 @@ export function Rooms() {
   const drawer = side.open && side.drawer && !sheet;
   const covered = sheet || drawer;
   useTitle();
-  useShortcuts({ find: () => setOverlay("switcher"), list: () => setOverlay("shortcuts"), step: (by) => step(by) });
+  useShortcuts({ find: () => setOverlay("switcher"), search: () => setOverlay("search"), list: () => setOverlay("shortcuts"), step: (by) => step(by) });
   const closeDrawer = () => side.drawer && side.set(false);
   const zones = useRef<HTMLDivElement>(null);
   useFocusOver(zones, drawer, "nav button", "main header button");
@@ -45,8 +57,9 @@ export function Rooms() {
 
   function step(by: number): void {
     if (!rooms || rooms.length === 0) return;
-    const at = rooms.findIndex((each) => each.id === active);
-    const next = rooms[(at + by + rooms.length) % rooms.length];
+    const near = byActivity(rooms).filter((each) => !each.isArchived || each.id === active);
+    const at = near.findIndex((each) => each.id === active);
+    const next = near[(at + by + near.length) % near.length];
     if (next) void chat.rooms.show(next.id);
   }
 
@@ -57,7 +70,7 @@ export function Rooms() {
           <div className={styles.side} inert={sheet}>
             <RoomList onHide={() => side.set(false)} onOpen={setOverlay} onChosen={closeDrawer} />
           </div>
-          <button type="button" className={`${styles.shade} ${styles["for-side"]}`} aria-label="Close the sidebar" onClick={() => side.set(false)} />
+          <button type="button" className={`${styles.shade} ${styles["for-side"]}`} aria-label={t("Close the sidebar")} onClick={() => side.set(false)} />
         </>
       )}
       <main className={styles.main} inert={covered}>
@@ -65,23 +78,32 @@ export function Rooms() {
         <ConnectionBar />
         {room ? (
           <>
-            <Timeline key={`timeline ${room.id}`} roomId={room.id} />
-            <Typing roomId={room.id} />
-            <Composer key={`composer ${room.id}`} roomId={room.id} roomName={room.name} />
+            <Timeline key={`timeline ${room.id} ${language}`} roomId={room.id} />
+            {room.isArchived ? <ArchivedRoom room={room} /> : (
+              <>
+                <Typing roomId={room.id} />
+                <DropTarget key={`drop ${room.id}`} roomId={room.id} roomName={room.name} />
+                <Composer key={`composer ${room.id}`} roomId={room.id} roomName={room.isConversation ? (assistant?.name ?? room.name) : room.name} />
+              </>
+            )}
           </>
+        ) : missing !== null ? (
+          <MissingRoom key={missing} roomId={missing} />
+        ) : rooms?.length === 0 ? (
+          <div className={styles.nothing}>{t("There is no room yet. Make one in the sidebar.")}</div>
         ) : (
-          <div className={styles.nothing}>{rooms?.length === 0 ? "There is no room yet. Make one in the sidebar." : <LoadingRoom />}</div>
+          <div className={styles.loading}><LoadingRoom /></div>
         )}
       </main>
       {details && room && (
         <>
-          <button type="button" className={`${styles.shade} ${styles["for-details"]}`} aria-label="Close the room details" onClick={() => setDetails(false)} />
+          <button type="button" className={`${styles.shade} ${styles["for-details"]}`} aria-label={t("Close the room details")} onClick={() => setDetails(false)} />
           <div className={styles.details}>
-            <RoomDetails room={room} onClose={() => setDetails(false)} />
+            <RoomDetails room={room} onClose={() => setDetails(false)} onWritten={() => side.sheet && setDetails(false)} />
           </div>
         </>
       )}
-      <Opened overlay={overlay} onClose={() => setOverlay(null)} onMade={closeDrawer} />
+      <Opened overlay={overlay} onOpen={setOverlay} onClose={() => setOverlay(null)} onMade={closeDrawer} />
       <Notice notice={chat.notice} />
       <Announcer />
     </div>
@@ -89,16 +111,20 @@ export function Rooms() {
 }
 
 /** The dialog that is open; it stays when the zone it was opened from goes. */
-function Opened({ overlay, onClose, onMade }: { overlay: Overlay | null; onClose(): void; onMade(): void }) {
+function Opened({ overlay, onOpen, onClose, onMade }: { overlay: Overlay | null; onOpen(overlay: Overlay): void; onClose(): void; onMade(): void }) {
   switch (overlay) {
     case "switcher":
-      return <RoomSwitcher onClose={onClose} />;
+      return <RoomSwitcher onClose={onClose} onSearch={() => onOpen("search")} />;
+    case "search":
+      return <Search onClose={onClose} onChosen={onMade} />;
     case "shortcuts":
       return <Shortcuts onClose={onClose} />;
     case "new-room":
       return <NewRoom onClose={onClose} onMade={onMade} />;
     case "password":
       return <PasswordDialog onClose={onClose} />;
+    case "remove-account":
+      return <RemoveAccountDialog onClose={onClose} />;
     case "people":
       return <PeopleDialog onClose={onClose} />;
     case null:
@@ -114,7 +140,8 @@ function useTitle(): void {
   const marks = useValue(chat.rooms.marks.marks);
   useEffect(() => {
     const news = rooms?.reduce((sum, room) => sum + unread(room, marks), 0) ?? 0;
-    const name = rooms?.find((room) => room.id === active)?.name;
+    const shown = rooms?.find((room) => room.id === active);
+    const name = shown && titleOf(shown);
     document.title = `${news > 0 ? `(${news}) ` : ""}${name ? `${name} · ` : ""}Hubline Chat`;
   }, [rooms, active, marks]);
 }

@@ -1,13 +1,23 @@
 import { createContext, use } from "react";
 import type { User } from "./account/api";
+import { Working } from "./conversations/working";
+import { Notifications } from "./account/notifications";
 import { Answers, onFrame, type Schedule } from "./answers/answers";
 import { Connection } from "./connection/connection";
-import { isRunning, type Assistant, type Budget, type Entered, type Me, type Message, type Model, type ServerCalls } from "./connection/contract";
+import { isRunning, type Assistant, type Budget, type Entered, type Me, type Message, type ServerCalls } from "./connection/contract";
 import { ConnectionLost, sentence } from "./connection/errors";
 import type { OpenPort, TransportChoice } from "./connection/hub-port";
+import { said, t } from "./language/language";
+import { inOwnZone } from "./messages/dates";
 import { Drafts } from "./messages/drafts";
-import { isQuestion, Outbox, type Unsent } from "./messages/outbox";
+import { askingOf } from "./messages/asking";
+import { Editing } from "./messages/editing";
+import { asked, attached, Outbox, type Unsent } from "./messages/outbox";
+import { Replies } from "./messages/replies";
+import { Uploads, type FileServer } from "./messages/uploads";
+import { Places } from "./rooms/places";
 import { Rooms } from "./rooms/rooms";
+import { MessageSearch } from "./search/search";
 import { randomId } from "./ui/ids";
 import type { Box } from "./ui/storage";
 import { Store } from "./ui/store";
@@ -21,6 +31,7 @@ export interface ChatParts {
   turnedAway(reason: string | null): void;
   /** The server takes us for another person: somebody else has signed in meanwhile. */
   somebodyElse(): void;
+  files: FileServer;
   /** The room the address asks for. */
   wantedRoom?: () => string | null;
   schedule?: Schedule;
@@ -40,12 +51,21 @@ export class Chat {
   readonly connection: Connection;
   readonly answers: Answers;
   readonly rooms: Rooms;
+  readonly places: Places;
+  readonly search: MessageSearch;
+  readonly working: Working;
   readonly outbox: Outbox;
+  readonly editing: Editing;
   readonly drafts: Drafts;
+  readonly uploads: Uploads;
+  readonly replies = new Replies();
+  readonly notifications: Notifications;
   readonly me: Store<Me>;
   /** Null until the server has told it. */
   readonly budget = new Store<Budget | null>(null);
   readonly assistant = new Store<Assistant | null>(null);
+  /** After how many days this server deletes messages; null: never. */
+  readonly retentionDays = new Store<number | null>(null);
   /** Shown until it is closed, or for a while. */
   readonly notice = new Store<Notice | null>(null);
   /** For the live region: an answer that has just ended. */
@@ -57,35 +77,42 @@ export class Chat {
   readonly #somebodyElse: () => void;
   #instance: string | null = null;
 
-  constructor({ user, openPort, box, turnedAway, somebodyElse, wantedRoom = () => null, schedule = onFrame }: ChatParts) {
+  constructor({ user, openPort, box, turnedAway, somebodyElse, files, wantedRoom = () => null, schedule = onFrame }: ChatParts) {
     this.user = user;
     this.me = new Store<Me>({ ...user, kind: "person", devices: 1 });
     this.#box = box;
     this.#wantedRoom = wantedRoom;
     this.#somebodyElse = somebodyElse;
     this.drafts = new Drafts(box);
+    this.uploads = new Uploads(box, files);
+    this.notifications = new Notifications(box);
     this.connection = new Connection(openPort, CHOICES.find((choice) => choice === box.read("transport")) ?? "auto");
     this.answers = new Answers(this.connection.forRuns, (message) => void this.rooms.heal(message.roomId), schedule);
-    this.rooms = new Rooms(this.connection, this.answers, box);
+    this.rooms = new Rooms(this.connection, this.answers, box, user.id);
+    this.places = new Places(this.rooms, this.connection, this.answers, (text) => this.notice.set({ text, tone: "problem" }));
+    this.search = new MessageSearch(this.connection);
+    this.working = new Working(this.connection.forRuns, this.rooms.list, this.rooms.active, box);
+    this.editing = new Editing(this.connection, this.rooms);
     this.outbox = new Outbox(box, {
       ready: () => this.connection.state.value.phase === "live",
       send: (entry) =>
         entry.ask
-          ? this.connection.invoke<Message>("Ask", entry.roomId, entry.clientMessageId, entry.text, entry.model)
-          : this.connection.invoke<Message>("SendMessage", entry.roomId, entry.clientMessageId, entry.text),
-      asks: (entry) => isQuestion(entry, this.assistant.value?.name),
+          ? this.connection.invoke<Message>("Ask", entry.roomId, entry.clientMessageId, entry.text, ...asked(entry))
+          : this.connection.invoke<Message>("SendMessage", entry.roomId, entry.clientMessageId, entry.text, ...attached(entry)),
+      asks: (entry) => askingOf(entry, this.assistant.value?.name, this.rooms.room(entry.roomId)) !== null,
       sent: (message) => this.rooms.take(message),
     });
     this.connection.hooks = {
       greet: () => this.#greet(),
-      live: () => void this.outbox.flush(),
+      live: () => this.#live(),
       called: (name, args) => this.#called(name, args),
       turnedAway,
     };
   }
 
-  send(roomId: string, text: string, ask: boolean, model: Model = "standard"): void {
-    this.outbox.add(roomId, randomId(), text, ask, model);
+  /** Sends a message with the files that are attached, as a reply to what was chosen. */
+  send(roomId: string, text: string, ask: boolean): void {
+    this.outbox.add(roomId, randomId(), text, ask, { files: this.uploads.take(roomId), quote: this.replies.take(roomId) });
   }
 
   chooseTransport(choice: TransportChoice): void {
@@ -95,23 +122,32 @@ export class Chat {
   }
 
   async stop(messageId: string): Promise<void> {
-    await this.attempt("The answer could not be stopped", async () => this.answers.run(messageId)?.stop());
+    await this.attempt(t("The answer could not be stopped"), async () => this.answers.run(messageId)?.stop());
   }
 
   async again(messageId: string): Promise<void> {
-    await this.attempt("The question could not be asked again", async () => {
-      this.rooms.take(await this.connection.invoke<Message>("RetryAnswer", messageId));
-    });
+    // The answer is told to all who are in the room, as it begins.
+    await this.attempt(t("The question could not be asked again"), () => this.connection.invoke("RetryAnswer", messageId));
   }
 
   /** Lets an answer that was cut go on from where it stopped. */
   async goOn(messageId: string): Promise<void> {
-    await this.attempt("The answer could not go on", () => this.connection.invoke("GoOn", messageId));
+    await this.attempt(t("The answer could not go on"), () => this.connection.invoke("GoOn", messageId));
+  }
+
+  /** Shows the conversation with another person. */
+  async writeTo(personId: string): Promise<void> {
+    await this.attempt(t("You cannot write to this person"), async () => this.rooms.show((await this.rooms.pair(personId)).id));
+  }
+
+  /** Adds my reaction to a message, or takes it back. */
+  async react(messageId: string, emoji: string, isOn: boolean): Promise<void> {
+    await this.attempt(t("Your reaction was not added"), async () => this.rooms.changed(await this.connection.invoke<Message>("React", messageId, emoji, isOn)));
   }
 
   /** Decides what the assistant has asked. */
   async decide(messageId: string, askId: string, value: unknown): Promise<void> {
-    await this.attempt("The assistant did not hear it", async () => this.answers.run(messageId)?.answer(askId, value));
+    await this.attempt(t("The assistant did not hear it"), async () => this.answers.run(messageId)?.answer(askId, value));
   }
 
   /** Does something and puts a failure where people see it. */
@@ -135,7 +171,23 @@ export class Chat {
     this.me.set(entered.me);
     this.budget.set(entered.budget);
     this.assistant.set(entered.assistant);
+    this.uploads.limit.set(entered.server.fileBytes ?? 0);
+    this.retentionDays.set(entered.server.retentionDays ?? null);
+    this.rooms.marks.restore(entered.reads, entered.rooms);
     await this.rooms.restore(entered.rooms, this.#wantedRoom());
+  }
+
+  /** A room that the address names and that was not mine until now. */
+  async #appeared(roomId: string | null): Promise<void> {
+    if (!this.rooms.room(roomId) || roomId === null) return;
+    await this.rooms.show(roomId);
+    await this.places.resume();
+  }
+
+  #live(): void {
+    void this.outbox.flush();
+    void this.places.resume();
+    this.search.resume();
   }
 
   readonly #handlers: { [K in keyof ServerCalls]: (...args: ServerCalls[K]) => void } = {
@@ -144,21 +196,46 @@ export class Chat {
       this.rooms.take(message);
     },
     MessageChanged: (message) => {
-      this.rooms.take(message);
-      if (message.answer && !isRunning(message.answer) && message.roomId === this.rooms.active.value) this.finished.set(message);
+      this.rooms.changed(message);
+      this.replies.changed(message);
+      if (message.answer && !isRunning(message.answer) && message.roomId === this.rooms.active.value) this.#ended(message);
     },
     HistoryCleared: (roomId, before) => this.rooms.cleared(roomId, before),
     PeopleChanged: (roomId, people) => this.rooms.setPeople(roomId, people),
-    RoomsChanged: (rooms) => this.rooms.list.set(rooms),
+    PromptChanged: (roomId, prompt) => this.rooms.setPrompt(roomId, prompt),
+    RoomsChanged: (rooms) => {
+      this.rooms.setList(rooms);
+      void this.#appeared(this.rooms.missing.value);
+    },
     TypingChanged: (roomId, names) => this.rooms.setTyping(roomId, names),
     AssistantChanged: (assistant) => this.assistant.set(assistant),
     BudgetChanged: (budget) => this.budget.set(budget),
     AccountChanged: (me) => this.me.set(me),
+    PersonRemoved: (person, isErased) => this.rooms.removed(person, isErased),
+    ReadChanged: (roomId, seq) => this.rooms.marks.changed(roomId, seq),
+    Mentioned: (message) => {
+      this.rooms.marks.mentioned(message.roomId, message.seq);
+      const room = this.rooms.room(message.roomId);
+      this.#notify(message, room?.isPair ? message.author.name : room ? t("{name} in {room}", { name: message.author.name, room: room.name }) : t("{name} in a room", { name: message.author.name }));
+    },
+    NotAnswered: (message, reason) => {
+      if (message.clientMessageId) this.outbox.expectNot(message.clientMessageId);
+      this.notice.set({ text: t("Your message was posted, and is not answered: {reason}", { reason: inOwnZone(said(reason)) }), tone: "news" });
+    },
     RoomGone: (roomId, text) => {
       this.rooms.gone(roomId);
-      this.notice.set({ text, tone: "news" });
+      this.notice.set({ text: said(text), tone: "news" });
     },
   };
+
+  #ended(message: Message): void {
+    this.finished.set(message);
+    if (message.answer?.askedBy.id === this.me.value.id) this.#notify(message, t("{name} answered you", { name: message.author.name }));
+  }
+
+  #notify({ id, text, roomId }: Message, title: string): void {
+    this.notifications.tell({ id, title, text, open: () => void this.places.jump({ roomId, messageId: id, words: [] }) });
+  }
 
   #called<K extends keyof ServerCalls>(name: K, args: ServerCalls[K]): void {
     this.#handlers[name](...args);

@@ -2,8 +2,10 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Api, type Fetch } from "./account/api";
 import { seatOf } from "./account/seat";
+import { refusalInAddress } from "./account/openid";
 import { Session } from "./account/session";
 import { siblings } from "./account/siblings";
+import { fileServer } from "./account/upload";
 import { App } from "./App";
 import type { Chat } from "./chat";
 import type { OpenPort } from "./connection/hub-port";
@@ -28,7 +30,7 @@ async function server(query: URLSearchParams): Promise<Server> {
 
 /** What goes on between a chat and the browser, as long as it is the window's chat. */
 function attend(chat: Chat): () => void {
-  const ends = [followAddress(chat.rooms), watchBrowser(chat.connection)];
+  const ends = [followAddress(chat.rooms, chat.places), watchBrowser(chat.connection)];
   return () => ends.forEach((end) => end());
 }
 
@@ -40,14 +42,15 @@ async function main(): Promise<void> {
   const { fetch, openPort } = await server(query);
   const api = new Api(seat, fetch);
   const people = seat === null ? box : tab;
-  const session = new Session(api, people, siblings(seat));
-  const page = new Page({ api, session, openPort: openPort ?? signalrPort(HUB, () => api.token()), box, people, wantedRoom: roomInAddress });
+  const session = new Session(api, people, siblings(seat), refusalInAddress());
+  const page = new Page({ api, session, openPort: openPort ?? signalrPort(HUB, () => api.token()), files: fileServer(seat), box, people, wantedRoom: roomInAddress });
   let leave = () => {};
   page.chat.subscribe(() => {
     leave();
     leave = page.chat.value ? attend(page.chat.value) : () => {};
   });
   void session.check();
+  await page.language.begin();
   const root = document.getElementById("root");
   if (!root) throw new Error("The page has no #root.");
   createRoot(root).render(
@@ -59,4 +62,10 @@ async function main(): Promise<void> {
   );
 }
 
+/** Lets the page start without a network; where the browser has no such thing, or forbids it, all else works. */
+function keepShell(): void {
+  if (import.meta.env.PROD && "serviceWorker" in navigator) navigator.serviceWorker.register("./sw.js").catch(() => undefined);
+}
+
 void main();
+window.addEventListener("load", keepShell);

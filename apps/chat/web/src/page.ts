@@ -4,6 +4,8 @@ import type { Session } from "./account/session";
 import { ThemeChoice } from "./account/theme";
 import { Chat } from "./chat";
 import type { OpenPort } from "./connection/hub-port";
+import { LanguageChoice } from "./language/choice";
+import type { FileServer } from "./messages/uploads";
 import { partOf, type Box } from "./ui/storage";
 import { Store } from "./ui/store";
 
@@ -11,6 +13,7 @@ interface PageParts {
   api: Api;
   session: Session;
   openPort: OpenPort;
+  files: FileServer;
   /** What belongs to the browser, whoever uses it. */
   box: Box;
   /** What belongs to people; each gets a part of it. */
@@ -23,6 +26,7 @@ export class Page {
   readonly api: Api;
   readonly session: Session;
   readonly theme: ThemeChoice;
+  readonly language: LanguageChoice;
   /** Outlives the end of a session, for the same person to come back to; nobody else gets to see it. */
   readonly chat = new Store<Chat | null>(null);
   readonly #parts: PageParts;
@@ -32,6 +36,7 @@ export class Page {
     this.api = parts.api;
     this.session = parts.session;
     this.theme = new ThemeChoice(parts.box);
+    this.language = new LanguageChoice(parts.box);
     this.session.door.subscribe(() => this.#doorMoved());
   }
 
@@ -39,8 +44,18 @@ export class Page {
   async signOut(): Promise<void> {
     const chat = this.chat.value;
     await this.session.signOut();
-    if (chat?.user.role !== "guest") return;
-    const box = this.#boxOf(chat.user);
+    if (chat?.user.role === "guest") this.#forget(chat.user);
+  }
+
+  /** Removes the account, and with it what was kept here. */
+  async removeAccount(password: string, messages: "keep" | "delete"): Promise<void> {
+    const chat = this.chat.value;
+    await this.session.removeAccount(password, messages);
+    if (chat) this.#forget(chat.user);
+  }
+
+  #forget(user: User): void {
+    const box = this.#boxOf(user);
     for (const key of box.keys("")) box.remove(key);
   }
 
@@ -65,10 +80,11 @@ export class Page {
   }
 
   #chatOf(user: User): Chat {
-    const { openPort, wantedRoom } = this.#parts;
+    const { openPort, files, wantedRoom } = this.#parts;
     return new Chat({
       user,
       openPort,
+      files,
       box: this.#boxOf(user),
       ...(wantedRoom && { wantedRoom }),
       turnedAway: (reason) => this.session.ended(reason),

@@ -1,12 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Chat } from "../src/chat";
 import type { Joined, Message } from "../src/connection/contract";
-import { chunksOf } from "../src/messages/chunks";
-import { isQuestion } from "../src/messages/outbox";
-import { answeredQuestions } from "../src/messages/use-waiting";
-import { healSince, withMessage } from "../src/rooms/room-view";
 import { memoryBox } from "../src/ui/storage";
-import { ADA, answer, BUDGET, entered, FakeHub, ME, message, room, USER } from "./fake-port";
+import { ADA, answer, BUDGET, entered, FakeHub, ME, message, NO_FILES, room, USER } from "./fake-port";
+
+const AT = "2026-01-01T10:00:00Z";
 
 let hub: FakeHub;
 let chat: Chat;
@@ -41,7 +39,7 @@ beforeEach(() => {
   strangers = 0;
   chat = new Chat({
     user: USER, openPort: hub.open, box: memoryBox(), schedule: (work) => work(),
-    turnedAway: (reason) => turnedAway.push(reason), somebodyElse: () => void strangers++,
+    turnedAway: (reason) => turnedAway.push(reason), somebodyElse: () => void strangers++, files: NO_FILES,
   });
 });
 
@@ -55,7 +53,7 @@ describe("Chat", () => {
     chat.connection.open();
     await settled();
     expect(hub.calls[0]).toEqual(["Enter"]);
-    expect(hub.named("JoinRoom")).toEqual([["r", null]]);
+    expect(hub.named("JoinRoom")).toEqual([["r", null, null]]);
     expect(shown()).toEqual(["m1", "m2"]);
     expect(chat.connection.state.value.phase).toBe("live");
   });
@@ -78,7 +76,7 @@ describe("Chat", () => {
     await vi.advanceTimersByTimeAsync(2_000);
     const order = hub.calls.map(([name]) => name).filter((name) => name !== "Ping");
     expect(order).toEqual(["Enter", "JoinRoom", "Enter", "JoinRoom", "SendMessage"]);
-    expect(hub.named("JoinRoom")[1]).toEqual(["r", 2]);
+    expect(hub.named("JoinRoom")[1]).toEqual(["r", 2, AT]);
     expect(shown()).toEqual(["m1", "m2", "m3", "m4"]);
   });
 
@@ -89,7 +87,7 @@ describe("Chat", () => {
     hub.drop();
     history[2] = answer(3, "completed", "abcd");
     await vi.advanceTimersByTimeAsync(2_000);
-    expect(hub.named("JoinRoom")[1]).toEqual(["r", 2]);
+    expect(hub.named("JoinRoom")[1]).toEqual(["r", 2, AT]);
     expect(chat.answers.watch("m3").value).toMatchObject({ text: "abcd", answer: { state: "completed" } });
     expect(shown()).toEqual(["m1", "m2", "m3", "m4"]);
   });
@@ -114,7 +112,7 @@ describe("Chat", () => {
     history[2] = answer(3, "interrupted", "abcd");
     hub.streams[0]!.subscriber.error(new Error("HubError: The run does not exist."));
     await settled();
-    expect(hub.named("JoinRoom")[1]).toEqual(["r", 2]);
+    expect(hub.named("JoinRoom")[1]).toEqual(["r", 2, AT]);
     expect(chat.answers.watch("m3").value).toMatchObject({ phase: "interrupted", text: "abcd" });
   });
 
@@ -137,7 +135,7 @@ describe("Chat", () => {
     hub.drop();
     hub.replies.Enter = () => entered([room("r", history.length)], "two");
     await vi.advanceTimersByTimeAsync(2_000);
-    expect(hub.named("JoinRoom")[1]).toEqual(["r", 3]);
+    expect(hub.named("JoinRoom")[1]).toEqual(["r", 3, AT]);
     expect(shown()).toEqual(["m1", "m2", "m3"]);
     expect(chat.outbox.expected.value).toHaveLength(0);
   });
@@ -151,20 +149,13 @@ describe("Chat", () => {
     expect(shown()).toEqual(["fresh"]);
   });
 
-  it("knows what goes to the assistant, as the server does", () => {
-    const asks = (text: string, ask = false) => isQuestion({ text, ask }, "Assistant");
-    expect(["@ai why?", "@AI: why?", " @assistant, why?", "@ai\nwhy?"].map((text) => asks(text))).toEqual([true, true, true, true]);
-    expect(["@ai", "@ai ", "@aim high", "@assistants!", "why @ai ?"].map((text) => asks(text))).toEqual([false, false, false, false, false]);
-    expect(asks("why?", true)).toBe(true);
-  });
-
   it("sends a question to the model that was chosen", async () => {
     hub.replies.Ask = (_room: string, clientMessageId: string) => message(3, { clientMessageId });
     chat.connection.open();
     await settled();
-    chat.send("r", "why?", true, "premium");
+    chat.send("r", "why?", true);
     await settled();
-    expect(hub.named("Ask")).toEqual([["r", expect.any(String), "why?", "premium"]]);
+    expect(hub.named("Ask")).toEqual([["r", expect.any(String), "why?"]]);
   });
 
   it("learns of a new budget, tier and role while it is open", async () => {
@@ -188,6 +179,33 @@ describe("Chat", () => {
     expect(chat.notice.value).toEqual({ text: "Grace has removed you from r.", tone: "news" });
     hub.call("RoomGone", "other", "Deleted.");
     expect(chat.rooms.active.value).toBeNull();
+  });
+
+  it("keeps read marks with the server, counts mentions, and begins what is unread with a line", async () => {
+    hub.replies.Enter = () => ({ ...entered([room("r", 2), room("other", 7)]), reads: [{ roomId: "r", seq: 1, mentions: [] }, { roomId: "other", seq: 4, mentions: [5] }] });
+    chat.connection.open();
+    await settled();
+    expect(chat.rooms.view("r").value.newAfter).toBe(1);
+    chat.rooms.markRead("r");
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(hub.named("MarkRead")).toEqual([["r", 2]]);
+    hub.call("Mentioned", message(8, { roomId: "other" }));
+    expect(chat.rooms.marks.marks.value.other).toEqual({ seq: 4, mentions: [5, 8] });
+    hub.call("ReadChanged", "other", 7);
+    expect(chat.rooms.marks.marks.value.other).toEqual({ seq: 7, mentions: [8] });
+  });
+
+  it("draws the line where it was left when the page is hidden, and none when nothing came", async () => {
+    chat.connection.open();
+    await settled();
+    chat.rooms.seen("r", false);
+    chat.rooms.seen("r", true);
+    expect(chat.rooms.view("r").value.newAfter).toBeNull();
+    chat.rooms.seen("r", false);
+    hub.call("ReceiveMessage", message(3));
+    chat.rooms.markRead("r");
+    chat.rooms.seen("r", true);
+    expect(chat.rooms.view("r").value.newAfter).toBe(2);
   });
 
   it("gives nothing of mine to the server when it takes us for somebody else", async () => {
@@ -227,6 +245,62 @@ describe("Chat", () => {
     expect(chat.rooms.view("r").value.status).toBe("ready");
   });
 
+  it("shows no other room in the place of one that the address names and that is not mine", async () => {
+    const visitor = new Chat({
+      user: USER, openPort: hub.open, box: memoryBox(), schedule: (work) => work(), wantedRoom: () => "secret",
+      turnedAway: () => undefined, somebodyElse: () => undefined, files: NO_FILES,
+    });
+    visitor.connection.open();
+    await settled();
+    expect([visitor.rooms.active.value, visitor.rooms.missing.value]).toEqual([null, "secret"]);
+    expect(hub.named("JoinRoom")).toEqual([]);
+    await visitor.rooms.show("r");
+    expect([visitor.rooms.active.value, visitor.rooms.missing.value]).toEqual(["r", null]);
+    await visitor.rooms.visit("nowhere");
+    expect([visitor.rooms.active.value, visitor.rooms.missing.value]).toEqual([null, "nowhere"]);
+    expect(hub.named("LeaveRoom")).toEqual([["r"]]);
+  });
+
+  it("shows a note of the server until the page is loaded again, and then no more", async () => {
+    const box = memoryBox();
+    const load = async () => {
+      const loaded = new Chat({ user: USER, openPort: hub.open, box, schedule: (work) => work(), turnedAway: () => undefined, somebodyElse: () => undefined, files: NO_FILES });
+      loaded.connection.open();
+      await settled();
+      hub.call("ReceiveMessage", message(0, { id: "note", text: "Welcome!" }));
+      hub.call("ReceiveMessage", message(0, { id: "again", text: "Welcome!" }));
+      return loaded.rooms.view("r").value.messages.filter((each) => each.seq === 0).map((each) => each.text);
+    };
+    expect(await load()).toEqual(["Welcome!"]);
+    expect(await load()).toEqual([]);
+  });
+
+  it("waits for no answer to a message that was posted without one, and says why", async () => {
+    chat.connection.open();
+    await settled();
+    hub.call("RoomsChanged", [{ ...room("r", 2), asks: true }]);
+    chat.send("r", "hello", false);
+    await settled();
+    expect(chat.outbox.expected.value).toHaveLength(1);
+    const { clientMessageId } = history.at(-1)!;
+    hub.call("NotAnswered", message(3, { clientMessageId: clientMessageId! }), "Your 5,000 tokens of today are used up.");
+    expect(chat.outbox.expected.value).toHaveLength(0);
+    expect(chat.notice.value).toEqual({ text: "Your message was posted, and is not answered: Your 5,000 tokens of today are used up.", tone: "news" });
+  });
+
+  it("changes a room as its owner says, at once", async () => {
+    const changed = { ...room("r", 2), name: "Plans", isArchived: true, retentionDays: 7 };
+    for (const method of ["ChangeRoom", "ArchiveRoom", "RetainMessages"]) hub.replies[method] = () => changed;
+    chat.connection.open();
+    await settled();
+    await chat.rooms.change("r", "Plans", "For all");
+    await chat.rooms.archive("r", true);
+    await chat.rooms.retain("r", 7);
+    await chat.rooms.remove("r");
+    expect(hub.calls.slice(-4)).toEqual([["ChangeRoom", "r", "Plans", "For all"], ["ArchiveRoom", "r", true], ["RetainMessages", "r", 7], ["DeleteRoom", "r"]]);
+    expect(chat.rooms.room("r")).toEqual(changed);
+  });
+
   it("leaves a room when it shows another", async () => {
     chat.connection.open();
     await settled();
@@ -260,39 +334,9 @@ describe("Chat", () => {
     await chat.decide("m3", "a", true);
     expect(chat.notice.value?.text).toBe("The assistant did not hear it: Already answered by Grace.");
     hub.replies.GoOn = () => {
-      throw new Error("HubError: The question is no longer there.");
+      throw new Error("HubError: The question does not exist any more.");
     };
     await chat.goOn("m3");
-    expect(chat.notice.value).toEqual({ text: "The answer could not go on: The question is no longer there.", tone: "problem" });
-  });
-});
-
-describe("lists of messages", () => {
-  it("keep their order, whatever comes when", () => {
-    const note = message(0, { id: "welcome" });
-    const made = [message(3), message(1), note, message(2), message(3)].reduce(withMessage, [] as readonly Message[]);
-    expect(made.map((each) => each.id)).toEqual(["m1", "m2", "m3", "welcome"]);
-  });
-
-  it("show a note once, however often it is said", () => {
-    const notes = ["a", "b"].map((id) => message(0, { id, text: "Welcome!" }));
-    expect(notes.reduce(withMessage, [message(1)] as readonly Message[]).map((each) => each.id)).toEqual(["m1", "b"]);
-  });
-
-  it("heal from before the oldest running answer", () => {
-    expect(healSince([])).toBeNull();
-    expect(healSince([message(1), message(2)])).toBe(2);
-    expect(healSince([message(1), answer(2, "running"), answer(3, "completed"), message(4)])).toBe(1);
-  });
-
-  it("are cut at the same places when more come at either end", () => {
-    const all = Array.from({ length: 200 }, (_, index) => message(index + 1));
-    const keys = chunksOf(all.slice(60)).map((chunk) => chunk.key);
-    expect(keys).toEqual([1, 2, 3, 4]);
-    expect(chunksOf(all).map((chunk) => chunk.key)).toEqual([0, ...keys]);
-  });
-
-  it("know which questions have their answer's row", () => {
-    expect(answeredQuestions([message(1, { clientMessageId: "c" }), answer(2, "running"), message(3, { clientMessageId: "d" })])).toEqual(new Set(["c"]));
+    expect(chat.notice.value).toEqual({ text: "The answer could not go on: The question does not exist any more.", tone: "problem" });
   });
 });

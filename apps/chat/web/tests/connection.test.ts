@@ -133,6 +133,50 @@ describe("Connection", () => {
     expect(connection.state.value.reconnects + (phase() === "reconnecting" ? 1 : 0)).toBe(1);
   });
 
+  it("asks for a sign of life when a call stays unanswered, says that it waits, and gives up", async () => {
+    connection.open();
+    await settled();
+    const frozen = () => new Promise(() => undefined);
+    hub.replies = { Ask: frozen, Ping: frozen };
+    const pings = hub.named("Ping").length;
+    const call = connection.invoke("Ask");
+    call.catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(2_900);
+    expect(hub.named("Ping")).toHaveLength(pings);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(hub.named("Ping")).toHaveLength(pings + 1);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(connection.state.value).toMatchObject({ phase: "live", waiting: true });
+    await vi.advanceTimersByTimeAsync(5_500);
+    await expect(call).rejects.toBeInstanceOf(ConnectionLost);
+    expect(connection.state.value).toMatchObject({ phase: "reconnecting", waiting: false });
+  });
+
+  it("does not doubt a network that answers while the server works", async () => {
+    connection.open();
+    await settled();
+    let done = (_: string) => {};
+    hub.replies = { Ask: () => new Promise<string>((resolve) => (done = resolve)) };
+    const call = connection.invoke("Ask");
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(connection.state.value).toMatchObject({ phase: "live", waiting: false });
+    done("late");
+    expect(await call).toBe("late");
+  });
+
+  it("hears again what was silent for a while", async () => {
+    connection.open();
+    await settled();
+    let pong = (_: string) => {};
+    hub.replies = { Ask: () => new Promise(() => undefined), Ping: () => new Promise<string>((resolve) => (pong = resolve)) };
+    connection.invoke("Ask").catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(connection.state.value.waiting).toBe(true);
+    pong("now");
+    await settled();
+    expect(connection.state.value).toMatchObject({ phase: "live", waiting: false });
+  });
+
   it("tells a refusal from a loss", async () => {
     connection.open();
     await settled();

@@ -1,3 +1,4 @@
+import type { FileServer } from "../src/messages/uploads";
 import type { User } from "../src/account/api";
 import type { Answer, Budget, Entered, Me, Message, Person, Room, ServerCalls } from "../src/connection/contract";
 import { SignedOut } from "../src/connection/errors";
@@ -89,6 +90,9 @@ export class FakeHub {
   }
 }
 
+/** A server that takes no files. */
+export const NO_FILES: FileServer = { upload: () => Promise.reject(new Error("no files")), discard: async () => undefined, url: (file) => file.id, exportUrl: (roomId) => roomId };
+
 export const ADA: Person = { id: "ada", name: "Ada", kind: "person", devices: 1 };
 export const USER: User = { id: "ada", name: "Ada", role: "member", tier: "free" };
 export const ME: Me = { ...ADA, role: "member", tier: "free" };
@@ -101,8 +105,8 @@ export function room(id: string, lastSeq = 0): Room {
 
 export function entered(rooms: Room[], instance: string | null = null): Entered {
   return {
-    me: ME, rooms, budget: BUDGET, server: { version: "1", instance },
-    assistant: { name: "Assistant", model: "m", state: "ready", detail: null, premiumModel: null },
+    me: ME, rooms, reads: rooms.map(({ id, lastSeq }) => ({ roomId: id, seq: lastSeq, mentions: [] })), budget: BUDGET, server: { version: "1", instance },
+    assistant: { name: "Assistant", model: "m", state: "ready", detail: null, models: [{ id: "standard", name: "Standard", tier: "guest" }, { id: "premium", name: "Premium", tier: "premium" }], currency: "USD" },
   };
 }
 

@@ -66,6 +66,35 @@ describe("Markdown", () => {
   });
 });
 
+describe("Markdown as people and models write it", () => {
+  it("keeps the line breaks of HTML that is pasted", () => {
+    expect(html("<div>\n  <b>x</b>\n</div>")).toMatch(/<p class="[^"]*written[^"]*">&lt;div&gt;\n  &lt;b&gt;x&lt;\/b&gt;\n&lt;\/div&gt;<\/p>/);
+  });
+
+  it.each([
+    "so \\(a_1 * b_1 * c\\) holds",
+    "so \\[ x^2 \\] holds",
+    "\\[\nx^2\n- y\n\\]",
+  ])("keeps a formula as it is written: %s", (source) => {
+    expect(html(source)).toContain(source);
+    expect(html(source)).not.toMatch(/<em>|<li>/);
+  });
+
+  it("still takes the backslash from what is only escaped", () => {
+    expect(html("\\[1\\] and \\*so\\* on")).toContain("<p>[1] and *so* on</p>");
+    expect(html("\\[words\\](https://a.example)")).not.toContain("\\[");
+  });
+
+  it("makes a sentence of what begins with a year, and a list of a list", () => {
+    expect(html("2026. was a good year")).toContain("<p>2026. was a good year</p>");
+    expect(html("1999. a\n2000. b")).toContain('<ol start="1999" style="padding-inline-start:6ch"><li>a</li><li>b</li></ol>');
+  });
+
+  it("lets every paragraph run in its own direction", () => {
+    expect(html("שלום")).toContain('dir="auto"');
+  });
+});
+
 describe("links and names", () => {
   it("lets through http, https and mail only", () => {
     expect(safeHref("https://a.example")).toBe("https://a.example/");

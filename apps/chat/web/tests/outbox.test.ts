@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { ConnectionLost, Refused } from "../src/connection/errors";
-import { excess, isQuestion, Outbox, type Unsent } from "../src/messages/outbox";
+import { excess, nearLimit, Outbox, type Unsent } from "../src/messages/outbox";
 import { memoryBox, type Box } from "../src/ui/storage";
 import { message } from "./fake-port";
 
@@ -17,7 +17,7 @@ function outbox(): Outbox {
       sent.push(entry.text);
       return message(sent.length, { clientMessageId: entry.clientMessageId });
     },
-    asks: (entry) => isQuestion(entry, undefined),
+    asks: ({ ask, text }) => ask || text.toLowerCase().startsWith("@ai"),
     sent: () => undefined,
   });
 }
@@ -122,12 +122,20 @@ describe("Outbox", () => {
   });
 });
 
+describe("nearLimit", () => {
+  it("counts characters as the server does, when few are left", () => {
+    expect(nearLimit("a".repeat(20_000))).toBeNull();
+    expect(nearLimit("😀".repeat(15_000))).toBeNull();
+    expect(nearLimit("😀".repeat(30_000))).toBe(30_000);
+  });
+});
+
 describe("excess", () => {
   it("counts what is over the server's limit, in code points and without the space around", () => {
-    expect(excess("a".repeat(4_000))).toBe(0);
-    expect(excess("a".repeat(10_000))).toBe(6_000);
-    expect(excess("😀".repeat(4_000))).toBe(0);
-    expect(excess("😀".repeat(4_001))).toBe(1);
-    expect(excess(`  ${"a".repeat(4_000)}\n\n`)).toBe(0);
+    expect(excess("a".repeat(32_000))).toBe(0);
+    expect(excess("a".repeat(38_000))).toBe(6_000);
+    expect(excess("😀".repeat(32_000))).toBe(0);
+    expect(excess("😀".repeat(32_001))).toBe(1);
+    expect(excess(`  ${"a".repeat(32_000)}\n\n`)).toBe(0);
   });
 });

@@ -9,7 +9,7 @@ import type { News, Siblings } from "../src/account/siblings";
 import { SignedOut } from "../src/connection/errors";
 import { Page } from "../src/page";
 import { memoryBox, type Box } from "../src/ui/storage";
-import { entered, FakeHub, ME, message, room, USER } from "./fake-port";
+import { entered, FakeHub, ME, message, room, USER, NO_FILES } from "./fake-port";
 
 const GRACE: User = { id: "grace", name: "Grace", role: "member", tier: "free" };
 const GUEST: User = { id: "visitor", name: "Visitor", role: "guest", tier: "guest" };
@@ -163,7 +163,7 @@ describe("Page", () => {
       JoinRoom: () => ({ room: room("r", 1), people: [], messages: [message(1)], hasMore: false, reset: false }),
     };
     sibling = session();
-    page = new Page({ api: new Api(null, server.fetch), session: session(), openPort: hub.open, box, people });
+    page = new Page({ files: NO_FILES, api: new Api(null, server.fetch), session: session(), openPort: hub.open, box, people });
   });
 
   async function signIn(user: User): Promise<void> {
@@ -176,7 +176,7 @@ describe("Page", () => {
   it("brings the same person back to the same chat after the session has ended", async () => {
     await signIn(USER);
     const chat = page.chat.value!;
-    chat.drafts.write("r", { text: "half a thought", ask: false, model: "standard" });
+    chat.drafts.write("r", { text: "half a thought", ask: false });
     hub.endSession();
     expect(page.session.door.value).toMatchObject({ kind: "closed", reason: ENDED });
     chat.send("r", "unsent", false);
@@ -188,7 +188,7 @@ describe("Page", () => {
 
   it("shows and sends nothing of the first person when another one signs in", async () => {
     await signIn(USER);
-    page.chat.value!.drafts.write("r", { text: "half a thought", ask: false, model: "standard" });
+    page.chat.value!.drafts.write("r", { text: "half a thought", ask: false });
     hub.endSession();
     page.chat.value!.send("r", "unsent", false);
     await signIn(GRACE);
@@ -224,7 +224,7 @@ describe("Page", () => {
     server.answers["POST /api/sign-out"] = [204];
     for (const user of [USER, GUEST]) {
       await signIn(user);
-      page.chat.value!.drafts.write("r", { text: "x", ask: false, model: "standard" });
+      page.chat.value!.drafts.write("r", { text: "x", ask: false });
       await page.signOut();
       expect(page.chat.value).toBeNull();
     }
@@ -274,7 +274,7 @@ describe("seats", () => {
 
 describe("the list of people", () => {
   it("finds by any part of a name, beginnings first", () => {
-    const account = (name: string) => ({ ...USER, id: name, name, usedToday: 0, createdAt: "" });
+    const account = (name: string) => ({ ...USER, id: name, name, isDisabled: false, usedToday: 0, createdAt: "" });
     const people = ["Linus", "Ada", "Margarete", "Garry"].map(account);
     expect(peopleFor(" GAR ", people).map((each) => each.name)).toEqual(["Garry", "Margarete"]);
     expect(peopleFor("", people).map((each) => each.name)).toEqual(["Ada", "Garry", "Linus", "Margarete"]);

@@ -19,6 +19,8 @@ describe("settle", () => {
     ["a table that has begun goes on", "\n| a | b |\n|---|---|\n| 1", "\n| a | b |\n|---|---|\n| 1"],
     ["a link shows its words", "see [the doc](https://exa", "see the doc"],
     ["a link's words come before its address", "see [the d", "see the d"],
+    ["half a reference shows its words", "see [the doc][1", "see the doc"],
+    ["where a reference leads waits", "text\n\n[1]: https://exa", "text\n\n"],
     ["list marks are no emphasis", "* one\n* two", "* one\n* two"],
   ])("%s", (_name, growing, shown) => {
     expect(settle(growing)).toBe(shown);

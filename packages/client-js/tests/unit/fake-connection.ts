@@ -44,6 +44,7 @@ export class FakeConnection implements Connection {
   onStart: () => Promise<void> = () => Promise.resolve();
   starts = 0;
   stops = 0;
+  readonly handlers = new Map<string, Set<(...args: any[]) => any>>();
   readonly #closed: ((error?: Error) => void)[] = [];
   readonly #reconnecting: ((error?: Error) => void)[] = [];
   readonly #reconnected: ((id?: string) => void)[] = [];
@@ -76,6 +77,19 @@ export class FakeConnection implements Connection {
     return new Promise<T>((resolve, reject) =>
       this.invocations.push({ method, args, resolve: (value) => resolve(value as T), reject }),
     );
+  }
+
+  on(method: string, handler: (...args: any[]) => any) {
+    this.handlers.set(method, (this.handlers.get(method) ?? new Set()).add(handler));
+  }
+
+  off(method: string, handler: (...args: any[]) => any) {
+    this.handlers.get(method)?.delete(handler);
+  }
+
+  /** The server calls a method. */
+  call(method: string, ...args: unknown[]) {
+    for (const handler of this.handlers.get(method) ?? []) handler(...args);
   }
 
   onclose(callback: (error?: Error) => void) {

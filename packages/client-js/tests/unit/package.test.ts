@@ -8,6 +8,7 @@ const PACKAGE = fileURLToPath(new URL("../..", import.meta.url));
 const FOLDER = join(PACKAGE, "tests/unit/dist/package");
 const NAMES = {
   ".": ["attachRun", "connectionState", "iterate", "keepConnected", "watchRuns"],
+  "./rooms": ["joinRoom"],
   "./react": ["useConnectionState", "useRun", "useRuns"],
   "./ai": ["chatTransport"],
 };
@@ -30,7 +31,7 @@ test("what is built has the entries that the package names, for Node.js as it is
 });
 
 test("at run time nothing is imported but React, by the hooks", () => {
-  const sources = ["index", "run", "runs", "content", "follow", "connection", "keep-connected", "iterate", "storage", "ai", "chunks", "react"];
+  const sources = ["index", "run", "runs", "content", "follow", "connection", "keep-connected", "iterate", "storage", "rooms", "ai", "chunks", "react"];
   for (const name of sources) {
     const imports = [...readFileSync(join(PACKAGE, `src/${name}.ts`), "utf-8").matchAll(/^(?:import|export) (?!type ).* from "([^."].*)";$/gm)];
     expect(imports.map(([, from]) => from)).toEqual(name === "react" ? ["react"] : []);

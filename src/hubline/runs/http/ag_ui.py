@@ -1,9 +1,9 @@
 """AG-UI's events, as `@ag-ui/client` 1.0 checks them (`EventSchema`, `verifyEvents`, `defaultApplyEvents`).
 
-A text or a piece of reasoning is a message, which may be opened again and goes on then; a call of a tool is an
-assistant message with a tool's message behind it. Ids of messages begin with that of the run, so that they are one
-conversation's. Whoever sends the conversation along is told the run's messages as a snapshot first: the client may
-have some of them already.
+A text or a piece of reasoning is a message, which continues when it is opened again. A tool call is an assistant
+message, followed by a message of the tool. Ids of messages begin with the id of the run, so that they are unique in a
+conversation. A client that sends the conversation gets the run's messages as a snapshot first, because it may already
+have some of them.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ MESSAGE = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
 ROLE = {"text": "assistant", "reasoning": "reasoning"}
 
 ERRORS = {"interrupted": "The answer was interrupted: its server went away."}
-"""Where the run itself gives no reason."""
+"""The error if the run itself has none."""
 
 COUNTS = ("inputTokens", "outputTokens", "totalTokens", "reasoningTokens", "cachedInputTokens", "cacheWriteInputTokens")
 OUTPUTS = ("output-available", "output-error", "output-denied")
@@ -44,9 +44,9 @@ class AgUi:
         self._thought: str | None = thoughts[-1] if thoughts else None
         """A message of the run's reasoning that the client has."""
         self._open: tuple[str, str] | None = None
-        """The text that goes on, and its kind."""
+        """The open text, and its kind."""
         self._stages: dict[str, str] = {}
-        """Calls of tools: `started`, `called`, `answered`."""
+        """Tool calls: `started`, `called`, `answered`."""
         self._asks: dict[str, Mapping[str, Any]] = {}
         self._is_live = self._in_pieces = False
 
@@ -92,7 +92,7 @@ class AgUi:
         return b""
 
     def _id(self, part: str, kind: str = "text") -> str:
-        """Of a message. The part of another kind that comes in the place of one that was taken back has another."""
+        """The id of a message. A part of another kind that replaces a retracted one has another id."""
         return f"{self._prefix}reasoning-{part}" if kind == "reasoning" else self._prefix + part
 
     def _is_before(self, message: Any) -> bool:
@@ -106,7 +106,7 @@ class AgUi:
         return str(message.get("id")).startswith(self._prefix)
 
     def _turn_to(self, part: str, kind: str) -> bytes:
-        """Have this text be the open one."""
+        """Make this text the open one."""
         if self._open == (part, kind):
             return b""
         said, self._open = self._close(), (part, kind)
@@ -132,7 +132,7 @@ class AgUi:
         return said + event(as_json({"type": "CUSTOM", "metadata": metadata, "name": name, "value": value}), LF)
 
     def _tool(self, part: str, name: str, value: Mapping[str, Any], position: str | None) -> bytes:
-        """As much of a call as was not told yet: the client adds a second result to the first."""
+        """The part of a call that was not sent yet, because the client adds a second result to the first."""
         call_id, state, said = value["toolCallId"], value["state"], b""
         stage = self._stages.get(call_id)
         if stage is None:
@@ -152,7 +152,7 @@ class AgUi:
         return said
 
     def _snapshot(self, value: Mapping[str, Any]) -> bytes:
-        """What remains, in the place of all that the client has of the run; then the values that are no messages."""
+        """The remaining messages, which replace all messages of the run; then the values without a message."""
         said, position = self._close() + self._end_calls(), value["position"]
         messages, others = [*self._history], b""
         self._stages = {}
@@ -170,16 +170,16 @@ class AgUi:
         return said + _event("MESSAGES_SNAPSHOT", position, messages=messages) + others + self._whole(position)
 
     def _forgotten(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The client keeps all its reasoning where a snapshot has none: so one that has gone is sent empty."""
+        """The client keeps its reasoning if a snapshot has none, so retracted reasoning is sent empty."""
         if self._thought is None or any(each.get("role") == "reasoning" for each in messages):
             return []
         return [{"id": self._thought, "role": "reasoning", "content": ""}]
 
     def _messages_of(self, part: str, name: str, value: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """A call, and its result if it has one. What of it is still to come goes on where the snapshot ends."""
+        """A call, and its result if it has one. The rest of it continues where the snapshot ends."""
         call_id, state = value["toolCallId"], value["state"]
         if state == "input-streaming":
-            return []  # it is begun when it is whole
+            return []  # it begins when its input is complete
         function = {"name": name, "arguments": _json(value.get("input", {}))}
         call = {"id": call_id, "type": "function", "function": function}
         found: list[dict[str, Any]] = [{"id": self._id(part), "role": "assistant", "toolCalls": [call]}]
@@ -191,14 +191,14 @@ class AgUi:
         return found
 
     def _whole(self, position: str | None) -> bytes:
-        """If the last piece of a snapshot has come, its questions count."""
+        """After the last piece of a snapshot, handle its questions."""
         if not self._in_pieces or position is None:
             return b""
         self._in_pieces = False
         return self._interrupted(position)
 
     def _interrupted(self, position: str | None) -> bytes:
-        """An open question ends the stream: its answer begins another one."""
+        """An open question ends the stream; its answer begins another stream."""
         if not self._is_live or not self._asks:
             return b""
         self.finished = True
@@ -207,7 +207,7 @@ class AgUi:
         return self._close() + self._end_calls() + _event("RUN_FINISHED", position, **self._run, outcome=outcome)
 
     def _end_calls(self) -> bytes:
-        """A run cannot finish while the input of a call is being written."""
+        """Complete open calls, because a run cannot finish while the input of a call is being written."""
         started = [call_id for call_id, stage in self._stages.items() if stage == "started"]
         self._stages |= dict.fromkeys(started, "called")
         return b"".join(_event("TOOL_CALL_END", toolCallId=call_id) for call_id in started)
@@ -222,7 +222,7 @@ class AgUi:
 
 
 def _event(type: str, position: str | None = None, /, **values: Any) -> bytes:
-    """One event. The client takes a `null` for a mistake where a field may be absent."""
+    """One event. For the client, `null` in the place of an optional field is an error."""
     metadata = {} if position is None else {"metadata": {"position": position}}
     return event(as_json({"type": type, **metadata, **values}), LF)
 
@@ -233,7 +233,7 @@ def _text(sent: Mapping[str, Any], name: str) -> str | None:
 
 
 def _is_call(name: str, value: Any) -> bool:
-    """Whether a value is the call of a tool, as `Run.pipe` writes them."""
+    """Whether a value is a tool call, as `Run.pipe` writes them."""
     if not name.startswith("tool-") or not isinstance(value, dict):
         return False
     return isinstance(value.get("toolCallId"), str) and isinstance(value.get("state"), str)
@@ -257,7 +257,7 @@ def _interrupt(ask: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _usage(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what was said, what the protocol knows: a count that is none would end the stream with an error."""
+    """The reported usage that the protocol knows; a count of another type would end the stream with an error."""
     labels = {name: entry[name] for name in ("provider", "model") if isinstance(entry.get(name), str)}
     counts = {name: entry[name] for name in COUNTS if type(entry.get(name)) is int and entry[name] >= 0}
     return labels | counts

@@ -10,37 +10,37 @@ from starlette.routing import Route
 
 from hubline import HubError
 from hubline.connection import ConnectionScope
-from hubline.runs.http.requests import Answered, answering, body, must_be_json, problem, sender
+from hubline.runs.http.requests import Answered, answering, body, must_be_json, permitted, problem, sender
 from hubline.runs.http.routes import caller_of
 from hubline.runs.hub import CallerRuns
 from hubline.runs.info import Caller
-from hubline.runs.keeping import StartedRun
 from hubline.runs.service import Runs
+from hubline.runs.starting import StartedRun
 
 DIALECT = "ui-message-stream"
 
 BODY = 8_388_608
-"""Bytes of a request, which has the whole conversation in it, files too. Ours."""
+"""Bytes of a request, which contains the whole conversation, with files. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What `useChat` sends to have an answer."""
+    """The request of `useChat` for an answer."""
 
     id: str
-    """Of the chat. Its runs are in the room of this name."""
+    """The id of the chat. Its runs are in the room of this name."""
     messages: list[dict[str, Any]]
-    """The conversation as the client has it, its newest message last. The client's word: check what matters."""
+    """The conversation as the client has it, its newest message last. It comes from the client: check what matters."""
     trigger: str
     """`submit-message` or `regenerate-message`."""
     message_id: str | None
-    """The message that is sent anew or to be made again; `None` for a new one."""
+    """The message that is sent again or to be made again; `None` for a new one."""
     body: Mapping[str, Any]
-    """Everything that was sent, with what the page has added."""
+    """The whole body, with the fields that the page has added."""
     scope: ConnectionScope
-    """The request, and who sends it."""
+    """The request, and its sender."""
     caller: Caller
-    """In whose name runs are started: the user, or for strangers this chat."""
+    """The account that starts runs: the user, or this chat for anonymous users."""
     runs: Runs
     """Where runs are started."""
 
@@ -54,9 +54,9 @@ class ChatRequest:
         )
 
     async def start(self, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> StartedRun:
-        """As `Runs.start`, for whoever asks, in the chat's room. The same new message again joins the run that it had.
+        """As `Runs.start`, for the sender, in the chat's room. A repeated new message joins its run.
 
-        Raises what `Runs.start` raises.
+        Raises the errors of `Runs.start`.
         """
         newest = self.messages[-1].get("id")
         if self.trigger == "submit-message" and self.message_id is None and isinstance(newest, str):
@@ -74,7 +74,7 @@ def chat_routes(
     """Routes for an unmodified `useChat({resume: true})`: one asks for an answer, the other is for a reloaded page.
 
     `start` begins the answer and returns its run, as `ChatRequest.start` does: `return await chat.start(answer,
-    chat.text)`. It may raise HubError, which the client gets as 409. Who sends a request is found out as for
+    chat.text)`. It may raise HubError, which the client gets as 409. The sender of a request is determined as for
     `runs.http`. A body may have `maximum_body` bytes.
     """
     handlers = _Handlers(runs, start, maximum_body)
@@ -93,15 +93,17 @@ class _Handlers:
         must_be_json(request)
         chat = self._chat(scope, await body(request, self._maximum_body))
         run = await self._start(chat)
+        await permitted(scope, self._runs._permit, "attach_run", run.id, None)
         return await self._runs.respond(run.id, DIALECT, caller=chat.caller)
 
     async def resume(self, request: Request) -> Response:
-        """The newest run of the chat that goes on and that the caller may see."""
+        """The newest run of the chat that has not ended and that the caller may see."""
         scope = await sender(request, self._runs._admit)
         chat_id = str(request.path_params["chat_id"])
         caller = _caller(scope, chat_id)
         for info in reversed(await self._runs.room_runs(chat_id, caller=caller)):
             if not info.ended:
+                await permitted(scope, self._runs._permit, "attach_run", info.id, None)
                 try:
                     return await self._runs.respond(info.id, DIALECT, caller=caller)
                 except HubError:
@@ -109,7 +111,7 @@ class _Handlers:
         return Response(status_code=204)
 
     def _chat(self, scope: ConnectionScope, sent: dict[str, Any]) -> ChatRequest:
-        """Raises Answered for what is no request of a chat."""
+        """Raises Answered if this is not a request of a chat."""
         chat_id, messages, message_id = sent.get("id"), sent.get("messages"), sent.get("messageId")
         if not isinstance(chat_id, str) or not isinstance(messages, list) or not messages:
             raise Answered(problem(400, "The body must have an `id` and `messages`."))
@@ -129,5 +131,5 @@ class _Handlers:
 
 
 def _caller(scope: ConnectionScope, chat_id: str) -> Caller:
-    """Strangers have no connection here that would tell them apart: the chat does."""
+    """Anonymous users have no connection here that would distinguish them, so the chat does."""
     return caller_of(scope, f"chat {chat_id}" if scope.user_id is None else None)

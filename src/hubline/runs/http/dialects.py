@@ -1,4 +1,4 @@
-"""Dialects: what a viewer over plain HTTP is sent for each item. Without I/O: items in, bytes of an event stream out.
+"""Dialects: the forms of items for viewers over plain HTTP. Without I/O: items in, bytes of an event stream out.
 
 A dialect is a class in a module of its own, and a line in the table at the end.
 """
@@ -16,31 +16,31 @@ Header: TypeAlias = tuple[bytes, bytes]
 
 
 class Dialect(Protocol):
-    """One viewer's translation. What is the same for all viewers of an item, it keeps with the item: `item.form(…)`."""
+    """One viewer's translation. Output that is the same for all viewers of an item is kept with it: `item.form(…)`."""
 
     @property
     def headers(self) -> Sequence[Header]:
-        """Of the response, besides those of every event stream."""
+        """Headers of the response, besides those of every event stream."""
 
     @property
     def has_positions(self) -> bool:
-        """Whether a reader can go on from a position. Otherwise each begins with everything."""
+        """Whether a reader can continue from a position. Otherwise each response begins with everything."""
 
     @property
     def finished(self) -> bool:
-        """Whether the response ends here, though the run may go on."""
+        """Whether the response ends here, even if the run continues."""
 
     def begin(self) -> bytes:
-        """What comes first."""
+        """The first bytes."""
 
     def item(self, item: Shared) -> bytes | None:
-        """An item, or nothing; `None` when it cannot be told like this, and a snapshot has to come in its place."""
+        """An item, or nothing; `None` if the protocol cannot express it, so that a snapshot is needed instead."""
 
     def refused(self, text: str) -> bytes:
         """The reader may no longer see the run."""
 
     def end(self) -> bytes:
-        """What comes last."""
+        """The last bytes."""
 
 
 DIALECTS: dict[str, Callable[[Subject], Dialect]] = {
@@ -48,6 +48,6 @@ DIALECTS: dict[str, Callable[[Subject], Dialect]] = {
     "ui-message-stream": UiMessageStream,
     "ag-ui": AgUi,
 }
-"""By their names in `?as=`; the first is that of a request without one."""
+"""By their names in `?as=`; the first one is the default."""
 
 DEFAULT = next(iter(DIALECTS))

@@ -1,4 +1,4 @@
-"""The items themselves, as hubs send them: the dialect that every other is made from."""
+"""The items themselves, as hubs send them: the default dialect."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -31,5 +31,5 @@ class Items:
 
 
 def _event(item: Mapping[str, Any]) -> bytes:
-    """Without an id where the position is null: a browser then goes on from the one before."""
+    """Without an id if the position is null: a browser then continues from the one before."""
     return event(as_json(item), LF, id=item["position"])

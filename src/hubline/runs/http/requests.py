@@ -1,8 +1,9 @@
-"""What a request says: who it comes from, and the JSON in its body; and answers in JSON."""
+"""The sender of a request, the JSON in its body, and answers in JSON."""
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+import math
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect, Request
@@ -18,10 +19,14 @@ from hubline.transports.responses import refused
 logger = logging.getLogger("hubline.runs")
 
 Admit: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[ConnectionScope]]
-"""Says who sends a request, by its ASGI scope. Raises `Refused`."""
+"""Returns the sender of a request, from its ASGI scope. Raises `Refused`."""
+
+Permit: TypeAlias = Callable[[ConnectionScope, str, Sequence[Any]], Awaitable[int | None]]
+"""Whether the sender of a request may call a method of the runs' hub, by the name of its function, with these
+arguments: `None`, or the status of the refusal."""
 
 BODY = 131_072
-"""Bytes of the body of a call: twice what the largest value may have. Ours."""
+"""Bytes of the body of a call: twice the size of the largest value. Ours."""
 
 TEXTS = {
     401: "Sign in first, or with a token that is valid.",
@@ -31,22 +36,22 @@ TEXTS = {
 
 
 class Answered(Exception):
-    """The request is answered with `response`, and goes no further."""
+    """The request is answered with `response`, and not handled further."""
 
     def __init__(self, response: Response) -> None:
         self.response = response
 
 
 def problem(status: int, text: str) -> JSONResponse:
-    """An answer that says what is wrong."""
+    """An answer with the error."""
     return JSONResponse({"error": text}, status)
 
 
 async def sender(request: Request, admit: Admit) -> ConnectionScope:
-    """Who sends a request. A token that is not valid is none, and who sent one expects to be known.
+    """The sender of a request. A request with an invalid token is refused, not handled as anonymous.
 
     Raises:
-        Answered: 401, 403, or 500 when it could not be found out.
+        Answered: 401, 403, or 500 when the sender could not be determined.
     """
     try:
         scope = await admit(request.scope)
@@ -60,8 +65,27 @@ async def sender(request: Request, admit: Admit) -> ConnectionScope:
     return scope
 
 
+async def everybody(scope: ConnectionScope, method: str, arguments: Sequence[Any]) -> int | None:
+    """Without a hub there are no methods with rights of their own."""
+    return None
+
+
+async def permitted(scope: ConnectionScope, permit: Permit, method: str, *arguments: Any) -> None:
+    """Apply the hub's rules for a method to the address that does the same.
+
+    Raises:
+        Answered: 401 or 403; with the text of a policy's HubError, if it raised one.
+    """
+    try:
+        status = await permit(scope, method, arguments)
+    except HubError as error:
+        raise Answered(problem(403, str(error))) from None
+    if status is not None:
+        raise Answered(problem(status, TEXTS[status]))
+
+
 def must_be_json(request: Request) -> None:
-    """For addresses that can be guessed: a page of another origin cannot send this type without having asked first.
+    """For addresses that can be guessed: a page of another origin cannot send this type without a preflight request.
 
     Raises:
         Answered: 415.
@@ -72,7 +96,7 @@ def must_be_json(request: Request) -> None:
 
 
 async def body(request: Request, limit: int) -> dict[str, Any]:
-    """The JSON object in the body, whatever its type is said to be. Raises Answered: 400 or 413."""
+    """The JSON object in the body, whatever its content type. Raises Answered: 400 or 413."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
@@ -81,13 +105,35 @@ async def body(request: Request, limit: int) -> dict[str, Any]:
         parts.append(part)
     try:
         raw = b"".join(parts)
-        found = json.loads(raw)
-        if b"\\u" in raw:  # what an escape may bring has no form in UTF-8, nor in anything that is sent on
+        found = json.loads(raw, parse_constant=_no_number, parse_float=_number, object_pairs_hook=_object)
+        if b"\\u" in raw:  # an escape may be a lone surrogate, which has no form in UTF-8 and cannot be sent on
             found = whole(found)
-    except (ValueError, RecursionError):
-        found = None
+    except RecursionError:
+        raise Answered(problem(400, "The body must be a JSON object. It is nested too deeply.")) from None
+    except ValueError as error:
+        raise Answered(problem(400, f"The body must be a JSON object. {error}.")) from None
     if not isinstance(found, dict):
         raise Answered(problem(400, "The body must be a JSON object."))
+    return found
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _number(text: str) -> float:
+    """A finite number: Python reads a number that is too large as infinity."""
+    found = float(text)
+    if math.isinf(found):
+        raise ValueError(f"The number {text:.20} is too large")
+    return found
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a repeated name: an earlier check of the body, such as a proxy, may have read the other value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("An object has the same name twice")
     return found
 
 
@@ -100,9 +146,9 @@ async def value(request: Request) -> Any:
 
 
 def answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """A handler whose errors are answers: 404 for a run that is not there, 409 for what a call refuses.
+    """A handler whose errors are answers: 404 for a run that does not exist, 409 for a call that is refused.
 
-    No answer may be kept: each changes while it is looked at, and is for one user.
+    Answers must not be cached: they change, and are for one user.
     """
 
     async def answer(request: Request) -> Response:
@@ -116,7 +162,7 @@ def answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
         except Answered as answered:
             return answered.response
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
+            return Response(status_code=400)  # the client has gone
         except HubError as error:
             return problem(404 if str(error) == NO_RUN else 409, str(error))
         except Exception:

@@ -8,14 +8,15 @@ from starlette.routing import Route
 
 from hubline.connection import ConnectionScope
 from hubline.runs.http.dialects import DEFAULT, DIALECTS
-from hubline.runs.http.requests import Admit, answering, problem, sender, value
+from hubline.runs.http.requests import Admit, Permit, answering, permitted, problem, sender, value
 from hubline.runs.info import Caller, RunInfo
 
 
 class Port(Protocol):
-    """What the addresses need of `Runs`."""
+    """The part of `Runs` that the routes need."""
 
     _admit: Admit
+    _permit: Permit
 
     async def info(self, run_id: str, *, caller: Caller | None = None) -> RunInfo: ...
 
@@ -31,7 +32,7 @@ class Port(Protocol):
 
 
 def routes(runs: Port) -> list[Route]:
-    """Routes that go below whatever path an application likes."""
+    """Routes to mount at any path."""
     handlers = _Handlers(runs)
     return [
         Route("/{run_id}", answering(handlers.info), methods=["GET"]),
@@ -47,40 +48,46 @@ class _Handlers:
         self._runs = runs
 
     async def info(self, request: Request) -> Response:
-        caller = await self._caller(request)
-        return JSONResponse((await self._runs.info(_run(request), caller=caller)).item())
+        run_id, caller = await self._caller(request, "run_info")
+        return JSONResponse((await self._runs.info(run_id, caller=caller)).item())
 
     async def events(self, request: Request) -> Response:
-        caller = await self._caller(request)
         dialect = request.query_params.get("as", DEFAULT)
+        after = request.headers.get("last-event-id") or request.query_params.get("after") or None
+        run_id, caller = await self._caller(request, "attach_run", after)
         if dialect not in DIALECTS:
             return problem(400, f"`as` must be one of {', '.join(DIALECTS)}.")
-        after = request.headers.get("last-event-id") or request.query_params.get("after") or None
-        return await self._runs.respond(_run(request), dialect, after, caller=caller)
+        return await self._runs.respond(run_id, dialect, after, caller=caller)
 
     async def stop(self, request: Request) -> Response:
-        caller = await self._caller(request)
-        return JSONResponse((await self._runs.stop(_run(request), caller=caller)).item())
+        run_id, caller = await self._caller(request, "stop_run")
+        return JSONResponse((await self._runs.stop(run_id, caller=caller)).item())
 
     async def answer(self, request: Request) -> Response:
-        caller = await self._caller(request)
+        scope, ask_id = await sender(request, self._runs._admit), request.path_params["ask_id"]
         answer = await value(request)
-        await self._runs.answer(_run(request), request.path_params["ask_id"], answer, caller=caller)
+        run_id, caller = await self._permitted(scope, request, "answer_run", ask_id, answer)
+        await self._runs.answer(run_id, ask_id, answer, caller=caller)
         return Response(status_code=204)
 
     async def steer(self, request: Request) -> Response:
-        caller = await self._caller(request)
+        scope = await sender(request, self._runs._admit)
         message = await value(request)
-        return JSONResponse({"steerId": await self._runs.steer(_run(request), message, caller=caller)})
+        run_id, caller = await self._permitted(scope, request, "steer_run", message)
+        return JSONResponse({"steerId": await self._runs.steer(run_id, message, caller=caller)})
 
-    async def _caller(self, request: Request) -> Caller:
-        return caller_of(await sender(request, self._runs._admit))
+    async def _caller(self, request: Request, method: str, *arguments: Any) -> tuple[str, Caller]:
+        """The requested run, and the caller, who must have the right to call the corresponding method of the hub."""
+        return await self._permitted(await sender(request, self._runs._admit), request, method, *arguments)
+
+    async def _permitted(
+        self, scope: ConnectionScope, request: Request, method: str, *arguments: Any
+    ) -> tuple[str, Caller]:
+        run_id = str(request.path_params["run_id"])
+        await permitted(scope, self._runs._permit, method, run_id, *arguments)
+        return run_id, caller_of(scope)
 
 
 def caller_of(scope: ConnectionScope, connection_id: str | None = None) -> Caller:
-    """Who wants something of a run. `connection_id` tells strangers apart."""
+    """The caller of an operation. `connection_id` distinguishes anonymous users."""
     return Caller(scope.user_id, connection_id, scope.identity)
-
-
-def _run(request: Request) -> str:
-    return str(request.path_params["run_id"])

@@ -1,14 +1,15 @@
-"""The response that a viewer reads: one request, as long as the run or the viewer stays."""
+"""The response to a viewer: one request, until the run ends or the viewer leaves."""
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hubline import HubError
+from hubline.extensions import aborter
 from hubline.runs.http.dialects import Dialect
 from hubline.runs.settings import Settings
 from hubline.runs.tape import Shared
@@ -29,7 +30,7 @@ COMMENT = b":\n\n"
 
 
 class RunResponse(Response):
-    """The items of a run as Server-Sent Events. It is read once, by one viewer, whose leaving only detaches."""
+    """The items of a run as Server-Sent Events, for one viewer. When the viewer leaves, it only detaches."""
 
     def __init__(
         self,
@@ -37,12 +38,17 @@ class RunResponse(Response):
         dialect: Dialect,
         settings: Settings,
         until: float | None = None,
+        readers: set[Callable[[], None]] | None = None,
     ) -> None:
-        """`until` is when the reader's identity expires, in Unix time."""
+        """`until` is when the reader's identity expires, in Unix time.
+
+        While it is open, `readers` has a function that breaks it off.
+        """
         self.status_code, self.background = 200, None
         self.body = b""
         self.raw_headers = [*HEADERS, *dialect.headers]
         self._items, self._dialect, self._settings, self._until = items, dialect, settings, until
+        self._readers = readers if readers is not None else set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. Returns when everything was written, or when the peer has left."""
@@ -52,6 +58,8 @@ class RunResponse(Response):
             await send({"type": "http.response.body", "body": b""})
             return
         viewing = _Viewing(self._items, self._dialect, self._settings, send, self._until)
+        viewing.break_off = aborter(scope) or viewing.over.cancel
+        self._readers.add(viewing.break_off)
         writing = self._settings.tasks.start(viewing.run(), name="hubline.runs event stream")
         try:
             await viewing.over.guard(lambda: disconnected(receive))
@@ -60,6 +68,7 @@ class RunResponse(Response):
         except OSError:
             pass  # the peer is gone
         finally:
+            self._readers.discard(viewing.break_off)
             writing.cancel()
             await asyncio.wait([writing])
         if self.background is not None:
@@ -67,11 +76,11 @@ class RunResponse(Response):
 
 
 class _Gone(Exception):
-    """Nothing can be written any more."""
+    """The peer is gone: nothing more can be written."""
 
 
 class _Viewing:
-    """Writes items, and a comment where none came for a while. One writes at a time."""
+    """Writes items, and a comment after a time without items. A lock orders the writes."""
 
     def __init__(
         self,
@@ -83,6 +92,9 @@ class _Viewing:
     ) -> None:
         self.over = CancelScope()
         """Ends when nothing more will be written."""
+        self.break_off: Callable[[], None] = self.over.cancel
+        """Ends a response whose client does not read. If the server offers it, the connection is closed; on other
+        servers the application returns early, which they log."""
         self._items, self._dialect, self._settings, self._send = items, dialect, settings, send
         self._turn = asyncio.Lock()
         self._written = settings.clock.now()
@@ -90,10 +102,10 @@ class _Viewing:
         self._until, self._expired = until, CancelScope()
         self._expiry: Timer | None = None
         self._ended = False
-        """The last has been written."""
+        """The last item has been written."""
 
     async def run(self) -> None:
-        """Never raises anything but a cancellation."""
+        """Write all items. Raises only when it is cancelled."""
         self._timer = self._settings.timers.after(KEEP_ALIVE, self._beat)
         if self._until is not None:
             left = self._until - self._settings.now().timestamp()
@@ -133,7 +145,7 @@ class _Viewing:
     async def _write(self, payload: bytes, *, last: bool = False) -> None:
         async with self._turn:
             if self._ended:
-                return  # a comment that came too late
+                return  # the comment is too late
             self._ended = last
             try:
                 await self._send({"type": "http.response.body", "body": payload, "more_body": not last})
@@ -142,7 +154,7 @@ class _Viewing:
         self._written = self._settings.clock.now()
 
     def _beat(self) -> None:
-        """The time of silence may be over. A reader that is behind needs no comment."""
+        """Write a comment if the time of silence is over. A reader that is behind needs none."""
         left = self._written + KEEP_ALIVE - self._settings.clock.now()
         if left <= 0:
             left = KEEP_ALIVE
@@ -151,9 +163,12 @@ class _Viewing:
         self._timer = self._settings.timers.after(left, self._beat)
 
     def _expire(self) -> None:
-        """The identity has expired. Who does not read would not read that either: the response breaks off."""
-        (self.over if self._turn.locked() else self._expired).cancel()
+        """The identity has expired. For a client that does not read, the response breaks off."""
+        if self._turn.locked():
+            self.break_off()
+        else:
+            self._expired.cancel()
 
     async def _comment(self) -> None:
-        with suppress(_Gone):  # the request's own task hears of it, too
+        with suppress(_Gone):  # the task of the request gets it too
             await self._write(COMMENT)

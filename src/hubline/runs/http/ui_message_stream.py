@@ -1,8 +1,8 @@
 """The AI SDK's UI message stream, as `ai` 7 reads it (`uiMessageChunkSchema`, `processUIMessageStream`).
 
-A run is one message with one step. That client throws on a delta whose part was not begun, puts parts in the order in
-which they begin, and takes nothing back but the whole step: so whoever attaches begins anew, and what cannot be told
-by going on is told by a snapshot, behind a `reset-step`.
+A run is one message with one step. That client throws on a delta without the begin of its part, orders parts by their
+begins, and can retract only the whole step. So every attach begins again, and a change that cannot be sent by itself is
+sent as a snapshot, after a `reset-step`.
 """
 
 from collections.abc import Mapping
@@ -17,23 +17,23 @@ from hubline.wire.event_stream import LF, event
 DONE = event(b"[DONE]", LF)
 
 ERRORS = {"interrupted": "The answer was interrupted: its server went away."}
-"""Where the run itself gives no reason."""
+"""The error if the run itself has none."""
 
 REASONS = {"completed": "stop", "limited": "length", "interrupted": "interrupted", "failed": "error"}
-"""Of `finish`, by the state of the run."""
+"""The reason of `finish`, by the state of the run."""
 
 NAMED: dict[str, tuple[str, ...]] = {
     "source-url": ("url",),
     "source-document": ("mediaType", "title"),
     "file": ("url", "mediaType"),
 }
-"""Names of values that have a chunk of their own, and what each must have, as text."""
+"""Names of values that have a chunk of their own, and the text fields that each must have."""
 
 STATES = ("input-streaming", "input-available", "output-available", "output-error", "output-denied")
-"""Of a tool's call: the client's own names."""
+"""The states of a tool call: the client's own names."""
 
 OPTIONAL: dict[str, type] = {"title": str, "filename": str, "dynamic": bool, "providerExecuted": bool}
-"""What may be said besides. The client takes a chunk with a wrong type for a broken stream."""
+"""Optional fields, with their types. For the client, a chunk with a wrong type is a broken stream."""
 
 
 def chunk(type: str, **values: Any) -> bytes:
@@ -52,15 +52,15 @@ class UiMessageStream:
         self._run_id = subject.run_id
         self._begin_step()
         self._keeps_open = False
-        """A part went on after another had begun: it may again, so no part is closed before the end."""
+        """A part continued after another had begun. This may happen again, so no part is closed before the end."""
 
     def _begin_step(self) -> None:
         self._known: dict[str, str] = {}
         """Parts, in order, and what each is: `text`, `reasoning`, `pushed` or `value`."""
         self._open: dict[str, str] = {}
-        """Texts that have begun and may go on."""
+        """Texts that have begun and may continue."""
         self._called: set[str] = set()
-        """Calls of tools whose input was told."""
+        """Tool calls whose input was sent."""
         self._asks: dict[str, dict[str, Any]] = {}
         self._in_pieces = False
         """More of a snapshot follows."""
@@ -111,7 +111,7 @@ class UiMessageStream:
         return before + bytes(item.form(_delta)) + after
 
     def _start(self, part: str, kind: str) -> bytes:
-        """Begin a text. What went on until now is complete, as far as anybody knows."""
+        """Begin a text. The one before is taken for complete."""
         before = b"" if self._keeps_open or self._in_pieces else self._close()
         self._known[part] = self._open[part] = kind
         return before + chunk(f"{kind}-start", id=part)
@@ -170,7 +170,7 @@ class UiMessageStream:
         return b"".join(said)
 
     def _whole(self) -> bytes:
-        """The last piece of a snapshot has come: of its texts the last part alone may go on."""
+        """The last piece of a snapshot: only the last part of its texts may continue."""
         self._in_pieces = False
         return b"" if self._keeps_open else self._close(but=next(reversed(self._known), None))
 

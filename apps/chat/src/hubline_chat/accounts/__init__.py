@@ -1,1 +1,1 @@
-"""Who may come in: names, passwords, sessions, and the tokens that open the hub."""
+"""Access: names, passwords, sessions, and the tokens for the hub."""

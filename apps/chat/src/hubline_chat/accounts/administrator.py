@@ -13,17 +13,17 @@ from hubline_chat.store.users import NameTaken
 
 @dataclass(frozen=True, slots=True)
 class NewPassword:
-    """A password that was made just now. It is shown once, and kept nowhere."""
+    """A new password. It is shown once, and not stored."""
 
     name: str
     password: str
 
 
 async def prepare(settings: ChatSettings) -> NewPassword | None:
-    """Bring the database to this version, and make an administrator where there is none.
+    """Migrate the database to this version, and make an administrator if there is none.
 
     Raises:
-        ConfigurationError: the database cannot be used, or the administrator's name belongs to somebody else.
+        ConfigurationError: the database cannot be used, or another user has the administrator's name.
     """
     store, passwords = Store(settings.database_url), Passwords()
     try:
@@ -36,7 +36,7 @@ async def prepare(settings: ChatSettings) -> NewPassword | None:
         except NameTaken:
             if await store.users.admin() is not None:  # another process was quicker
                 return None
-            problem = f"HUBLINE_CHAT_ADMIN_NAME is {made.name}, and this name belongs to somebody who is none"
+            problem = f"HUBLINE_CHAT_ADMIN_NAME is {made.name}, and a user with this name is not an administrator"
             raise ConfigurationError([problem]) from None
         return made
     finally:
@@ -48,7 +48,7 @@ async def check_free(settings: ChatSettings) -> None:
     """Make sure that no other process serves the database.
 
     Raises:
-        ConfigurationError: one does.
+        ConfigurationError: another process serves it.
     """
     store = Store(settings.database_url)
     try:

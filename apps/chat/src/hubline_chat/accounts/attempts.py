@@ -1,4 +1,4 @@
-"""How often somebody may try: token buckets by name and by address."""
+"""Limits of attempts: token buckets by name and by address."""
 
 import time
 from collections import OrderedDict
@@ -26,7 +26,7 @@ class Attempts:
         """Count an attempt.
 
         Raises:
-            AccountError: there were too many; it says how long to wait, and waiting is all that helps.
+            AccountError: there were too many; the text has the time to wait.
         """
         bucket = self._buckets.get(key) or _BUCKET.initial(self._rates)
         bucket, decision = _BUCKET.step(self._rates, bucket, round(self._clock() * 1000), 1)
@@ -38,5 +38,5 @@ class Attempts:
             raise too_many((decision.retry_after_ms or 0) / 1000)
 
     def forget(self, key: str) -> None:
-        """A good end: what was tried before does not count any more."""
+        """The attempt succeeded: earlier attempts no longer count."""
         self._buckets.pop(key, None)

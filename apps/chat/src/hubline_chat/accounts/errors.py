@@ -1,4 +1,4 @@
-"""How the account routes say no."""
+"""The errors of the account routes."""
 
 import math
 
@@ -22,6 +22,10 @@ def too_many(retry_after: float) -> AccountError:
     seconds = max(1, math.ceil(retry_after))
     wait = f"{seconds} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
     return AccountError(429, "too-many", f"Too many attempts. Try again in {wait}.", retry_after=seconds)
+
+
+def disabled() -> AccountError:
+    return AccountError(403, "disabled", "This account is disabled. Ask an administrator.")
 
 
 def signed_out() -> AccountError:

@@ -1,17 +1,17 @@
-"""Passwords: how they are kept, and which are too easy to guess."""
+"""Passwords: their hashes, and the check for easy ones."""
 
 import asyncio
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from pathlib import Path
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from hubline_chat.accounts.errors import AccountError, too_many
+from hubline_chat.accounts.guessing import LEAST, common, left_to_guess
 from hubline_chat.store.users import folded
 
 HASHER = PasswordHasher()
@@ -19,16 +19,14 @@ HASHER = PasswordHasher()
 AT_ONCE = 2
 """Passwords that are hashed at the same time: each takes 64 MiB and, for about 50 ms, most of four cores."""
 WAITING = 32
-"""Passwords that wait for their turn; who comes then is asked to try again."""
+"""Passwords that wait to be hashed; further requests are refused."""
 SHORTEST, LONGEST = 8, 200
-COMMON = Path(__file__).parent / "common_passwords.txt"
-"""The most common ones of published lists, of those that are long enough to get here."""
 
 Result = TypeVar("Result")
 
 
 class Passwords:
-    """Hashes and verifies in threads of its own, so that neither the event loop nor the memory suffers."""
+    """Hashes and verifies in threads of its own, which do not block the event loop and limit the memory."""
 
     def __init__(self, hasher: PasswordHasher = HASHER) -> None:
         self._hasher = hasher
@@ -36,7 +34,7 @@ class Passwords:
         self._open = 0
 
     async def start(self) -> None:
-        """Make what a name is compared with that nobody has, before somebody could measure how long that takes."""
+        """Make the hash for unknown names in advance, so that an attacker cannot measure the time for it."""
         await self._run(lambda: self._nobodys)
 
     def close(self) -> None:
@@ -47,7 +45,7 @@ class Passwords:
         return await self._run(lambda: self._hasher.hash(password))
 
     async def verify(self, kept: str | None, password: str) -> bool:
-        """Whether a password is the one whose hash was kept. Without a hash it takes as long, and is wrong.
+        """Whether a password has this hash. Without a hash the check takes as long, and fails.
 
         Raises:
             AccountError: too many are waiting.
@@ -55,7 +53,7 @@ class Passwords:
         return await self._run(lambda: self._fits(kept or self._nobodys, password)) and kept is not None
 
     def outdated(self, kept: str) -> bool:
-        """Whether a hash was made with other parameters than those of today."""
+        """Whether a hash was made with other than the present parameters."""
         return self._hasher.check_needs_rehash(kept)
 
     @cached_property
@@ -90,12 +88,13 @@ def check_strength(password: str, name: str) -> None:
         problem = f"The password is too long: {LONGEST} characters are allowed."
     elif folded(password) == folded(name):
         problem = "The password must not be the name."
-    elif folded(password) in _common():
-        problem = "This password is among the first that everybody tries. Choose another one."
+    elif folded(password) in common():
+        problem = "This password is one of the most common ones. Choose another one."
+    elif left_to_guess(password, name) < LEAST:
+        problem = (
+            "The password is too easy to guess: it is little more than a common word, a name, or characters in a row. "
+            "Several words that have nothing to do with each other are better."
+        )
     else:
         return
     raise AccountError(422, "weak-password", problem)
-
-
-def _common() -> frozenset[str]:
-    return frozenset(COMMON.read_text("utf-8").split())

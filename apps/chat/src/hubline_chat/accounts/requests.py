@@ -1,4 +1,4 @@
-"""What every account request must be: from our own page, short, and by a session where one is needed."""
+"""Checks of account requests: they come from our own page, are short, and have a session if one is needed."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -23,11 +23,17 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 async def same_site(request: Request) -> None:
-    """Let only our own page change anything: a foreign one can neither send JSON nor hide where it comes from."""
+    """Only our own page may change data: a page of another origin cannot send JSON, nor hide its origin."""
     if request.method in SAFE_METHODS:
         return
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" or not _from_our_page(request):
+        raise AccountError(403, "cross-site", "This request did not come from the chat's own page.")
+
+
+async def our_page(request: Request) -> None:
+    """The same for requests whose body is not JSON: the cookie is not sent with those of other sites."""
+    if request.method not in SAFE_METHODS and not _from_our_page(request):
         raise AccountError(403, "cross-site", "This request did not come from the chat's own page.")
 
 
@@ -40,7 +46,7 @@ def _from_our_page(request: Request) -> bool:
 
 
 def _same(origin: URL, url: URL) -> bool:
-    """Whether both are one place. A page by https may have come through a proxy that speaks http with us."""
+    """Whether both are the same origin. A page with https may come through a proxy that uses http to us."""
     if origin.scheme not in ("https", url.scheme) or origin.hostname != url.hostname:
         return False
     return (origin.port or PORTS[origin.scheme]) == (url.port or PORTS[origin.scheme])
@@ -71,9 +77,9 @@ def accounts_of(request: Request) -> Accounts:
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from, for counting: of IPv6 the network that one household has.
+    """The address of a request, for limits; with IPv6, the network of one household.
 
-    Behind proxies that are trusted, a middleware has put the client's address in the place of theirs.
+    Behind trusted proxies, a middleware has replaced their address by that of the client.
     """
     host = request.client.host if request.client else "unknown"
     return ":".join(host.split(":")[:4]) if ":" in host else host
@@ -82,8 +88,9 @@ def address_of(request: Request) -> str:
 class Cookie:
     """The session cookie of one seat: one browser can hold several people, each in a window of its own."""
 
-    def __init__(self, request: Request) -> None:
-        seat = request.headers.get(SEAT)
+    def __init__(self, request: Request, seat: str | None = None) -> None:
+        """`seat`: if neither the header nor the address has it."""
+        seat = request.headers.get(SEAT, request.query_params.get("seat", seat))  # pictures and links have no headers
         if seat is not None and not re.fullmatch("[a-z0-9]{1,12}", seat, re.ASCII):
             raise AccountError(400, "bad-seat", "The name of this window's seat is not valid. Reload the page.")
         self._name = f"{COOKIE}_{seat}" if seat else COOKIE

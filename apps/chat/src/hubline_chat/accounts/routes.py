@@ -1,6 +1,6 @@
 """The routes under `/api/` for one's own account."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
@@ -31,19 +31,30 @@ class NewPassword(BaseModel):
     new: str
 
 
+class Removal(BaseModel):
+    """`messages`: they stay under another name, or are deleted with the account."""
+
+    messages: Literal["keep", "delete"]
+
+
+class OwnRemoval(Removal):
+    password: str
+
+
 class Nothing(BaseModel):
     pass
 
 
 @router.get("/session")
 async def session(request: Request, response: Response, own: Annotated[Session | None, Depends(current)]) -> object:
-    """Who is signed in at this window, and what else is possible."""
+    """The user of this window, and the other possible actions."""
     settings: ChatSettings = request.app.state.settings
     response.headers["cache-control"] = "no-store"
     return {
         "user": None if own is None else user_json(own.user),
         "signUp": settings.sign_up,
         "guests": settings.guests_allowed,
+        "openId": None if settings.openid is None else settings.openid.name,
     }
 
 
@@ -75,7 +86,7 @@ async def guest(
 async def sign_out(
     request: Request, response: Response, accounts: Service, own: Annotated[Session | None, Depends(current)]
 ) -> None:
-    """End the session and its connections; without one, there is nothing to do."""
+    """End the session and its connections; without a session, do nothing."""
     if own is not None:
         await accounts.sign_out(own)
     del response.headers["set-cookie"]
@@ -96,12 +107,27 @@ async def password(accounts: Service, own: Own, given: Annotated[NewPassword, De
     await accounts.change_password(own, given.current, given.new)
 
 
-def user_json(user: User) -> dict[str, str]:
-    return {"id": user.id, "name": user.name, "role": user.role, "tier": user.tier}
+@router.post("/account/remove", status_code=204)
+async def remove(
+    request: Request,
+    response: Response,
+    accounts: Service,
+    own: Own,
+    given: Annotated[OwnRemoval, Depends(body(OwnRemoval))],
+) -> None:
+    """Remove one's own account, with every session."""
+    await accounts.remove_own(own, given.password, erase=given.messages == "delete")
+    del response.headers["set-cookie"]
+    Cookie(request).clear(response)
+
+
+def user_json(user: User) -> dict[str, object]:
+    known: dict[str, object] = {"id": user.id, "name": user.name, "role": user.role, "tier": user.tier}
+    return known | {"hasPassword": user.has_password}
 
 
 async def _welcome(request: Request, response: Response, accounts: Accounts, signed: SignedIn) -> object:
-    """Give the window its new session in place of the one it had."""
+    """Replace the session of the window by a new one."""
     cookie = Cookie(request)
     former = await accounts.session(cookie.secret)
     if former is not None:

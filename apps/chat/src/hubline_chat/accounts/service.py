@@ -1,34 +1,48 @@
-"""What can be done with accounts, whichever route asks."""
+"""The operations on accounts, for all routes."""
 
+import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from typing_extensions import Unpack
+
 from hubline import HubError
 from hubline_chat.accounts.attempts import Attempts
-from hubline_chat.accounts.errors import AccountError, too_many
+from hubline_chat.accounts.errors import AccountError, disabled, too_many
+from hubline_chat.accounts.openid import Claimed
 from hubline_chat.accounts.passwords import Passwords, check_strength
 from hubline_chat.contract import Role, TierName
-from hubline_chat.limits import clean_name
+from hubline_chat.limits import NAME_LENGTH, clean_name
 from hubline_chat.settings import ChatSettings
 from hubline_chat.store import Session, Store, User
-from hubline_chat.store.users import Full, LastAdmin, NameTaken, folded
+from hubline_chat.store.sessions import Disabled
+from hubline_chat.store.users import Full, LastAdmin, NameTaken, UserChange, folded
 
 RESERVED = frozenset({"system", "ai", "assistant"})
-"""Names that people would take for somebody else's."""
+"""Names that could be mistaken for those of the system."""
 WRONG = "Name or password is wrong."
+FRESH = timedelta(minutes=10)
+"""How long a sign-in by a provider counts where otherwise the password would be asked."""
+NUMBERED = 20
+"""How often a name of a provider is tried with a number behind it."""
+LAST_ADMIN = "There must be an administrator: make another person one first."
 
 
 class Listener(Protocol):
-    """Hears what happens to accounts, and acts on open connections before the request is answered."""
+    """Receives changes of accounts, and applies them to open connections before the request is answered."""
 
     async def sessions_ended(self, session_ids: Collection[str]) -> None: ...
 
     async def account_changed(self, user: User) -> None:
-        """The role or tier is another one now."""
+        """The role or tier has changed."""
 
-    async def account_deleted(self, user: User) -> None: ...
+    async def account_deleted(self, user: User) -> None:
+        """A guest is gone. What was said stays."""
+
+    async def account_removed(self, user: User, *, erase: bool) -> None:
+        """An account is removed: what was said stays without its name, or is deleted (`erase`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,7 @@ class SignedIn:
 class Accounts:
     """Signing up, in and out; passwords, roles and tiers.
 
-    Every method raises `AccountError` with what to tell the person, and `StoreError` when the database cannot.
+    Every method raises `AccountError` with a text for the person, and `StoreError` when the database fails.
     """
 
     def __init__(self, store: Store, settings: ChatSettings, passwords: Passwords, listener: Listener) -> None:
@@ -52,7 +66,7 @@ class Accounts:
         self._sign_ups, self._guests = Attempts(20, 40), Attempts(60, 240)
 
     async def sign_in(self, name: str, password: str, address: str) -> SignedIn:
-        """A session for who knows the password. An unknown name takes as long, and is answered in the same way."""
+        """A session for a name and a password. An unknown name takes as long, and gets the same answer."""
         key = folded(name)
         self._by_address.take(address)
         self._by_name.take(key)
@@ -61,6 +75,8 @@ class Accounts:
             raise AccountError(401, "wrong-password", WRONG)
         user, kept = known
         self._by_name.forget(key)
+        if user.is_disabled:
+            raise disabled()
         if self._passwords.outdated(kept):
             await self._store.users.set_password(user.id, await self._passwords.hash(password))
         return await self._begin(user)
@@ -75,12 +91,28 @@ class Accounts:
         return await self._begin(await self._add(name, "member", "free", await self._passwords.hash(password)))
 
     async def guest(self, name: str, address: str) -> SignedIn:
-        """A guest: somebody without a password, until the session ends."""
+        """A guest: a user without a password, until the session ends."""
         if not self._settings.guests_allowed:
             raise AccountError(403, "guests-closed", "Guests are not admitted here. Sign in.")
         name = self._usable(name)
         self._guests.take(address)
         return await self._begin(await self._add(name, "guest", "guest", None))
+
+    def admit_openid(self, address: str) -> None:
+        """Count a sign-in by the provider that begins."""
+        self._by_address.take(address)
+
+    async def sign_in_by(self, claimed: Claimed) -> SignedIn:
+        """A session for whom the provider has signed in; the first time with a new account.
+
+        It is linked by issuer and subject alone: accounts of the same name or e-mail address belong to others.
+        """
+        user = await self._store.identities.find(claimed.issuer, claimed.subject)
+        if user is None:
+            user = await self._add_claimed(claimed)
+        if user.is_disabled:
+            raise disabled()
+        return await self._begin(user)
 
     async def session(self, secret: str | None) -> Session | None:
         """The session that a cookie opens; when it was used again, it lasts longer."""
@@ -92,7 +124,7 @@ class Accounts:
         if session is None or session.expires_at - now > whole - min(whole / 10, timedelta(days=1)):
             return session
         await self._store.sessions.extend(session.id, now + whole)
-        return Session(session.id, session.user, now + whole)
+        return replace(session, expires_at=now + whole)
 
     async def sign_out(self, session: Session) -> None:
         """End a session with its connections. A guest is gone with the last one."""
@@ -102,46 +134,112 @@ class Accounts:
             await self.forget(session.user)
 
     async def change_password(self, session: Session, current: str, new: str) -> None:
-        """A new password, for who knows the old one. Every other session of the user ends."""
-        user = session.user
-        self._by_name.take(folded(user.name))
-        known = await self._store.users.credentials(user.name)
-        if not await self._passwords.verify(known[1] if known else None, current):
-            raise AccountError(401, "wrong-password", "The current password is wrong.")
-        self._by_name.forget(folded(user.name))
-        await self._set_password(user, new, but=session.id)
+        """A new password, if the old one is right. Every other session of the user ends."""
+        if not session.user.has_password:
+            raise AccountError(409, "no-password", "Your account has no password: your provider signs you in.")
+        await self._check_password(session.user, current, "The current password is wrong.")
+        await self._set_password(session.user, new, but=session.id)
 
     async def change(
-        self, user_id: str, *, role: Role | None = None, tier: TierName | None = None, password: str | None = None
+        self,
+        user_id: str,
+        *,
+        role: Role | None = None,
+        tier: TierName | None = None,
+        password: str | None = None,
+        is_disabled: bool | None = None,
     ) -> User:
-        """What administrators change of somebody, at once also for open connections."""
-        before = await self._store.users.get(user_id)
-        if before is None:
-            raise AccountError(404, "no-such-person", "There is no such person any more.")
-        if before.role == "guest" and (role is not None or password is not None):
+        """Change an account, as an administrator; it also applies to open connections at once."""
+        before = await self._get(user_id)
+        if before.role == "guest" and (role is not None or password is not None or is_disabled is not None):
             raise AccountError(409, "guest", "A guest has no account: only the tier can be changed.")
         if password is not None:
             check_strength(password, before.name)
-        try:
-            user = await self._store.users.change(user_id, role=role, tier=tier)
-        except LastAdmin:
-            problem = "There must be an administrator: make somebody else one first."
-            raise AccountError(409, "last-admin", problem) from None
+        user = await self._change(user_id, role=role, tier=tier, is_disabled=is_disabled)
+        if user is not None and user.is_disabled:
+            await self._listener.sessions_ended(await self._store.sessions.end_of(user_id))
         if user is not None and user != before:
             await self._listener.account_changed(user)
         if password is not None:
             await self._set_password(before, password)
         return user or before
 
+    async def remove_own(self, session: Session, password: str, *, erase: bool) -> None:
+        """Remove one's own account, if the password is right. `erase`: with the messages.
+
+        Without a password, the sign-in by the provider must be fresh.
+        """
+        user = session.user
+        if user.role == "guest":
+            raise AccountError(409, "guest", "A guest has no account: signing out is enough.")
+        if user.has_password:
+            await self._check_password(user, password, "The password is wrong.")
+        elif datetime.now(UTC) - session.begun_at > FRESH:
+            raise AccountError(401, "not-fresh", "Sign out and in again first, to show that it is you.")
+        await self._remove(user, erase=erase)
+
+    async def remove(self, user_id: str, *, erase: bool) -> None:
+        """Remove an account or a guest, as an administrator. `erase`: with the messages."""
+        await self._remove(await self._get(user_id), erase=erase)
+
     async def forget(self, user: User) -> None:
-        """Delete an account with all that belongs to it alone; what was said stays."""
+        """Delete an account with all its own data; its messages stay."""
         await self._listener.account_deleted(user)
         await self._store.users.delete(user.id)
+
+    async def _remove(self, user: User, *, erase: bool) -> None:
+        """The account is shut first, so that nothing is added meanwhile, and goes last, so that it can be repeated."""
+        await self._change(user.id, is_disabled=True)
+        await self._listener.sessions_ended(await self._store.sessions.end_of(user.id))
+        await self._listener.account_removed(user, erase=erase)
+        await self._store.users.delete(user.id)
+
+    async def _change(self, user_id: str, **change: Unpack[UserChange]) -> User | None:
+        try:
+            return await self._store.users.change(user_id, **change)
+        except LastAdmin:
+            raise AccountError(409, "last-admin", LAST_ADMIN) from None
+
+    async def _get(self, user_id: str) -> User:
+        user = await self._store.users.get(user_id)
+        if user is None:
+            raise AccountError(404, "no-such-person", "This person does not exist any more.")
+        return user
+
+    async def _check_password(self, user: User, password: str, refusal: str) -> None:
+        self._by_name.take(folded(user.name))
+        known = await self._store.users.credentials(user.name)
+        if not await self._passwords.verify(known[1] if known else None, password):
+            raise AccountError(401, "wrong-password", refusal)
+        self._by_name.forget(folded(user.name))
 
     async def _set_password(self, user: User, password: str, *, but: str | None = None) -> None:
         check_strength(password, user.name)
         await self._store.users.set_password(user.id, await self._passwords.hash(password))
         await self._listener.sessions_ended(await self._store.sessions.end_of(user.id, but=but))
+
+    async def _add_claimed(self, claimed: Claimed) -> User:
+        """A new account under the first name of the claims that can be used, or one with a number behind it."""
+        if not self._settings.openid_sign_up:
+            raise AccountError(403, "unknown", "You have no account here. Ask an administrator.")
+        bases = [each[:NAME_LENGTH].strip() for each in claimed.names]
+        suffixes = ["", *(f" {number}" for number in range(2, NUMBERED))]
+        wanted = [base[: NAME_LENGTH - len(suffix)] + suffix for base in bases for suffix in suffixes]
+        for name in [*wanted, f"Person {secrets.token_hex(4)}"]:
+            try:
+                user = await self._add(self._usable(name), "member", "free", None)
+            except AccountError as error:
+                if error.code not in ("name-taken", "bad-name"):
+                    raise
+                continue
+            if await self._store.identities.link(claimed.issuer, claimed.subject, user.id):
+                return user
+            await self._store.users.delete(user.id)  # the same person in another window was faster
+            break
+        known = await self._store.identities.find(claimed.issuer, claimed.subject)
+        if known is None:
+            raise AccountError(409, "name-taken", "No name was free for you. Ask an administrator.")
+        return known
 
     async def _add(self, name: str, role: Role, tier: TierName, password: str | None) -> User:
         try:
@@ -154,7 +252,10 @@ class Accounts:
     async def _begin(self, user: User) -> SignedIn:
         now = datetime.now(UTC)
         expires_at = now + timedelta(seconds=self._settings.session_seconds)
-        secret, ended = await self._store.sessions.begin(user.id, now, expires_at)
+        try:
+            secret, ended = await self._store.sessions.begin(user.id, now, expires_at)
+        except Disabled:
+            raise disabled() from None
         await self._listener.sessions_ended(ended)
         return SignedIn(user, secret)
 

@@ -1,4 +1,4 @@
-"""The tokens that open the hub: short-lived, made from a session."""
+"""The tokens for the hub: short-lived, made from a session."""
 
 import secrets
 import time
@@ -15,7 +15,7 @@ AUDIENCE = "hubline-chat"
 
 
 def make_token(session: Session, key: str, seconds: float) -> tuple[str, int]:
-    """A token, and for how many seconds it is valid: never longer than its session."""
+    """A token, and the seconds for which it is valid: never longer than its session."""
     now = time.time()
     expires = min(now + seconds, session.expires_at.timestamp())
     user = session.user
@@ -25,7 +25,7 @@ def make_token(session: Session, key: str, seconds: float) -> tuple[str, int]:
 
 
 class Bearers:
-    """Says who the bearer of a token is: for `HubApp(authenticate=…)`. The key is in the store."""
+    """Returns the user of a token, for `HubApp(authenticate=…)`. The key is in the store."""
 
     def __init__(self, values: Values) -> None:
         self._values = values

@@ -1,4 +1,4 @@
-"""One process serves one database: who is here and which number comes next is in its memory."""
+"""Only one process may serve a database, because the present people and the next numbers are in its memory."""
 
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -14,15 +14,19 @@ if sys.platform != "win32":
     import fcntl
 
 SERVES = 0x48754C53
-"""Number of the advisory lock that PostgreSQL keeps for who serves. Ours; "HuLS"."""
+"""Number of the advisory lock in PostgreSQL of the serving process. Ours; "HuLS"."""
+
+
+class Taken(ConfigurationError):
+    """Another process serves the database."""
 
 
 @asynccontextmanager
 async def claimed(engine: AsyncEngine, name: str) -> AsyncIterator[None]:
-    """Be the only one who serves a database while the block runs. The claim ends with the process, however that ends.
+    """Be the only process that serves a database while the block runs. The claim ends with the process, in any case.
 
     Raises:
-        ConfigurationError: another process serves it.
+        Taken: another process serves it.
     """
     if engine.url.get_backend_name() == "sqlite":
         with _file_locked(Path(f"{engine.url.database}.lock"), name):
@@ -40,7 +44,7 @@ async def claimed(engine: AsyncEngine, name: str) -> AsyncIterator[None]:
 
 @contextmanager
 def _file_locked(path: Path, name: str) -> Iterator[None]:
-    """The lock of a file beside the database. Windows has none of this kind: there nobody is asked."""
+    """The lock of a file beside the database. Windows has no such lock: there it is not checked."""
     if sys.platform == "win32":
         yield
         return
@@ -52,6 +56,6 @@ def _file_locked(path: Path, name: str) -> Iterator[None]:
         yield
 
 
-def _taken(name: str) -> ConfigurationError:
+def _taken(name: str) -> Taken:
     way_out = "end it, or give this one a place of its own by HUBLINE_CHAT_DATA or HUBLINE_CHAT_DATABASE"
-    return ConfigurationError([f"another Hubline Chat serves the database {name}: {way_out}"])
+    return Taken([f"another Hubline Chat serves the database {name}: {way_out}"])

@@ -1,4 +1,4 @@
-"""The database: how it is opened, read and written, and what is said when that fails."""
+"""The database: opening, reading, writing, and the errors."""
 
 import asyncio
 import logging
@@ -21,9 +21,9 @@ from hubline_chat.store.migrate import migrate
 logger = logging.getLogger("hubline_chat")
 
 BUSY_SECONDS = 5
-"""How long SQLite waits for another program that writes, and how long PostgreSQL may take to answer."""
+"""Seconds that SQLite waits for another program that writes, and that PostgreSQL may take to answer."""
 REPEAT_SECONDS = 60.0
-"""A reason that stays the same is logged this often."""
+"""Seconds between two log lines for the same reason."""
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _WRITES = "hubline_chat_writes"
@@ -41,12 +41,12 @@ class StoreError(HubError):
 class Database:
     """One SQLite file or one PostgreSQL database.
 
-    SQLite writes ahead of its file, so that reading waits for nobody. It takes its lock when a writing transaction
-    begins: two that read first and then both want to write could not go on.
+    SQLite uses write-ahead logging, so that readers do not wait. It takes its lock when a writing transaction begins:
+    two transactions that read first and then both want to write would block each other.
     """
 
     def __init__(self, url: str) -> None:
-        """Raises ConfigurationError when the URL is none of a database that is supported here."""
+        """Raises ConfigurationError when the URL is not of a supported database."""
         self._url = database_url(url)
         self._logged = ("", float("-inf"))
         self._running: set[asyncio.Task[Any]] = set()
@@ -66,11 +66,11 @@ class Database:
 
     @property
     def name(self) -> str:
-        """Where it is, without a password."""
-        return str(self._url.database) if self.is_sqlite else self._url.render_as_string(hide_password=True)
+        """Its location, without a password."""
+        return _named(self._url)
 
     async def open(self) -> None:
-        """Bring the tables to this version. Several processes may do this at once.
+        """Migrate the tables to this version. Several processes may do this at once.
 
         Raises:
             ConfigurationError: the database cannot be reached or written, or belongs to a newer version.
@@ -90,14 +90,14 @@ class Database:
         await self._engine.dispose()
 
     async def finish(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Do `work` to its end, also when who waits for it is cancelled."""
+        """Run `work` to its end, even if the caller is cancelled."""
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
 
     def claimed(self) -> AbstractAsyncContextManager[None]:
-        """Be the only one who serves this database while the block runs. Raises ConfigurationError."""
+        """Be the only process that serves this database while the block runs. Raises Taken, a ConfigurationError."""
         return claimed(self._engine, self.name)
 
     @asynccontextmanager
@@ -112,7 +112,7 @@ class Database:
         """A transaction, committed at the end of the block.
 
         Raises:
-            IntegrityError: what was to be written contradicts what is there; the caller knows what that means.
+            IntegrityError: the new data contradicts the existing data; the caller handles it.
             StoreError: nothing was written.
         """
         with self._translated("store"):
@@ -122,7 +122,7 @@ class Database:
     def _finished(self, task: "asyncio.Task[Any]") -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # nobody may be waiting for it any more, and what failed has been logged
+            task.exception()  # no task may be waiting for it any more, and failures have been logged
 
     @contextmanager
     def _translated(self, verb: str) -> Iterator[None]:
@@ -144,7 +144,7 @@ class Database:
 
 
 class Table(Protocol):
-    """What has transactions with a database."""
+    """An object with transactions on a database."""
 
     @property
     def database(self) -> Database: ...
@@ -155,9 +155,9 @@ Method = Callable[Concatenate[Self, Arguments], Coroutine[Any, Any, Result]]
 
 
 def unbroken(method: "Method[Self, Arguments, Result]") -> "Method[Self, Arguments, Result]":
-    """Let nobody cut a transaction: SQLite would keep its lock, and nothing could be written any more.
+    """Protect a transaction from cancellation: SQLite would keep its lock, and nothing more could be written.
 
-    Hub methods and jobs are cancelled at the end of the server; the driver's thread is then in the middle of something.
+    Hub methods and jobs are cancelled at the end of the server, while the driver's thread may be working.
     """
 
     @wraps(method)
@@ -171,7 +171,7 @@ def database_url(text: str) -> URL:
     """The URL with the driver that is used here, for `sqlite:///…` and `postgresql://…`.
 
     Raises:
-        ConfigurationError: it is no such URL. The text is not repeated, because there may be a password in it.
+        ConfigurationError: it is not such a URL. The error does not repeat it, because it may have a password.
     """
     try:
         url = make_url(text)
@@ -184,6 +184,16 @@ def database_url(text: str) -> URL:
     if driver == _DRIVERS["sqlite"] and url.database in (None, "", ":memory:"):
         raise ConfigurationError(["HUBLINE_CHAT_DATABASE names no file: write sqlite:///path"])
     return url.set(drivername=driver)
+
+
+def database_name(text: str) -> str:
+    """Where a database is, without a password. Raises ConfigurationError."""
+    return _named(database_url(text))
+
+
+def _named(url: URL) -> str:
+    is_sqlite = url.get_backend_name() == "sqlite"
+    return str(url.database) if is_sqlite else url.set(drivername="postgresql").render_as_string(hide_password=True)
 
 
 def _engine_options(url: URL) -> dict[str, Any]:
@@ -202,7 +212,7 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 
 
 async def _write_ahead(connection: Any) -> None:
-    """Two programs that switch a new file at once get in each other's way, and SQLite does not wait for that lock."""
+    """Turn WAL on. Retries, because programs that do it at once conflict, and SQLite does not wait for that lock."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -220,6 +230,6 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _details(error: BaseException) -> str:
-    """What the database says, on one line."""
+    """The error of the database, on one line."""
     original = getattr(error, "orig", None) or error
     return " ".join(str(original).split()) or type(original).__name__

@@ -1,61 +1,142 @@
 """The table of messages."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, bindparam, delete, select, update
+from pydantic_core import to_json
+from sqlalchemy import Row, bindparam, delete, func, or_, select, tuple_, update
 
+from hubline_chat.attached import EXCERPT_LENGTH, File, Quote, Reaction, excerpt
 from hubline_chat.contract import Answer, AnswerState, Kind, Message, Person
 from hubline_chat.store.database import Database, unbroken
-from hubline_chat.store.tables import MESSAGES
+from hubline_chat.store.tables import ATTACHMENTS, FILES, MESSAGES, ROOMS
 
 _ANSWER = TypeAdapter(Answer)
+_FILES, _REACTIONS = TypeAdapter(list[File]), TypeAdapter(list[Reaction])
+_QUOTED = MESSAGES.alias("quoted")
+_WITH_QUOTES = select(
+    MESSAGES,
+    _QUOTED.c.id.label("quoted_id"),
+    _QUOTED.c.author_id.label("quoted_author"),
+    _QUOTED.c.author_name.label("quoted_name"),
+    func.substr(_QUOTED.c.text, 1, 2 * EXCERPT_LENGTH).label("quoted_text"),
+    _QUOTED.c.files.label("quoted_files"),
+    _QUOTED.c.is_deleted.label("quoted_deleted"),
+).select_from(
+    MESSAGES.outerjoin(_QUOTED, (_QUOTED.c.room_id == MESSAGES.c.room_id) & (_QUOTED.c.seq == MESSAGES.c.quoted_seq))
+)
+"""Messages with those that they reply to, in their present form."""
 
 
 class Messages:
-    """What was said, by room and number."""
+    """The messages, by room and number."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     @unbroken
     async def add(self, messages: Sequence[Message]) -> None:
-        """Keep messages, all or none of them."""
+        """Store messages, all or none of them.
+
+        Raises:
+            IntegrityError: one is there already, or has a file that does not exist or that another message has.
+        """
+        attached = [
+            {"file_id": file.id, "room_id": message.room_id, "seq": message.seq}
+            for message in messages
+            for file in message.files
+        ]
         async with self.database.writing() as connection:
-            await connection.execute(MESSAGES.insert(), [_row(message) for message in messages])
+            await connection.execute(MESSAGES.insert(), [row_of(message) for message in messages])
+            if attached:
+                await connection.execute(ATTACHMENTS.insert(), attached)
+                sent = FILES.c.id.in_([each["file_id"] for each in attached])
+                await connection.execute(update(FILES).where(sent).values(is_sent=True))
 
     @unbroken
     async def update(self, messages: Sequence[Message]) -> None:
-        """Keep the newer form of answers; those that were deleted meanwhile are passed over."""
+        """Store the newer form of messages; those that were deleted with their history are skipped."""
         change = update(MESSAGES).where(MESSAGES.c.id == bindparam("message"))
-        changes = [
-            {"message": message.id, "text": message.text, "answer": _answer(message), "is_running": message.is_running}
-            for message in messages
-        ]
+        changes = [{"message": message.id, "text": message.text} | _changing(message) for message in messages]
         async with self.database.writing() as connection:
             await connection.execute(change, changes)
 
     @unbroken
     async def newest(self, room_id: str, count: int) -> Sequence[Message]:
         """The last messages of a room, oldest first."""
-        query = select(MESSAGES).where(MESSAGES.c.room_id == room_id).order_by(MESSAGES.c.seq.desc()).limit(count)
+        query = _WITH_QUOTES.where(MESSAGES.c.room_id == room_id).order_by(MESSAGES.c.seq.desc()).limit(count)
         async with self.database.reading() as connection:
             rows = (await connection.execute(query)).all()
-        return [_message(row) for row in reversed(rows)]
+        return [_whole(row) for row in reversed(rows)]
+
+    @unbroken
+    async def before(self, room_id: str, seq: int, count: int) -> Sequence[Message]:
+        """The last messages of a room before a number, newest first."""
+        there = _WITH_QUOTES.where(MESSAGES.c.room_id == room_id, MESSAGES.c.seq < seq)
+        async with self.database.reading() as connection:
+            rows = (await connection.execute(there.order_by(MESSAGES.c.seq.desc()).limit(count))).all()
+        return [_whole(row) for row in rows]
+
+    @unbroken
+    async def after(self, room_id: str, seq: int, count: int) -> Sequence[Message]:
+        """The first messages of a room after a number, oldest first."""
+        there = _WITH_QUOTES.where(MESSAGES.c.room_id == room_id, MESSAGES.c.seq > seq)
+        async with self.database.reading() as connection:
+            rows = (await connection.execute(there.order_by(MESSAGES.c.seq).limit(count))).all()
+        return [_whole(row) for row in rows]
+
+    @unbroken
+    async def find(self, message_id: str) -> Message | None:
+        async with self.database.reading() as connection:
+            row = (await connection.execute(_WITH_QUOTES.where(MESSAGES.c.id == message_id))).one_or_none()
+        return None if row is None else _whole(row)
+
+    @unbroken
+    async def count(self, room_id: str, before: int) -> int:
+        """How many messages a room has before a number."""
+        query = select(func.count()).where(MESSAGES.c.room_id == room_id, MESSAGES.c.seq < before)
+        async with self.database.reading() as connection:
+            return await connection.scalar(query) or 0
+
+    @unbroken
+    async def expired(self, room_id: str, before: datetime) -> int | None:
+        """The number up to which a room's messages were sent before a moment, without a younger one among them."""
+        here = MESSAGES.c.room_id == room_id
+        old = select(func.max(MESSAGES.c.seq)).where(here, MESSAGES.c.sent_at < before)
+        async with self.database.reading() as connection:
+            young = await connection.scalar(select(func.min(MESSAGES.c.seq)).where(here, MESSAGES.c.sent_at >= before))
+            last: int | None = await connection.scalar(old if young is None else old.where(MESSAGES.c.seq < young))
+        return last
 
     @unbroken
     async def sent(self, author_id: str, client_message_id: str) -> Message | None:
-        """What a person sent under an id of the page."""
-        query = select(MESSAGES).where(
-            MESSAGES.c.author_id == author_id, MESSAGES.c.client_message_id == client_message_id
-        )
+        """The message of a person with an id of the page."""
+        query = _WITH_QUOTES.where(MESSAGES.c.author_id == author_id, MESSAGES.c.client_message_id == client_message_id)
         async with self.database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _message(row)
+        return None if row is None else _whole(row)
+
+    @unbroken
+    async def naming(self, user_id: str, name: str, after: tuple[str, int], count: int) -> Sequence[Message]:
+        """Messages that name a person, and perhaps others: as author, asker, who reacted or who decided about a tool.
+
+        `after`: room and number of the last one of the page before, which has to be known to get the next.
+        """
+        named = or_(
+            MESSAGES.c.author_id == user_id,
+            MESSAGES.c.answer.contains(user_id, autoescape=True),
+            MESSAGES.c.answer.contains(to_json(name).decode(), autoescape=True),
+            MESSAGES.c.reactions.contains(user_id, autoescape=True),
+        )
+        place = tuple_(MESSAGES.c.room_id, MESSAGES.c.seq)
+        query = select(MESSAGES).where(named, place > tuple_(*after)).order_by(MESSAGES.c.room_id, MESSAGES.c.seq)
+        async with self.database.reading() as connection:
+            rows = (await connection.execute(query.limit(count))).all()
+        return [message_of(row) for row in rows]
 
     @unbroken
     async def interrupt(self, reason: str) -> None:
@@ -67,31 +148,46 @@ class Messages:
             # By its JSON, because earlier versions had other names for states of running answers.
             known = json.loads(row.answer) | {"state": AnswerState.INTERRUPTED}
             answer = replace(_ANSWER.validate_python(known), error=reason, ended_at=datetime.now(UTC))
-            ended.append(_message(row, answer))
+            ended.append(message_of(row, answer))
         if ended:
             await self.update(ended)
 
     @unbroken
-    async def trim(self, oldest: Mapping[str, int]) -> None:
-        """Delete what is older than the message of this number, room by room."""
+    async def clear(self, room_id: str, before: int) -> None:
+        """Delete a room's messages before a number. Numbers that were given out are never given out again."""
+        last = update(ROOMS).where(ROOMS.c.id == room_id, ROOMS.c.last_seq < before - 1).values(last_seq=before - 1)
         async with self.database.writing() as connection:
-            for room_id, seq in oldest.items():
-                await connection.execute(delete(MESSAGES).where(MESSAGES.c.room_id == room_id, MESSAGES.c.seq < seq))
+            await connection.execute(delete(MESSAGES).where(MESSAGES.c.room_id == room_id, MESSAGES.c.seq < before))
+            await connection.execute(last)
 
 
-def _row(message: Message) -> dict[str, Any]:
+def row_of(message: Message) -> dict[str, Any]:
+    """A message as its columns."""
     return {
         "room_id": message.room_id,
         "seq": message.seq,
         "id": message.id,
         "kind": message.kind,
         "author_id": message.author.id,
-        "author_name": message.author.name,
         "text": message.text,
         "sent_at": message.sent_at,
         "client_message_id": message.client_message_id,
+        "quoted_seq": None if message.quote is None else message.quote.seq,
+    } | _changing(message)
+
+
+def _changing(message: Message) -> dict[str, Any]:
+    """What changes in a message beside its text."""
+    return {
+        "author_name": message.author.name,
         "answer": _answer(message),
         "is_running": message.is_running,
+        "edited_at": message.edited_at,
+        "is_deleted": message.is_deleted,
+        "versions": message.versions,
+        "files": _FILES.dump_json(message.files).decode() if message.files else None,
+        "reactions": _REACTIONS.dump_json(message.reactions).decode() if message.reactions else None,
+        "reacted_at": message.reacted_at,
     }
 
 
@@ -99,9 +195,37 @@ def _answer(message: Message) -> str | None:
     return None if message.answer is None else _ANSWER.dump_json(message.answer).decode()
 
 
-def _message(row: Row[Any], answer: Answer | None = None) -> Message:
+def message_of(row: Row[Any], answer: Answer | None = None) -> Message:
+    """The message of a row, without a quote; `answer` replaces that of the row."""
     kind: Kind = row.kind
     author = Person(row.author_id, row.author_name, kind)
     if answer is None and row.answer is not None:
         answer = _ANSWER.validate_json(row.answer)
-    return Message(row.id, row.room_id, row.seq, kind, author, row.text, row.sent_at, row.client_message_id, answer)
+    return Message(
+        row.id,
+        row.room_id,
+        row.seq,
+        kind,
+        author,
+        row.text,
+        row.sent_at,
+        row.client_message_id,
+        answer,
+        row.edited_at,
+        row.is_deleted,
+        row.versions,
+        _FILES.validate_json(row.files) if row.files else [],
+        reactions=_REACTIONS.validate_json(row.reactions) if row.reactions else [],
+        reacted_at=row.reacted_at,
+    )
+
+
+def _whole(row: Row[Any]) -> Message:
+    """The message of a row of `_WITH_QUOTES`."""
+    message = message_of(row)
+    if row.quoted_seq is None:
+        return message
+    if row.quoted_id is None or row.quoted_deleted:
+        return replace(message, quote=Quote(row.quoted_seq, is_deleted=True))
+    text = excerpt(row.quoted_text, _FILES.validate_json(row.quoted_files) if row.quoted_files else [])
+    return replace(message, quote=Quote(row.quoted_seq, row.quoted_id, row.quoted_author, row.quoted_name, text))

@@ -1,4 +1,4 @@
-"""Brings the tables of a database to this version."""
+"""Migrates the tables of a database to this version."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hubline import ConfigurationError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 0x48754C43
-"""Number of the advisory lock that PostgreSQL keeps for us. Ours; "HuLC"."""
+"""Number of the advisory lock in PostgreSQL for migrations. Ours; "HuLC"."""
 
 
 def migrate(connection: Connection) -> None:

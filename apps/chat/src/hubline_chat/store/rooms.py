@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypedDict
 
 from sqlalchemy import delete, select, update
 
@@ -19,13 +20,36 @@ class MemberRecord:
 
 @dataclass(frozen=True, slots=True)
 class RoomRecord:
-    """A room as it is kept; the members in the order in which they joined."""
+    """A stored room, with the members in the order in which they joined."""
 
     id: str
     name: str
     topic: str
     is_private: bool
     members: list[MemberRecord] = field(default_factory=list)
+    last_seq: int = 0
+    """The highest number of a message that was deleted."""
+    asks: bool = False
+    """Whether a plain message is a question to the assistant."""
+    is_archived: bool = False
+    retention_days: int | None = None
+    is_conversation: bool = False
+    """A private conversation of one person with the assistant."""
+    pair: str | None = None
+    """Of a conversation of two people: their ids, in order."""
+    model: str | None = None
+    """The id of the model that was chosen."""
+    prompt: str = ""
+    """What the assistant is told here."""
+
+
+class RoomChange(TypedDict, total=False):
+    """Columns of a room that people change."""
+
+    is_archived: bool
+    retention_days: int | None
+    model: str | None
+    prompt: str
 
 
 class RoomStore:
@@ -41,7 +65,20 @@ class RoomStore:
         members = select(MEMBERS, USERS.c.name).join_from(MEMBERS, USERS).order_by(MEMBERS.c.joined_at)
         async with self.database.reading() as connection:
             found = {
-                row.id: RoomRecord(row.id, row.name, row.topic, row.is_private)
+                row.id: RoomRecord(
+                    row.id,
+                    row.name,
+                    row.topic,
+                    row.is_private,
+                    last_seq=row.last_seq,
+                    asks=row.asks,
+                    is_archived=row.is_archived,
+                    retention_days=row.retention_days,
+                    is_conversation=row.is_conversation,
+                    pair=row.pair,
+                    model=row.model,
+                    prompt=row.prompt,
+                )
                 for row in (await connection.execute(rooms)).all()
             }
             for row in (await connection.execute(members)).all():
@@ -50,11 +87,12 @@ class RoomStore:
 
     @unbroken
     async def add(self, room: RoomRecord) -> None:
-        """Keep a new room with its members."""
+        """Store a new room with its members."""
         now = datetime.now(UTC)
         values: dict[str, object] = {"id": room.id, "name": room.name, "folded": room.name.casefold()}
         async with self.database.writing() as connection:
             values |= {"topic": room.topic, "is_private": room.is_private, "created_at": now}
+            values |= {"asks": room.asks, "is_conversation": room.is_conversation, "pair": room.pair}
             await connection.execute(ROOMS.insert().values(values))
             for member in room.members:
                 await connection.execute(MEMBERS.insert().values(_member(room.id, member, now)))
@@ -76,8 +114,19 @@ class RoomStore:
                 )
 
     @unbroken
+    async def rename(self, room_id: str, name: str, topic: str) -> None:
+        changed = update(ROOMS).where(ROOMS.c.id == room_id).values(name=name, folded=name.casefold(), topic=topic)
+        async with self.database.writing() as connection:
+            await connection.execute(changed)
+
+    @unbroken
+    async def change(self, room_id: str, change: RoomChange) -> None:
+        async with self.database.writing() as connection:
+            await connection.execute(update(ROOMS).where(ROOMS.c.id == room_id).values(**change))
+
+    @unbroken
     async def delete(self, room_id: str) -> None:
-        """Delete a room with everything that was said in it."""
+        """Delete a room with its messages."""
         async with self.database.writing() as connection:
             await connection.execute(delete(ROOMS).where(ROOMS.c.id == room_id))
 

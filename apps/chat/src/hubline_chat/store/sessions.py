@@ -1,4 +1,4 @@
-"""The table of sessions: who has signed in, where, and until when."""
+"""The table of sessions: users, cookies, and times of expiry."""
 
 import hashlib
 import secrets
@@ -8,10 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import delete, exists, select, update
 
-from hubline_chat.contract import Role, TierName
 from hubline_chat.store.database import Database, unbroken
 from hubline_chat.store.tables import SESSIONS, USERS
-from hubline_chat.store.users import User
+from hubline_chat.store.users import User, user_of
 
 PER_USER = 20
 """Sessions of one user; a further one ends the oldest."""
@@ -19,25 +18,38 @@ PER_USER = 20
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`id` is public: tokens of the session name it. What opens it is in the cookie only."""
+    """`id` is public: tokens of the session have it. Only the cookie has the secret."""
 
     id: str
     user: User
     expires_at: datetime
+    begun_at: datetime
+
+
+class Disabled(Exception):
+    """The account is disabled, or was removed meanwhile."""
 
 
 class Sessions:
-    """Everybody's sessions. All methods but `alive` take the time, so that there is one clock."""
+    """The sessions of all users. All methods except `alive` take the time, so that there is one clock."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     @unbroken
     async def begin(self, user_id: str, now: datetime, expires_at: datetime) -> tuple[str, Sequence[str]]:
-        """A new session: the secret for its cookie, and the ids of older ones that had to end for it."""
+        """A new session: the secret for its cookie, and the ids of older ones that had to end for it.
+
+        Raises:
+            Disabled
+        """
         secret = secrets.token_urlsafe(32)
         row = {"id": secrets.token_urlsafe(12), "token": _digest(secret), "user_id": user_id}
         async with self.database.writing() as connection:
+            # Locked, so that a session which begins while its account is disabled is ended with the others.
+            user = select(USERS.c.id).where(USERS.c.id == user_id, ~USERS.c.is_disabled).with_for_update()
+            if await connection.scalar(user) is None:
+                raise Disabled
             values = row | {"created_at": now, "expires_at": expires_at}
             await connection.execute(SESSIONS.insert().values(values))
             newest = select(SESSIONS.c.id).where(SESSIONS.c.user_id == user_id)
@@ -52,7 +64,7 @@ class Sessions:
         """The session that a cookie opens, if it has not ended."""
         query = (
             select(
-                SESSIONS.c.id, SESSIONS.c.expires_at, USERS.c.id.label("user"), USERS.c.name, USERS.c.role, USERS.c.tier
+                SESSIONS.c.id.label("session"), SESSIONS.c.expires_at, SESSIONS.c.created_at.label("begun_at"), USERS
             )
             .join_from(SESSIONS, USERS)
             .where(SESSIONS.c.token == _digest(secret), SESSIONS.c.expires_at > now)
@@ -61,9 +73,7 @@ class Sessions:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return None
-        role: Role = row.role
-        tier: TierName = row.tier
-        return Session(row.id, User(row.user, row.name, role, tier), row.expires_at)
+        return Session(row.session, user_of(row), row.expires_at, row.begun_at)
 
     @unbroken
     async def alive(self, session_id: str, now: datetime) -> bool:
@@ -92,11 +102,11 @@ class Sessions:
 
     @unbroken
     async def purge(self, now: datetime) -> None:
-        """Forget those that have expired."""
+        """Delete expired sessions."""
         async with self.database.writing() as connection:
             await connection.execute(delete(SESSIONS).where(SESSIONS.c.expires_at <= now))
 
 
 def _digest(secret: str) -> str:
-    """What is kept of a cookie: who reads the database cannot use it."""
+    """The stored hash of a cookie, which cannot be used as a cookie."""
     return hashlib.sha256(secret.encode()).hexdigest()

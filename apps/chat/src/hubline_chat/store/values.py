@@ -1,4 +1,4 @@
-"""The table of values that the program makes once for itself."""
+"""The table of values that the program makes once."""
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -15,7 +15,7 @@ class Values:
 
     @unbroken
     async def once(self, name: str, value: str) -> str:
-        """The value of this name; `value` where there was none. Of two that ask at once, both get the same."""
+        """The value of this name; `value` if there was none. Concurrent callers get the same value."""
         query = select(SETTINGS.c.value).where(SETTINGS.c.name == name)
         async with self.database.reading() as connection:
             known = await connection.scalar(query)

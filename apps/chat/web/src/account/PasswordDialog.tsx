@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { useChat } from "../chat";
+import { said, t } from "../language/language";
 import { usePage } from "../page";
 import { Button } from "../ui/buttons";
 import { Dialog } from "../ui/Dialog";
@@ -22,26 +23,26 @@ export function PasswordDialog({ onClose }: { onClose(): void }) {
       await api.changePassword(current, next);
     } catch (error) {
       const wrong = error instanceof ApiError && error.code === "wrong-password";
-      if (wrong) return form.refuse({ field: "current", text: error.message, until: null });
+      if (wrong) return form.refuse({ field: "current", text: said(error.message), until: null });
       throw error;
     }
-    chat.notice.set({ text: "Your password is changed. Other sessions of yours have ended.", tone: "news" });
+    chat.notice.set({ text: t("Your password is changed. Other sessions of yours have ended."), tone: "news" });
     onClose();
   });
   return (
-    <Dialog title="Change password" onClose={onClose}>
+    <Dialog title={t("Change password")} onClose={onClose}>
       <form ref={form.ref} className={styles.form} onSubmit={form.onSubmit} noValidate aria-busy={form.busy}>
         {/* Password managers want to know whose password it is. */}
         <input type="text" autoComplete="username" value={chat.user.name} readOnly hidden />
-        <PasswordField label="Current password" name="current" autoComplete="current-password" value={current} error={form.at("current")}
+        <PasswordField label={t("Current password")} name="current" autoComplete="current-password" value={current} error={form.at("current")}
           onChange={(event) => setCurrent(event.target.value)} />
-        <PasswordField label="New password" name="password" autoComplete="new-password" value={next} error={form.at("password")}
-          hint={`At least ${PASSWORD_LENGTH} characters; a few unrelated words are good.`} onChange={(event) => setNext(event.target.value)} />
+        <PasswordField label={t("New password")} name="password" autoComplete="new-password" value={next} error={form.at("password")}
+          hint={t("At least {length} characters; a few unrelated words are good.", { length: PASSWORD_LENGTH })} onChange={(event) => setNext(event.target.value)} />
         {form.at(null) !== null && <p role="alert" className={styles.refusal}>{form.at(null)}</p>}
         <div className={styles.buttons}>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose}>{t("Cancel")}</Button>
           <Button look="primary" type="submit" disabled={form.busy || form.wait > 0 || current === "" || next === ""}>
-            {form.wait > 0 ? `Try again in ${form.wait} s` : "Change"}
+            {form.wait > 0 ? t("Try again in {seconds} s", { seconds: form.wait }) : t("Change")}
           </Button>
         </div>
       </form>

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
 import { sentence } from "../connection/errors";
+import { t } from "../language/language";
 import { usePage } from "../page";
 import { Button } from "../ui/buttons";
 import { Dialog } from "../ui/Dialog";
@@ -19,6 +20,7 @@ export function PeopleDialog({ onClose }: { onClose(): void }) {
   const [listed, setListed] = useState<Listed>({ kind: "loading" });
   const [query, setQuery] = useState("");
   const [shown, setShown] = useState(SHOWN);
+  const [said, setSaid] = useState("");
   const load = useCallback(async () => {
     setListed({ kind: "loading" });
     try {
@@ -30,30 +32,35 @@ export function PeopleDialog({ onClose }: { onClose(): void }) {
   useEffect(() => void load(), [load]);
   const changed = (person: Account) =>
     setListed((before) => (before.kind === "listed" ? { ...before, people: before.people.map((each) => (each.id === person.id ? person : each)) } : before));
+  const removed = (person: Account) => {
+    setListed((before) => (before.kind === "listed" ? { ...before, people: before.people.filter((each) => each.id !== person.id) } : before));
+    setSaid(t("{name} is removed.", { name: person.name }));
+  };
   const found = listed.kind === "listed" ? peopleFor(query, listed.people) : [];
   return (
-    <Dialog title="People" onClose={onClose} wide>
-      <Field label="Find somebody" type="search" value={query} autoComplete="off" placeholder="Name"
+    <Dialog title={t("People")} onClose={onClose} wide>
+      <Field label={t("Find somebody")} type="search" value={query} autoComplete="off" placeholder={t("Name")}
         onChange={(event) => {
           setQuery(event.target.value);
           setShown(SHOWN);
         }} />
       {listed.kind === "loading" && (
-        <div className={styles.list} role="img" aria-label="Loading the people">
+        <div className={styles.list} role="img" aria-label={t("Loading the people")}>
           {[60, 45, 70].map((width) => <Skeleton key={width} avatar lines={[width, 30]} />)}
         </div>
       )}
       {listed.kind === "failed" && (
-        <p className={styles.aside} role="alert">The list could not be loaded: {listed.error} <Button look="link" onClick={() => void load()}>Try again</Button></p>
+        <p className={styles.aside} role="alert">{t("The list could not be loaded: {error}", { error: listed.error })} <Button look="link" onClick={() => void load()}>{t("Try again")}</Button></p>
       )}
       {listed.kind === "listed" && found.length === 0 && (
-        <p className={styles.aside} role="status">{query ? `Nobody has “${query}” in the name.` : "Nobody has an account yet."}</p>
+        <p className={styles.aside} role="status">{query ? t("Nobody has “{query}” in the name.", { query }) : t("Nobody has an account yet.")}</p>
       )}
-      <ul className={styles.list} aria-label="People">
-        {found.slice(0, shown).map((person) => <PersonRow key={person.id} person={person} onChanged={changed} />)}
+      {said && <p className={styles.aside} role="status">{said}</p>}
+      <ul className={styles.list} aria-label={t("People")}>
+        {found.slice(0, shown).map((person) => <PersonRow key={person.id} person={person} onChanged={changed} onRemoved={() => removed(person)} />)}
       </ul>
       {found.length > shown && (
-        <p className={styles.aside}>{shown} of {found.length} people. <Button look="link" onClick={() => setShown(shown + SHOWN)}>Show more</Button></p>
+        <p className={styles.aside}>{t("{shown} of {all} people.", { shown, all: found.length })} <Button look="link" onClick={() => setShown(shown + SHOWN)}>{t("Show more")}</Button></p>
       )}
     </Dialog>
   );

@@ -2,23 +2,25 @@ import { useState } from "react";
 import { useChat } from "../chat";
 import type { Role, Tier } from "../connection/contract";
 import { sentence } from "../connection/errors";
+import { locale, t } from "../language/language";
 import { usePage } from "../page";
 import { Avatar } from "../ui/Avatar";
 import { Button } from "../ui/buttons";
 import { useValue } from "../ui/store";
 import type { Account, Change } from "./api";
-import { ROLES, TIERS } from "./names";
+import { inSentence, ROLES, TIERS } from "./names";
 import { PasswordField } from "./PasswordField";
 import styles from "./people.module.css";
 import { PASSWORD_LENGTH, weakness } from "./refusals";
+import { RemovePerson } from "./RemovePerson";
 
 /** One account: what it may, what it has used, and a new password for it. Changes hold at once. */
-export function PersonRow({ person, onChanged }: { person: Account; onChanged(person: Account): void }) {
+export function PersonRow({ person, onChanged, onRemoved }: { person: Account; onChanged(person: Account): void; onRemoved(): void }) {
   const chat = useChat();
   const { api } = usePage();
   const me = useValue(chat.me);
   const [said, setSaid] = useState<{ text: string; wrong: boolean } | null>(null);
-  const [asking, setAsking] = useState(false);
+  const [asking, setAsking] = useState<"password" | "removal" | null>(null);
   const [busy, setBusy] = useState(false);
   const change = async (what: Change, done: string) => {
     setBusy(true);
@@ -32,28 +34,40 @@ export function PersonRow({ person, onChanged }: { person: Account; onChanged(pe
       setBusy(false);
     }
   };
+  const ask = (what: "password" | "removal") => setAsking(asking === what ? null : what);
   return (
     <li className={styles.row} aria-busy={busy}>
       <Avatar person={{ ...person, kind: "person" }} size={32} />
       <div className={styles.name}>
         {person.name}
-        {person.id === me.id && " (you)"}
-        <small>{person.usedToday.toLocaleString("en")} tokens today · since {dayOf(person.createdAt)}</small>
+        {person.id === me.id && <> {t("(you)")}</>}
+        {person.isDisabled && <span className={styles.disabled}>{t("disabled")}</span>}
+        <small>{t("{tokens} tokens today · since {day}", { tokens: person.usedToday, day: dayOf(person.createdAt) })}</small>
       </div>
       <div className={styles.selects}>
-        <Choice label={`Tier of ${person.name}`} value={person.tier} options={TIERS} disabled={busy}
-          onChoose={(tier: Tier) => void change({ tier }, `${person.name} is ${TIERS[tier].toLowerCase()} now.`)} />
-        <Choice label={`Role of ${person.name}`} value={person.role} options={ROLES} disabled={busy || person.role === "guest"}
-          title={person.role === "guest" ? "Guests have no password; they become members by creating an account." : undefined}
-          onChoose={(role: Role) => void change({ role }, `${person.name} is ${ROLES[role].toLowerCase()} now.`)} />
-        {person.role !== "guest" && <Button look="link" aria-expanded={asking} onClick={() => setAsking(!asking)}>New password</Button>}
+        <Choice label={t("Tier of {name}", { name: person.name })} value={person.tier} options={TIERS} disabled={busy}
+          onChoose={(tier: Tier) => void change({ tier }, t("{name} is {tier} now.", { name: person.name, tier: inSentence(TIERS[tier]) }))} />
+        <Choice label={t("Role of {name}", { name: person.name })} value={person.role} options={ROLES} disabled={busy || person.role === "guest"}
+          title={person.role === "guest" ? t("Guests have no password; they become members by creating an account.") : undefined}
+          onChoose={(role: Role) => void change({ role }, t("{name} is {role} now.", { name: person.name, role: inSentence(ROLES[role]) }))} />
+      </div>
+      <div className={styles.links}>
+        {person.role !== "guest" && <Button look="link" aria-expanded={asking === "password"} onClick={() => ask("password")}>{t("New password")}</Button>}
+        {person.role !== "guest" && person.id !== me.id && (
+          <Button look="link" aria-label={t(person.isDisabled ? "Enable {name}" : "Disable {name}", { name: person.name })} disabled={busy}
+            onClick={() => void change({ isDisabled: !person.isDisabled }, person.isDisabled ? t("{name} can sign in again.", { name: person.name }) : t("{name} is signed out, and cannot sign in.", { name: person.name }))}>
+            {t(person.isDisabled ? "Enable" : "Disable")}
+          </Button>
+        )}
+        {person.id !== me.id && <Button look="link" aria-expanded={asking === "removal"} onClick={() => ask("removal")}>{t("Remove…")}</Button>}
       </div>
       {said && <p role={said.wrong ? "alert" : "status"} className={said.wrong ? styles.wrong : styles.done}>{said.text}</p>}
-      {asking && (
+      {asking === "removal" && <RemovePerson person={person} onCancel={() => setAsking(null)} onRemoved={onRemoved} />}
+      {asking === "password" && (
         <NewPassword name={person.name}
           onSet={(password) => {
-            setAsking(false);
-            void change({ password }, `${person.name} has a new password, and has to sign in with it.`);
+            setAsking(null);
+            void change({ password }, t("{name} has a new password, and has to sign in with it.", { name: person.name }));
           }} />
       )}
     </li>
@@ -73,7 +87,7 @@ function Choice<T extends string>({ label, value, options, onChoose, ...rest }: 
   const names = Object.entries(options) as [T, string][];
   return (
     <select aria-label={label} value={value} onChange={(event) => onChoose(event.target.value as T)} {...rest}>
-      {names.filter(([each]) => each !== "guest" || value === "guest").map(([each, name]) => <option key={each} value={each}>{name}</option>)}
+      {names.filter(([each]) => each !== "guest" || value === "guest").map(([each, name]) => <option key={each} value={each}>{t(name)}</option>)}
     </select>
   );
 }
@@ -89,13 +103,13 @@ function NewPassword({ name, onSet }: { name: string; onSet(password: string): v
         if (weak) setError(weak);
         else onSet(password);
       }}>
-      <PasswordField label={`New password for ${name}`} autoFocus autoComplete="new-password" value={password} error={error}
-        hint={`At least ${PASSWORD_LENGTH} characters. It ends ${name}'s sessions.`} onChange={(event) => setPassword(event.target.value)} />
-      <Button look="primary" type="submit">Set</Button>
+      <PasswordField label={t("New password for {name}", { name })} autoFocus autoComplete="new-password" value={password} error={error}
+        hint={t("At least {length} characters. It ends {name}'s sessions.", { length: PASSWORD_LENGTH, name })} onChange={(event) => setPassword(event.target.value)} />
+      <Button look="primary" type="submit">{t("Set")}</Button>
     </form>
   );
 }
 
 function dayOf(iso: string): string {
-  return new Date(iso).toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" });
+  return new Date(iso).toLocaleDateString(locale(), { day: "numeric", month: "short", year: "numeric" });
 }

@@ -1,3 +1,4 @@
+import { t } from "../language/language";
 import { usePage } from "../page";
 import { Button } from "../ui/buttons";
 import { Logo } from "../ui/Logo";
@@ -13,9 +14,9 @@ export function Unreachable({ retryAt }: { retryAt: number }) {
     <main className={styles.gate}>
       <div className={styles.card}>
         <Logo size={44} />
-        <h1>The server cannot be reached</h1>
-        <p role="status" className={styles.intro}>It may be starting, or your network is down. The page tries by itself until it is back.</p>
-        <Button look="primary" onClick={() => void session.check()}>{seconds > 0 ? `Try now (next try in ${seconds} s)` : "Trying…"}</Button>
+        <h1>{t("The server cannot be reached")}</h1>
+        <p role="status" className={styles.intro}>{t("It may be starting, or your network is down. The page tries by itself until it is back. What you have written is kept on this device.")}</p>
+        <Button look="primary" onClick={() => void session.check()}>{seconds > 0 ? t("Try now (next try in {seconds} s)", { seconds }) : t("Trying…")}</Button>
       </div>
     </main>
   );

@@ -1,14 +1,20 @@
 import { SignedOut } from "../connection/errors";
 import type { Me, Role, Tier } from "../connection/contract";
 import type { HubToken } from "../connection/token-keeper";
+import { msg } from "../language/language";
 import { isRecord } from "../ui/storage";
 
 /** Somebody who may come in. */
-export type User = Pick<Me, "id" | "name" | "role" | "tier">;
+export type User = Pick<Me, "id" | "name" | "role" | "tier"> & {
+  /** False: only a provider signs this person in. */
+  hasPassword?: boolean;
+};
 
 /** Somebody in the administrator's list. */
 export interface Account extends User {
   usedToday: number;
+  /** Nobody can sign in with it. */
+  isDisabled: boolean;
   createdAt: string;
 }
 
@@ -16,12 +22,15 @@ export interface Account extends User {
 export interface Offers {
   signUp: boolean;
   guests: boolean;
+  /** The name of the OpenID Connect provider that signs people in. */
+  openId?: string | null;
 }
 
 export interface Change {
   role?: Role;
   tier?: Tier;
   password?: string;
+  isDisabled?: boolean;
 }
 
 /** The server's refusal: `message` is a sentence to show, `retryAfter` the seconds until another try makes sense. */
@@ -42,7 +51,7 @@ export class ApiError extends Error {
 /** No answer, or one that is not the chat's. */
 export class Unreachable extends Error {
   constructor(cause?: unknown) {
-    super("The server cannot be reached.", { cause });
+    super(msg("The server cannot be reached."), { cause });
     this.name = "Unreachable";
   }
 }
@@ -78,6 +87,12 @@ export class Api {
     return (await this.#request<{ user: User }>("POST", "guest", { name })).user;
   }
 
+  /** The address that leads to the provider, and from there back to the room of this address. */
+  openIdUrl(hash: string): string {
+    const query = new URLSearchParams({ place: hash.replace(/^#/, ""), ...(this.#seat && { seat: this.#seat }) });
+    return `/api/openid/begin?${query.toString()}`;
+  }
+
   async signOut(): Promise<void> {
     await this.#request("POST", "sign-out", {});
   }
@@ -99,8 +114,16 @@ export class Api {
     return (await this.#request<{ people: Account[] }>("GET", "people")).people;
   }
 
-  async changePerson(id: string, change: Change): Promise<User> {
-    return (await this.#request<{ user: User }>("PATCH", `people/${encodeURIComponent(id)}`, change)).user;
+  async changePerson(id: string, change: Change): Promise<Partial<Account>> {
+    return (await this.#request<{ user: Partial<Account> }>("PATCH", `people/${encodeURIComponent(id)}`, change)).user;
+  }
+
+  async removePerson(id: string, messages: "keep" | "delete"): Promise<void> {
+    await this.#request("POST", `people/${encodeURIComponent(id)}/remove`, { messages });
+  }
+
+  async removeAccount(password: string, messages: "keep" | "delete"): Promise<void> {
+    await this.#request("POST", "account/remove", { password, messages });
   }
 
   async #request<T>(method: string, path: string, body?: object): Promise<T> {

@@ -1,4 +1,5 @@
 import { delayBefore } from "../connection/backoff";
+import { msg } from "../language/language";
 import type { Box } from "../ui/storage";
 import { Store } from "../ui/store";
 import { ApiError, type Api, type Offers, type User } from "./api";
@@ -12,9 +13,10 @@ export type Door =
   | { kind: "closed"; offers: Offers; ended: boolean; reason: string | null }
   | { kind: "open"; user: User };
 
-export const ENDED = "Your session has ended. Sign in again.";
-export const VISIT_ENDED = "Your visit has ended. You can come in again.";
-export const LEFT_ELSEWHERE = "You signed out in another window.";
+export const ENDED = msg("Your session has ended. Sign in again.");
+export const VISIT_ENDED = msg("Your visit has ended. You can come in again.");
+export const REMOVED = msg("Your account is removed.");
+export const LEFT_ELSEWHERE = msg("You signed out in another window.");
 
 /** The session of this window's seat: who is signed in, and the ways in and out. */
 export class Session {
@@ -22,11 +24,14 @@ export class Session {
   readonly #api: Api;
   readonly #box: Box;
   readonly #siblings: Siblings;
+  readonly #refused: string | null;
   #offers: Offers = { signUp: false, guests: false };
   #attempt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(api: Api, box: Box, siblings: Siblings) {
+  /** `refused`: why a sign-in by the provider failed, from which this window comes back. */
+  constructor(api: Api, box: Box, siblings: Siblings, refused: string | null = null) {
+    this.#refused = refused;
     this.#api = api;
     this.#box = box;
     this.#siblings = siblings;
@@ -45,12 +50,12 @@ export class Session {
   async check(): Promise<void> {
     clearTimeout(this.#timer);
     try {
-      const { user, signUp, guests } = await this.#api.session();
+      const { user, signUp, guests, openId } = await this.#api.session();
       this.#attempt = 0;
-      this.#offers = { signUp, guests };
+      this.#offers = { signUp, guests, ...(openId != null && { openId }) };
       if (user) this.#open(user);
       else if (this.door.value.kind === "open") this.ended(null);
-      else if (this.door.value.kind !== "closed") this.#close(null, false);
+      else if (this.door.value.kind !== "closed") this.#close(this.#refused, false);
     } catch {
       this.#later();
     }
@@ -77,6 +82,14 @@ export class Session {
     }
     this.#siblings.tell("signed-out");
     this.#close(null, false);
+  }
+
+  /** Removes the account for good, here and in the other windows of this seat. */
+  async removeAccount(password: string, messages: "keep" | "delete"): Promise<void> {
+    await this.#api.removeAccount(password, messages);
+    this.#box.remove("last-name");
+    this.#siblings.tell("signed-out");
+    this.#close(REMOVED, false);
   }
 
   /** The server gives no more tokens, or does not let us in, for the `reason`. */

@@ -1,38 +1,70 @@
-import { useState } from "react";
+import { useState, type ReactNode } from "react";
 import { useChat } from "../chat";
+import { money, unusual } from "../budget/models";
 import { isRunning, type Answer, type Me, type Message, type Person } from "../connection/contract";
-import { duration } from "../messages/dates";
+import { msg, plural, said, t } from "../language/language";
+import { duration, inOwnZone } from "../messages/dates";
+import { MessageActions } from "../messages/MessageActions";
+import { Reactions } from "../messages/Reactions";
 import { Row } from "../messages/Row";
 import { Icon } from "../ui/Icon";
-import { useValue } from "../ui/store";
+import { useStore, useValue } from "../ui/store";
 import { useNow } from "../ui/use-now";
 import styles from "./answer.module.css";
 import type { LiveAnswer } from "./answers";
+import { askedElsewhere } from "./asked";
+import { AnswerBody } from "./AnswerBody";
 import { CopyButton } from "./CodeBlock";
-import { Markdown } from "./Markdown";
+import { storedPieces } from "./pieces";
 import { Question } from "./Question";
 import { Reasoning } from "./Reasoning";
+import { useVersions, VersionSwitch } from "./Versions";
 
 /** An answer of the assistant: waiting, growing, or ended. It alone is drawn again when its text grows. */
 export function AnswerRow({ message }: { message: Message }) {
   const chat = useChat();
   const me = useValue(chat.me);
+  const assistant = useValue(chat.assistant);
   const live = useValue(chat.answers.watch(message.id));
+  const versions = useVersions(message);
+  const question = useStore(chat.rooms.view(message.roomId), (view) => askedElsewhere(view.messages).get(message.id));
   if (!live) return null;
   const { answer, phase, text } = live;
+  const model = unusual(answer.model, assistant);
   const running = isRunning(answer);
   const mine = answer.askedBy.id === me.id;
+  const leafing = <VersionSwitch leafing={versions} />;
+  if (versions.number < versions.count) {
+    return <EarlierVersion message={message} versions={versions} me={me} />;
+  }
   return (
-    <Row author={message.author} sentAt={message.sentAt} note={`to ${mine ? "you" : answer.askedBy.name}${answer.model === "premium" ? " · premium" : ""}`} state={phase}>
+    <Row id={message.id} menu={<MessageActions message={message} />} author={message.author} sentAt={message.sentAt} note={`${mine ? t("to you") : t("to {name}", { name: answer.askedBy.name })}${model === null ? "" : ` · ${model}`}`} state={phase}>
+      {question && <p className={styles.asked} dir="auto" title={question.text}><span className="visually-hidden">{t("Answers:")}{" "}</span>{question.text}</p>}
       {live.reasoning !== "" && <Reasoning text={live.reasoning} growing={phase === "thinking"} />}
-      {text !== "" && (
-        <div className={`${styles.text} ${phase === "answering" && live.live ? styles.growing : ""}`} data-answer-text>
-          <Markdown text={text} growing={phase === "answering"} />
-        </div>
-      )}
-      {running && (text === "" || phase === "queued") && <Waiting live={live} mine={mine} />}
+      <AnswerBody pieces={live.pieces} running={running} growing={phase === "answering"} live={live.live} />
+      {running && phase !== "waiting" && (live.pieces.at(-1)?.kind !== "text" || phase === "queued") && <Waiting live={live} mine={mine} />}
       {live.asks.map((ask) => <Question key={ask.askId} messageId={message.id} ask={ask} deciders={live.deciders} me={me} />)}
-      {!running && <End id={message.id} answer={answer} text={text} />}
+      {running && versions.count > 1 && <div className={styles.end}>{leafing}</div>}
+      {!running && <Reactions message={message} />}
+      {!running && <End id={message.id} answer={answer} text={text} leafing={leafing} />}
+    </Row>
+  );
+}
+
+/** An answer as it was before it was made anew. */
+function EarlierVersion({ message, versions, me }: { message: Message; versions: ReturnType<typeof useVersions>; me: Me }) {
+  const { version, error } = versions;
+  return (
+    <Row id={message.id} menu={<MessageActions message={message} />} author={message.author} sentAt={message.sentAt} note={t("earlier version")} state="earlier">
+      {version && version.answer.reasoning !== "" && <Reasoning text={version.answer.reasoning} growing={false} />}
+      {version && <AnswerBody pieces={storedPieces(version.text, version.answer.tools)} running={false} growing={false} live />}
+      {!version && !error && <div className={styles.wait}>{t("Loading…")}</div>}
+      {error && <p role="alert" className={styles.failed}>{error} <button type="button" onClick={() => versions.go(versions.number)}>{t("Retry")}</button></p>}
+      <div className={styles.end}>
+        <VersionSwitch leafing={versions} />
+        {version && <span className={styles.why}>{howItEnded(version.answer, me)}</span>}
+        {version && <CopyButton text={version.text} label={t("Copy answer")} />}
+      </div>
     </Row>
   );
 }
@@ -40,16 +72,16 @@ export function AnswerRow({ message }: { message: Message }) {
 /** The row of an answer the server has not made yet. */
 export function ExpectedRow({ author, since }: { author: Person; since: number }) {
   return (
-    <Row author={author} sentAt={new Date(since).toISOString()} note="to you" state="thinking">
+    <Row author={author} sentAt={new Date(since).toISOString()} note={t("to you")} state="thinking">
       <Thinking since={since} elapsed={0} />
     </Row>
   );
 }
 
-const WORDS: Record<string, string> = { starting: "the model is getting ready", busy: "the model is busy in another room" };
+const WORDS: Record<string, string> = { starting: msg("the model is getting ready"), busy: msg("the model is busy in another room") };
 
-function Waiting({ live: { answer, phase, place, status, since }, mine }: { live: LiveAnswer; mine: boolean }) {
-  const words = phase === "queued" ? placeInLine(place, mine) : WORDS[status ?? ""];
+function Waiting({ live: { answer, phase, place, status, tool, since }, mine }: { live: LiveAnswer; mine: boolean }) {
+  const words = phase === "queued" ? placeInLine(place, mine) : tool !== null ? t("using {tool}", { tool }) : t(WORDS[status ?? ""] ?? "");
   if (words) return <div className={styles.wait}><span className={styles.dot} />{words}</div>;
   return <Thinking since={since} elapsed={answer.elapsed} />;
 }
@@ -59,22 +91,24 @@ function Thinking({ since, elapsed }: { since: number; elapsed: number }) {
   return (
     <div className={styles.wait}>
       <span className={styles.dot} />
-      <span>thinking · {duration(elapsed + Math.max(0, now - since) / 1000)}</span>
+      <span>{t("thinking · {time}", { time: duration(elapsed + Math.max(0, now - since) / 1000) })}</span>
     </div>
   );
 }
 
 export function placeInLine(place: number, mine: boolean): string {
-  const whose = mine ? "yours" : "this one";
-  if (place <= 0) return "next in line";
-  return place === 1 ? `1 question before ${whose}` : `${place} questions before ${whose}`;
+  if (place <= 0) return t("next in line");
+  return mine
+    ? plural(place, "1 question before yours", "{count} questions before yours")
+    : plural(place, "1 question before this one", "{count} questions before this one");
 }
 
-function End({ id, answer, text }: { id: string; answer: Answer; text: string }) {
+function End({ id, answer, text, leafing }: { id: string; answer: Answer; text: string; leafing: ReactNode }) {
   const chat = useChat();
   const [asked, setAsked] = useState(false);
   const me = useValue(chat.me);
   const budget = useValue(chat.budget);
+  const currency = useValue(chat.assistant)?.currency ?? "USD";
   const done = answer.state === "completed" && !answer.error;
   const limited = answer.state === "limited";
   // Until the budget is renewed another try would be refused.
@@ -85,22 +119,24 @@ function End({ id, answer, text }: { id: string; answer: Answer; text: string })
   };
   return (
     <div className={styles.end}>
+      {leafing}
       <span className={`${styles.why} ${answer.state === "failed" ? styles.failed : ""}`}>
         {limited && <Icon name="clock" size={14} />}
         {howItEnded(answer, me)}
+        {answer.cost != null && <span title={t("{tokens} tokens", { tokens: answer.tokens ?? 0 })}>{` · ${money(answer.cost, currency)}`}</span>}
       </span>
-      {text !== "" && <CopyButton text={text} label="Copy answer" />}
+      {text !== "" && <CopyButton text={text} label={t("Copy answer")} />}
       {!later && (
         <>
-          {answer.state !== "completed" && text !== "" && (
+          {(answer.state !== "completed" || answer.canGoOn) && text !== "" && (
             <button type="button" className={styles.strong} onClick={() => once(chat.goOn(id))} disabled={asked}>
               <Icon name="play" size={14} />
-              Continue
+              {t("Continue")}
             </button>
           )}
           <button type="button" className={done || text !== "" ? "" : styles.strong} onClick={() => once(chat.again(id))} disabled={asked}>
             <Icon name="again" size={14} />
-            Try again
+            {t("Try again")}
           </button>
         </>
       )}
@@ -113,16 +149,16 @@ export function howItEnded(answer: Answer, me: Me): string {
   const time = duration(answer.elapsed);
   switch (answer.state) {
     case "stopped":
-      return `Stopped after ${time}`;
+      return t("Stopped after {time}", { time });
     case "interrupted":
-      return answer.error ?? "Interrupted before it was finished";
+      return said(answer.error ?? "") || t("Interrupted before it was finished");
     case "limited":
       // The server's sentence is for whose tokens they were.
-      if (answer.askedBy.id !== me.id) return `The tokens of ${answer.askedBy.name} for today are used up, so the answer ends here.`;
-      return answer.error ?? "Your tokens for today are used up, so the answer ends here.";
+      if (answer.askedBy.id !== me.id) return t("The tokens of {name} for today are used up, so the answer ends here.", { name: answer.askedBy.name });
+      return answer.error ? inOwnZone(said(answer.error)) : t("Your tokens for today are used up, so the answer ends here.");
     case "failed":
-      return answer.error ?? "The assistant could not answer";
+      return said(answer.error ?? "") || t("The assistant could not answer");
     default:
-      return answer.error ? `${time} · ${answer.error}` : time;
+      return answer.error ? `${time} · ${said(answer.error)}` : time;
   }
 }

@@ -1,7 +1,10 @@
 import { memo, useEffect, useMemo, useState } from "react";
+import { t } from "../language/language";
+import { copy } from "../ui/clipboard";
 import { Icon } from "../ui/Icon";
 import { useValue } from "../ui/store";
 import styles from "./code.module.css";
+import { Diagram } from "./Diagram";
 import { highlighter, wantHighlighter } from "./highlight";
 
 /** Code with its language, a button that copies it, and a scroll of its own. */
@@ -12,15 +15,16 @@ export const CodeBlock = memo(function CodeBlock({ text, language }: { text: str
   return (
     <div className={styles.block}>
       <div className={styles.head}>
-        <span>{language || "code"}</span>
-        <CopyButton text={text} label="Copy code" />
+        <span>{language || t("code")}</span>
+        <CopyButton text={text} label={t("Copy code")} />
       </div>
       {/* It scrolls sideways on its own: the keyboard must reach it. */}
-      <pre tabIndex={0} role="group" aria-label={`Code${language ? ` in ${language}` : ""}`}>
+      <pre tabIndex={0} role="group" aria-label={language ? t("Code in {language}", { language }) : t("Code")}>
         <code>
           {spans ? spans.map((span, index) => <span key={index} className={span.look ? styles[span.look] : undefined}>{span.text}</span>) : text}
         </code>
       </pre>
+      {language.toLowerCase() === "mermaid" && <Diagram source={text} />}
     </div>
   );
 });
@@ -36,18 +40,7 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
     <button type="button" className={styles.copy} aria-label={label} title={label}
       onClick={() => void copy(text).then(() => setCopied(true), () => undefined)}>
       <Icon name={copied ? "check" : "copy"} size={14} />
-      <span aria-hidden="true">{copied ? "Copied" : "Copy"}</span>
+      <span aria-hidden="true">{t(copied ? "Copied" : "Copy")}</span>
     </button>
   );
-}
-
-/** The clipboard is forbidden on plain http outside localhost; there the old way still works. */
-async function copy(text: string): Promise<void> {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = document.createElement("textarea");
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
 }

@@ -1,6 +1,9 @@
-import { Lexer, type Token, type Tokens } from "marked";
+import type { Token, Tokens } from "marked";
 import { Fragment, memo, use, useMemo, type ReactNode } from "react";
+import { t } from "../language/language";
 import { CodeBlock } from "./CodeBlock";
+import { lex } from "./dialect";
+import { Formula } from "./Formula";
 import { decodeEntities, safeHref } from "./links";
 import styles from "./markdown.module.css";
 import { MentionNames, splitMentions } from "./mentions";
@@ -17,24 +20,32 @@ export const Markdown = memo(function Markdown({ text, growing = false, breaks =
   /** A line break in the text is one on the screen (messages of people). */
   breaks?: boolean;
 }) {
-  const tokens = useMemo(() => new Lexer({ gfm: true, breaks }).lex(growing ? settle(text) : text), [text, growing, breaks]);
+  const tokens = useMemo(() => lex(growing ? settle(text) : text, breaks), [text, growing, breaks]);
   const levels = headingLevels(tokens);
+  const links = JSON.stringify(tokens.links);
   return (
-    <div className={styles.markdown}>
+    <div className={styles.markdown} dir="auto">
       {tokens.map((token, index) => (
         // A block never changes its place while the text grows: the index is its identity.
-        <Block key={index} token={token} level={levels[index] ?? 2} />
+        <Block key={index} token={token} level={levels[index] ?? 2} links={token.raw.includes("[") ? links : ""} />
       ))}
     </div>
   );
 });
 
-/** Only the block that grows is drawn again. */
+interface BlockProps {
+  token: Token;
+  level: number;
+  /** Where reference links lead, for a block that may have some: they are defined below it. */
+  links: string;
+}
+
+/** Only the block that grows is drawn again, and those whose links have become known. */
 const Block = memo(
-  function Block({ token, level }: { token: Token; level: number }) {
+  function Block({ token, level }: BlockProps) {
     return block(token, level);
   },
-  (before, after) => before.level === after.level && before.token.type === after.token.type && before.token.raw === after.token.raw,
+  (before, after) => before.level === after.level && before.links === after.links && before.token.type === after.token.type && before.token.raw === after.token.raw,
 );
 
 function block(token: Token, level = 2): ReactNode {
@@ -56,8 +67,10 @@ function block(token: Token, level = 2): ReactNode {
       return table(token as Tokens.Table);
     case "hr":
       return <hr />;
+    case "formulas":
+      return <Formula raw={token.raw} source={known.text as string} block />;
     case "html":
-      return <p>{token.raw.trim()}</p>;
+      return <p className={styles.written}>{token.raw.trim()}</p>;
     case "space":
     case "def":
       return null;
@@ -99,6 +112,9 @@ function inlineToken(token: Token): ReactNode {
       return null;
     case "text":
       return known.tokens ? inline(known.tokens) : <Words text={decodeEntities(known.text as string)} />;
+    case "formula":
+      // Within a line of text there is no place for a block.
+      return <Formula raw={token.raw} source={known.block ? `\\displaystyle ${String(known.text)}` : String(known.text)} block={false} />;
     case "escape":
       return known.text as string;
     default:
@@ -143,11 +159,14 @@ function headingLevels(tokens: readonly Token[]): (number | undefined)[] {
 function list(token: Tokens.List): ReactNode {
   const items = token.items.map((item, index) => (
     <li key={index} className={item.task ? styles.task : undefined}>
-      {item.task && <input type="checkbox" checked={item.checked ?? false} readOnly disabled aria-label={item.checked ? "Done" : "To do"} />}
+      {item.task && <input type="checkbox" checked={item.checked ?? false} readOnly disabled aria-label={t(item.checked ? "Done" : "To do")} />}
       {blocks(item.tokens)}
     </li>
   ));
-  return token.ordered ? <ol start={token.start === "" ? 1 : token.start}>{items}</ol> : <ul>{items}</ul>;
+  if (!token.ordered) return <ul>{items}</ul>;
+  const start = token.start === "" ? 1 : token.start;
+  const digits = String(start + items.length - 1).length;
+  return <ol start={start} style={digits > 2 ? { paddingInlineStart: `${digits + 2}ch` } : undefined}>{items}</ol>;
 }
 
 function table(token: Tokens.Table): ReactNode {
@@ -155,7 +174,7 @@ function table(token: Tokens.Table): ReactNode {
     cells.map((cell, index) => <Cell key={index} style={{ textAlign: cell.align ?? "left" }}>{inline(cell.tokens)}</Cell>);
   return (
     // The table scrolls sideways on its own: the keyboard must reach it.
-    <div className={styles.table} role="group" aria-label="Table" tabIndex={0}>
+    <div className={styles.table} role="group" aria-label={t("Table")} tabIndex={0}>
       <table>
         <thead>
           <tr>{row(token.header, "th")}</tr>

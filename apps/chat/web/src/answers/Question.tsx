@@ -2,6 +2,7 @@ import type { Ask } from "@hubline/client";
 import { useState } from "react";
 import { useChat } from "../chat";
 import type { Me } from "../connection/contract";
+import { said, t } from "../language/language";
 import { Button } from "../ui/buttons";
 import styles from "./answer.module.css";
 import type { Decider } from "./answers";
@@ -16,12 +17,12 @@ export function Question({ messageId, ask, deciders, me }: { messageId: string; 
   };
   const mine = deciders.some((each) => each.id === me.id);
   return (
-    <div className={styles.question} role="group" aria-label="The assistant asks">
-      <p role={mine ? "alert" : undefined}>{ask.prompt}</p>
+    <div className={styles.question} role="group" aria-label={t("The assistant asks")}>
+      <p role={mine ? "alert" : undefined}>{said(ask.prompt)}</p>
       {mine ? (
         <div className={styles.choice}>
-          <Button look="danger" disabled={decided} onClick={() => decide(true)}>Yes</Button>
-          <Button disabled={decided} onClick={() => decide(false)}>No</Button>
+          <Button look="danger" disabled={decided} onClick={() => decide(true)}>{t("Yes")}</Button>
+          <Button disabled={decided} onClick={() => decide(false)}>{t("No")}</Button>
         </div>
       ) : (
         <p className={styles.wait}>
@@ -35,5 +36,5 @@ export function Question({ messageId, ask, deciders, me }: { messageId: string; 
 
 function waitingFor(deciders: readonly Decider[]): string {
   const names = deciders.slice(0, 3).map((each) => each.name);
-  return names.length === 0 ? "Nobody can decide this" : `Waiting for ${names.join(" or ")}`;
+  return names.length === 0 ? t("Nobody can decide this") : t("Waiting for {names}", { names: names.join(` ${t("or")} `) });
 }

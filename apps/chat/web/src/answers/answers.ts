@@ -1,6 +1,7 @@
 import { attachRun, type Ask, type AttachedRun, type Connection, type Part, type RunState } from "@hubline/client";
 import { isRunning, type Answer, type Message } from "../connection/contract";
 import { Store } from "../ui/store";
+import { livePieces, storedPieces, textOf, type Piece } from "./pieces";
 
 /** Where an answer is: what its run says while it goes on, how it ended after that. */
 export type Phase = "queued" | "thinking" | "answering" | "waiting" | Exclude<Answer["state"], "running">;
@@ -14,6 +15,8 @@ export interface Decider {
 /** An answer as it is shown. `since`: when `answer.elapsed` was true, in this page's time. */
 export interface LiveAnswer {
   text: string;
+  /** The text with the tools that were used in between. */
+  pieces: readonly Piece[];
   reasoning: string;
   answer: Answer;
   phase: Phase;
@@ -21,6 +24,8 @@ export interface LiveAnswer {
   place: number;
   /** What the server said last of its work. */
   status: string | null;
+  /** The tool that is being used. */
+  tool: string | null;
   asks: readonly Ask[];
   deciders: readonly Decider[];
   since: number;
@@ -138,18 +143,22 @@ function waitsNot(state: RunState): boolean {
 function liveAnswer({ message, run, began }: Entry): LiveAnswer | null {
   if (!message?.answer) return null;
   const { answer, text } = message;
-  const told = { text, reasoning: answer.reasoning, answer, place: 0, status: null, asks: [], deciders: [], since: Date.now(), live: true };
+  const told = { text, pieces: storedPieces(text, answer.tools), reasoning: answer.reasoning, answer, place: 0, status: null, tool: null, asks: [], deciders: [], since: Date.now(), live: true };
   if (answer.state !== "running") return { ...told, phase: answer.state };
   const state = run?.state;
   if (!state || state.state === null || state.state === "gone") return { ...told, phase: text ? "answering" : "thinking" };
-  const said = state.text || text;
+  const parts = livePieces(state.parts);
+  const pieces = parts.length > 0 ? parts : told.pieces;
+  const said = parts.length > 0 ? textOf(parts) : text;
   const live = {
     ...told,
     text: said,
+    pieces,
     reasoning: reasoningOf(state.parts),
     answer: { ...answer, elapsed: (Date.now() - began) / 1000 },
     place: state.status?.place ?? 0,
     status: state.status?.status ?? null,
+    tool: typeof state.status?.title === "string" ? state.status.title : null,
     asks: state.asks,
     deciders: decidersIn(state.parts),
     live: state.live,

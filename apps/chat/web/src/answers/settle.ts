@@ -21,11 +21,12 @@ function insideFence(text: string): boolean {
   return fence !== null;
 }
 
-/** Holds back a last line that may still become anything: a lone list mark, half a fence, a table's first row. */
+/** Holds back a last line that may still become anything: a lone list mark, half a fence, a table's first row, where a link leads. */
 function settleLine(line: string, before: string): string {
   if (/^\s*(?:[-+*=#`~>]{1,6}|\d{1,3}[.)]?|[-*_]{2,})\s*$/.test(line)) return "";
   if (line.trimStart().startsWith("|") && !/\n[|\s:-]*-[|\s:-]*\n/.test(before.slice(-2000))) return "";
-  return line.replace(/!?\[([^\]]*)$/, "$1").replace(/!?\[([^\]]*)\]\([^)\s]*$/, "$1");
+  if (/^ {0,3}\[[^\]]+\]:\s*\S*$/.test(line)) return "";
+  return line.replace(/!?\[([^\]]*)\]\[[^\]]*$/, "$1").replace(/!?\[([^\]]*)$/, "$1").replace(/!?\[([^\]]*)\]\([^)\s]*$/, "$1");
 }
 
 /** Closes bold, emphasis, strike-through and code that are open in the last paragraph. */

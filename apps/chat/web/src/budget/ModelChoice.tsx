@@ -1,77 +1,67 @@
 import { useState } from "react";
 import { useChat } from "../chat";
-import type { Assistant, Me, Model } from "../connection/contract";
+import type { Model, Room } from "../connection/contract";
+import { t } from "../language/language";
+import { mayRule } from "../rooms/RoomSettings";
 import { Button } from "../ui/buttons";
 import { Icon } from "../ui/Icon";
 import { Popover } from "../ui/Popover";
 import { useValue } from "../ui/store";
 import styles from "./budget.module.css";
+import { chosenIn, described, mayUse, mineIn, refusalOf } from "./models";
 
-export const PREMIUM_REFUSED = "Premium answers are for premium users. Ask an administrator.";
-
-const NAMES: Record<Model, string> = { standard: "Standard", premium: "Premium" };
-
-/** The model a question really goes to: what was chosen, as far as the person may. */
-export function modelFor(chosen: Model, me: Me): Model {
-  return me.tier === "premium" ? chosen : "standard";
-}
-
-/** Which model answers the next question. Those who may not have the premium one see what it is, and why not. */
-export function ModelChoice({ model, onChoose }: { model: Model; onChoose(model: Model): void }) {
+/** Which model answers in a room: chosen for all who are there. What I may not use is shown, and why not. */
+export function ModelChoice({ room }: { room: Room }) {
   const chat = useChat();
   const assistant = useValue(chat.assistant);
   const me = useValue(chat.me);
-  const used = modelFor(model, me);
+  const mine = mineIn(room, assistant, me);
+  if (!assistant || assistant.models.length < 2) return null;
+  const name = mine?.name ?? t("none");
   return (
-    <Popover label="Model" side="above" atParent
+    <Popover label={t("Model")} side="above" atParent
       trigger={(props) => (
-        <Button look="chip" aria-label={`Model: ${NAMES[used]}`} title="Which model answers" {...props}>
-          {used === "premium" && <Icon name="bolt" size={14} />}
-          {NAMES[used]}
+        <Button look="chip" aria-label={t("Model: {name}", { name })} title={t("Which model answers here")} {...props}>
+          <span className={styles.name}>{name}</span>
           <Icon name="chevron" size={14} />
         </Button>
       )}>
-      {(close) => (
-        <Choice used={used} assistant={assistant} allowed={me.tier === "premium"}
-          onChoose={(next) => {
-            onChoose(next);
-            close();
-          }} />
-      )}
+      {(close) => <Choice room={room} onChosen={close} />}
     </Popover>
   );
 }
 
-interface ChoiceProps {
-  used: Model;
-  assistant: Assistant | null;
-  allowed: boolean;
-  onChoose(model: Model): void;
-}
-
-function Choice({ used, assistant, allowed, onChoose }: ChoiceProps) {
-  const [refused, setRefused] = useState(false);
-  const longer = "Longer answers of the same model";
+function Choice({ room, onChosen }: { room: Room; onChosen(): void }) {
+  const chat = useChat();
+  const assistant = useValue(chat.assistant);
+  const me = useValue(chat.me);
+  const [refused, setRefused] = useState<string | null>(null);
+  const chosen = chosenIn(room, assistant);
+  const mine = mineIn(room, assistant, me);
+  const choose = (model: Model) => {
+    if (!mayUse(model, me)) return setRefused(refusalOf(model));
+    if (me.role === "guest" && !mayRule(room, me)) return setRefused(t("People with an account choose the model here."));
+    onChosen();
+    void chat.attempt(t("The model could not be chosen"), () => chat.rooms.choose(room.id, model.id));
+  };
   return (
     <div className={styles.choice}>
       <fieldset>
-        <legend>Who answers</legend>
-        <label>
-          <input type="radio" name="model" checked={used === "standard"} onChange={() => onChoose("standard")} />
-          <strong>Standard</strong>
-          <span />
-          <small>{assistant?.model}</small>
-        </label>
-        <label>
-          <input type="radio" name="model" checked={used === "premium"} aria-describedby={allowed ? undefined : "premium-refused"}
-            onChange={() => (allowed ? onChoose("premium") : setRefused(true))} />
-          <strong>Premium</strong>
-          <Icon name={allowed ? "bolt" : "lock"} size={16} />
-          <small>{assistant?.premiumModel ?? longer}</small>
-        </label>
+        <legend>{t(room.isConversation ? "Who answers here" : "Who answers here, for everybody")}</legend>
+        {assistant?.models.map((model) => (
+          <label key={model.id}>
+            <input type="radio" name="model" checked={model.id === chosen?.id} aria-describedby={`model-${model.id}`} onChange={() => choose(model)} />
+            <strong>{model.name}</strong>
+            {mayUse(model, me) ? <span /> : <Icon name="lock" size={16} />}
+            <small id={`model-${model.id}`}>
+              {described(model, assistant.currency)}
+              {!mayUse(model, me) && <span className="visually-hidden">{" "}{t("Not for your account.")}</span>}
+            </small>
+          </label>
+        ))}
       </fieldset>
-      {!allowed && !refused && <span id="premium-refused" className="visually-hidden">For premium users only.</span>}
-      {refused && <p id="premium-refused" role="alert" className={styles.refusal}>{PREMIUM_REFUSED}</p>}
+      {mine && chosen && mine.id !== chosen.id && <p className={styles.other}>{t("Your questions go to {model}: {reason}", { model: mine.name, reason: refusalOf(chosen) })}</p>}
+      {refused && <p role="alert" className={styles.refusal}>{refused}</p>}
     </div>
   );
 }

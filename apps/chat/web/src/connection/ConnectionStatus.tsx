@@ -1,4 +1,5 @@
 import { useChat } from "../chat";
+import { msg, t } from "../language/language";
 import { Popover } from "../ui/Popover";
 import { useValue } from "../ui/store";
 import type { ConnectionState, Phase } from "./connection";
@@ -6,11 +7,11 @@ import styles from "./connection.module.css";
 import { Diagnostics } from "./Diagnostics";
 
 const WORDS: Record<Phase, string> = {
-  "signed-out": "Signed out",
-  connecting: "Connecting",
-  live: "Live",
-  reconnecting: "Reconnecting",
-  offline: "Offline",
+  "signed-out": msg("Signed out"),
+  connecting: msg("Connecting"),
+  live: msg("Live"),
+  reconnecting: msg("Reconnecting"),
+  offline: msg("Offline"),
 };
 
 /** The connection in a few words, always on the screen; behind it the details. */
@@ -18,15 +19,15 @@ export function ConnectionStatus() {
   const { connection } = useChat();
   const state = useValue(connection.state);
   return (
-    <Popover label="Connection details" side="below"
+    <Popover label={t("Connection details")} side="below"
       trigger={(props) => (
         <div className={`${styles.status} ${looks(state)}`}>
-          <span role="status" aria-label="Connection" className={styles.text}>
+          <span role="status" aria-label={t("Connection")} className={styles.text}>
             <span className={styles.dot} />
-            <span className={styles.word}>{WORDS[state.phase]}</span>{" "}
+            <span className={styles.word}>{t(unheard(state) ? "Waiting for the network" : WORDS[state.phase])}</span>{" "}
             {state.transport && <span className={styles.detail}>· {state.transport}</span>}
           </span>
-          <button type="button" className={styles.cover} aria-label="Diagnostics" title="Connection details" {...props} />
+          <button type="button" className={styles.cover} aria-label={t("Diagnostics")} title={t("Connection details")} {...props} />
         </div>
       )}>
       {() => <Diagnostics />}
@@ -34,6 +35,12 @@ export function ConnectionStatus() {
   );
 }
 
+/** Is the connection open, as far as we know, but silent? */
+function unheard(state: ConnectionState): boolean {
+  return state.waiting && state.phase === "live";
+}
+
 function looks(state: ConnectionState): string {
+  if (unheard(state)) return "";
   return (state.phase === "live" ? styles.live : state.phase === "offline" ? styles.offline : "") ?? "";
 }

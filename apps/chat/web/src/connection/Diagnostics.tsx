@@ -1,14 +1,15 @@
 import { useEffect } from "react";
 import { useChat } from "../chat";
+import { msg, t } from "../language/language";
 import { useValue } from "../ui/store";
 import styles from "./connection.module.css";
 import type { TransportChoice } from "./hub-port";
 
 const CHOICES: readonly [TransportChoice, string][] = [
-  ["auto", "Automatic"],
-  ["webSockets", "WebSockets"],
-  ["serverSentEvents", "Server-Sent Events"],
-  ["longPolling", "Long polling"],
+  ["auto", msg("Automatic")],
+  ["webSockets", msg("WebSockets")],
+  ["serverSentEvents", msg("Server-Sent Events")],
+  ["longPolling", msg("Long polling")],
 ];
 
 const PING_EVERY = 2_000;
@@ -25,23 +26,23 @@ export function Diagnostics() {
   }, [connection]);
   return (
     <div className={styles.panel}>
-      <h2>Line to the server</h2>
+      <h2>{t("Line to the server")}</h2>
       <dl className={styles.facts}>
-        <dt>Transport</dt>
-        <dd>{state.transport ?? "none"}</dd>
-        <dt>Round trip</dt>
+        <dt>{t("Transport")}</dt>
+        <dd>{state.transport ?? t("none")}</dd>
+        <dt>{t("Round trip")}</dt>
         <dd>{state.rtt === null ? "–" : `${state.rtt} ms`}</dd>
-        <dt>Server</dt>
+        <dt>{t("Server")}</dt>
         <dd>{location.host}</dd>
-        <dt>Reconnects</dt>
+        <dt>{t("Reconnects")}</dt>
         <dd>{state.reconnects}</dd>
       </dl>
       <fieldset className={styles.choices}>
-        <legend>Transport to use</legend>
+        <legend>{t("Transport to use")}</legend>
         {CHOICES.map(([choice, label]) => (
           <label key={choice}>
             <input type="radio" name="transport" checked={state.choice === choice} onChange={() => chat.chooseTransport(choice)} />
-            {label}
+            {t(label)}
           </label>
         ))}
       </fieldset>

@@ -16,6 +16,8 @@ export interface ConnectionState {
   reconnects: number;
   /** When the next try begins (ms since 1970); null while one is under way or none is planned. */
   retryAt: number | null;
+  /** A call and the ping after it are unanswered: the network may be gone, though nothing has said so. */
+  waiting: boolean;
 }
 
 export interface ConnectionHooks {
@@ -30,6 +32,10 @@ export interface ConnectionHooks {
 
 const START_LIMIT = 15_000;
 const PING_LIMIT = 6_000;
+/** After so long without an answer to a call the line is asked for a sign of life, */
+const SILENCE = 3_000;
+/** and after so long without that one people are told. */
+const DOUBT = 500;
 
 /** Keeps one hub connection alive: opens it, waits and tries again when it is lost, and says what it does. */
 export class Connection {
@@ -37,6 +43,9 @@ export class Connection {
   hooks: ConnectionHooks | null = null;
   readonly #openPort: OpenPort;
   #port: HubPort | null = null;
+  /** Breaks off the calls of the port: a frozen network would keep them for a long time. */
+  #breakOff: (error: ConnectionLost) => void = () => undefined;
+  #broken: Promise<never> = new Promise(() => undefined);
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
   #wasLive = false;
@@ -51,6 +60,7 @@ export class Connection {
       rtt: null,
       reconnects: 0,
       retryAt: null,
+      waiting: false,
     });
   }
 
@@ -106,7 +116,7 @@ export class Connection {
     const begin = performance.now();
     try {
       await within(PING_LIMIT, port.invoke("Ping"));
-      if (port === this.#port) this.#patch({ rtt: Math.round(performance.now() - begin) });
+      if (port === this.#port) this.#patch({ rtt: Math.round(performance.now() - begin), waiting: false });
     } catch {
       if (port === this.#port && this.state.value.phase === "live") this.#lost();
     }
@@ -116,11 +126,14 @@ export class Connection {
   async invoke<T>(method: string, ...args: unknown[]): Promise<T> {
     const port = this.#port;
     if (!port?.open) throw new ConnectionLost();
+    const silence = setTimeout(() => port === this.#port && this.#doubt(port), SILENCE);
     try {
-      return (await port.invoke(method, ...args)) as T;
+      return (await Promise.race([port.invoke(method, ...args), this.#broken])) as T;
     } catch (error) {
       if (!port.open || port !== this.#port) throw new ConnectionLost(error);
       throw new Refused(sentence(error));
+    } finally {
+      clearTimeout(silence);
     }
   }
 
@@ -174,6 +187,8 @@ export class Connection {
       this.state.value.choice,
     );
     this.#port = port;
+    this.#broken = new Promise((_, reject) => (this.#breakOff = reject));
+    this.#broken.catch(() => undefined);
     try {
       await within(START_LIMIT, port.start());
       if (port !== this.#port) return;
@@ -201,6 +216,13 @@ export class Connection {
     this.hooks?.turnedAway(reason);
   }
 
+  /** A call has no answer yet: is the server slow, or the network gone? */
+  #doubt(port: HubPort): void {
+    if (this.state.value.phase !== "live") return;
+    const doubt = setTimeout(() => port === this.#port && this.#patch({ waiting: true }), DOUBT);
+    void this.ping().finally(() => clearTimeout(doubt));
+  }
+
   #lost(): void {
     this.#drop();
     const wait = delayBefore(this.#attempt++);
@@ -213,6 +235,8 @@ export class Connection {
     clearTimeout(this.#timer);
     const port = this.#port;
     this.#port = null;
+    this.#breakOff(new ConnectionLost("given up"));
+    this.#patch({ waiting: false });
     port?.stop().catch(() => undefined);
   }
 

@@ -1,7 +1,10 @@
+import { msg, said, t } from "../language/language";
+import { inOwnZone } from "../messages/dates";
+
 /** The connection went away before the server had answered: whether it did the work is unknown. */
 export class ConnectionLost extends Error {
   constructor(cause?: unknown) {
-    super("The connection was lost.", { cause });
+    super(msg("The connection was lost."), { cause });
     this.name = "ConnectionLost";
   }
 }
@@ -9,7 +12,7 @@ export class ConnectionLost extends Error {
 /** The session is over: no token is given for it any more. */
 export class SignedOut extends Error {
   constructor() {
-    super("The session has ended.");
+    super(msg("The session has ended."));
     this.name = "SignedOut";
   }
 }
@@ -27,5 +30,5 @@ const PREFIX = /^.*?(?:HubException|HubError):\s*/s;
 /** The sentence inside an error: servers put "An unexpected error … HubException: " before it. */
 export function sentence(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replace(PREFIX, "").trim() || "Something went wrong.";
+  return inOwnZone(said(text.replace(PREFIX, "").trim())) || t("Something went wrong.");
 }

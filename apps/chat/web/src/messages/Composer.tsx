@@ -1,27 +1,34 @@
 import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type MouseEvent } from "react";
 import { obstacle } from "../budget/budget";
-import { ModelChoice, modelFor } from "../budget/ModelChoice";
+import { ModelChoice } from "../budget/ModelChoice";
 import { useChat } from "../chat";
-import { Button } from "../ui/buttons";
+import { t } from "../language/language";
 import { Icon } from "../ui/Icon";
 import { useValue } from "../ui/store";
 import { useNow } from "../ui/use-now";
+import { AttachButton, Attachments, useFiles } from "./Attachments";
+import { AskChip } from "./AskChip";
+import { askingOf } from "./asking";
 import { ComposerNotices } from "./ComposerNotices";
 import styles from "./composer.module.css";
 import { candidatesFor, mentionAt, type Candidate } from "./completion";
 import { CompletionList, optionId } from "./CompletionList";
-import { CHARACTERS_LIMIT, excess, isQuestion } from "./outbox";
+import { CHARACTERS_LIMIT, excess, nearLimit } from "./outbox";
+import { ReplyingTo } from "./Quoted";
 import { useDraft } from "./use-draft";
 import { useRunning } from "./use-running";
 
 const TYPING_EVERY = 2_000;
 const BUDGET_EVERY = 30_000;
+/** Does the browser fit the text field to its text? */
+const SIZES_ITSELF = typeof CSS !== "undefined" && CSS.supports("field-sizing", "content");
 
 /** Where messages and questions are written. Keyed by its room: each room has its own draft. */
 export function Composer({ roomId, roomName }: { roomId: string; roomName: string }) {
   const chat = useChat();
   const assistant = useValue(chat.assistant);
   const { people } = useValue(chat.rooms.view(roomId));
+  const room = useValue(chat.rooms.list)?.find((each) => each.id === roomId);
   const me = useValue(chat.me);
   const budget = useValue(chat.budget);
   const now = useNow(BUDGET_EVERY);
@@ -32,28 +39,33 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
   const input = useRef<HTMLTextAreaElement>(null);
   const typedAt = useRef(0);
   const running = useRunning(roomId);
+  const files = useFiles(roomId);
 
   useLayoutEffect(() => {
     const area = input.current;
-    if (!area) return;
+    if (!area || SIZES_ITSELF) return;
     area.style.height = "auto";
     area.style.height = `${area.scrollHeight}px`;
   }, [draft.text]);
   useEffect(() => {
-    if (matchMedia("(pointer: fine)").matches) input.current?.focus();
+    if (!isTouch()) input.current?.focus();
   }, []);
 
   const mention = mentionAt(draft.text, caret);
   const others = people.filter((person) => person.id !== me.id);
   const candidates = mention && mention.from !== dismissed ? candidatesFor(mention.query, others, assistant) : [];
   const active = Math.min(chosen, candidates.length - 1);
-  const empty = draft.text.trim() === "";
+  const empty = draft.text.trim() === "" && files.all.length === 0;
   const over = excess(draft.text);
   const tooLong = over > 0;
-  const stopped = isQuestion(draft, assistant?.name) ? obstacle(budget, now) : null;
-  const cannotSend = empty || tooLong || stopped !== null;
-  const canStop = running.id !== null && empty;
-  const name = assistant?.name ?? "the assistant";
+  const near = nearLimit(draft.text);
+  const asking = askingOf(draft, assistant?.name, room);
+  // In the assistant's room a plain message is posted all the same.
+  const poor = asking ? obstacle(budget, now, asking === "room") : null;
+  const stopped = asking === "room" ? null : poor;
+  const cannotSend = empty || tooLong || files.busy || stopped !== null;
+  const canStop = running.id !== null;
+  const name = assistant?.name ?? t("the assistant");
 
   const changed = (text: string, at: number) => {
     write({ ...draft, text });
@@ -67,14 +79,16 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
   };
   const send = () => {
     if (cannotSend) return;
-    chat.send(roomId, draft.text.trim(), draft.ask, modelFor(draft.model, me));
+    chat.send(roomId, draft.text.trim(), draft.ask);
     write({ ...draft, text: "" });
     typedAt.current = 0;
     input.current?.focus();
   };
   /** The second half of a double click on Send, which was in its place, stops nothing. */
   const stop = (click: MouseEvent) => {
-    if (click.detail < 2) running.stop();
+    if (click.detail > 1) return;
+    running.stop();
+    if (!isTouch()) input.current?.focus();
   };
   const complete = (candidate: Candidate) => {
     if (!mention) return;
@@ -98,7 +112,9 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
   const pressed = (event: KeyboardEvent) => {
     if (event.nativeEvent.isComposing) return;
     if (completionKey(event)) event.preventDefault();
-    else if (event.key === "Enter" && !event.shiftKey) {
+    else if (event.key === "ArrowUp" && draft.text === "" && chat.editing.beginLast(roomId, me.id)) event.preventDefault();
+    else if (event.key === "Escape" && chat.replies.take(roomId)) event.preventDefault();
+    else if (event.key === "Enter" && !event.shiftKey && !isTouch()) {
       event.preventDefault();
       send();
     }
@@ -106,36 +122,36 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
 
   return (
     <div className={styles.wrap}>
-      <ComposerNotices assistant={draft.ask ? assistant : null} obstacle={stopped} />
+      <ComposerNotices assistant={asking ? assistant : null} obstacle={poor} />
       {candidates.length > 0 && <CompletionList candidates={candidates} active={active} onChoose={complete} />}
-      <div className={`${styles.box} ${draft.ask ? styles.ask : ""}`}>
-        <textarea ref={input} className={styles.input} rows={1} value={draft.text} aria-label="Message" aria-autocomplete="list"
+      <div className={`${styles.box} ${asking ? styles.ask : ""}`}>
+        <ReplyingTo roomId={roomId} />
+        <Attachments roomId={roomId} all={files.all} />
+        <textarea ref={input} data-composer className={styles.input} rows={1} dir="auto" value={draft.text} aria-label={t("Message")} aria-autocomplete="list"
           aria-controls={candidates.length > 0 ? "mentions" : undefined}
           aria-activedescendant={candidates.length > 0 ? optionId(active) : undefined}
-          placeholder={draft.ask ? `Ask ${name}…` : `Write to ${roomName}…`}
+          placeholder={draft.ask || room?.asks ? t("Ask {name}…", { name }) : t("Write to {name}…", { name: roomName })}
           onChange={(event) => changed(event.target.value, event.target.selectionStart)}
-          onSelect={(event) => setCaret(event.currentTarget.selectionStart)} onKeyDown={pressed} />
+          onSelect={(event) => setCaret(event.currentTarget.selectionStart)} onKeyDown={pressed} onPaste={files.paste} />
         <div className={styles.bar}>
-          <Button look="chip" aria-label="Ask the assistant" aria-pressed={draft.ask}
-            title="Send to the assistant; everyone here sees the answer"
-            onClick={() => {
+          {files.possible && <AttachButton onFiles={files.add} />}
+          <AskChip asking={asking} name={name}
+            onToggle={() => {
               write({ ...draft, ask: !draft.ask });
               input.current?.focus();
-            }}>
-            <Icon name="spark" size={16} />
-            Ask
-          </Button>
-          {draft.ask && <ModelChoice model={draft.model} onChoose={(model) => write({ ...draft, model })} />}
-          <span className={`${styles.hint} ${tooLong ? styles.warn : ""}`}>
-            {tooLong ? tooMany(over) : stopped === null && hint(canStop)}
+            }} />
+          {asking && room && <ModelChoice room={room} />}
+          <span className={`${styles.hint} ${tooLong ? styles.warn : ""} ${near !== null ? styles.counted : ""}`}>
+            {tooLong ? tooMany(over) : near !== null ? counted(near) : stopped === null && hint(canStop && empty)}
           </span>
-          {canStop ? (
-            <button type="button" className={`${styles.send} ${styles.stop}`} aria-label="Stop" title="Stop the answer (Escape)"
+          {canStop && (
+            <button type="button" className={`${styles.send} ${styles.stop}`} aria-label={t("Stop")} title={t("Stop the answer (Escape)")}
               disabled={running.stopping} onClick={stop}>
               <Icon name="stop" size={20} />
             </button>
-          ) : (
-            <button type="button" className={styles.send} aria-label="Send" title="Send (Enter)" disabled={cannotSend} onClick={send}>
+          )}
+          {!(canStop && empty) && (
+            <button type="button" className={styles.send} aria-label={t("Send")} title={t("Send (Enter)")} disabled={cannotSend} onClick={send}>
               <Icon name="send" size={20} />
             </button>
           )}
@@ -146,10 +162,19 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
 }
 
 function tooMany(over: number): string {
-  const count = (number: number) => number.toLocaleString("en");
-  return `${count(over)} too many: ${count(CHARACTERS_LIMIT)} characters can be sent`;
+  return t("{over} too many: {limit} characters can be sent", { over, limit: CHARACTERS_LIMIT });
+}
+
+function counted(characters: number): string {
+  return t("{written} of {limit} characters", { written: characters, limit: CHARACTERS_LIMIT });
+}
+
+/** On a touch screen Enter is the only way to a new line, and the focus brings up the keyboard. */
+function isTouch(): boolean {
+  return matchMedia("(pointer: coarse)").matches;
 }
 
 function hint(canStop: boolean): string {
-  return canStop ? "Escape stops the answer" : "Enter sends · Shift+Enter for a new line";
+  if (isTouch()) return "";
+  return t(canStop ? "Escape stops the answer" : "Enter sends · Shift+Enter for a new line");
 }

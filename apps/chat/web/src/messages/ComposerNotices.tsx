@@ -1,4 +1,5 @@
 import type { Assistant } from "../connection/contract";
+import { t } from "../language/language";
 import styles from "./composer.module.css";
 
 /** What is good to know before a question is sent. */
@@ -8,7 +9,7 @@ export function ComposerNotices({ assistant, obstacle }: { assistant: Assistant 
       <div role="status">{obstacle && <p className={`${styles.notice} ${styles.obstacle}`}>{obstacle}</p>}</div>
       {assistant && assistant.state !== "ready" && (
         <p className={styles.notice}>
-          {assistant.state === "starting" ? `${assistant.name} is getting ready` : `${assistant.name} is not available`}
+          {t(assistant.state === "starting" ? "{name} is getting ready" : "{name} is not available", { name: assistant.name })}
           {assistant.detail && ` · ${assistant.detail}`}
         </p>
       )}

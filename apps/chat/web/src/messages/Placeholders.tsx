@@ -1,4 +1,5 @@
 import { useChat } from "../chat";
+import { msg, t } from "../language/language";
 import { Button } from "../ui/buttons";
 import { Icon } from "../ui/Icon";
 import { Skeleton } from "../ui/Skeleton";
@@ -9,7 +10,7 @@ const WIDTHS = [62, 88, 40, 75, 54, 92];
 
 export function LoadingRoom() {
   return (
-    <div role="img" aria-label="Loading the conversation">
+    <div role="img" aria-label={t("Loading the conversation")}>
       {WIDTHS.map((width) => <Skeleton key={width} avatar lines={[24, width]} />)}
     </div>
   );
@@ -20,31 +21,44 @@ export function RoomFailed({ roomId, error }: { roomId: string; error: string | 
   return (
     <div className={styles.empty}>
       <Icon name="warning" size={32} />
-      <h2>This room could not be opened</h2>
-      <p>{error} Try again, or choose another room.</p>
+      <h2>{t("This room could not be opened")}</h2>
+      <p>{error} {t("Try again, or choose another room.")}</p>
       <div className={styles.actions}>
-        <Button look="primary" onClick={() => void chat.rooms.retry(roomId)}>Retry</Button>
+        <Button look="primary" onClick={() => void chat.rooms.retry(roomId)}>{t("Retry")}</Button>
       </div>
     </div>
   );
 }
 
-const QUESTIONS = ["Explain quantum physics in three sentences", "Write a haiku about an open line", "Show a hello-world in Python"];
+const QUESTIONS = [msg("Explain quantum physics in three sentences"), msg("Write a haiku about an open line"), msg("Show a hello-world in Python")];
 
 export function EmptyRoom({ roomId }: { roomId: string }) {
   const chat = useChat();
   const room = useValue(chat.rooms.list)?.find((each) => each.id === roomId);
   const assistant = useValue(chat.assistant);
+  if (room?.isArchived) {
+    return (
+      <div className={styles.empty}>
+        <Icon name="spark" size={32} />
+        <h2>{t("Nothing is left to read in {name}", { name: room.name })}</h2>
+        <p>{t("It was archived empty, or its messages have been deleted since.")}</p>
+      </div>
+    );
+  }
   return (
     <div className={styles.empty}>
       <Icon name="spark" size={32} />
-      <h2>{room?.name ?? "This room"} is quiet</h2>
-      <p>Write the first message below, or ask {assistant?.name ?? "the assistant"}: everybody here sees the answer grow.</p>
-      <div className={styles.suggestions}>
+      <h2>{room?.isConversation ? t("What would you like to know?") : room?.isPair ? t("Write to {name}", { name: room.name }) : room ? t("{name} is quiet", { name: room.name }) : t("This room is quiet")}</h2>
+      {room?.isConversation
+        ? <p>{assistant ? t("{name} answers everything that you write here. Only you see it.", { name: assistant.name }) : t("The assistant answers everything that you write here. Only you see it.")}</p>
+        : room?.isPair
+        ? <p>{t("Only you and {name} see what is written here.", { name: room.name })}</p>
+        : <p>{t("Write the first message below, or ask {name}: everybody here sees the answer grow.", { name: assistant?.name ?? t("the assistant") })}</p>}
+      {!room?.isPair && <div className={styles.suggestions}>
         {QUESTIONS.map((question) => (
-          <button type="button" key={question} onClick={() => chat.send(roomId, question, true)}>{question}</button>
+          <button type="button" key={question} onClick={() => chat.send(roomId, t(question), true)}>{t(question)}</button>
         ))}
-      </div>
+      </div>}
     </div>
   );
 }

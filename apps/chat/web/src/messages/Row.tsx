@@ -6,19 +6,22 @@ import { clockTime, exactTime, relativeTime } from "./dates";
 import styles from "./message.module.css";
 
 interface RowProps {
+  /** Of a message that the server has: links and searches lead to it. */
+  id?: string;
   author: Person;
   sentAt: string;
   grouped?: boolean;
   /** A few quiet words behind the name. */
   note?: ReactNode;
   state?: string | undefined;
+  menu?: ReactNode;
   children: ReactNode;
 }
 
 /** The frame all messages share: who, when, and what. */
-export function Row({ author, sentAt, grouped = false, note, state, children }: RowProps) {
+export function Row({ id, author, sentAt, grouped = false, note, state, menu, children }: RowProps) {
   return (
-    <article className={`${styles.row} ${grouped ? "" : styles.first}`} data-kind={author.kind} data-answer-state={state}
+    <article className={`${styles.row} ${grouped ? "" : styles.first}`} data-message={id} data-kind={author.kind} data-answer-state={state}
       aria-label={`${author.name}, ${clockTime(sentAt)}`}>
       <div className={styles.side}>
         {grouped ? <span className={styles["hidden-time"]}>{clockTime(sentAt)}</span> : <Avatar person={author} />}
@@ -33,6 +36,7 @@ export function Row({ author, sentAt, grouped = false, note, state, children }: 
         )}
         {children}
       </div>
+      {menu}
     </article>
   );
 }

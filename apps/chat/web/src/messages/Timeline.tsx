@@ -1,10 +1,10 @@
-import { memo, useEffect, useMemo, useRef, useState } from "react";
+import { memo, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { ExpectedRow } from "../answers/AnswerRow";
 import { MentionNames } from "../answers/mentions";
 import { useChat } from "../chat";
 import type { Message } from "../connection/contract";
+import { t } from "../language/language";
 import { lastSeq, type RoomView } from "../rooms/room-view";
-import { Button } from "../ui/buttons";
 import { Icon } from "../ui/Icon";
 import { useValue } from "../ui/store";
 import { useWords } from "../ui/use-now";
@@ -12,9 +12,12 @@ import { chunksOf, continues, sameChunk, type Chunk } from "./chunks";
 import { dayName, sameDay } from "./dates";
 import { EmptyRoom, LoadingRoom, RoomFailed } from "./Placeholders";
 import { MessageRow } from "./MessageRow";
+import { Neighbours } from "./Neighbours";
+import { NewAbove } from "./NewAbove";
 import styles from "./timeline.module.css";
 import { UnsentRow } from "./UnsentRow";
 import { useHoldPlace, useStick } from "./use-stick";
+import { useArrival, useTarget } from "./use-target";
 import { useWaiting } from "./use-waiting";
 import messageStyles from "./message.module.css";
 
@@ -25,34 +28,42 @@ export function Timeline({ roomId }: { roomId: string }) {
   const waiting = useWaiting(roomId, view.messages);
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
-  const { atBottom, jump } = useStick(scroller, content);
+  const { atBottom, jump, leave } = useStick(scroller, content, view.hasLater);
   const news = useNews(view.messages, atBottom);
   useHoldPlace(scroller, view.messages[0]?.id ?? "");
-  useEffect(jump, [jump, waiting.unsent.length]);
+  const toNewest = useCallback(() => {
+    chat.places.toNewest(roomId);
+    jump();
+  }, [chat, roomId, jump]);
+  useSent(waiting.unsent.length, toNewest);
+  useTarget(scroller, roomId, view, leave);
+  useArrival(scroller, roomId, view.hasLater, atBottom);
   useReading(roomId, view, atBottom);
   const names = useMemo(() => ["ai", ...view.people.map((person) => person.name)], [view.people]);
   const empty = view.messages.every((message) => message.seq === 0) && waiting.unsent.length === 0;
   return (
     <div className={styles.frame}>
       {/* The answers' end is announced elsewhere: a log that speaks would read every word as it comes. */}
-      <div className={styles.scroller} ref={scroller} role="log" aria-label="Conversation" aria-live="off" aria-busy={view.status === "loading"} tabIndex={0}>
+      <div className={`${styles.scroller} ${atBottom ? styles.following : ""}`} ref={scroller} role="log" aria-label={t("Conversation")} aria-live="off" aria-busy={view.status === "loading"} tabIndex={0}>
         <div className={styles.content} ref={content}>
           <MentionNames value={names}>
-            {view.status === "ready" && view.hasMore && <Earlier roomId={roomId} state={view.earlier} scroller={scroller} />}
+            {view.status === "ready" && view.hasMore && <Neighbours which="earlier" state={view.earlier} scroller={scroller} load={() => chat.rooms.loadEarlier(roomId)} />}
             {view.status === "loading" && view.messages.length === 0 && waiting.unsent.length === 0 && <LoadingRoom />}
             {view.status === "error" && <RoomFailed roomId={roomId} error={view.error} />}
             {view.status === "ready" && empty && <EmptyRoom roomId={roomId} />}
             {chunksOf(view.messages).map((chunk) => <ChunkRows key={chunk.key} chunk={chunk} newAfter={view.newAfter} />)}
+            {view.status === "ready" && view.hasLater && <Neighbours which="later" state={view.later} scroller={scroller} load={() => chat.places.loadLater(roomId)} />}
             {waiting.unsent.map((entry) => <UnsentRow key={entry.clientMessageId} entry={entry} me={waiting.me} />)}
             {waiting.assistant && waiting.expected.map((each) => <ExpectedRow key={each.clientMessageId} author={waiting.assistant!} since={each.since} />)}
           </MentionNames>
         </div>
       </div>
+      {view.status === "ready" && <NewAbove roomId={roomId} view={view} scroller={scroller} leave={leave} />}
       {!atBottom && (
-        <button type="button" className={styles.pill} onClick={jump}>
+        <button type="button" className={styles.pill} onClick={toNewest}>
           <Icon name="down" size={16} />
-          Jump to latest
-          {news > 0 && <span className={styles.count}>{news} new</span>}
+          {t("Jump to latest")}
+          {news > 0 && <span className={styles.count}>{t("{count} new", { count: news })}</span>}
         </button>
       )}
     </div>
@@ -78,7 +89,7 @@ function Entry({ message, above, newAfter }: { message: Message; above: Message 
   return (
     <>
       {day && <Day iso={message.sentAt} />}
-      {fresh && <p className={`${messageStyles.line} ${messageStyles.new}`}>New</p>}
+      {fresh && <p className={`${messageStyles.line} ${messageStyles.new}`} data-new>{t("New")}</p>}
       <MessageRow message={message} grouped={!day && !fresh && continues(message, above)} />
     </>
   );
@@ -88,27 +99,13 @@ function Day({ iso }: { iso: string }) {
   return <p className={messageStyles.line}>{useWords(iso, dayName)}</p>;
 }
 
-/** The way to older messages: fetched when the reader comes near, with a button for the rest. */
-function Earlier({ roomId, state, scroller }: { roomId: string; state: RoomView["earlier"]; scroller: React.RefObject<HTMLElement | null> }) {
-  const chat = useChat();
-  const ref = useRef<HTMLDivElement>(null);
+/** What I send stands at the end, and so do I. */
+function useSent(unsent: number, toNewest: () => void): void {
+  const last = useRef(0);
   useEffect(() => {
-    if (!ref.current || state !== "idle") return;
-    const near = new IntersectionObserver(
-      (seen) => seen.some((entry) => entry.isIntersecting) && void chat.rooms.loadEarlier(roomId),
-      { root: scroller.current, rootMargin: "600px 0px 0px" },
-    );
-    near.observe(ref.current);
-    return () => near.disconnect();
-  }, [chat, roomId, state, scroller]);
-  return (
-    <div className={styles.earlier} ref={ref}>
-      {state === "error" && "Earlier messages could not be loaded. "}
-      {state === "loading" ? "Loading earlier messages…" : (
-        <Button look="link" onClick={() => void chat.rooms.loadEarlier(roomId)}>{state === "error" ? "Retry" : "Load earlier"}</Button>
-      )}
-    </div>
-  );
+    if (unsent > last.current) toNewest();
+    last.current = unsent;
+  }, [unsent, toNewest]);
 }
 
 /** How many messages came since the reader left the bottom. */
@@ -123,11 +120,16 @@ function useNews(messages: readonly Message[], atBottom: boolean): number {
 function useReading(roomId: string, view: RoomView, atBottom: boolean): void {
   const { rooms } = useChat();
   useEffect(() => {
-    if (!atBottom || view.status !== "ready") return;
+    if (!atBottom || view.status !== "ready" || view.hasLater) return;
     rooms.trim(roomId);
     const read = () => document.visibilityState === "visible" && rooms.markRead(roomId);
     read();
     document.addEventListener("visibilitychange", read);
     return () => document.removeEventListener("visibilitychange", read);
   }, [rooms, roomId, view, atBottom]);
+  useEffect(() => {
+    const seen = () => rooms.seen(roomId, document.visibilityState === "visible");
+    document.addEventListener("visibilitychange", seen);
+    return () => document.removeEventListener("visibilitychange", seen);
+  }, [rooms, roomId]);
 }

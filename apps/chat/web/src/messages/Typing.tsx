@@ -1,4 +1,5 @@
 import { useChat } from "../chat";
+import { t } from "../language/language";
 import { useValue } from "../ui/store";
 import styles from "./timeline.module.css";
 
@@ -13,6 +14,6 @@ export function Typing({ roomId }: { roomId: string }) {
 export function typingLine(names: readonly string[]): string {
   const [first, second] = names;
   if (first === undefined) return "";
-  if (second === undefined) return `${first} is typing…`;
-  return names.length === 2 ? `${first} and ${second} are typing…` : "Several people are typing…";
+  if (second === undefined) return t("{name} is writing…", { name: first });
+  return names.length === 2 ? t("{first} and {second} are writing…", { first, second }) : t("Several people are writing…");
 }

@@ -1,4 +1,5 @@
 import type { Assistant, Person } from "../connection/contract";
+import { t } from "../language/language";
 
 /** Somebody who can be put behind an `@`. `insert` is what is written. */
 export interface Candidate {
@@ -18,7 +19,7 @@ export function mentionAt(text: string, caret: number): { from: number; query: s
 /** Who fits a query: the assistant first, then people by name; at most six. */
 export function candidatesFor(query: string, people: readonly Person[], assistant: Assistant | null): Candidate[] {
   const helper: Candidate[] = assistant
-    ? [{ id: "assistant", name: assistant.name, kind: "assistant", insert: "@ai ", hint: "@ai · answers to everyone" }]
+    ? [{ id: "assistant", name: assistant.name, kind: "assistant", insert: "@ai ", hint: t("@ai · answers to everyone") }]
     : [];
   const others = people
     .filter((person) => person.kind === "person")

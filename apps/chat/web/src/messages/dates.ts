@@ -1,30 +1,32 @@
+import { locale, number, t } from "../language/language";
+
 const DAY = 86_400_000;
 
 /** The time of day, for beside a message. */
 export function clockTime(iso: string): string {
-  return new Date(iso).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  return new Date(iso).toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit" });
 }
 
 /** The whole date and time, for who hovers. */
 export function exactTime(iso: string): string {
-  return new Date(iso).toLocaleString(undefined, { dateStyle: "full", timeStyle: "medium" });
+  return new Date(iso).toLocaleString(locale(), { dateStyle: "full", timeStyle: "medium" });
 }
 
 /** "just now", "5 min ago", "2 h ago", then the time of day (the day stands above). */
 export function relativeTime(iso: string, now: number): string {
   const minutes = Math.floor((now - Date.parse(iso)) / 60_000);
-  if (minutes < 1) return "just now";
-  if (minutes < 60) return `${minutes} min ago`;
+  if (minutes < 1) return t("just now");
+  if (minutes < 60) return t("{minutes} min ago", { minutes });
   return clockTime(iso);
 }
 
 /** The day as people say it, for the line between days. */
 export function dayName(iso: string, now: number): string {
   const days = Math.round((startOfDay(now) - startOfDay(Date.parse(iso))) / DAY);
-  if (days === 0) return "Today";
-  if (days === 1) return "Yesterday";
+  if (days === 0) return t("Today");
+  if (days === 1) return t("Yesterday");
   const sameYear = new Date(iso).getFullYear() === new Date(now).getFullYear();
-  return new Date(iso).toLocaleDateString(undefined, {
+  return new Date(iso).toLocaleDateString(locale(), {
     weekday: "long",
     day: "numeric",
     month: "long",
@@ -38,9 +40,16 @@ export function sameDay(a: string, b: string): boolean {
 
 /** Seconds as people read them: 0.8 s, 12 s, 2 min 5 s. */
 export function duration(seconds: number): string {
-  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds < 10) return `${number(Number(Math.max(0, seconds).toFixed(1)), { minimumFractionDigits: 1, maximumFractionDigits: 1 })} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+}
+
+/** A sentence of the server with its times of day ("at 00:00 UTC") as the reader's clock shows them. */
+export function inOwnZone(text: string, now: number = Date.now()): string {
+  return text.replace(/\b(at|um|a las) ([01]\d|2[0-3]):([0-5]\d) UTC\b/g, (_, at: string, hour: string, minute: string) => {
+    return `${at} ${clockTime(new Date(new Date(now).setUTCHours(Number(hour), Number(minute), 0, 0)).toISOString())}`;
+  });
 }
 
 function startOfDay(time: number): number {

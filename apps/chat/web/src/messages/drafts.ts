@@ -1,15 +1,12 @@
-import type { Model } from "../connection/contract";
 import { isRecord, readJson, type Box } from "../ui/storage";
 
 /** What stands in the composer of a room. */
 export interface Draft {
   text: string;
   ask: boolean;
-  /** Which model the question goes to. */
-  model: Model;
 }
 
-const EMPTY: Draft = { text: "", ask: false, model: "standard" };
+const EMPTY: Draft = { text: "", ask: false };
 
 /** The drafts of all rooms; they outlive the page. */
 export class Drafts {
@@ -38,5 +35,5 @@ function key(roomId: string): string {
 }
 
 function isDraft(value: unknown): value is Draft {
-  return isRecord(value) && typeof value.text === "string" && typeof value.ask === "boolean" && (value.model === "standard" || value.model === "premium");
+  return isRecord(value) && typeof value.text === "string" && typeof value.ask === "boolean";
 }

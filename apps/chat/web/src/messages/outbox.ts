@@ -1,7 +1,8 @@
-import type { Message, Model } from "../connection/contract";
+import type { FileInfo, Message, Quote } from "../connection/contract";
 import { ConnectionLost, sentence } from "../connection/errors";
 import { isRecord, readJson, type Box } from "../ui/storage";
 import { Store } from "../ui/store";
+import { isFiles } from "./uploads";
 
 /** A message the server does not have yet, as far as we know. */
 export interface Unsent {
@@ -10,8 +11,10 @@ export interface Unsent {
   text: string;
   /** Goes to the assistant (`Ask`) instead of only to the room. */
   ask: boolean;
-  /** Which model a question goes to. */
-  model: Model;
+  /** What was attached to it. */
+  files?: readonly FileInfo[];
+  /** What it replies to. */
+  quote?: Quote | null;
   createdAt: string;
   state: "waiting" | "sending" | "failed";
   error: string | null;
@@ -34,7 +37,7 @@ export interface OutboxHooks {
 }
 
 /** The longest message the server takes, in characters as it counts them: code points. */
-export const CHARACTERS_LIMIT = 4_000;
+export const CHARACTERS_LIMIT = 32_000;
 const EXPECT_LIMIT = 20_000;
 
 /** Messages that wait for the server. They go out once and in order, and survive a reload. */
@@ -51,9 +54,9 @@ export class Outbox {
     this.entries = new Store(restore(box));
   }
 
-  add(roomId: string, clientMessageId: string, text: string, ask: boolean, model: Model = "standard"): void {
+  add(roomId: string, clientMessageId: string, text: string, ask: boolean, more: Pick<Unsent, "files" | "quote"> = {}): void {
     const createdAt = new Date().toISOString();
-    const entry: Unsent = { clientMessageId, roomId, text, ask, model, createdAt, state: "waiting", error: null };
+    const entry: Unsent = { clientMessageId, roomId, text, ask, ...more, createdAt, state: "waiting", error: null };
     this.#box.write(key(clientMessageId), JSON.stringify(entry));
     this.entries.update((entries) => [...entries, entry]);
     void this.flush();
@@ -94,6 +97,11 @@ export class Outbox {
     this.expected.set([]);
   }
 
+  /** No answer will come to this question. */
+  expectNot(clientMessageId: string): void {
+    this.#unexpect(clientMessageId);
+  }
+
   #next(): Unsent | undefined {
     return this.#hooks.ready() ? this.entries.value.find((entry) => entry.state === "waiting") : undefined;
   }
@@ -129,17 +137,30 @@ export class Outbox {
   }
 }
 
-/** Does it go to the assistant, whose name this is? As the server sees it: by `@ai` or the name at its beginning. */
-export function isQuestion({ text, ask }: { text: string; ask: boolean }, name: string | undefined): boolean {
-  const start = text.trimStart().toLowerCase();
-  const named = ["ai", ...(name ? [name.toLowerCase()] : [])].map((each) => `@${each}`);
-  return ask || named.some((each) => start.startsWith(each) && /^[\s,:]+\S/.test(start.slice(each.length)));
+/** The last arguments of the call that sends a message: none when nothing is attached. */
+export function attached({ files = [], quote }: Unsent): [] | [fileIds: string[], replyTo?: string] {
+  const ids = files.map((file) => file.id);
+  if (quote) return [ids, quote.id];
+  return ids.length === 0 ? [] : [ids];
+}
+
+/** The same for a question: the model is the room's. */
+export function asked(entry: Unsent): unknown[] {
+  const more = attached(entry);
+  return more.length === 0 ? [] : [null, ...more];
 }
 
 /** By how many characters a message is longer than the server takes; 0 when it may go. */
 export function excess(text: string): number {
   const trimmed = text.trim();
   return trimmed.length <= CHARACTERS_LIMIT ? 0 : Math.max(0, [...trimmed].length - CHARACTERS_LIMIT);
+}
+
+/** The length of a message that comes near to the limit; null while there is much room. */
+export function nearLimit(text: string): number | null {
+  if (text.length < CHARACTERS_LIMIT * 0.8) return null;
+  const count = [...text.trim()].length;
+  return count < CHARACTERS_LIMIT * 0.8 ? null : count;
 }
 
 function without<T extends { clientMessageId: string }>(all: readonly T[], clientMessageId: string): readonly T[] {
@@ -168,7 +189,8 @@ function isUnsent(value: unknown): value is Unsent {
     typeof value.roomId === "string" &&
     typeof value.text === "string" &&
     typeof value.ask === "boolean" &&
-    (value.model === "standard" || value.model === "premium") &&
+    (value.files === undefined || isFiles(value.files)) &&
+    (value.quote == null || (isRecord(value.quote) && typeof value.quote.id === "string")) &&
     typeof value.createdAt === "string"
   );
 }

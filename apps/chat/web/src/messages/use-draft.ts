@@ -15,8 +15,10 @@ export function useDraft(roomId: string): [Draft, (draft: Draft) => void] {
   useEffect(() => {
     if (back?.roomId !== roomId) return;
     chat.handBack.set(null);
+    chat.uploads.putBack(roomId, back.files ?? []);
+    if (back.quote) chat.replies.set(roomId, back.quote);
     setDraft((before) => {
-      const next = { text: before.text ? `${back.text}\n${before.text}` : back.text, ask: back.ask, model: back.model };
+      const next = { text: before.text ? `${back.text}\n${before.text}` : back.text, ask: back.ask };
       chat.drafts.write(roomId, next);
       return next;
     });

@@ -1,14 +1,18 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState, type RefObject } from "react";
-
-const NEAR = 48;
+import { follows, type Place } from "./follow";
 
 export interface Stick {
   atBottom: boolean;
   jump(): void;
+  /** Lets go of the bottom, because the view is brought elsewhere. */
+  leave(): void;
 }
 
-/** Keeps a scrolling box at its bottom while the reader is there, and lets go when they scroll up. */
-export function useStick(scroller: RefObject<HTMLElement | null>, content: RefObject<HTMLElement | null>): Stick {
+/**
+ * Keeps a scrolling box at its bottom while the reader is there, and lets go when they scroll up. `loose`: its bottom is
+ * not the end of the conversation.
+ */
+export function useStick(scroller: RefObject<HTMLElement | null>, content: RefObject<HTMLElement | null>, loose: boolean): Stick {
   const [atBottom, setAtBottom] = useState(true);
   const sticks = useRef(true);
   const jump = useCallback(() => {
@@ -18,22 +22,30 @@ export function useStick(scroller: RefObject<HTMLElement | null>, content: RefOb
     if (box) box.scrollTop = box.scrollHeight;
   }, [scroller]);
 
+  const leave = useCallback(() => {
+    sticks.current = false;
+    setAtBottom(false);
+  }, []);
+
   useLayoutEffect(jump, [jump]);
+  useLayoutEffect(() => {
+    if (loose) leave();
+  }, [loose, leave]);
 
   useEffect(() => {
     const box = scroller.current;
     const inner = content.current;
     if (!box || !inner) return;
-    let last = box.scrollTop;
+    let last = placeOf(box);
     const scrolled = () => {
-      const near = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
-      if (near) sticks.current = true;
-      else if (box.scrollTop < last - 1) sticks.current = false;
-      last = box.scrollTop;
+      const now = placeOf(box);
+      sticks.current = !loose && follows(sticks.current, last, now);
+      last = now;
       setAtBottom(sticks.current);
     };
     const grown = new ResizeObserver(() => {
       if (sticks.current) box.scrollTop = box.scrollHeight;
+      last = placeOf(box);
     });
     grown.observe(inner);
     grown.observe(box);
@@ -42,9 +54,13 @@ export function useStick(scroller: RefObject<HTMLElement | null>, content: RefOb
       grown.disconnect();
       box.removeEventListener("scroll", scrolled);
     };
-  }, [scroller, content]);
+  }, [scroller, content, loose]);
 
-  return { atBottom, jump };
+  return { atBottom, jump, leave };
+}
+
+function placeOf(box: HTMLElement): Place {
+  return { top: box.scrollTop, height: box.scrollHeight, client: box.clientHeight };
 }
 
 /** Holds what the reader sees in its place when messages are put above it (browsers do so only when scrolled). */

@@ -2,6 +2,7 @@ import { useState, type KeyboardEvent } from "react";
 import { useChat } from "../chat";
 import { sentence } from "../connection/errors";
 import type { Room } from "../connection/contract";
+import { t } from "../language/language";
 import { Avatar } from "../ui/Avatar";
 import { Button } from "../ui/buttons";
 import { Field } from "../ui/Field";
@@ -50,7 +51,7 @@ export function AddMember({ room }: { room: Room }) {
         event.preventDefault();
         void add(people[active]?.name ?? name);
       }}>
-      <Field label="Add somebody" value={name} error={error} placeholder="Name" autoComplete="off" role="combobox" aria-autocomplete="list"
+      <Field label={t("Add somebody")} value={name} error={error} placeholder={t("Name")} autoComplete="off" role="combobox" aria-autocomplete="list"
         aria-expanded={people.length > 0} aria-controls="found-people"
         aria-activedescendant={people[active] ? `found-person-${active}` : undefined} onKeyDown={pressed}
         onChange={(event) => {
@@ -58,8 +59,8 @@ export function AddMember({ room }: { room: Room }) {
           setChosen(0);
           setError(null);
         }}
-        end={<Button look="link" type="submit" disabled={busy || name.trim() === ""}>Add</Button>} />
-      <div id="found-people" role="listbox" aria-label="People found" className={people.length > 0 ? details.choices : ""}>
+        end={<Button look="link" type="submit" disabled={busy || name.trim() === ""}>{t("Add")}</Button>} />
+      <div id="found-people" role="listbox" aria-label={t("People found")} className={people.length > 0 ? details.choices : ""}>
         {people.map((person, index) => (
           // The keys are handled by the text field, which keeps the focus.
           <div key={person.id} id={`found-person-${index}`} role="option" aria-selected={index === active} className={styles.result}
@@ -69,9 +70,9 @@ export function AddMember({ room }: { room: Room }) {
           </div>
         ))}
       </div>
-      {found.kind === "looking" && <p className={details.aside}>Looking…</p>}
-      {nobody && <p className={details.aside} role="status">{found.people.length > 0 ? "Everybody of that name is in the room." : `Nobody's name begins with “${name.trim()}”.`}</p>}
-      {found.kind === "failed" && <p className={details.aside} role="alert">{found.error} <Button look="link" onClick={again}>Try again</Button></p>}
+      {found.kind === "looking" && <p className={details.aside}>{t("Looking…")}</p>}
+      {nobody && <p className={details.aside} role="status">{found.people.length > 0 ? t("Everybody of that name is in the room.") : t("Nobody's name begins with “{name}”.", { name: name.trim() })}</p>}
+      {found.kind === "failed" && <p className={details.aside} role="alert">{found.error} <Button look="link" onClick={again}>{t("Try again")}</Button></p>}
     </form>
   );
 }

@@ -1,76 +1,107 @@
 import { placeInLine } from "../answers/AnswerRow";
 import { BudgetMeter } from "../budget/BudgetMeter";
+import { chosenIn, described, mineIn } from "../budget/models";
 import { useChat } from "../chat";
 import { isRunning, type Assistant, type Message, type Person, type Room } from "../connection/contract";
+import { PersonMenu } from "../conversations/Pair";
+import { msg, plural, t } from "../language/language";
 import { Avatar } from "../ui/Avatar";
 import { Button, IconButton } from "../ui/buttons";
 import { useValue } from "../ui/store";
 import { Members } from "./Members";
+import { retentionOf, retentionSentence } from "./retention";
+import { RoomRule } from "./RoomRule";
+import { mayRule } from "./RoomSettings";
+import { RoomTools } from "./RoomTools";
 import styles from "./details.module.css";
 
 /** The right zone: the assistant, who is here with how many devices, and the answers under way. */
-export function RoomDetails({ room, onClose }: { room: Room; onClose(): void }) {
+export function RoomDetails({ room, onClose, onWritten }: { room: Room; onClose(): void; onWritten(): void }) {
   const chat = useChat();
   const view = useValue(chat.rooms.view(room.id));
   const assistant = useValue(chat.assistant);
   const me = useValue(chat.me);
+  const server = useValue(chat.retentionDays);
+  const models = assistant?.models ?? [];
+  const model = chosenIn(room, assistant);
   const people = view.people.filter((person) => person.kind === "person");
   const running = view.messages.filter((message) => isRunning(message.answer));
   return (
-    <aside className={styles.details} aria-label="Room details">
+    <aside className={styles.details} aria-label={t("Room details")}>
       <header>
-        <h2>Details</h2>
-        <IconButton icon="close" label="Close the details" onClick={onClose} />
+        <h2>{t("Details")}</h2>
+        <IconButton icon="close" label={t("Close the details")} onClick={onClose} />
       </header>
       {assistant && (
         <section>
-          <h3>Assistant</h3>
+          <h3>{t("Assistant")}</h3>
           <div className={styles.person}>
             <Avatar person={{ id: "assistant", name: assistant.name, kind: "assistant" }} />
             <div>
               {assistant.name}
-              <small>{assistant.model}</small>
+              <small>{models.length > 1 && model ? t("{name} answers here", { name: model.name }) : assistant.model}</small>
+              {models.length > 1 && model && <small>{described(model, assistant.currency)}</small>}
               <small>{assistantState(assistant)}</small>
             </div>
           </div>
         </section>
       )}
       <section>
-        <h3>Your questions today</h3>
+        <h3>{t("Your questions today")}</h3>
         <BudgetMeter />
       </section>
       {running.length > 0 && (
         <section>
-          <h3>Answers under way</h3>
+          <h3>{t("Answers under way")}</h3>
           <ul>{running.map((message) => <RunningAnswer key={message.id} message={message} />)}</ul>
         </section>
       )}
-      {room.isPrivate && <Members room={room} />}
+      {room.isPrivate && !room.isConversation && <Members room={room} onWritten={onWritten} />}
       <section>
-        <h3>Here now · {people.length}</h3>
-        {people.length === 0 && <p>Nobody is here at the moment.</p>}
+        <h3>{t("Here now")} · {people.length}</h3>
+        {people.length === 0 && <p>{t("Nobody is here at the moment.")}</p>}
         <ul>
           {people.map((person) => (
             <li key={person.id} className={styles.person}>
               <Avatar person={person} />
               <div>
                 {person.name}
-                {person.id === me.id && " (you)"}
+                {person.id === me.id && <> {t("(you)")}</>}
                 <small>{devices(person)}</small>
               </div>
+              <PersonMenu person={person} onDone={onWritten} />
             </li>
           ))}
         </ul>
       </section>
       {room.topic && (
         <section>
-          <h3>Topic</h3>
+          <h3>{t("Topic")}</h3>
           <p>{room.topic}</p>
         </section>
       )}
+      <RoomTools model={mineIn(room, assistant, me)} />
+      {view.prompt && (
+        <section>
+          <h3>{t("What the assistant is told here")}</h3>
+          <p className={styles.prompt} dir="auto">{view.prompt}</p>
+        </section>
+      )}
+      <section>
+        <h3>{t("Messages")}</h3>
+        <p>{retentionSentence(retentionOf(room, server))}</p>
+        <p className={styles.export}>
+          {t("Download:")} <a href={chat.uploads.server.exportUrl(room.id, "markdown")} download>Markdown</a>{" "}
+          <a href={chat.uploads.server.exportUrl(room.id, "json")} download>JSON</a>
+        </p>
+      </section>
+      {mayRule(room, me) && <RoomRule room={room} />}
     </aside>
   );
 }
+
+/** What an answer under way does. */
+const PHASES: Readonly<Record<string, string>> = { running: msg("running"), waiting: msg("waiting"), thinking: msg("thinking"), answering: msg("answering") };
 
 function RunningAnswer({ message }: { message: Message }) {
   const chat = useChat();
@@ -81,19 +112,19 @@ function RunningAnswer({ message }: { message: Message }) {
     <li className={styles.person}>
       <Avatar person={answer.askedBy} size={24} />
       <div>
-        to {answer.askedBy.name}
-        <small>{live?.phase === "queued" ? placeInLine(live.place, false) : (live?.phase ?? answer.state)}</small>
+        {t("to {name}", { name: answer.askedBy.name })}
+        <small>{live?.phase === "queued" ? placeInLine(live.place, false) : t(PHASES[live?.phase ?? answer.state] ?? live?.phase ?? answer.state)}</small>
       </div>
-      <Button look="link" aria-label={`End the answer to ${answer.askedBy.name}`} onClick={() => void chat.stop(message.id)}>End</Button>
+      <Button look="link" aria-label={t("End the answer to {name}", { name: answer.askedBy.name })} onClick={() => void chat.stop(message.id)}>{t("End")}</Button>
     </li>
   );
 }
 
 function devices(person: Person): string {
-  return person.devices > 1 ? `${person.devices} devices` : "1 device";
+  return plural(Math.max(1, person.devices), "1 device", "{count} devices");
 }
 
 function assistantState(assistant: Assistant): string {
-  const word = { starting: "getting ready", ready: "ready", failed: "not available" }[assistant.state];
+  const word = t({ starting: "getting ready", ready: "ready", failed: "not available" }[assistant.state]);
   return assistant.detail && assistant.state !== "ready" ? `${word} · ${assistant.detail}` : word;
 }

@@ -1,12 +1,14 @@
 import { useChat } from "../chat";
 import { ConnectionStatus } from "../connection/ConnectionStatus";
 import type { Room } from "../connection/contract";
+import { t } from "../language/language";
+import { titleOf } from "../conversations/title";
 import { Avatar } from "../ui/Avatar";
 import { IconButton } from "../ui/buttons";
 import { Icon } from "../ui/Icon";
 import { useValue } from "../ui/store";
 import { RoomSign } from "./RoomSign";
-import styles from "./rooms.module.css";
+import styles from "./header.module.css";
 
 interface Props {
   room: Room | undefined;
@@ -20,9 +22,9 @@ interface Props {
 export function RoomHeader({ room, sideOpen, detailsOpen, onSide, onDetails }: Props) {
   return (
     <header className={styles.header}>
-      {!sideOpen && <IconButton icon="menu" label="Show the sidebar" onClick={onSide} />}
+      {!sideOpen && <IconButton icon="menu" label={t("Show the sidebar")} onClick={onSide} />}
       <div className={styles.where}>
-        <h1>{room ? <><RoomSign room={room} /> {room.name}</> : "Hubline Chat"}</h1>
+        <h1 title={room && titleOf(room)} dir="auto">{room ? <><RoomSign room={room} /> {titleOf(room)}</> : "Hubline Chat"}</h1>
         {room?.topic && <p title={room.topic}>{room.topic}</p>}
       </div>
       {room && <PeopleButton roomId={room.id} open={detailsOpen} onClick={onDetails} />}
@@ -36,7 +38,7 @@ function PeopleButton({ roomId, open, onClick }: { roomId: string; open: boolean
   const view = useValue(chat.rooms.view(roomId));
   const people = view.people.filter((person) => person.kind === "person");
   return (
-    <button type="button" className={styles.people} aria-label={`Who is here: ${people.length}`} title="Who is here" aria-expanded={open} onClick={onClick}>
+    <button type="button" className={styles.people} aria-label={t("Who is here: {count}", { count: people.length })} title={t("Who is here")} aria-expanded={open} onClick={onClick}>
       {people.length > 0 ? (
         <span className={styles.stack}>
           {people.slice(0, 3).map((person) => <Avatar key={person.id} person={person} size={24} />)}

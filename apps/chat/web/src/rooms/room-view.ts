@@ -1,4 +1,5 @@
-import { isRunning, type Earlier, type Joined, type Message, type Person } from "../connection/contract";
+import { isRunning, type Around, type Earlier, type Joined, type Later, type Message, type Person } from "../connection/contract";
+import { requoted, withoutQuotes } from "../messages/replies";
 
 /** What the page knows of one room. `messages` are ordered; those with `seq` 0 are notes to this page alone. */
 export interface RoomView {
@@ -7,8 +8,13 @@ export interface RoomView {
   messages: readonly Message[];
   hasMore: boolean;
   earlier: "idle" | "loading" | "error";
+  /** After a jump: these are not the newest messages, and those between are not here. */
+  hasLater: boolean;
+  later: "idle" | "loading" | "error";
   people: readonly Person[];
   typing: readonly string[];
+  /** What the room tells the assistant before everything else. */
+  prompt: string;
   /** The last message read before the room was opened; the line "New" comes after it. */
   newAfter: number | null;
 }
@@ -19,8 +25,11 @@ export const FRESH_VIEW: RoomView = {
   messages: [],
   hasMore: false,
   earlier: "idle",
+  hasLater: false,
+  later: "idle",
   people: [],
   typing: [],
+  prompt: "",
   newAfter: null,
 };
 
@@ -52,6 +61,44 @@ export function withJoined(view: RoomView, joined: Joined, since: number | null)
     messages,
     hasMore: afresh ? joined.hasMore : view.hasMore,
     people: joined.people,
+    prompt: joined.prompt ?? "",
+  };
+}
+
+/** What a message changes. While newer ones are missing it is not put behind them. */
+export function withNews(view: RoomView, message: Message): RoomView {
+  if (view.hasLater && !has(view, message.id)) return view;
+  return { ...view, messages: withMessage(view.messages, message) };
+}
+
+/** Messages the view has, in their newer form, also where others reply to them. */
+export function refreshed(view: RoomView, messages: readonly Message[]): RoomView {
+  return { ...view, messages: requoted(messages.filter((each) => has(view, each.id)).reduce(withMessage, view.messages), messages) };
+}
+
+export function has(view: RoomView, messageId: string): boolean {
+  return view.messages.some((message) => message.id === messageId);
+}
+
+/** The view after a jump. If the messages reach to the newest, which are here, nothing is missing between. */
+export function withAround(view: RoomView, around: Around): RoomView {
+  const oldest = oldestSeq(view.messages);
+  if (!view.hasLater && oldest > 0 && lastSeq(around.messages) >= oldest - 1) {
+    return { ...view, earlier: "idle", hasMore: around.hasMore, messages: around.messages.reduce(withMessage, view.messages) };
+  }
+  return { ...view, earlier: "idle", later: "idle", hasMore: around.hasMore, hasLater: true, newAfter: null, messages: around.messages };
+}
+
+/** `missed`: something newer has come while this was asked for. */
+export function withLater(view: RoomView, later: Later, missed: boolean): RoomView {
+  const messages = later.messages.reduce(withMessage, view.messages);
+  const cut = messages.length > KEPT * 1.5;
+  return {
+    ...view,
+    later: "idle",
+    hasLater: later.hasMore || missed,
+    hasMore: view.hasMore || cut,
+    messages: cut ? messages.slice(-KEPT) : messages,
   };
 }
 
@@ -61,12 +108,35 @@ export function withEarlier(view: RoomView, earlier: Earlier): RoomView {
   return { ...view, earlier: "idle", hasMore: earlier.hasMore, messages: [...older, ...view.messages] };
 }
 
-/** From where a re-join heals the view: before the oldest answer that still ran, else after the last message. */
+const HEALED = 100;
+
+/**
+ * From where a re-join heals the view: before the oldest answer that still ran among the last hundred messages, else
+ * after the last message. The server tells the changes of older messages apart.
+ */
 export function healSince(messages: readonly Message[]): number | null {
   const last = lastSeq(messages);
   if (last === 0) return null;
-  const running = messages.filter((message) => message.seq > 0 && isRunning(message.answer)).map((each) => each.seq - 1);
+  const running = messages.filter((message) => message.seq > Math.max(0, last - HEALED) && isRunning(message.answer)).map((each) => each.seq - 1);
   return Math.min(last, ...running);
+}
+
+/** The newest time that the messages tell of, as the server wrote it: what changed later has not been heard. */
+export function heardUntil(messages: readonly Message[]): string | null {
+  let newest: string | null = null;
+  for (const { seq, sentAt, editedAt, reactedAt, answer } of messages) {
+    if (seq === 0) continue;
+    for (const time of [sentAt, editedAt, reactedAt, answer?.startedAt, answer?.endedAt]) {
+      if (time && (newest === null || Date.parse(time) > Date.parse(newest))) newest = time;
+    }
+  }
+  return newest;
+}
+
+export function withoutCleared(view: RoomView, before: number): RoomView {
+  const messages = withoutQuotes(view.messages, before);
+  if (oldestSeq(messages) >= before) return messages === view.messages ? view : { ...view, messages };
+  return { ...view, messages: messages.filter((message) => message.seq === 0 || message.seq >= before), hasMore: false };
 }
 
 export function oldestSeq(messages: readonly Message[]): number {
@@ -77,6 +147,6 @@ export function oldestSeq(messages: readonly Message[]): number {
 export const KEPT = 400;
 
 export function trimmed(view: RoomView): RoomView {
-  if (view.messages.length <= KEPT * 1.5) return view;
+  if (view.messages.length <= KEPT * 1.5 || view.hasLater) return view;
   return { ...view, messages: view.messages.slice(-KEPT), hasMore: true };
 }

@@ -1,29 +1,40 @@
 import type { Answers } from "../answers/answers";
 import type { Connection } from "../connection/connection";
-import type { Earlier, Joined, Message, Person, Room } from "../connection/contract";
+import { isRunning, type Around, type Earlier, type Joined, type Message, type Person, type Room } from "../connection/contract";
 import { ConnectionLost, Refused, sentence } from "../connection/errors";
 import type { Box } from "../ui/storage";
 import { Store } from "../ui/store";
+import { seenBy } from "./pairs";
+import { withoutPerson } from "./removed";
 import { ReadMarks } from "./read-marks";
-import { FRESH_VIEW, healSince, lastSeq, oldestSeq, trimmed, withEarlier, withJoined, withMessage, type RoomView } from "./room-view";
+import { FRESH_VIEW, has, healSince, heardUntil, lastSeq, oldestSeq, refreshed, trimmed, withEarlier, withJoined, withNews, withoutCleared, type RoomView } from "./room-view";
 
 /** The rooms of the server and what is in the one that is shown. The page is joined to that one only. */
 export class Rooms {
   /** Null until the server has told them. */
   readonly list = new Store<readonly Room[] | null>(null);
   readonly active = new Store<string | null>(null);
+  /** The room that the address names and that this person cannot see; no room is shown then. */
+  readonly missing = new Store<string | null>(null);
   readonly marks: ReadMarks;
   readonly #views = new Map<string, Store<RoomView>>();
   readonly #healing = new Set<string>();
   readonly #connection: Connection;
   readonly #answers: Answers;
   readonly #box: Box;
+  readonly #me: string;
 
-  constructor(connection: Connection, answers: Answers, box: Box) {
+  constructor(connection: Connection, answers: Answers, box: Box, me = "") {
+    this.#me = me;
     this.#connection = connection;
     this.#answers = answers;
     this.#box = box;
-    this.marks = new ReadMarks(box);
+    this.marks = new ReadMarks((roomId, seq) => this.#connection.invoke("MarkRead", roomId, seq));
+  }
+
+  /** All rooms, as the server tells them. */
+  setList(rooms: readonly Room[]): void {
+    this.list.set(rooms.map((room) => seenBy(this.#me, room)));
   }
 
   view(roomId: string): Store<RoomView> {
@@ -38,13 +49,23 @@ export class Rooms {
 
   /** After (re)connecting: the list is new, the open room is joined again and healed. */
   async restore(rooms: readonly Room[], wanted: string | null): Promise<void> {
-    this.list.set(rooms);
-    this.marks.begin(rooms);
-    const candidates = [this.active.value, wanted, this.#box.read("last-room"), rooms[0]?.id ?? null];
+    this.setList(rooms);
+    const asked = this.room(this.active.value) ? this.active.value : wanted;
+    const candidates = asked === null ? [this.#box.read("last-room"), rooms[0]?.id ?? null] : [asked];
     const roomId = candidates.find((id) => this.room(id)) ?? null;
+    this.missing.set(roomId === null ? asked : null);
     if (roomId !== this.active.value && roomId !== null) this.#open(roomId);
     this.active.set(roomId);
     if (roomId) await this.#join(roomId);
+  }
+
+  /** Shows the room of an address; one that this person cannot see is missing, and nothing stands in its place. */
+  async visit(roomId: string): Promise<void> {
+    if (this.room(roomId) || !this.list.value) return this.show(roomId);
+    const old = this.active.value;
+    this.missing.set(roomId);
+    this.active.set(null);
+    if (old) this.#connection.tell("LeaveRoom", old);
   }
 
   /** Shows another room. */
@@ -52,6 +73,7 @@ export class Rooms {
     const old = this.active.value;
     if (roomId === old || !this.room(roomId)) return;
     this.#open(roomId);
+    this.missing.set(null);
     this.active.set(roomId);
     if (old) this.#connection.tell("LeaveRoom", old);
     await this.retry(roomId);
@@ -68,6 +90,43 @@ export class Rooms {
 
   async create(name: string, isPrivate: boolean): Promise<Room> {
     return this.#put(await this.#connection.invoke<Room>("CreateRoom", name, isPrivate));
+  }
+
+  async change(roomId: string, name: string, topic: string): Promise<void> {
+    this.#put(await this.#connection.invoke<Room>("ChangeRoom", roomId, name, topic));
+  }
+
+  async archive(roomId: string, isArchived: boolean): Promise<void> {
+    this.#put(await this.#connection.invoke<Room>("ArchiveRoom", roomId, isArchived));
+  }
+
+  async retain(roomId: string, days: number | null): Promise<void> {
+    this.#put(await this.#connection.invoke<Room>("RetainMessages", roomId, days));
+  }
+
+  /** The model that answers in a room. */
+  async choose(roomId: string, modelId: string): Promise<void> {
+    this.#put(await this.#connection.invoke<Room>("ChooseModel", roomId, modelId));
+  }
+
+  /** What the room tells the assistant before everything else. */
+  async instruct(roomId: string, prompt: string): Promise<void> {
+    this.#put(await this.#connection.invoke<Room>("InstructAssistant", roomId, prompt));
+  }
+
+  /** Deletes a room; the server tells by `RoomGone` when that is done. */
+  async remove(roomId: string): Promise<void> {
+    await this.#connection.invoke("DeleteRoom", roomId);
+  }
+
+  /** A private conversation with the assistant. */
+  async converse(): Promise<Room> {
+    return this.#put(await this.#connection.invoke<Room>("CreateConversation"));
+  }
+
+  /** The conversation with another person. */
+  async pair(personId: string): Promise<Room> {
+    return this.#put(await this.#connection.invoke<Room>("CreatePair", personId));
   }
 
   async addMember(roomId: string, name: string): Promise<void> {
@@ -109,18 +168,54 @@ export class Rooms {
     }
   }
 
+  /** Loads older messages until a number is among them, a thousand messages at most. */
+  async loadBack(roomId: string, seq: number): Promise<void> {
+    const view = this.view(roomId);
+    for (let pages = 0; pages < 20 && view.value.hasMore; pages++) {
+      const oldest = oldestSeq(view.value.messages);
+      if (oldest <= seq) return;
+      await this.loadEarlier(roomId);
+      if (view.value.earlier === "loading") await new Promise<void>((loaded) => { const end = view.subscribe(() => (end(), loaded())); });
+      if (oldestSeq(view.value.messages) === oldest) return;
+    }
+  }
+
   take(message: Message): void {
-    this.#answers.take(message);
-    this.#views.get(message.roomId)?.update((view) => ({ ...view, messages: withMessage(view.messages, message) }));
+    if (message.seq === 0 && this.#heard(message)) return;
+    const view = this.#views.get(message.roomId);
+    view?.update((value) => withNews(value, message));
+    if (!view || message.seq === 0 || has(view.value, message.id)) this.#answers.take(message);
     this.list.update((rooms) => rooms && withLastSeq(rooms, message));
+  }
+
+  /** A message has another form. One that is not shown here, because it is older, stays away. */
+  changed(message: Message): void {
+    const view = this.#views.get(message.roomId);
+    if (!view) return;
+    if (!has(view.value, message.id)) return view.update((value) => refreshed(value, [message])); // others may reply to it
+    if (message.isDeleted) this.#answers.forget([message.id]);
+    this.#answers.take(message);
+    view.update((value) => refreshed(value, [message]));
   }
 
   /** What was said before a number is gone for everybody. */
   cleared(roomId: string, before: number): void {
     this.#views.get(roomId)?.update((view) => {
       this.#answers.forget(view.messages.filter((message) => message.seq < before).map((message) => message.id));
-      return { ...view, messages: view.messages.filter((message) => message.seq === 0 || message.seq >= before), hasMore: false };
+      return { ...withoutCleared(view, before), hasMore: false };
     });
+  }
+
+  /** Somebody's account is removed: what they said has another name, or is gone. */
+  removed(person: Person, isErased: boolean): void {
+    for (const view of this.#views.values()) {
+      view.update((value) => ({ ...value, messages: withoutPerson(value.messages, person, isErased) }));
+      for (const message of view.value.messages) if (message.answer?.askedBy.id === person.id) this.#answers.take(message);
+    }
+  }
+
+  setPrompt(roomId: string, prompt: string): void {
+    this.#views.get(roomId)?.update((view) => ({ ...view, prompt }));
   }
 
   setPeople(roomId: string, people: readonly Person[]): void {
@@ -134,6 +229,15 @@ export class Rooms {
   /** The reader is at the bottom of the room and sees it. */
   markRead(roomId: string): void {
     this.marks.mark(roomId, lastSeq(this.view(roomId).value.messages));
+  }
+
+  /** The page is hidden, or seen again: what comes meanwhile begins with the line "New". */
+  seen(roomId: string, visible: boolean): void {
+    const read = this.marks.read(roomId);
+    this.view(roomId).update((view) => {
+      if (!visible) return { ...view, newAfter: Math.max(read, view.newAfter ?? 0) };
+      return lastSeq(view.messages) > (view.newAfter ?? Infinity) ? view : { ...view, newAfter: null };
+    });
   }
 
   trim(roomId: string): void {
@@ -151,7 +255,16 @@ export class Rooms {
     }
   }
 
-  #put(room: Room): Room {
+  /** A note to this page alone, such as the welcome: once it has been read it does not return with each reload. */
+  #heard({ roomId, text }: Message): boolean {
+    const key = `note.${roomId}`;
+    if (this.#box.read(key) === text) return !this.#views.get(roomId)?.value.messages.some((each) => each.seq === 0 && each.text === text);
+    this.#box.write(key, text);
+    return false;
+  }
+
+  #put(told: Room): Room {
+    const room = seenBy(this.#me, told);
     this.list.update((rooms) => {
       const at = rooms?.findIndex((each) => each.id === room.id) ?? -1;
       return at < 0 ? [...(rooms ?? []), room] : (rooms?.with(at, room) ?? [room]);
@@ -162,26 +275,55 @@ export class Rooms {
   #open(roomId: string): void {
     this.#box.write("last-room", roomId);
     const read = this.marks.read(roomId);
-    const unread = (this.room(roomId)?.lastSeq ?? 0) > read && read > 0;
-    this.view(roomId).update((view) => ({ ...trimmed(view), newAfter: unread ? read : null, typing: [] }));
+    const unread = (this.room(roomId)?.lastSeq ?? 0) > read;
+    this.view(roomId).update((view) => ({ ...(view.hasLater ? FRESH_VIEW : trimmed(view)), newAfter: unread ? read : null, typing: [] }));
   }
 
   async #join(roomId: string): Promise<void> {
     const view = this.view(roomId);
+    if (view.value.hasLater) return this.#joinAside(roomId, view);
     if (view.value.status === "error") view.update((value) => ({ ...value, status: "loading", error: null }));
     let since = view.value.status === "ready" ? healSince(view.value.messages) : null;
+    const heard = since === null ? null : heardUntil(view.value.messages);
     try {
-      let joined = await this.#connection.invoke<Joined>("JoinRoom", roomId, since);
+      let joined = await this.#connection.invoke<Joined>("JoinRoom", roomId, since, heard);
       if (joined.room.lastSeq < lastSeq(view.value.messages)) {
         view.set(FRESH_VIEW);
         since = null;
-        joined = await this.#connection.invoke<Joined>("JoinRoom", roomId, null);
+        joined = await this.#connection.invoke<Joined>("JoinRoom", roomId, null, null);
       }
-      for (const message of joined.messages) this.#answers.take(message);
-      view.update((value) => withJoined(value, joined, since));
+      const { messages, changed = [], clearedBefore = 0 } = joined;
+      for (const message of [...changed.filter((each) => has(view.value, each.id)), ...messages]) this.#answers.take(message);
+      view.update((value) => withoutCleared(refreshed(withJoined(value, joined, since), changed), clearedBefore));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       view.update((value) => ({ ...value, status: "error", error: sentence(error) }));
+    }
+  }
+
+  /** Joins while older messages are shown after a jump: they stay, in their present form. */
+  async #joinAside(roomId: string, view: Store<RoomView>): Promise<void> {
+    const { messages } = view.value;
+    const place = messages.find((message) => isRunning(message.answer)) ?? messages[Math.floor(messages.length / 2)];
+    try {
+      const joined = await this.#connection.invoke<Joined>("JoinRoom", roomId, null, null);
+      const around = await this.#around(roomId, joined.room.lastSeq < lastSeq(messages) ? undefined : place);
+      for (const message of around?.messages ?? joined.messages) this.#answers.take(message);
+      view.update((value) => (around ? { ...refreshed(value, around.messages), people: joined.people } : withJoined(FRESH_VIEW, joined, null)));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      view.set({ ...FRESH_VIEW, status: "error", error: sentence(error) });
+    }
+  }
+
+  /** The messages around one of them; null when it is no more. */
+  async #around(roomId: string, place: Message | undefined): Promise<Around | null> {
+    if (!place) return null;
+    try {
+      return await this.#connection.invoke<Around>("LoadAround", roomId, place.id);
+    } catch (error) {
+      if (error instanceof Refused) return null;
+      throw error;
     }
   }
 }
@@ -189,5 +331,5 @@ export class Rooms {
 function withLastSeq(rooms: readonly Room[], message: Message): readonly Room[] {
   const at = rooms.findIndex((room) => room.id === message.roomId);
   const room = rooms[at];
-  return room && room.lastSeq < message.seq ? rooms.with(at, { ...room, lastSeq: message.seq }) : rooms;
+  return room && room.lastSeq < message.seq ? rooms.with(at, { ...room, lastSeq: message.seq, lastAt: message.sentAt }) : rooms;
 }

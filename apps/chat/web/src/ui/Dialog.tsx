@@ -1,4 +1,5 @@
 import { useEffect, useRef, type ReactNode } from "react";
+import { t } from "../language/language";
 import { IconButton } from "./buttons";
 import styles from "./dialog.module.css";
 
@@ -19,7 +20,7 @@ export function Dialog({ title, onClose, wide = false, children }: { title: stri
       onClick={(event) => event.target === event.currentTarget && onClose()}>
       <div className={styles.head}>
         <h2>{title}</h2>
-        <IconButton icon="close" label="Close" onClick={onClose} />
+        <IconButton icon="close" label={t("Close")} onClick={onClose} />
       </div>
       {children}
     </dialog>

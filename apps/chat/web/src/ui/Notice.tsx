@@ -1,5 +1,6 @@
 import { useEffect } from "react";
 import type { Notice as Said } from "../chat";
+import { t } from "../language/language";
 import { IconButton } from "./buttons";
 import styles from "./notice.module.css";
 import { useValue, type Store } from "./store";
@@ -19,7 +20,7 @@ export function Notice({ notice }: { notice: Store<Said | null> }) {
       {said && (
         <div className={`${styles.notice} ${styles[said.tone]}`}>
           <span>{said.text}</span>
-          <IconButton icon="close" label="Dismiss" onClick={() => notice.set(null)} />
+          <IconButton icon="close" label={t("Dismiss")} onClick={() => notice.set(null)} />
         </div>
       )}
     </div>

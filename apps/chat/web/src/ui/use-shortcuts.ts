@@ -2,6 +2,7 @@ import { useEffect } from "react";
 
 interface Actions {
   find(): void;
+  search(): void;
   list(): void;
   /** Goes to the next (1) or previous (-1) room. */
   step(by: 1 | -1): void;
@@ -23,12 +24,15 @@ export function useShortcuts(actions: Actions): void {
 
 function actionOf(event: KeyboardEvent, actions: Actions): (() => void) | null {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") return actions.find;
+  if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "f") return actions.search;
   if (event.altKey && event.key === "ArrowDown") return () => actions.step(1);
   if (event.altKey && event.key === "ArrowUp") return () => actions.step(-1);
   if (event.key === "?" && !isField(event.target)) return actions.list;
   return null;
 }
 
+/** Is a character written there? */
 function isField(target: EventTarget | null): boolean {
-  return target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement;
+  if (target instanceof HTMLInputElement) return !["radio", "checkbox", "button"].includes(target.type);
+  return target instanceof HTMLTextAreaElement;
 }

@@ -2,12 +2,13 @@
 
 from alembic import context
 
-from hubline_chat.store.tables import METADATA
+from hubline_chat.store.tables import METADATA, is_compared
 
 
 def run() -> None:
     """Run the migrations. `alembic revision --autogenerate` compares with the tables of `tables.py`."""
-    context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
+    connection = context.config.attributes["connection"]
+    context.configure(connection=connection, target_metadata=METADATA, include_object=is_compared)
     context.run_migrations()
 
 

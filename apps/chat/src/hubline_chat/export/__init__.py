@@ -1,0 +1,1 @@
+"""What was said in a room, as a file to keep."""

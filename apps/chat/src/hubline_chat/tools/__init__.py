@@ -1,0 +1,1 @@
+"""What the assistant can use: a calculator, the search of its room, and the tools of MCP servers."""

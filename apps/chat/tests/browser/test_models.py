@@ -1,0 +1,133 @@
+"""Several models, chosen for a room by those who are there; what they cost; and what a room tells the assistant."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from apps.chat.tests.browser.conftest import Enter, Picture, is_live, problems_of, write
+from apps.chat.tests.browser.model import ScriptedEndpoint
+from apps.chat.tests.browser.program import Program, running
+from apps.chat.tests.browser.proxy import CuttableProxy
+from apps.chat.tests.browser.test_budget import ask_toggle
+from apps.chat.tests.browser.test_journey import answers
+from apps.chat.tests.browser.test_rooms import SMALL_AND_WIDE, details, go, make_room
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+MODELS = """
+currency = "EUR"
+
+[[models]]
+id = "small"
+name = "Small"
+model = "small-1"
+url = "{url}"
+input_price = 0.1
+output_price = 0.4
+
+[[models]]
+id = "large"
+name = "Large"
+model = "large-1"
+url = "{url}"
+tier = "free"
+context = 128_000
+input_price = 2.5
+output_price = 10
+images = true
+
+[[models]]
+id = "expert"
+name = "Expert"
+model = "expert-1"
+url = "{url}"
+tier = "premium"
+"""
+
+
+@pytest.fixture(scope="module")
+def server(model: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    folder: Path = tmp_path_factory.mktemp("chat")
+    (folder / "models.toml").write_text(MODELS.format(url=model.url), "utf-8")
+    with running(folder, MODELS=str(folder / "models.toml")) as program:
+        yield program
+
+
+def chip(page: Page, name: str) -> Locator:
+    """The choice of models, which says which one answers."""
+    return page.get_by_role("button", name=f"Model: {name}")
+
+
+def lose_and_find(proxy: CuttableProxy, *pages: Page) -> None:
+    """The network is gone, and back."""
+    proxy.cut()
+    for page in pages:
+        expect(page.get_by_role("status", name="Connection")).not_to_contain_text("Live")
+    proxy.mend()
+    for page in pages:
+        is_live(page)
+
+
+def test_a_model_is_chosen_for_all_in_the_room_and_its_cost_is_shown(
+    enter: Enter, model: ScriptedEndpoint, proxy: CuttableProxy, picture: Picture
+) -> None:
+    model.answers("Because.", used=(4_000, 500))
+    ada, bob = enter("Ada"), enter("Bob")
+    for page in (ada, bob):
+        ask_toggle(page).click()
+        expect(chip(page, "Small")).to_be_visible()
+    chip(ada, "Small").click()
+    ada.get_by_role("radio", name="Expert").click()
+    expect(ada.get_by_text("Expert is for premium accounts. An administrator can make yours one.")).to_be_visible()
+    problems = problems_of(ada, "models", picture)
+    ada.set_viewport_size({"width": 1280, "height": 800})
+    ada.get_by_role("radio", name="Large").click()
+    expect(chip(bob, "Large")).to_be_visible()
+
+    write(bob, "Why?")
+    for page in (ada, bob):
+        answer = answers(page, "completed").last
+        expect(answer).to_contain_text("Because.")
+        expect(answer).to_contain_text("to you · Large" if page is bob else "to Bob · Large")
+        expect(answer).to_contain_text("€0.015")
+    assert model.models[-1] == "large-1"
+    expect(details(bob)).to_contain_text("Today's answers cost €0.015")
+    expect(details(bob)).to_contain_text("Large answers here")
+
+    lose_and_find(proxy, ada, bob)
+    for page in (ada, bob):
+        expect(chip(page, "Large")).to_be_visible()
+    bob.reload()
+    is_live(bob)
+    write(bob, "@ai And why that?")
+    expect(answers(bob, "completed")).to_have_count(2)
+    assert model.models[-1] == "large-1"
+    assert problems == []
+
+
+def test_a_room_tells_the_assistant_what_all_who_are_there_can_read(
+    enter: Enter, model: ScriptedEndpoint, proxy: CuttableProxy, picture: Picture
+) -> None:
+    model.answers("Arr.")
+    ada, bob = enter("Ada"), enter("Bob")
+    make_room(ada, "Ship")
+    go(bob, "Ship")
+    expect(details(bob).get_by_role("heading", name="This room")).to_have_count(0)
+
+    details(ada).get_by_role("button", name="Change the settings…").click()
+    ada.get_by_label("Instructions for the assistant").fill("Talk like a pirate.\nNever say hello.")
+    problems = problems_of(ada, "instructions", picture, SMALL_AND_WIDE)
+    ada.set_viewport_size({"width": 1280, "height": 800})
+    ada.get_by_role("button", name="Save").click()
+    expect(details(bob)).to_contain_text("Talk like a pirate.")
+    lose_and_find(proxy, bob)
+    expect(details(bob)).to_contain_text("Talk like a pirate.")
+    problems += problems_of(bob, "instructed", picture, SMALL_AND_WIDE)
+    bob.set_viewport_size({"width": 1280, "height": 800})
+
+    write(bob, "@ai Who are you?")
+    expect(answers(ada, "completed").last).to_contain_text("Arr.")
+    assert model.asked[-1][0]["content"].endswith("Talk like a pirate.\nNever say hello.")
+    assert problems == []

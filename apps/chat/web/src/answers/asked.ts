@@ -1,0 +1,31 @@
+import type { Message } from "../connection/contract";
+
+const known = new WeakMap<readonly Message[], ReadonlyMap<string, Message>>();
+
+/** The questions of those answers that do not stand right below theirs, by the answer's id. */
+export function askedElsewhere(messages: readonly Message[]): ReadonlyMap<string, Message> {
+  let found = known.get(messages);
+  if (!found) known.set(messages, (found = search(messages)));
+  return found;
+}
+
+const questions = new WeakMap<readonly Message[], ReadonlySet<string>>();
+
+/** The ids of the messages that have an answer. */
+export function askedBy(messages: readonly Message[]): ReadonlySet<string> {
+  let found = questions.get(messages);
+  if (!found) questions.set(messages, (found = new Set(messages.flatMap((each) => each.answer?.questionId ?? []))));
+  return found;
+}
+
+function search(messages: readonly Message[]): ReadonlyMap<string, Message> {
+  const byId = new Map(messages.map((message) => [message.id, message]));
+  const found = new Map<string, Message>();
+  let above: Message | undefined;
+  for (const message of messages) {
+    const question = message.answer && byId.get(message.answer.questionId);
+    if (question && question !== above) found.set(message.id, question);
+    if (message.seq > 0) above = message;
+  }
+  return found;
+}

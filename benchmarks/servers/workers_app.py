@@ -1,0 +1,5 @@
+"""The application of `hubline_server`, for `hubline run --workers`."""
+
+from benchmarks.servers.hubline_server import application
+
+app = application()

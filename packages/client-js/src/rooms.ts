@@ -1,0 +1,258 @@
+import { delayBefore } from "./backoff.js";
+import { callWhenConnected } from "./calls.js";
+import { linkOf, type Connection } from "./connection.js";
+import { messageOf } from "./errors.js";
+
+/** A connection on which the server calls methods. */
+export interface RoomConnection extends Connection {
+  on(method: string, handler: (...args: any[]) => any): void;
+  off(method: string, handler: (...args: any[]) => any): void;
+}
+
+export interface RoomMessage<T = unknown> {
+  /** Names the message; a later join goes on after it. */
+  readonly position: string;
+  /** When the server got it: ISO 8601 in UTC. */
+  readonly at: string;
+  /** The id of the user, or the name of an agent; null for an anonymous user and for the application. */
+  readonly by: string | null;
+  /** The key with which it was sent, by which a client finds its own message. */
+  readonly key: string | null;
+  readonly data: T;
+}
+
+export interface RoomMember {
+  /** Unique in the room. */
+  readonly key: string;
+  readonly user: string | null;
+  /** Whether it is a bot or a model. */
+  readonly agent: boolean;
+  readonly state: unknown;
+  readonly devices: readonly { readonly id: string; readonly name: string | null; readonly since: string | null }[];
+}
+
+export interface RoomChange {
+  readonly kind: "enter" | "update" | "leave";
+  readonly member: RoomMember;
+}
+
+export interface RoomSignal {
+  readonly kind: string;
+  readonly value: unknown;
+  readonly by: string | null;
+  readonly agent: boolean;
+  readonly connectionId: string | null;
+}
+
+export interface RoomStatus {
+  /** Whether messages arrive at present. */
+  readonly live: boolean;
+  /** Why not, if the server gave an error. */
+  readonly error: string | null;
+  /** The server does not let us in, or has taken us out: nothing is tried again. */
+  readonly closed: boolean;
+}
+
+export interface RoomOptions<T = unknown> {
+  /** Go on after this position, of a message or of `room.position`. Default: begin with what the server keeps. */
+  since?: string | null | undefined;
+  /** How many messages to begin with at most, without `since`. */
+  history?: number | undefined;
+  /** What this client calls itself, such as "phone". */
+  device?: string | undefined;
+  /** The first state of the member. */
+  state?: unknown;
+  /** Whether we are a member, and whether we are told of members. Default: true. */
+  visible?: boolean | undefined;
+  presence?: boolean | undefined;
+  /** Each message once, in the order of the room; those that were missed too. */
+  onMessage?: ((message: RoomMessage<T>) => void) | undefined;
+  /** The messages before the next one are not all there: load again what depends on them. */
+  onGap?: (() => void) | undefined;
+  /** The members, and what has changed; null when the list is new. */
+  onPresence?: ((members: readonly RoomMember[], change: RoomChange | null) => void) | undefined;
+  /** Something that is not kept: who types, a cursor. */
+  onSignal?: ((signal: RoomSignal) => void) | undefined;
+  onStatus?: ((status: RoomStatus) => void) | undefined;
+}
+
+export interface Room<T = unknown> {
+  readonly name: string;
+  /** Up to where we have heard; keep it to go on from there after a reload. Null before the first join. */
+  readonly position: string | null;
+  readonly members: readonly RoomMember[];
+  readonly status: RoomStatus;
+  /** Adds a message, once, even if the connection is lost meanwhile. Resolves with its position. */
+  send(data: T, key?: string): Promise<string>;
+  /** Tells the others something that is not kept. Without a connection it is dropped. */
+  signal(kind: string, value?: unknown): void;
+  /** Sets our state, on all our devices, now and after each reconnect. */
+  setState(state: unknown): Promise<void>;
+  /** Older messages: those before a position. `more`: whether there are still older ones. */
+  history(before?: string | null, limit?: number): Promise<{ messages: RoomMessage<T>[]; more: boolean }>;
+  /** Leaves at once, and ends this. */
+  leave(): void;
+}
+
+interface Joined<T> {
+  position: string;
+  complete: boolean;
+  messages: RoomMessage<T>[];
+  members: RoomMember[];
+}
+
+const FOR_GOOD = /The room does not exist\.$|Method does not exist\.$|user is unauthorized$/;
+/** How often each room is joined on a connection: it is left with the last one. */
+const users = new WeakMap<Connection, Map<string, number>>();
+
+/** Joins a room, and joins it again at each reconnect, from where it was. */
+export function joinRoom<T = unknown>(connection: RoomConnection, name: string, options: RoomOptions<T> = {}): Room<T> {
+  const link = linkOf(connection);
+  const over = new AbortController();
+  const counts = users.get(connection) ?? new Map<string, number>();
+  users.set(connection, counts.set(name, (counts.get(name) ?? 0) + 1));
+  let position = options.since ?? null;
+  let state: unknown = options.state ?? null;
+  let members = new Map<string, RoomMember>();
+  let status: RoomStatus = { live: false, error: null, closed: false };
+  /** The calls of the server while we join; undefined when we do not. */
+  let early: (() => void)[] | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let attempt = 0;
+
+  const set = (live: boolean, error: string | null, closed = false) => {
+    if (status.live === live && status.error === error && status.closed === closed) return;
+    status = { live, error, closed };
+    options.onStatus?.(status);
+  };
+  const list = () => [...members.values()];
+  const give = (message: RoomMessage<T>) => {
+    position = message.position;
+    options.onMessage?.(message);
+  };
+
+  const join = async () => {
+    if (over.signal.aborted || connection.state !== "Connected") return;
+    timer = void clearTimeout(timer);
+    const mine: (() => void)[] = (early = []);
+    const { history, device, visible, presence } = options;
+    const given = Object.entries({ history, device, visible, presence, state }).filter(([, value]) => value !== undefined);
+    try {
+      const found = await connection.invoke<Joined<T>>("JoinRoom", name, position, Object.fromEntries(given));
+      if (early !== mine) return;
+      early = undefined;
+      attempt = 0;
+      if (position !== null && !found.complete) options.onGap?.();
+      found.messages.forEach(give);
+      position = found.position;
+      members = new Map(found.members.map((member) => [member.key, member]));
+      options.onPresence?.(list(), null);
+      for (const call of mine) call();
+      if (!early) set(true, null);
+    } catch (error) {
+      if (early !== mine) return;
+      early = undefined;
+      const message = messageOf(error);
+      if (connection.state !== "Connected") return set(false, null);
+      if (FOR_GOOD.test(message)) return end(message);
+      set(false, message);
+      timer = setTimeout(join, delayBefore(attempt++));
+    }
+  };
+
+  const heard: Record<string, (value: any) => void> = {
+    RoomMessage(message: RoomMessage<T>) {
+      const [epoch, number] = split(message.position);
+      const [ours, last] = split(position ?? "");
+      if (epoch === ours && number <= last) return;
+      if (epoch === ours && number === last + 1) give(message);
+      else void join(); // something on the way was dropped
+    },
+    RoomGap(gap: { position: string }) {
+      const [epoch, number] = split(gap.position);
+      const [ours, last] = split(position ?? "");
+      if (epoch === ours && number <= last) return;
+      position = gap.position;
+      options.onGap?.();
+    },
+    RoomPresence(change: RoomChange) {
+      members = new Map(members);
+      if (change.kind === "leave") members.delete(change.member.key);
+      else members.set(change.member.key, change.member);
+      options.onPresence?.(list(), change);
+    },
+    RoomSignal: (signal: RoomSignal) => options.onSignal?.(signal),
+    RoomClosed: () => end("The room does not exist."),
+  };
+  const handlers = Object.entries(heard).map(([method, handle]) => {
+    const handler = (room: string, value: unknown) => {
+      if (room !== name || over.signal.aborted) return;
+      const call = () => handle(value);
+      if (early) early.push(call);
+      else if (status.live) call();
+    };
+    connection.on(method, handler);
+    return () => connection.off(method, handler);
+  });
+  const unsubscribe = link.subscribe(({ status: now }) => {
+    if (now === "connected") {
+      if (!early && !status.live && timer === undefined) void join();
+      return;
+    }
+    early = undefined;
+    timer = void clearTimeout(timer);
+    attempt = 0;
+    set(false, null);
+  });
+
+  const end = (error: string | null) => {
+    if (over.signal.aborted) return false;
+    over.abort();
+    clearTimeout(timer);
+    unsubscribe();
+    for (const off of handlers) off();
+    early = undefined;
+    const left = (counts.get(name) ?? 1) - 1;
+    counts.set(name, left);
+    set(false, error, error !== null);
+    return left === 0;
+  };
+  void join();
+
+  const call = <R>(method: string, ...args: unknown[]): Promise<R> =>
+    callWhenConnected(connection, true, () => connection.invoke<R>(method, name, ...args), over.signal);
+  return {
+    name,
+    get position() {
+      return position;
+    },
+    get members() {
+      return list();
+    },
+    get status() {
+      return status;
+    },
+    send: (data, key = unique()) => call("SendToRoom", data, key),
+    signal(kind, value = null) {
+      if (status.live) connection.invoke("SignalRoom", name, kind, value).catch(() => {});
+    },
+    async setState(value) {
+      state = value;
+      if (status.live) await connection.invoke("SetRoomState", name, value);
+    },
+    history: (before = null, limit = 50) => call("RoomHistory", before, limit),
+    leave() {
+      if (end(null) && connection.state === "Connected") connection.invoke("LeaveRoom", name).catch(() => {});
+    },
+  };
+}
+
+/** The epoch and the number of a position. */
+function split(position: string): [string, number] {
+  const at = position.lastIndexOf("-");
+  return [position.slice(0, at), Number(position.slice(at + 1))];
+}
+
+function unique(): string {
+  return `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+}

@@ -1,0 +1,153 @@
+"""The table of the PostgreSQL backplane, and every statement that is sent to it.
+
+Messages are rows with rising positions. The table has three partitions, each for one minute in three: a minute after
+the last row was written to a partition it is emptied by TRUNCATE, which leaves nothing to vacuum.
+"""
+
+from dataclasses import dataclass
+from typing import LiteralString
+
+from psycopg import sql
+
+PERIOD = 60
+"""Seconds for which one partition is written to. A row is kept for one to two of them."""
+
+PARTS = 3
+
+WINDOW = 1_000
+"""Positions before the last that a starting server checks, because their transactions may still run. Ours."""
+
+# `written` tells a message from another that has its position: a server that was promoted without the last messages of
+# its predecessor gives their positions again.
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The statements, for one name of the table."""
+
+    exists: sql.Composed
+    """Whether the table exists."""
+    create: sql.Composed
+    """Make what is missing. Servers that do it at the same time wait for each other."""
+    send: sql.Composed
+    """Add messages and NOTIFY. Takes channels and payloads, as two arrays."""
+    begin: sql.Composed
+    """The last position, whether it was ever used, and which of the positions before it exist."""
+    read: sql.Composed
+    """The messages after a position and at some before it, as `Row`.
+
+    Channel and payload are NULL for channels that this server does not want, and for a position that is only looked
+    for. Takes the wanted channels, the position, the earlier positions, that one (`mark`), the maximum number of rows,
+    and the largest payload that comes along.
+    """
+    payloads: sql.Composed
+    """The payloads at some positions, as `position, payload`."""
+    written: sql.Composed
+    """When the message at a position was written."""
+    horizon: sql.Composed
+    """The numbers of the oldest running transaction and of the next one."""
+    current: sql.Composed
+    """The number of the partition that is written to."""
+    bounded: sql.Composed
+    """PostgreSQL ends this transaction if nothing more comes: a frozen server would keep its lock, and others wait."""
+    channel: str
+    """The channel of LISTEN and NOTIFY."""
+    table: str
+
+    def empty(self, part: int) -> sql.Composed:
+        """Whether a partition has rows."""
+        return sql.SQL("SELECT NOT EXISTS (SELECT FROM {})").format(sql.Identifier(f"{self.table}_{part}"))
+
+    def unwritten(self, part: int) -> sql.Composed:
+        """Fails at once if a transaction has written to a partition; who reads does not matter."""
+        return sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE NOWAIT").format(
+            sql.Identifier(f"{self.table}_{part}")
+        )
+
+    def truncate(self, part: int) -> sql.Composed:
+        return sql.SQL("TRUNCATE {}").format(sql.Identifier(f"{self.table}_{part}"))
+
+
+def statements(table: str) -> Statements:
+    """Those for a table of this name."""
+    names: dict[str, sql.Composable] = {
+        "table": sql.Identifier(table),
+        "positions": sql.Identifier(f"{table}_positions"),
+        "by_position": sql.Identifier(f"{table}_by_position"),
+        "regclass": sql.Literal(f'"{table}_positions"'),
+        "name": sql.Literal(f'"{table}"'),
+        "channel": sql.Literal(table),
+        "part": sql.SQL("(floor(extract(epoch FROM clock_timestamp()) / {})::bigint % {})::smallint").format(
+            sql.Literal(PERIOD), sql.Literal(PARTS)
+        ),
+        "window": sql.Literal(WINDOW),
+    }
+
+    def made(text: LiteralString) -> sql.Composed:
+        return sql.SQL(text).format(**names)
+
+    parts = sql.SQL(";\n").join(
+        sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES IN ({})").format(
+            sql.Identifier(f"{table}_{part}"), names["table"], sql.Literal(part)
+        )
+        for part in range(PARTS)
+    )
+    return Statements(
+        exists=made("SELECT to_regclass({name}) IS NOT NULL"),
+        create=made(_CREATE) + parts + made(_INDEX),
+        send=made(_SEND),
+        begin=made(_BEGIN),
+        read=made(_READ),
+        payloads=made("SELECT position, payload FROM {table} WHERE position = ANY(%b)"),
+        written=made("SELECT written FROM {table} WHERE position = %s"),
+        horizon=made(_HORIZON),
+        current=made("SELECT {part}"),
+        bounded=made("SET LOCAL idle_in_transaction_session_timeout = '5s'"),
+        channel=table,
+        table=table,
+    )
+
+
+_CREATE = """
+SELECT pg_advisory_xact_lock(hashtext({channel}));
+CREATE SEQUENCE IF NOT EXISTS {positions};
+CREATE TABLE IF NOT EXISTS {table} (
+    position bigint NOT NULL DEFAULT nextval({regclass}),
+    part smallint NOT NULL DEFAULT {part},
+    written bigint NOT NULL DEFAULT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+    channel bytea NOT NULL,
+    payload bytea NOT NULL
+) PARTITION BY LIST (part);
+ALTER TABLE {table} ALTER COLUMN payload SET STORAGE EXTERNAL;
+"""
+_INDEX = ";\nCREATE INDEX IF NOT EXISTS {by_position} ON {table} (position)"
+_SEND = """
+WITH sent AS (
+    INSERT INTO {table} (channel, payload) SELECT * FROM unnest(%b::bytea[], %b::bytea[]) RETURNING position
+)
+SELECT pg_notify({channel}, ''), max(position) FROM sent
+"""
+_BEGIN = (
+    "SELECT last_value, is_called, ARRAY(SELECT position FROM {table} WHERE position > last_value - {window}) "
+    "FROM {positions}"
+)
+_READ = """
+SELECT position, written, CASE WHEN wanted THEN channel END,
+       CASE WHEN wanted AND octet_length(payload) <= %(small)s THEN payload END,
+       CASE WHEN wanted THEN octet_length(payload) END
+FROM (
+    SELECT *, channel = ANY(%(channels)b) AND position <> %(mark)s AS wanted FROM (
+        SELECT position, written, channel, payload FROM {table} WHERE position > %(after)s
+        UNION ALL
+        SELECT position, written, channel, payload FROM {table} WHERE position = ANY(%(missing)b)
+    ) AS looked_for
+) AS found
+ORDER BY position LIMIT %(most)s
+"""
+_HORIZON = (
+    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, "
+    "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+)
+
+Row = tuple[int, int, bytes | None, bytes | None, int | None]
+"""One row of `read`: position, when it was written (microseconds since 1970), channel, payload and its bytes."""

@@ -1,0 +1,305 @@
+"""Rooms of a hub that includes Hubline's `RoomsHub`, followed over lost connections."""
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from hubline._tasks import TaskOwner
+from hubline.client.calls import Calls
+from hubline.client.following import FOR_GOOD, Line, pause, repeated
+from hubline.client.room_events import (
+    Change,
+    Joined,
+    RoomEvent,
+    RoomGap,
+    RoomMember,
+    RoomMessage,
+    RoomPage,
+    RoomPresence,
+    RoomSignal,
+)
+from hubline.errors import ConnectionClosed, InvocationError
+
+logger = logging.getLogger("hubline.client")
+
+CALLS = ("RoomMessage", "RoomGap", "RoomPresence", "RoomSignal", "RoomClosed")
+NO_ROOM = "The room does not exist."
+
+T = TypeVar("T")
+
+
+class RoomLine(Line, Protocol):
+    """What a room is followed over: a `HubConnection`."""
+
+    _calls: Calls
+    _buffer: int
+
+
+class Incoming:
+    """The calls of the server about a room, from a join on: a `Listener`."""
+
+    def __init__(self, room: str, limit: int) -> None:
+        self.room, self._limit = room, limit
+        self._calls: deque[tuple[str, Any]] = deque()
+        self._woken = asyncio.Event()
+        self._broken = True
+        """What comes now does not follow on what was heard, until the next join."""
+        self.connected = False
+
+    def begin(self) -> None:
+        """The room is about to be joined."""
+        self._calls.clear()
+        self._broken, self.connected = False, True
+
+    def heard(self, target: str, arguments: list[Any]) -> bool:
+        if target not in CALLS or not arguments or arguments[0] != self.room:
+            return False
+        if not self._broken:
+            self._calls.append((target, arguments[1] if len(arguments) > 1 else None))
+            self._broken = len(self._calls) >= self._limit
+            self._woken.set()
+        return True
+
+    def lost(self) -> None:
+        self._broken, self.connected = True, False
+        self._woken.set()
+
+    async def next(self) -> tuple[str, Any] | None:
+        """The next call; `None`: another join is needed."""
+        while not self._calls:
+            if self._broken:
+                return None
+            self._woken.clear()
+            await self._woken.wait()
+        return self._calls.popleft()
+
+
+class JoinedRoom:
+    """A room of the server, from `async with hub.join_room(name)` on. `HubConnection.join_room` makes it.
+
+    `async for event in room` gives a `RoomMessage` for each message, once and in order, over every loss of the
+    connection; a `RoomGap` where messages are missing; a `RoomPresence` for each change of the members, and a
+    `RoomSignal` for what is not kept. It ends when the room is left. We are in the room, and come back after a lost
+    connection, whether or not somebody reads; a reader that is behind by more than `buffer` events of its connection
+    gets what it missed from the history.
+    """
+
+    def __init__(self, line: RoomLine, name: str, since: str | None, options: dict[str, Any]) -> None:
+        self._line, self._name, self._options = line, name, options
+        self._position = self._last = since
+        """Of the last event that was read, and of the last that was heard."""
+        self._members: dict[str, RoomMember] = {}
+        self._incoming = Incoming(name, line._buffer)
+        self._is_in = self._has_begun = False
+        self._joined = asyncio.Event()
+        self._events: deque[RoomEvent] = deque()
+        self._readable, self._writable = asyncio.Event(), asyncio.Event()
+        self._error: Exception | None = None
+        self._tasks = TaskOwner("hubline client: a room")
+
+    @property
+    def name(self) -> str:
+        """The name of the room."""
+        return self._name
+
+    @property
+    def position(self) -> str | None:
+        """Up to where events were read: `join_room(since=…)` continues there. `None` before the first join."""
+        return self._position
+
+    @property
+    def members(self) -> tuple[RoomMember, ...]:
+        """Who is there, as far as it is known."""
+        return tuple(self._members.values())
+
+    @property
+    def live(self) -> bool:
+        """Whether the room is joined at present."""
+        return self._is_in and self._incoming.connected
+
+    async def __aenter__(self) -> "JoinedRoom":
+        """Join.
+
+        Raises:
+            InvocationError: the server refuses.
+            ConnectionClosed: there is no connection, and none is being restored.
+        """
+        if self._has_begun:
+            raise RuntimeError("the room was joined before: make another one")
+        self._has_begun = True
+        self._line._calls.listeners.append(self._incoming)
+        self._tasks.start(self._work(), name=f"hubline client: the room {self._name:.40}")
+        try:
+            await self._joined.wait()
+            if self._error is not None:
+                raise self._error
+        except BaseException:
+            await self.leave()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.leave()
+
+    def __aiter__(self) -> "JoinedRoom":
+        return self
+
+    async def __anext__(self) -> RoomEvent:
+        """The next event. Raises InvocationError when we may not be in the room any more; ConnectionClosed."""
+        while not self._events:
+            if self._error is not None:
+                raise self._error
+            if not len(self._tasks):
+                raise StopAsyncIteration
+            self._readable.clear()
+            await self._readable.wait()
+        event = self._events.popleft()
+        self._writable.set()
+        if isinstance(event, RoomMessage | RoomGap):
+            self._position = event.position
+        return event
+
+    async def send(self, data: Any, *, key: str | None = None) -> str:
+        """Add a message, once, even if the connection is lost meanwhile; its position.
+
+        Raises:
+            InvocationError: the server refuses.
+            ConnectionClosed: the connection is over, and is not restored.
+        """
+        key = secrets.token_urlsafe(12) if key is None else key
+        position: str = await repeated(self._line, "SendToRoom", self._name, data, key, result_type=str)
+        return position
+
+    async def signal(self, kind: str, value: Any = None) -> None:
+        """Tell the others something that is not kept. Without a connection it is dropped. Raises InvocationError."""
+        if self.live:
+            with suppress(ConnectionClosed):
+                await self._line.invoke("SignalRoom", self._name, kind, value)
+
+    async def set_state(self, state: Any) -> None:
+        """Set our state, now and after each reconnect. Raises InvocationError."""
+        self._options["state"] = state
+        if self.live:
+            with suppress(ConnectionClosed):
+                await self._line.invoke("SetRoomState", self._name, state)
+
+    async def history(self, before: str | None = None, limit: int = 50) -> RoomPage:
+        """Older messages: those before a position, by default the newest. Raises the errors of `send`."""
+        page: RoomPage = await repeated(self._line, "RoomHistory", self._name, before, limit, result_type=RoomPage)
+        return page
+
+    async def leave(self) -> None:
+        """Leave at once. Events that were not read are still there; then the loop ends. Idempotent."""
+        await self._tasks.cancel()
+        listeners = self._line._calls.listeners
+        if self._incoming in listeners:
+            listeners.remove(self._incoming)
+            others = any(isinstance(each, Incoming) and each.room == self._name for each in listeners)
+            if self.live and not others:
+                with suppress(ConnectionClosed, InvocationError):
+                    await self._line.invoke("LeaveRoom", self._name)
+        self._is_in = False
+        self._readable.set()
+
+    async def _work(self) -> None:
+        try:
+            await self._follow()
+        except Exception as error:
+            if not isinstance(error, InvocationError | ConnectionClosed):
+                logger.exception("the room %.80s cannot be followed", self._name)
+            self._error, self._is_in = error, False
+            self._joined.set()
+            self._readable.set()
+
+    async def _follow(self) -> None:
+        line, failures = self._line, 0
+        while True:
+            await line.connected()
+            self._is_in = self._is_in and self._incoming.connected
+            self._incoming.begin()
+            arguments = (self._name, self._last, self._options)
+            try:
+                found = await line.invoke("JoinRoom", *arguments, result_type=Joined)
+            except ConnectionClosed:
+                continue
+            except InvocationError as error:
+                if FOR_GOOD.search(error.message):
+                    raise
+                await line._clock.sleep(pause(failures))
+                failures += 1
+                continue
+            failures = 0
+            await self._begin(found)
+            while (call := await self._incoming.next()) is not None and await self._apply(*call):
+                pass
+
+    async def _begin(self, found: Joined) -> None:
+        self._is_in = True
+        self._members = {member.key: member for member in found.members}
+        self._joined.set()
+        if self._last is not None and not found.complete:
+            first = found.messages[0].position if found.messages else found.position
+            await self._put(RoomGap(_before(first) if found.messages else first))
+        for message in found.messages:
+            await self._put(message)
+        if self._position is None and not found.messages:
+            self._position = found.position
+        self._last = found.position
+        if self._options.get("presence", True):
+            await self._put(RoomPresence("members", None, self.members))
+
+    async def _apply(self, target: str, value: Any) -> bool:
+        """Something that the server has called. False if a message before it is missing."""
+        if target == "RoomMessage":
+            message = msgspec.convert(value, RoomMessage)
+            (epoch, number), (ours, last) = _split(message.position), _split(self._last)
+            if epoch != ours or number > last + 1:
+                return False
+            if number == last + 1:
+                await self._put(message)
+        elif target == "RoomGap":
+            gap = msgspec.convert(value, RoomGap)
+            (epoch, number), (ours, last) = _split(gap.position), _split(self._last)
+            if epoch != ours or number > last:
+                await self._put(gap)
+        elif target == "RoomPresence":
+            change = msgspec.convert(value, Change)
+            if change.kind == "leave":
+                self._members.pop(change.member.key, None)
+            else:
+                self._members[change.member.key] = change.member
+            await self._put(RoomPresence(change.kind, change.member, self.members))
+        elif target == "RoomSignal":
+            await self._put(msgspec.convert(value, RoomSignal))
+        else:
+            raise InvocationError("JoinRoom", NO_ROOM)
+        return True
+
+    async def _put(self, event: RoomEvent) -> None:
+        while len(self._events) >= self._line._buffer:
+            self._writable.clear()
+            await self._writable.wait()
+        self._events.append(event)
+        if isinstance(event, RoomMessage | RoomGap):
+            self._last = event.position
+        self._readable.set()
+
+
+def _split(position: str | None) -> tuple[str, int]:
+    """The epoch and the number of a position."""
+    epoch, _, number = (position or "-0").rpartition("-")
+    return epoch, int(number)
+
+
+def _before(position: str) -> str:
+    """The position before."""
+    epoch, number = _split(position)
+    return f"{epoch}-{number - 1}"

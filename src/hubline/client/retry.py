@@ -1,0 +1,42 @@
+"""When a client that has lost its connection tries again."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from hubline.errors import ConnectionClosed
+
+logger = logging.getLogger("hubline.client")
+
+DELAYS = (0.0, 2.0, 10.0, 30.0)
+"""Seconds before each attempt, as in the official clients (spec §11.5). After the last one they give up."""
+
+
+class Retry(Struct, frozen=True):
+    """What a retry policy is asked about: an attempt that is to come."""
+
+    attempts: int
+    """How many have failed since the connection was lost."""
+    elapsed: float
+    """Seconds since the connection was lost."""
+    error: ConnectionClosed
+    """Why the connection was lost, or why the last attempt failed."""
+
+
+RetryPolicy: TypeAlias = Sequence[float] | Callable[[Retry], float | None] | None
+"""Seconds before each attempt; or a function that returns them, or `None` to give up. `None` never reconnects."""
+
+
+def delay(policy: RetryPolicy, retry: Retry) -> float | None:
+    """Seconds to wait before the next attempt, `None` to give up. A policy that raises gives up, and is logged."""
+    if policy is None:
+        return None
+    if callable(policy):
+        try:
+            return policy(retry)
+        except Exception:
+            logger.exception("the retry policy failed: the connection is not restored")
+            return None
+    return policy[retry.attempts] if retry.attempts < len(policy) else None

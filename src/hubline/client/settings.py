@@ -1,0 +1,60 @@
+"""The settings of a `HubConnection`, and mistakes in them."""
+
+import ssl
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from hubline.client.transports import TRANSPORTS, TransportName
+from hubline.wire.codec import Codec
+from hubline.wire.json import JsonCodec
+from hubline.wire.msgpack import MessagePackCodec
+
+if TYPE_CHECKING:
+    import aiohttp
+
+CODECS: dict[str, Callable[[], Codec]] = {"json": JsonCodec, "messagepack": MessagePackCodec}
+
+
+class WebSettings(Struct, frozen=True):
+    """The settings of all requests of a client; `HubConnection` describes them."""
+
+    http: "aiohttp.ClientSession | None" = None
+    tls: ssl.SSLContext | None = None
+    proxy: str | None = None
+    unix_socket: str | None = None
+
+
+def problems(
+    web: WebSettings,
+    codec: str,
+    transports: Collection[TransportName],
+    buffer: int,
+    *,
+    skip_negotiation: bool,
+    stateful: bool,
+) -> list[str]:
+    """What is wrong with the arguments of a `HubConnection`."""
+    found = []
+    if codec not in CODECS:
+        found.append(f"codec must be 'json' or 'messagepack', not {codec!r}")
+    if buffer < 1:
+        found.append(f"buffer must be 1 or more, not {buffer!r}")
+    names = [transports] if isinstance(transports, str) else list(transports)
+    if not names or isinstance(transports, str) or not set(names) <= TRANSPORTS.keys():
+        found.append(f"transports must be some of {', '.join(map(repr, TRANSPORTS))}, not {transports!r}")
+    elif codec == "messagepack" and set(names) == {"sse"}:
+        found.append("an event stream carries text only: use another transport, or the codec 'json'")
+    if skip_negotiation and "websocket" not in names:
+        found.append("negotiation can be skipped with WebSockets only")
+    if skip_negotiation and stateful:
+        found.append("stateful reconnect needs the negotiation")
+    if web.proxy is not None and urlsplit(web.proxy).scheme not in ("http", "https"):
+        found.append(f"proxy must be an address with http or https, not {web.proxy!r}")
+    if web.proxy is not None and web.unix_socket is not None:
+        found.append("proxy and unix_socket exclude each other")
+    if web.http is not None and web.unix_socket is not None:
+        found.append("unix_socket is a setting of the connector: give `http` an aiohttp.UnixConnector instead")
+    return found

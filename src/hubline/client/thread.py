@@ -1,0 +1,104 @@
+"""An event loop in a thread of its own, and threads for functions that may block."""
+
+import asyncio
+import functools
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from hubline._tasks import called
+from hubline.errors import ConnectionClosed
+
+T = TypeVar("T")
+
+ASIDE = 16
+"""Functions that may block at the same time: a handler, those that must answer, uploads, and the token."""
+
+
+class LoopThread:
+    """Runs coroutines for other threads. It can be started again after a stop."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._aside: ThreadPoolExecutor | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._loop is not None
+
+    def start(self) -> None:
+        """Without effect if it runs."""
+        with self._lock:
+            if self._loop is not None:
+                return
+            self._loop = asyncio.new_event_loop()
+            self._aside = ThreadPoolExecutor(ASIDE, f"{self._name}: handlers")
+            self._thread = threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True)
+            self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        """Wait for the result. If the waiting is interrupted, as by Ctrl+C, the coroutine is cancelled.
+
+        Raises:
+            TimeoutError: there is none after `timeout` seconds.
+            ConnectionClosed: the loop was stopped meanwhile.
+            RuntimeError: the loop does not run, or this is its own thread, which must not wait for itself.
+        """
+        loop = self._loop
+        if loop is None or threading.current_thread() is self._thread:
+            coroutine.close()
+            raise RuntimeError(
+                "the connection has not been started"
+                if loop is None
+                else "this function runs in the thread of the connection, where a call would wait for itself for ever"
+            )
+        future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        try:
+            return future.result(timeout)
+        except CancelledError:
+            raise ConnectionClosed("the connection was stopped") from None
+        except BaseException:
+            future.cancel()  # without effect if it is done
+            raise
+
+    def finish(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Run a coroutine that cleans up; wait for it if this thread may. Generators end in any thread, at any time."""
+        if threading.current_thread() is not self._thread and self._loop is not None:
+            with suppress(ConnectionClosed):
+                self.run(coroutine)
+        elif self._loop is not None:
+            asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        else:
+            coroutine.close()
+
+    async def call_aside(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a function in a thread. For the loop's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._aside, functools.partial(called, function, *args))
+
+    def stop(self) -> None:
+        """End the loop and its thread. Functions that run aside end by themselves."""
+        with self._lock:
+            loop, thread, aside = self._loop, self._thread, self._aside
+            self._loop = None
+        if loop is None or thread is None or aside is None:
+            return
+        aside.shutdown(wait=False, cancel_futures=True)
+        asyncio.run_coroutine_threadsafe(_end_all(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _end_all() -> None:
+    """Cancel what still runs on this loop, so that nobody waits for it for ever."""
+    loop = asyncio.get_running_loop()
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await loop.shutdown_asyncgens()

@@ -1,0 +1,180 @@
+"""HTTP and WebSockets for clients, by aiohttp. The only module that imports it."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from aiohttp import ClientWebSocketResponse, WSMsgType
+
+from hubline.client.negotiation import Place
+from hubline.client.requests import CLOSING, SPARE
+from hubline.client.settings import WebSettings
+from hubline.errors import ConnectionClosed, NegotiationError
+
+XHR = {"X-Requested-With": "XMLHttpRequest"}
+"""Makes servers with sign-in pages answer 401 instead of a redirection to one, as the official clients do (§1.1)."""
+
+CONNECT = 15.0
+"""Seconds to reach the server for one request, a proxy and TLS included."""
+
+IDLE = 3.0
+"""Seconds for which a connection is kept for the next request. Servers close idle ones, uvicorn after 5 s, and a
+request that is sent in that moment would be lost."""
+
+
+class WebSocket:
+    """An open WebSocket."""
+
+    def __init__(self, socket: ClientWebSocketResponse[bool], binary: bool) -> None:
+        self._socket = socket
+        self._type = WSMsgType.BINARY if binary else WSMsgType.TEXT
+
+    async def receive(self) -> bytes:
+        """The next message. aiohttp stops reading from the socket when 64 KiB wait."""
+        message = await self._socket.receive()
+        if message.type is WSMsgType.BINARY or message.type is WSMsgType.TEXT:
+            data = message.data
+            return data.encode() if isinstance(data, str) else data
+        if message.type is WSMsgType.ERROR:
+            raise ConnectionClosed(f"WebSocket failed: {message.data}")
+        code = self._socket.close_code
+        if code == 1000:
+            raise ConnectionClosed("the server closed the WebSocket")
+        if code in (None, 1006):
+            raise ConnectionClosed("the connection to the server was lost")
+        raise ConnectionClosed(f"WebSocket closed with status code: {code} ({message.extra or ''}).")
+
+    async def write(self, data: bytes) -> None:
+        """Send one message. Waits while the socket's buffer is full."""
+        try:
+            await self._socket.send_frame(data, self._type)
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            raise ConnectionClosed("the connection to the server was lost") from error
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+
+class EventBody:
+    """The body of an event stream. aiohttp stops reading from the socket when 64 KiB wait."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def read(self) -> bytes:
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionClosed("the connection to the server was lost") from error
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class Web:
+    """Opens connections. One for each hub connection, so that cookies of the negotiation come with all requests."""
+
+    def __init__(self, settings: WebSettings) -> None:
+        self._own = settings.http is None
+        if settings.http is not None:
+            self._http = settings.http
+        else:
+            path = settings.unix_socket
+            connector = (
+                aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE)
+                if path is None
+                else aiohttp.UnixConnector(path, limit=0, keepalive_timeout=IDLE)
+            )
+            self._http = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True))
+        self._options: dict[str, Any] = {
+            "ssl": True if settings.tls is None else settings.tls,
+            "proxy": settings.proxy,
+            "allow_redirects": False,
+            "middlewares": (*self._http._middlewares, _once),
+        }
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        largest: int | None,
+        seconds: float | None,
+    ) -> tuple[int, bytes]:
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT)
+        try:
+            async with asyncio.timeout(seconds):
+                async with self._http.request(
+                    method, url, headers={**XHR, **headers}, data=body or None, timeout=limit, **self._options
+                ) as response:
+                    return response.status, await _body(response, largest)
+        except (aiohttp.ClientError, OSError) as error:
+            if type(error) is TimeoutError:  # of the limit, not of the network
+                raise
+            raise ConnectionClosed(f"cannot reach {_without_query(url)}: {error}") from error
+
+    async def listen(self, url: str, headers: Mapping[str, str]) -> EventBody:
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT)
+        try:
+            response = await self._http.get(url, headers={**XHR, **headers}, timeout=limit, **self._options)
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionClosed(f"cannot reach {_without_query(url)}: {error}") from error
+        if response.status == 200 and response.content_type == "text/event-stream":
+            return EventBody(response)
+        response.close()
+        found = f"status {response.status}" if response.status != 200 else f"a body of {response.content_type}"
+        raise NegotiationError(response.status, f"the server refused the event stream with {found}")
+
+    async def connect(self, place: Place, *, binary: bool, maximum_message_size: int | None) -> WebSocket:
+        """Open a WebSocket."""
+        try:
+            socket = await self._http.ws_connect(
+                place.url,
+                headers={**XHR, **place.headers},
+                ssl=self._options["ssl"],
+                proxy=self._options["proxy"],
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSING),
+                max_msg_size=0 if maximum_message_size is None else maximum_message_size + SPARE,
+                decode_text=False,
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            text = f"the server refused the WebSocket with status {error.status}"
+            raise NegotiationError(error.status, text) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionClosed(f"cannot reach {_without_query(place.url)}: {error}") from error
+        return WebSocket(socket, binary)
+
+    async def close(self) -> None:
+        if self._own:
+            await self._http.close()
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a request at most once. aiohttp sends a GET or DELETE again if its connection is lost.
+
+    The answer to a poll may be lost with the connection; then the next poll must not hide that.
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise ConnectionClosed(f"cannot reach {_without_query(str(request.url))}: {error}") from error
+
+
+async def _body(response: aiohttp.ClientResponse, largest: int | None) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in response.content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if largest is not None and size > largest:
+            response.close()
+            raise ConnectionClosed(f"the server sent a response of more than {largest} bytes")
+    return b"".join(pieces)
+
+
+def _without_query(url: str) -> str:
+    """An address for a text: the query may hold secrets."""
+    return url.partition("?")[0]

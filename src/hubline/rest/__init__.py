@@ -1,0 +1,5 @@
+"""Publishing over HTTP, in the shape of the data plane of Azure SignalR Service. Needs the extra `jwt`."""
+
+from hubline.rest.api import RestApi
+
+__all__ = ["RestApi"]

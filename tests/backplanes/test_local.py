@@ -1,0 +1,159 @@
+"""The backplane of the workers of one machine, against the suite for all of them, and what happens to its hub."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from hubline import BackplaneError
+from hubline.backplanes.lines import LONGEST_PAUSE, PATIENCE
+from hubline.backplanes.local import LocalBackplane
+from hubline.backplanes.local_frames import HEAD, Done, Subscribe, frame
+from hubline.backplanes.local_hub import LocalHub
+from hubline.testing import BackplaneSuite, ManualClock
+from hubline.testing.backplane import Heard, MakeBackplane
+
+
+@asynccontextmanager
+async def hub_at(path: str) -> AsyncIterator[LocalHub]:
+    hub = LocalHub()
+    await hub.start(path)
+    try:
+        yield hub
+    finally:
+        await hub.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "hub")
+
+
+class TestLocalBackplane(BackplaneSuite):
+    @pytest.fixture(autouse=True)
+    def own_path(self, path: str) -> None:
+        self.path = path
+
+    @asynccontextmanager
+    async def backplanes(self) -> AsyncIterator[MakeBackplane]:
+        async with hub_at(self.path) as hub:
+            yield lambda: LocalBackplane(self.path)
+            assert hub._channels == {}
+
+
+async def test_without_a_hub_there_is_no_link(path: str) -> None:
+    with pytest.raises(BackplaneError, match="cannot be reached"):
+        await LocalBackplane(path).connect(Heard())
+
+
+async def test_a_hub_that_starts_again_has_its_subscriptions_back_and_the_gap_is_told(path: str) -> None:
+    told = asyncio.Event()
+    backplane = LocalBackplane(path, clock=(clock := ManualClock()))
+
+    class Told(Heard):
+        def interrupted(self, since: datetime, until: datetime) -> None:
+            super().interrupted(since, until)
+            told.set()
+
+    heard = Told()
+    async with hub_at(path):
+        link = await backplane.connect(heard)
+        await link.subscribe(["a", "b"])
+        await link.unsubscribe(["b"])
+    with pytest.raises(BackplaneError):
+        await link.publish(["a"], b"lost")
+    async with hub_at(path) as hub:
+        while not told.is_set():
+            await clock.advance(LONGEST_PAUSE)
+        assert await link.publish(["a", "b"], b"again") == 1
+        assert await heard.take(1) == [("a", b"again")]
+        [(since, until)] = heard.gaps
+        assert since <= until
+        await link.close()
+        assert hub._channels == {}
+        assert hub._workers == set()
+
+
+async def test_a_hub_that_does_not_answer_is_left(path: str) -> None:
+    asked = asyncio.Event()
+
+    class Dumb(asyncio.Protocol):
+        """Answers the first subscription, then nothing."""
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = cast("asyncio.Transport", transport)
+            self.answered = False
+
+        def data_received(self, data: bytes) -> None:
+            if self.answered:
+                asked.set()
+            else:
+                self.answered = True
+                self.transport.write(frame(Done(0, 0)))
+
+    server = await asyncio.get_running_loop().create_unix_server(Dumb, path)
+    clock = ManualClock()
+    link = await LocalBackplane(path, clock=clock).connect(Heard())
+    publishing = asyncio.ensure_future(link.publish(["a"], b"x"))
+    await asked.wait()
+    while not publishing.done():
+        await clock.advance(PATIENCE)
+    with pytest.raises(BackplaneError, match="lost"):
+        await publishing
+    await link.close()
+    server.close()
+
+
+async def test_who_does_not_read_loses_the_connection_and_holds_nobody_up(path: str) -> None:
+    async with hub_at(path):
+        slow = await asyncio.open_unix_connection(path)
+        slow[1].write(frame(Subscribe(0, ["a"])))
+        assert (await slow[0].readexactly(HEAD))[-1] > 0
+        slow[1].transport.pause_reading()  # type: ignore[attr-defined]
+        heard = Heard()
+        link = await LocalBackplane(path).connect(heard)
+        await link.subscribe(["a"])
+        payload = bytes(4 * 1024 * 1024)
+        receivers: int | None = 2
+        for _ in range(40):
+            receivers = await link.publish(["a"], payload)
+            if receivers == 1:
+                break
+        assert receivers == 1
+        assert (await heard.take(1))[0][1] == payload
+        await link.close()
+        slow[1].close()
+
+
+@pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x01\xc1", frame(Done(1, 1))])
+async def test_who_sends_nonsense_is_thrown_out(path: str, data: bytes) -> None:
+    async with hub_at(path) as hub:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(data)
+        assert await reader.read() == b""
+        assert hub._workers == set()
+        writer.close()
+
+
+async def test_a_listener_that_asks_for_a_turn_gets_one_between_two_messages(path: str) -> None:
+    turns: list[str] = []
+
+    class Full(Heard):
+        def received(self, channel: str, payload: bytes) -> bool:
+            turns.append(payload.decode())
+            asyncio.get_running_loop().call_soon(turns.append, "a turn")
+            super().received(channel, payload)
+            return True
+
+    async with hub_at(path):
+        heard = Full()
+        link = await LocalBackplane(path).connect(heard)
+        await link.subscribe(["a"])
+        await asyncio.gather(*(link.publish(["a"], each) for each in (b"1", b"2")))
+        await heard.take(2)
+        assert turns[:3] == ["1", "a turn", "2"]
+        await link.close()

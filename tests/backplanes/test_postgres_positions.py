@@ -1,0 +1,151 @@
+"""What one read brings, and a database without the last messages that were read: another server took over."""
+
+import asyncio
+from typing import Any
+from unittest.mock import AsyncMock, Mock
+
+import pytest
+from psycopg import AsyncConnection
+
+from hubline.backplanes.lines import Broker
+from hubline.backplanes.postgres import PostgresBackplane
+from hubline.backplanes.postgres_connections import Connections
+from hubline.backplanes.postgres_reading import BYTES, SMALL, Reading
+from hubline.backplanes.postgres_tables import PERIOD, statements
+from hubline.testing import ManualClock
+from hubline.testing.backplane import TIME_LIMIT, Heard
+from tests.backplanes.test_postgres import HeardGap, heard
+
+pytestmark = pytest.mark.postgres
+
+STATEMENTS = statements("hubline_messages")
+
+
+class Counting:
+    """A connection that counts what it is asked, and how many bytes each answer has."""
+
+    def __init__(self, inner: AsyncConnection[Any]) -> None:
+        self._inner = inner
+        self.sizes: list[int] = []
+
+    async def execute(self, *arguments: Any, **settings: Any) -> Any:
+        cursor = await self._inner.execute(*arguments, **settings)
+        rows = await cursor.fetchall()
+        self.sizes.append(sum(len(each) for row in rows for each in row if isinstance(each, bytes)))
+        return Mock(fetchall=AsyncMock(return_value=rows))
+
+
+async def test_a_read_takes_only_so_many_bytes_of_large_messages_and_one_at_least(postgres_url: str) -> None:
+    found, backplane = Heard(), PostgresBackplane(postgres_url)
+    await backplane.create()
+    async with await AsyncConnection.connect(postgres_url, autocommit=True) as admin:
+        reading = Reading(Connections(postgres_url), STATEMENTS, found, poll=None, clock=ManualClock(), broker=Broker())
+        counting: Any = Counting(admin)
+        await reading._begin(counting)
+        reading._channels = {b"a": "a"}
+        sizes = [100, BYTES // 2, BYTES // 2, 100, SMALL + 1, BYTES + 1, 100]
+        for size in sizes:
+            await admin.execute(STATEMENTS.send, ([b"a", b"other"], [bytes(size), bytes(size)]))
+        counting.sizes.clear()
+        reads = 1
+        while await reading._read(counting):
+            reads += 1
+        assert [len(payload) for _, payload in await found.take(len(sizes))] == sizes
+        assert reads == 3, "the third of the larger ones is beyond the limit, and the fourth with it"
+        assert max(counting.sizes) < BYTES + 1_000
+
+
+async def put_back(admin: AsyncConnection[Any], last: int) -> None:
+    """As if a replica had taken over that has the messages up to this position."""
+    await admin.execute("DELETE FROM hubline_messages WHERE position > %s", [last])
+    await admin.execute("SELECT setval('hubline_messages_positions', %s)", [last])
+
+
+async def with_three_messages(found: Heard, admin: AsyncConnection[Any]) -> None:
+    for number in range(3):
+        await admin.execute(STATEMENTS.send, ([b"a"], [b"%d" % number]))
+    assert await found.take(3) == [("a", b"0"), ("a", b"1"), ("a", b"2")]
+
+
+@pytest.mark.parametrize("poll", [None, 0.02])
+async def test_positions_that_are_given_again_are_a_gap_and_what_follows_arrives(
+    postgres_url: str, poll: float | None
+) -> None:
+    backplane, found = PostgresBackplane(postgres_url, poll=poll), HeardGap()
+    async with (
+        heard(backplane, "a", found=found),
+        await AsyncConnection.connect(postgres_url, autocommit=True) as admin,
+    ):
+        await with_three_messages(found, admin)
+        await put_back(admin, 1)
+        await admin.execute("SELECT pg_notify('hubline_messages', '')")
+        async with asyncio.timeout(TIME_LIMIT):
+            await found.told.wait()
+        await admin.execute(STATEMENTS.send, ([b"a"], [b"again"]))
+        assert await found.take(1) == [("a", b"again")]
+        assert len(found.gaps) == 1
+
+
+@pytest.mark.parametrize("cut_off", [False, True])
+async def test_others_at_the_positions_that_were_read_are_a_gap_whether_it_was_connected_or_not(
+    postgres_url: str, cut_off: bool
+) -> None:
+    backplane, found = PostgresBackplane(postgres_url), HeardGap()
+    async with (
+        heard(backplane, "a", found=found),
+        await AsyncConnection.connect(postgres_url, autocommit=True) as admin,
+    ):
+        await with_three_messages(found, admin)
+        async with admin.transaction():  # nobody reads in between, which would be a gap that ends before these
+            await put_back(admin, 1)
+            await admin.execute(
+                "INSERT INTO hubline_messages (channel, payload) SELECT 'a', 'new' FROM generate_series(1, 9)"
+            )
+        if cut_off:
+            others = "pid <> pg_backend_pid() AND application_name = 'hubline'"
+            await admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}".encode())
+        else:
+            await admin.execute("SELECT pg_notify('hubline_messages', '')")
+        async with asyncio.timeout(TIME_LIMIT):
+            await found.told.wait()
+        await admin.execute(STATEMENTS.send, ([b"a"], [b"again"]))
+        assert await found.take(1) == [("a", b"again")]
+        assert len(found.gaps) == 1
+
+
+async def test_a_last_message_that_is_still_there_is_no_gap(postgres_url: str) -> None:
+    backplane, found = PostgresBackplane(postgres_url, poll=0.02), HeardGap()
+    async with (
+        heard(backplane, "a", found=found),
+        await AsyncConnection.connect(postgres_url, autocommit=True) as admin,
+    ):
+        await with_three_messages(found, admin)
+        await admin.execute("DELETE FROM hubline_messages WHERE position < 3")
+        await admin.execute(STATEMENTS.send, ([b"a"], [b"more"]))
+        assert await found.take(1) == [("a", b"more")]
+        assert found.gaps == []
+
+
+async def test_a_last_message_that_was_emptied_is_no_gap_and_positions_that_go_back_then_are_one(
+    postgres_url: str,
+) -> None:
+    clock, found = ManualClock(), HeardGap()
+    async with (
+        heard(PostgresBackplane(postgres_url, poll=0.02, clock=clock), "a", found=found),
+        await AsyncConnection.connect(postgres_url, autocommit=True) as admin,
+    ):
+        await with_three_messages(found, admin)
+        await clock.advance(PERIOD)
+        await admin.execute("TRUNCATE hubline_messages")
+        await admin.execute(STATEMENTS.send, ([b"a"], [b"later"]))
+        assert await found.take(1) == [("a", b"later")]
+        assert found.gaps == []
+        await clock.advance(PERIOD)
+        await admin.execute("TRUNCATE hubline_messages")
+        await put_back(admin, 1)
+        async with asyncio.timeout(TIME_LIMIT):
+            while not found.told.is_set():
+                await clock.advance(1)
+                await asyncio.sleep(0)
+        await admin.execute(STATEMENTS.send, ([b"a"], [b"again"]))
+        assert await found.take(1) == [("a", b"again")]

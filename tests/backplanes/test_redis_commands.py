@@ -1,0 +1,74 @@
+"""What Redis refuses is an error for who has asked, and a line in the log."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from hubline import BackplaneError
+from hubline.backplanes.redis_commands import Commands, Script
+from hubline.backplanes.redis_connections import Connections
+from hubline.testing import ManualClock
+from tests.valkey import Valkey, valkey
+from tests.valkey_cluster import ask
+
+pytestmark = pytest.mark.valkey
+
+LACKS = "Redis has refused {}: the user lacks the right +{}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Valkey]:
+    with valkey() as started:
+        yield started
+
+
+@asynccontextmanager
+async def connected(url: str, clock: ManualClock) -> AsyncIterator[Commands]:
+    commands = Commands(Connections(url), clock)
+    await commands.start()
+    try:
+        yield commands
+    finally:
+        await commands.close()
+
+
+async def test_a_refusal_is_logged_once_a_minute_for_each_right_also_in_a_script(
+    server: Valkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    await ask(server, "ACL", "SETUSER", "few", "reset", "on", ">s", "~*", "+evalsha", "+eval")
+    clock = ManualClock()
+    script = Script("return redis.call(ARGV[1], KEYS[1])")
+    async with connected(f"redis://few:s@{server.address}", clock) as commands:
+
+        async def refused(verb: str) -> None:
+            with pytest.raises(BackplaneError, match=rf"lacks the right \+{verb}$"):
+                await commands.run(script, [f"key {len(caplog.messages)}"], verb)
+
+        for _ in range(3):
+            await refused("get")
+            await refused("pttl")
+        assert caplog.messages == [LACKS.format("a script", "get"), LACKS.format("a script", "pttl")]
+        await clock.advance(59)
+        await refused("get")
+        assert len(caplog.messages) == 2
+        await clock.advance(1)
+        await refused("get")
+        assert caplog.messages[2:] == [LACKS.format("a script", "get")]
+        assert {record.levelname for record in caplog.records} == {"ERROR"}
+
+
+async def test_refusals_are_told_apart_by_their_codes_and_not_by_their_keys(
+    server: Valkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(server.url, ManualClock()) as commands:
+        for number in range(3):
+            await commands.call("SET", f"text {number}", "x")
+            with pytest.raises(BackplaneError, match="WRONGTYPE"):
+                await commands.call("SADD", f"text {number}", "x")
+        with pytest.raises(BackplaneError, match="not an integer"):
+            await commands.call("PEXPIRE", "text 1", "x")
+        assert [message.partition(":")[0] for message in caplog.messages] == [
+            "Redis has refused SADD",
+            "Redis has refused PEXPIRE",
+        ]

@@ -1,0 +1,78 @@
+"""What happens to a fleet. How long each fault lasts is up to the seed: shorter than a lease, or longer."""
+
+import asyncio
+import signal
+import time
+
+from hubline.backplanes.lines import LONGEST_PAUSE
+from tests.chaos.fleet import LEASE, Fleet, Servers
+from tests.chaos.ledger import Apart
+from tests.valkey import until
+
+
+async def last(fleet: Fleet, most: float) -> None:
+    """A fault goes on for up to so many leases."""
+    await asyncio.sleep(fleet.seeded.uniform(0.1, most) * LEASE)
+
+
+async def kill_server(fleet: Fleet) -> None:
+    member, since = fleet.seeded.choice(fleet.members), time.time()
+    await member.kill()
+    fleet.failed.append(Apart(member.port, since, time.time()))
+    await last(fleet, 3)
+    await member.start()
+
+
+async def freeze_server(fleet: Fleet) -> None:
+    member, since = fleet.seeded.choice(fleet.members), time.time()
+    member.send(signal.SIGSTOP)
+    await last(fleet, 4)
+    member.send(signal.SIGCONT)
+    fleet.failed.append(Apart(member.port, since, time.time()))
+    await until(member.ready)
+
+
+async def restart_storage(fleet: Servers) -> None:
+    await asyncio.to_thread(fleet.storage.stop)
+    await last(fleet, 3)
+    await asyncio.to_thread(fleet.storage.start)
+    for member in fleet.members:
+        await until(member.ready)
+
+
+async def freeze_storage(fleet: Servers) -> None:
+    fleet.storage.freeze()
+    await last(fleet, 3)
+    fleet.storage.thaw()
+    for member in fleet.members:
+        await until(member.ready)
+
+
+async def cut_off(fleet: Servers) -> None:
+    """One server and the storage do not reach each other: it is refused, or nothing gets through."""
+    number = fleet.seeded.randrange(len(fleet.members))
+    way, member, since = fleet.ways[number], fleet.members[number], time.time()
+    fleet.seeded.choice([way.cut, way.silence])()
+    await last(fleet, 5)
+    way.mend()
+    await until(member.ready)
+    fleet.apart.append(Apart(member.port, since, time.time() + LONGEST_PAUSE))
+    fleet.failed.append(fleet.apart[-1])
+
+
+async def replace_server(fleet: Fleet) -> None:
+    """In good order."""
+    member = fleet.seeded.choice(fleet.members)
+    await member.stop()
+    await last(fleet, 1)
+    await member.start()
+
+
+FAULTS = [kill_server, freeze_server, restart_storage, freeze_storage, cut_off]
+
+
+async def deploy(fleet: Fleet) -> None:
+    """One server after the other is stopped in good order, and replaced."""
+    for member in fleet.members:
+        await member.stop()
+        await member.start()

@@ -1,0 +1,248 @@
+"""`hubline client` on a scripted server. With a real one: tests/interop/test_python_client_uses.py."""
+
+import asyncio
+import io
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+from rich.console import Console
+from typer.testing import CliRunner
+
+from hubline.cli.client import Terminal, cancelled_by_signal, shown
+from hubline.cli.commands import commands
+from hubline.cli.lines import PipedLines, PromptLines
+from hubline.client import HubConnection
+from hubline.errors import ConfigurationError, ConnectionClosed
+from hubline.testing import ManualClock, settle
+from hubline.wire.messages import Completion
+from tests.client.scripted import URL, Script, clock, script
+
+fixtures = (clock, script)
+
+
+class Keyboard:
+    """Somebody who types."""
+
+    def __init__(self) -> None:
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def type(self, line: str | None) -> None:
+        self._lines.put_nowait(line)
+        await settle()
+
+    async def read(self) -> str | None:
+        return await self._lines.get()
+
+
+class Seat:
+    """A terminal with somebody in front of it."""
+
+    def __init__(self, hub: HubConnection, *, interactive: bool = False) -> None:
+        self.out, self.errors, self.keyboard = io.StringIO(), io.StringIO(), Keyboard()
+        self.terminal = Terminal(hub, Console(file=self.out), Console(file=self.errors, width=1_000))
+        talk = self.terminal.talk(self.keyboard, interactive=interactive)
+        self.talk = asyncio.ensure_future(talk)
+        self.type = self.keyboard.type
+
+    def printed(self) -> list[str]:
+        """What has been printed since the last look."""
+        found = self.out.getvalue().splitlines()
+        self.out.seek(0)
+        self.out.truncate()
+        return found
+
+
+@pytest.fixture
+async def seat(script: Script, clock: ManualClock) -> AsyncIterator[Seat]:
+    found = Seat(HubConnection(URL, clock=clock))
+    await settle()
+    yield found
+    if not found.talk.done():
+        await found.type(None)
+    await found.talk
+
+
+async def test_calls_and_streams(script: Script, seat: Seat) -> None:
+    await seat.type('Send hello "x" 1')
+    assert script.peer.heard(1)[-1]["arguments"] == ["hello", "x", 1]
+    script.peer.answer("0", {"a": "ż"})
+    await settle()
+    assert seat.printed() == ['{"a":"ż"}']
+    await seat.type("invoke stream")
+    assert script.peer.heard(1)[-1]["target"] == "stream"
+    script.peer.answer("1", None)
+    await seat.type("send Tell 1")
+    assert "invocationId" not in script.peer.heard(1)[-1]
+    await seat.type('stream Ask "to be"')
+    script.peer.item("2", "to", "be")
+    script.peer.answer("2", None)
+    await settle()
+    assert seat.printed() == ['"to"', '"be"']
+    await seat.type("state")
+    await seat.type("help")
+    first, *rest = seat.printed()
+    assert first == "connected as id"
+    assert len(rest) > 10
+    assert {"Send", "Tell", "Ask"} <= seat.terminal.words
+    await seat.type("quit")
+    assert await seat.talk == 0
+    assert script.peer.closed
+
+
+async def test_what_the_hub_calls(script: Script, seat: Seat) -> None:
+    script.peer.call("ReceiveMessage", "Ada", [1])
+    await settle()
+    assert seat.printed() == ['< ReceiveMessage "Ada" [1]']
+    await seat.type("on Confirm true")
+    script.peer.call("Confirm", "sure?", id="7")
+    await settle()
+    assert script.peer.heard(3)[-1]["result"] is True
+    await seat.type("off Confirm")
+    script.peer.call("Confirm", "sure?", id="8")
+    await settle()
+    assert script.peer.heard(3)[-1]["error"] == "Client didn't provide a result."
+    assert seat.printed() == ['< Confirm "sure?"'] * 2
+    await seat.type("wait ReceiveMessage")
+    await seat.type("wait ReceiveMessage")
+    await seat.type("state")
+    assert seat.printed() == [], "the second one waits"
+    script.peer.call("ReceiveMessage")
+    await settle()
+    assert seat.printed() == ["< ReceiveMessage", "connected as id"]
+
+
+async def test_a_run(script: Script, seat: Seat) -> None:
+    await seat.type("run r")
+    assert script.peer.heard(4)[-1]["arguments"] == ["r", None]
+    end: dict[str, Any] = {
+        "kind": "end",
+        "state": "completed",
+        "error": None,
+        "usage": [],
+        "unread": [],
+        "position": "z",
+    }
+    script.peer.item("0", end)
+    await settle()
+    assert seat.printed()[0].startswith('{"kind":"end"')
+
+
+async def test_errors_are_told_and_give_a_status(script: Script, seat: Seat) -> None:
+    await seat.type("Fail")
+    script.peer.say(Completion(invocation_id="0", error="no"))
+    await settle()
+    for line in ('Send "open', "stream", "on 1", "state 1 2", "", "# nothing"):
+        await seat.type(line)
+    errors = seat.errors.getvalue().splitlines()
+    assert errors[0] == "error: Fail: no"
+    assert errors[1].startswith('error: not JSON: "open')
+    assert errors[2:4] == ["error: stream needs a name; `help` shows how", "error: on needs a name; `help` shows how"]
+    assert "positional argument" in errors[4]
+    assert len(errors) == 5
+    await seat.type(None)
+    assert await seat.talk == 1
+
+
+async def test_a_connection_that_is_lost(script: Script, seat: Seat, clock: ManualClock) -> None:
+    script.peer.hang_up()
+    await settle()
+    await clock.advance(0.0)
+    await settle()
+    assert seat.errors.getvalue().splitlines() == ["reconnecting …", "connected"]
+    await seat.type("wait Never")
+    script.peer.hang_up(allow_reconnect=False)
+    await settle()
+    assert await seat.talk == 1
+    said = seat.errors.getvalue().splitlines()[2:]
+    assert said[0] == "error: the connection ended before the hub has called Never"
+    assert "The server closed the connection" in said[1]
+
+
+async def test_a_hub_that_is_not_there(script: Script) -> None:
+    script.posts.append(ConnectionClosed("nobody there"))
+    seat = Seat(HubConnection(URL))
+    assert await seat.talk == 1
+    assert seat.errors.getvalue() == "error: nobody there\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+async def test_ctrl_c_leaves_a_stream_and_not_the_terminal(script: Script, clock: ManualClock) -> None:
+    seat = Seat(HubConnection(URL, clock=clock), interactive=True)
+    await settle()
+    await seat.type("stream Ask")
+    signal.raise_signal(signal.SIGINT)
+    await settle()
+    assert len(script.peer.heard(5)) == 1
+    await seat.type("state")
+    assert seat.printed() == ["connected as id"]
+    await seat.type("Fail")
+    script.peer.say(Completion(invocation_id="1", error="no"))
+    await settle()
+    await seat.type("exit")
+    assert await seat.talk == 0, "a person has seen the errors"
+
+
+async def test_where_signals_cannot_be_had() -> None:
+    task = asyncio.ensure_future(asyncio.sleep(0))
+
+    async def elsewhere() -> None:
+        with cancelled_by_signal(task):
+            pass
+
+    await asyncio.to_thread(lambda: asyncio.run(elsewhere()))
+    await task
+
+
+def test_values_that_json_has_not() -> None:
+    assert shown({"a": b"\0"}) == '{"a":"AA=="}'
+    assert shown({(1, 2): "x"}) == "{(1, 2): 'x'}"
+
+
+async def test_lines_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("one\ntwo"))
+    lines = PipedLines()
+    assert [await lines.read() for _ in range(3)] == ["one\n", "two", None]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n"), "utf-8"))
+    with pytest.raises(ConfigurationError, match="the input cannot be read"):
+        await lines.read()
+
+
+async def test_lines_from_a_prompt() -> None:
+    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
+        lines = PromptLines(lambda: ("ReceiveMessage",))
+        completer = lines._session.completer
+        assert completer is not None
+        found = completer.get_completions(Document("wait Rec"), CompleteEvent())
+        assert [each.text for each in found] == ["ReceiveMessage"]
+        keys.send_text("Send 1\r")
+        assert await lines.read() == "Send 1"
+        keys.send_text("half\x03")
+        assert await lines.read() == ""
+        keys.send_text("\x04")
+        assert await lines.read() is None
+
+
+def test_mistakes_in_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def run(*arguments: str) -> Any:
+        return CliRunner().invoke(commands, ["client", *arguments])
+
+    wrong = run("nowhere")
+    assert wrong.exit_code == 1
+    assert "is not the address of a hub" in wrong.output
+    wrong = run("http://127.0.0.1:1/hub", "--header", "nothing")
+    assert wrong.exit_code == 1
+    assert "write NAME=VALUE" in wrong.output
+    monkeypatch.setitem(sys.modules, "prompt_toolkit", None)
+    with pytest.raises(ConfigurationError, match=r"install the extra `hubline\[cli\]`"):
+        PromptLines(lambda: ())
+    monkeypatch.setitem(sys.modules, "hubline.cli.client", None)
+    assert "install the extra" in run("http://127.0.0.1:1/hub").output

@@ -1,0 +1,156 @@
+"""A budget of several servers on a real Valkey, and the one in memory."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from hubline import BackplaneError, ConfigurationError
+from hubline.runs import Budget, MemoryBudget, Run
+from hubline.runs.redis_budget import RedisBudget
+from hubline.testing import BudgetSuite
+from tests.runs.fleet import fleet
+from tests.valkey import Valkey, until, valkey
+from tests.ways import link
+
+pytestmark = pytest.mark.valkey
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Valkey]:
+    with valkey() as started:
+        yield started
+
+
+@asynccontextmanager
+async def budgets(server: Valkey, count: int, limit: int, lease: float = 10.0) -> AsyncIterator[list[RedisBudget]]:
+    async with Redis.from_url(server.url) as redis:
+        await redis.flushall()
+    made = [RedisBudget(server.url, limit, lease=lease) for _ in range(count)]
+    try:
+        yield made
+    finally:
+        for each in made:
+            await each.close()
+
+
+class TestMemoryBudget(BudgetSuite):
+    @asynccontextmanager
+    async def budget(self, limit: int) -> AsyncIterator[Budget]:
+        yield MemoryBudget(limit)
+
+
+class TestRedisBudget(BudgetSuite):
+    @pytest.fixture(autouse=True)
+    def _server(self, server: Valkey) -> None:
+        self.server = server
+
+    @asynccontextmanager
+    async def budget(self, limit: int) -> AsyncIterator[Budget]:
+        async with budgets(self.server, 1, limit) as (budget,):
+            yield budget
+
+
+def test_settings_that_are_none_are_told() -> None:
+    with pytest.raises(ConfigurationError, match=r"limit(?s:.*)window(?s:.*)lease"):
+        RedisBudget("redis://localhost", -1, window=0, lease=-1)
+
+
+@pytest.mark.rule("R26")
+async def test_servers_share_an_account(server: Valkey) -> None:
+    async with budgets(server, 3, 10) as (one, two, three):
+        assert [await one.reserve("ada", 6), await two.reserve("ada", 6), await three.reserve("ada", 6)] == [6, 4, 0]
+        assert (await two.charge("ada", 1, reserved=1)).left == 0
+        await one.release("ada", 6)
+        assert (await three.charge("ada", 2)).left == 4
+        other = RedisBudget(server.url, 10, name="other")
+        assert await other.reserve("ada", 10) == 10
+        await other.close()
+
+
+@pytest.mark.rule("R26")
+async def test_what_a_server_has_reserved_comes_back_when_it_has_gone_and_what_it_charged_does_not(
+    server: Valkey,
+) -> None:
+    async with budgets(server, 2, 10, lease=0.3) as (gone, other):
+        assert await gone.reserve("ada", 8) == 8
+        await gone.charge("ada", 3, reserved=3)
+
+        async def renewed() -> bool:
+            async with Redis.from_url(server.url) as redis:
+                return bool(await redis.exists("hubline:budgets:{ada}:tokens"))
+
+        await until(renewed)
+        assert (await other.charge("ada", 0)).left == 2
+        await gone.close()  # without a word, as one that was killed
+
+        async def back() -> bool:
+            return (await other.charge("ada", 0)).left == 7
+
+        await until(back)
+
+
+@pytest.mark.rule("R26")
+async def test_a_reservation_is_renewed_while_its_server_lives(server: Valkey) -> None:
+    async with budgets(server, 2, 10, lease=0.2) as (one, other), Redis.from_url(server.url) as redis:
+        assert await one.reserve("ada", 8) == 8
+        seen: set[Any] = set()
+
+        async def renewed() -> bool:
+            fields: dict[Any, Any] = await redis.hgetall("hubline:budgets:{ada}:tokens")
+            seen.update(value for name, value in fields.items() if bytes(name).startswith(b"until:"))
+            return len(seen) >= 5  # for longer than a lease
+
+        await until(renewed)
+        assert (await other.charge("ada", 0)).left == 2
+        assert await redis.pttl("hubline:budgets:{ada}:tokens") > 0
+
+
+@pytest.mark.rule("R26", "R32")
+async def test_what_is_charged_without_redis_is_counted_once_it_is_back(server: Valkey) -> None:
+    async with link(server) as way, budgets(server, 1, 10) as (other,):
+        cut_off = RedisBudget(way.url, 10, lease=0.5)
+        assert await cut_off.reserve("ada", 4) == 4
+        way.cut()
+        assert (await cut_off.charge("ada", 3, reserved=3)).left == 6
+        assert (await cut_off.charge("ada", 5)).left == 1
+        with pytest.raises(BackplaneError):
+            await cut_off.reserve("ada", 1)
+        await cut_off.release("ada", 1)
+        way.mend()
+
+        async def counted() -> bool:
+            return (await other.charge("ada", 0)).left == 2
+
+        await until(counted)
+        assert (await cut_off.charge("ada", 0)).left == 2  # and told again nothing changes
+        await cut_off.close()
+
+
+@pytest.mark.rule("R26")
+async def test_a_new_window_begins_with_nothing_used(server: Valkey) -> None:
+    async with budgets(server, 1, 10):
+        budget = RedisBudget(server.url, 10, window=0.3)
+        await budget.charge("ada", 10)
+
+        async def anew() -> bool:
+            return await budget.reserve("ada", 10) == 10
+
+        await until(anew)
+        await budget.close()
+
+
+@pytest.mark.rule("R26")
+async def test_runs_on_two_servers_spend_one_budget(server: Valkey) -> None:
+    async with fleet(server) as servers, budgets(server, 2, 10) as (one, two):
+
+        async def paying(run: Run) -> None:
+            await run.charge(6)
+            await run.text("paid")
+
+        first = await servers.runs[0].start(paying, starter="ada", budget=one)
+        assert (await first.wait()).state == "completed"
+        second = await servers.runs[1].start(paying, starter="ada", budget=two)
+        assert (await second.wait()).state == "limited"
