@@ -98,12 +98,14 @@ export class Inbox {
 }
 
 /**
- * Sends a message through `caller` to exactly these connections and waits until all have it. Whatever was sent by the same
- * caller before and has not arrived by then never will: messages to one connection keep their order.
+ * Sends a message through `caller` to these connections and waits until all have it. Whatever was sent by the same caller
+ * before and has not arrived by then never will: messages to one connection keep their order. With a backplane only those
+ * that took the same way: a message to single connections of the server does not leave it, and overtakes the others.
  */
 export async function fence(caller, receivers) {
   const text = unique("fence");
-  await caller.invoke("ToClients", receivers.map(([connection]) => connection.connectionId), text);
+  if (process.env.HUBLINE_BACKPLANE) await caller.invoke("SendMessage", "fence", text);
+  else await caller.invoke("ToClients", receivers.map(([connection]) => connection.connectionId), text);
   await Promise.all(receivers.map(([, inbox]) => inbox.arrival(text)));
 }
 
