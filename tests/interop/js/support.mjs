@@ -56,13 +56,17 @@ export class Line {
     return connection;
   }
 
-  /** Several open connections, each with an inbox: `[[connection, inbox], …]`. */
+  /**
+   * Several open connections, each with an inbox: `[[connection, inbox], …]`. Each has called the server, which then has
+   * it among those that get messages to all: a client may be started a moment before.
+   */
   async openWithInboxes(count, path, options) {
     return Promise.all(
       Array.from({ length: count }, async () => {
         const connection = this.build(path, options);
         const inbox = new Inbox(connection);
         await connection.start();
+        await connection.invoke("Add", 1, 1);
         return [connection, inbox];
       }),
     );
