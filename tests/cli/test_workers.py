@@ -44,7 +44,7 @@ async def broken(scope, receive, send):
     await send({"type": "lifespan.startup.failed", "message": "does not start"})
 """
 
-LIMIT = 40.0
+LIMIT = 100.0
 
 
 @pytest.fixture
