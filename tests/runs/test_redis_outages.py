@@ -212,7 +212,7 @@ async def test_deploys_do_not_count_as_attempts_however_many_there_are() -> None
     with valkey() as server:
 
         async def joined() -> Runs:
-            runs = served(server, ends, lease=0.5)
+            runs = served(server, ends, lease=1.5)
             runs.function(restartable=True)(answering.deadly)
             assert await runs.room_runs("none") == []
             return runs
