@@ -225,7 +225,7 @@ LOGGERS: dict[logging.Logger, LoggerState] = {}
 
 
 def _known_loggers(put_back: bool) -> None:
-    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+    for logger in (logging.root, *logging.root.manager.loggerDict.copy().values()):
         if not isinstance(logger, logging.Logger):
             continue  # the place of one that has children and does not exist itself
         handlers, filters = tuple(logger.handlers), tuple(logger.filters)
