@@ -16,8 +16,8 @@ SHARES = 10
 TRIES = 1_000
 
 GIVEN: deque[int] = deque(maxlen=500)
-"""What this process was given lately, which its servers may not listen on yet. Without this, two of eight ports that are
-chosen one after the other would be the same once in 36 times."""
+"""What this process was given lately, which its servers may not listen on yet. Without this, two of eight ports
+that are chosen one after the other would be the same once in 36 times."""
 
 
 def free_ports(count: int) -> list[int]:
