@@ -1,4 +1,4 @@
-"""What `conftest.py` does for every test: a skip is a skip on a developer's machine and a failure in CI; ids; logging."""
+"""What `conftest.py` does for every test: a skip is a failure in CI, wherever it is written; ids; logging."""
 
 import os
 import subprocess
