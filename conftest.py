@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -238,13 +239,18 @@ def _known_loggers(put_back: bool) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol() -> Generator[None, object, object]:
-    """Logging is after each test as it was before: the next one may look at what is logged, whichever it is.
+    """Logging, and what signals do, are after each test as they were before: the next one may look at what is logged.
 
-    A server of the test's own process sets its loggers up anew, Litestar and Hypercorn even the root logger. This costs
-    some 20 µs, and not a fixture: pytest's own handlers are on the root logger while one is set up or torn down.
+    A server of the test's own process sets its loggers up anew, and Litestar even the root logger. An application that
+    runs in one call of asyncio's `Runner` and ends in the next puts the handler of the first back. It takes some 20 µs,
+    and is no fixture: pytest's own handlers are on the root logger while one is set up or torn down.
     """
     _known_loggers(put_back=False)
+    handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     found = yield
+    for number, handler in handlers:
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
     _known_loggers(put_back=True)
     if logging.root.manager.disable:
         logging.disable(logging.NOTSET)
