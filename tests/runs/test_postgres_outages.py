@@ -28,7 +28,7 @@ pytestmark = pytest.mark.postgres
 async def test_a_server_that_is_cut_off_in_a_transaction_does_not_keep_its_locks(
     postgres_server: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "PATIENCE", 0.3)
+    monkeypatch.setattr(programs, "PATIENCE", 2.0)
     database, tables = postgres.made(postgres_server), dialect("hubline_runs", TABLES)
     there = Connections(database.url)
     await make_tables(there, "hubline_runs", RUNS)

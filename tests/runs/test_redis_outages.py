@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from hubline import BackplaneError, HubError
-from hubline.runs import FinishedRun, Run, Runs
+from hubline.runs import FinishedRun, Run, Runs, elsewhere
 from hubline.runs.redis_log import RedisRunLog
 from tests.runs import answering
 from tests.runs.fleet import say, text, to_the_end, until_told
@@ -186,7 +186,10 @@ async def test_a_server_that_stops_while_it_takes_a_run_over_leaves_it_to_the_ne
 
 
 @pytest.mark.rule("R16", "R30")
-async def test_viewers_that_leave_after_their_server_has_stopped_do_not_connect_it_again() -> None:
+async def test_viewers_that_leave_after_their_server_has_stopped_do_not_connect_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(elsewhere, "UNWATCHED", 0.1)
     ends: list[tuple[str, str]] = []
     with valkey() as server:
         first, second = served(server, ends), served(server, ends)
@@ -212,7 +215,7 @@ async def test_deploys_do_not_count_as_attempts_however_many_there_are() -> None
     with valkey() as server:
 
         async def joined() -> Runs:
-            runs = served(server, ends, lease=0.5)
+            runs = served(server, ends, lease=1.5)
             runs.function(restartable=True)(answering.deadly)
             assert await runs.room_runs("none") == []
             return runs

@@ -13,5 +13,5 @@ export default defineConfig({
   resolve: { alias: { "@hubline/client": client } },
   build: { target: "es2022", sourcemap: false },
   server: { proxy: { "/api": backend, "/chatHub": { target: backend, ws: true } } },
-  test: { environment: "node", include: ["tests/**/*.test.{ts,tsx}"] },
+  test: { environment: "node", include: ["tests/**/*.test.{ts,tsx}"], testTimeout: 120_000 },
 });

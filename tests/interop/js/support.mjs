@@ -26,7 +26,7 @@ export const token = async (query = "") => (await fetch(`${BASE}/token${query}`)
 /** One test for each pair; `body(line, t)` gets a `line` whose connections are stopped when the test ends. */
 export function each(name, body, pairs = MATRIX) {
   for (const pair of pairs) {
-    test(`${pair.transport}/${pair.codec}: ${name}`, { timeout: 20_000 }, (t) => body(new Line(t, pair), t));
+    test(`${pair.transport}/${pair.codec}: ${name}`, { timeout: 120_000 }, (t) => body(new Line(t, pair), t));
   }
 }
 

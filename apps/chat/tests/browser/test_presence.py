@@ -43,7 +43,7 @@ def test_rooms_follow_what_is_said_and_the_line_above_the_composer_who_writes(
     expect(ada.get_by_role("status", name="Connection")).to_contain_text("Reconnecting", timeout=LIVE_MS)
     proxy.mend()
     for page in (ada, bob):
-        expect(page.get_by_role("status", name="Connection")).to_contain_text("Live", timeout=3 * LIVE_MS)
+        expect(page.get_by_role("status", name="Connection")).to_contain_text("Live", timeout=LIVE_MS)
     go_to(bob, "General")
     writes = conversation(ada).locator("xpath=../..").get_by_text("Bob is writing…")
     bob.get_by_role("textbox", name="Message").press_sequentially("Almost", delay=50)
