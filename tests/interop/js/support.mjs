@@ -56,21 +56,31 @@ export class Line {
     return connection;
   }
 
-  /**
-   * Several open connections, each with an inbox: `[[connection, inbox], …]`. Each has called the server, which then has
-   * it among those that get messages to all: a client may be started a moment before.
-   */
+  /** The same, admitted: on one of the hubs with all methods. */
+  async openAdmitted(path, options) {
+    return admitted(this.build(path, options));
+  }
+
+  /** Several open and admitted connections, each with an inbox: `[[connection, inbox], …]`. */
   async openWithInboxes(count, path, options) {
     return Promise.all(
       Array.from({ length: count }, async () => {
         const connection = this.build(path, options);
         const inbox = new Inbox(connection);
-        await connection.start();
-        await connection.invoke("Add", 1, 1);
-        return [connection, inbox];
+        return [await admitted(connection), inbox];
       }),
     );
   }
+}
+
+/**
+ * Starts a connection and has it call the server. When that is answered the server has admitted it, and others reach it:
+ * a client is started a moment before, by the answer to its handshake.
+ */
+export async function admitted(connection) {
+  await connection.start();
+  await connection.invoke("Add", 1, 1);
+  return connection;
 }
 
 /** Remembers every `ReceiveMessage`, in order, and lets a test wait for one. */
