@@ -139,8 +139,8 @@ class Listening(Line[Connection]):
         parts = [part for part in parts if part]
         changes = await self._send(self.connection, verb, parts)
         try:
-            async with asyncio.timeout(PATIENCE):
-                for change in changes:
+            for change in changes:
+                async with asyncio.timeout(PATIENCE):
                     await asyncio.shield(change.done)
         except ELSEWHERE:
             raise
@@ -176,11 +176,12 @@ class Listening(Line[Connection]):
         """Subscribe to all wanted channels again, then receive until the connection is lost."""
         self._current, partitions = connection, list(self.partitions)
         restored = {each: await self._restore(connection, each) for each in partitions}
-        until = self._clock.now() + PATIENCE
-        while not all(change.done.done() for changes in restored.values() for change in changes):
-            await self._take(connection, timeout=PATIENCE)
-            if self._clock.now() > until:
-                raise BackplaneError(f"Redis has not answered within {PATIENCE:g} s")
+        for change in [change for changes in restored.values() for change in changes]:
+            until = self._clock.now() + PATIENCE  # for each command: hundreds of them may take longer
+            while not change.done.done():
+                await self._take(connection, timeout=PATIENCE)
+                if self._clock.now() > until:
+                    raise BackplaneError(f"Redis has not answered within {PATIENCE:g} s")
         heard = [partition for partition in partitions if self._restored(partition, restored[partition])]
         self._heard_at = time.time()
         self._is_ready(connection)
