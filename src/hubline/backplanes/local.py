@@ -102,7 +102,7 @@ class LocalLink(Line[HubConnection]):
         self._path, self._listener = path, listener
         self._channels: set[str] = set()
         self._heard_at: float | None = None
-        """When the last connection last received data."""
+        """When the last connection that was ready last received data: what came after it may be lost."""
 
     async def publish(self, channels: Sequence[str], payload: bytes) -> int:
         return await self.connection.ask(lambda number: Publish(number, list(channels), payload))
@@ -111,14 +111,19 @@ class LocalLink(Line[HubConnection]):
         new = [channel for channel in channels if channel not in self._channels]
         self._channels.update(new)
         try:
-            await self.connection.ask(lambda number: Subscribe(number, new))
-        except BaseException:
+            await self.connection.ask(lambda number: Subscribe(number, list(channels)))
+        except BackplaneError:
             self._channels.difference_update(new)
             raise
 
     async def unsubscribe(self, channels: Sequence[str]) -> None:
-        await self.connection.ask(lambda number: Unsubscribe(number, list(channels)))
-        self._channels.difference_update(channels)
+        gone = [channel for channel in channels if channel in self._channels]
+        self._channels.difference_update(gone)  # before the answer: who subscribes meanwhile, or later, asks again
+        try:
+            await self.connection.ask(lambda number: Unsubscribe(number, gone))
+        except BackplaneError:
+            self._channels.update(gone)
+            raise
 
     async def _connect(self) -> HubConnection:
         loop = asyncio.get_running_loop()
@@ -141,8 +146,8 @@ class LocalLink(Line[HubConnection]):
             raise BackplaneError(f"no answer within {PATIENCE:g} s" if silent.done() else LOST)
         finally:
             silent.cancel()
+            self._heard_at = connection.heard_at
 
     async def _end(self, connection: HubConnection, error: Exception | None) -> None:
-        self._heard_at = connection.heard_at
         connection.abort()
         await connection.lost
