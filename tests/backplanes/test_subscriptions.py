@@ -19,6 +19,9 @@ from hubline.errors import BackplaneError
 from hubline.testing import ManualClock, settle
 
 
+LIMIT = 60.0
+
+
 class Held:
     """A backplane whose answers tests hold in their hands."""
 
@@ -123,6 +126,23 @@ async def test_who_subscribes_while_the_channel_is_being_given_up_waits_until_it
         held.go.set()
         await again
         assert [name for name, _ in held.calls] == ["subscribe", "unsubscribe", "subscribe"]
+
+
+async def test_who_subscribes_while_a_round_that_gives_the_channel_up_is_still_subscribing_hears_it() -> None:
+    async with subscribed() as (held, made):
+        await made.subscribe({"a": _ignore})
+        held.go.clear()
+        other = asyncio.create_task(made.subscribe({"b": _ignore}))
+        await asyncio.sleep(0)
+        made.unsubscribe(["a"])  # in the same round
+        await settle()
+        assert held.calls[1:] == [("subscribe", ["b"])]
+        again = asyncio.create_task(made.subscribe({"a": _ignore}))
+        await settle()
+        held.go.set()
+        await asyncio.gather(again, other)
+        assert made.hears("a")
+        assert ("unsubscribe", ["a"]) not in held.calls
 
 
 async def test_leaving_and_coming_back_within_a_round_costs_nothing() -> None:
@@ -288,6 +308,57 @@ async def test_opening_is_hurried_when_a_line_to_the_same_broker_has_connected()
     held.broker.answers()
     await opening
     assert held.attempts == 2
+    await made.close()
+
+
+async def test_who_waits_for_a_link_while_it_is_closed_is_told_so_and_the_link_is_ended() -> None:
+    async with subscribed() as (held, made):
+        connects = asyncio.Event()
+
+        class Late(Held):
+            async def connect(self, listener: BackplaneListener) -> BackplaneLink:
+                await connects.wait()
+                return await super().connect(listener)
+
+        late = made._backplane = Late()
+        waiting = [asyncio.ensure_future(made.publish(["a"], b"x")) for _ in range(2)]
+        await settle()
+        await made.close()
+        connects.set()
+        done, _ = await asyncio.wait(waiting, timeout=LIMIT)
+        assert len(done) == len(waiting)
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in found] == [BackplaneError] * 2
+        assert late.calls == [("close", [])]
+        await made.publish(["a"], b"x")
+        assert late.connections == 2, "a later use makes a new one"
+
+
+async def test_a_round_that_begins_after_the_end_makes_no_link() -> None:
+    async with subscribed() as (held, made):
+        await made.subscribe({"a": _ignore})
+        made.unsubscribe(["a"])
+        await made.close()
+        await settle()
+        assert held.connections == 1
+
+
+async def test_who_subscribes_is_not_told_that_somebody_else_could_not_be_unsubscribed() -> None:
+    class NodeLost(Held):
+        """Of several brokers, the one with channel `a` cannot be reached."""
+
+        async def unsubscribe(self, channels: Sequence[str]) -> None:
+            await super().unsubscribe(channels)
+            raise BackplaneError("it cannot be reached")
+
+    tasks = TaskOwner("test")
+    made = Subscriptions(lost := NodeLost(), tasks, ManualClock())
+    await made.subscribe({"a": _ignore})
+    made.unsubscribe(["a"])
+    await made.subscribe({"b": _ignore})
+    await made.subscribe({"c": _ignore})
+    assert made.hears("b")
+    assert lost.calls[-2:] == [("subscribe", ["c"]), ("unsubscribe", ["a"])], "which is tried again"
     await made.close()
 
 

@@ -5,7 +5,7 @@ import logging
 import math
 import socket
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -194,29 +194,48 @@ class Subscriptions:
         return self._round
 
     async def _settle(self) -> Exception | None:
-        """Subscribe and unsubscribe until the channels are those with handlers. The next round retries failures."""
+        """Subscribe and unsubscribe until the channels are those with handlers. The next round retries failures.
+
+        Returns why channels could not be subscribed to. That others could not be given up is told to nobody.
+        """
         async with self._lock:
-            self._round = None
+            self._round, held = None, self._held
             changed, self._changed = self._changed, set()
-            more = [channel for channel in changed if channel in self._handlers and channel not in self._held]
-            fewer = [channel for channel in changed if channel in self._held and channel not in self._handlers]
-            try:
-                link = self._link or await self._connect()
-                if more:
-                    await link.subscribe(more)
-                    self._held.update(more)
-                if fewer:
-                    # before the call: a caller that subscribes in the meantime must wait for the next round
-                    self._held.difference_update(fewer)
-                    await link.unsubscribe(fewer)
-            except Exception as error:
-                self._held.update(fewer)
-                self._changed.update(changed)
-                expected = logging.DEBUG if isinstance(error, BackplaneError) else logging.WARNING  # callers are told
-                count = len(more) + len(fewer)
-                logger.log(expected, "%d subscriptions could not be changed: %.200r", count, error)
-                return error
-            return None
+            more = [channel for channel in changed if channel in self._handlers and channel not in held]
+            failure = await self._change(self._add, held, more)
+            # not before: who has subscribed to one of them meanwhile was told that it is subscribed to
+            fewer = [channel for channel in changed if channel in held and channel not in self._handlers]
+            await self._change(self._drop, held, fewer)
+            return failure
+
+    async def _change(
+        self, change: Callable[[set[str], list[str]], Awaitable[None]], held: set[str], channels: list[str]
+    ) -> Exception | None:
+        try:
+            if channels:
+                await change(held, channels)
+        except Exception as error:
+            if held is self._held:  # and this was not closed meanwhile
+                self._changed.update(channels)
+            expected = logging.DEBUG if isinstance(error, BackplaneError) else logging.WARNING  # callers are told
+            logger.log(expected, "%d subscriptions could not be changed: %.200r", len(channels), error)
+            return error
+        return None
+
+    async def _add(self, held: set[str], channels: list[str]) -> None:
+        link = self._link or await self._connect()
+        await link.subscribe(channels)
+        held.update(channels)
+
+    async def _drop(self, held: set[str], channels: list[str]) -> None:
+        # before the call: a caller that subscribes in the meantime must wait for the next round
+        held.difference_update(channels)
+        try:
+            link = self._link or await self._connect()
+            await link.unsubscribe(channels)
+        except Exception:
+            held.update(channels)
+            raise
 
     async def _connect(self) -> BackplaneLink:
         """The link. Concurrent callers wait for the same attempt."""
@@ -225,25 +244,29 @@ class Subscriptions:
         if self._connecting is not None:
             made = await asyncio.shield(self._connecting)
         else:
-            self._connecting = asyncio.get_running_loop().create_future()
+            connecting = self._connecting = asyncio.get_running_loop().create_future()
             made = BackplaneError("no task waits for the link to the backplane any more")
             try:
-                made = await self._try_to_connect()
+                made = await self._try_to_connect(connecting)
             finally:
-                self._connecting.set_result(made)
-                self._connecting = None
+                connecting.set_result(made)
+                if self._connecting is connecting:
+                    self._connecting = None
         if isinstance(made, BackplaneError):
             raise BackplaneError(str(made)) from made
         return made
 
-    async def _try_to_connect(self) -> BackplaneLink | BackplaneError:
+    async def _try_to_connect(self, connecting: "asyncio.Future[Any]") -> BackplaneLink | BackplaneError:
         try:
-            link = self._link = await self._backplane.connect(self)
+            link = await self._backplane.connect(self)
         except BackplaneError as error:
             if not self._unreachable:
                 logger.error("%s", error)
             self._unreachable = True
             return error
-        self._unreachable = False
+        if self._connecting is not connecting:
+            await link.close()
+            return BackplaneError("the link to the backplane was closed")
+        self._link, self._unreachable = link, False
         self._beating = self._tasks.start(self._heartbeat.beat(link), name="hubline: heartbeat")
         return link
