@@ -18,7 +18,6 @@ from hubline.backplanes.subscriptions import GAPS_KEPT, REFUSALS_EVERY, Subscrip
 from hubline.errors import BackplaneError
 from hubline.testing import ManualClock, settle
 
-
 LIMIT = 60.0
 
 
@@ -312,7 +311,7 @@ async def test_opening_is_hurried_when_a_line_to_the_same_broker_has_connected()
 
 
 async def test_who_waits_for_a_link_while_it_is_closed_is_told_so_and_the_link_is_ended() -> None:
-    async with subscribed() as (held, made):
+    async with subscribed() as (_, made):
         connects = asyncio.Event()
 
         class Late(Held):
