@@ -224,3 +224,18 @@ async def test_who_is_cancelled_while_giving_up_can_subscribe_again(path: str) -
         await link.subscribe(["a"])
         assert await link.publish(["a"], b"news") == 1
         await link.close()
+
+
+async def test_a_name_that_nobody_can_send_is_an_error_and_no_request_that_waits_for_ever(path: str) -> None:
+    clock = ManualClock()
+    async with hub_at(path):
+        link = await LocalBackplane(path, clock=clock).connect(heard := Heard())
+        for ask in (link.subscribe(["\ud800"]), link.publish(["\ud800"], b"x")):
+            with pytest.raises(BackplaneError, match="no name of a channel"):
+                await ask
+        for _ in range(3):
+            await clock.advance(PATIENCE)
+        await link.subscribe(["a"])
+        assert await link.publish(["a"], b"x") == 1
+        assert heard.gaps == []
+        await link.close()

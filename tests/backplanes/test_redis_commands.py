@@ -1,5 +1,6 @@
 """What Redis refuses is an error for who has asked, and a line in the log."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -72,3 +73,17 @@ async def test_refusals_are_told_apart_by_their_codes_and_not_by_their_keys(
             "Redis has refused SADD",
             "Redis has refused PEXPIRE",
         ]
+
+
+async def test_what_is_no_text_is_an_error_for_who_sends_it_and_for_nobody_else(server: Valkey) -> None:
+    """A key may come from a token of another service, whose JSON may have halves of a character."""
+    async with connected(server.url, ManualClock()) as commands:
+        found = await asyncio.gather(
+            commands.call("SET", "first", "x"),
+            commands.call("SET", "half \ud800", "x"),
+            commands.run(Script("return 1"), ["half \ud800"]),
+            commands.run(Script("return 1"), ["second"], "half \ud800"),
+            commands.call("SET", "third", "x"),
+            return_exceptions=True,
+        )
+        assert [type(each) for each in found] == [bytes, BackplaneError, BackplaneError, BackplaneError, bytes]

@@ -52,16 +52,20 @@ class HubConnection(Peer):
         """Send the frame that `request` makes for a number, and wait for the answer with this number.
 
         Raises:
-            BackplaneError: the connection was lost, or too many bytes wait for the hub.
+            BackplaneError: the connection was lost, or a name cannot be sent, or too many bytes wait for the hub.
         """
         if self.lost.done():
             raise BackplaneError(LOST)
         if self.unread > UNREAD:
             raise BackplaneError(f"the hub of the workers does not keep up: {self.unread} bytes wait for it")
         number = next(self._numbers)
+        try:
+            data = frame(request(number))
+        except UnicodeEncodeError as error:
+            raise BackplaneError(f"{error.object[:100]!r} is no name of a channel: {error.reason}") from error
         answer: asyncio.Future[int] = self._loop.create_future()
         self._requests[number] = answer
-        self.send(frame(request(number)))
+        self.send(data)
         return await answer
 
     async def silent(self, clock: Clock) -> None:

@@ -94,5 +94,5 @@ class SharedUsage(ABC):
                         await self._enter(user_id, ticket, 0)
                         if (
                             ticket not in self._asked
-                        ):  # it was over before this was done, perhaps not before it was asked
+                        ):  # it was over before this was done
                             await self._leave(user_id, ticket)
