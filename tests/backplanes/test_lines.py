@@ -189,6 +189,19 @@ async def test_who_waits_for_a_line_that_is_closed_is_told_so() -> None:
             assert network.ended == [(1, "None")]
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_waits_for_a_line_that_is_closed_at_any_moment_is_told_so(turns: int) -> None:
+    async with line() as (made, network, _):
+        network.is_ready = False
+        starting = asyncio.ensure_future(made.start())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await made.close()
+        await settle()
+        assert starting.done()
+        assert isinstance(starting.exception(), BackplaneError)
+
+
 async def test_renewing_drops_what_there_is() -> None:
     async with line() as (made, network, clock):
         made.renew()

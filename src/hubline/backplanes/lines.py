@@ -173,6 +173,8 @@ class Line(ABC, Generic[ConnectionT]):
 
     async def _stop(self) -> None:
         await self._tasks.cancel()
+        if self._first is not None and not self._first.done():
+            self._first.set_exception(BackplaneError("the link is closed"))
         unused, self._unused = self._unused, None
         if unused is not None:
             await self._end(unused, None)

@@ -92,7 +92,5 @@ class SharedUsage(ABC):
                 if ticket in self._asked:
                     with suppress(BackplaneError):
                         await self._enter(user_id, ticket, 0)
-                        if (
-                            ticket not in self._asked
-                        ):  # it was over before this was done
+                        if ticket not in self._asked:  # it was over before this was done
                             await self._leave(user_id, ticket)
