@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from hubline import BackplaneError
+from hubline.backplanes import redis_asking
+from hubline.backplanes.redis_asking import Asking
 from hubline.backplanes.redis_commands import Commands, Script
 from hubline.backplanes.redis_connections import Connections
-from hubline.testing import ManualClock
+from hubline.testing import ManualClock, settle
 from tests.valkey import Valkey, valkey
 from tests.valkey_cluster import ask
 
@@ -87,3 +89,36 @@ async def test_what_is_no_text_is_an_error_for_who_sends_it_and_for_nobody_else(
             return_exceptions=True,
         )
         assert [type(each) for each in found] == [bytes, BackplaneError, BackplaneError, BackplaneError, bytes]
+
+
+async def test_a_connection_that_is_closed_while_it_is_made_is_not_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list["Late"] = []
+
+    class Late:
+        def __init__(self, *_: object) -> None:
+            made.append(self)
+            self.goes, self.is_open = asyncio.Event(), False
+
+        async def start(self) -> None:
+            await self.goes.wait()
+            self.is_open = True
+
+        async def close(self) -> None:
+            self.is_open = False
+
+    monkeypatch.setattr(redis_asking, "Commands", Late)
+    asking = Asking("redis://127.0.0.1:1", ManualClock())
+    waiting = asyncio.ensure_future(asking.commands())
+    await settle()
+    await asking.close()
+    made[0].goes.set()
+    with pytest.raises(BackplaneError, match="closed"):
+        await waiting
+    assert not made[0].is_open
+    waiting = asyncio.ensure_future(asking.commands())
+    await settle()
+    made[1].goes.set()
+    assert (await waiting) is made[1], "used again, it opens another one"
+    assert made[1].is_open
+    await asking.close()
+    assert not made[1].is_open
