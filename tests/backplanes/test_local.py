@@ -10,7 +10,6 @@ from typing import cast
 import pytest
 
 from hubline import BackplaneError
-from hubline.backplanes import local
 from hubline.backplanes.lines import LONGEST_PAUSE, PATIENCE
 from hubline.backplanes.local import LocalBackplane
 from hubline.backplanes.local_frames import HEAD, Done, Subscribe, frame
@@ -182,7 +181,7 @@ async def test_a_gap_begins_where_something_was_heard_last_however_often_the_hub
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, made, ends, told = 1000.0, list[Scripted](), asyncio.Event(), asyncio.Event()
-    monkeypatch.setattr(local.time, "time", lambda: now)
+    monkeypatch.setattr("hubline.backplanes.local.time.time", lambda: now)
 
     class Told(Heard):
         def interrupted(self, since: datetime, until: datetime) -> None:

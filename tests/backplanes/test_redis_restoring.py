@@ -6,17 +6,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import pytest
+import redis.asyncio
+import redis.exceptions
 
-from hubline.backplanes import redis_listening
+from hubline.backplanes import redis_connections, redis_listening
 from hubline.backplanes.lines import LONGEST_PAUSE, PATIENCE, Broker
 from hubline.backplanes.redis_connections import HOME, Connections, Node
 from hubline.backplanes.redis_hearing import Hearing
 from hubline.testing import ManualClock, settle
 from hubline.testing.backplane import Heard
 
+LIMIT = 60.0
+
 
 class Slow:
-    """A connection to a Redis that takes `pace` seconds for each channel; `math.inf` for ever."""
+    """A connection to a Redis that takes `pace` seconds for each channel."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock, self.pace = clock, 0.0
@@ -68,15 +72,15 @@ class Redis:
         return made
 
 
-async def restored(redis: Redis, heard: Heard) -> Hearing:
+async def restored(server: Redis, heard: Heard) -> Hearing:
     """One whose connection was lost, with forty channels."""
-    made = Hearing(cast("Connections", redis), heard, "", redis.clock)
+    made = Hearing(cast("Connections", server), heard, "", server.clock)
     await made.start()
     await made.subscribe(f"channel {number}" for number in range(40))
-    redis.pace = PATIENCE / 20
-    redis.opened[0].lose()
+    server.pace = PATIENCE / 20
+    server.opened[0].lose()
     await settle()
-    await redis.clock.advance(LONGEST_PAUSE)
+    await server.clock.advance(LONGEST_PAUSE)
     await settle()
     return made
 
@@ -85,9 +89,9 @@ async def test_a_redis_that_goes_on_answering_is_waited_for_however_many_channel
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(redis_listening, "CHANNELS_OF_A_COMMAND", 10)  # half of its patience, and four of them
-    redis, heard = Redis(), Heard()
-    made = await restored(redis, heard)
-    assert len(redis.opened) == 2
+    server, heard = Redis(), Heard()
+    made = await restored(server, heard)
+    assert len(server.opened) == 2
     assert made.lines.all_ready
     assert len(heard.gaps) == 1
     await made.close()
@@ -95,13 +99,28 @@ async def test_a_redis_that_goes_on_answering_is_waited_for_however_many_channel
 
 async def test_a_redis_that_does_not_answer_one_command_in_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_listening, "CHANNELS_OF_A_COMMAND", 40)  # twice its patience
-    redis, heard = Redis(), Heard()
-    made = await restored(redis, heard)
+    server, heard = Redis(), Heard()
+    made = await restored(server, heard)
     assert not made.lines.all_ready
     assert heard.gaps == []
-    redis.pace = 0.0
-    await redis.clock.advance(LONGEST_PAUSE)
+    server.pace = 0.0
+    await server.clock.advance(LONGEST_PAUSE)
     await settle()
     assert made.lines.all_ready
     assert len(heard.gaps) == 1
     await made.close()
+
+
+async def test_a_server_that_says_nothing_is_given_up_also_where_the_client_has_no_time_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redis_connections, "PATIENCE", 0.05)
+    mute = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
+    port = mute.sockets[0].getsockname()[1]
+    client = redis.asyncio.Redis(port=port, socket_timeout=None, socket_connect_timeout=None)
+    opening = asyncio.ensure_future(Connections(client).open())
+    await asyncio.wait([opening], timeout=LIMIT)
+    assert opening.done()
+    with pytest.raises(redis.exceptions.RedisError):
+        opening.result()
+    mute.close()
