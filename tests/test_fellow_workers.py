@@ -154,6 +154,20 @@ async def test_a_worker_that_could_not_subscribe_at_first_hears_the_others_later
         await fellows.close()
 
 
+@pytest.mark.parametrize("said", [b'["another"]', b"[]", b"{}", b"1", b'["another",7]', b"[" * 100_000, b"\xff"])
+async def test_nothing_that_another_version_says_ends_the_link(directory: str, said: bytes) -> None:
+    own = {"transports": RegistryStatistics(0, 0, 0, 0, 0, 0, 0), "hubs": {}}
+
+    async def in_turns() -> dict[str, Any]:
+        return own
+
+    fellows = FellowWorkers(Worker(0, directory, "s" * 32), lambda: own, in_turns, lambda: True, ManualClock())
+    for channel in (fellows._channel, fellows._asked, fellows._answered):
+        assert fellows.received(channel, said) is False
+    await settle()
+    await fellows.close()
+
+
 async def test_a_question_that_comes_while_a_worker_leaves_is_not_answered(
     directory: str, caplog: pytest.LogCaptureFixture
 ) -> None:

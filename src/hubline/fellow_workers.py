@@ -170,7 +170,7 @@ class FellowWorkers:
             elif name != self._id:
                 (number, pid, ready, every, statistics), now = said, self._clock.now()
                 self._reports[name] = Report(number, pid, ready, decoded(statistics), now, now + MISSED * every)
-        except (ValueError, TypeError, KeyError) as error:  # of another version, while workers are replaced
+        except Exception as error:  # of another version, while workers are replaced
             logger.debug("the report of another worker cannot be read: %.200r", error)
         return False
 

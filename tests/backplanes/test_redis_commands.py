@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -92,7 +93,7 @@ async def test_what_is_no_text_is_an_error_for_who_sends_it_and_for_nobody_else(
 
 
 async def test_a_connection_that_is_closed_while_it_is_made_is_not_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list["Late"] = []
+    made: list[Any] = []
 
     class Late:
         def __init__(self, *_: object) -> None:

@@ -242,6 +242,12 @@ async def test_nothing_that_another_server_says_ends_the_link(caplog: pytest.Log
         await made.subscribe({"a": broken})
         assert made.received("a", b"x") is False
         assert "channel a: a message of another server was dropped: RuntimeError('what is this?')" in caplog.text
+        await made.publish(["a"], b"x")
+        await made._clock.advance(INTERVAL)  # type: ignore[attr-defined]
+        await settle()
+        heartbeat = f"hubline:heartbeat:{made.server}"
+        assert made.received(heartbeat, b"what is this?") is False
+        assert f"channel {heartbeat}: a message of another server was dropped" in caplog.text
 
 
 async def test_gaps_are_counted_and_told_and_the_last_of_them_kept(caplog: pytest.LogCaptureFixture) -> None:

@@ -126,10 +126,8 @@ class Subscriptions:
 
     def received(self, channel: str, payload: bytes) -> bool:
         handler = self._handlers.get(channel)
-        if handler is None:
-            return self._heartbeat.heard(channel, payload)
         try:
-            return handler(payload)
+            return self._heartbeat.heard(channel, payload) if handler is None else handler(payload)
         except Exception as error:  # no message of another server may end the link of this one
             logger.warning("channel %s: a message of another server was dropped: %.200r", channel, error)
             return False
