@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import cast
@@ -364,6 +364,34 @@ async def test_who_subscribes_is_not_told_that_somebody_else_could_not_be_unsubs
     await made.subscribe({"c": _ignore})
     assert made.hears("b")
     assert lost.calls[-2:] == [("subscribe", ["c"]), ("unsubscribe", ["a"])], "which is tried again"
+    await made.close()
+
+
+async def test_a_broker_that_cannot_be_reached_fails_nobody_whose_channels_are_at_another() -> None:
+    class Nodes(Held):
+        """Channels with an `x` are at a node that has gone."""
+
+        def brokers(self, channels: Iterable[str]) -> Mapping[str, str]:
+            return {("gone" if "x" in channel else "there"): channel for channel in reversed(list(channels))}
+
+        def renew_broker(self, name: str) -> None: ...
+
+        async def subscribe(self, channels: Sequence[str]) -> None:
+            await super().subscribe(channels)
+            if any("x" in channel for channel in channels):
+                raise BackplaneError("its node has gone")
+
+    tasks = TaskOwner("test")
+    made = Subscriptions(nodes := Nodes(), tasks, ManualClock())
+    wanted = [{"a": _ignore}, {"x": _ignore}, {"b": _ignore, "xx": _ignore}, {"b": _ignore, "c": _ignore}]
+    found = await asyncio.gather(*(made.subscribe(each) for each in wanted), return_exceptions=True)
+    assert [type(each) for each in found] == [type(None), BackplaneError, BackplaneError, type(None)]
+    assert nodes.attempts == 1
+    assert sorted(call for call in nodes.calls if call[0] == "subscribe") == [
+        ("subscribe", ["a", "b", "c"]),
+        ("subscribe", ["x", "xx"]),
+    ]
+    assert made.statistics()["channels"] == 3
     await made.close()
 
 

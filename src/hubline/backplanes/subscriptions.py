@@ -5,13 +5,13 @@ import logging
 import math
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from hubline._clock import Clock, MonotonicClock
 from hubline._tasks import TaskOwner
-from hubline.backplanes.base import Backplane, BackplaneLink
+from hubline.backplanes.base import Backplane, BackplaneLink, SeveralBrokers
 from hubline.backplanes.heartbeat import Heartbeat
 from hubline.backplanes.lines import Broker, KnowsBroker, Pauses
 from hubline.errors import BackplaneError
@@ -26,6 +26,9 @@ REFUSALS_EVERY = 60.0
 
 Handler: TypeAlias = Callable[[bytes], bool]
 """Takes a payload; True asks for a turn of the event loop."""
+
+Change: TypeAlias = Callable[[BackplaneLink, list[str]], Coroutine[Any, Any, None]]
+"""Subscribes to channels, or unsubscribes."""
 
 
 class Refusals:
@@ -77,7 +80,7 @@ class Subscriptions:
         self._handlers: dict[str, Handler] = {}
         self._held: set[str] = set()
         self._changed: set[str] = set()
-        self._round: asyncio.Task[Exception | None] | None = None
+        self._round: asyncio.Task[dict[str, Exception]] | None = None
         self._lock = asyncio.Lock()
         self._connecting: asyncio.Future[BackplaneLink | BackplaneError] | None = None
         self._unreachable = False
@@ -101,7 +104,8 @@ class Subscriptions:
         wanted = [channel for channel in handlers if channel not in self._held or channel in self._changed]
         self._handlers.update(handlers)
         if wanted:
-            failure = await asyncio.shield(self._next_round(wanted))
+            failed = await asyncio.shield(self._next_round(wanted))
+            failure = next((failed[channel] for channel in wanted if channel in failed), None)
             if failure is not None:
                 raise BackplaneError(f"cannot subscribe to the backplane: {failure}") from failure
 
@@ -185,55 +189,52 @@ class Subscriptions:
         if link is not None:
             await link.close()
 
-    def _next_round(self, channels: Iterable[str]) -> "asyncio.Task[Exception | None]":
+    def _next_round(self, channels: Iterable[str]) -> "asyncio.Task[dict[str, Exception]]":
         self._changed.update(channels)
         if self._round is None:
             self._round = self._tasks.start(self._settle(), name="hubline: subscriptions")
         return self._round
 
-    async def _settle(self) -> Exception | None:
+    async def _settle(self) -> dict[str, Exception]:
         """Subscribe and unsubscribe until the channels are those with handlers. The next round retries failures.
 
-        Returns why channels could not be subscribed to. That others could not be given up is told to nobody.
+        Returns which channels could not be subscribed to, and why. Which could not be given up is told to nobody.
         """
         async with self._lock:
             self._round, held = None, self._held
             changed, self._changed = self._changed, set()
             more = [channel for channel in changed if channel in self._handlers and channel not in held]
-            failure = await self._change(self._add, held, more)
+            failed = await self._change(more, lambda link, channels: link.subscribe(channels))
+            held.update(channel for channel in more if channel not in failed)
             # not before: who has subscribed to one of them meanwhile was told that it is subscribed to
             fewer = [channel for channel in changed if channel in held and channel not in self._handlers]
-            await self._change(self._drop, held, fewer)
-            return failure
-
-    async def _change(
-        self, change: Callable[[set[str], list[str]], Awaitable[None]], held: set[str], channels: list[str]
-    ) -> Exception | None:
-        try:
-            if channels:
-                await change(held, channels)
-        except Exception as error:
+            held.difference_update(fewer)  # who subscribes from now on must wait for the next round
+            kept = await self._change(fewer, lambda link, channels: link.unsubscribe(channels))
+            held.update(kept)
             if held is self._held:  # and this was not closed meanwhile
-                self._changed.update(channels)
-            expected = logging.DEBUG if isinstance(error, BackplaneError) else logging.WARNING  # callers are told
-            logger.log(expected, "%d subscriptions could not be changed: %.200r", len(channels), error)
-            return error
-        return None
+                self._changed.update(failed, kept)
+            return failed
 
-    async def _add(self, held: set[str], channels: list[str]) -> None:
-        link = self._link or await self._connect()
-        await link.subscribe(channels)
-        held.update(channels)
-
-    async def _drop(self, held: set[str], channels: list[str]) -> None:
-        # before the call: a caller that subscribes in the meantime must wait for the next round
-        held.difference_update(channels)
+    async def _change(self, channels: list[str], change: Change) -> dict[str, Exception]:
+        """Which of the channels could not be changed, and why: a broker that is away fails none of another's."""
+        if not channels:
+            return {}
+        parts, outcomes = [channels], list[BaseException | None]()
         try:
             link = self._link or await self._connect()
-            await link.unsubscribe(channels)
-        except Exception:
-            held.update(channels)
-            raise
+            parts = _by_broker(link, channels)
+            outcomes += await asyncio.gather(*(change(link, part) for part in parts), return_exceptions=True)
+        except Exception as error:
+            outcomes = [error]
+        failed: dict[str, Exception] = {}
+        for part, outcome in zip(parts, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                failed |= dict.fromkeys(part, outcome)
+                expected = logging.DEBUG if isinstance(outcome, BackplaneError) else logging.WARNING  # callers are told
+                logger.log(expected, "%d subscriptions could not be changed: %.200r", len(part), outcome)
+            elif outcome is not None:
+                raise outcome
+        return failed
 
     async def _connect(self) -> BackplaneLink:
         """The link. Concurrent callers wait for the same attempt."""
@@ -268,3 +269,13 @@ class Subscriptions:
         self._link, self._unreachable = link, False
         self._beating = self._tasks.start(self._heartbeat.beat(link), name="hubline: heartbeat")
         return link
+
+
+def _by_broker(link: BackplaneLink, channels: list[str]) -> list[list[str]]:
+    """The channels of each broker; of those that no broker has, or of a link with one, the channels together."""
+    if not isinstance(link, SeveralBrokers):
+        return [channels]
+    parts: dict[str, list[str]] = {}
+    for channel in channels:
+        parts.setdefault(next(iter(link.brokers([channel])), ""), []).append(channel)
+    return list(parts.values())
