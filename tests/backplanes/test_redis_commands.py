@@ -108,7 +108,7 @@ async def test_a_connection_that_is_closed_while_it_is_made_is_not_left_open(mon
             self.is_open = False
 
     monkeypatch.setattr(redis_asking, "Commands", Late)
-    asking = Asking("redis://127.0.0.1:1", ManualClock())
+    asking: Any = Asking("redis://127.0.0.1:1", ManualClock())
     waiting = asyncio.ensure_future(asking.commands())
     await settle()
     await asking.close()
@@ -119,7 +119,8 @@ async def test_a_connection_that_is_closed_while_it_is_made_is_not_left_open(mon
     waiting = asyncio.ensure_future(asking.commands())
     await settle()
     made[1].goes.set()
-    assert (await waiting) is made[1], "used again, it opens another one"
+    found: Any = await waiting
+    assert found is made[1], "used again, it opens another one"
     assert made[1].is_open
     await asking.close()
     assert not made[1].is_open

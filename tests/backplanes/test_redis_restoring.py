@@ -22,6 +22,9 @@ LIMIT = 60.0
 class Slow:
     """A connection to a Redis that takes `pace` seconds for each channel."""
 
+    most = 1000
+    """Answers that may be unread: as Redis, which closes a connection that does not take its answers."""
+
     def __init__(self, clock: ManualClock) -> None:
         self.clock, self.pace = clock, 0.0
         self.answers: deque[list[Any]] = deque()
@@ -36,6 +39,8 @@ class Slow:
     async def send_packed_command(self, command: list[Any], check_health: bool = True) -> None:
         for verb, *names in command:
             self.answers += [[verb.lower().encode(), name, 1] for name in names]
+        if len(self.answers) > self.most:
+            raise OSError("closed by Redis")
         self.sent.set()
 
     async def read_response(self, disable_decoding: bool = False, timeout: float | None = None) -> Any:
@@ -76,7 +81,8 @@ async def restored(server: Redis, heard: Heard) -> Hearing:
     """One whose connection was lost, with forty channels."""
     made = Hearing(cast("Connections", server), heard, "", server.clock)
     await made.start()
-    await made.subscribe(f"channel {number}" for number in range(40))
+    for number in range(40):
+        await made.subscribe([f"channel {number}"])
     server.pace = PATIENCE / 20
     server.opened[0].lose()
     await settle()
@@ -90,6 +96,21 @@ async def test_a_redis_that_goes_on_answering_is_waited_for_however_many_channel
 ) -> None:
     monkeypatch.setattr(redis_listening, "CHANNELS_OF_A_COMMAND", 10)  # half of its patience, and four of them
     server, heard = Redis(), Heard()
+    made = await restored(server, heard)
+    assert len(server.opened) == 2
+    assert made.lines.all_ready
+    assert len(heard.gaps) == 1
+    await made.close()
+
+
+async def test_answers_are_read_before_there_are_so_many_that_redis_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redis_listening, "CHANNELS_OF_A_COMMAND", 4)
+    monkeypatch.setattr(redis_listening, "UNCONFIRMED", 3, raising=False)
+    monkeypatch.setattr(Slow, "most", 12)
+    server, heard = Redis(), Heard()
+    server.pace = 0.0
     made = await restored(server, heard)
     assert len(server.opened) == 2
     assert made.lines.all_ready

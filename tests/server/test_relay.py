@@ -28,6 +28,7 @@ from hubline.testing import InMemoryClient, ManualClock, connect, settle
 from hubline.wire.json import JsonCodec
 from hubline.wire.messages import Invocation
 from hubline.wire.msgpack import MessagePackCodec
+from tests.valkey import until
 
 RECORDED = json.loads((Path(__file__).parent.parent / "vectors" / "transcript-redis.json").read_text("utf-8"))
 NAMES = Channels("ReferenceHub")
@@ -387,9 +388,13 @@ async def test_the_channel_of_a_new_user_is_subscribed_to_as_soon_as_that_is_pos
         spy.fails = {"subscribe"}
         member.context = member.context.renewed(_scope_of(member, "bob"))
         fanout.rename(member, "ada")
-        await servers.pass_time(2)
+        await settle()
         spy.fails = set()
-        await servers.pass_time(6)
+
+        async def heard() -> bool:
+            return NAMES.user("bob") in spy.inner._channels
+
+        await until(heard)
         await servers.hub(0).clients.user("bob").send("Hello")
         await ada.expect("Hello")
 

@@ -109,6 +109,16 @@ class Subscriptions:
             if failure is not None:
                 raise BackplaneError(f"cannot subscribe to the backplane: {failure}") from failure
 
+    async def surely(self, handlers: Mapping[str, Handler], wanted: Callable[[], bool]) -> None:
+        """The same as `subscribe`, as often as it takes, but not when they are `wanted` no more."""
+        pauses = self._pauses()
+        while wanted():
+            try:
+                await self.subscribe(handlers)
+                return
+            except BackplaneError:
+                await pauses.next()
+
     async def admit(self, handlers: Mapping[str, Handler]) -> None:
         """The same as `subscribe`, for a client that is refused if this fails. Refusals are counted, and logged."""
         try:
@@ -171,8 +181,7 @@ class Subscriptions:
 
     async def open(self) -> None:
         """Make the link. Tries until it succeeds."""
-        known, tasks = self._backplane, self._tasks
-        pauses = known._pauses(tasks) if isinstance(known, KnowsBroker) else Pauses(Broker(), tasks, self._clock)
+        pauses = self._pauses()
         while True:
             try:
                 await self._connect()
@@ -188,6 +197,10 @@ class Subscriptions:
             beating.cancel()
         if link is not None:
             await link.close()
+
+    def _pauses(self) -> Pauses:
+        known, tasks = self._backplane, self._tasks
+        return known._pauses(tasks) if isinstance(known, KnowsBroker) else Pauses(Broker(), tasks, self._clock)
 
     def _next_round(self, channels: Iterable[str]) -> "asyncio.Task[dict[str, Exception]]":
         self._changed.update(channels)

@@ -23,7 +23,6 @@ from hubline.backplanes.envelope import (
     InvocationEnvelope,
     read,
 )
-from hubline.backplanes.lines import pause
 from hubline.backplanes.subscriptions import Handler, Subscriptions
 from hubline.errors import BackplaneError, ConnectionClosed
 from hubline.server.client_results import DISCONNECTED, ClientResults, disconnected, does_not_exist
@@ -197,19 +196,13 @@ class Relay:
         """Its user id has changed. It was the last connection of the user `gone` here."""
         if gone is not None:  # now: another connection of this user, which comes in the next moment, subscribes again
             self._subscriptions.unsubscribe([self._channels.user(gone)])
-        if member.user_id is not None:
-            self._tasks.start(self._hear_user(member, member.user_id))
-
-    async def _hear_user(self, member: Member, user: str) -> None:
-        """Try until it succeeds: nobody else would try again."""
-        attempts, channel = itertools.count(), self._channels.user(user)
-        while member.user_id == user and member.id in self._index.connections:
-            try:
-                await self._subscriptions.subscribe({channel: functools.partial(self._heard_user, user)})
-            except BackplaneError:
-                await self._clock.sleep(pause(next(attempts)))
-            else:
-                return
+        user = member.user_id
+        if user is not None:  # as often as it takes: nobody else would try again
+            handlers = {self._channels.user(user): functools.partial(self._heard_user, user)}
+            trying = self._subscriptions.surely(
+                handlers, lambda: member.user_id == user and member.id in self._index.connections
+            )
+            self._tasks.start(trying)
 
     def disconnected(self, member: Member, left: Left) -> None:
         channels = self._channels
