@@ -367,6 +367,22 @@ async def test_who_subscribes_is_not_told_that_somebody_else_could_not_be_unsubs
     await made.close()
 
 
+async def test_a_name_that_no_broker_can_carry_fails_nobody_else() -> None:
+    class Encoding(Held):
+        async def subscribe(self, channels: Sequence[str]) -> None:
+            for channel in channels:
+                channel.encode()
+            await super().subscribe(channels)
+
+    tasks = TaskOwner("test")
+    made = Subscriptions(held := Encoding(), tasks, ManualClock())
+    wanted = [made.subscribe({"a": _ignore}), made.subscribe({"half \ud800": _ignore}), made.subscribe({"b": _ignore})]
+    found = await asyncio.gather(*wanted, return_exceptions=True)
+    assert [type(each) for each in found] == [type(None), BackplaneError, type(None)]
+    assert [call for call in held.calls if call[0] == "subscribe"] == [("subscribe", ["a", "b"])]
+    await made.close()
+
+
 async def test_a_broker_that_cannot_be_reached_fails_nobody_whose_channels_are_at_another() -> None:
     class Nodes(Held):
         """Channels with an `x` are at a node that has gone."""

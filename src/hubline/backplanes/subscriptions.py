@@ -102,6 +102,11 @@ class Subscriptions:
             BackplaneError: the subscriptions failed.
         """
         wanted = [channel for channel in handlers if channel not in self._held or channel in self._changed]
+        for channel in wanted:
+            try:
+                channel.encode()
+            except UnicodeEncodeError as error:  # nor could the others of the round be sent
+                raise BackplaneError(f"{channel[:100]!r} is no name of a channel: {error.reason}") from error
         self._handlers.update(handlers)
         if wanted:
             failed = await asyncio.shield(self._next_round(wanted))
