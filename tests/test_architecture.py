@@ -123,7 +123,7 @@ BUDGETS: dict[str, int] = {
     "server": 4950,
     "auth": 650,
     "streams": 340,
-    "backplanes": 4400,
+    "backplanes": 4500,
     "client": 4200,
     "models": 880,
     "runs": 11400,

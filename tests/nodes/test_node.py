@@ -28,6 +28,7 @@ from hubline import (
     TransportOptions,
     authorize,
 )
+from hubline.nodes import node as node_module
 from hubline.nodes.node import MOST_STRANGERS, REDIRECTED, Node
 from hubline.nodes.tokens import Secrets
 from hubline.testing import ManualClock, connect, running, settle
@@ -350,6 +351,19 @@ async def test_a_node_that_is_gone_is_asked_again_a_second_later(tmp_path: Path)
     async with running(chat(Nodes(secret=SECRET, listen=f"unix:{tmp_path}/1.sock"))) as second:
         token = Secrets([SECRET]).token(f"unix:{tmp_path}/0.sock")
         assert (await Request(second, "GET", f"id={token}", path="/hub").answered()).status == 404
+
+
+async def test_a_node_that_accepts_and_says_nothing_leaves_no_link_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_module, "CONNECT", 0.1)
+    silent = await asyncio.get_running_loop().create_unix_server(asyncio.Protocol, tmp_path / "silent")
+    made = Node(Nodes(secret=SECRET, listen=f"unix:{tmp_path / 'a'}"), ManualClock())
+    assert await made._link(f"unix:{tmp_path / 'silent'}") is None
+    await settle()
+    assert made.statistics()["links"] == 0
+    await made.close()
+    silent.close()
 
 
 async def test_no_more_requests_than_a_link_may_have(tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ class FanOut:
         """The member's user id was `before` and has changed. This server knows it at once, other servers soon."""
         last = self._index.rename(member, before)
         if self._relay is not None:
-            self._tasks.start(self._relay.renamed(member, before if last else None))
+            self._relay.renamed(member, before if last else None)
 
     def ending(self, member: Member) -> None:
         """It can no longer answer calls. It stays a member of its groups until `disconnected`."""
