@@ -213,6 +213,9 @@ class Keeper:
             record.expiry.cancel()
         del self._records[record.id]
         self._settings.tasks.start(self._execution.give_back(record))
+        record.viewers = {each for each in record.viewers if isinstance(each, Viewer)}  # others tell the new owner
+        if record.viewers and not self._execution.draining:
+            self._settings.tasks.start(self._elsewhere.lost(record), name="hubline.runs: viewers of a lost run")
         self._watched(record)
 
     def _gone(self, record: Record) -> None:

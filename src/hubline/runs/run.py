@@ -271,7 +271,12 @@ class Run:
         record, settings = self._record, self._record.settings
         ask = record.asks.add(prompt, schema, key, who)
         expires_at = None if expires is None else moment(settings.now() + timedelta(seconds=expires))
-        await self._write(record.asks.entry(ask, expires_at))
+        try:
+            await self._write(record.asks.entry(ask, expires_at))
+        except asyncio.CancelledError:
+            if record.verdict is None:  # the entry is on its way
+                record.expire(ask)
+            raise
         record.waits_changed()
         if expires is not None:
             ask.timer = settings.timers.after(expires, lambda: record.expire(ask))

@@ -220,7 +220,9 @@ class Runs(HttpKeeper):
             record.told_end(await self._elsewhere.ask(run_id, "stop", caller))
             return record.info()
         self._stop(record)
-        await record.ended.wait()
+        await record.left.wait()
+        if record.is_lost:  # another server has it by now, and may be calling its function again
+            return await self.stop(run_id, caller=caller)
         record.info_at_end = record.info_at_end or record.info()
         return record.info_at_end
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hubline import HubError
 from hubline.runs.elsewhere import moment_of, start_of
-from hubline.runs.info import ENDED, NO_RUN, Caller
+from hubline.runs.info import ENDED, NO_RUN, UNREACHABLE, Caller
 from hubline.runs.keeping import Keeper
 from hubline.runs.log import About
 from hubline.runs.record import Record, Verdict
@@ -26,6 +26,12 @@ class Server:
         """Whether no runs are begun any more."""
         return self._keeper._execution.draining
 
+    @property
+    def waiting(self) -> set[str]:
+        """Rooms in which runs of this server wait."""
+        records = self._keeper._records.values()
+        return {each.room for each in records if each.state == "queued" and each.room is not None}
+
     async def called(self, run_id: str, request: Mapping[str, Any], node: str) -> Any:
         """Handle the request of a client of another server, after a check of its rights. Raises HubError."""
         keeper = self._keeper
@@ -43,7 +49,9 @@ class Server:
             return record.info().item()
         if do == "stop":
             keeper._stop(record)
-            await record.ended.wait()
+            await record.left.wait()
+            if record.is_lost:  # the caller finds its new owner
+                raise HubError(UNREACHABLE)
             return record.info().item()
         if do == "steer":
             return put(record, request["value"], request["by"])
@@ -77,6 +85,7 @@ class Server:
             raise
         keeper._active[start.account] = keeper._active.get(start.account, 0) + 1
         keeper._records[record.id] = record
+        keeper._elsewhere.adopted(record)
         logger.warning("run %s: its server has gone, in attempt %d; taken over", record.id, record.attempt)
         if record.tape.ended is not None:  # the end was written, and perhaps not told
             ending = keeper._execution.finish(record, record.tape.ended.item, moment_of(about["endedAt"]))
