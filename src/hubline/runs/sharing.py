@@ -9,6 +9,7 @@ from hubline.runs.elsewhere import moment_of, start_of
 from hubline.runs.info import ENDED, NO_RUN, UNREACHABLE, Caller
 from hubline.runs.keeping import Keeper
 from hubline.runs.log import About
+from hubline.runs.making import reserve
 from hubline.runs.record import Record, Verdict
 from hubline.runs.registry import Standing
 
@@ -83,7 +84,7 @@ class Server:
             await keeper._execution.give_back(record)
             await record.close()
             raise
-        keeper._active[start.account] = keeper._active.get(start.account, 0) + 1
+        keeper._count(start.account)
         keeper._records[record.id] = record
         keeper._elsewhere.adopted(record)
         logger.warning("run %s: its server has gone, in attempt %d; taken over", record.id, record.attempt)
@@ -125,7 +126,7 @@ class Server:
         if (standing is None and record.attempt == 0) or not await turns.confirm(record):
             return Verdict("interrupted")  # its start was not finished, and nobody has been told of it
         try:
-            await keeper._reserve(record)
+            await reserve(record)
         except HubError as error:
             return Verdict("limited", str(error))
         return standing or await turns.come_back(record)
