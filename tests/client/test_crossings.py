@@ -1,4 +1,4 @@
-"""What crosses in a client: cancelled handlers and uploads, starts and stops, rooms that are left while they are joined."""
+"""What crosses in a client: cancelled handlers and uploads, starts and stops, rooms that are left while joined."""
 
 import asyncio
 from collections.abc import AsyncIterator
