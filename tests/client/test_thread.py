@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 
 from hubline import ConnectionClosed
-from hubline.client import thread
+from hubline.client import ConnectionState, thread
+from hubline.client.sync import HubConnection
 from hubline.client.thread import LoopThread
+from tests.client.scripted import URL, Script, script
+
+fixtures = (script,)
 
 
 def test_a_call_after_which_the_loop_is_closed_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,3 +73,31 @@ def test_a_call_that_begins_when_everything_else_was_ended_does_not_wait_for_eve
     line.stop()
     calling.join()
     assert [str(error) for error in errors] == ["the connection was stopped"]
+
+
+def test_of_two_threads_that_start_a_connection_the_second_does_not_stop_it(script: Script) -> None:
+    hub = HubConnection(URL)
+    start, looked, connected = hub._thread.start, threading.Event(), threading.Event()
+    errors: list[Exception] = []
+
+    def waits() -> None:
+        if threading.current_thread() is second:  # which has seen that there is no connection yet
+            looked.set()
+            connected.wait()
+        start()
+
+    def starts() -> None:
+        try:
+            hub.start()
+        except RuntimeError as error:
+            errors.append(error)
+
+    hub._thread.start = waits  # type: ignore[method-assign]
+    second = threading.Thread(target=starts)
+    second.start()
+    looked.wait()
+    hub.start()
+    connected.set()
+    second.join()
+    assert (len(errors), hub.state) == (1, ConnectionState.CONNECTED)
+    hub.stop()

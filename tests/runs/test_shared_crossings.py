@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hubline.errors import BackplaneError
-from hubline.runs import Run, Runs, StopAfter
+from hubline.runs import Run, RunLimits, Runs, StopAfter
 from tests.runs.fleet import Fleet, fleet, say, text, to_the_end, until_holds
 from tests.runs.storages import Storage
 from tests.runs.test_shared_rooms import until_in
@@ -187,6 +187,18 @@ async def test_a_stop_at_a_server_that_has_lost_the_run_stops_it_where_it_is_now
             ways.append((await (run.stop() if way else first.stop(run.id))).state)
             assert (await second.info(run.id)).state == "stopped"
         assert ways == ["stopped", "stopped"]
+
+
+@pytest.mark.rule("R11", "R30")
+async def test_the_time_of_a_run_is_limited_where_it_is_called_again_too(storage: Storage) -> None:
+    async with fleet(storage, limits=RunLimits(length=LIMIT)) as servers, asyncio.timeout(LIMIT):
+        first, second = servers.runs
+        for runs in servers.runs:
+            runs.function(restartable=True)(restarted)
+        run = await first.start(restarted)
+        await until_in(servers, run.id, "running")
+        await take_over(servers, run.id)
+        assert (second._records[run.id].attempt, "length" in second._records[run.id].timers) == (2, True)
 
 
 @pytest.mark.rule("R33", "R10")

@@ -56,7 +56,7 @@ class Execution:
         record.attempt += 1
         record.last_entry, record.begun, record.is_counted = settings.clock.now(), False, False
         record.set_state("running")
-        if record.attempt == 1 and limits.length is not None:
+        if "length" not in record.timers and limits.length is not None:  # each server that calls it measures anew
             seconds = f"The run took more than {limits.length:g} s."
             record.after("length", limits.length, lambda: self.break_off(record, "limited", seconds))
         if limits.silence is not None:

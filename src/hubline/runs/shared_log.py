@@ -261,9 +261,9 @@ class SharedRunLog(ABC):
 
     async def _renew(self) -> None:
         """Renew what this server has. Raises BackplaneError."""
+        await self._owned.renew()
         for run_id in list(self._removing):
             await self._surely_remove(run_id)
-        await self._owned.renew()
 
     async def _surely_remove(self, run_id: str) -> None:
         await self._remove(run_id)
