@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from apps.chat.tests.browser.proxy import CuttableProxy
+from tests.chromium import launched
 from tests.interop.running import ROOT, contract_server
 
 PACKAGE = ROOT / "packages" / "client-js"
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE_MS = 60_000
 """Milliseconds for one step of a page on a busy machine."""
 expect.set_options(timeout=PATIENCE_MS)
@@ -78,9 +77,8 @@ def proxy(server: str) -> Iterator[CuttableProxy]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        started = launched(playwright)
         yield started
         started.close()
 
