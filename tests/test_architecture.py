@@ -96,8 +96,8 @@ THIRD_PARTY: dict[str, str] = {
     ),
     "psycopg": (
         "backplanes.postgres backplanes.postgres_cleaning backplanes.postgres_connections "
-        "backplanes.postgres_reading backplanes.postgres_tables backplanes.postgres_writing runs.postgres_database "
-        "sql.postgres sql.postgres_programs"
+        "backplanes.postgres_reading backplanes.postgres_tables backplanes.postgres_transactions "
+        "backplanes.postgres_writing runs.postgres_database sql.postgres sql.postgres_programs"
     ),
     "openai": "models.openai",
     "xllamacpp": "models.llama_process",
@@ -123,10 +123,10 @@ BUDGETS: dict[str, int] = {
     "server": 4950,
     "auth": 650,
     "streams": 340,
-    "backplanes": 4400,
+    "backplanes": 4500,
     "client": 4200,
     "models": 880,
-    "runs": 11400,
+    "runs": 11500,
     "rooms": 3100,
     "limits": 760,
     "rest": 720,
