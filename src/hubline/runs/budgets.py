@@ -1,8 +1,10 @@
 """Budgets of runs: tokens of a starter within a window of time."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from hubline import _worker
 from hubline._clock import Clock, MonotonicClock
 from hubline._mistakes import Mistakes
 
@@ -44,17 +46,20 @@ class MemoryBudget:
     """A `Budget` that forgets with the process: `limit` tokens for each account in each `window` seconds.
 
     A window begins with the first use of an account. Tokens that are reserved at its end stay reserved in the next.
-    As the budget of a registered function (`Runs.function`) the workers of `hubline run --workers` count it together,
-    until all of them end.
+    The workers of `hubline run --workers` count it together, until all of them end, if it has a `name` or is the budget
+    of a registered function (`Runs.function`). With a name, all budgets of this name are one.
 
     Raises:
         ConfigurationError: lists every value that is not valid.
     """
 
-    def __init__(self, limit: int, *, window: float = 86_400.0, clock: Clock | None = None) -> None:
+    def __init__(
+        self, limit: int, *, window: float = 86_400.0, name: str | None = None, clock: Clock | None = None
+    ) -> None:
         mistakes = Mistakes("MemoryBudget")
         mistakes.whole("limit", limit, least=0)
         mistakes.number("window", window, above=0)
+        mistakes.text("name", name, optional=True)
         mistakes.has("clock", clock, "a clock", "now", "sleep", optional=True)
         mistakes.tell()
         self._limit, self._window, self._clock = limit, window, clock or MonotonicClock()
@@ -62,6 +67,14 @@ class MemoryBudget:
         """Where the workers of this machine count it together."""
         self._accounts: dict[str, _Account] = {}
         self._swept = self._clock.now()
+        worker = _worker.current
+        if name is not None and worker is not None:
+            known = name, limit, window  # a budget may be made for each run
+            if known not in worker.named:
+                with suppress(ImportError):  # a Python that was built without SQLite
+                    self._share(worker.budgets_path, f"named: {name}")
+                    worker.named[known] = self._shared
+            self._shared = worker.named.get(known)
 
     async def reserve(self, account: str, tokens: int) -> int:
         """As many of `tokens` as there are."""
@@ -87,6 +100,12 @@ class MemoryBudget:
             return await self._shared.release(account, tokens)
         found = self._account(account)
         found.reserved -= min(tokens, found.reserved)
+
+    def _share(self, path: str, name: str) -> None:
+        """Count where the other workers do. Raises ImportError."""
+        from hubline.runs.sqlite_budget import SQLiteBudget
+
+        self._shared = SQLiteBudget(path, self._limit, name=name, window=self._window, temporary=True)
 
     def _left(self, account: _Account) -> int:
         return max(0, self._limit - account.used - account.reserved)
