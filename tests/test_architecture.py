@@ -49,7 +49,7 @@ ARROWS: dict[str, str] = {
         "errors extensions streams auth public backplanes connection sql wire.event_stream transports.admission "
         "transports.cancel_scope transports.disconnect transports.responses _clock _mistakes _tasks _thinking _worker"
     ),
-    "rest": "errors connection server wire backplanes.envelope auth.jwt routes public _mistakes",
+    "rest": "errors connection server wire backplanes.envelope auth.jwt routes public sql _clock _mistakes _tasks",
     "inspect": (
         "errors public contract.document routes runs transports.admission transports.entries wire.names _mistakes "
         "_worker"
@@ -129,7 +129,7 @@ BUDGETS: dict[str, int] = {
     "runs": 11500,
     "rooms": 3100,
     "limits": 760,
-    "rest": 720,
+    "rest": 970,
     "inspect": 460,
     "servers": 1860,
     "testing": 2250,
@@ -176,6 +176,8 @@ PUBLIC_PACKAGES: dict[str, Sequence[str]] = {
     "hubline.rooms.redis_store": (),
     "hubline.rooms.sqlite_store": (),
     "hubline.rest": (),
+    "hubline.rest.postgres_memberships": (),
+    "hubline.rest.sqlite_memberships": (),
     "hubline.inspect": (),
     "hubline.auth.jwt": ("JwtBearer", "make_token"),
     "hubline.telemetry": ("Telemetry",),

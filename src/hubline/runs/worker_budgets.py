@@ -6,7 +6,7 @@ from typing import Any
 from weakref import WeakSet
 
 from hubline import _worker
-from hubline.runs.budgets import MemoryBudget
+from hubline.runs.memory_budget import MemoryBudget
 
 logger = logging.getLogger("hubline.runs")
 
