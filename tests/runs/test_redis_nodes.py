@@ -72,7 +72,7 @@ class Looking:
     async def _once(self, again_and_again: Any) -> None:
         looks: list[Any] = []
 
-        async def once(what: Any) -> None:
+        async def once(what: Any, *_: Any) -> None:
             looks.append(what)
 
         self.leases._again_and_again = once  # type: ignore[method-assign]
