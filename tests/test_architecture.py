@@ -133,7 +133,7 @@ BUDGETS: dict[str, int] = {
     "inspect": 460,
     "servers": 1860,
     "testing": 2250,
-    "cli": 2290,
+    "cli": 2340,
     "contract": 1900,
     "sql": 660,
     "workers": 680,
