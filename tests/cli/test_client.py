@@ -295,6 +295,30 @@ async def test_lines_from_a_prompt() -> None:
         assert await lines.read() is None
 
 
+def test_options_are_those_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[str, Any] = {}
+
+    def run(url: str, settings: dict[str, Any]) -> int:
+        HubConnection(url, **settings)
+        found.update(settings)
+        return 7
+
+    monkeypatch.setattr("hubline.cli.client.run_client", run)
+    options = "--token t --header A=b --codec messagepack --transport websocket --transport long_polling --stateful"
+    command = ["client", URL, *options.split(), "--proxy", "http://127.0.0.1:3128"]
+    assert CliRunner().invoke(commands, command).exit_code == 7
+    assert found == {
+        "token": "t",
+        "headers": {"A": "b"},
+        "codec": "messagepack",
+        "transports": ["websocket", "long_polling"],
+        "stateful": True,
+        "proxy": "http://127.0.0.1:3128",
+        "unix_socket": None,
+    }
+    assert "exclude each other" in CliRunner().invoke(commands, [*command, "--unix-socket", "/run/x.sock"]).output
+
+
 def test_mistakes_in_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def run(*arguments: str) -> Any:
         return CliRunner().invoke(commands, ["client", *arguments])
