@@ -174,7 +174,7 @@ def generate(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write, instead of the screen.")] = None,
     app_dir: AppDir = ".",
 ) -> None:
-    """Write typed classes for the hubs of an application, over the official client."""
+    """Write typed classes for the hubs of an application, over the official client, or `hubline.client` in Python."""
     try:
         if target.endswith(".json"):
             document = read_contract(Path(target))

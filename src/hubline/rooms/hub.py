@@ -32,6 +32,7 @@ class RoomsHub(Hub[ClientT]):
         super().__init_subclass__(**others)
         mistakes = Mistakes(cls.__qualname__)
         mistakes.fits("rooms", rooms, isinstance(rooms, Rooms), "the application's `Rooms(…)`", optional=True)
+        mistakes.replaced(cls, RoomsHub)
         mistakes.tell()
         if rooms is not None:
             cls.hubline_rooms = rooms

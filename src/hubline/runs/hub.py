@@ -67,6 +67,7 @@ class RunsHub(Hub[ClientT]):
         super().__init_subclass__(**others)
         mistakes = Mistakes(cls.__qualname__)
         mistakes.fits("runs", runs, isinstance(runs, Runs), "the application's `Runs(…)`", optional=True)
+        mistakes.replaced(cls, RunsHub)
         mistakes.tell()
         if runs is not None:
             cls.hubline_runs = runs
