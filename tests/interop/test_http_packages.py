@@ -20,7 +20,9 @@ FEWEST = 17
 """Fewer tests than this, and some file was not run."""
 PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>Chat</title><body><script src=page.js></script></html>"
 
-expect.set_options(timeout=30_000)  # instead of five seconds, which a busy machine needs for a page
+PATIENCE_MS = 60_000
+"""Milliseconds for one step of a page on a busy machine."""
+expect.set_options(timeout=PATIENCE_MS)
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
@@ -64,6 +66,7 @@ def page(site: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = launched(playwright)
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
         yield page
@@ -104,6 +107,7 @@ def test_a_second_window_joins_in_the_middle(site: str, page: Page) -> None:
     ask(page, "count 100 20")
     expect(page.locator("li[data-role=assistant]")).to_contain_text("0 1 2 ")
     second = page.context.browser.new_page()  # type: ignore[union-attr]
+    second.set_default_timeout(PATIENCE_MS)
     second.goto(f"{site}/?chat=shared")
     numbers = "".join(f"{number} " for number in range(100))
     for each in (page, second):
