@@ -33,12 +33,12 @@ class Beat:
         self.lag: float | None = None
         self.deaf = self.listens = False
         self.failure: BackplaneError | None = None
+        """The error of the last one, if it was not sent."""
         self.sending: asyncio.Task[None] | None = None
 
     def end(self) -> None:
         if self.sending is not None:
             self.sending.cancel()
-        """The error of the last one, if it was not sent."""
 
 
 class Heartbeat:
@@ -82,8 +82,10 @@ class Heartbeat:
                     self._check(link, name, beat)
                     if beat.sending is None or beat.sending.done():  # none waits for another broker
                         beat.sending = tasks.start(self._send(link, name, beat))
-        finally:
-            await tasks.cancel()
+        except asyncio.CancelledError:
+            for beat in self._beats.values():
+                beat.end()
+            raise
 
     def heard(self, channel: str, payload: bytes) -> bool:
         """A heartbeat has come back, if the channel is one of its own."""
