@@ -109,8 +109,12 @@ class Fleet:
     def hub(self, number: int) -> HubContext[Any]:
         return self.apps[number].context(ReferenceHub)
 
-    def connect(self, number: int, user: str = "", **more: Any) -> Any:
-        return connect(self.apps[number], "/hub", query={"user": user} if user else {}, **more)
+    @asynccontextmanager
+    async def connect(self, number: int, user: str = "", **more: Any) -> AsyncIterator[InMemoryClient]:
+        """A client that the others can reach."""
+        async with connect(self.apps[number], "/hub", query={"user": user} if user else {}, **more) as client:
+            await client.fence()
+            yield client
 
     async def pass_time(self, seconds: int) -> None:
         for _ in range(seconds):
@@ -331,7 +335,7 @@ async def test_local_first_reaches_the_clients_here_before_it_is_published_and_o
 async def test_a_client_is_refused_while_its_channels_cannot_be_heard(verb: str) -> None:
     async with fleet(1) as servers:
         servers.spy.fails = {verb}
-        async with servers.connect(0) as ada:
+        async with connect(servers.apps[0], "/hub") as ada:
             assert (await ada.closed()).code == 1011
         assert set(servers.counts(0).values()) == {0}
         servers.spy.fails = set()

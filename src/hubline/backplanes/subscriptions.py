@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from hubline._clock import Clock, MonotonicClock
 from hubline._tasks import TaskOwner
-from hubline.backplanes.base import Backplane, BackplaneLink, SeveralBrokers
+from hubline.backplanes.base import Backplane, BackplaneLink, SeveralBrokers, Transaction, present_transaction
 from hubline.backplanes.heartbeat import Heartbeat
 from hubline.backplanes.lines import Broker, KnowsBroker, Pauses
 from hubline.errors import BackplaneError
@@ -73,6 +73,10 @@ class Subscriptions:
         self.on_gap: list[Callable[[datetime, datetime], None]] = []
         """Called with the times between which messages of other servers may have been lost."""
         self.begin_anew()
+
+    def transaction(self) -> Transaction | None:
+        """The transaction to which a message of the running task belongs. Raises RuntimeError: none of ours can."""
+        return present_transaction(self._backplane)
 
     def begin_anew(self) -> None:
         """Drop the link without closing it: its event loop no longer runs."""

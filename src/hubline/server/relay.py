@@ -13,7 +13,6 @@ from typing import Any
 
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner
-from hubline.backplanes.base import present_transaction
 from hubline.backplanes.envelope import (
     ADD,
     REMOVE,
@@ -89,7 +88,7 @@ class Relay:
         Nobody checks whether there is anybody.
         """
         away, here, origin = recipients, None, None
-        within = present_transaction()
+        within = self._subscriptions.transaction()
         if within is not None:
             await within.send(self._publications.addressed(recipients), self._publications.payload(message, recipients))
             return None
