@@ -100,17 +100,20 @@ class Calm(Hub):
 class StoppableClock(MonotonicClock):
     """The hubs' clock, which a test may stop: while it counts connections, none of them expires.
 
-    What a client may take its time for over HTTP is an hour then.
+    What a client may take its time for over HTTP is an hour then. It goes on from where it stopped: nobody was silent for
+    as long as that took.
     """
 
     def __init__(self) -> None:
         self._stopped: float | None = None
+        self._behind = 0.0
 
     def now(self) -> float:
-        return time.monotonic() if self._stopped is None else self._stopped
+        return time.monotonic() - self._behind if self._stopped is None else self._stopped
 
     def stop(self, stopped: bool) -> None:
-        self._stopped = self.now() if stopped else None
+        now = self.now()
+        self._behind, self._stopped = time.monotonic() - now, now if stopped else None
         Hasty.head_timeout = Hasty.body_grace = 3_600.0 if stopped else 1.0
         Hasty.idle = 3_600 if stopped else 1
 
