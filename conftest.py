@@ -290,7 +290,7 @@ def postgres_url(postgres_server: Path) -> str:
 def _pool(postgres_server: Path) -> Iterator[None]:
     from tests import pgbouncer
 
-    with pgbouncer.server(postgres_server):
+    with pgbouncer.pool(postgres_server):
         yield
 
 

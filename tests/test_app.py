@@ -727,7 +727,8 @@ async def test_a_server_whose_backplane_cannot_be_reached_is_not_ready() -> None
         answer = await request(app, "GET", "/readyz")
         assert (answer.status, answer.body, app.ready) == (503, b"no backplane", False)
         backplane.there = True
-        async with connect(app, "/chat"):
+        async with connect(app, "/chat") as client:
+            await client.fence()
             assert (await request(app, "GET", "/readyz")).status == 200
             assert app.ready
 

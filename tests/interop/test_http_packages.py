@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.chromium import launched
 from tests.interop.running import SERVERS, running
 from tests.interop.test_javascript import assert_all_passed
 
@@ -18,7 +19,6 @@ HTTP = Path(__file__).parent / "http"
 FEWEST = 17
 """Fewer tests than this, and some file was not run."""
 PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>Chat</title><body><script src=page.js></script></html>"
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 PATIENCE_MS = 60_000
 """Milliseconds for one step of a page on a busy machine."""
@@ -64,7 +64,7 @@ def page(site: str) -> Iterator[Page]:
     if not chromium:
         pytest.skip("Chromium is missing: install it, or name it in the environment variable CHROMIUM")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = launched(playwright)
         page = browser.new_page()
         page.set_default_timeout(PATIENCE_MS)
         problems: list[str] = []

@@ -139,6 +139,7 @@ async def test_calls_by_the_server(url: str, connect: Connect) -> None:
         bob.on("Double", double)
         bob.on("ReceiveMessage", lambda *message: None)
         assert await heard.get() == ("System", "Welcome to the chat!")
+        assert await bob.invoke("Add", 1, 1, result_type=int) == 2  # its handshake was answered before it was admitted
         assert await ada.invoke("AskClient", bob.connection_id, 21, result_type=int) == 42
         with pytest.raises(InvocationError, match="AskClient"):
             await bob.invoke("AskClient", ada.connection_id, 21)

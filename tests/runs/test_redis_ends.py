@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from hubline import BackplaneError
 from hubline.runs import FinishedRun, Run, Runs, telling
-from hubline.runs.budgets import MemoryBudget
+from hubline.runs.memory_budget import MemoryBudget
 from hubline.runs.record import Record
 from hubline.runs.redis_keys import owned_key
 from hubline.runs.redis_log import RedisRunLog

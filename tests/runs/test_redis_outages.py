@@ -11,7 +11,7 @@ from hubline import BackplaneError, HubError
 from hubline.runs import FinishedRun, Run, Runs, elsewhere
 from hubline.runs.redis_log import RedisRunLog
 from tests.runs import answering
-from tests.runs.fleet import say, text, to_the_end, until_told
+from tests.runs.fleet import are_watching, say, text, to_the_end, until_told
 from tests.valkey import LIMIT, Valkey, until, valkey
 
 pytestmark = pytest.mark.valkey
@@ -40,17 +40,20 @@ async def test_a_pause_of_redis_is_a_pause_of_the_run_and_everything_is_there_on
     ends: list[tuple[str, str]] = []
     with valkey() as server:
         first, second = served(server, ends, lease=1.0), served(server, ends, lease=1.0)
-        begun = asyncio.Event()
+        begun, seen = asyncio.Event(), asyncio.Event()
 
         async def count(run: Run) -> None:
             for number in range(200):
                 await run.text(f"{number} ")
                 if number == 50:
+                    await seen.wait()
                     server.freeze()
                     begun.set()
 
         run = await first.start(count)
         viewers = [asyncio.create_task(to_the_end(runs, run.id)) for runs in (first, second)]
+        await until(lambda: are_watching(first, run.id, 2))
+        seen.set()
         await begun.wait()
 
         async def noticed() -> bool:
@@ -89,11 +92,7 @@ async def test_a_run_that_redis_has_lost_fails_and_its_text_is_not_lost() -> Non
         run = await first.start(saying)
         viewers = [asyncio.create_task(to_the_end(runs, run.id)) for runs in (first, second)]
         await written.wait()
-
-        async def watched() -> bool:
-            return (await first.info(run.id)).viewers == 2
-
-        await until(watched)
+        await until(lambda: are_watching(first, run.id, 2))
         await server.restart()
 
         async def reached() -> bool:

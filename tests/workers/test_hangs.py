@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import selectors
 import shutil
 import signal
 import tempfile
@@ -87,6 +88,22 @@ def test_who_said_something_while_the_parent_was_stopped_is_not_taken_for_hangin
     assert child.given_up is None
     for descriptor in (reading, writing):
         os.close(descriptor)
+
+
+def test_who_hung_and_ends_by_itself_does_not_end_the_parent() -> None:
+    """Its pipe was closed, and the system has not yet said that it ended."""
+    supervisor = Supervisor(lambda parent: None, [lambda parent: None], drain_timeout=1, hang_timeout=30)
+    reading, writing = os.pipe()
+    os.close(writing)
+    os.set_blocking(reading, False)
+    child = Child("a child", os.getpid(), reading, ready=True, heard=time.monotonic() - 100)
+    supervisor._workers[0].child = child
+    supervisor._selector.register(reading, selectors.EVENT_READ, child)
+    supervisor._look(child)
+    assert child.ended
+    supervisor._end_hung()
+    assert child.given_up is None
+    os.close(reading)
 
 
 @pytest.mark.parametrize("hub_too", [False, True])

@@ -54,9 +54,9 @@ async def test_no_call_fails_and_no_client_is_refused_while_four_workers_are_rep
         assert not set(before) & set(replaced)
         first, *others = replaced.values()
         await first.call("Tell", "on")
-        assert [await each.hear() for each in others] == [["on"]] * (WORKERS - 1)
-        for each in replaced.values():
-            each.close()
+        assert [await other.hear() for other in others] == [["on"]] * (WORKERS - 1)
+        for client in replaced.values():
+            client.close()
         running.process.send_signal(signal.SIGTERM)
         assert await running.end() == 0
         assert "Traceback" not in "".join(running.log)

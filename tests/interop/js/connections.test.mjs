@@ -35,7 +35,7 @@ each("a welcome comes before the first answer", async (line) => {
 
 each("only who connects is welcomed", async (line) => {
   const [[there, inbox]] = await line.openWithInboxes(1);
-  await line.open("/hub?welcome=1");
+  await line.openAdmitted("/hub?welcome=1");
   await fence(there, [[there, inbox]]);
   assert.deepEqual(inbox.labels("Welcome to the chat!"), []);
 });
