@@ -100,8 +100,8 @@ class Calm(Hub):
 class StoppableClock(MonotonicClock):
     """The hubs' clock, which a test may stop: while it counts connections, none of them expires.
 
-    What a client may take its time for over HTTP is an hour then. It goes on from where it stopped: nobody was silent for
-    as long as that took.
+    What a client may take its time for over HTTP is an hour then. It goes on from where it stopped, so that nobody was
+    silent for as long as that took.
     """
 
     def __init__(self) -> None:
@@ -125,15 +125,17 @@ def authenticate(scope: ConnectionScope) -> Identity | None:
 
 transport = TransportOptions(disconnect_timeout=3.0, maximum_waiting=1_000, waiting_per_address=100)
 """With caps on negotiations, as the guide advises on the open internet: there are none by address unless set."""
+UNHURRIED = HubOptions(keep_alive_interval=60.0, client_timeout=120.0)
+"""For peers that send no pings and expect none among their messages, though a busy machine takes its time."""
 clock = StoppableClock()
 hubs = HubApp(
     {
         "/hub": Attacked,
         "/own": HubRoute(Attacked, transport=replace(transport, same_user=True)),
-        "/patient": HubRoute(Patient, options=HubOptions(), transport=TransportOptions()),
+        "/patient": HubRoute(Patient, options=UNHURRIED, transport=TransportOptions()),
         "/calm": Calm,
     },
-    options=HubOptions(handshake_timeout=3.0),
+    options=replace(UNHURRIED, handshake_timeout=3.0),
     transport=transport,
     authenticate=authenticate,
     drain_timeout=1.0,
