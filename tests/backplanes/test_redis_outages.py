@@ -216,6 +216,8 @@ class Chat(Hub):
 async def test_clients_stay_while_redis_is_away_and_are_told_afterwards(server: Valkey) -> None:
     app = HubApp({"/hub": HubRoute(Chat, name="Chat")}, backplane=RedisBackplane(server.url))
     async with app.lifespan(), connect(app, "/hub") as ada, connect(app, "/hub") as bob:
+        await bob.invoke("Whisper", "here")  # a call runs when the subscriptions of its connection are active
+        assert await bob.expect("Said") == ["here"]
         await ada.invoke("Say", "before")
         assert await bob.expect("Said") == await ada.expect("Said") == ["before"]
         server.stop()
