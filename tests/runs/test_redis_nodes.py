@@ -75,7 +75,7 @@ class Looking:
         async def once(what: Any, *_: Any) -> None:
             looks.append(what)
 
-        self.leases._again_and_again = once  # type: ignore[method-assign, assignment]
+        self.leases._again_and_again = once  # type: ignore[assignment, method-assign]
         await again_and_again
         await looks[0]()
 

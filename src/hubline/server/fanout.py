@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from hubline._bursts import let_others_within_a_burst
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner, ends_its_task
+from hubline.backplanes.envelope import Selection
 from hubline.backplanes.subscriptions import Subscriptions
 from hubline.errors import InvocationError, SendTooLarge
 from hubline.server.client_results import ClientResults, counted_ids, disconnected, does_not_exist, unique_id
@@ -19,6 +20,7 @@ from hubline.server.connections import HubConnections
 from hubline.server.groups import LocalIndex
 from hubline.server.members import Member
 from hubline.server.options import HubOptions
+from hubline.server.ports import GroupMember
 from hubline.server.recipients import EVERYBODY, Connections, Recipients
 from hubline.server.relay import Relay
 from hubline.server.send_filters import OutgoingFilters, SendFilter
@@ -37,6 +39,9 @@ Ours: if clients read, the first one says yes; and if thousands do not read, ask
 """
 
 Joins: TypeAlias = "Callable[[FanOut, str, str], Awaitable[None]]"
+
+LISTED = 1_000
+"""Members of a group that are listed at once. Ours."""
 
 
 class FanOut:
@@ -278,7 +283,7 @@ class FanOut:
         """The member's user id was `before` and has changed. This server knows it at once, other servers soon."""
         last = self._index.rename(member, before)
         if self._relay is not None:
-            self._tasks.start(self._relay.renamed(member, before if last else None))
+            self._relay.renamed(member, before if last else None)
 
     def ending(self, member: Member) -> None:
         """It can no longer answer calls. It stays a member of its groups until `disconnected`."""
@@ -324,6 +329,14 @@ class HubGroups:
 
     def remove(self, connection_id: str, name: str) -> Coroutine[Any, Any, None]:
         return self._fanout.leave(connection_id, name)
+
+    async def members(self, name: str, *, after: str = "", limit: int = LISTED) -> list[GroupMember]:
+        which = Selection(group=name)
+        found = await self._fanout.connections.listed(which, after=after, limit=max(0, min(limit, LISTED)))
+        return [GroupMember(*each) for each in found.listed]
+
+    async def count(self, name: str) -> int:
+        return (await self._fanout.connections.listed(Selection(group=name), limit=0)).count
 
 
 def _put_one(connection: Member, message: SerializedMessage) -> bool:
