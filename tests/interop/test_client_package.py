@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,11 +14,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from apps.chat.tests.browser.proxy import CuttableProxy
+from tests.chromium import launched
 from tests.interop.running import ROOT, contract_server
 
 PACKAGE = ROOT / "packages" / "client-js"
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-expect.set_options(timeout=30_000)  # instead of five seconds, which a busy machine needs for a page
+PATIENCE_MS = 60_000
+"""Milliseconds for one step of a page on a busy machine."""
+expect.set_options(timeout=PATIENCE_MS)
 ENDLESS = 100_000
 """So many numbers are never written while a test runs."""
 
@@ -76,9 +77,8 @@ def proxy(server: str) -> Iterator[CuttableProxy]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        started = launched(playwright)
         yield started
         started.close()
 
@@ -87,6 +87,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, site: str) -> Iterator[Page]:
     """A page of a browser of its own. What it reports as an error fails the test."""
     context = browser.new_context(base_url=site)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))

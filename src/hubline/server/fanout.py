@@ -5,8 +5,8 @@ index of connections.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, TypeAlias
 
 from hubline._bursts import let_others_within_a_burst
 from hubline._clock import Clock
@@ -37,6 +37,8 @@ ASKED = 8
 Ours: if clients read, the first one says yes; and if thousands do not read, asking all of them would take too long.
 """
 
+Joins: TypeAlias = "Callable[[FanOut, str, str], Awaitable[None]]"
+
 
 class FanOut:
     """Sends to recipients, keeps groups, asks clients for results: for one hub, known by its name.
@@ -57,6 +59,8 @@ class FanOut:
     ) -> None:
         self.hub = hub
         """The hub's name, by which other servers know it."""
+        self.joins: Joins | None = None
+        """Called for each new connection, with its user, to put it into groups. May raise BackplaneError."""
         self.groups = HubGroups(self)
         self._options, self._clock, self.codecs, self._tasks = options, clock, tuple(codecs), tasks
         self._large = min(LARGE, options.maximum_send_message_size // 16)
@@ -268,12 +272,14 @@ class FanOut:
         self._index.add(member)
         if self._relay is not None:
             await self._relay.connected(member)
+        if self.joins is not None and member.user_id:
+            await self.joins(self, member.id, member.user_id)
 
     def rename(self, member: Member, before: str | None) -> None:
         """The member's user id was `before` and has changed. This server knows it at once, other servers soon."""
         last = self._index.rename(member, before)
         if self._relay is not None:
-            self._tasks.start(self._relay.renamed(member, before if last else None))
+            self._relay.renamed(member, before if last else None)
 
     def ending(self, member: Member) -> None:
         """It can no longer answer calls. It stays a member of its groups until `disconnected`."""

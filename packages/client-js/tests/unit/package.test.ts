@@ -14,7 +14,7 @@ const NAMES = {
   "./ai": ["chatTransport"],
 };
 
-test("what is built has the entries that the package names, for Node.js as it is", { timeout: 60_000 }, () => {
+test("what is built has the entries that the package names, for Node.js as it is", { timeout: 120_000 }, () => {
   rmSync(FOLDER, { recursive: true, force: true });
   const compiler = join(PACKAGE, "node_modules/.bin/tsc");
   execFileSync(compiler, ["--project", join(PACKAGE, "tsconfig.build.json"), "--outDir", join(FOLDER, "dist")]);
