@@ -12,7 +12,7 @@ from hubline.runs.elsewhere import Elsewhere, RemoteRecord
 from hubline.runs.execution import Execution
 from hubline.runs.info import ENDED, NO_RUN, Action, Caller, OnBusy, RunInfo
 from hubline.runs.keys import Keys
-from hubline.runs.making import made
+from hubline.runs.making import Making
 from hubline.runs.policies import too_many
 from hubline.runs.record import Record, Start
 from hubline.runs.rooms import Rooms
@@ -58,6 +58,7 @@ class Keeper:
         registry = settings.log.registry
         self._turns = Turns(registry, settings, self._execution, self._records) if registry is not None else None
         """Instead of `_keys` and `_rooms`, where servers share them."""
+        self._making = Making(self._turns, self._rooms, self._telling, self._execution)
         self._viewing = Viewing(settings, self._watched)
         self._watchers: set[Watcher] = set()
         self._elsewhere = Elsewhere(settings, self._watchers)
@@ -83,7 +84,7 @@ class Keeper:
         """Make a run and begin it, or let it wait. Raises HubError with the reason why not."""
         settings, limits, account = self._settings, self._settings.limits, start.account
         policy = on_busy or settings.on_busy
-        self._refuse_if_draining()
+        self._making.refuse_at_the_end()
         if self._active.get(account, 0) >= limits.per_starter:
             raise HubError(too_many(limits.per_starter))
         if self._unfinished >= limits.per_server:
@@ -92,7 +93,7 @@ class Keeper:
         record = self._record(start)
         record.id = run_id or record.id
         try:
-            standing = await made(self, record, policy)
+            standing = await self._making.make(record, policy)
         except BaseException:
             self._leave(account)
             raise
@@ -104,10 +105,6 @@ class Keeper:
             self._tell(record)
             self._execution.watched(record)
         return record
-
-    def _refuse_if_draining(self) -> None:
-        if self._execution.draining:
-            raise HubError("The server is restarting. Try again in a moment.")
 
     def _record(self, start: Start) -> Record:
         return Record(
