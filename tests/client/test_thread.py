@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hubline import ConnectionClosed
-from hubline.client import ConnectionState, thread
+from hubline.client import ConnectionState
 from hubline.client.sync import HubConnection
 from hubline.client.thread import LoopThread
 from tests.client.scripted import URL, Script, script
@@ -27,7 +27,7 @@ def test_a_call_after_which_the_loop_is_closed_fails(monkeypatch: pytest.MonkeyP
             stopping.join()
         return begin(coroutine, loop)
 
-    monkeypatch.setattr(thread.asyncio, "run_coroutine_threadsafe", crossing)
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", crossing)
     with pytest.raises(ConnectionClosed, match="stopped"):
         line.run(asyncio.Event().wait())
     assert not line.running
@@ -40,6 +40,8 @@ def test_a_call_that_begins_when_everything_else_was_ended_does_not_wait_for_eve
     line.start()
     asked, ended, begun = (threading.Event() for _ in range(3))
     begin, loop = asyncio.run_coroutine_threadsafe, line._loop
+    assert loop is not None
+    soon, ends = loop.call_soon_threadsafe, loop.stop
 
     def late() -> None:
         try:
@@ -59,15 +61,13 @@ def test_a_call_that_begins_when_everything_else_was_ended_does_not_wait_for_eve
         return future
 
     def between(callback: Any, *arguments: Any) -> Any:
-        if callback == loop.stop:
+        if callback == ends:
             ended.set()
             begun.wait()
         return soon(callback, *arguments)
 
-    assert loop is not None
-    soon = loop.call_soon_threadsafe
     monkeypatch.setattr(loop, "call_soon_threadsafe", between)
-    monkeypatch.setattr(thread.asyncio, "run_coroutine_threadsafe", crossing)
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", crossing)
     calling.start()
     asked.wait()
     line.stop()
