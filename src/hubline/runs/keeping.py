@@ -288,7 +288,7 @@ class Keeper:
             waits = record.task is None or record.parked is not None
             if waits and not self._goes_on_elsewhere(record):
                 self._execution.break_off(record, "interrupted")
-            elif record.task is None:
+            elif record.task is None and record.verdict is None:
                 self._lost(record)  # it waits for its turn, or for a person, on another server
         await within(settings.clock, settings.drain, [record.left for record in active])
         await self._hand_over([each for each in active if self._goes_on_elsewhere(each) and not each.is_over])
@@ -306,13 +306,14 @@ class Keeper:
         await settings.log.close()
 
     def _goes_on_elsewhere(self, record: Record) -> bool:
-        """Whether another server calls its function when this one stops."""
-        return self._turns is not None and self._settings.hands_over() and record.start.restartable
+        """Whether another server calls its function when this one stops: not if it was stopped, and is cleaning up."""
+        shared = self._turns is not None and self._settings.hands_over()
+        return shared and record.start.restartable and record.verdict is None
 
     async def _hand_over(self, records: list[Record]) -> None:
         """Other servers go on with these."""
         await self._telling.hand_over(records)
-        if left := [record for record in records if not record.is_over]:
+        if left := [record for record in records if not record.is_over and record.verdict is None]:
             logger.info("%d runs are left to other servers", len(left))
         for record in left:
             self._lost(record)
