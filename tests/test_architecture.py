@@ -124,7 +124,7 @@ BUDGETS: dict[str, int] = {
     "auth": 650,
     "streams": 340,
     "backplanes": 4400,
-    "client": 4250,
+    "client": 4300,
     "models": 880,
     "runs": 11650,
     "rooms": 3100,
