@@ -191,6 +191,14 @@ def test_other_arguments_are_refused(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out.startswith("✗ unknown: reset. Write reset-admin")
 
 
+@pytest.mark.parametrize("asked", ["--help", "-h"])
+def test_help_names_what_can_be_done_and_set(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([asked]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("python -m hubline_chat ")
+    assert {"  HUBLINE_CHAT_PORT", "  HUBLINE_CHAT_DATA", "  HUBLINE_CHAT_MODELS"} < set(told)
+
+
 def test_without_guests_nobody_is_sent_to_their_door() -> None:
     terminal, out = console()
     with Progress(terminal, ChatSettings(guests=False)) as progress:

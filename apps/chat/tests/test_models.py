@@ -214,6 +214,7 @@ async def test_what_an_answer_has_cost_is_told_with_it_and_counted_for_the_day(
         await ada.say("@ai Why?")
         _, answer = await ada.ended()
         told = len(models["Small"].seen[0])  # the scripted model reports turns and pieces
+        assert answer["told"] == told
         assert (answer["tokens"], answer["cost"]) == (told + 1, (told * 100 + 1_000) / 1_000_000)
         await ada.news("BudgetChanged", lambda budget: budget["cost"] == answer["cost"])
     async with chat(["Free."]) as under_test:

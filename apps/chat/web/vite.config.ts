@@ -11,7 +11,8 @@ export default defineConfig({
   base: "./",
   plugins: [react(), shell(), compress()],
   resolve: { alias: { "@hubline/client": client } },
-  build: { target: "es2022", sourcemap: false },
+  // A font in the style sheet would be a `data:` address, which the server's content security policy does not allow.
+  build: { target: "es2022", sourcemap: false, assetsInlineLimit: (file) => (/\.(woff2?|ttf)$/.test(file) ? false : undefined) },
   server: { proxy: { "/api": backend, "/chatHub": { target: backend, ws: true } } },
-  test: { environment: "node", include: ["tests/**/*.test.{ts,tsx}"] },
+  test: { environment: "node", include: ["tests/**/*.test.{ts,tsx}"], testTimeout: 120_000 },
 });

@@ -200,9 +200,9 @@ class SharedRunLog(ABC):
             if not self._open:
                 return
             self._open = False
+            await self._tasks.cancel()  # nothing renews the lease any more
             with suppress(BackplaneError):
                 await self._leases.give_up()
-            await self._tasks.cancel()
             await self._close()
             self._begin_anew()
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from hubline.runs.log import About
 from hubline.runs.names import list_channel, run_channel
-from hubline.sql.programs import Ask, Many, Program, Woken, marks, stored
+from hubline.sql.programs import Ask, Many, Program, Topics, Woken, marks, stored
 
 TOGETHER = 500
 """Parameters of one `IN (…)`. Ours: every SQLite takes more."""
@@ -45,6 +45,8 @@ def published(messages: Iterable[tuple[str, str]]) -> Program[None]:
     messages = list(messages)
     hear: dict[str, list[str]] = {}
     topics = sorted({stored(channel) for channel, _ in messages})
+    if topics:
+        yield Topics(topics)
     for at in range(0, len(topics), TOGETHER):
         some = topics[at : at + TOGETHER]
         rows = yield Ask(f"SELECT topic, node FROM {{topics}} WHERE topic IN ({marks(some)})", some)

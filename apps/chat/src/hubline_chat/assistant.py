@@ -285,7 +285,7 @@ class Assistant:
             counted = [sum(each.get(name, 0) for each in run.info.usage) for name in ("inputTokens", "outputTokens")]
             cost = self.models.get(answering.answer.model).cost(*counted)
             answering.ticket.cost = cost or 0
-            message = answering.change(tokens=tokens, cost=None if cost is None else cost / MICRO)
+            message = answering.change(tokens=tokens, told=counted[0], cost=None if cost is None else cost / MICRO)
         del self._open[message.id]
         self._journal.changed(message)
         try:

@@ -129,6 +129,8 @@ class Answer:
     """Of a completed answer: a limit of length cut it, and it can be continued like one that did not complete."""
     tokens: int | None = None
     """What it has cost, once it has ended: tokens with those of the conversation, and money if there is a price."""
+    told: int | None = None
+    """How many of its tokens were what the model was told: the question, and the conversation before it."""
     cost: float | None = None
     tools: list[ToolUse] = field(default_factory=list)
     """Those that were used, in their order."""

@@ -23,6 +23,12 @@ PORTS = 20
 """Ports that are tried from the one in the settings upwards."""
 TAKEN = 3
 """Exit status when another process serves the database: nothing is wrong, and `make chat` ends well."""
+HELP = """\
+python -m hubline_chat               starts the chat, and prints its address and where its data are
+python -m hubline_chat reset-admin   makes a new password for the administrator, and prints it
+
+Everything can be set by environment variables; without any, the local model answers. apps/chat/README.md explains them:
+"""
 DRAIN_SECONDS = 5.0
 """Seconds for open browsers to disconnect at Ctrl+C; they need a fraction of them."""
 
@@ -94,6 +100,12 @@ class Progress:
 def main(arguments: Sequence[str] = ()) -> int:
     """Run until Ctrl+C or SIGTERM, or do what the arguments say; the exit status."""
     console = Console(highlight=False)
+    if set(arguments) & {"--help", "-h", "help"}:
+        console.print(
+            Text(HELP + "\n".join(f"  HUBLINE_CHAT_{name.upper()}" for name in ChatSettings.model_fields)),
+            soft_wrap=True,
+        )
+        return 0
     if arguments and list(arguments) != ["reset-admin"]:
         return _refuse(console, f"unknown: {' '.join(arguments)}. Write reset-admin, or nothing to start the chat")
     try:

@@ -14,6 +14,11 @@ RETENTION_DAYS = range(1, 3_651)
 """Days after which the messages of a room may be deleted: up to ten years."""
 
 _JOINERS = "\u200c\u200d"  # invisible, and part of emoji and of several scripts
+_AS_EMOJI = "\ufe0f"  # asks for the coloured form of the sign before it
+_BLANK = frozenset(
+    map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0))
+) | frozenset(map(chr, (*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))))
+"""Letters, marks and signs, as Unicode has it, of which nothing is seen."""
 _LINE_BREAKS = "\n\t"
 _ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
 """Alphabets whose letters look like those of another: a word of two of them passes for a word of one."""
@@ -26,9 +31,11 @@ def clean_name(name: str, *, whose: str) -> str:
         raise HubError(f"{whose} is empty.")
     if len(name) > NAME_LENGTH:
         raise HubError(f"{whose} has {len(name)} characters; {NAME_LENGTH} are allowed.")
-    if any(_is_invisible(character) and character not in _JOINERS for character in name):
+    if any(
+        _is_hidden(before, each, after) for before, each, after in zip(f" {name}", name, f"{name[1:]} ", strict=False)
+    ):
         raise HubError(f"{whose} contains characters that cannot be seen.")
-    for word in re.findall(r"[^\W\d_]+", name):
+    for word in re.findall(r"[^\W\d_]+", _letters(name)):
         if len(alphabets := {_alphabet(letter) for letter in word} & _ALIKE) > 1:
             mixed = " and ".join(sorted(each.capitalize() for each in alphabets))
             raise HubError(f"{whose} has {mixed} letters in one word, which look alike. Use those of one alphabet.")
@@ -91,6 +98,24 @@ def _printable(text: str) -> str:
 def _alphabet(letter: str) -> str:
     """The first word of a letter's name in Unicode, which is its script."""
     return unicodedata.name(letter, "").partition(" ")[0]
+
+
+def _letters(name: str) -> str:
+    """A name without accents and joiners, which would cut its words in pieces that are of one alphabet each."""
+    letters = unicodedata.normalize("NFD", name)
+    return "".join(each for each in letters if each not in _JOINERS and not unicodedata.category(each).startswith("M"))
+
+
+def _is_hidden(before: str, character: str, after: str) -> bool:
+    """Whether a character of a name is there and not seen: "Ada" with it would be another name than "Ada".
+
+    Joiners have a purpose between letters of other alphabets than ours, and in emoji; `_AS_EMOJI` has it behind a sign.
+    """
+    if character in _JOINERS:
+        return any(_is_invisible(each) or each == " " or _alphabet(each) in _ALIKE for each in (before, after))
+    if character == _AS_EMOJI:
+        return not unicodedata.category(before).startswith(("S", "P", "N"))
+    return _is_invisible(character) or character in _BLANK
 
 
 def _is_invisible(character: str) -> bool:

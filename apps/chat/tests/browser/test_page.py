@@ -28,6 +28,10 @@ async ([room, from, to]) => {
 }
 """
 BELOW = "(log) => log.scrollHeight - log.scrollTop - log.clientHeight"
+FRAMES = """
+async () => { for (let each = 0; each < 4; each++) await new Promise((drawn) => requestAnimationFrame(drawn)); }
+"""
+"""Waits until what was typed has been drawn, and the boxes that it moved have said so."""
 
 TAP = 44
 SMALL = """
@@ -78,6 +82,12 @@ def test_the_view_follows_a_long_conversation_whose_old_messages_are_taken_off(p
     expect(page.get_by_role("button", name="Jump to latest")).to_have_count(0)
     assert conversation(page).evaluate(BELOW) < 48
     assert conversation(page).locator("article").count() <= 600
+    for _ in range(
+        2
+    ):  # the second time the field is emptied and filled at once: the view above it is large for a moment
+        page.get_by_role("textbox", name="Message").fill("one\ntwo\nthree\nfour\nfive\nsix")
+        page.evaluate(FRAMES)
+        assert conversation(page).evaluate(BELOW) < 48
 
 
 def test_a_reader_who_moved_up_is_left_in_peace(people: People) -> None:

@@ -1,9 +1,9 @@
 import { sentence } from "../src/connection/errors";
 import { describe, expect, it } from "vitest";
 import { obstacle, resetTime, standing } from "../src/budget/budget";
-import { chosenIn, described, mayUse, mineIn, money, refusalOf, unusual } from "../src/budget/models";
+import { chosenIn, described, mayUse, mineIn, money, refusalOf, spentOn, unusual } from "../src/budget/models";
 import { clockTime, inOwnZone } from "../src/messages/dates";
-import type { Assistant, Me, Model } from "../src/connection/contract";
+import type { Answer, Assistant, Me, Model } from "../src/connection/contract";
 import { BUDGET, ME } from "./fake-port";
 
 const noon = new Date(2026, 0, 1, 12).getTime();
@@ -86,6 +86,13 @@ describe("the models of a room", () => {
 
   it("are named at answers that are not of the usual one", () => {
     expect([unusual("small", assistant), unusual("large", assistant), unusual("gone", assistant)]).toEqual([null, "Large", null]);
+  });
+
+  it("cost money or tokens, with the share of what they were told; a failed answer costs nothing", () => {
+    const answer: Answer = { state: "completed", askedBy: ME, questionId: "q", runId: null, startedAt: null, endedAt: null, error: null, elapsed: 1, model: "small", reasoning: "" };
+    expect(spentOn({ ...answer, tokens: 1_234, told: 1_200 }, "EUR")).toEqual({ text: "1,234 tokens", detail: "1,234 tokens: 1,200 for what the assistant was told, 34 for the answer" });
+    expect(spentOn({ ...answer, tokens: 1, cost: 0.5 }, "EUR")).toEqual({ text: "€0.50", detail: "1 token" });
+    expect([spentOn(answer, "EUR"), spentOn({ ...answer, state: "failed", tokens: 0 }, "EUR")]).toEqual([null, null]);
   });
 
   it("are described with what is known of them", () => {

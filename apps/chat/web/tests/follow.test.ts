@@ -21,6 +21,11 @@ describe("a view that follows its end", () => {
     expect(follows(true, at(4_500), at(4_500, 5_400))).toBe(true);
   });
 
+  it("goes on while the reader types, when the text field was small for a moment", () => {
+    expect(follows(true, at(4_500), at(4_387), true)).toBe(true);
+    expect(follows(false, at(4_300), at(4_200), true)).toBe(false);
+  });
+
   it("lets go when the reader moves up by more than was taken off", () => {
     expect(follows(true, at(4_500), at(3_000, 4_800))).toBe(false);
   });

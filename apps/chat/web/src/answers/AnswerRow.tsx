@@ -1,6 +1,6 @@
 import { useState, type ReactNode } from "react";
 import { useChat } from "../chat";
-import { money, unusual } from "../budget/models";
+import { spentOn, unusual } from "../budget/models";
 import { isRunning, type Answer, type Me, type Message, type Person } from "../connection/contract";
 import { msg, plural, said, t } from "../language/language";
 import { duration, inOwnZone } from "../messages/dates";
@@ -109,6 +109,7 @@ function End({ id, answer, text, leafing }: { id: string; answer: Answer; text: 
   const me = useValue(chat.me);
   const budget = useValue(chat.budget);
   const currency = useValue(chat.assistant)?.currency ?? "USD";
+  const spent = spentOn(answer, currency);
   const done = answer.state === "completed" && !answer.error;
   const limited = answer.state === "limited";
   // Until the budget is renewed another try would be refused.
@@ -123,7 +124,7 @@ function End({ id, answer, text, leafing }: { id: string; answer: Answer; text: 
       <span className={`${styles.why} ${answer.state === "failed" ? styles.failed : ""}`}>
         {limited && <Icon name="clock" size={14} />}
         {howItEnded(answer, me)}
-        {answer.cost != null && <span title={t("{tokens} tokens", { tokens: answer.tokens ?? 0 })}>{` · ${money(answer.cost, currency)}`}</span>}
+        {spent && <span title={spent.detail}>{` · ${spent.text}`}</span>}
       </span>
       {text !== "" && <CopyButton text={text} label={t("Copy answer")} />}
       {!later && (

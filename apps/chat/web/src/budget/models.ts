@@ -1,5 +1,5 @@
-import type { Assistant, Me, Model, Room, Tier } from "../connection/contract";
-import { msg, number, t } from "../language/language";
+import type { Answer, Assistant, Me, Model, Room, Tier } from "../connection/contract";
+import { msg, number, plural, t } from "../language/language";
 
 const RANKS: readonly Model["tier"][] = ["guest", "free", "premium", "admin"];
 
@@ -41,6 +41,15 @@ export function described({ note, contextTokens, inputPrice, outputPrice, takesI
   const prices = inputPrice == null && outputPrice == null ? null : t("{input} in, {output} out per million tokens", { input: money(inputPrice ?? 0, currency), output: money(outputPrice ?? 0, currency) });
   const window = contextTokens == null ? null : t("{tokens} tokens of context", { tokens: thousands(contextTokens) });
   return [note, window, takesImages ? t("takes images") : null, takesTools ? t("uses tools") : null, prices].filter(Boolean).join(" · ");
+}
+
+/** What an answer has cost: money if its model has a price, else tokens; and how much of it the conversation was. */
+export function spentOn(answer: Answer, currency: string): { text: string; detail: string } | null {
+  if (!answer.tokens) return null;
+  const tokens = plural(answer.tokens, "1 token", "{count} tokens");
+  const { told } = answer;
+  const detail = told == null ? tokens : t("{tokens}: {told} for what the assistant was told, {answer} for the answer", { tokens, told, answer: answer.tokens - told });
+  return { text: answer.cost != null ? money(answer.cost, currency) : tokens, detail };
 }
 
 /** An amount of money; small ones with more digits, since answers cost fractions of a cent. */

@@ -132,6 +132,8 @@ export interface Answer {
   canGoOn?: boolean;
   /** What it has cost, once it has ended; money only if its model has a price. */
   tokens?: number | null;
+  /** How many of its tokens were what the model was told. */
+  told?: number | null;
   cost?: number | null;
   /** The tools that were used, in their order. */
   tools?: ToolUse[];

@@ -37,10 +37,16 @@ export function useStick(scroller: RefObject<HTMLElement | null>, content: RefOb
     const inner = content.current;
     if (!box || !inner) return;
     let last = placeOf(box);
+    let typing = 0;
+    const typed = () => {
+      typing += 1;
+      // The field is laid out in the next frame, and the box says in the one after that it was moved.
+      requestAnimationFrame(() => requestAnimationFrame(() => (typing -= 1)));
+    };
     const scrolled = () => {
-      const now = placeOf(box);
-      sticks.current = !loose && follows(sticks.current, last, now);
-      last = now;
+      sticks.current = !loose && follows(sticks.current, last, placeOf(box), typing > 0);
+      if (sticks.current && typing > 0) box.scrollTop = box.scrollHeight;
+      last = placeOf(box);
       setAtBottom(sticks.current);
     };
     const grown = new ResizeObserver(() => {
@@ -50,8 +56,10 @@ export function useStick(scroller: RefObject<HTMLElement | null>, content: RefOb
     grown.observe(inner);
     grown.observe(box);
     box.addEventListener("scroll", scrolled, { passive: true });
+    document.addEventListener("input", typed, { capture: true, passive: true });
     return () => {
       grown.disconnect();
+      document.removeEventListener("input", typed, { capture: true });
       box.removeEventListener("scroll", scrolled);
     };
   }, [scroller, content, loose]);
