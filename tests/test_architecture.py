@@ -123,7 +123,7 @@ BUDGETS: dict[str, int] = {
     "server": 4950,
     "auth": 650,
     "streams": 340,
-    "backplanes": 4500,
+    "backplanes": 4600,
     "client": 4300,
     "models": 880,
     "runs": 11800,
@@ -135,7 +135,7 @@ BUDGETS: dict[str, int] = {
     "testing": 2250,
     "cli": 2340,
     "contract": 1900,
-    "sql": 660,
+    "sql": 680,
     "workers": 680,
 }
 

@@ -91,8 +91,7 @@ class Record:
         lost: "Callable[[Record], None]",
     ) -> None:
         self._expire, self._break_off, self._lost = expire, break_off, lost
-        self.id = secrets.token_urlsafe(16)
-        self.start, self.settings, self.room = start, settings, start.room
+        self.id, self.start, self.settings, self.room = secrets.token_urlsafe(16), start, settings, start.room
         self.state: RunState = "queued"
         self.started_at: datetime = settings.now()
         self.ended_at: datetime | None = None
@@ -121,7 +120,7 @@ class Record:
         """The question whose answer calls the function again."""
         self.reserved = 0
         """Tokens that are reserved and not yet used."""
-        self.warned = False
+        self.warned = self._ending = False
         self.error: str | None = None
         self.ended = asyncio.Event()
         self.left = asyncio.Event()
@@ -139,7 +138,6 @@ class Record:
         """Where servers share the log."""
         self._changed, self._reading = changed, 0
         self._unread: tuple[str, ...] = ()
-        self._ending = False
         self.is_lost = False
         """Whether another server owns it now."""
 
