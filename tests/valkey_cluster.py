@@ -1,6 +1,7 @@
 """A cluster of Valkey servers as processes of their own, its slots, and who takes over when one dies."""
 
 import asyncio
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 
 from tests.ports import free_ports
 from tests.valkey import Valkey, until
 
-NODE_TIMEOUT = 500
-"""Milliseconds after which a node is taken for dead by the others."""
+NODE_TIMEOUT, FAILOVER_TIMEOUT = 5_000, 2_000
+"""Milliseconds after which a node is taken for dead by the others, the second where a replica waits for that: no busy
+machine may make one look dead that is not."""
 
 
 async def ask(server: Valkey, *command: Any) -> Any:
@@ -45,6 +48,7 @@ class Cluster:
             await until(lambda node=node: self.knows(node, len(self.nodes)))  # type: ignore[misc]
             await ask(node, "CLUSTER", "REPLICATE", await self.id_of(primary))
         await until(self.agrees)
+        await self.fence()
 
     async def id_of(self, node: Valkey) -> str:
         return str((await ask(node, "CLUSTER", "MYID")).decode())
@@ -65,6 +69,27 @@ class Cluster:
             if b"master_link_status:up" not in await ask(node, "INFO", "replication"):
                 return False
         return True
+
+    async def fence(self) -> None:
+        """Return when each node hears what is published at each other, and has heard what was published before.
+
+        A node forgets what it should pass on to another as long as there is no line between them, and nobody says so:
+        a cluster that has just been formed has not all of them yet.
+        """
+        for hears in self.nodes:
+            async with Redis(port=hears.port) as redis, redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                await pubsub.subscribe("fence")
+                for node in self.nodes:
+                    text = secrets.token_hex(8)
+
+                    async def passed(node: Valkey = node, text: str = text, pubsub: PubSub = pubsub) -> bool:
+                        await ask(node, "PUBLISH", "fence", text)
+                        while (message := await pubsub.get_message(timeout=0.1)) is not None:
+                            if message["data"] == text.encode():
+                                return True
+                        return False
+
+                    await until(passed)
 
     async def owner(self, slot: int, *, seen_by: Valkey | None = None) -> Valkey:
         for first, last, (_, port, *_), *_ in await ask(seen_by or self.primaries[-1], "CLUSTER", "SLOTS"):
@@ -88,7 +113,13 @@ def valkey_cluster(primaries: int = 3, replicas: int = 0, *options: str) -> Iter
     """A cluster that runs while the block does. Not for a running event loop: it has its own to form the cluster."""
     count = primaries + replicas
     ports = free_ports(2 * count)
-    settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT), *options]
+    settings = [
+        "--cluster-enabled",
+        "yes",
+        "--cluster-node-timeout",
+        str(FAILOVER_TIMEOUT if replicas else NODE_TIMEOUT),
+        *options,
+    ]
     settings += ["--cluster-require-full-coverage", "no"]
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stopping:
         nodes = []

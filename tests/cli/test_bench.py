@@ -13,6 +13,7 @@ from hubline.cli import bench
 from hubline.cli.calls import Calls
 from hubline.errors import ConfigurationError
 from tests.cli.running import Running, hubline
+from tests.ports import free_port
 
 HUBS = """
 from hubline import Hub, HubApp, HubError, Identity, authorize
@@ -85,8 +86,8 @@ async def test_a_hub_that_wants_a_token_is_told_and_gets_one(url: str, tmp_path:
     assert header.process.returncode == 0, header.log
 
 
-async def test_nobody_at_the_address_is_told(tmp_path: Path, unused_tcp_port: int) -> None:
-    command = await run_bench(tmp_path, f"http://127.0.0.1:{unused_tcp_port}/chat")
+async def test_nobody_at_the_address_is_told(tmp_path: Path) -> None:
+    command = await run_bench(tmp_path, f"http://127.0.0.1:{free_port()}/chat")
     assert command.process.returncode == 1
     assert "no server answers at" in "".join(command.log)
 

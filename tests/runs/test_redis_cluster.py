@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from hubline import BackplaneError
 from hubline._clock import MonotonicClock
@@ -46,26 +45,12 @@ class TestRedisRunLogOnACluster(RunLogSuite):
     async def log(self, entries: int) -> AsyncIterator[RunLog]:
         for node in self.cluster.nodes:
             await ask(node, "FLUSHALL")
-        await nothing_is_under_way(self.cluster)
+        await self.cluster.fence()  # the suite uses one name for all its runs
         log = RedisRunLog(self.cluster.url, entries=entries)
         try:
             yield log
         finally:
             await log.close()
-
-
-async def nothing_is_under_way(cluster: Cluster) -> None:
-    """What was published before has arrived everywhere: the suite uses one name for all its runs."""
-    for hears in cluster.nodes:
-        async with Redis(port=hears.port) as redis, redis.pubsub(ignore_subscribe_messages=True) as pubsub:
-            await pubsub.subscribe("fence")
-            await pubsub.get_message(timeout=LIMIT)
-            for node in cluster.nodes:
-                await ask(node, "PUBLISH", "fence", "x")
-            async with asyncio.timeout(LIMIT):
-                left = len(cluster.nodes)
-                while left:
-                    left -= await pubsub.get_message(timeout=LIMIT) is not None
 
 
 @asynccontextmanager
