@@ -11,19 +11,15 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
-import hypothesis
 import pytest
 from hypothesis import HealthCheck, settings
-
-hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("any machine")  # how long an example takes says how busy the machine is
 
 ROOT = Path(__file__).parent
 
@@ -214,19 +210,63 @@ def _nothing_is_missing(
         report.longrepr = f"skipped where nothing may be missing: {reason}"
 
 
-CONFIGURED = ("hubline", "uvicorn", "uvicorn.access", "uvicorn.asgi", "uvicorn.error")
-"""Loggers that a server of the test's own process sets up anew."""
+CONFIGURED = [
+    *("asyncio", "hubline", "hubline.watchdog", "hypercorn.access", "hypercorn.error", "litestar"),
+    *("uvicorn", "uvicorn.access", "uvicorn.asgi", "uvicorn.error"),
+]
+"""Loggers that servers and applications in a test's own process set up. They exist before any test does, so that the
+state of before is known; of a logger that a test has made, it is what it was after that test."""
+
+for _name in CONFIGURED:
+    logging.getLogger(_name)
+
+LoggerState = tuple[int, bool, bool, tuple[logging.Handler, ...], tuple[Any, ...]]
+LOGGERS: dict[logging.Logger, LoggerState] = {}
+"""The state of each logger that has been seen."""
 
 
-@pytest.fixture(autouse=True)
-def restored_loggers() -> Iterator[None]:
-    """A server that ran in this process leaves no logger configured: the next test may look at what is logged."""
-    loggers = [logging.getLogger(name) for name in CONFIGURED]
-    before = [(each.level, each.propagate, each.disabled, each.handlers[:], each.filters[:]) for each in loggers]
-    yield
-    for each, state in zip(loggers, before, strict=True):
-        level, each.propagate, each.disabled, each.handlers[:], each.filters[:] = state
-        each.setLevel(level)  # which also forgets what was found out for its children
+def _known_loggers(put_back: bool) -> None:
+    for logger in (logging.root, *logging.root.manager.loggerDict.copy().values()):
+        if not isinstance(logger, logging.Logger):
+            continue  # the place of one that has children and does not exist itself
+        handlers, filters = tuple(logger.handlers), tuple(logger.filters)
+        state = (logger.level, logger.propagate, logger.disabled, handlers, filters)
+        before = LOGGERS.setdefault(logger, state)
+        if put_back and state != before:
+            level, logger.propagate, logger.disabled, logger.handlers[:], logger.filters[:] = before
+            logger.setLevel(level)  # which also forgets what was found out for its children
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Logging, and what signals do, are after each test as they were before: the next one may look at what is logged.
+
+    A server of the test's own process sets its loggers up anew, and Litestar even the root logger. An application that
+    runs in one call of asyncio's `Runner` and ends in the next puts the handler of the first back. It takes some 20 µs,
+    and is no fixture: pytest's own handlers are on the root logger while one is set up or torn down.
+    """
+    _known_loggers(put_back=False)
+    handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    found = yield
+    for number, handler in handlers:
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+    _known_loggers(put_back=True)
+    if logging.root.manager.disable:
+        logging.disable(logging.NOTSET)
+    return found
+
+
+def _says_what_was_done(record: logging.LogRecord) -> bool:
+    return record.name != "hubline.watchdog"
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Without the watchdog: a busy machine lets any method wait for 100 ms, which is then named as one that blocks."""
+    caplog.handler.addFilter(_says_what_was_done)
+    yield caplog
+    caplog.handler.removeFilter(_says_what_was_done)
 
 
 @pytest.fixture(scope="session")
@@ -250,7 +290,7 @@ def postgres_url(postgres_server: Path) -> str:
 def _pool(postgres_server: Path) -> Iterator[None]:
     from tests import pgbouncer
 
-    with pgbouncer.server(postgres_server):
+    with pgbouncer.pool(postgres_server):
         yield
 
 

@@ -30,7 +30,7 @@ from hubline.backplanes.redis import RedisBackplane
 from hubline.errors import BackplaneError
 from tests import postgres
 
-RATES = (100, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000)
+RATES = (100, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000)
 SENDERS, SIZE = 64, 200
 ENOUGH, SLOWEST = 0.95, 1.0
 """Share of the messages of a second that must arrive, and seconds within which 99 of 100 must."""

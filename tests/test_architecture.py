@@ -49,7 +49,7 @@ ARROWS: dict[str, str] = {
         "errors extensions streams auth public backplanes connection sql wire.event_stream transports.admission "
         "transports.cancel_scope transports.disconnect transports.responses _clock _mistakes _tasks _thinking _worker"
     ),
-    "rest": "errors connection server wire backplanes.envelope auth.jwt routes public _mistakes",
+    "rest": "errors connection server wire backplanes.envelope auth.jwt routes public sql _clock _mistakes _tasks",
     "inspect": (
         "errors public contract.document routes runs transports.admission transports.entries wire.names _mistakes "
         "_worker"
@@ -96,8 +96,8 @@ THIRD_PARTY: dict[str, str] = {
     ),
     "psycopg": (
         "backplanes.postgres backplanes.postgres_cleaning backplanes.postgres_connections "
-        "backplanes.postgres_reading backplanes.postgres_tables backplanes.postgres_writing runs.postgres_database "
-        "sql.postgres sql.postgres_programs"
+        "backplanes.postgres_reading backplanes.postgres_tables backplanes.postgres_transactions "
+        "backplanes.postgres_writing runs.postgres_database sql.postgres sql.postgres_programs"
     ),
     "openai": "models.openai",
     "xllamacpp": "models.llama_process",
@@ -123,17 +123,17 @@ BUDGETS: dict[str, int] = {
     "server": 4950,
     "auth": 650,
     "streams": 340,
-    "backplanes": 4400,
+    "backplanes": 4500,
     "client": 4200,
     "models": 880,
-    "runs": 11400,
-    "rooms": 3100,
+    "runs": 11500,
+    "rooms": 3150,
     "limits": 760,
-    "rest": 720,
+    "rest": 970,
     "inspect": 460,
     "servers": 1860,
     "testing": 2250,
-    "cli": 2290,
+    "cli": 2340,
     "contract": 1900,
     "sql": 660,
     "workers": 680,
@@ -176,6 +176,8 @@ PUBLIC_PACKAGES: dict[str, Sequence[str]] = {
     "hubline.rooms.redis_store": (),
     "hubline.rooms.sqlite_store": (),
     "hubline.rest": (),
+    "hubline.rest.postgres_memberships": (),
+    "hubline.rest.sqlite_memberships": (),
     "hubline.inspect": (),
     "hubline.auth.jwt": ("JwtBearer", "make_token"),
     "hubline.telemetry": ("Telemetry",),

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -10,12 +10,12 @@ import pytest
 
 from hubline import BackplaneError, Hub, HubApp, _worker, fellow_workers
 from hubline._worker import Worker
-from hubline.backplanes import BackplaneLink, BackplaneListener
-from hubline.backplanes.local import LocalBackplane
+from hubline.backplanes import BackplaneLink, BackplaneListener, local
+from hubline.backplanes.local import LocalBackplane, LocalLink
 from hubline.backplanes.local_hub import LocalHub
 from hubline.fellow_workers import MISSED, FellowWorkers
 from hubline.inspect import Inspect
-from hubline.testing import ManualClock, connect
+from hubline.testing import ManualClock, connect, settle
 from hubline.transports.registry_statistics import RegistryStatistics
 from tests.valkey import until
 
@@ -113,6 +113,74 @@ async def test_who_is_silent_is_left_out_and_whoever_reports_seldom_is_given_mor
     assert present() == [0, 2]
     here.received("", b'["soon"]')
     assert present() == [2], "it has said that it leaves"
+
+
+async def test_a_worker_that_could_not_subscribe_at_first_hears_the_others_later(
+    directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub ended between the connection and the subscription."""
+    clock, links = ManualClock(), list[LocalLink]()
+
+    class Unlucky(LocalLink):
+        async def subscribe(self, channels: Sequence[str]) -> None:
+            links.append(self)
+            if len(links) == 1:
+                raise BackplaneError("the connection to the other workers was lost")
+            await super().subscribe(channels)
+
+    monkeypatch.setattr(local, "LocalLink", Unlucky)
+    own = {"transports": RegistryStatistics(0, 0, 0, 0, 0, 0, 0), "hubs": {}}
+
+    async def in_turns() -> dict[str, Any]:
+        return own
+
+    worker = Worker(0, directory, "s" * 32)
+    fellows = FellowWorkers(worker, lambda: own, in_turns, lambda: True, clock)
+    async with asyncio.timeout(LIMIT), hub_in(directory) as hub:
+        fellows.start()
+
+        async def tried() -> bool:
+            await clock.advance(0)
+            return len(links) > 0
+
+        await until(tried)
+
+        async def heard() -> bool:
+            await clock.advance(fellow_workers.INTERVAL)
+            return fellows._channel in hub._channels
+
+        await until(heard)
+        assert links[0]._closed
+        await fellows.close()
+
+
+@pytest.mark.parametrize("said", [b'["another"]', b"[]", b"{}", b"1", b'["another",7]', b"[" * 100_000, b"\xff"])
+async def test_nothing_that_another_version_says_ends_the_link(directory: str, said: bytes) -> None:
+    own = {"transports": RegistryStatistics(0, 0, 0, 0, 0, 0, 0), "hubs": {}}
+
+    async def in_turns() -> dict[str, Any]:
+        return own
+
+    fellows = FellowWorkers(Worker(0, directory, "s" * 32), lambda: own, in_turns, lambda: True, ManualClock())
+    for channel in (fellows._channel, fellows._asked, fellows._answered):
+        assert fellows.received(channel, said) is False
+    await settle()
+    await fellows.close()
+
+
+async def test_a_question_that_comes_while_a_worker_leaves_is_not_answered(
+    directory: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = {"transports": RegistryStatistics(0, 0, 0, 0, 0, 0, 0), "hubs": {}}
+
+    async def in_turns() -> dict[str, Any]:
+        return own
+
+    fellows = FellowWorkers(Worker(0, directory, "s" * 32), lambda: own, in_turns, lambda: True, ManualClock())
+    await fellows.close()
+    fellows.received(fellows._asked, b'["another",1]')
+    await settle()
+    assert caplog.records == []
 
 
 class OutOfReach(LocalBackplane):

@@ -29,6 +29,8 @@ PACKAGES = (
     "hubline.backplanes.postgres",
     "hubline.backplanes.redis",
     "hubline.rest",
+    "hubline.rest.postgres_memberships",
+    "hubline.rest.sqlite_memberships",
     "hubline.inspect",
     "hubline.rooms",
     "hubline.rooms.postgres_store",

@@ -57,6 +57,7 @@ async def test_every_selector_reaches_the_clients_of_an_app() -> None:
         Publisher(backplane, ChatHub, name=NAME) as publisher,
     ):
         await ada.invoke("Join", "g")
+        await bob.fence()
         ids = {"ada": str(ada.connection_id), "bob": str(bob.connection_id)}
         to = publisher.clients
         for clients, heard in [
@@ -138,6 +139,7 @@ async def test_threads_publish_without_a_loop_of_their_own() -> None:
     backplane = MemoryBackplane()
     with BlockingPublisher(backplane, ChatHub, name=NAME) as publisher:
         async with connect(app_on(backplane), "/chat") as ada:
+            await ada.fence()
             calls = [
                 asyncio.to_thread(publisher.clients.all.receive_message, f"number {number}") for number in range(5)
             ]

@@ -1,4 +1,4 @@
-"""A skip is a skip on a developer's machine, and a failure in CI, wherever it is written (`conftest.py`)."""
+"""What `conftest.py` does for every test: a skip is a failure in CI, wherever it is written; ids; logging."""
 
 import os
 import subprocess
@@ -51,3 +51,25 @@ def test_an_address_in_the_id_of_a_test_is_refused(tmp_path: Path) -> None:
     """Each process of pytest-xdist has another one, so they would not collect the same tests."""
     test = "import pytest\n@pytest.mark.parametrize('call', [lambda: 1], ids=str)\ndef test_it(call): ...\n"
     assert "test_addresses.py::test_it[<function <lambda> at 0x" in ran(tmp_path, {"test_addresses.py": test}).stderr
+
+
+def test_the_next_test_finds_logging_as_it_was_before_the_first(tmp_path: Path) -> None:
+    """Whatever the first sets up: the root logger, one that is made by it as a server's, and that nothing is logged."""
+    test = """
+import logging, logging.config, pytest
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_it(number, caplog):
+    logging.getLogger("hubline.test").info("nobody asked for this")
+    logging.getLogger("hubline.watchdog").error("the machine is busy")
+    logging.getLogger("uvicorn.error").warning("news")
+    assert caplog.messages == ["news"]
+    handler = {"class": "logging.StreamHandler"}
+    plain = {"level": "INFO", "handlers": ["h"], "propagate": False}
+    logging.config.dictConfig(
+        {"version": 1, "handlers": {"h": handler}, "loggers": {"uvicorn.error": plain}, "root": {"level": "INFO"}}
+    )
+    logging.disable()
+"""
+    run = ran(tmp_path, {"test_logging.py": test})
+    assert "2 passed" in run.stdout, run.stdout

@@ -309,7 +309,9 @@ async def test_what_a_backplane_loses_and_how_long_it_takes_is_read_with_the_met
     listeners: list[Any] = []
     HubApp({"/room": Room}, telemetry=collected.telemetry)
     apps = [HubApp({"/room": Room}, telemetry=collected.telemetry, backplane=Watched()) for _ in range(2)]
-    async with connect(apps[0], "/room"), connect(apps[1], "/room"):
+    async with connect(apps[0], "/room") as ada, connect(apps[1], "/room") as bob:
+        for client in (ada, bob):
+            await client.fence()
         began = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
         for listener in listeners:
             listener.interrupted(began, began + timedelta(seconds=2.5))

@@ -9,7 +9,7 @@ export default defineConfig({
     emptyOutDir: true,
     target: "es2022",
     minify: false,
-    rolldownOptions: { input: ["tests/browser/index.html", "tests/browser/chat.html"] },
+    rolldownOptions: { input: ["tests/browser/index.html", "tests/browser/chat.html", "tests/browser/room.html"] },
   },
   // Strict Mode mounts twice in React's development build only.
   mode: "development",

@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  test: { environment: "node", include: ["tests/unit/**/*.test.ts"] },
+  test: { environment: "node", include: ["tests/unit/**/*.test.ts"], testTimeout: 120_000 },
 });

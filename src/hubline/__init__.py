@@ -31,7 +31,7 @@ from hubline.server.hub import Hub, HubContext
 from hubline.server.invocations import Cancellation
 from hubline.server.options import HubOptions
 from hubline.server.parameters import Depends
-from hubline.server.ports import GroupManager
+from hubline.server.ports import GroupManager, GroupMember
 from hubline.server.recipients import All, Connections, Groups, Users
 from hubline.server.send_filters import OutgoingMessage
 from hubline.transports.options import TransportOptions
@@ -55,6 +55,7 @@ __all__ = [
     "Depends",
     "Encoded",
     "GroupManager",
+    "GroupMember",
     "Groups",
     "HandshakeError",
     "Hub",

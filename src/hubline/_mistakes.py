@@ -4,6 +4,7 @@ Settings come from environment variables and files as often as from code: `"no"`
 and every comparison with NaN is false, so each value is checked as strictly as its type hint says.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Collection, Mapping
 from numbers import Integral, Real
@@ -72,6 +73,21 @@ class Mistakes:
         none = "" if not optional else ", or None" if "," in wanted else " or None"
         self.found.append(f"{self._owner}.{name} must be {wanted}{none}, got {_shown(value)}")
         return None
+
+    def replaced(self, cls: type, base: type) -> None:
+        """Methods that take the place of those of `base` have their parameters: clients of the library call them."""
+        for name, method in vars(base).items():
+            own = inspect.getattr_static(cls, name)
+            if name.startswith("_") or own is method or not (inspect.isfunction(method) and inspect.isfunction(own)):
+                continue
+            wanted = list(inspect.signature(method).parameters)[1:]
+            given = inspect.signature(own).parameters
+            anything = any(each.kind is each.VAR_POSITIONAL for each in given.values())
+            if not anything and list(given)[1 : len(wanted) + 1] != wanted:
+                self.found.append(
+                    f"{self._owner}.{name} takes the place of {base.__name__}.{name}, which clients call with "
+                    f"({', '.join(wanted)}): give it these parameters, or another name"
+                )
 
     def check(self, make: Callable[[], T]) -> T | None:
         """An object that collects its mistakes itself."""

@@ -6,6 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 HUB = "hub"
 """The name of the socket of the workers' hub, in their directory."""
@@ -34,6 +35,9 @@ class Worker:
     budgets: Counter[str] = field(default_factory=Counter, repr=False, compare=False)
     """How many budgets of this process belong to a function of this name."""
 
+    named: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    """The budgets of this process that have names, where the workers count them."""
+
     @property
     def hub(self) -> str:
         """The path of the socket at which the hub of the workers listens."""
@@ -54,7 +58,12 @@ class Worker:
     def new_budget(self, function: str) -> tuple[str, str]:
         """A path for the budget of a function, and a name: the same in every worker that registers the same ones."""
         self.budgets[function] += 1
-        return os.path.join(self.directory, "budgets.sqlite"), f"{function} {self.budgets[function]}"
+        return self.budgets_path, f"{function} {self.budgets[function]}"
+
+    @property
+    def budgets_path(self) -> str:
+        """Where the workers count budgets."""
+        return os.path.join(self.directory, "budgets.sqlite")
 
 
 current: Worker | None = None

@@ -170,7 +170,7 @@ class FellowWorkers:
             elif name != self._id:
                 (number, pid, ready, every, statistics), now = said, self._clock.now()
                 self._reports[name] = Report(number, pid, ready, decoded(statistics), now, now + MISSED * every)
-        except (ValueError, TypeError, KeyError) as error:  # of another version, while workers are replaced
+        except Exception as error:  # of another version, while workers are replaced
             logger.debug("the report of another worker cannot be read: %.200r", error)
         return False
 
@@ -178,10 +178,11 @@ class FellowWorkers:
         """Nothing is missed: everybody says everything again."""
 
     async def _answer(self, name: str, number: int) -> None:
-        assert self._link is not None, "the question came through it"
+        if (link := self._link) is None:  # it leaves, or has only begun
+            return
         try:
             found = None if self.describe is None else await self.describe()
-            await self._link.publish([f"{self._channel}:{name}"], encoded([name, number, found]))
+            await link.publish([f"{self._channel}:{name}"], encoded([name, number, found]))
         except BackplaneError as error:
             logger.debug("another worker gets no answer: %s", error)
 
@@ -190,14 +191,22 @@ class FellowWorkers:
         reports = list(self._reports.items())  # one atomic step: other threads read
         return {name: report for name, report in reports if now < report.until}
 
+    async def _connect(self) -> BackplaneLink:
+        link = await LocalBackplane(self._worker.hub, clock=self._clock).connect(self)
+        try:
+            await link.subscribe([self._channel, self._asked, self._answered])
+        except BaseException:  # with a link that hears nothing, this one would know of nobody for ever
+            await link.close()
+            raise
+        return link
+
     async def _tell(self) -> None:
         while True:
             statistics = await self._in_turns()
             every = max(INTERVAL, statistics["transports"].connections / COUNTED)
             try:
                 if self._link is None:
-                    self._link = await LocalBackplane(self._worker.hub, clock=self._clock).connect(self)
-                    await self._link.subscribe([self._channel, self._asked, self._answered])
+                    self._link = await self._connect()
                 report = [self._id, self._worker.number, os.getpid(), self._ready(), every, statistics]
                 await self._link.publish([self._channel], encoded(report))
             except BackplaneError as error:

@@ -66,9 +66,8 @@ class Publisher(Generic[ClientT]):
 
     async def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
         """Publish a message. For `clients`."""
-        found = SerializedMessage(message) if isinstance(message, Invocation) else message
-        payload, channels = self._publications.payload(found, recipients), self._publications.addressed(recipients)
-        within = present_transaction()
+        channels, payload = self._encoded(recipients, message)
+        within = present_transaction(self._backplane)
         if within is not None:
             await within.send(channels, payload)
             return
@@ -94,6 +93,19 @@ class Publisher(Generic[ClientT]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def _send_within(self, recipients: Recipients, message: Invocation | SerializedMessage) -> bool:
+        """Whether there is a transaction, of a connection that is not awaited; then the message belongs to it."""
+        within = present_transaction(self._backplane)
+        if within is None:
+            return False
+        within.send_blocking(*self._encoded(recipients, message))
+        return True
+
+    def _encoded(self, recipients: Recipients, message: Invocation | SerializedMessage) -> tuple[list[str], bytes]:
+        found = SerializedMessage(message) if isinstance(message, Invocation) else message
+        payload = self._publications.payload(found, recipients)
+        return self._publications.addressed(recipients), payload
 
     def _enter_loop(self) -> None:
         """A link ends with its event loop, of which each `asyncio.run` has its own; the next makes another."""
@@ -141,6 +153,9 @@ class BlockingPublisher:
 
     def send(self, recipients: Recipients, message: Invocation | SerializedMessage) -> None:
         """Publish a message. For `clients`."""
+        _refuse_in_a_loop()
+        if self._publisher._send_within(recipients, message):
+            return
         loop = self._started()
         self._wait(asyncio.run_coroutine_threadsafe(self._publisher.send(recipients, message), loop))
 
@@ -167,7 +182,6 @@ class BlockingPublisher:
         self.close()
 
     def _started(self) -> asyncio.AbstractEventLoop:
-        _refuse_in_a_loop()
         with self._lock:
             if self._loop is None:
                 self._publisher = self._make()

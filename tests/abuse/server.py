@@ -120,7 +120,7 @@ def authenticate(scope: ConnectionScope) -> Identity | None:
     return Identity(user) if user else None
 
 
-transport = TransportOptions(disconnect_timeout=1.0, maximum_waiting=1_000, waiting_per_address=100)
+transport = TransportOptions(disconnect_timeout=3.0, maximum_waiting=1_000, waiting_per_address=100)
 """With caps on negotiations, as the guide advises on the open internet: there are none by address unless set."""
 clock = StoppableClock()
 hubs = HubApp(
@@ -130,7 +130,7 @@ hubs = HubApp(
         "/patient": HubRoute(Patient, options=HubOptions(), transport=TransportOptions()),
         "/calm": Calm,
     },
-    options=HubOptions(handshake_timeout=1.0),
+    options=HubOptions(handshake_timeout=3.0),
     transport=transport,
     authenticate=authenticate,
     drain_timeout=1.0,

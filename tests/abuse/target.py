@@ -20,7 +20,7 @@ HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
 PATIENCE = 60.0
 """Seconds after which something will not come any more."""
 
-SLOWEST = 5.0
+SLOWEST = 30.0
 """Seconds that a bystander's call may take at most: not a measurement, but the border to "hangs"."""
 
 MIB = 2**20

@@ -15,7 +15,9 @@ async def test_messages_for_unknown_ids_are_ignored(target: Target, connect: Con
     for make in (cancel, lambda id_: done(id_, result=1), lambda id_: item(id_, 1), lambda id_: done(id_, error="x")):
         for begin in range(0, MANY, 100):
             await peer.send(*[make(f"unknown {number}") for number in range(begin, begin + 100)])
-            assert await peer.result("Echo", begin) == begin  # who polls has to: a second without one is the end here
+            assert (
+                await peer.result("Echo", begin) == begin
+            )  # who polls has to: three seconds without one are the end here
     assert (await target.figures()).memory - before.memory < 8 * MIB
 
 

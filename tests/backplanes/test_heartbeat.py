@@ -1,5 +1,6 @@
 """Whether a server hears itself: what it notes, when it is deaf, and what it does about that."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,13 +20,23 @@ class Echo:
         self.heartbeat: Heartbeat
         self.comes_back, self.fails = True, False
         self.renewed = self.subscribed = 0
+        self.answers, self.publishing = asyncio.Event(), set[str]()
+        self.answers.set()
 
     async def publish(self, channels: Sequence[str], payload: bytes) -> int:
+        await self._answered(channels[0])
         if self.fails:
             raise BackplaneError("gone")
         if self.comes_back:
             self.heartbeat.heard(channels[0], payload)
         return 0
+
+    async def _answered(self, channel: str) -> None:
+        self.publishing.add(channel)
+        try:
+            await self.answers.wait()
+        finally:
+            self.publishing.discard(channel)
 
     async def subscribe(self, channels: Sequence[str]) -> None:
         if self.fails:
@@ -152,6 +163,7 @@ class Brokers(Echo):
 
     async def publish(self, channels: Sequence[str], payload: bytes) -> int:
         (channel,) = channels
+        await self._answered(channel)
         if self.broker(channel) not in self.lost and channel in self.channels:
             self.heartbeat.heard(channel, payload)
         return 0
@@ -200,3 +212,55 @@ async def test_a_broker_that_leaves_has_no_heartbeat_any_more() -> None:
     assert link.channels == {"h"}
     assert list(beats.heartbeat.statistics()) == ["even"]
     await tasks.cancel()
+
+
+async def test_a_broker_that_does_not_answer_holds_up_no_other() -> None:
+    answers = asyncio.Event()
+
+    class Hangs(Brokers):
+        async def subscribe(self, channels: Sequence[str]) -> None:
+            if self.broker(channels[0]) == "odd":
+                await answers.wait()
+            await super().subscribe(channels)
+
+    beats, tasks = Beats(), TaskOwner("test")
+    link = beats.link = Hangs()
+    link.heartbeat = beats.heartbeat
+    tasks.start(beats.heartbeat.beat(link))
+    await settle()
+    await beats.pass_beats(MISSED + 2)
+    assert beats.heartbeat.statistics()["even"] == {"lag": 0, "deaf": False}
+    assert link.renewals == ["odd"]
+    answers.set()
+    await beats.pass_beats(1)
+    assert link.renewals == ["odd"]
+    assert beats.heartbeat.deaf_brokers == 0
+    await tasks.cancel()
+
+
+async def test_a_link_that_does_not_answer_is_renewed() -> None:
+    async with beating() as beats:
+        await beats.pass_beats(1)
+        beats.link.answers.clear()
+        await beats.pass_beats(MISSED + 1)
+        assert beats.heartbeat.deaf
+        assert beats.link.renewed == 1
+        beats.link.answers.set()
+        await beats.pass_beats(1)
+        assert not beats.heartbeat.deaf
+
+
+async def test_a_heartbeat_that_nobody_answers_ends_with_its_broker() -> None:
+    beats, tasks = Beats(), TaskOwner("test")
+    link = beats.link = Brokers()
+    link.heartbeat = beats.heartbeat
+    tasks.start(beats.heartbeat.beat(link))
+    await settle()
+    link.answers.clear()
+    await beats.pass_beats(1)
+    assert link.publishing == {"h", "h:1"}
+    link.names.discard("odd")
+    await beats.pass_beats(1)
+    assert link.publishing == {"h"}
+    await tasks.cancel()
+    assert link.publishing == set()

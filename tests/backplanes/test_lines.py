@@ -189,6 +189,19 @@ async def test_who_waits_for_a_line_that_is_closed_is_told_so() -> None:
             assert network.ended == [(1, "None")]
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_waits_for_a_line_that_is_closed_at_any_moment_is_told_so(turns: int) -> None:
+    async with line() as (made, network, _):
+        network.is_ready = False
+        starting = asyncio.ensure_future(made.start())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await made.close()
+        await settle()
+        assert starting.done()
+        assert isinstance(starting.exception(), BackplaneError)
+
+
 async def test_renewing_drops_what_there_is() -> None:
     async with line() as (made, network, clock):
         made.renew()
@@ -200,6 +213,39 @@ async def test_renewing_drops_what_there_is() -> None:
         await clock.advance(FIRST_PAUSE)
         await settle()
         assert made.connection == 2
+
+
+async def test_renewing_leaves_alone_what_is_still_being_made_again() -> None:
+    async with line() as (made, network, clock):
+        await made.start()
+        network.is_ready = False
+        made.renew()
+        await settle()
+        await clock.advance(FIRST_PAUSE)
+        assert network.opened == 2
+        made.renew()  # a heartbeat that has missed for long enough, while many subscriptions are made again
+        await settle()
+        assert network.ended == [(1, "None")]
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_whatever_is_open_when_a_line_is_closed_is_ended(turns: int) -> None:
+    """Also a connection that nobody has begun to use."""
+    for again in (False, True):
+        async with line() as (made, network, clock):
+            if again:
+                await made.start()
+                made.renew()
+                await settle()
+                sleeps = clock._sleepers[0][2]
+                sleeps.set_result(None)
+            starting = asyncio.ensure_future(asyncio.sleep(0) if again else made.start())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            starting.cancel()
+            await made.close()
+            await asyncio.wait([starting])
+        assert sorted({number for number, _ in network.ended}) == list(range(1, network.opened + 1))
 
 
 def test_pauses_grow_to_a_bound_and_are_random() -> None:

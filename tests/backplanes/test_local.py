@@ -157,3 +157,84 @@ async def test_a_listener_that_asks_for_a_turn_gets_one_between_two_messages(pat
         await heard.take(2)
         assert turns[:3] == ["1", "a turn", "2"]
         await link.close()
+
+
+class Scripted(asyncio.Protocol):
+    """A hub that answers its first `answered` connections, and of the later ones ends each that asks for something."""
+
+    def __init__(self, ends: asyncio.Event, made: list["Scripted"], answered: int) -> None:
+        self.ends, self.made, self.answered = ends, made, answered
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.made.append(self)
+
+    def data_received(self, data: bytes) -> None:
+        if len(self.made) <= self.answered or self.ends.is_set():
+            self.transport.write(frame(Done(0, 0)))
+        else:
+            self.transport.abort()
+            self.ends.set()
+
+
+async def test_a_gap_begins_where_something_was_heard_last_however_often_the_hub_is_lost_meanwhile(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, made, ends, told = 1000.0, list[Scripted](), asyncio.Event(), asyncio.Event()
+    monkeypatch.setattr("hubline.backplanes.local.time.time", lambda: now)
+
+    class Told(Heard):
+        def interrupted(self, since: datetime, until: datetime) -> None:
+            super().interrupted(since, until)
+            told.set()
+
+    loop, clock, heard = asyncio.get_running_loop(), ManualClock(), Told()
+    server = await loop.create_unix_server(lambda: Scripted(ends, made, 1), path)
+    link = await LocalBackplane(path, clock=clock).connect(heard)
+    now = 2000.0
+    made[0].transport.abort()
+    while not told.is_set():  # the second connection is accepted, and lost before it hears anything
+        await clock.advance(LONGEST_PAUSE)
+    assert len(made) == 3
+    assert [since.timestamp() for since, _ in heard.gaps] == [1000.0]
+    await link.close()
+    server.close()
+
+
+async def test_who_subscribes_again_while_it_is_given_up_hears_it(path: str) -> None:
+    async with hub_at(path):
+        heard = Heard()
+        link = await LocalBackplane(path).connect(heard)
+        await link.subscribe(["a"])
+        await asyncio.gather(link.unsubscribe(["a"]), link.subscribe(["a"]))
+        assert await link.publish(["a"], b"news") == 1
+        assert await heard.take(1) == [("a", b"news")]
+        await link.close()
+
+
+async def test_who_is_cancelled_while_giving_up_can_subscribe_again(path: str) -> None:
+    async with hub_at(path):
+        link = await LocalBackplane(path).connect(Heard())
+        await link.subscribe(["a"])
+        leaving = asyncio.ensure_future(link.unsubscribe(["a"]))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        await link.subscribe(["a"])
+        assert await link.publish(["a"], b"news") == 1
+        await link.close()
+
+
+async def test_a_name_that_nobody_can_send_is_an_error_and_no_request_that_waits_for_ever(path: str) -> None:
+    clock = ManualClock()
+    async with hub_at(path):
+        link = await LocalBackplane(path, clock=clock).connect(heard := Heard())
+        for ask in (link.subscribe(["\ud800"]), link.publish(["\ud800"], b"x")):
+            with pytest.raises(BackplaneError, match="no name of a channel"):
+                await ask
+        for _ in range(3):
+            await clock.advance(PATIENCE)
+        await link.subscribe(["a"])
+        assert await link.publish(["a"], b"x") == 1
+        assert heard.gaps == []
+        await link.close()

@@ -1,15 +1,21 @@
 """PostgreSQL behind PgBouncer in transaction mode, which sends each statement to any of its connections."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from psycopg import AsyncConnection
 
-from hubline import Hub, Publisher
+from hubline import BackplaneError, Hub, Publisher
 from hubline.backplanes.postgres import PostgresBackplane
 from hubline.testing import BackplaneSuite
 from hubline.testing.backplane import Heard, MakeBackplane
+from tests.backplanes.test_redis_outages import fails, succeeds
+from tests.pgbouncer import PORT, pool
+from tests.postgres import made
+from tests.valkey import until
 
 pytestmark = [pytest.mark.pgbouncer, pytest.mark.postgres]
 
@@ -43,3 +49,27 @@ async def test_a_transaction_through_the_pool_sends_when_it_commits(pooled_url: 
         assert b"once" in payload
         assert found.messages.empty()
     await link.close()
+
+
+async def test_a_pool_that_is_killed_and_started_again_costs_no_message(postgres_server: Path) -> None:
+    """What the database has meanwhile is read when the pool is back."""
+    with pool(postgres_server, PORT + 1) as between:
+        database = made(postgres_server)
+        url, found = between.url_of(database.url), Heard()
+        listening = await PostgresBackplane(url, poll=0.02).connect(found)
+        publishing = await PostgresBackplane(url, poll=0.02).connect(Heard())
+        direct = await PostgresBackplane(database.url).connect(Heard())
+        await listening.subscribe(["a"])
+        await publishing.publish(["a"], b"before")
+        assert await found.take(1) == [("a", b"before")]
+        await asyncio.to_thread(between.stop)
+        await until(lambda: fails(publishing.publish(["b"], b"lost"), BackplaneError))
+        await direct.publish(["a"], b"meanwhile")
+        await asyncio.to_thread(between.start)
+        assert await found.take(1) == [("a", b"meanwhile")]
+        await until(lambda: succeeds(publishing.publish(["b"], b"again"), BackplaneError))
+        await publishing.publish(["a"], b"after")
+        assert await found.take(1) == [("a", b"after")]
+        assert found.gaps == []
+        for each in (listening, publishing, direct):
+            await each.close()

@@ -1,20 +1,26 @@
 """What one read brings, and a database without the last messages that were read: another server took over."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
 from psycopg import AsyncConnection
 
+from hubline._clock import MonotonicClock
 from hubline.backplanes.lines import Broker
 from hubline.backplanes.postgres import PostgresBackplane
 from hubline.backplanes.postgres_connections import Connections
-from hubline.backplanes.postgres_reading import BYTES, SMALL, Reading
+from hubline.backplanes.postgres_reading import BYTES, SETTLED, SMALL, Reading
 from hubline.backplanes.postgres_tables import PERIOD, statements
+from hubline.backplanes.postgres_writing import Writing
+from hubline.errors import BackplaneError
 from hubline.testing import ManualClock
 from hubline.testing.backplane import TIME_LIMIT, Heard
 from tests.backplanes.test_postgres import HeardGap, heard
+from tests.valkey import until
 
 pytestmark = pytest.mark.postgres
 
@@ -149,3 +155,113 @@ async def test_a_last_message_that_was_emptied_is_no_gap_and_positions_that_go_b
                 await asyncio.sleep(0)
         await admin.execute(STATEMENTS.send, ([b"a"], [b"again"]))
         assert await found.take(1) == [("a", b"again")]
+
+
+class Interposed:
+    """A connection; something happens after its next statement."""
+
+    def __init__(self, inner: AsyncConnection[Any]) -> None:
+        self._inner = inner
+        self.then: Callable[[], Awaitable[object]] | None = None
+
+    async def execute(self, *arguments: Any, **settings: Any) -> Any:
+        cursor = await self._inner.execute(*arguments, **settings)
+        then, self.then = self.then, None
+        if then is not None:
+            await then()
+        return cursor
+
+
+@asynccontextmanager
+async def read_with(url: str, found: Heard, clock: ManualClock) -> AsyncIterator[tuple[Reading, Any]]:
+    """A reader of the channel `a` that reads when it is told to, and its connection."""
+    await PostgresBackplane(url).create()
+    async with await AsyncConnection.connect(url, autocommit=True) as reads:
+        reading = Reading(Connections(url), STATEMENTS, found, poll=None, clock=clock, broker=Broker())
+        connection: Any = Interposed(reads)
+        await reading._begin(connection)
+        reading._channels = {b"a": "a"}
+        yield reading, connection
+
+
+async def test_a_transaction_that_commits_while_a_missing_position_is_looked_for_is_read(postgres_url: str) -> None:
+    found, clock = Heard(), ManualClock()
+    async with (
+        read_with(postgres_url, found, clock) as (reading, reads),
+        await AsyncConnection.connect(postgres_url) as slow,
+        await AsyncConnection.connect(postgres_url, autocommit=True) as fast,
+    ):
+        await slow.execute(STATEMENTS.send, ([b"a"], [b"slow"]))
+        await fast.execute(STATEMENTS.send, ([b"a"], [b"fast"]))
+        await reading._read(reads)
+        assert await found.take(1) == [("a", b"fast")]
+        for _ in range(2):
+            await clock.advance(2 * SETTLED)
+            await reading._read(reads)
+        await clock.advance(2 * SETTLED)
+        reads.then = slow.commit
+        await reading._read(reads)
+        await reading._read(reads)
+        assert await found.take(1) == [("a", b"slow")]
+
+
+async def test_a_missing_position_of_a_transaction_with_a_greater_number_is_not_forgotten(postgres_url: str) -> None:
+    found, clock = Heard(), ManualClock()
+    async with (
+        read_with(postgres_url, found, clock) as (reading, reads),
+        await AsyncConnection.connect(postgres_url) as slow,
+        await AsyncConnection.connect(postgres_url) as fast,
+    ):
+        await fast.execute("SELECT pg_current_xact_id()")
+        await slow.execute(STATEMENTS.send, ([b"a"], [b"slow"]))
+        await fast.execute(STATEMENTS.send, ([b"a"], [b"fast"]))
+        await fast.commit()
+        for _ in range(4):
+            await clock.advance(2 * SETTLED)
+            await reading._read(reads)
+        assert await found.take(1) == [("a", b"fast")]
+        await slow.commit()
+        await reading._read(reads)
+        assert await found.take(1) == [("a", b"slow")]
+
+
+async def test_a_position_that_was_rolled_back_is_looked_for_no_longer(postgres_url: str) -> None:
+    found, clock = Heard(), ManualClock()
+    async with (
+        read_with(postgres_url, found, clock) as (reading, reads),
+        await AsyncConnection.connect(postgres_url) as undone,
+        await AsyncConnection.connect(postgres_url, autocommit=True) as fast,
+    ):
+        await undone.execute(STATEMENTS.send, ([b"a"], [b"undone"]))
+        await fast.execute(STATEMENTS.send, ([b"a"], [b"fast"]))
+        await clock.advance(2 * SETTLED)
+        await reading._read(reads)
+        positions = reading._positions
+        assert positions is not None
+        assert positions.missing == [1]
+        await undone.rollback()
+        await clock.advance(2 * SETTLED)
+        await reading._read(reads)
+        assert positions.missing == []
+
+
+async def test_a_message_whose_statement_was_cancelled_is_not_reported_as_stored(postgres_url: str) -> None:
+    await PostgresBackplane(postgres_url).create()
+    writing = Writing(Connections(postgres_url), STATEMENTS, MonotonicClock(), Broker())
+    await writing.start()
+    async with await AsyncConnection.connect(postgres_url) as admin:
+        await admin.execute("LOCK TABLE hubline_messages IN ACCESS EXCLUSIVE MODE")
+        sent = asyncio.ensure_future(writing.publish([b"a"], b"lost"))
+        await until(lambda: waits_for_a_lock(postgres_url))
+        writing.renew()  # as the heartbeat does
+        with pytest.raises(BackplaneError, match="not stored"):
+            await sent
+        await admin.rollback()
+        rows = await (await admin.execute("SELECT count(*) FROM hubline_messages")).fetchall()
+        assert rows == [(0,)]
+    await writing.close()
+
+
+async def waits_for_a_lock(url: str) -> bool:
+    async with await AsyncConnection.connect(url) as other:
+        return bool(await (await other.execute("SELECT 1 FROM pg_locks WHERE NOT granted")).fetchall())

@@ -33,9 +33,6 @@ MODES = pytest.mark.parametrize("mode", ["aspnetcore", "sharded"])
 
 
 class Chat(Hub):
-    async def ready(self) -> None:
-        """Answers when the connection has been subscribed."""
-
     async def say(self, text: str) -> None:
         await self.clients.all.send("Said", text)
 
@@ -56,7 +53,7 @@ async def test_a_replica_that_sentinel_promotes_is_followed(mode: Any) -> None:
             backplanes = [RedisBackplane(client.master_for("main"), mode=mode) for _ in range(2)]
             one, two = (HubApp({"/hub": HubRoute(Chat, name="Chat")}, backplane=each) for each in backplanes)
             async with one.lifespan(), two.lifespan(), connect(one, "/hub") as ada, connect(two, "/hub") as bob:
-                await bob.invoke("Ready")
+                await bob.fence()
                 await ada.invoke("Say", "before")
                 assert await bob.expect("Said") == ["before"]
                 primary.stop()

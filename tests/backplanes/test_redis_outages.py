@@ -166,14 +166,15 @@ async def test_renewing_is_an_interruption(server: Valkey) -> None:
 
 
 async def test_a_redis_that_stands_still_is_no_answer(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (lines, redis_pipelines, __import__("hubline.backplanes.redis_listening", fromlist=["PATIENCE"])):
-        monkeypatch.setattr(module, "PATIENCE", 0.4)
     async with linked(server) as (link, heard):
         await link.subscribe(["a"])
         server.freeze()
+        for module in (lines, redis_pipelines, __import__("hubline.backplanes.redis_listening", fromlist=["PATIENCE"])):
+            monkeypatch.setattr(module, "PATIENCE", 0.4)
         results = await asyncio.gather(link.publish(["a"], b"unsure"), link.subscribe(["late"]), return_exceptions=True)
         assert [type(each) for each in results] == [BackplaneError, BackplaneError]
         assert "has not answered within 0.4 s" in str(results[1])
+        monkeypatch.undo()
         server.thaw()
         await until_it_publishes(link, "a")
         messages = [await heard.take(1)]
@@ -216,6 +217,7 @@ class Chat(Hub):
 async def test_clients_stay_while_redis_is_away_and_are_told_afterwards(server: Valkey) -> None:
     app = HubApp({"/hub": HubRoute(Chat, name="Chat")}, backplane=RedisBackplane(server.url))
     async with app.lifespan(), connect(app, "/hub") as ada, connect(app, "/hub") as bob:
+        await bob.fence()
         await ada.invoke("Say", "before")
         assert await bob.expect("Said") == await ada.expect("Said") == ["before"]
         server.stop()

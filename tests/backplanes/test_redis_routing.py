@@ -8,9 +8,11 @@ import pytest
 from redis.exceptions import AskError, MovedError, ResponseError
 
 from hubline._clock import MonotonicClock
+from hubline._tasks import TaskOwner
 from hubline.backplanes import redis_routing
 from hubline.backplanes.lines import Broker
 from hubline.backplanes.redis_connections import Connections, Node
+from hubline.backplanes.redis_lines import NodeLines
 from hubline.backplanes.redis_pipelines import Request
 from hubline.backplanes.redis_routing import REDIRECTIONS, Router
 from hubline.backplanes.redis_slots import Slots
@@ -26,8 +28,10 @@ class Wire:
     def __init__(self) -> None:
         self.written: list[tuple[Any, ...]] = []
         self.answers: asyncio.Queue[Any] = asyncio.Queue()
+        self.ended = False
 
-    async def disconnect(self, nowait: bool = False) -> None: ...
+    async def disconnect(self, nowait: bool = False) -> None:
+        self.ended = True
 
     def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[Any]:
         return [tuple(command) for command in commands]
@@ -228,3 +232,77 @@ async def test_what_is_under_way_to_a_node_that_is_left_may_still_be_answered(ro
     wire.answers.put_nowait(2)
     await steps()
     assert routed.said == ["two 2"]
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_closed_router_has_no_connection_to_a_node_that_it_was_about_to_leave(
+    routed: Routed, turns: int
+) -> None:
+    routed.send("one")
+    await steps()
+    routed.map.one, routed.map.nodes = B, (B,)
+    routed.map.change()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await routed.router.close()
+    assert [wire.ended for wire in routed.wires.wires.values()] == [True, True]
+
+
+class Door:
+    """A line that connects when it is told to."""
+
+    def __init__(self, node: Node) -> None:
+        self.node, self.opens = node, asyncio.Event()
+        self.is_ready = self.is_closed = self.begun = False
+
+    async def start(self) -> None:
+        await self.opens.wait()
+        self.is_ready = True
+
+    def begin(self) -> None:
+        self.begun = True
+
+    def renew(self) -> None: ...
+
+    async def leave(self) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+class Doors:
+    def __init__(self) -> None:
+        self.made: dict[Node, Door] = {}
+        self.lines: NodeLines[Door] = NodeLines(self.make, TaskOwner("test"))
+
+    def make(self, node: Node) -> Door:
+        self.made[node] = made = Door(node)
+        return made
+
+
+async def test_who_gives_up_while_lines_are_opened_leaves_none_open() -> None:
+    doors = Doors()
+    starting = asyncio.ensure_future(doors.lines.start([A, B]))
+    await steps()
+    doors.made[A].opens.set()
+    await steps()
+    starting.cancel()
+    await asyncio.wait([starting])
+    assert [door.is_closed for door in doors.made.values()] == [True, True]
+
+
+async def test_lines_that_are_closed_while_they_are_opened_stay_closed() -> None:
+    doors = Doors()
+    starting = asyncio.ensure_future(doors.lines.start([A, B]))
+    await steps()
+    doors.made[A].opens.set()
+    await steps()
+    await doors.lines.close()
+    doors.made[B].opens.set()
+    with pytest.raises(BackplaneError, match="the link is closed"):
+        await starting
+    doors.lines.keep([A, B])
+    assert len(doors.made) == 2
+    assert list(doors.lines) == []
+    assert not any(door.begun for door in doors.made.values())

@@ -291,7 +291,7 @@ async def test_a_replica_takes_over_and_only_its_channels_have_a_gap(
 ) -> None:
     monkeypatch.setattr(redis_slots, "REFRESH", 1.0)  # who only hears a frozen node looks for its replica this often
     for module in (lines, redis_pipelines, redis_slots):
-        monkeypatch.setattr(module, "PATIENCE", 2.0)
+        monkeypatch.setattr(module, "PATIENCE", 5.0)
     cluster = cluster_with_a_replica
     dying = cluster.primaries[0]
     theirs, others = (

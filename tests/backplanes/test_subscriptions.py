@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import cast
@@ -17,6 +17,8 @@ from hubline.backplanes.lines import FIRST_PAUSE, LONGEST_PAUSE, Broker, Pauses
 from hubline.backplanes.subscriptions import GAPS_KEPT, REFUSALS_EVERY, Subscriptions
 from hubline.errors import BackplaneError
 from hubline.testing import ManualClock, settle
+
+LIMIT = 60.0
 
 
 class Held:
@@ -125,6 +127,23 @@ async def test_who_subscribes_while_the_channel_is_being_given_up_waits_until_it
         assert [name for name, _ in held.calls] == ["subscribe", "unsubscribe", "subscribe"]
 
 
+async def test_who_subscribes_while_a_round_that_gives_the_channel_up_is_still_subscribing_hears_it() -> None:
+    async with subscribed() as (held, made):
+        await made.subscribe({"a": _ignore})
+        held.go.clear()
+        other = asyncio.create_task(made.subscribe({"b": _ignore}))
+        await asyncio.sleep(0)
+        made.unsubscribe(["a"])  # in the same round
+        await settle()
+        assert held.calls[1:] == [("subscribe", ["b"])]
+        again = asyncio.create_task(made.subscribe({"a": _ignore}))
+        await settle()
+        held.go.set()
+        await asyncio.gather(again, other)
+        assert made.hears("a")
+        assert ("unsubscribe", ["a"]) not in held.calls
+
+
 async def test_leaving_and_coming_back_within_a_round_costs_nothing() -> None:
     async with subscribed() as (held, made):
         await made.subscribe({"a": _ignore})
@@ -223,6 +242,12 @@ async def test_nothing_that_another_server_says_ends_the_link(caplog: pytest.Log
         await made.subscribe({"a": broken})
         assert made.received("a", b"x") is False
         assert "channel a: a message of another server was dropped: RuntimeError('what is this?')" in caplog.text
+        await made.publish(["a"], b"x")
+        await made._clock.advance(INTERVAL)  # type: ignore[attr-defined]
+        await settle()
+        heartbeat = f"hubline:heartbeat:{made.server}"
+        assert made.received(heartbeat, b"what is this?") is False
+        assert f"channel {heartbeat}: a message of another server was dropped" in caplog.text
 
 
 async def test_gaps_are_counted_and_told_and_the_last_of_them_kept(caplog: pytest.LogCaptureFixture) -> None:
@@ -288,6 +313,101 @@ async def test_opening_is_hurried_when_a_line_to_the_same_broker_has_connected()
     held.broker.answers()
     await opening
     assert held.attempts == 2
+    await made.close()
+
+
+async def test_who_waits_for_a_link_while_it_is_closed_is_told_so_and_the_link_is_ended() -> None:
+    async with subscribed() as (_, made):
+        connects = asyncio.Event()
+
+        class Late(Held):
+            async def connect(self, listener: BackplaneListener) -> BackplaneLink:
+                await connects.wait()
+                return await super().connect(listener)
+
+        late = made._backplane = Late()
+        waiting = [asyncio.ensure_future(made.publish(["a"], b"x")) for _ in range(2)]
+        await settle()
+        await made.close()
+        connects.set()
+        done, _ = await asyncio.wait(waiting, timeout=LIMIT)
+        assert len(done) == len(waiting)
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in found] == [BackplaneError] * 2
+        assert late.calls == [("close", [])]
+        await made.publish(["a"], b"x")
+        assert late.connections == 2, "a later use makes a new one"
+
+
+async def test_a_round_that_begins_after_the_end_makes_no_link() -> None:
+    async with subscribed() as (held, made):
+        await made.subscribe({"a": _ignore})
+        made.unsubscribe(["a"])
+        await made.close()
+        await settle()
+        assert held.connections == 1
+
+
+async def test_who_subscribes_is_not_told_that_somebody_else_could_not_be_unsubscribed() -> None:
+    class NodeLost(Held):
+        """Of several brokers, the one with channel `a` cannot be reached."""
+
+        async def unsubscribe(self, channels: Sequence[str]) -> None:
+            await super().unsubscribe(channels)
+            raise BackplaneError("it cannot be reached")
+
+    tasks = TaskOwner("test")
+    made = Subscriptions(lost := NodeLost(), tasks, ManualClock())
+    await made.subscribe({"a": _ignore})
+    made.unsubscribe(["a"])
+    await made.subscribe({"b": _ignore})
+    await made.subscribe({"c": _ignore})
+    assert made.hears("b")
+    assert lost.calls[-2:] == [("subscribe", ["c"]), ("unsubscribe", ["a"])], "which is tried again"
+    await made.close()
+
+
+async def test_a_name_that_no_broker_can_carry_fails_nobody_else() -> None:
+    class Encoding(Held):
+        async def subscribe(self, channels: Sequence[str]) -> None:
+            for channel in channels:
+                channel.encode()
+            await super().subscribe(channels)
+
+    tasks = TaskOwner("test")
+    made = Subscriptions(held := Encoding(), tasks, ManualClock())
+    wanted = [made.subscribe({"a": _ignore}), made.subscribe({"half \ud800": _ignore}), made.subscribe({"b": _ignore})]
+    found = await asyncio.gather(*wanted, return_exceptions=True)
+    assert [type(each) for each in found] == [type(None), BackplaneError, type(None)]
+    assert [call for call in held.calls if call[0] == "subscribe"] == [("subscribe", ["a", "b"])]
+    await made.close()
+
+
+async def test_a_broker_that_cannot_be_reached_fails_nobody_whose_channels_are_at_another() -> None:
+    class Nodes(Held):
+        """Channels with an `x` are at a node that has gone."""
+
+        def brokers(self, channels: Iterable[str]) -> Mapping[str, str]:
+            return {("gone" if "x" in channel else "there"): channel for channel in reversed(list(channels))}
+
+        def renew_broker(self, name: str) -> None: ...
+
+        async def subscribe(self, channels: Sequence[str]) -> None:
+            await super().subscribe(channels)
+            if any("x" in channel for channel in channels):
+                raise BackplaneError("its node has gone")
+
+    tasks = TaskOwner("test")
+    made = Subscriptions(nodes := Nodes(), tasks, ManualClock())
+    wanted = [{"a": _ignore}, {"x": _ignore}, {"b": _ignore, "xx": _ignore}, {"b": _ignore, "c": _ignore}]
+    found = await asyncio.gather(*(made.subscribe(each) for each in wanted), return_exceptions=True)
+    assert [type(each) for each in found] == [type(None), BackplaneError, BackplaneError, type(None)]
+    assert nodes.attempts == 1
+    assert sorted(call for call in nodes.calls if call[0] == "subscribe") == [
+        ("subscribe", ["a", "b", "c"]),
+        ("subscribe", ["x", "xx"]),
+    ]
+    assert made.statistics()["channels"] == 3
     await made.close()
 
 

@@ -22,19 +22,17 @@ from tests.chaos.ledger import answer_of
 from tests.runs.viewer import Page
 
 SERVER_TIMEOUT = 3.0
-"""Seconds without a word after which a server has gone; its pings come every second."""
+"""Seconds without a word after which a server has gone, where servers are frozen; its pings come every second."""
 
 
 class Line:
     """One connection to a hub. Its calls raise ConnectionClosed when it is lost, InvocationError when refused."""
 
-    def __init__(self, socket: ClientConnection, on: dict[str, Callable[..., None]]) -> None:
+    def __init__(self, socket: ClientConnection, on: dict[str, Callable[..., None]], patience: float) -> None:
         self._socket = socket
         handlers = {target: Handler(function) for target, function in on.items()}
         now = time.monotonic()
-        self._session = ClientSession(
-            JsonCodec(), handlers, now=now, keep_alive_interval=1, server_timeout=SERVER_TIMEOUT
-        )
+        self._session = ClientSession(JsonCodec(), handlers, now=now, keep_alive_interval=1, server_timeout=patience)
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def invoke(self, target: str, *arguments: Any) -> Any:
@@ -104,10 +102,10 @@ def _value(event: Result | CallFailed) -> Any:
     return event.value
 
 
-async def negotiated(url: str, path: str) -> str:
+async def negotiated(url: str, path: str, patience: float = SERVER_TIMEOUT) -> str:
     """The token of a new connection. Raises ConnectionClosed."""
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=SERVER_TIMEOUT) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=patience) as http:
             answer = await http.post(f"{url}{path}/negotiate", params={"negotiateVersion": 1})
             token: str = answer.raise_for_status().json()["connectionToken"]
             return token
@@ -117,19 +115,27 @@ async def negotiated(url: str, path: str) -> str:
 
 @asynccontextmanager
 async def line(
-    url: str, *, path: str = "/hub?user=ada", negotiate: bool = False, **on: Callable[..., None]
+    url: str,
+    *,
+    path: str = "/hub?user=ada",
+    negotiate: bool = False,
+    patience: float = SERVER_TIMEOUT,
+    **on: Callable[..., None],
 ) -> AsyncIterator[Line]:
-    """A connection, with what the server may call. Raises ConnectionClosed when there is none."""
+    """A connection, with what the server may call. Raises ConnectionClosed when there is none.
+
+    `patience` is for how many seconds the server may say nothing, also while it is connected to.
+    """
     if negotiate:
-        path += f"?id={quote(await negotiated(url, path), safe='')}"
+        path += f"?id={quote(await negotiated(url, path, patience), safe='')}"
     address = url.replace("http", "ws", 1) + path
     try:
         socket = await connect(
-            address, compression=None, ping_interval=None, proxy=None, open_timeout=SERVER_TIMEOUT, close_timeout=0.2
+            address, compression=None, ping_interval=None, proxy=None, open_timeout=patience, close_timeout=0.2
         )
     except (WebSocketException, OSError, TimeoutError, EOFError) as error:
         raise ConnectionClosed(f"no connection: {error}") from error
-    opened = Line(socket, on)
+    opened = Line(socket, on, patience)
     reading = asyncio.create_task(opened._read())
     try:
         await opened._open()
@@ -208,7 +214,7 @@ class Sitting:
 
 
 class Talker(Client):
-    """Says one number after the other in a room, until it is told to stop; then one that everybody must hear."""
+    """Says one number after the other in a room, until it is told to stop."""
 
     def __init__(self, fleet: Fleet, pace: float) -> None:
         super().__init__(fleet)
@@ -265,8 +271,9 @@ class Listener(Client):
             except (ConnectionClosed, InvocationError):
                 await self.pause()
 
-    def has_heard(self, number: int) -> bool:
-        return bool(self.sittings) and number in self.sittings[-1].heard
+    def hears(self, since: int) -> bool:
+        """Whether it has heard, on its present connection, this message or one behind it."""
+        return bool(self.sittings) and any(number >= since for number in self.sittings[-1].heard)
 
 
 def unheard(sitting: Sitting, said: list[Said]) -> list[str]:

@@ -54,20 +54,23 @@ class Load:
             raise AssertionError(f"behind what was paid: {self._waiting()}\n{states}") from error
 
     async def finish(self) -> None:
-        """Return when every viewer has seen an end, and every listener the last message."""
+        """Return when every viewer has seen an end, and every listener hears what is said now that nothing fails.
+
+        Not one last message: who was about to come back when it was said would never hear it.
+        """
         await asyncio.wait(self.following, timeout=LIMIT)
         if waiting := self._waiting():
             raise AssertionError(f"without an end: {waiting}\n{await self.fleet.states()}")
+        calm = len(self.talker.said)
+        for listener in self.listeners:
+            try:
+                await until(lambda listener=listener: _hears(listener, calm))  # type: ignore[misc]
+            except TimeoutError as error:
+                lately = f"{self.talker.said[-5:]}\n{listener.sittings[-2:]}"
+                raise AssertionError(f"not heard since {calm}\n{lately}\n{await self.fleet.states()}") from error
         self.talker.stop()
         async with asyncio.timeout(LIMIT):
             await self._talking
-        last = len(self.talker.said) - 1
-        for listener in self.listeners:
-            try:
-                await until(lambda listener=listener: _has_heard(listener, last))  # type: ignore[misc]
-            except TimeoutError as error:
-                lately = f"{self.talker.said[-5:]}\n{listener.sittings[-2:]}"
-                raise AssertionError(f"not heard: {last}\n{lately}\n{await self.fleet.states()}") from error
         try:
             await until(self._told)
         except TimeoutError as error:
@@ -132,8 +135,8 @@ class Load:
         )
 
 
-async def _has_heard(listener: Listener, number: int) -> bool:
-    return listener.has_heard(number)
+async def _hears(listener: Listener, since: int) -> bool:
+    return listener.hears(since)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Protocol
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from tests.pgbouncer import pool
 from tests.postgres import postgres
 from tests.runs.storages import Storage
 from tests.valkey import valkey
@@ -50,6 +51,13 @@ def in_redis() -> Iterator[Shared]:
 def in_postgres() -> Iterator[Shared]:
     with postgres() as server:
         yield server
+
+
+@contextmanager
+def in_postgres_behind_a_pool() -> Iterator[Shared]:
+    """Faults happen to PgBouncer, and what it has under way is lost; the database is well."""
+    with postgres() as server, pool(server.directory) as made:
+        yield made
 
 
 async def states(url: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.faults import FAULTS, replace_server
 from tests.chaos.fleet import fleet
 from tests.chaos.load import load
-from tests.chaos.storage import Open, in_postgres, in_redis
+from tests.chaos.storage import Open, in_postgres, in_postgres_behind_a_pool, in_redis
 from tests.chaos.workers import WORKER_FAULTS, fleet_of_workers
 
 pytestmark = pytest.mark.timeout(300)
@@ -21,11 +21,14 @@ SEED = int(os.environ.get("HUBLINE_SEED", random.randrange(1_000_000)))
 
 REDIS = pytest.param(in_redis, id="redis", marks=pytest.mark.valkey)
 POSTGRES = pytest.param(in_postgres, id="postgres", marks=[pytest.mark.postgres, pytest.mark.slow])
+POOL = pytest.param(
+    in_postgres_behind_a_pool, id="pgbouncer", marks=[pytest.mark.pgbouncer, pytest.mark.postgres, pytest.mark.slow]
+)
 
 
 @pytest.mark.rule("R30", "R31", "R32")
 @pytest.mark.statement(196)
-@pytest.mark.parametrize("storage", [REDIS, POSTGRES])
+@pytest.mark.parametrize("storage", [REDIS, POSTGRES, POOL])
 async def test_no_answer_is_lost_or_doubled_whatever_fails(storage: Callable[[], Open]) -> None:
     async with fleet(SEED, storage) as servers, load(servers) as running:
         for fault in servers.seeded.sample(FAULTS, len(FAULTS)):
@@ -37,7 +40,7 @@ async def test_no_answer_is_lost_or_doubled_whatever_fails(storage: Callable[[],
 
 @pytest.mark.slow
 @pytest.mark.timeout(180 + 3 * BUDGET)
-@pytest.mark.parametrize("storage", [REDIS, POSTGRES])
+@pytest.mark.parametrize("storage", [REDIS, POSTGRES, POOL])
 async def test_the_same_for_as_long_as_the_budget_lasts(storage: Callable[[], Open]) -> None:
     until = time.monotonic() + BUDGET
     async with fleet(SEED, storage) as servers, load(servers) as running:

@@ -136,6 +136,70 @@ async def test_a_run(script: Script, seat: Seat) -> None:
     assert seat.printed()[0].startswith('{"kind":"end"')
 
 
+def joined(position: str, *said: str) -> dict[str, Any]:
+    epoch, _, number = position.rpartition("-")
+    first = int(number) - len(said) + 1
+    messages = [{"position": f"{epoch}-{first + n}", "at": "", "by": "bob", "data": d} for n, d in enumerate(said)]
+    members = [{"key": "u:bob", "user": "bob"}]
+    return {"position": position, "complete": True, "messages": messages, "members": members}
+
+
+async def test_a_room_is_joined_again_after_a_loss_and_left_at_the_end(
+    script: Script, seat: Seat, clock: ManualClock
+) -> None:
+    await seat.type("room kitchen")
+    assert script.peer.heard(1)[-1]["arguments"][:2] == ["kitchen", None]
+    script.peer.answer("0", joined("e-1", "tea?"))
+    await settle()
+    message, members = seat.printed()
+    assert message.startswith('< RoomMessage "kitchen" {"position":"e-1"')
+    assert members == '< RoomPresence "kitchen" {"kind":"members","members":["bob"]}'
+    script.peer.call("RoomPresence", "kitchen", {"kind": "leave", "member": {"key": "u:bob", "user": "bob"}})
+    await settle()
+    assert seat.printed()[0].startswith('< RoomPresence "kitchen" {"kind":"leave","member":{"key":"u:bob"')
+    await seat.type("room kitchen")
+    script.peer.hang_up()
+    await settle()
+    await clock.advance(0.0)
+    await settle()
+    again = script.peer.heard(1)[-1]
+    assert again["arguments"][:2] == ["kitchen", "e-1"]
+    script.peer.answer(again["invocationId"], joined("e-2", "with milk?"))
+    await settle()
+    assert "with milk?" in seat.printed()[0]
+    await seat.type("wait RoomMessage")
+    await seat.type("room garden")
+    garden = script.peer.heard(1)[-1]
+    script.peer.answer(garden["invocationId"], joined("f-0"))
+    await settle()
+    await seat.type("leave cellar")
+    await seat.type("leave garden")
+    left = script.peer.heard(1)[-1]
+    assert (left["target"], left["arguments"]) == ("LeaveRoom", ["garden"])
+    script.peer.answer(left["invocationId"], None)
+    await settle()
+    errors = [each for each in seat.errors.getvalue().splitlines() if each.startswith("error")]
+    assert errors == ["error: the room kitchen is joined already", "error: the room cellar is not joined"]
+    await seat.type(None)
+    left = script.peer.heard(1)[-1]
+    assert (left["target"], left["arguments"]) == ("LeaveRoom", ["kitchen"])
+    script.peer.answer(left["invocationId"], None)
+    assert await seat.talk == 1
+
+
+async def test_a_room_that_may_not_be_used(script: Script, seat: Seat) -> None:
+    await seat.type("room kitchen")
+    script.peer.answer("0", joined("e-0"))
+    await settle()
+    script.peer.call("RoomClosed", "kitchen")
+    await settle()
+    assert seat.errors.getvalue() == "error: the room kitchen: JoinRoom: The room does not exist.\n"
+    await seat.type("room cellar")
+    script.peer.say(Completion(invocation_id="1", error="The room does not exist."))
+    await settle()
+    assert seat.errors.getvalue().splitlines()[1] == "error: JoinRoom: The room does not exist."
+
+
 async def test_errors_are_told_and_give_a_status(script: Script, seat: Seat) -> None:
     await seat.type("Fail")
     script.peer.say(Completion(invocation_id="0", error="no"))
@@ -229,6 +293,30 @@ async def test_lines_from_a_prompt() -> None:
         assert await lines.read() == ""
         keys.send_text("\x04")
         assert await lines.read() is None
+
+
+def test_options_are_those_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: dict[str, Any] = {}
+
+    def run(url: str, settings: dict[str, Any]) -> int:
+        HubConnection(url, **settings)
+        found.update(settings)
+        return 7
+
+    monkeypatch.setattr("hubline.cli.client.run_client", run)
+    options = "--token t --header A=b --codec messagepack --transport websocket --transport long_polling --stateful"
+    command = ["client", URL, *options.split(), "--proxy", "http://127.0.0.1:3128"]
+    assert CliRunner().invoke(commands, command).exit_code == 7
+    assert found == {
+        "token": "t",
+        "headers": {"A": "b"},
+        "codec": "messagepack",
+        "transports": ["websocket", "long_polling"],
+        "stateful": True,
+        "proxy": "http://127.0.0.1:3128",
+        "unix_socket": None,
+    }
+    assert "exclude each other" in CliRunner().invoke(commands, [*command, "--unix-socket", "/run/x.sock"]).output
 
 
 def test_mistakes_in_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

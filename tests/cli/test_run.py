@@ -279,7 +279,7 @@ async def test_a_token_never_reaches_the_log(directory: Path, level: str, path: 
                     client.send(HANDSHAKE)
                     assert (await client.frame())[1].startswith(b"{}")
                 client.close()
-        async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
             for token, status in ((good, 200), (bad, 401)):
                 headers = {"Authorization": f"Bearer {token}"}
                 answer = await http.post("/chat/negotiate?negotiateVersion=1", headers=headers)
@@ -316,7 +316,7 @@ async def test_hubs_say_good_bye_on_every_transport_before_the_process_ends(dire
     """As soon as all have left: the process of this test would be killed long before the drain time."""
     async with hubline(directory, "run", "hubs:hubs", "--port", "0", "--drain-timeout", "1000", path) as command:
         url = await command.url()
-        async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
             websocket = await RawWebSocket.open(url, f"/chat?id={await negotiated(http)}")
             websocket.send(HANDSHAKE)
             greeting = b""

@@ -41,7 +41,13 @@ async def count(run: Run, last: int) -> None:
 async def pay(run: Run) -> None:
     await run.charge(6)
 
+@runs.function
+async def pay_by_name(run: Run) -> None:
+    await run.charge(6)
+
 class Assistant(RunsHub, runs=runs):
+    async def pay_by_name(self) -> str:
+        return (await (await runs.start(pay_by_name, starter="ada", budget=MemoryBudget(10, name="a"))).wait()).state
     async def pay(self) -> str:
         return (await (await runs.start(pay, starter="ada")).wait()).state
     async def pid(self) -> int:
@@ -137,13 +143,14 @@ async def test_any_worker_attaches_to_lists_and_stops_a_run(directory: Path) -> 
     async with serving(directory) as (running, clients):
         here, there = clients.values()
         assert [await each.call("Pay") for each in (here, there)] == ["completed", "limited"]  # of one budget
+        assert [await each.call("PayByName") for each in (here, there)] == ["completed", "limited"]
         (run_id,) = await here.call("Begin", 20, 1)
         watched = Watched(there, [run_id])
         await watched.until(lambda: watched.texts[run_id] == numbers(10))
         assert (await there.call("RunInfo", run_id))["state"] == "running"
         assert (await there.call("StopRun", run_id))["state"] == "stopped"
         assert (await here.call("RunInfo", run_id))["state"] == "stopped"
-        assert (await told(directory, 3))[run_id] == [f"stopped|{numbers(10)}"]
+        assert (await told(directory, 5))[run_id] == [f"stopped|{numbers(10)}"]
         running.process.terminate()
         assert await running.end() == 0
         assert "memory" not in "".join(running.log)

@@ -6,6 +6,9 @@ from typing import Annotated, Any, Protocol
 
 from hubline import Cancellation, Depends, Hub, HubApp, HubOptions, authorize, hidden, hub_method
 from hubline.contract.document import contract
+from hubline.contract.python import python
+from hubline.rooms import Rooms, RoomsHub, anyone
+from hubline.runs import RunsHub
 
 
 @dataclass
@@ -130,6 +133,35 @@ def test_what_the_server_calls() -> None:
         None,
     )
     assert operation(DOCUMENT, "live_notes.Confirm")[3] == {"type": "boolean"}
+
+
+class RoomClient(Protocol):
+    async def room_gap(self, room: str, mine: int) -> None: ...
+
+
+class Kitchen(RoomsHub[RoomClient], RunsHub[RoomClient], rooms=Rooms(anyone)):
+    pass
+
+
+def test_what_rooms_call_is_there_with_its_types_and_the_applications_own_is_not_replaced() -> None:
+    document = described(HubApp({"/": Kitchen}))
+    signalr = {"kind": "clientCall", "parameters": [{"name": name, "required": True} for name in ("room", "message")]}
+    message = {"type": "array", "minItems": 2, "maxItems": 2}
+    items = [{"type": "string"}, {"$ref": "#/components/schemas/RoomMessage"}]
+    expected = ("send", {**signalr, "by": "RoomsHub"}, {**message, "items": items}, None)
+    assert operation(document, "root.RoomMessage") == expected
+    assert operation(document, "root.RoomGap")[2]["items"] == [{"type": "string"}, {"type": "integer"}]
+    assert "by" not in operation(document, "root.RoomGap")[1]
+    assert operation(document, "root.JoinRoom")[3] == {"$ref": "#/components/schemas/RoomJoined"}
+    assert operation(document, "root.RunInfo")[3] == {"$ref": "#/components/schemas/RunInfo"}
+    assert operation(document, "root.AttachRun")[3] == {"$ref": "#/components/schemas/RunItem"}
+
+
+def test_a_handler_in_python_needs_nothing_of_rooms_because_join_room_hears_it() -> None:
+    text = python(described(HubApp({"/": Kitchen})))
+    assert "room_gap" in text
+    assert "room_message" not in text
+    assert "-> RoomJoined" in text
 
 
 def test_a_method_and_a_call_may_have_the_same_name() -> None:

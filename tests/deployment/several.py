@@ -119,7 +119,7 @@ def several(directory: Path) -> Iterator[Several]:
             str(directory / "nginx.conf"),
         ]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        stack.callback(process.wait, 10)
+        stack.callback(process.wait, 60)
         stack.callback(process.terminate)
         running = Nginx(directory, port, process)
         until_it_listens(port, process)

@@ -1,7 +1,6 @@
 """The page for trying hubs, as `hubline run --try` serves it, in Chromium."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from tests.chromium import launched
+
 ROOT = Path(__file__).parent.parent.parent
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 60_000
 """Milliseconds for one step of a page on a busy machine."""
 COMMAND = [sys.executable, "-m", "hubline.cli.main", "run", "tests.inspect.application:app", "--try", "--port", "0"]
@@ -39,9 +39,8 @@ def server() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     """What the page reports as an error, and what its policy refuses, fails the test."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with server() as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        browser = launched(playwright)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)

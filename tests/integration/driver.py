@@ -97,6 +97,14 @@ class Peer:
         except Ended:
             return found
 
+    async def admitted(self) -> None:
+        """Return when the server has admitted the peer: whatever the hub, it answers a call then. The rest is kept."""
+        await self.send(call("admitted?", "a method that no hub has"))
+        before: list[Message] = []
+        while (message := await self.receive()).get("invocationId") != "admitted?":
+            before.append(message)
+        self._inbox = before + self._inbox
+
     async def is_alive(self) -> bool:
         """Whether the connection answers, and with nothing before the answer."""
         return bool(await self.result("Add", 20, 22) == 42)
@@ -137,7 +145,11 @@ class Connector:
         return peer
 
     async def several(self, number: int, path: str = "/hub") -> list[Peer]:
-        return [await self(path) for _ in range(number)]
+        """Peers that can reach each other: a handshake is answered before the server has admitted the peer."""
+        peers = [await self(path) for _ in range(number)]
+        for peer in peers:
+            await peer.admitted()
+        return peers
 
     async def token(self, query: str = "") -> str:
         async with Endpoint(self.base, "/token", query) as endpoint:

@@ -84,7 +84,7 @@ async def test_authorised_methods_of_an_open_hub(connect: Connector) -> None:
 @pytest.mark.statement(186)
 async def test_an_expired_token_ends_the_connection(server: str) -> None:
     async with connector(server, WAYS[0]) as connect:
-        token = await connect.token("sub=bob&seconds=4")
+        token = await connect.token("sub=bob&seconds=10")
         peers = [await connect("/hub-expiring", token=token, way=way) for way in WAYS]
         tolerant = await connect("/hub", token=token)
         for peer in peers:

@@ -55,7 +55,7 @@ async def test_without_the_option_there_is_nothing_to_refresh(connect: Connector
 @pytest.mark.statement(186)
 async def test_who_refreshes_in_time_outlives_the_first_token(server: str) -> None:
     async with connector(server, WAYS[0]) as connect:
-        short, long = await connect.token("sub=bob&seconds=5"), await connect.token("sub=bob")
+        short, long = await connect.token("sub=bob&seconds=10"), await connect.token("sub=bob")
         lost = [await connect("/hub-refresh", token=short, way=way) for way in WAYS]
         kept = [await connect("/hub-refresh", token=short, way=way) for way in WAYS]
         for peer in kept:

@@ -46,7 +46,7 @@ async def counts(url: str) -> dict[str, int]:
     """What the server holds, once all runs have expired."""
     connection = await connect(url, SignalR())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (found := await connection.call("Counts"))["runs"]:
                 await connection.call("Expired")
         return dict(found)

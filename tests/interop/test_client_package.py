@@ -2,7 +2,7 @@
 
 import json
 import os
-import shutil
+import secrets
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,11 +15,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from apps.chat.tests.browser.proxy import CuttableProxy
+from tests.chromium import launched
 from tests.interop.running import ROOT, contract_server
 
 PACKAGE = ROOT / "packages" / "client-js"
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-expect.set_options(timeout=30_000)  # instead of five seconds, which a busy machine needs for a page
+PATIENCE_MS = 60_000
+"""Milliseconds for one step of a page on a busy machine."""
+expect.set_options(timeout=PATIENCE_MS)
 ENDLESS = 100_000
 """So many numbers are never written while a test runs."""
 
@@ -76,9 +78,8 @@ def proxy(server: str) -> Iterator[CuttableProxy]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        started = launched(playwright)
         yield started
         started.close()
 
@@ -87,6 +88,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser, site: str) -> Iterator[Page]:
     """A page of a browser of its own. What it reports as an error fails the test."""
     context = browser.new_context(base_url=site)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -137,6 +139,7 @@ def test_strict_mode_takes_one_stream_and_a_reload_goes_on_from_its_position(
 
     page.reload()
     expect(first.get_by_role("status")).to_contain_text("60 ")
+    page.wait_for_function("probe.streams.some(([method]) => method === 'AttachRun')")  # the text may be a kept one
     attached = page.evaluate("probe.streams.filter(([method]) => method === 'AttachRun')")
     assert len(attached) == 1
     assert attached[0][2] is not None
@@ -182,6 +185,50 @@ def test_a_person_answers_and_stops(page: Page, server: str) -> None:
     expect(first.get_by_test_id("state")).to_have_text("stopped")
     page.goto(address(hub, "nobody"))
     expect(first.get_by_test_id("state")).to_have_text("gone")
+
+
+@pytest.mark.client
+@pytest.mark.browser
+@pytest.mark.timeout(300)
+def test_a_room_in_react_is_joined_once_and_goes_on_over_a_cut(
+    page: Page, browser: Browser, site: str, server: str, proxy: CuttableProxy
+) -> None:
+    room = f"react {secrets.token_hex(4)}"
+    page.goto("room.html?" + urlencode({"hub": f"{proxy.url}hub-rooms", "room": room}))
+    other = browser.new_page(base_url=site)
+    other.goto("room.html?" + urlencode({"hub": f"{server}/hub-rooms", "room": room}))
+    first, second = (page.get_by_role("region", name=name) for name in ("first", "second"))
+    there = other.get_by_role("region", name="first")
+    expect(first.get_by_test_id("members")).to_have_text("2")
+    expect(there.get_by_test_id("members")).to_have_text("2")
+    assert page.evaluate("joins") == ["JoinRoom"]
+    first.get_by_label("Message").fill("one")
+    first.get_by_label("Message").press("Enter")
+    for region in (first, second, there):
+        expect(region.get_by_role("status")).to_have_text("one")
+    there.get_by_role("button", name="Type").click()
+    expect(first.get_by_test_id("typing")).to_have_text("1")
+    expect(second.get_by_test_id("typing")).to_have_text("1")
+
+    proxy.cut()
+    expect(first.get_by_test_id("live")).to_have_text("false")
+    for text in ("two", "three"):
+        there.get_by_label("Message").fill(text)
+        there.get_by_label("Message").press("Enter")
+        expect(there.get_by_role("status")).to_contain_text(text)
+    proxy.mend()
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(first.get_by_role("status")).to_have_text("one,two,three")
+    page.reload()
+    expect(second.get_by_role("status")).to_have_text("two,three")
+    second.get_by_role("button", name="Older").click()
+    expect(first.get_by_role("status")).to_have_text("one,two,three")
+
+    page.get_by_role("button", name="Leave").click()
+    expect(first.get_by_role("status")).to_have_text("")
+    expect(there.get_by_test_id("members")).to_have_text("1")
+    assert page.evaluate("joins")[-1] == "LeaveRoom"
+    other.close()
 
 
 def send(page: Page, method: str, *arguments: object) -> None:

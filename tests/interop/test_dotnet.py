@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 
@@ -26,6 +27,17 @@ def test_official_dotnet_client() -> None:
     failed = [f"{each['check']}: {each['error']}" for each in map(json.loads, lines) if not each["ok"]]
     assert not failed, "\n".join(failed)
     assert count == "180 passed, 0 failed"
+
+
+def assert_all_pass_in_the_end(url: str, environment: dict[str, str]) -> None:
+    """With a backplane a client may not be heard of yet: its handshake is answered before it is subscribed, as in the
+    original, and the checks do not wait for that. So a check that fails has a second chance, alone."""
+    *lines, count = checks_against(url, environment).splitlines()
+    assert sum(map(int, re.findall(r"\d+", count))) == 180
+    failed = [each["check"] for each in map(json.loads, lines) if not each["ok"]]
+    assert len(failed) <= 3, failed
+    for check in failed:
+        assert checks_against(url, environment, check).splitlines()[-1].endswith(" 0 failed")
 
 
 def checks_against(url: str, environment: dict[str, str], *names: str) -> str:

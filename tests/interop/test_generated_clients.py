@@ -12,6 +12,8 @@ import pytest
 from hubline import Hub, HubApp, hub_method
 from hubline.contract.document import contract
 from hubline.contract.typescript import typescript
+from hubline.rooms import Rooms, RoomsHub, anyone
+from hubline.runs import Runs, RunsHub
 from tests.docs.pages import ADDRESS, ROOT, blocks, served
 
 NODE_MODULES = ROOT / "packages" / "client-js" / "node_modules"
@@ -153,7 +155,11 @@ def generated(app: HubApp) -> str:
     return typescript(contract([(hub.path, hub) for hub in app.describe()], title=""))
 
 
-APP = HubApp({"/tree": TreeHub, "/quiet": Quiet, "/": Quiet})
+class Kitchen(RoomsHub, RunsHub, rooms=Rooms(anyone), runs=Runs()):
+    pass
+
+
+APP = HubApp({"/tree": TreeHub, "/quiet": Quiet, "/": Quiet, "/kitchen": Kitchen})
 
 
 @pytest.fixture
@@ -192,6 +198,31 @@ async def test_a_program_calls_streams_uploads_and_answers(folder: Path) -> None
         result = await run(folder, "node", "program.js")
     assert mistakes == ""
     assert result == (0, SEEN + "\n")
+
+
+ROOM = """
+import { HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
+import { Kitchen, type RoomMessage } from "./generated.js";
+
+const connection = new HubConnectionBuilder().withUrl("ADDRESS/kitchen").configureLogging(LogLevel.Error).build();
+const kitchen = new Kitchen(connection);
+const heard = new Promise<RoomMessage>((resolve) => kitchen.on("RoomMessage", (_room, message) => resolve(message)));
+await connection.start();
+const joined = await kitchen.joinRoom("r", null, { device: "phone" });
+await kitchen.sendToRoom("r", "tea?");
+const said: unknown = (await heard).data;
+console.log(joined.members[0]?.devices[0]?.name, said, (await kitchen.roomRuns("r")).map((run) => run.state).length);
+await connection.stop();
+"""
+
+
+async def test_a_program_is_in_a_room(folder: Path) -> None:
+    async with served(APP) as address:
+        (folder / "room.ts").write_text(ROOM.replace("ADDRESS", address), "utf-8")
+        mistakes = await compiled(folder, "room.ts")
+        result = await run(folder, "node", "room.js")
+    assert mistakes == ""
+    assert result == (0, "phone tea? 0\n")
 
 
 async def test_the_compiler_finds_each_mistake(folder: Path) -> None:

@@ -13,7 +13,7 @@ from tests.interop.dotnet_program import compiled, mistakes_in, output_of
 from tests.interop.test_generated_clients import APP
 
 PROGRAM = Path(__file__).parent / "dotnet" / "Tree.cs"
-SEEN = ["oak 0 2", "large,large oak", "elm", "b", "5", "0", "1", "1 y z"]
+SEEN = ["oak 0 2", "large,large oak", "elm", "b", "5", "0", "1", "1 y z", "phone tea?"]
 
 
 MISTAKES = """using Hubs;

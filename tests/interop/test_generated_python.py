@@ -127,6 +127,18 @@ async def test_a_program_calls_streams_uploads_and_answers(folder: Path, codec: 
     assert [new for _, new in grown] == [2, 1]
 
 
+@pytest.mark.parametrize("codec", ["json", "messagepack"])
+async def test_a_program_is_in_a_room(folder: Path, codec: Any) -> None:
+    made = imported(folder / "made.py")
+    async with served(APP) as address, HubConnection(f"{address}/kitchen", codec=codec) as connection:
+        kitchen = connection.typed(made.Kitchen)
+        position = await kitchen.send_to_room(codec, "tea?")
+        joined = await kitchen.join_room(codec, None, made.JoinOptions(device="phone"))
+        assert [(each.position, each.data) for each in joined.messages] == [(position, "tea?")]
+        assert joined.members[0].devices[0].name == "phone"
+        assert await kitchen.room_runs(codec) == []
+
+
 def imported(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location("made_by_generate", path)
     assert spec is not None

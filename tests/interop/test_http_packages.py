@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.chromium import launched
 from tests.interop.running import SERVERS, running
 from tests.interop.test_javascript import assert_all_passed
 
@@ -18,9 +19,10 @@ HTTP = Path(__file__).parent / "http"
 FEWEST = 17
 """Fewer tests than this, and some file was not run."""
 PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>Chat</title><body><script src=page.js></script></html>"
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
-expect.set_options(timeout=30_000)  # instead of five seconds, which a busy machine needs for a page
+PATIENCE_MS = 60_000
+"""Milliseconds for one step of a page on a busy machine."""
+expect.set_options(timeout=PATIENCE_MS)
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
@@ -62,8 +64,9 @@ def page(site: str) -> Iterator[Page]:
     if not chromium:
         pytest.skip("Chromium is missing: install it, or name it in the environment variable CHROMIUM")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = launched(playwright)
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
         yield page
@@ -104,6 +107,7 @@ def test_a_second_window_joins_in_the_middle(site: str, page: Page) -> None:
     ask(page, "count 100 20")
     expect(page.locator("li[data-role=assistant]")).to_contain_text("0 1 2 ")
     second = page.context.browser.new_page()  # type: ignore[union-attr]
+    second.set_default_timeout(PATIENCE_MS)
     second.goto(f"{site}/?chat=shared")
     numbers = "".join(f"{number} " for number in range(100))
     for each in (page, second):

@@ -30,7 +30,7 @@ async def served(sockets: list[socket.socket], *trusted_proxies: str, **settings
     server = Server(configure(app, log_config=None, **settings), ready=ready.set_result)
     owner = TaskOwner("test")
     running = owner.start(server.serve(sockets))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await ready
         yield
         server.handle_exit(signal.SIGTERM, None)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hubline import ConfigurationError, HubError, _worker
+from hubline._mistakes import Mistakes
 from hubline._worker import Worker
 from hubline.limits import (
     Left,
@@ -21,8 +22,9 @@ from hubline.limits import (
     Tier,
     UsageStore,
 )
+from hubline.limits.shared_usage import SharedUsage
 from hubline.limits.sqlite_usage import SQLiteUsage
-from hubline.testing import QuestionsSuite, UsageStoreSuite
+from hubline.testing import ManualClock, QuestionsSuite, UsageStoreSuite, settle
 
 FREE = Tier("free", model="small", tokens_per_day=100, questions_at_once=1)
 UNLIMITED = Tier("staff")
@@ -256,3 +258,61 @@ async def test_nothing_is_told_of_quotas_that_are_shared_or_not_used(
     monkeypatch.setattr(_worker, "current", Worker(1, "unused", "secret", 4))
     await Quotas(MemoryUsage()).left("ada", Tier("free", tokens_per_day=10))
     assert caplog.messages == []
+
+
+class Storage(SharedUsage):
+    """What several servers share, with answers that a test holds in its hand."""
+
+    def __init__(self) -> None:
+        super().__init__(Mistakes("Storage"), lease=10, clock=ManualClock())
+        self.go, self.counted = asyncio.Event(), set[str]()
+        self.first = self.last = False
+        """Whether it counts the question before or after it is held."""
+
+    async def used(self, user_id: str, day: date) -> int:
+        return 0
+
+    async def add(self, user_id: str, day: date, tokens: int) -> int:
+        return tokens
+
+    async def _enter(self, user_id: str, ticket: str, most: int) -> bool:
+        if self.first:
+            self.counted.add(ticket)
+        await self.go.wait()
+        if self.last:
+            self.counted.add(ticket)
+        return True
+
+    async def _leave(self, user_id: str, ticket: str) -> None:
+        self.counted.discard(ticket)
+
+    async def _close(self) -> None: ...
+
+
+async def test_a_question_that_is_given_up_while_it_begins_is_counted_no_more() -> None:
+    storage = Storage()
+    storage.first = True
+    asking = asyncio.ensure_future(storage.enter("ada", 1))
+    await settle()
+    assert len(storage.counted) == 1
+    asking.cancel()
+    await asyncio.wait([asking])
+    await settle()
+    assert asking.cancelled()
+    assert storage.counted == set()
+    await storage.close()
+
+
+async def test_a_question_that_ends_while_its_lease_is_renewed_is_counted_no_more() -> None:
+    storage, clock = Storage(), ManualClock()
+    storage._clock, storage.last = clock, True
+    storage.go.set()
+    ticket = await storage.enter("ada", 1)
+    assert ticket is not None
+    storage.go.clear()
+    await clock.advance(3)
+    await storage.leave("ada", ticket)
+    storage.go.set()
+    await settle()
+    assert storage.counted == set()
+    await storage.close()

@@ -29,7 +29,7 @@ QUESTION = [Message("system", "Be brief."), Message("user", "Why?")]
 async def answer(server: Endpoint, **options: Any) -> list[Delta]:
     model = OpenAIModel("m", base_url=server.url, api_key="secret", name="Model", **options)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return [delta async for delta in model.stream(QUESTION)]
     finally:
         await model.close()
@@ -128,7 +128,7 @@ async def test_a_reason_or_the_end_mark_makes_an_answer_whole(end: list[bytes]) 
 async def test_closing_the_stream_leaves_the_endpoint() -> None:
     async with endpoint(CHUNKED, piece("Be"), HANG) as server:
         model = OpenAIModel("m", base_url=server.url)
-        async with asyncio.timeout(20), aclosing(model.stream(QUESTION)) as stream:
+        async with asyncio.timeout(60), aclosing(model.stream(QUESTION)) as stream:
             assert await anext(stream) == Delta("Be")
             assert not server.left.is_set()
             await stream.aclose()
@@ -146,7 +146,7 @@ async def test_cancelling_the_reader_leaves_the_endpoint() -> None:
                 async for _ in stream:
                     first.set()
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             task = asyncio.ensure_future(read())
             await first.wait()
             task.cancel()
@@ -224,7 +224,7 @@ async def test_a_model_that_was_closed_is_an_error_of_the_same_kind() -> None:
 async def test_an_answer_that_breaks_off_keeps_what_came(rest: list[bytes | None]) -> None:
     async with endpoint(CHUNKED, piece("Be"), *rest) as server:
         model = OpenAIModel("m", base_url=server.url, name="Model")
-        async with asyncio.timeout(20), aclosing(model.stream(QUESTION)) as stream:
+        async with asyncio.timeout(60), aclosing(model.stream(QUESTION)) as stream:
             assert await anext(stream) == Delta("Be")
             with pytest.raises(ModelError, match="Model broke off its answer") as raised:
                 await anext(stream)

@@ -28,6 +28,7 @@ from hubline import (
     TransportOptions,
     authorize,
 )
+from hubline.nodes import node as node_module
 from hubline.nodes.node import MOST_STRANGERS, REDIRECTED, Node
 from hubline.nodes.tokens import Secrets
 from hubline.testing import ManualClock, connect, running, settle
@@ -121,8 +122,7 @@ async def test_any_node_takes_any_request(apps: list[HubApp], transport: Transpo
         with pytest.raises(Exception, match="unexpected error occurred invoking 'Fail'"):
             await client.invoke("Fail")
     assert await forwarded(apps) >= 1
-    await settle()
-    assert [app.statistics()["transports"].connections for app in apps] == [0, 0, 0]
+    await until(lambda: [app.statistics()["transports"].connections for app in apps] == [0, 0, 0])
 
 
 async def test_a_token_without_nodes_stays_as_it_was() -> None:
@@ -299,8 +299,7 @@ async def test_a_client_that_leaves_is_gone_on_its_node(apps: list[HubApp]) -> N
             assert await client.invoke("Echo", "a") == "a"
             client.drop()
             await until(lambda: not apps[0].statistics()["transports"].connections)
-    await settle()
-    assert [app.statistics()["nodes"]["forwarding"] for app in apps] == [0, 0, 0]
+    await until(lambda: [app.statistics()["nodes"]["forwarding"] for app in apps] == [0, 0, 0])
 
 
 async def test_a_client_that_does_not_read_fills_its_outbox_and_nothing_else(tmp_path: Path) -> None:
@@ -352,6 +351,19 @@ async def test_a_node_that_is_gone_is_asked_again_a_second_later(tmp_path: Path)
     async with running(chat(Nodes(secret=SECRET, listen=f"unix:{tmp_path}/1.sock"))) as second:
         token = Secrets([SECRET]).token(f"unix:{tmp_path}/0.sock")
         assert (await Request(second, "GET", f"id={token}", path="/hub").answered()).status == 404
+
+
+async def test_a_node_that_accepts_and_says_nothing_leaves_no_link_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_module, "CONNECT", 0.1)
+    silent = await asyncio.get_running_loop().create_unix_server(asyncio.Protocol, tmp_path / "silent")
+    made = Node(Nodes(secret=SECRET, listen=f"unix:{tmp_path / 'a'}"), ManualClock())
+    assert await made._link(f"unix:{tmp_path / 'silent'}") is None
+    await settle()
+    assert made.statistics()["links"] == 0
+    await made.close()
+    silent.close()
 
 
 async def test_no_more_requests_than_a_link_may_have(tmp_path: Path) -> None:

@@ -415,3 +415,27 @@ async def test_mistakes_are_told_at_the_start() -> None:
     async with running(HubApp({"/chat": Chat})) as app, connect(app, "/chat") as client:
         with pytest.raises(InvocationError):
             await client.invoke("JoinRoom", "r")
+
+
+def test_a_method_that_takes_the_place_of_one_that_clients_call_has_its_parameters() -> None:
+    class Other:
+        async def leave_room(self, room_id: str) -> None: ...
+
+    with pytest.raises(ConfigurationError) as found:
+        type("Chat", (Other, RoomsHub), {"join_room": join_by_name})
+    assert list(found.value.problems) == [
+        "Chat.join_room takes the place of RoomsHub.join_room, which clients call with (room, since, options): "
+        "give it these parameters, or another name",
+        "Chat.leave_room takes the place of RoomsHub.leave_room, which clients call with (room): "
+        "give it these parameters, or another name",
+    ]
+    with pytest.raises(ConfigurationError, match=r"RunsHub\.run_info, which clients call with \(run_id\)"):
+        type("Assistant", (RunsHub,), {"run_info": join_by_name})
+
+    class Careful(RoomsHub, rooms=Rooms(anyone)):
+        async def join_room(self, room: str, since: Any = None, options: Any = None, more: int = 0) -> Any: ...
+
+        async def leave_room(self, *arguments: Any) -> None: ...
+
+
+async def join_by_name(self: Any, name: str) -> None: ...

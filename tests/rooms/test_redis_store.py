@@ -126,7 +126,7 @@ async def test_old_messages_are_dropped_and_a_silent_room_goes(server: Valkey) -
 
 
 async def test_members_of_a_killed_server_leave_with_its_lease_and_others_stay(server: Valkey) -> None:
-    async with several(server, 2, lease=0.5) as (killed, other):
+    async with several(server, 2, lease=1.0) as (killed, other):
         heard = Heard()
         await killed.open(Heard())
         await other.open(heard)
@@ -173,7 +173,7 @@ async def test_a_user_with_the_rights_of_the_guide_needs_no_others(
     async with Redis.from_url(server.url) as redis:
         await redis.flushall()
         await redis.execute_command(*rights)  # type: ignore[no-untyped-call]
-    store = RedisRoomStore(server.url.replace("redis://", "redis://hubline:secret@"), lease=0.5)
+    store = RedisRoomStore(server.url.replace("redis://", "redis://hubline:secret@"), lease=3.0)
     heard = Heard()
     try:
         await store.open(heard)

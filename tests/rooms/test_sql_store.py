@@ -109,8 +109,8 @@ async def test_old_messages_are_dropped_and_a_silent_room_goes(storage: Storage)
 
 
 async def test_members_of_a_server_that_has_gone_leave_with_its_lease_and_others_stay(storage: Storage) -> None:
-    async with watching(storage, lease=0.5) as (other, heard):
-        gone = store_at(storage, lease=0.5)
+    async with watching(storage, lease=1.0) as (other, heard):
+        gone = store_at(storage, lease=1.0)
         await gone.open(Heard())
         await gone.enter(ROOM, "u:eve", ada("d1"), state=True)
         await gone.enter(ROOM, "u:ada", ada("d2"), state=True)

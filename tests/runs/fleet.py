@@ -78,6 +78,11 @@ async def to_the_end(runs: Runs, run_id: str) -> list[dict[str, Any]]:
         return [item async for item in runs.attach(run_id)]
 
 
+async def are_watching(runs: Runs, run_id: str, count: int) -> bool:
+    """Whether a run has so many viewers, those of other servers with them."""
+    return (await runs.info(run_id)).viewers == count
+
+
 async def until_told(ends: Sized, count: int) -> None:
     """Return when `on_end` was told of so many runs: viewers may have the end before."""
 

@@ -13,7 +13,7 @@ from hubline.runs.backlog import ROOM
 from tests import postgres
 from tests.postgres import Database
 from tests.runs import answering
-from tests.runs.fleet import text, to_the_end, until_told
+from tests.runs.fleet import are_watching, text, to_the_end, until_told
 from tests.runs.storages import KINDS, log_at
 from tests.valkey import LIMIT, Valkey, until, valkey
 from tests.ways import Link, link
@@ -92,11 +92,7 @@ async def test_a_function_goes_on_without_the_storage_for_a_mebibyte_and_everyth
 
         run = await servers.cut_off.start(long)
         viewers = [asyncio.create_task(to_the_end(runs, run.id)) for runs in (servers.cut_off, servers.other)]
-
-        async def watched() -> bool:
-            return (await servers.cut_off.info(run.id)).viewers == 2
-
-        await until(watched)
+        await until(lambda: are_watching(servers.cut_off, run.id, 2))
         servers.way.cut()
         cut.set()
         async with asyncio.timeout(LIMIT):

@@ -16,7 +16,7 @@ from hubline.sql import postgres as programs
 from hubline.sql.postgres import Session, dialect
 from hubline.sql.programs import Ask, Lock, Program
 from tests import postgres
-from tests.runs.fleet import text, to_the_end, until_told
+from tests.runs.fleet import are_watching, text, to_the_end, until_told
 from tests.runs.storages import log_at
 from tests.runs.test_backlog import is_back
 from tests.valkey import LIMIT, until
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.postgres
 async def test_a_server_that_is_cut_off_in_a_transaction_does_not_keep_its_locks(
     postgres_server: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(programs, "PATIENCE", 0.3)
+    monkeypatch.setattr(programs, "PATIENCE", 2.0)
     database, tables = postgres.made(postgres_server), dialect("hubline_runs", TABLES)
     there = Connections(database.url)
     await make_tables(there, "hubline_runs", RUNS)
@@ -88,6 +88,7 @@ async def test_a_pause_of_postgres_is_a_pause_of_the_run_and_everything_is_there
         try:
             async with asyncio.timeout(LIMIT):
                 await begun.wait()
+            await until(lambda: are_watching(first, run.id, 2))
             await asyncio.to_thread(server.stop)
             away.set()  # from here on it writes without PostgreSQL
             await until(is_away)

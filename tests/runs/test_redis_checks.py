@@ -97,7 +97,7 @@ async def test_news_on_their_way_are_not_taken_for_lost(server: Valkey, caplog: 
 
 async def test_a_connection_that_brings_nothing_is_made_anew(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one whose other end has gone without a word: nothing else would be noticed of it."""
-    monkeypatch.setattr(heartbeat, "INTERVAL", 0.01)
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.2)
     words: asyncio.Queue[str | None] = asyncio.Queue()
     async with fleet(server) as servers, Redis.from_url(server.url) as redis:
         _, viewing = await viewed(servers, words)

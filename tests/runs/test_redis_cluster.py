@@ -173,7 +173,7 @@ async def test_the_rights_that_the_guide_lists_suffice_and_each_is_used(server: 
             adopted.set()
 
     first, second = (
-        Runs(log=RedisRunLog(url, entries=4, lease=0.2), merge=0, drain=0, keep=0.01, on_end=on_end) for _ in range(2)
+        Runs(log=RedisRunLog(url, entries=4, lease=1.0), merge=0, drain=0, keep=0.01, on_end=on_end) for _ in range(2)
     )
     try:
         for runs in (first, second):

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from hubline import BackplaneError
 from hubline.runs import FinishedRun, Run, Runs, telling
-from hubline.runs.budgets import MemoryBudget
+from hubline.runs.memory_budget import MemoryBudget
 from hubline.runs.record import Record
 from hubline.runs.redis_keys import owned_key
 from hubline.runs.redis_log import RedisRunLog
@@ -47,14 +47,14 @@ async def answer(run: Run) -> None:
 
 
 @asynccontextmanager
-async def servers(server: Valkey, ends: Ends) -> AsyncIterator[tuple[Link, Runs, Runs]]:
+async def servers(server: Valkey, ends: Ends, lease: float = LEASE) -> AsyncIterator[tuple[Link, Runs, Runs]]:
     """One that reaches Redis through a link, and one that always does."""
 
     def serve(name: str, url: str) -> Runs:
         async def on_end(run: FinishedRun) -> None:
             ends.append((name, run.info.state, run.text))
 
-        return Runs(log=RedisRunLog(url, lease=LEASE), on_end=on_end, merge=0, drain=0)
+        return Runs(log=RedisRunLog(url, lease=lease), on_end=on_end, merge=0, drain=0)
 
     async with link(server) as way:
         cut_off, other = serve("cut off", way.url), serve("other", server.url)
@@ -92,7 +92,7 @@ async def test_a_server_that_was_away_does_not_call_on_end_for_a_run_that_anothe
 @pytest.mark.rule("R15", "R30")
 async def test_a_server_that_comes_back_in_time_calls_on_end_itself(server: Valkey) -> None:
     ends: Ends = []
-    async with servers(server, ends) as (way, cut_off, _):
+    async with servers(server, ends, lease=60.0) as (way, cut_off, _):
         budget, record = await ended(cut_off)
         way.cut()
         budget.released.set()

@@ -142,7 +142,7 @@ async def test_strangers_are_counted_by_connection_and_the_application_by_each_s
 
 @pytest.mark.rule("R11", "R33", "R34")
 async def test_a_run_counts_as_long_as_it_lives_and_what_never_became_one_for_a_while(server: Valkey) -> None:
-    async with limited(server, lease=0.2) as (servers, redis):
+    async with limited(server, lease=1.0) as (servers, redis):
         first, second = servers.runs
         run = await first.start(say, Words(), starter="alice")
         assert await servers.logs[0].registry.admit("user alice", "never", 2)
@@ -162,7 +162,7 @@ async def test_a_run_counts_as_long_as_it_lives_and_what_never_became_one_for_a_
         assert (await redis.zscore(ACTIVE, run.id) or 0.0) > until
         with pytest.raises(HubError, match=TOO_MANY):
             await second.start(answer, starter="alice")
-        assert 0 < await redis.pttl(ACTIVE) <= 1_200
+        assert 0 < await redis.pttl(ACTIVE) <= 6_000
         await redis.delete(ACTIVE)  # as when Redis has lost it
 
         async def counted() -> bool:

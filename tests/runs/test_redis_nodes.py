@@ -72,10 +72,10 @@ class Looking:
     async def _once(self, again_and_again: Any) -> None:
         looks: list[Any] = []
 
-        async def once(what: Any) -> None:
+        async def once(what: Any, *_: Any) -> None:
             looks.append(what)
 
-        self.leases._again_and_again = once  # type: ignore[method-assign]
+        self.leases._again_and_again = once  # type: ignore[assignment, method-assign]
         await again_and_again
         await looks[0]()
 

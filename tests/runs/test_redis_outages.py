@@ -8,10 +8,10 @@ import pytest
 from redis.asyncio import Redis
 
 from hubline import BackplaneError, HubError
-from hubline.runs import FinishedRun, Run, Runs
+from hubline.runs import FinishedRun, Run, Runs, elsewhere
 from hubline.runs.redis_log import RedisRunLog
 from tests.runs import answering
-from tests.runs.fleet import say, text, to_the_end, until_told
+from tests.runs.fleet import are_watching, say, text, to_the_end, until_told
 from tests.valkey import LIMIT, Valkey, until, valkey
 
 pytestmark = pytest.mark.valkey
@@ -40,17 +40,20 @@ async def test_a_pause_of_redis_is_a_pause_of_the_run_and_everything_is_there_on
     ends: list[tuple[str, str]] = []
     with valkey() as server:
         first, second = served(server, ends, lease=1.0), served(server, ends, lease=1.0)
-        begun = asyncio.Event()
+        begun, seen = asyncio.Event(), asyncio.Event()
 
         async def count(run: Run) -> None:
             for number in range(200):
                 await run.text(f"{number} ")
                 if number == 50:
+                    await seen.wait()
                     server.freeze()
                     begun.set()
 
         run = await first.start(count)
         viewers = [asyncio.create_task(to_the_end(runs, run.id)) for runs in (first, second)]
+        await until(lambda: are_watching(first, run.id, 2))
+        seen.set()
         await begun.wait()
 
         async def noticed() -> bool:
@@ -89,11 +92,7 @@ async def test_a_run_that_redis_has_lost_fails_and_its_text_is_not_lost() -> Non
         run = await first.start(saying)
         viewers = [asyncio.create_task(to_the_end(runs, run.id)) for runs in (first, second)]
         await written.wait()
-
-        async def watched() -> bool:
-            return (await first.info(run.id)).viewers == 2
-
-        await until(watched)
+        await until(lambda: are_watching(first, run.id, 2))
         await server.restart()
 
         async def reached() -> bool:
@@ -186,7 +185,10 @@ async def test_a_server_that_stops_while_it_takes_a_run_over_leaves_it_to_the_ne
 
 
 @pytest.mark.rule("R16", "R30")
-async def test_viewers_that_leave_after_their_server_has_stopped_do_not_connect_it_again() -> None:
+async def test_viewers_that_leave_after_their_server_has_stopped_do_not_connect_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(elsewhere, "UNWATCHED", 0.1)
     ends: list[tuple[str, str]] = []
     with valkey() as server:
         first, second = served(server, ends), served(server, ends)
@@ -212,7 +214,7 @@ async def test_deploys_do_not_count_as_attempts_however_many_there_are() -> None
     with valkey() as server:
 
         async def joined() -> Runs:
-            runs = served(server, ends, lease=0.5)
+            runs = served(server, ends, lease=1.5)
             runs.function(restartable=True)(answering.deadly)
             assert await runs.room_runs("none") == []
             return runs

@@ -67,10 +67,11 @@ def test_the_smaller_ones() -> None:
     assert problems(lambda: StopAfter(-1)) == ["StopAfter.seconds must be a number, 0 or greater, got -1"]
     wanted = "MemoryRunLog.entries must be a whole number greater than 0, got 0"
     assert problems(lambda: MemoryRunLog(0)) == [wanted]
-    found = problems(lambda: MemoryBudget(1.5, window=0, clock=5))  # type: ignore[arg-type]
+    found = problems(lambda: MemoryBudget(1.5, window=0, name=7, clock=5))  # type: ignore[arg-type]
     assert [problem.split()[0] for problem in found] == [
         "MemoryBudget.limit",
         "MemoryBudget.window",
+        "MemoryBudget.name",
         "MemoryBudget.clock",
     ]
     StopAfter(0), MemoryBudget(0)

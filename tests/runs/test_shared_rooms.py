@@ -52,7 +52,12 @@ async def test_a_queue_has_one_order_and_one_place_for_each_wherever_they_wait(s
             await runs.start(say, each, room="r")
             for runs, each in zip((first, second, first, third), words, strict=True)
         ]
-        viewers = [asyncio.create_task(statuses(third.attach(run.id))) for run in started]
+        told: list[list[Any]] = [[] for _ in started]
+        viewers = [
+            asyncio.create_task(gathered(places, third.attach(run.id)))
+            for places, run in zip(told, started, strict=True)
+        ]
+        await servers.until(lambda: [places[:1] for places in told] == [[], [1], [2], [3]])
         await until_in(servers, started[0].id, "running")
         for waiting in started[1:]:
             await until_in(servers, waiting.id, "queued")

@@ -1,6 +1,7 @@
 """Several servers on one storage: any of them attaches to, stops, answers, steers and lists any run."""
 
 import asyncio
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -10,6 +11,15 @@ from hubline.runs import Caller, Run, Runs, RunsHub, StopAfter
 from hubline.testing import connect
 from tests.runs.fleet import fleet, say, text, until_holds
 from tests.runs.storages import Storage
+from tests.valkey import LIMIT
+
+
+async def in_two_attempts(run: Run) -> None:
+    if not run.parts:
+        await run.text("one ")
+        await asyncio.Event().wait()
+    await run.text("two ")
+
 
 ALICE, BOB = Caller("alice"), Caller("bob")
 
@@ -205,3 +215,23 @@ async def test_clients_of_two_apps_see_one_run(storage: Storage) -> None:
                 items = [item async for item in client.stream("AttachRun", run_id, None)]
                 assert text(items) == "hello"
                 assert items[-1]["state"] == "completed"
+
+
+@pytest.mark.rule("R16", "R30")
+async def test_for_a_server_that_stops_in_order_nobody_waits(storage: Storage) -> None:
+    """Neither until the others look, nor as long as one that has just begun knows too little to judge."""
+    async with fleet(storage, lease=3_600) as servers:
+        first, second = servers.runs
+        for runs in servers.runs:
+            runs.function(restartable=True)(in_two_attempts)
+        assert await servers.logs[1].about("none") is None  # it has its lease
+        run = await first.start(in_two_attempts)
+        items = []
+        async with asyncio.timeout(LIMIT), aclosing(second.attach(run.id)) as viewed:
+            async for item in viewed:
+                items.append(item)
+                if item.get("text") == "one ":
+                    await first.drain()
+        assert (text(items), items[-1]["state"]) == ("one two ", "completed")
+        assert await servers.ended(1)
+        assert servers.ends == [(1, run.id, "completed", "one two ")]

@@ -63,6 +63,28 @@ async def test_a_budget_that_only_starts_have_counts_in_each_worker_and_a_warnin
     assert "counts in each worker: its limit holds 2 times" in caplog.text
 
 
+@pytest.mark.rule("R26")
+async def test_workers_count_budgets_of_one_name_together_wherever_they_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "hubline.runs")
+    first = begun(0, tmp_path, monkeypatch)
+    assert await state(first, paying, 4, budget=MemoryBudget(10, name="free")) == "completed"
+    assert await state(first, also_paying, 2, budget=MemoryBudget(10, name="free")) == "completed"
+    second = begun(1, tmp_path, monkeypatch)
+    assert await state(second, paying, 6, budget=MemoryBudget(10, name="free")) == "limited"
+    assert await state(second, paying, 6, budget=MemoryBudget(10, name="paid")) == "completed"
+    assert "MemoryBudget" not in caplog.text
+
+
+async def test_budgets_of_one_name_share_a_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A budget may be made for each run."""
+    begun(0, tmp_path, monkeypatch)
+    first, second, other = (MemoryBudget(limit, name="free") for limit in (10, 10, 20))
+    assert first._shared is second._shared is not None
+    assert first._shared is not other._shared
+
+
 async def test_a_process_that_serves_alone_counts_in_memory(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -28,7 +28,7 @@ from hubline.wire.msgpack import MessagePackCodec
 from hubline.wire.packet import Packet
 
 CODECS: dict[str, Codec] = {"json": JsonCodec(), "messagepack": MessagePackCodec()}
-TIME_LIMIT = 5.0
+TIME_LIMIT = 60.0
 
 
 class FakeTransport:

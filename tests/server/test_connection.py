@@ -252,7 +252,7 @@ async def test_an_exception_in_on_connected_refuses_the_connection(
     level: int,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "hubline")
     notes.failing["on_connected"] = error
     async with life(notes, detailed_errors=detailed) as hub:
         ada = hub.open()

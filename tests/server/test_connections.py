@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from hubline import BackplaneError, Hub, HubApp, HubRoute
+from hubline import BackplaneError, GroupMember, Hub, HubApp, HubRoute
 from hubline.backplanes import MemoryBackplane
 from hubline.backplanes.envelope import Channels, ConnectionCommand, ConnectionReport, Selection, read
 from hubline.server.connections import HubConnections
@@ -24,6 +24,9 @@ class Rooms(Hub):
     async def join(self, groups: list[str]) -> None:
         for group in groups:
             await self.groups.add(self.context.connection_id, group)
+
+    async def members(self, group: str) -> tuple[int, list[GroupMember]]:
+        return await self.groups.count(group), await self.groups.members(group)
 
 
 def rooms(backplane: MemoryBackplane | None = None) -> tuple[HubApp, HubConnections]:
@@ -74,6 +77,24 @@ async def test_who_is_selected(backplane: MemoryBackplane | None) -> None:
         assert [each for each, _ in (await connections.listed(Selection(), after=order[0], limit=2)).listed] == order[
             1:
         ]
+
+
+@pytest.mark.parametrize("backplane", [None, MemoryBackplane()], ids=["alone", "backplane"])
+async def test_a_hub_lists_and_counts_the_members_of_a_group(backplane: MemoryBackplane | None) -> None:
+    app, _ = rooms(backplane)
+    other, _ = (app, None) if backplane is None else rooms(backplane)
+    async with clients(app, a="ada", b="bob") as here, clients(other, c="ada") as there:
+        ids = {name: str(client.connection_id) for name, client in (here | there).items()}
+        users = {ids["a"]: "ada", ids["b"]: "bob", ids["c"]: "ada"}
+        assert await here["a"].invoke("Members", "all") == [3, [[each, users[each]] for each in sorted(users)]]
+        assert await there["c"].invoke("Members", "of b") == [1, [[ids["b"], "bob"]]]
+        assert await there["c"].invoke("Members", "nothing") == [0, []]
+        groups = app.context(Rooms).groups
+        order = sorted(users)
+        assert await groups.members("all", after=order[0], limit=1) == [GroupMember(order[1], users[order[1]])]
+        assert await groups.members("all", limit=-1) == []
+        await groups.remove(ids["a"], "all")
+        assert await groups.count("all") == 2
 
 
 async def test_groups_are_joined_and_left() -> None:

@@ -168,6 +168,7 @@ async def test_parameters_with_defaults_may_be_left_out() -> None:
 async def test_the_text_of_an_exception_travels_only_with_details_and_that_of_a_hub_error_always(
     detailed: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "hubline")
     async with bench(Calls, create=lambda: Calls(Gate()), detailed_errors=detailed) as hub:
         ada = await hub.connect()
         text = FAILED.format("Fail") + (" RuntimeError: secret detail" if detailed else "")
@@ -1239,7 +1240,7 @@ async def test_streams_past_the_limit_ask_the_policy_one_after_the_other() -> No
 
 
 async def test_what_a_peer_says_stands_short_and_on_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "hubline")
     words = "\nforged line" + "x" * 5000
     async with bench(Calls, create=lambda: Calls(Gate())) as hub:
         ada = await hub.connect()
@@ -1258,7 +1259,7 @@ async def test_what_a_peer_says_stands_short_and_on_one_line_in_the_log(caplog: 
 async def test_the_log_says_why_arguments_do_not_fit_though_the_caller_is_not_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "hubline")
     async with bench(Calls, create=lambda: Calls(Gate())) as hub:
         ada = await hub.connect()
         assert await ada.result("Add", "no number", 1) == "error: " + REFUSED.format("Add")
@@ -1270,7 +1271,7 @@ async def test_the_log_says_why_arguments_do_not_fit_though_the_caller_is_not_to
 
 
 async def test_the_log_says_why_an_item_of_an_upload_does_not_fit(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "hubline")
     async with bench(Both, create=lambda: Both(Gate())) as hub:
         ada = await hub.connect()
         ada.call("Sum", streams=["s"])
@@ -1281,7 +1282,7 @@ async def test_the_log_says_why_an_item_of_an_upload_does_not_fit(caplog: pytest
 
 
 async def test_a_flood_of_calls_that_come_to_nothing_is_no_flood_of_lines(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "hubline")
     async with bench(Calls, create=lambda: Calls(Gate())) as hub:
         ada, bob = await hub.connect(), await hub.connect()
         for _ in range(20):

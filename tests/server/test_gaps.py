@@ -45,6 +45,8 @@ async def test_each_connection_of_the_server_is_told_once(caplog: pytest.LogCapt
         told = [await stack.enter_async_context(connect(app, "/told")) for _ in range(STRIDE + 2)]
         bob = await stack.enter_async_context(connect(app, "/told", query={"fails": "1"}))
         eve = await stack.enter_async_context(connect(app, "/plain"))
+        for client in (*told, bob, eve):
+            await client.fence()
         await gap(backplane)
         for client in told:
             assert await client.expect("Gap") == [SINCE.isoformat(), UNTIL.isoformat()]

@@ -12,6 +12,8 @@ import pytest
 from hubline import BackplaneError, ConfigurationError, ConnectionClosed, Hub, HubApp, HubError, HubOptions, HubRoute
 from hubline.backplanes import BackplaneLink, BackplaneListener, MemoryBackplane
 from hubline.backplanes.envelope import (
+    ADD,
+    REMOVE,
     Acknowledgement,
     Channels,
     CompletionEnvelope,
@@ -19,12 +21,14 @@ from hubline.backplanes.envelope import (
     InvocationEnvelope,
     read,
 )
+from hubline.connection import ConnectionScope
 from hubline.errors import SendTooLarge
 from hubline.server.hub import HubContext
 from hubline.testing import InMemoryClient, ManualClock, connect, settle
 from hubline.wire.json import JsonCodec
 from hubline.wire.messages import Invocation
 from hubline.wire.msgpack import MessagePackCodec
+from tests.valkey import until
 
 RECORDED = json.loads((Path(__file__).parent.parent / "vectors" / "transcript-redis.json").read_text("utf-8"))
 NAMES = Channels("ReferenceHub")
@@ -105,8 +109,12 @@ class Fleet:
     def hub(self, number: int) -> HubContext[Any]:
         return self.apps[number].context(ReferenceHub)
 
-    def connect(self, number: int, user: str = "", **more: Any) -> Any:
-        return connect(self.apps[number], "/hub", query={"user": user} if user else {}, **more)
+    @asynccontextmanager
+    async def connect(self, number: int, user: str = "", **more: Any) -> AsyncIterator[InMemoryClient]:
+        """A client that the others can reach."""
+        async with connect(self.apps[number], "/hub", query={"user": user} if user else {}, **more) as client:
+            await client.fence()
+            yield client
 
     async def pass_time(self, seconds: int) -> None:
         for _ in range(seconds):
@@ -327,7 +335,7 @@ async def test_local_first_reaches_the_clients_here_before_it_is_published_and_o
 async def test_a_client_is_refused_while_its_channels_cannot_be_heard(verb: str) -> None:
     async with fleet(1) as servers:
         servers.spy.fails = {verb}
-        async with servers.connect(0) as ada:
+        async with connect(servers.apps[0], "/hub") as ada:
             assert (await ada.closed()).code == 1011
         assert set(servers.counts(0).values()) == {0}
         servers.spy.fails = set()
@@ -342,6 +350,57 @@ async def test_a_group_that_cannot_be_heard_is_not_joined() -> None:
         with pytest.raises(BackplaneError, match="cannot subscribe to the backplane"):
             await servers.hub(0).groups.add(id_of(ada), "g")
         assert servers.counts(0)["groups"] == 0
+
+
+# What crosses
+
+
+async def test_a_connection_that_ends_as_it_is_joined_from_elsewhere_leaves_nothing_behind() -> None:
+    async with fleet(1) as servers, servers.connect(0) as ada:
+        link = await servers.spy.inner.connect(_Nobody())
+        relay = fanout_of(servers)._relay
+        command = GroupCommand(1, "elsewhere", ADD, "g", id_of(ada))
+        await link.publish([NAMES.group_commands], command.encode())
+        await link.publish([NAMES.group_commands], GroupCommand(2, "elsewhere", REMOVE, "g", id_of(ada)).encode())
+        await settle()
+        assert NAMES.group("g") not in servers.spy.inner._channels
+        await link.publish([NAMES.group_commands], command.encode())
+        relay.disconnected(member := relay._index.connections[id_of(ada)], relay._index.remove(member))
+        await settle()
+        assert NAMES.group("g") not in servers.spy.inner._channels
+
+
+async def test_a_user_who_connects_as_another_connection_changes_its_user_is_heard() -> None:
+    async with fleet(1) as servers, servers.connect(0, "ada") as first:
+        fanout = fanout_of(servers)
+        member = fanout._index.connections[id_of(first)]
+        member.context = member.context.renewed(_scope_of(member, "bob"))
+        fanout.rename(member, "ada")
+        second = _Member("second", "ada")
+        await fanout.connected(second)  # before anything else runs
+        await settle()
+        assert servers.spy.inner._channels.keys() >= {NAMES.user("ada"), NAMES.user("bob")}
+        assert fanout._subscriptions.hears(NAMES.user("ada"))
+        assert NAMES.user("ada") in fanout._subscriptions._handlers
+        await fanout.disconnected(second)
+
+
+async def test_the_channel_of_a_new_user_is_subscribed_to_as_soon_as_that_is_possible() -> None:
+    async with fleet(1) as servers, servers.connect(0, "ada") as ada:
+        fanout, spy = fanout_of(servers), servers.spy
+        member = fanout._index.connections[id_of(ada)]
+        spy.fails = {"subscribe"}
+        member.context = member.context.renewed(_scope_of(member, "bob"))
+        fanout.rename(member, "ada")
+        await settle()
+        spy.fails = set()
+
+        async def heard() -> bool:
+            return NAMES.user("bob") in spy.inner._channels
+
+        await until(heard)
+        await servers.hub(0).clients.user("bob").send("Hello")
+        await ada.expect("Hello")
 
 
 async def test_what_no_codec_or_limit_allows_is_an_error_of_the_sender() -> None:
@@ -409,6 +468,28 @@ async def test_the_key_of_a_message_travels() -> None:
         envelope = read(InvocationEnvelope, servers.spy.payloads[0][1])
         assert (envelope.key, envelope.invocation_id, envelope.return_channel) == ("cursor", None, None)
         assert set(envelope.packets) == {JsonCodec.name, MessagePackCodec.name}
+
+
+def fanout_of(servers: Fleet) -> Any:
+    return servers.hub(0).groups._fanout  # type: ignore[attr-defined]
+
+
+def _scope_of(member: Any, user: str) -> ConnectionScope:
+    scope: ConnectionScope = member.context.scope.renewed(None, user)
+    return scope
+
+
+class _Context:
+    def _release(self) -> None: ...
+
+
+class _Member:
+    """As much of a connection as its index and its relay need."""
+
+    context = _Context()
+
+    def __init__(self, id: str, user_id: str) -> None:
+        self.id, self.user_id = id, user_id
 
 
 class _Nobody:

@@ -84,7 +84,7 @@ async def served(app: "Application | Polled", **settings: Any) -> AsyncIterator[
     config = configure(app, port=0, log_config=None, log_level="error", lifespan="off", **settings)
     server = Server(config, ready=ready.set_result)
     running = TaskOwner("test").start(server.serve(bind("127.0.0.1", 0)))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         yield await ready
         app.gate.set()
         server.should_exit = server.force_exit = True

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import selectors
 import shutil
 import signal
 import tempfile
@@ -24,7 +25,9 @@ SLEEPING = """
         time.sleep(3600)
 """
 
-RUN = ("run", "served:app", "--port=0", "--workers=2", "--worker-timeout=3")
+RUN = ("run", "served:app", "--port=0", "--workers=2")
+HASTY = (*RUN, "--worker-timeout=8")
+"""Long enough for a worker that is only busy, as those beside the one that hangs are."""
 
 
 @pytest.fixture
@@ -49,11 +52,11 @@ def names(directory: Path, pattern: str = "*") -> list[str]:
 
 async def test_a_worker_that_blocks_its_event_loop_is_replaced_and_says_where_it_was(directory: Path) -> None:
     async with asyncio.timeout(LIMIT), AsyncExitStack() as stack:
-        running = await stack.enter_async_context(hubline(directory, *RUN))
+        running = await stack.enter_async_context(hubline(directory, *HASTY))
         url = await running.url()
         (pid, blocked), (_, other) = (await on_each_worker(stack, url, 2)).items()
         blocked.send({"type": 1, "target": "Block", "arguments": []})
-        await running.until("has not answered for 3 s and is replaced")
+        await running.until("has not answered for 8 s and is replaced")
         await running.until("in block")
         await running.until("has ended with signal 9 and is started again")
         assert pid not in await on_each_worker(stack, url, 2)
@@ -62,7 +65,7 @@ async def test_a_worker_that_blocks_its_event_loop_is_replaced_and_says_where_it
 
 async def test_a_worker_and_a_hub_that_were_stopped_are_replaced(directory: Path) -> None:
     async with asyncio.timeout(LIMIT), AsyncExitStack() as stack:
-        running = await stack.enter_async_context(hubline(directory, *RUN))
+        running = await stack.enter_async_context(hubline(directory, *HASTY))
         url = await running.url()
         clients = await on_each_worker(stack, url, 2)
         [hub] = set(children(running)) - set(clients)
@@ -85,6 +88,22 @@ def test_who_said_something_while_the_parent_was_stopped_is_not_taken_for_hangin
     assert child.given_up is None
     for descriptor in (reading, writing):
         os.close(descriptor)
+
+
+def test_who_hung_and_ends_by_itself_does_not_end_the_parent() -> None:
+    """Its pipe was closed, and the system has not yet said that it ended."""
+    supervisor = Supervisor(lambda parent: None, [lambda parent: None], drain_timeout=1, hang_timeout=30)
+    reading, writing = os.pipe()
+    os.close(writing)
+    os.set_blocking(reading, False)
+    child = Child("a child", os.getpid(), reading, ready=True, heard=time.monotonic() - 100)
+    supervisor._workers[0].child = child
+    supervisor._selector.register(reading, selectors.EVENT_READ, child)
+    supervisor._look(child)
+    assert child.ended
+    supervisor._end_hung()
+    assert child.given_up is None
+    os.close(reading)
 
 
 @pytest.mark.parametrize("hub_too", [False, True])

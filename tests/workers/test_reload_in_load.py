@@ -5,8 +5,8 @@ import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.cli.running import hubline
-from tests.cli.test_workers import HUBS, AskedToReconnect, Client, children, on_each_worker
+from tests.cli.running import LIMIT, hubline
+from tests.cli.test_workers import PATIENT, AskedToReconnect, Client, children, on_each_worker
 
 WORKERS, CLIENTS = 4, 12
 
@@ -33,8 +33,8 @@ class Busy:
 
 
 async def test_no_call_fails_and_no_client_is_refused_while_four_workers_are_replaced(tmp_path: Path) -> None:
-    (tmp_path / "served.py").write_text(HUBS)
-    async with asyncio.timeout(90), AsyncExitStack() as stack:
+    (tmp_path / "served.py").write_text(PATIENT)
+    async with asyncio.timeout(LIMIT), AsyncExitStack() as stack:
         running = await stack.enter_async_context(
             hubline(tmp_path, "run", "served:app", "--port=0", f"--workers={WORKERS}")
         )
@@ -54,7 +54,9 @@ async def test_no_call_fails_and_no_client_is_refused_while_four_workers_are_rep
         assert not set(before) & set(replaced)
         first, *others = replaced.values()
         await first.call("Tell", "on")
-        assert [await each.hear() for each in others] == [["on"]] * (WORKERS - 1)
+        assert [await other.hear() for other in others] == [["on"]] * (WORKERS - 1)
+        for client in replaced.values():
+            client.close()
         running.process.send_signal(signal.SIGTERM)
         assert await running.end() == 0
         assert "Traceback" not in "".join(running.log)

@@ -64,7 +64,7 @@ class Page:
 
     async def news(self, target: str, fits: Callable[..., bool]) -> list[Any]:
         """Wait until the newest call of `target` has arguments that fit."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while target not in self._news or not fits(*self._news[target]):
                 self._changed.clear()
                 await self._changed.wait()
@@ -260,7 +260,7 @@ async def chat(
             application = create_app(
                 settings(data, **changes), model=model, premium_model=premium_model, passwords=Passwords(QUICK)
             )
-        app = await stack.enter_async_context(running(application, time_limit=30.0))
+        app = await stack.enter_async_context(running(application, time_limit=60.0))
         yield ChatUnderTest(app, application.state, stack)
 
 

@@ -329,7 +329,7 @@ async def test_a_question_whose_model_was_lost_before_the_first_word_waits_for_i
         await ada.watch(await ada.answer()).next("status", status="thinking")
         under_test.chat.set_model_state("starting", "starting scripted again: its process ended")
         gate.let()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while model.closed == 0:
                 await settle()
         assert len(model.seen) == 1

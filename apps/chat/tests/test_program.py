@@ -147,7 +147,7 @@ async def test_ctrl_c_ends_it_in_order_and_soon_with_a_page_open_and_an_answer_u
             while (last := await ada.next())["type"] != 7:
                 pass
             assert last == {"type": 7, "allowReconnect": True}
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while await said_next(process, said) != "Stopped.":
                 pass
             assert await process.wait() == 0

@@ -14,5 +14,5 @@ export default defineConfig({
   // A font in the style sheet would be a `data:` address, which the server's content security policy refuses, with an error.
   build: { target: "es2022", sourcemap: false, assetsInlineLimit: (file) => (/\.(woff2?|ttf)$/.test(file) ? false : undefined) },
   server: { proxy: { "/api": backend, "/chatHub": { target: backend, ws: true } } },
-  test: { environment: "node", include: ["tests/**/*.test.{ts,tsx}"] },
+  test: { environment: "node", include: ["tests/**/*.test.{ts,tsx}"], testTimeout: 120_000 },
 });

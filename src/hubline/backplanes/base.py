@@ -104,15 +104,30 @@ class Transaction(Protocol):
     over: bool
     """The block has ended. Tasks that were started in it go on without."""
 
+    def takes(self, backplane: Backplane) -> bool:
+        """Whether it is in the database of this backplane."""
+
     async def send(self, channels: Sequence[str], payload: bytes) -> None:
         """Send when it commits, and not if it is rolled back."""
+
+    def send_blocking(self, channels: Sequence[str], payload: bytes) -> None:
+        """The same on a connection that is not awaited."""
 
 
 transaction: ContextVar[Transaction | None] = ContextVar("hubline.transaction", default=None)
 """The transaction of the running task: see `PostgresBackplane.within`."""
 
 
-def present_transaction() -> Transaction | None:
-    """The transaction that the messages of the running task belong to."""
+def present_transaction(backplane: Backplane) -> Transaction | None:
+    """The transaction that the messages of the running task belong to.
+
+    Raises:
+        RuntimeError: those of this backplane cannot. Sent at once, they would stay if it is rolled back.
+    """
     found = transaction.get()
-    return None if found is None or found.over else found
+    if found is None or found.over:
+        return None
+    if not found.takes(backplane):
+        kind = type(backplane).__name__
+        raise RuntimeError(f"a message of this {kind} cannot belong to the transaction: send it outside of `within`")
+    return found

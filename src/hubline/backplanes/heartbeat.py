@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubline._clock import Clock
+from hubline._tasks import TaskOwner
 from hubline.backplanes.base import BackplaneLink, SeveralBrokers
 from hubline.errors import BackplaneError
 
@@ -25,13 +26,18 @@ CHANNELS = 512
 class Beat:
     """The heartbeat through one broker."""
 
-    __slots__ = ("channel", "deaf", "failure", "heard_at", "lag", "listens")
+    __slots__ = ("channel", "deaf", "failure", "heard_at", "lag", "listens", "sending")
 
     def __init__(self, channel: str, now: float) -> None:
         self.channel, self.heard_at = channel, now
         self.lag: float | None = None
         self.deaf = self.listens = False
         self.failure: BackplaneError | None = None
+        self.sending: asyncio.Task[None] | None = None
+
+    def end(self) -> None:
+        if self.sending is not None:
+            self.sending.cancel()
         """The error of the last one, if it was not sent."""
 
 
@@ -66,11 +72,18 @@ class Heartbeat:
     async def beat(self, link: BackplaneLink) -> None:
         """Run until cancelled. Renews the links to brokers that have not returned a heartbeat for too long."""
         self._beats = {}
-        await self._follow(link)
-        while True:
-            await self._clock.sleep(INTERVAL)
+        tasks = TaskOwner("hubline: heartbeats")
+        try:
             await self._follow(link)
-            await asyncio.gather(*(self._beat(link, name, beat) for name, beat in self._beats.items()))
+            while True:
+                await self._clock.sleep(INTERVAL)
+                await self._follow(link)
+                for name, beat in self._beats.items():
+                    self._check(link, name, beat)
+                    if beat.sending is None or beat.sending.done():  # none waits for another broker
+                        beat.sending = tasks.start(self._send(link, name, beat))
+        finally:
+            await tasks.cancel()
 
     def heard(self, channel: str, payload: bytes) -> bool:
         """A heartbeat has come back, if the channel is one of its own."""
@@ -91,6 +104,8 @@ class Heartbeat:
             name: kept if (kept := before.get(name)) is not None and kept.channel == channel else Beat(channel, now)
             for name, channel in brokers.items()
         }
+        for beat in set(before.values()).difference(self._beats.values()):
+            beat.end()
         gone = {beat.channel for beat in before.values() if beat.listens} - set(brokers.values())
         if gone:
             try:
@@ -98,7 +113,7 @@ class Heartbeat:
             except BackplaneError as error:
                 logger.debug("heartbeats that are not needed any more stay: %s", error)
 
-    async def _beat(self, link: BackplaneLink, name: str, beat: Beat) -> None:
+    def _check(self, link: BackplaneLink, name: str, beat: Beat) -> None:
         if self._clock.now() - beat.heard_at > MISSED * INTERVAL:
             _became(beat, name, deaf=True)
             beat.heard_at = self._clock.now()
@@ -106,6 +121,8 @@ class Heartbeat:
                 link.renew_broker(name)
             else:
                 link.renew()
+
+    async def _send(self, link: BackplaneLink, name: str, beat: Beat) -> None:
         try:
             if not beat.listens:
                 await link.subscribe([beat.channel])

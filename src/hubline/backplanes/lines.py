@@ -108,6 +108,8 @@ class Line(ABC, Generic[ConnectionT]):
         self._ready: ConnectionT | None = None
         self._attempts = 0
         self._used: asyncio.Task[Exception | None] | None = None
+        self._unused: ConnectionT | None = None
+        """One that is open and whose task has not begun. A task that is cancelled before that cannot end it."""
         self._first: asyncio.Future[None] | None = None
         """Done when the first connection is ready or has failed."""
         self._closed = False
@@ -140,31 +142,42 @@ class Line(ABC, Generic[ConnectionT]):
             if self._closed:
                 await self._end(connection, None)
                 raise BackplaneError("the link is closed")
+            self._unused = connection
             self._tasks.start(self._keep(connection), name=self.name)
             await self._first
         except BaseException as error:
-            await self._tasks.cancel()
+            await self._stop()
             if isinstance(error, Exception):  # libraries raise many different errors for a network
                 raise BackplaneError(f"the backplane cannot be reached: {error}") from error
             raise
 
     def begin(self) -> None:
         """Make the first connection and keep it, without waiting: it may take any number of attempts."""
-        self._tasks.start(self._keep(None), name=self.name)
+        if not self._closed:
+            self._tasks.start(self._keep(None), name=self.name)
 
     @property
     def is_ready(self) -> bool:
         return self._ready is not None
 
     def renew(self) -> None:
-        """Drop the connection and reconnect. Does nothing while there is none."""
-        if self._used is not None:
+        """Drop the connection and reconnect. Does nothing while there is none, also not while one is being prepared:
+        that has its own time limits, and might take longer than whoever asks for it waits."""
+        if self._used is not None and self._ready is not None:
             self._used.cancel()
 
     async def close(self) -> None:
         """End the line. A second call does nothing."""
         self._closed = True
+        await self._stop()
+
+    async def _stop(self) -> None:
         await self._tasks.cancel()
+        if self._first is not None and not self._first.done():
+            self._first.set_exception(BackplaneError("the link is closed"))
+        unused, self._unused = self._unused, None
+        if unused is not None:
+            await self._end(unused, None)
 
     def _is_ready(self, connection: ConnectionT) -> None:
         self._ready, self._attempts = connection, 0
@@ -175,6 +188,7 @@ class Line(ABC, Generic[ConnectionT]):
         if connection is None:
             connection = await self._attempt() or await self._again()
         while True:
+            self._unused = connection
             self._used = self._tasks.start(self._until_it_breaks(connection), name=self.name)
             await asyncio.wait([self._used])
             error = None if self._used.cancelled() else self._used.result()
@@ -184,6 +198,7 @@ class Line(ABC, Generic[ConnectionT]):
 
     async def _until_it_breaks(self, connection: ConnectionT) -> Exception | None:
         broken: Exception | None = None
+        self._unused = None
         try:
             await self._use(connection)
         except Exception as error:

@@ -52,16 +52,20 @@ class HubConnection(Peer):
         """Send the frame that `request` makes for a number, and wait for the answer with this number.
 
         Raises:
-            BackplaneError: the connection was lost, or too many bytes wait for the hub.
+            BackplaneError: the connection was lost, or a name cannot be sent, or too many bytes wait for the hub.
         """
         if self.lost.done():
             raise BackplaneError(LOST)
         if self.unread > UNREAD:
             raise BackplaneError(f"the hub of the workers does not keep up: {self.unread} bytes wait for it")
         number = next(self._numbers)
+        try:
+            data = frame(request(number))
+        except UnicodeEncodeError as error:
+            raise BackplaneError(f"{error.object[:100]!r} is no name of a channel: {error.reason}") from error
         answer: asyncio.Future[int] = self._loop.create_future()
         self._requests[number] = answer
-        self.send(frame(request(number)))
+        self.send(data)
         return await answer
 
     async def silent(self, clock: Clock) -> None:
@@ -102,7 +106,7 @@ class LocalLink(Line[HubConnection]):
         self._path, self._listener = path, listener
         self._channels: set[str] = set()
         self._heard_at: float | None = None
-        """When the last connection last received data."""
+        """When the last connection that was ready last received data: what came after it may be lost."""
 
     async def publish(self, channels: Sequence[str], payload: bytes) -> int:
         return await self.connection.ask(lambda number: Publish(number, list(channels), payload))
@@ -111,14 +115,19 @@ class LocalLink(Line[HubConnection]):
         new = [channel for channel in channels if channel not in self._channels]
         self._channels.update(new)
         try:
-            await self.connection.ask(lambda number: Subscribe(number, new))
-        except BaseException:
+            await self.connection.ask(lambda number: Subscribe(number, list(channels)))
+        except BackplaneError:
             self._channels.difference_update(new)
             raise
 
     async def unsubscribe(self, channels: Sequence[str]) -> None:
-        await self.connection.ask(lambda number: Unsubscribe(number, list(channels)))
-        self._channels.difference_update(channels)
+        gone = [channel for channel in channels if channel in self._channels]
+        self._channels.difference_update(gone)  # before the answer: who subscribes meanwhile, or later, asks again
+        try:
+            await self.connection.ask(lambda number: Unsubscribe(number, gone))
+        except BackplaneError:
+            self._channels.update(gone)
+            raise
 
     async def _connect(self) -> HubConnection:
         loop = asyncio.get_running_loop()
@@ -141,8 +150,8 @@ class LocalLink(Line[HubConnection]):
             raise BackplaneError(f"no answer within {PATIENCE:g} s" if silent.done() else LOST)
         finally:
             silent.cancel()
+            self._heard_at = connection.heard_at
 
     async def _end(self, connection: HubConnection, error: Exception | None) -> None:
-        self._heard_at = connection.heard_at
         connection.abort()
         await connection.lost

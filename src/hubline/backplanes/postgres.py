@@ -5,19 +5,17 @@ because each NOTIFY takes a lock of the whole database when it commits.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
-
-from psycopg import AsyncConnection
 
 from hubline._clock import Clock, MonotonicClock
 from hubline._mistakes import Mistakes
-from hubline.backplanes.base import BackplaneLink, BackplaneListener, transaction
+from hubline.backplanes.base import Backplane, BackplaneLink, BackplaneListener
 from hubline.backplanes.lines import Broker
 from hubline.backplanes.postgres_connections import Connections, check_settings
 from hubline.backplanes.postgres_reading import Reading
 from hubline.backplanes.postgres_tables import statements
+from hubline.backplanes.postgres_transactions import InTransaction, names_of, send
 from hubline.backplanes.postgres_writing import Writing
 from hubline.errors import BackplaneError
 
@@ -52,7 +50,7 @@ class PostgresBackplane:
         check_settings(mistakes, table, poll)
         mistakes.tell()
         self._connections, self._statements = Connections(address), statements(table)
-        self._created = False
+        self._table, self._created = table, False
         self._poll, self.local_first, self._clock = poll, local_first, clock or MonotonicClock()
 
     async def create(self) -> None:
@@ -75,38 +73,26 @@ class PostgresBackplane:
         )
         return PostgresLink(self, writing, reading)
 
-    @asynccontextmanager
-    async def within(self, connection: Any) -> AsyncIterator[None]:
-        """Messages that this task sends in the block belong to the transaction of `connection`.
+    def within(self, connection: Any) -> InTransaction:
+        """Messages that are sent in the block belong to the transaction of `connection`: by this task, or this thread.
 
-        They are sent when the transaction commits, and not at all if it is rolled back. `connection` is an asynchronous
-        connection of psycopg, or a connection or session of SQLAlchemy with psycopg, to the same database. This applies
-        only to messages: groups change at once, and client results are not possible.
+        They are sent when the transaction commits, and not at all if it is rolled back. With `async with`, `connection`
+        is an asynchronous connection of psycopg, or a connection or session of SQLAlchemy with psycopg. With `with`, in
+        code that is not asynchronous, it is such a connection that is not awaited, or one of Django, and the block is
+        for a `BlockingPublisher`. It is a connection to the same database. This applies only to messages: groups change
+        and clients are asked at once.
+
+        A message of a hub with another backplane raises a RuntimeError in the block. Each call of the block is one
+        statement, which raises the errors of psycopg.
         """
-        await self.create()
-        ours = Transaction(self, connection)
-        before = transaction.set(ours)
-        try:
-            yield
-        finally:
-            transaction.reset(before)
-            ours.over = True
+        return InTransaction(connection, self._statements, self._takes, self.create)
 
     async def send_within(self, connection: Any, channels: Sequence[str], payload: bytes) -> None:
-        """Add a message to the transaction of a connection."""
-        names = _names(channels)
-        await _execute(connection, self._statements.send, (names, [payload] * len(names)))
+        """Add a message to the transaction of an asynchronous connection."""
+        await send(connection, self._statements, channels, payload)
 
-
-class Transaction:
-    """The transaction that messages of a task belong to."""
-
-    def __init__(self, backplane: PostgresBackplane, connection: Any) -> None:
-        self._backplane, self._connection = backplane, connection
-        self.over = False
-
-    async def send(self, channels: Sequence[str], payload: bytes) -> None:
-        await self._backplane.send_within(self._connection, channels, payload)
+    def _takes(self, backplane: Backplane) -> bool:
+        return isinstance(backplane, PostgresBackplane) and backplane._table == self._table
 
 
 class PostgresLink:
@@ -119,7 +105,7 @@ class PostgresLink:
 
     async def publish(self, channels: Sequence[str], payload: bytes) -> None:
         if channels:
-            await self._writing.publish(_names(channels), payload)
+            await self._writing.publish(names_of(channels), payload)
 
     async def subscribe(self, channels: Sequence[str]) -> None:
         async with self._starting:
@@ -142,23 +128,3 @@ class PostgresLink:
         self._closed = True
         await self._writing.close()
         await self._reading.close()
-
-
-def _names(channels: Sequence[str]) -> list[bytes]:
-    try:
-        return [channel.encode() for channel in channels]
-    except UnicodeEncodeError as error:
-        raise BackplaneError(f"a channel has a name that UTF-8 cannot carry: {error}") from error
-
-
-async def _execute(connection: Any, statement: Any, parameters: tuple[Any, ...]) -> None:
-    """Run a statement on a connection of psycopg or SQLAlchemy."""
-    if hasattr(connection, "get_bind"):  # SQLAlchemy's AsyncSession
-        connection = await connection.connection()
-    if hasattr(connection, "get_raw_connection"):  # SQLAlchemy's AsyncConnection
-        if not connection.in_transaction():
-            await connection.begin()  # as with any statement; it could not commit what it knows nothing of
-        connection = (await connection.get_raw_connection()).driver_connection
-    if not isinstance(connection, AsyncConnection):
-        raise TypeError(f"{type(connection).__name__} is no asynchronous connection of psycopg, nor one of SQLAlchemy")
-    await connection.execute(statement, parameters)

@@ -32,14 +32,19 @@ class Positions:
         self.last = position
         return True
 
-    def forget(self, oldest: int, next_one: int) -> None:
-        """Forget positions that will stay missing.
+    def expect(self, next_one: int) -> None:
+        """Note that `next_one` is newer than every transaction that may have taken one of the missing positions.
 
-        `oldest` is the number of the oldest transaction that runs, `next_one` that of the next that will begin. A
-        position is forgotten when all transactions have ended that ran at the first call after it was found.
+        It is the number of a transaction that began after the last read.
+        """
+        self._missing = {position: next_one if newer is None else newer for position, newer in self._missing.items()}
+
+    def forget(self, oldest: int) -> None:
+        """Forget positions that will stay missing: the read has not found them, and their transactions had ended.
+
+        `oldest` is the number of the oldest transaction that ran before that read. One asked for after it may have
+        passed a transaction that has committed in between.
         """
         self._missing = {
-            position: next_one if newer is None else newer
-            for position, newer in self._missing.items()
-            if newer is None or newer > oldest
+            position: newer for position, newer in self._missing.items() if newer is None or newer > oldest
         }

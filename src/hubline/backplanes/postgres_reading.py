@@ -172,6 +172,7 @@ class Reading(Line[Connected]):
         """Read new messages. True if there may be more."""
         positions, mark, began = self._positions, self._mark, time.time()
         assert positions is not None
+        oldest = await self._oldest(reads, positions)
         asked = {
             "channels": list(self._channels),
             "after": positions.last if mark is None else mark.position - 1,
@@ -190,11 +191,18 @@ class Reading(Line[Connected]):
         full = not await self._take(reads, rows, positions) or full
         if not full:
             self._read_at = began
-        if positions.missing and self._clock.now() - self._asked_at >= SETTLED:
-            self._asked_at = self._clock.now()
-            ((oldest, following),) = await (await reads.execute(self._statements.horizon)).fetchall()
-            positions.forget(oldest, following)
+            if oldest is not None:
+                positions.forget(oldest)
         return full
+
+    async def _oldest(self, reads: AsyncConnection[Any], positions: Positions) -> int | None:
+        """The number of the oldest transaction that runs, if positions are missing and it is time to ask."""
+        if not positions.missing or self._clock.now() - self._asked_at < SETTLED:
+            return None
+        self._asked_at = self._clock.now()
+        ((oldest, following),) = await (await reads.execute(self._statements.horizon)).fetchall()
+        positions.expect(following)
+        return int(oldest)
 
     async def _take(self, reads: AsyncConnection[Any], rows: list[Row], positions: Positions) -> bool:
         """Pass the messages of these rows on. False if some are left, because they are large."""

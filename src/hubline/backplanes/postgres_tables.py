@@ -45,7 +45,7 @@ class Statements:
     written: sql.Composed
     """When the message at a position was written."""
     horizon: sql.Composed
-    """The numbers of the oldest running transaction and of the next one."""
+    """The number of the oldest running transaction, and a new number."""
     current: sql.Composed
     """The number of the partition that is written to."""
     bounded: sql.Composed
@@ -121,9 +121,14 @@ CREATE TABLE IF NOT EXISTS {table} (
 ALTER TABLE {table} ALTER COLUMN payload SET STORAGE EXTERNAL;
 """
 _INDEX = ";\nCREATE INDEX IF NOT EXISTS {by_position} ON {table} (position)"
+# A transaction gets its number (`pg_current_xact_id`) before it takes positions, so that `horizon` tells when all have
+# ended that may have taken one.
 _SEND = """
 WITH sent AS (
-    INSERT INTO {table} (channel, payload) SELECT * FROM unnest(%b::bytea[], %b::bytea[]) RETURNING position
+    INSERT INTO {table} (channel, payload)
+    SELECT message.channel, message.payload
+    FROM pg_current_xact_id(), unnest(%b::bytea[], %b::bytea[]) AS message (channel, payload)
+    RETURNING position
 )
 SELECT pg_notify({channel}, ''), max(position) FROM sent
 """
@@ -144,10 +149,8 @@ FROM (
 ) AS found
 ORDER BY position LIMIT %(most)s
 """
-_HORIZON = (
-    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, "
-    "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-)
+_HORIZON = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_xact_id()::text::bigint"
+# not `pg_snapshot_xmax`, which is one past the newest that has ended: newer ones may run
 
 Row = tuple[int, int, bytes | None, bytes | None, int | None]
 """One row of `read`: position, when it was written (microseconds since 1970), channel, payload and its bytes."""

@@ -81,10 +81,11 @@ class Writing(Line[AsyncConnection[Any]]):
     async def _store(self, connection: AsyncConnection[Any], batch: list[Sent]) -> None:
         rows = [(channel, message.payload) for message in batch for channel in message.channels]
         channels, payloads = [list(column) for column in zip(*rows, strict=True)]
-        error: Exception | None = None
+        error: Exception | None = BackplaneError("the connection was dropped")  # if this task is cancelled
         try:
             async with patiently(connection):
                 await connection.execute(self._statements.send, (channels, payloads))
+            error = None
         except (BackplaneError, DatabaseError) as refused:
             error = refused
         finally:

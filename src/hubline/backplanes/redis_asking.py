@@ -7,6 +7,7 @@ from redis.asyncio import Redis, RedisCluster
 from hubline._clock import Clock
 from hubline.backplanes.redis_commands import Commands
 from hubline.backplanes.redis_connections import Connections
+from hubline.errors import BackplaneError
 
 
 class Asking:
@@ -17,6 +18,8 @@ class Asking:
         self._commands: Commands | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: asyncio.Lock | None = None
+        self._closed = 0
+        """How often it was closed."""
 
     async def commands(self) -> Commands:
         """The connection. Raises BackplaneError when there was none yet, and Redis cannot be reached."""
@@ -25,13 +28,17 @@ class Asking:
             self._loop, self._commands, self._starting = loop, None, asyncio.Lock()
         async with self._starting:
             if self._commands is None:
-                commands = Commands(self._connections, self._clock, self._prefix)
+                commands, closed = Commands(self._connections, self._clock, self._prefix), self._closed
                 await commands.start()
+                if closed != self._closed:
+                    await commands.close()
+                    raise BackplaneError("the connection to Redis was closed")
                 self._commands = commands
             return self._commands
 
     async def close(self) -> None:
         """Close the connection. Used again, it opens it again."""
+        self._closed += 1
         commands, self._commands = self._commands, None
         if commands is not None and self._loop is asyncio.get_running_loop():
             await commands.close()

@@ -63,11 +63,12 @@ def _parts(commands: Iterable[Sequence[Any]]) -> Iterator[bytes]:
     for command in commands:
         yield b"*%d\r\n" % len(command)
         for part in command:
-            data = part if type(part) is bytes else _encoded(part)
+            data = part if type(part) is bytes else encoded(part)
             yield b"$%d\r\n%b\r\n" % (len(data), data)
 
 
-def _encoded(part: Any) -> bytes:
+def encoded(part: Any) -> bytes:
+    """A part of a command. Raises TypeError, and UnicodeEncodeError for text that UTF-8 cannot carry."""
     if isinstance(part, str):
         return part.encode()
     if isinstance(part, bytes | bytearray | memoryview):

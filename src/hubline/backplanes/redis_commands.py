@@ -10,6 +10,7 @@ from hubline._clock import Clock
 from hubline._mistakes import Mistakes
 from hubline._tasks import TaskOwner
 from hubline.backplanes.lines import PATIENCE, Pauses, pause
+from hubline.backplanes.redis_buffered import encoded
 from hubline.backplanes.redis_connections import (
     HOME,
     Connections,
@@ -134,16 +135,17 @@ class Commands:
             BackplaneError: it was not sent, or its outcome is unknown, or Redis refused it.
         """
         name, key = command[0], self.prefix + command[1]
+        parts = _bytes((name, key, *command[2:]))
         try:
-            return await self._call(0 if name == "PUBLISH" else self._slots.of(key), (name, key, *command[2:]))
+            return await self._call(0 if name == "PUBLISH" else self._slots.of(parts[1]), parts)
         except ResponseError as error:
             raise self._refusals.refused(name, refusal(error, name, key), error) from error
 
     async def run(self, script: Script, keys: Sequence[str], *arguments: Any) -> Any:
         """The answer of a script. Raises BackplaneError as `call`."""
         keys = [self.prefix + key for key in keys]
-        slot = self._slots.of(keys[0])
-        rest = (len(keys), *keys, *arguments)
+        rest = _bytes((len(keys), *keys, *arguments))
+        slot = self._slots.of(rest[1])
         try:
             try:
                 return await self._call(slot, ("EVALSHA", script.digest, *rest))
@@ -164,3 +166,11 @@ class Commands:
                     raise
             await self._clock.sleep(pause(attempt))
             attempt += 1
+
+
+def _bytes(parts: Sequence[Any]) -> list[bytes]:
+    """Encoded now: what nobody can send must not reach the connection, where it would end what others have sent."""
+    try:
+        return [encoded(part) for part in parts]
+    except UnicodeEncodeError as error:
+        raise BackplaneError(f"Redis cannot be sent {error.object[:100]!r}: {error.reason}") from error

@@ -20,7 +20,7 @@ from redis.exceptions import (
 )
 
 from hubline._loops import PerLoop
-from hubline.backplanes.lines import Broker
+from hubline.backplanes.lines import PATIENCE, Broker
 from hubline.backplanes.redis_buffered import BufferedConnection
 from hubline.errors import BackplaneError, ConfigurationError
 
@@ -51,6 +51,9 @@ OVERRIDES: dict[str, Any] = {
     "health_check_interval": 0,
 }
 """The settings that override those of the client or the address."""
+
+LIMITS = "socket_timeout", "socket_connect_timeout"
+"""The settings without which a server that says nothing would be waited for without end."""
 
 CHANNELS_OF_A_COMMAND = 1000
 """The number of channels in one SUBSCRIBE. Other clients of Redis wait while it is executed. Ours."""
@@ -153,6 +156,7 @@ class Connections:
     async def open(self, node: Node = HOME) -> Connection:
         """A connection that is logged in. Raises the errors of redis-py."""
         made, settings = self._pool.connection_class, {**self._pool.connection_kwargs, **OVERRIDES}
+        settings |= {name: PATIENCE for name in LIMITS if settings.get(name) is None}
         if node != HOME:
             if issubclass(made, UnixDomainSocketConnection):
                 made = TcpConnection

@@ -38,6 +38,9 @@ class NodeLines(Generic[LineT]):
     def __init__(self, make: Callable[[Node], LineT], tasks: TaskOwner) -> None:
         self._make, self._tasks = make, tasks
         self._lines: dict[Node, LineT] = {}
+        self._leaving: set[LineT] = set()
+        """Lines that close when their requests are answered, or when all are closed before that."""
+        self._closed = False
 
     def get(self, node: Node | None) -> LineT | None:
         return self._lines.get(node) if node is not None else None
@@ -53,7 +56,15 @@ class NodeLines(Generic[LineT]):
         """Open the first lines. Raises BackplaneError if all failed; otherwise failed ones retry by themselves."""
         self._lines = {node: self._make(node) for node in nodes}
         lines = list(self._lines.values())
-        failures = await asyncio.gather(*(line.start() for line in lines), return_exceptions=True)
+        try:
+            failures = await asyncio.gather(*(line.start() for line in lines), return_exceptions=True)
+            if self._closed:
+                raise BackplaneError("the link is closed")
+        except BaseException:  # some may be open already
+            self._lines = {}
+            for line in lines:
+                await line.close()
+            raise
         if not any(failure is None for failure in failures):
             self._lines = {}
             for failure in failures:
@@ -66,9 +77,10 @@ class NodeLines(Generic[LineT]):
 
     def keep(self, nodes: Iterable[Node]) -> None:
         """Keep lines to exactly these nodes."""
-        wanted = dict.fromkeys(nodes)
+        wanted = {} if self._closed else dict.fromkeys(nodes)
         for node in [node for node in self._lines if node not in wanted]:
-            self._tasks.start(self._lines.pop(node).leave(), name="hubline: leaves a node")
+            self._leaving.add(line := self._lines.pop(node))
+            self._tasks.start(self._leave(line), name="hubline: leaves a node")
         for node in wanted:
             if node not in self._lines:
                 self._lines[node] = self._make(node)
@@ -81,6 +93,12 @@ class NodeLines(Generic[LineT]):
                 line.renew()
 
     async def close(self) -> None:
-        lines, self._lines = list(self._lines.values()), {}
+        """Close all lines, and open no others."""
+        self._closed = True
+        lines, self._lines, self._leaving = [*self._lines.values(), *self._leaving], {}, set()
         for line in lines:
             await line.close()
+
+    async def _leave(self, line: LineT) -> None:
+        await line.leave()
+        self._leaving.discard(line)

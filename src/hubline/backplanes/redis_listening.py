@@ -32,6 +32,10 @@ logger = logging.getLogger("hubline.backplane")
 STRIDE = 64
 """Messages after which other tasks get a turn of the event loop. Ours: one read may bring many messages."""
 
+UNCONFIRMED = 64
+"""Commands of a new connection that may be unconfirmed. Ours: their answers are read after the write, and Redis closes
+a connection for which 32 MB of answers to subscriptions wait."""
+
 ELSEWHERE = MovedError, ClusterDownError
 """The answers of a node that does not have a slot."""
 
@@ -139,8 +143,8 @@ class Listening(Line[Connection]):
         parts = [part for part in parts if part]
         changes = await self._send(self.connection, verb, parts)
         try:
-            async with asyncio.timeout(PATIENCE):
-                for change in changes:
+            for change in changes:
+                async with asyncio.timeout(PATIENCE):
                     await asyncio.shield(change.done)
         except ELSEWHERE:
             raise
@@ -175,12 +179,14 @@ class Listening(Line[Connection]):
     async def _use(self, connection: Connection) -> None:
         """Subscribe to all wanted channels again, then receive until the connection is lost."""
         self._current, partitions = connection, list(self.partitions)
-        restored = {each: await self._restore(connection, each) for each in partitions}
-        until = self._clock.now() + PATIENCE
-        while not all(change.done.done() for changes in restored.values() for change in changes):
-            await self._take(connection, timeout=PATIENCE)
-            if self._clock.now() > until:
-                raise BackplaneError(f"Redis has not answered within {PATIENCE:g} s")
+        restored: dict[Partition, list[Change]] = {}
+        for each in partitions:
+            names, at_once, restored[each] = list(each.names), UNCONFIRMED * CHANNELS_OF_A_COMMAND, []
+            for at in range(0, len(names), at_once):
+                restored[each] += await self._send(connection, self._verbs.subscribe, [names[at : at + at_once]])
+                if len(self._changes) >= UNCONFIRMED:
+                    await self._until_confirmed(connection)
+        await self._until_confirmed(connection)
         heard = [partition for partition in partitions if self._restored(partition, restored[partition])]
         self._heard_at = time.time()
         self._is_ready(connection)
@@ -194,10 +200,20 @@ class Listening(Line[Connection]):
                 left = STRIDE
                 await let_others_within_a_burst()
 
+    async def _until_confirmed(self, connection: Connection) -> None:
+        """Take the answers to all commands. Each has its own patience: hundreds of them may take longer."""
+        while self._changes:
+            first, until = self._changes[0], self._clock.now() + PATIENCE
+            while self._changes and self._changes[0] is first:
+                await self._take(connection, timeout=PATIENCE)
+                if self._clock.now() > until:
+                    raise BackplaneError(f"Redis has not answered within {PATIENCE:g} s")
+
     async def _catch_up(self, connection: Connection, partitions: Sequence[Partition]) -> None:
         """Subscribe to the channels of new partitions. If the connection is lost meanwhile, `_use` does it."""
         try:
-            restored = {each: await self._restore(connection, each) for each in partitions}
+            verb = self._verbs.subscribe
+            restored = {each: await self._send(connection, verb, [list(each.names)]) for each in partitions}
             for changes in restored.values():
                 for change in changes:
                     await asyncio.wait([change.done])
@@ -206,9 +222,6 @@ class Listening(Line[Connection]):
             logger.debug("%s: %s has not accepted partitions: %.200s", self.name, self.node, error)
             if self._ready is connection:
                 self.renew()
-
-    async def _restore(self, connection: Connection, partition: Partition) -> list[Change]:
-        return await self._send(connection, self._verbs.subscribe, [list(partition.names)])
 
     def _restored(self, partition: Partition, changes: Iterable[Change]) -> bool:
         """Whether the node has accepted a partition. Raises its other errors."""

@@ -5,13 +5,13 @@ import logging
 import math
 import socket
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from hubline._clock import Clock, MonotonicClock
 from hubline._tasks import TaskOwner
-from hubline.backplanes.base import Backplane, BackplaneLink
+from hubline.backplanes.base import Backplane, BackplaneLink, SeveralBrokers, Transaction, present_transaction
 from hubline.backplanes.heartbeat import Heartbeat
 from hubline.backplanes.lines import Broker, KnowsBroker, Pauses
 from hubline.errors import BackplaneError
@@ -26,6 +26,9 @@ REFUSALS_EVERY = 60.0
 
 Handler: TypeAlias = Callable[[bytes], bool]
 """Takes a payload; True asks for a turn of the event loop."""
+
+Change: TypeAlias = Callable[[BackplaneLink, list[str]], Coroutine[Any, Any, None]]
+"""Subscribes to channels, or unsubscribes."""
 
 
 class Refusals:
@@ -71,13 +74,17 @@ class Subscriptions:
         """Called with the times between which messages of other servers may have been lost."""
         self.begin_anew()
 
+    def transaction(self) -> Transaction | None:
+        """The transaction to which a message of the running task belongs. Raises RuntimeError: none of ours can."""
+        return present_transaction(self._backplane)
+
     def begin_anew(self) -> None:
         """Drop the link without closing it: its event loop no longer runs."""
         self._link: BackplaneLink | None = None
         self._handlers: dict[str, Handler] = {}
         self._held: set[str] = set()
         self._changed: set[str] = set()
-        self._round: asyncio.Task[Exception | None] | None = None
+        self._round: asyncio.Task[dict[str, Exception]] | None = None
         self._lock = asyncio.Lock()
         self._connecting: asyncio.Future[BackplaneLink | BackplaneError] | None = None
         self._unreachable = False
@@ -99,11 +106,27 @@ class Subscriptions:
             BackplaneError: the subscriptions failed.
         """
         wanted = [channel for channel in handlers if channel not in self._held or channel in self._changed]
+        for channel in wanted:
+            try:
+                channel.encode()
+            except UnicodeEncodeError as error:  # nor could the others of the round be sent
+                raise BackplaneError(f"{channel[:100]!r} is no name of a channel: {error.reason}") from error
         self._handlers.update(handlers)
         if wanted:
-            failure = await asyncio.shield(self._next_round(wanted))
+            failed = await asyncio.shield(self._next_round(wanted))
+            failure = next((failed[channel] for channel in wanted if channel in failed), None)
             if failure is not None:
                 raise BackplaneError(f"cannot subscribe to the backplane: {failure}") from failure
+
+    async def surely(self, handlers: Mapping[str, Handler], wanted: Callable[[], bool]) -> None:
+        """The same as `subscribe`, as often as it takes, but not when they are `wanted` no more."""
+        pauses = self._pauses()
+        while wanted():
+            try:
+                await self.subscribe(handlers)
+                return
+            except BackplaneError:
+                await pauses.next()
 
     async def admit(self, handlers: Mapping[str, Handler]) -> None:
         """The same as `subscribe`, for a client that is refused if this fails. Refusals are counted, and logged."""
@@ -126,10 +149,8 @@ class Subscriptions:
 
     def received(self, channel: str, payload: bytes) -> bool:
         handler = self._handlers.get(channel)
-        if handler is None:
-            return self._heartbeat.heard(channel, payload)
         try:
-            return handler(payload)
+            return self._heartbeat.heard(channel, payload) if handler is None else handler(payload)
         except Exception as error:  # no message of another server may end the link of this one
             logger.warning("channel %s: a message of another server was dropped: %.200r", channel, error)
             return False
@@ -169,8 +190,7 @@ class Subscriptions:
 
     async def open(self) -> None:
         """Make the link. Tries until it succeeds."""
-        known, tasks = self._backplane, self._tasks
-        pauses = known._pauses(tasks) if isinstance(known, KnowsBroker) else Pauses(Broker(), tasks, self._clock)
+        pauses = self._pauses()
         while True:
             try:
                 await self._connect()
@@ -187,36 +207,56 @@ class Subscriptions:
         if link is not None:
             await link.close()
 
-    def _next_round(self, channels: Iterable[str]) -> "asyncio.Task[Exception | None]":
+    def _pauses(self) -> Pauses:
+        known, tasks = self._backplane, self._tasks
+        return known._pauses(tasks) if isinstance(known, KnowsBroker) else Pauses(Broker(), tasks, self._clock)
+
+    def _next_round(self, channels: Iterable[str]) -> "asyncio.Task[dict[str, Exception]]":
         self._changed.update(channels)
         if self._round is None:
             self._round = self._tasks.start(self._settle(), name="hubline: subscriptions")
         return self._round
 
-    async def _settle(self) -> Exception | None:
-        """Subscribe and unsubscribe until the channels are those with handlers. The next round retries failures."""
+    async def _settle(self) -> dict[str, Exception]:
+        """Subscribe and unsubscribe until the channels are those with handlers. The next round retries failures.
+
+        Returns which channels could not be subscribed to, and why. Which could not be given up is told to nobody.
+        """
         async with self._lock:
-            self._round = None
+            self._round, held = None, self._held
             changed, self._changed = self._changed, set()
-            more = [channel for channel in changed if channel in self._handlers and channel not in self._held]
-            fewer = [channel for channel in changed if channel in self._held and channel not in self._handlers]
-            try:
-                link = self._link or await self._connect()
-                if more:
-                    await link.subscribe(more)
-                    self._held.update(more)
-                if fewer:
-                    # before the call: a caller that subscribes in the meantime must wait for the next round
-                    self._held.difference_update(fewer)
-                    await link.unsubscribe(fewer)
-            except Exception as error:
-                self._held.update(fewer)
-                self._changed.update(changed)
-                expected = logging.DEBUG if isinstance(error, BackplaneError) else logging.WARNING  # callers are told
-                count = len(more) + len(fewer)
-                logger.log(expected, "%d subscriptions could not be changed: %.200r", count, error)
-                return error
-            return None
+            more = [channel for channel in changed if channel in self._handlers and channel not in held]
+            failed = await self._change(more, lambda link, channels: link.subscribe(channels))
+            held.update(channel for channel in more if channel not in failed)
+            # not before: who has subscribed to one of them meanwhile was told that it is subscribed to
+            fewer = [channel for channel in changed if channel in held and channel not in self._handlers]
+            held.difference_update(fewer)  # who subscribes from now on must wait for the next round
+            kept = await self._change(fewer, lambda link, channels: link.unsubscribe(channels))
+            held.update(kept)
+            if held is self._held:  # and this was not closed meanwhile
+                self._changed.update(failed, kept)
+            return failed
+
+    async def _change(self, channels: list[str], change: Change) -> dict[str, Exception]:
+        """Which of the channels could not be changed, and why: a broker that is away fails none of another's."""
+        if not channels:
+            return {}
+        parts, outcomes = [channels], list[BaseException | None]()
+        try:
+            link = self._link or await self._connect()
+            parts = _by_broker(link, channels)
+            outcomes += await asyncio.gather(*(change(link, part) for part in parts), return_exceptions=True)
+        except Exception as error:
+            outcomes = [error]
+        failed: dict[str, Exception] = {}
+        for part, outcome in zip(parts, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                failed |= dict.fromkeys(part, outcome)
+                expected = logging.DEBUG if isinstance(outcome, BackplaneError) else logging.WARNING  # callers are told
+                logger.log(expected, "%d subscriptions could not be changed: %.200r", len(part), outcome)
+            elif outcome is not None:
+                raise outcome
+        return failed
 
     async def _connect(self) -> BackplaneLink:
         """The link. Concurrent callers wait for the same attempt."""
@@ -225,25 +265,39 @@ class Subscriptions:
         if self._connecting is not None:
             made = await asyncio.shield(self._connecting)
         else:
-            self._connecting = asyncio.get_running_loop().create_future()
+            connecting = self._connecting = asyncio.get_running_loop().create_future()
             made = BackplaneError("no task waits for the link to the backplane any more")
             try:
-                made = await self._try_to_connect()
+                made = await self._try_to_connect(connecting)
             finally:
-                self._connecting.set_result(made)
-                self._connecting = None
+                connecting.set_result(made)
+                if self._connecting is connecting:
+                    self._connecting = None
         if isinstance(made, BackplaneError):
             raise BackplaneError(str(made)) from made
         return made
 
-    async def _try_to_connect(self) -> BackplaneLink | BackplaneError:
+    async def _try_to_connect(self, connecting: "asyncio.Future[Any]") -> BackplaneLink | BackplaneError:
         try:
-            link = self._link = await self._backplane.connect(self)
+            link = await self._backplane.connect(self)
         except BackplaneError as error:
             if not self._unreachable:
                 logger.error("%s", error)
             self._unreachable = True
             return error
-        self._unreachable = False
+        if self._connecting is not connecting:
+            await link.close()
+            return BackplaneError("the link to the backplane was closed")
+        self._link, self._unreachable = link, False
         self._beating = self._tasks.start(self._heartbeat.beat(link), name="hubline: heartbeat")
         return link
+
+
+def _by_broker(link: BackplaneLink, channels: list[str]) -> list[list[str]]:
+    """The channels of each broker; of those that no broker has, or of a link with one, the channels together."""
+    if not isinstance(link, SeveralBrokers):
+        return [channels]
+    parts: dict[str, list[str]] = {}
+    for channel in channels:
+        parts.setdefault(next(iter(link.brokers([channel])), ""), []).append(channel)
+    return list(parts.values())

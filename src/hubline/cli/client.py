@@ -15,8 +15,8 @@ from rich.text import Text
 from hubline._tasks import TaskOwner
 from hubline.cli.lines import Lines, PipedLines, PromptLines
 from hubline.cli.words import split
-from hubline.client import ConnectionState, HubConnection
-from hubline.errors import ConfigurationError, ConnectionClosed, HublineError, text_of
+from hubline.client import ConnectionState, HubConnection, JoinedRoom, RoomPresence
+from hubline.errors import ConfigurationError, ConnectionClosed, HublineError, InvocationError, text_of
 
 INTERRUPTED = 130
 """The status after Ctrl+C, as of a shell."""
@@ -30,6 +30,8 @@ on TARGET [ANSWER]        answer the calls of the hub that want a result, with t
 off TARGET                no longer
 wait TARGET               until the hub has called this, if it has not since the last `wait` for it
 run RUN_ID                print the items of a run (of a hub that includes RunsHub)
+room NAME                 join a room and print what happens there, over lost connections too (of RoomsHub)
+leave NAME                leave a room
 state                     the state of the connection
 help                      this text
 quit                      leave; so does the end of the input
@@ -67,6 +69,8 @@ class Terminal:
         self._news = asyncio.Event()
         self._lost = False
         self._leaving = False
+        self._rooms: dict[str, JoinedRoom] = {}
+        self._tasks = TaskOwner("hubline client: rooms")
         self._commands: Mapping[str, Callable[..., Awaitable[None]]] = {
             "invoke": self._invoke,
             "send": self._send,
@@ -75,6 +79,8 @@ class Terminal:
             "off": self._off,
             "wait": self._wait,
             "run": self._run,
+            "room": self._room,
+            "leave": self._leave,
             "state": self._state,
             "help": self._help,
             "quit": self._quit,
@@ -112,6 +118,9 @@ class Terminal:
             return 0 if well or interactive else 1
         finally:
             await tasks.cancel()
+            for room in [*self._rooms.values()]:
+                await room.leave()
+            await self._tasks.cancel()
             await hub.stop()
 
     async def execute(self, line: str) -> bool:
@@ -123,7 +132,7 @@ class Terminal:
             command = self._commands.get(word)
             if command is None:
                 await self._invoke(word, *values)
-            elif word in ("invoke", "send", "stream", "on", "off", "wait", "run") and not (
+            elif word in ("invoke", "send", "stream", "on", "off", "wait", "run", "room", "leave") and not (
                 values and isinstance(values[0], str)
             ):
                 raise ConfigurationError([f"{word} needs a name; `help` shows how"])
@@ -153,6 +162,9 @@ class Terminal:
 
     def _take(self, target: str, *arguments: Any) -> None:
         self.words.add(target)
+        self._heard_of(target, *arguments)
+
+    def _heard_of(self, target: str, *arguments: Any) -> None:
         self._heard[target] += 1
         self._news.set()
         text = Text.assemble(("< ", "dim"), (target, "cyan"), *(f" {shown(each)}" for each in arguments))
@@ -196,6 +208,36 @@ class Terminal:
         async with aclosing(aiter(self._hub.run(run_id))) as items:
             async for item in items:
                 self._show(item)
+
+    async def _room(self, name: str) -> None:
+        if name in self._rooms:
+            raise ConfigurationError([f"the room {name} is joined already"])
+        room = self._hub.join_room(name, device="hubline client")
+        await room.__aenter__()
+        self._rooms[name] = room
+        self.words.add(name)
+        self._tasks.start(self._follow(room), name="hubline client: a room")
+
+    async def _follow(self, room: JoinedRoom) -> None:
+        try:
+            async for event in room:
+                if isinstance(event, RoomPresence) and event.member is None:
+                    names = [each.user or each.key for each in event.members]
+                    self._heard_of("RoomPresence", room.name, {"kind": event.kind, "members": names})
+                elif isinstance(event, RoomPresence):
+                    self._heard_of("RoomPresence", room.name, {"kind": event.kind, "member": event.member})
+                else:
+                    self._heard_of(type(event).__name__, room.name, event)
+        except (InvocationError, ConnectionClosed) as error:
+            self.problem(f"the room {room.name}: {text_of(error)}")
+        finally:
+            if self._rooms.get(room.name) is room:  # and not another one, after `leave`
+                del self._rooms[room.name]
+
+    async def _leave(self, name: str) -> None:
+        if (room := self._rooms.pop(name, None)) is None:
+            raise ConfigurationError([f"the room {name} is not joined"])
+        await room.leave()
 
     async def _state(self) -> None:
         name = self._hub.connection_id

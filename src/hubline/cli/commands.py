@@ -174,7 +174,7 @@ def generate(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write, instead of the screen.")] = None,
     app_dir: AppDir = ".",
 ) -> None:
-    """Write typed classes for the hubs of an application, over the official client."""
+    """Write typed classes for the hubs of an application, over the official client, or `hubline.client` in Python."""
     try:
         if target.endswith(".json"):
             document = read_contract(Path(target))
@@ -263,6 +263,9 @@ def client(
     transport: Annotated[
         list[Transport] | None, typer.Option(help="Only this one; may be repeated. [any that the server has]")
     ] = None,
+    stateful: Annotated[bool, typer.Option("--stateful", help="Reconnect without a loss, if the server can.")] = False,
+    proxy: Annotated[str | None, typer.Option(help="An HTTP proxy, such as `http://127.0.0.1:3128`.")] = None,
+    unix_socket: Annotated[str | None, typer.Option(help="The path of the server's socket.")] = None,
 ) -> None:
     """Talk to a hub: show what it calls, call its methods, read its streams. Lines may also come from a pipe."""
     try:
@@ -272,6 +275,7 @@ def client(
     try:
         headers = headers_of(None, header or ())
         settings: dict[str, object] = {"token": token, "headers": headers, "codec": codec.value}
+        settings |= {"stateful": stateful, "proxy": proxy, "unix_socket": unix_socket}
         if transport:
             settings["transports"] = [each.value for each in transport]
         status = run_client(url, settings)

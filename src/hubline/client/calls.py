@@ -1,5 +1,6 @@
 """The calls of the server to the handlers of a client."""
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from hubline._tasks import TaskOwner
+from hubline._tasks import TaskOwner, ends_its_task
 from hubline.client.events import Called, Handler, Unfit
 from hubline.client.link import Link
 from hubline.client.pacing import Pacing, Queue
@@ -80,13 +81,17 @@ class Calls:
             if called.handler is not None:
                 try:
                     await _run(called.handler, called.arguments)
-                except Exception:
+                except (Exception, asyncio.CancelledError) as error:
+                    if ends_its_task(error):
+                        raise
                     logger.exception("the handler of %s failed", called.target)
 
     async def _answer(self, link: Link, called: Called, handler: Handler) -> None:
         try:
             result = await _run(handler, called.arguments)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if ends_its_task(error):
+                raise
             logger.exception("the handler of %s failed", called.target)
             await link.answer(called, None, error)
         else:

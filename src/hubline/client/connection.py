@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -14,12 +15,12 @@ from hubline.client.events import CallFailed, Item, Result, Upload
 from hubline.client.link import Link
 from hubline.client.negotiation import http_address
 from hubline.client.pacing import Pacing, Queue
-from hubline.client.retry import DELAYS, Retry, RetryPolicy, delay
+from hubline.client.retry import DELAYS, RetryPolicy, restored
 from hubline.client.settings import CODECS, WebSettings, problems
 from hubline.client.states import ConnectionState, States
 from hubline.client.transports import TRANSPORTS, TransportName
 from hubline.client.uses import Uses
-from hubline.errors import ConfigurationError, ConnectionClosed
+from hubline.errors import ConfigurationError, ConnectionClosed, text_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -162,10 +163,13 @@ class HubConnection(Uses):
         """
         if self.state is not ConnectionState.DISCONNECTED:
             raise RuntimeError(f"the connection is {self.state.value}; it can be started when it is disconnected")
-        await self._release()
         self._states.become(ConnectionState.CONNECTING)
         end = self._end = asyncio.get_running_loop().create_future()
         try:
+            await self._stops.join()  # one that began before this may still be freeing what there was
+            await self._release()
+            if end.done():
+                raise ConnectionClosed("the connection was stopped")
             found = await self._connector.attempt(self._tasks)
             if isinstance(found, ConnectionClosed):
                 raise found
@@ -173,8 +177,9 @@ class HubConnection(Uses):
                 self._closing.start(found.close())
                 raise ConnectionClosed("the connection was stopped")
         except BaseException:
-            await self._release()
-            self._over(None)
+            if not end.done() and not len(self._stops):  # otherwise `stop` does it, and another start may have begun
+                await self._release()
+                self._over(None)
             raise
         self._calls.start()
         self._adopt(found)
@@ -188,12 +193,13 @@ class HubConnection(Uses):
         await asyncio.shield(self._stops.start(self._stop()))
 
     async def _stop(self) -> None:
-        link, self._link = self._link, None
+        (link, self._link), end = (self._link, None), self._end
         await self._tasks.cancel()
         if link is not None:
             await link.close()
         await self._release()
-        self._over(None)
+        if self._end is end:
+            self._over(None)
 
     async def connected(self) -> None:
         """Wait until calls are possible, while the connection is being made or restored.
@@ -290,6 +296,16 @@ class HubConnection(Uses):
         self._states.become(ConnectionState.CONNECTED)
 
     async def _supervise(self, link: Link) -> None:
+        """Keep a connection. If that fails, it is over: others wait for its end, or for the next one."""
+        try:
+            await self._keep(link)
+        except Exception as error:
+            failed = ConnectionClosed(f"the client failed: {text_of(error)}")
+            failed.__cause__ = error
+            self._over(failed)
+            raise
+
+    async def _keep(self, link: Link) -> None:
         """Wait for the end of the connection and restore it, as often as that works."""
         while True:
             await asyncio.shield(link.ended)  # which `stop` must not cancel: calls wait for it
@@ -298,32 +314,14 @@ class HubConnection(Uses):
             if self._retry is not None and link.may_reconnect:
                 self._states.become(ConnectionState.RECONNECTING)
             self._closing.start(link.close())  # the server may take its time to answer the close of the WebSocket
-            restored = await self._restore(link.reason) if link.may_reconnect else link.reason
-            if isinstance(restored, ConnectionClosed):
-                self._over(restored)
+            again = partial(self._connector.attempt, self._tasks)
+            lost = link.reason
+            found = await restored(self._retry, self._clock, again, lost) if link.may_reconnect else lost
+            if isinstance(found, ConnectionClosed):
+                self._over(found)
                 return
-            link = restored
+            link = found
             self._adopt(link)
-
-    async def _restore(self, lost: ConnectionClosed) -> Link | ConnectionClosed:
-        began, error, attempts = self._clock.now(), lost, 0
-        while True:
-            seconds = delay(self._retry, Retry(attempts, self._clock.now() - began, error))
-            if seconds is None:
-                break
-            await self._clock.sleep(seconds)
-            found = await self._connector.attempt(self._tasks)
-            if isinstance(found, Link):
-                return found
-            error, attempts = found, attempts + 1
-        if not attempts:
-            return lost
-        elapsed = self._clock.now() - began
-        over = ConnectionClosed(
-            f"Reconnect retries have been exhausted after {attempts} failed attempts and {elapsed:.0f} s: {error}"
-        )
-        over.__cause__ = error
-        return over
 
     def _over(self, reason: ConnectionClosed | None) -> None:
         self._calls.lost()

@@ -97,6 +97,8 @@ class JoinedRoom:
         self._members: dict[str, RoomMember] = {}
         self._incoming = Incoming(name, line._buffer)
         self._is_in = self._has_begun = False
+        self._has_asked = False
+        """Whether the server may have put us into the room."""
         self._joined = asyncio.Event()
         self._events: deque[RoomEvent] = deque()
         self._readable, self._writable = asyncio.Event(), asyncio.Event()
@@ -203,7 +205,7 @@ class JoinedRoom:
         if self._incoming in listeners:
             listeners.remove(self._incoming)
             others = any(isinstance(each, Incoming) and each.room == self._name for each in listeners)
-            if self.live and not others:
+            if self._has_asked and self._incoming.connected and not others:
                 with suppress(ConnectionClosed, InvocationError):
                     await self._line.invoke("LeaveRoom", self._name)
         self._is_in = False
@@ -215,7 +217,7 @@ class JoinedRoom:
         except Exception as error:
             if not isinstance(error, InvocationError | ConnectionClosed):
                 logger.exception("the room %.80s cannot be followed", self._name)
-            self._error, self._is_in = error, False
+            self._error, self._is_in, self._has_asked = error, False, False
             self._joined.set()
             self._readable.set()
 
@@ -225,24 +227,28 @@ class JoinedRoom:
             await line.connected()
             self._is_in = self._is_in and self._incoming.connected
             self._incoming.begin()
+            self._has_asked, state = True, self._options.get("state")
             arguments = (self._name, self._last, self._options)
             try:
                 found = await line.invoke("JoinRoom", *arguments, result_type=Joined)
             except ConnectionClosed:
                 continue
             except InvocationError as error:
+                self._has_asked = False
                 if FOR_GOOD.search(error.message):
                     raise
                 await line._clock.sleep(pause(failures))
                 failures += 1
                 continue
-            failures = 0
+            failures, self._is_in = 0, True
+            if self._options.get("state") is not state:  # it was set while the join was on its way
+                with suppress(ConnectionClosed, InvocationError):
+                    await line.invoke("SetRoomState", self._name, self._options["state"])
             await self._begin(found)
             while (call := await self._incoming.next()) is not None and await self._apply(*call):
                 pass
 
     async def _begin(self, found: Joined) -> None:
-        self._is_in = True
         self._members = {member.key: member for member in found.members}
         self._joined.set()
         if self._last is not None and not found.complete:

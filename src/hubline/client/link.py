@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hubline._clock import Clock
-from hubline._tasks import TaskOwner, wake_up
+from hubline._tasks import TaskOwner, ends_its_task, wake_up
 from hubline.client.carrier import Carrier
 from hubline.client.events import Call, Called, CallFailed, Event, Item, Opened, Refused, Result, Unfit, Upload, Write
 from hubline.client.pacing import Pacing, Queue
@@ -141,7 +141,7 @@ class Link:
             except (TypeError, ValueError, OverflowError, RecursionError) as error:  # the result cannot be encoded
                 failure = error
         if failure is not None:
-            data = session.fail(called, text_of(failure), now=now)
+            data = session.fail(called, _text(failure), now=now)
         with contextlib.suppress(ConnectionClosed):
             await self.write(data)
 
@@ -310,13 +310,20 @@ class Link:
                     await self.write(session.upload_item(upload, item, now=now()))
             except ConnectionClosed:
                 raise
-            except Exception as failure:
-                error = text_of(failure)
+            except (Exception, asyncio.CancelledError) as failure:
+                if ends_its_task(failure):
+                    raise
+                error = _text(failure)
             finally:
                 if closing := getattr(upload.source, "aclose", None):
                     with contextlib.suppress(Exception):
                         await closing()
             await self.write(session.end_upload(upload, error, now=now()))
+
+
+def _text(failure: BaseException) -> str:
+    """A cancellation has no text, and an error without one may be taken for none."""
+    return text_of(failure) or type(failure).__name__
 
 
 def _closed_by_server(close: Close) -> ConnectionClosed:

@@ -1,12 +1,15 @@
 """When a client that has lost its connection tries again."""
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from hubline._clock import Clock
 from hubline.errors import ConnectionClosed
+
+LinkT = TypeVar("LinkT")
 
 logger = logging.getLogger("hubline.client")
 
@@ -40,3 +43,27 @@ def delay(policy: RetryPolicy, retry: Retry) -> float | None:
             logger.exception("the retry policy failed: the connection is not restored")
             return None
     return policy[retry.attempts] if retry.attempts < len(policy) else None
+
+
+async def restored(
+    policy: RetryPolicy,
+    clock: Clock,
+    attempt: Callable[[], Awaitable[LinkT | ConnectionClosed]],
+    lost: ConnectionClosed,
+) -> LinkT | ConnectionClosed:
+    """Attempt to connect, as often as the policy says. Returns why it gave up: `lost` if there was no attempt."""
+    began, error, attempts = clock.now(), lost, 0
+    while (seconds := delay(policy, Retry(attempts, clock.now() - began, error))) is not None:
+        await clock.sleep(seconds)
+        found = await attempt()
+        if not isinstance(found, ConnectionClosed):
+            return found
+        error, attempts = found, attempts + 1
+    if not attempts:
+        return lost
+    elapsed = clock.now() - began
+    over = ConnectionClosed(
+        f"Reconnect retries have been exhausted after {attempts} failed attempts and {elapsed:.0f} s: {error}"
+    )
+    over.__cause__ = error
+    return over

@@ -130,8 +130,9 @@ class HubConnection:
         self._thread.start()
         try:
             self._run(self._hub.start())
-        except BaseException:
-            if new:
+        except BaseException as error:
+            started_by_another = isinstance(error, RuntimeError) and self.state is not ConnectionState.DISCONNECTED
+            if new and not started_by_another:
                 self.stop()
             raise
 

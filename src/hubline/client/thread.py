@@ -26,6 +26,7 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._aside: ThreadPoolExecutor | None = None
+        self._begun: set[Future[Any]] = set()
 
     @property
     def running(self) -> bool:
@@ -57,7 +58,7 @@ class LoopThread:
                 if loop is None
                 else "this function runs in the thread of the connection, where a call would wait for itself for ever"
             )
-        future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        future = self._begin(coroutine, loop)
         try:
             return future.result(timeout)
         except CancelledError:
@@ -69,12 +70,28 @@ class LoopThread:
     def finish(self, coroutine: Coroutine[Any, Any, object]) -> None:
         """Run a coroutine that cleans up; wait for it if this thread may. Generators end in any thread, at any time."""
         if threading.current_thread() is not self._thread and self._loop is not None:
-            with suppress(ConnectionClosed):
+            with suppress(ConnectionClosed, RuntimeError):  # it may stop at any time
                 self.run(coroutine)
-        elif self._loop is not None:
-            asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        elif (loop := self._loop) is not None:
+            asyncio.run_coroutine_threadsafe(coroutine, loop)
         else:
             coroutine.close()
+
+    def _begin(self, coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> "Future[T]":
+        """Have the loop run a coroutine. What a stop leaves without a result, it cancels.
+
+        Without a lock: the garbage collector may call `finish` anywhere. Raises ConnectionClosed.
+        """
+        try:
+            future: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        except RuntimeError:  # the loop is closed
+            coroutine.close()
+            raise ConnectionClosed("the connection was stopped") from None
+        self._begun.add(future)
+        future.add_done_callback(self._begun.discard)
+        if loop.is_closed():
+            future.cancel()
+        return future
 
     async def call_aside(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function in a thread. For the loop's thread."""
@@ -91,7 +108,10 @@ class LoopThread:
         asyncio.run_coroutine_threadsafe(_end_all(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.run_until_complete(_end_all())  # what has begun meanwhile
         loop.close()
+        for future in list(self._begun):  # what came even later
+            future.cancel()
 
 
 async def _end_all() -> None:

@@ -82,7 +82,7 @@ class _Channel:
         name = call.name if call.name not in self.messages else f"client.{call.name}"
         message = self._message(name, arguments, len(arguments), call.name)
         parameters = [{"name": _plain(each.name), "required": True} for each in call.arguments]
-        signalr = {"kind": "clientCall", "parameters": parameters}
+        signalr = {"kind": "clientCall", "parameters": parameters} | ({"by": call.by} if call.by else {})
         reply = self._result(f"{name}.result", call.result, self._read) if call.has_result else None
         self._operation(name, "send", message, call.text, signalr, reply)
 

@@ -57,7 +57,7 @@ def _hub(types: Types, hub: Hub, name: str) -> Iterator[str]:
     methods = [_method(types, each, _named(each, taken)) for each in hub.methods()]
     yield _class(name, f"The hub at {hub.address}, for `HubConnection.typed`.", methods)
     taken = set(RESERVED)
-    calls = [(each, _named(each, taken)) for each in hub.calls()]
+    calls = [(each, _named(each, taken)) for each in hub.calls() if each.by != "RoomsHub"]  # `join_room` hears those
     if calls:
         interface = types.calls[name]
         yield _class(

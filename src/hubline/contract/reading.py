@@ -25,6 +25,8 @@ class Method:
     result: Any
     """The schema of the result, or of one item of a stream; `None` if nothing is answered."""
     is_stream: bool
+    by: str = ""
+    """Of a call to clients: the class of Hubline that makes it, such as `RoomsHub`."""
 
     @property
     def required(self) -> int:
@@ -75,7 +77,8 @@ class Hub:
         ]
         result = replies[0]["payload"] if replies else None
         text = operation.get("description", "")
-        return Method(message["name"], text, parameters, result, is_stream=signalr["kind"] == "stream")
+        is_stream, by = signalr["kind"] == "stream", signalr.get("by", "")
+        return Method(message["name"], text, parameters, result, is_stream, by)
 
 
 def hubs_of(document: Mapping[str, Any]) -> dict[str, Hub]:

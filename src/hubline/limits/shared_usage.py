@@ -43,8 +43,12 @@ class SharedUsage(ABC):
         if most <= 0:
             return None
         ticket = secrets.token_urlsafe(9)
-        if not await self._enter(user_id, ticket, most):
-            return None
+        try:
+            if not await self._enter(user_id, ticket, most):
+                return None
+        except asyncio.CancelledError:  # perhaps it is counted, and nobody will know its ticket
+            self._tasks.start(self.leave(user_id, ticket), name="hubline.limits: a question that was given up")
+            raise
         self._asked[ticket] = user_id
         if self._keeping is None or self._keeping.done() or self._keeping.get_loop() is not asyncio.get_running_loop():
             self._keeping = self._tasks.start(self._keep(), name="hubline.limits: questions")
@@ -88,3 +92,5 @@ class SharedUsage(ABC):
                 if ticket in self._asked:
                     with suppress(BackplaneError):
                         await self._enter(user_id, ticket, 0)
+                        if ticket not in self._asked:  # it was over before this was done
+                            await self._leave(user_id, ticket)

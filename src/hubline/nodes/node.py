@@ -285,7 +285,7 @@ class Node:
         return None if dialing.cancelled() else dialing.result()
 
     async def _dial(self, address: str) -> Link | None:
-        loop = asyncio.get_running_loop()
+        loop, link = asyncio.get_running_loop(), None
 
         def made() -> Link:
             handshake = DialerHandshake(self.secrets, address)
@@ -304,6 +304,8 @@ class Node:
             return link
         except (OSError, TimeoutError, ValueError) as error:
             logger.warning("node %s cannot be reached: %r", address, error)
+            if link is not None:  # its proof may come later, and nobody would use it
+                link.abort()
             self._dialed.pop(address, None)
             self._resting[address] = self._clock.now() + REST
             return None

@@ -16,6 +16,7 @@ from hubline.auth.jwt import JwtBearer
 from hubline.errors import BackplaneError, ConfigurationError
 from hubline.rest.addresses import Path, address, base_of, path_of, url_of
 from hubline.rest.answers import Problem, empty
+from hubline.rest.memberships import Memberships, Remembered
 from hubline.rest.operations import OPERATIONS, Call, Query
 from hubline.server.fanout import FanOut
 from hubline.server.hub import Hub
@@ -41,6 +42,9 @@ class RestApi:
     more, or a connection string with `AccessKey=…`. Its audience is the address of the request without the query.
     `endpoint` is the address in front of `/api` as publishers know it; the default is what the request says.
 
+    With `memberships`, groups of users are remembered as Azure does: connections that a user makes later join them too,
+    for as long as `ttl` says, a year at most. Every server of the hubs then needs a `RestApi` with them.
+
     A body has at most `maximum_body_size` bytes. More than `maximum_requests` at once are answered with 429.
 
     Raises:
@@ -54,6 +58,7 @@ class RestApi:
         *,
         access_keys: Sequence[str],
         endpoint: str | None = None,
+        memberships: Memberships | None = None,
         maximum_body_size: int = 1_048_576,
         maximum_requests: int = 1_000,
     ) -> None:
@@ -63,6 +68,7 @@ class RestApi:
         mistakes.fits("hubs", given, isinstance(given, Mapping), "a dict of hub classes by their names")
         mistakes.texts("access_keys", access_keys)
         mistakes.text("endpoint", endpoint, optional=True)
+        mistakes.has("memberships", memberships, "a store", "add", "remove", "groups", "expired", optional=True)
         mistakes.whole("maximum_body_size", maximum_body_size, above=0)
         mistakes.whole("maximum_requests", maximum_requests, above=0)
         mistakes.tell()
@@ -77,6 +83,9 @@ class RestApi:
         made = [mistakes.check(functools.partial(_bearer, key)) for key in access_keys]
         self._bearers = [bearer for bearer in made if bearer is not None]
         mistakes.tell()
+        self._remembered = (
+            None if memberships is None else Remembered(memberships, list(self._hubs.values()), app._tasks, app._clock)
+        )
         self._largest, self._most = maximum_body_size, maximum_requests
         self._under_way = 0
 
@@ -126,7 +135,8 @@ class RestApi:
             raise Problem(400, f"api-version must be one of {', '.join(VERSIONS)}.", target="api-version")
         handler, parameters = _operation(request.method, path)
         hub = self._hub(path.segments[1], query)
-        return await handler(Call(request, hub, query, url, self._largest), **parameters)  # type: ignore[no-any-return]
+        call = Call(request, hub, query, url, self._largest, self._remembered)
+        return await handler(call, **parameters)  # type: ignore[no-any-return]
 
     async def _admit(self, request: Request, url: str) -> None:
         """Raises Problem: 401, unless the request has a token for its own address."""

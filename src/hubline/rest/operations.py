@@ -21,6 +21,7 @@ from hubline.rest.answers import (
     empty,
     json_response,
 )
+from hubline.rest.memberships import Remembered
 from hubline.rest.messages import message_of
 from hubline.server.client_results import TimedOut
 from hubline.server.fanout import FanOut
@@ -67,6 +68,7 @@ class Call:
     """The address of the request as its sender knows it, without the query."""
     largest: int
     """Bytes that a body may have."""
+    remembered: Remembered | None
 
     @property
     def excluded(self) -> tuple[str, ...]:
@@ -147,6 +149,8 @@ async def user_exists(call: Call, user: str) -> Response:
 
 
 async def user_is_in_group(call: Call, user: str, group: str) -> Response:
+    if call.remembered is not None and await call.remembered.has(call.hub, user, _named(group)):
+        return empty(200)
     return await _exists(call, Selection(user_id=user, group=_named(group)), NOT_IN_GROUP)
 
 
@@ -219,20 +223,27 @@ async def remove_connection_from_all(call: Call, connection: str) -> Response:
 
 
 async def add_user(call: Call, user: str, group: str) -> Response:
-    """The connections that the user has now. Users without one are not remembered, so that is an error."""
-    call.query.number("ttl", least=0, most=LARGEST_NUMBER)
+    """The connections that the user has, and will have. If none are remembered, a user without any is an error."""
+    ttl = call.query.number("ttl", least=0, most=LARGEST_NUMBER)
+    if call.remembered is not None:
+        await call.remembered.add(call.hub, user, _named(group), ttl)
+        return empty(200)
     if not await call.hub.connections.join(Selection(user_id=user), _named(group)):
-        text = "The user has no connection, and Hubline does not remember groups of users who have none."
+        text = "The user has no connection, and this server does not remember groups of users who have none."
         raise Problem(404, text, code=USER_NOT_FOUND, target="user")
     return empty(200)
 
 
 async def remove_user(call: Call, user: str, group: str) -> Response:
+    if call.remembered is not None:
+        await call.remembered.remove(call.hub, user, _named(group))
     await call.hub.connections.leave(Selection(user_id=user), _named(group))
     return empty(204)
 
 
 async def remove_user_from_all(call: Call, user: str) -> Response:
+    if call.remembered is not None:
+        await call.remembered.remove(call.hub, user)
     await call.hub.connections.leave_all(Selection(user_id=user))
     return empty(204)
 

@@ -10,7 +10,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from hubline._clock import Clock
-from hubline._tasks import TaskOwner
+from hubline._tasks import TaskOwner, ends_its_task
 from hubline.backplanes.lines import pause
 from hubline.errors import BackplaneError
 from hubline.rooms.feed import Change, Feed, Gap, Message, News, position
@@ -138,7 +138,9 @@ class Followed:
             message = SerializedMessage(Invocation(target=target, arguments=(self.room, item)), key=key)
             try:
                 await send(Unawaited(tuple(ids)), message)
-            except Exception:  # of a filter, or a message above the hub's own limit
+            except (Exception, asyncio.CancelledError) as error:  # of a filter, or a message above the hub's own limit
+                if ends_its_task(error):
+                    raise
                 logger.exception("room %s: %s was not sent to %d connections", self.room, target, len(ids))
 
     def _start(self, coroutine: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":

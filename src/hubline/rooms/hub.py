@@ -1,11 +1,12 @@
 """The hub methods with which clients use rooms."""
 
-from typing import Any
+from typing import Any, ClassVar, cast
 
 from typing_extensions import TypeVar
 
 from hubline import Client, ConfigurationError, Hub
 from hubline._mistakes import Mistakes
+from hubline.rooms import items
 from hubline.rooms.joining import JoinOptions
 from hubline.rooms.service import Rooms
 from hubline.runs import Caller
@@ -25,21 +26,25 @@ class RoomsHub(Hub[ClientT]):
     """The application's rooms, from the class or its base class. A hub that a function makes sets it in its constructor
     instead."""
 
+    _hubline_calls: ClassVar[type | None] = items.RoomCalls
+
     def __init_subclass__(cls, rooms: Rooms | None = None, **others: Any) -> None:
         super().__init_subclass__(**others)
         mistakes = Mistakes(cls.__qualname__)
         mistakes.fits("rooms", rooms, isinstance(rooms, Rooms), "the application's `Rooms(…)`", optional=True)
+        mistakes.replaced(cls, RoomsHub)
         mistakes.tell()
         if rooms is not None:
             cls.hubline_rooms = rooms
 
     async def join_room(
         self, room: str, since: str | None = None, options: JoinOptions | None = None
-    ) -> dict[str, Any]:
+    ) -> items.RoomJoined:
         """Join a room, or join it again: what was missed since a position, and who is there."""
         context, rooms = self.context, self._rooms
         send = self.hubline_scope.runtime.fanout.send
-        return await rooms._join(room, since, options or JoinOptions(), self._room_caller, send, context.aborted)
+        found = await rooms._join(room, since, options or JoinOptions(), self._room_caller, send, context.aborted)
+        return cast("items.RoomJoined", found)
 
     async def leave_room(self, room: str) -> None:
         """Leave a room at once."""
@@ -57,14 +62,15 @@ class RoomsHub(Hub[ClientT]):
         """Set the caller's state in a room, on all its devices."""
         await self._rooms._set_state(room, state, self.context.connection_id)
 
-    async def room_members(self, room: str) -> dict[str, Any]:
+    async def room_members(self, room: str) -> items.RoomMembers:
         """The members of a room on all servers, and how many they are."""
         members = await self._rooms.members(room, caller=self._room_caller)
-        return {"count": len(members), "members": [each.item() for each in members[: self._rooms._limits.listed]]}
+        listed = [each.item() for each in members[: self._rooms._limits.listed]]
+        return cast("items.RoomMembers", {"count": len(members), "members": listed})
 
-    async def room_history(self, room: str, before: str | None = None, limit: int = 50) -> dict[str, Any]:
+    async def room_history(self, room: str, before: str | None = None, limit: int = 50) -> items.RoomPage:
         """Earlier messages: those before a position."""
-        return await self._rooms.history(room, before, limit, caller=self._room_caller)
+        return cast("items.RoomPage", await self._rooms.history(room, before, limit, caller=self._room_caller))
 
     async def on_authentication_refreshed(self) -> None:
         """The connection leaves the rooms that the newer identity may not be in."""

@@ -28,6 +28,8 @@ logger = logging.getLogger("hubline.rooms")
 TRIES = 20
 """How often a join asks again because the history was lost meanwhile. Ours."""
 
+NO_MEMBER = "Only members have a state: join the room first."
+
 WAIT = 5.0
 """Seconds that a caller waits until a member has left, if the store cannot be reached. Ours."""
 
@@ -61,6 +63,8 @@ class Membership:
     """With this device alone, and the state that was set here last."""
     visible: bool = True
     followed: Followed | None = None
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while an agent comes, changes or goes; for a client that of its connection is."""
 
     @property
     def device_id(self) -> str:
@@ -132,16 +136,18 @@ class Joining:
         membership.followed = await self._following.hold(membership.room)
         self._agents.append(membership)
         try:
-            await self._enter(membership, state=state)
+            async with membership.changing:
+                await self._enter(membership, state=state)
         except BaseException:
             await self.leave(membership)
             raise
 
     async def leave(self, membership: Membership) -> None:
         """An agent goes. Raises nothing."""
-        if membership in self._agents:
-            self._agents.remove(membership)
-        await self._out(membership)
+        async with membership.changing:
+            if membership in self._agents:
+                self._agents.remove(membership)
+            await self._out(membership)
 
     async def leave_room(self, connection_id: str, room: str) -> None:
         """A connection leaves on purpose. Idempotent."""
@@ -154,10 +160,13 @@ class Joining:
                 await self._leave(connection, membership)
 
     async def set_state(self, membership: Membership, state: str) -> None:
-        """Raises BackplaneError."""
-        membership.member = replace(membership.member, state=state)
-        if not await self._store.set_state(membership.room, membership.key, state):
-            await self._enter(membership, state=True)
+        """Raises HubError: it has left meanwhile; BackplaneError."""
+        async with self._lock_of(membership):
+            if not self._is_in(membership):
+                raise HubError(NO_MEMBER)
+            membership.member = replace(membership.member, state=state)
+            if not await self._store.set_state(membership.room, membership.key, state):
+                await self._enter(membership, state=True)
 
     def found(self, connection_id: str, room: str) -> Membership | None:
         """The membership of a connection, if it has joined."""
@@ -174,7 +183,7 @@ class Joining:
         """Take connections out of rooms that they may not be in any more, and tell them."""
         for connection in [each for each in self.connections.values() if concerned(each.caller)]:
             for room in list(connection.rooms):
-                if await permits("join", room, connection.caller):
+                if await _permitted(permits, room, connection.caller):
                     continue
                 await self.leave_room(connection.caller.connection_id or "", room)
                 message = SerializedMessage(Invocation(target=CLOSED, arguments=(room,)))
@@ -190,7 +199,9 @@ class Joining:
             known = there is not None and any(each.id == membership.device_id for each in there.devices)
             if membership.visible and not known:
                 try:
-                    await self._enter(membership, state=False)
+                    async with self._lock_of(membership):
+                        if self._is_in(membership):  # it may have left meanwhile
+                            await self._enter(membership, state=False)
                 except BackplaneError as error:
                     logger.warning(
                         "room %.80s: %s could not enter it again: %s", membership.room, membership.key, error
@@ -279,6 +290,16 @@ class Joining:
                 await self._clock.sleep(pause(attempt))
                 attempt += 1
 
+    def _lock_of(self, membership: Membership) -> asyncio.Lock:
+        connection = self.connections.get(membership.device_id)
+        return connection.changing if connection is not None else membership.changing
+
+    def _is_in(self, membership: Membership) -> bool:
+        """Whether this is an agent that is there, or the present membership of a connection."""
+        connection = self.connections.get(membership.device_id)
+        there = self._agents if connection is None else connection.rooms.values()
+        return any(each is membership for each in there)
+
     async def _enter(self, membership: Membership, *, state: bool) -> None:
         await self._store.enter(membership.room, membership.key, membership.member, state=state)
 
@@ -298,6 +319,13 @@ class Joining:
             leaving = tasks.start(self._surely(lambda: self._store.leave(room, key, membership.device_id)))
             if not await tasks.done_before(leaving, self._clock.sleep(WAIT)):
                 logger.warning("room %.80s: %s leaves it when the store can be reached", room, key)
+
+
+async def _permitted(permits: Permits, room: str, caller: Caller) -> bool:
+    try:
+        return await permits("join", room, caller)
+    except HubError:  # a refusal with a text of its own
+        return False
 
 
 def _membership(room: str, caller: Caller, options: JoinOptions, state: str, at: str) -> Membership:

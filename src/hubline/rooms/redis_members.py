@@ -44,6 +44,8 @@ class RedisRoomMembers(RedisMembers):
         fixed = channel_of(room), secrets.token_urlsafe(6), self._life
         await self._commands.run(SWEEP, [state, members], *fixed, gone)
         await self.disown(room, gone)
+        if await self.lives(gone):  # it came back meanwhile, and may have devices there again
+            await self.own(gone, room)
         return 0
 
     async def adopted(self, room: str, node: str) -> int:

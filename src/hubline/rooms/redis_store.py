@@ -173,6 +173,8 @@ class RedisRoomStore(SharedRoomStore):
     async def _renew(self) -> None:
         """Three times in a lease. Raises BackplaneError."""
         if self._members.lapsed:
+            for room in list(self._devices):  # who was about to take it over may not have seen that it is back
+                await self._members.own(self.node, room)
             self._members.lapsed = False
             if self._listener is not None:
                 self._listener.returned()

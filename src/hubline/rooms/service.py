@@ -17,7 +17,7 @@ from hubline.backplanes.lines import pause
 from hubline.errors import BackplaneError
 from hubline.rooms.feed import RoomMember, member_of, message_item, newest_within
 from hubline.rooms.following import Following
-from hubline.rooms.joining import Joining, JoinOptions, Membership
+from hubline.rooms.joining import NO_MEMBER, Joining, JoinOptions, Membership
 from hubline.rooms.limits import AllowInRoom, RoomAction, RoomLimits
 from hubline.rooms.memory import MemoryRoomStore
 from hubline.rooms.store import Device, Presence, RoomStore
@@ -74,6 +74,8 @@ class Rooms:
         self._clock, self._now = clock or MonotonicClock(), now or _utc_now
         self._store: RoomStore = _default_store(clock) if store is None else store
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._rechecks = 0
+        """How often rights have changed."""
         if _worker.current is not None and _worker.current.number == 0 and not self._store.shared:
             logger.warning(ONE_WORKER)
 
@@ -149,6 +151,7 @@ class Rooms:
 
     async def recheck(self, user_id: str | None) -> None:
         """A user's rights have changed: connections of this server leave the rooms that the user may not be in."""
+        self._rechecks += 1
         if self._loop is asyncio.get_running_loop():
             await self._joining.recheck(lambda caller: caller.user_id == user_id, self._permits)
 
@@ -176,13 +179,21 @@ class Rooms:
     async def _join(
         self, room: str, since: object, options: JoinOptions, caller: Caller, send: Send, aborted: Cancellation
     ) -> dict[str, Any]:
+        rechecks = self._rechecks
         await self._may("join", room, caller)
         checked_name(options.device or "d", self._limits.name)
         position = checked_position(since)
         state = json_of(options.state, self._limits.state)
         with unreachable():
             await self._open()
-            return await self._joining.join(room, position, options, state, self._at(), caller, send, aborted)
+            found = await self._joining.join(room, position, options, state, self._at(), caller, send, aborted)
+        if rechecks != self._rechecks:  # which may not have seen this one
+            try:
+                await self._may("join", room, caller)
+            except BaseException:
+                await self._joining.leave_room(caller.connection_id or "", room)
+                raise
+        return found
 
     async def _leave(self, room: str, connection_id: str) -> None:
         if self._loop is not None:
@@ -192,11 +203,12 @@ class Rooms:
         text = json_of(state, self._limits.state)
         membership = self._joining.found(connection_id, room) if self._loop is not None else None
         if membership is None or not membership.visible:
-            raise HubError("Only members have a state: join the room first.")
+            raise HubError(NO_MEMBER)
         with unreachable():
             await self._joining.set_state(membership, text)
 
     async def _renewed(self, caller: Caller) -> None:
+        self._rechecks += 1
         if self._loop is not None:
             self._joining.renewed(caller)
             await self._joining.recheck(lambda each: each.connection_id == caller.connection_id, self._permits)

@@ -179,8 +179,11 @@ def keep_watched(node: str, life: int) -> Program[None]:
     """The rooms that a server watches stay for `life` ms."""
     mine = "name IN (SELECT topic FROM {topics} WHERE node = ?)"
     due = f"{mine} AND until < {{now}} + ?"
-    yield Ask(f"SELECT name FROM {{rooms}} WHERE {due} ORDER BY name{{lock}}", (node, life // 2))
-    yield Ask(f"UPDATE {{rooms}} SET until = {{now}} + ? WHERE {due}", (life, node, life // 2))
+    # in the order of `append`, and no others: one that is due by now may be locked by an append that waits for these
+    found = yield Ask(f"SELECT name FROM {{rooms}} WHERE {due} ORDER BY name{{lock}}", (node, life // 2))
+    for at in range(0, len(found), TOGETHER):
+        some = [name for (name,) in found[at : at + TOGETHER]]
+        yield Ask(f"UPDATE {{rooms}} SET until = {{now}} + ? WHERE name IN ({marks(some)})", (life, *some))
 
 
 def clean(keep: int, node: str, read: int) -> Program[None]:

@@ -11,12 +11,13 @@ async def answer(run: Run, prompt: str) -> None:
         await run.text(delta)
 """
 
-from hubline.runs.budgets import Balance, Budget, MemoryBudget
+from hubline.runs.budgets import Balance, Budget
 from hubline.runs.http.chat import ChatRequest, chat_routes
 from hubline.runs.hub import CallerRuns, RunsHub
 from hubline.runs.inbox import Inbox, SteerMessage
 from hubline.runs.info import AskExpired, Caller, FinishedRun, RunInfo, StopAfter, starter_only
 from hubline.runs.log import About, FencedError, LogGoneError, MemoryRunLog, RunLog, RunServer
+from hubline.runs.memory_budget import MemoryBudget
 from hubline.runs.piping import PipeError
 from hubline.runs.registry import RunRegistry, TakenKey
 from hubline.runs.run import Run

@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from hubline._clock import Clock, MonotonicClock
-from hubline._mistakes import Mistakes
-
 
 @dataclass(frozen=True, slots=True)
 class Balance:
@@ -31,75 +28,3 @@ class Budget(Protocol):
 
     async def release(self, account: str, tokens: int) -> None:
         """Return reserved tokens that were not used."""
-
-
-class _Account:
-    __slots__ = ("began", "reserved", "used")
-
-    def __init__(self, began: float) -> None:
-        self.began, self.used, self.reserved = began, 0, 0
-
-
-class MemoryBudget:
-    """A `Budget` that forgets with the process: `limit` tokens for each account in each `window` seconds.
-
-    A window begins with the first use of an account. Tokens that are reserved at its end stay reserved in the next.
-    As the budget of a registered function (`Runs.function`) the workers of `hubline run --workers` count it together,
-    until all of them end.
-
-    Raises:
-        ConfigurationError: lists every value that is not valid.
-    """
-
-    def __init__(self, limit: int, *, window: float = 86_400.0, clock: Clock | None = None) -> None:
-        mistakes = Mistakes("MemoryBudget")
-        mistakes.whole("limit", limit, least=0)
-        mistakes.number("window", window, above=0)
-        mistakes.has("clock", clock, "a clock", "now", "sleep", optional=True)
-        mistakes.tell()
-        self._limit, self._window, self._clock = limit, window, clock or MonotonicClock()
-        self._shared: Budget | None = None
-        """Where the workers of this machine count it together."""
-        self._accounts: dict[str, _Account] = {}
-        self._swept = self._clock.now()
-
-    async def reserve(self, account: str, tokens: int) -> int:
-        """As many of `tokens` as there are."""
-        if self._shared is not None:
-            return await self._shared.reserve(account, tokens)
-        found = self._account(account)
-        granted = max(0, min(tokens, self._left(found)))
-        found.reserved += granted
-        return granted
-
-    async def charge(self, account: str, tokens: int, *, reserved: int = 0) -> Balance:
-        """Count what was used."""
-        if self._shared is not None:
-            return await self._shared.charge(account, tokens, reserved=reserved)
-        found = self._account(account)
-        found.reserved -= min(reserved, found.reserved)
-        found.used += tokens
-        return Balance(self._limit, self._left(found))
-
-    async def release(self, account: str, tokens: int) -> None:
-        """Give back what was not used."""
-        if self._shared is not None:
-            return await self._shared.release(account, tokens)
-        found = self._account(account)
-        found.reserved -= min(tokens, found.reserved)
-
-    def _left(self, account: _Account) -> int:
-        return max(0, self._limit - account.used - account.reserved)
-
-    def _account(self, name: str) -> _Account:
-        now = self._clock.now()
-        if now - self._swept >= self._window:
-            self._swept = now
-            kept = self._accounts.items()
-            self._accounts = {key: each for key, each in kept if each.reserved or now - each.began < self._window}
-        account = self._accounts.get(name)
-        if account is None:
-            account = self._accounts[name] = _Account(now)
-        elif now - account.began >= self._window:
-            account.began, account.used = now, 0
-        return account

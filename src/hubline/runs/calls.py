@@ -29,6 +29,8 @@ class Calls:
         self._asked: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self.callers: set[str] = set()
         """Servers that have asked this one."""
+        self.left: Callable[[str], None] = _nobody_cares
+        """Called with the name of another server that has said that it stops."""
 
     async def call(self, node: str, run_id: str, request: Mapping[str, Any]) -> Any:
         """What another server answers. Raises HubError."""
@@ -48,9 +50,15 @@ class Calls:
             raise HubError(found["error"])
         return found["value"]
 
+    async def leave(self, node: str) -> None:
+        """Tell another server that this one has given up its lease. Raises BackplaneError."""
+        await self._tell(node, {"to": "", "left": self._node})  # `to`: servers of older versions pass it over
+
     def received(self, message: Mapping[str, Any]) -> None:
         if "room" in message:
             self.server.turns(message["room"])
+        elif "left" in message:
+            self.left(message["left"])
         elif "ask" in message:
             self._tasks.start(self._serve(message), name="hubline.runs: a request of another server")
         else:
@@ -72,3 +80,6 @@ class Calls:
             await self._tell(message["from"], answer)
         except BackplaneError as error:
             logger.warning("an answer to another server was lost: %s", error)
+
+
+def _nobody_cares(node: str) -> None: ...

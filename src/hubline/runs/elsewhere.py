@@ -7,14 +7,18 @@ from datetime import datetime
 from typing import Any
 
 from hubline import HubError
+from hubline.backplanes.lines import pause
 from hubline.errors import BackplaneError
 from hubline.runs.budgets import Budget
-from hubline.runs.info import UNREACHABLE, Caller, RunInfo, StopAfter
+from hubline.runs.info import NO_RUN, UNREACHABLE, Caller, RunInfo, StopAfter
 from hubline.runs.log import About, LogGoneError
 from hubline.runs.record import Record, Start
 from hubline.runs.settings import Settings
 from hubline.runs.tape import Entry
-from hubline.runs.viewing import Watcher
+from hubline.runs.viewing import Viewer, Watcher
+
+AGAIN = 2.0
+"""Seconds before the number of viewers is reported again to an owner that could not be reached. Ours."""
 
 UNWATCHED = 30.0
 """Seconds for which a run of another server is followed for a viewer that has not attached yet. Ours."""
@@ -217,12 +221,43 @@ class Elsewhere:
         async with record.telling:
             count = len(record.viewers)
             if record.told != count and not record.ended.is_set() and not self.is_closed:
-                record.told = count
-                with suppress(HubError, BackplaneError):  # the next change reports it
+                before, record.told = record.told, count
+                try:
                     await self._settings.log.call(record.id, {"do": "viewers", "count": count})
+                except (HubError, BackplaneError) as error:
+                    if str(error) != NO_RUN:  # otherwise its next owner reports itself
+                        record.told = before
+                        self._settings.timers.after(AGAIN, lambda: self.watched(record))
+                        return
         if not (record.viewers or record.expected) and self._followed.get(record.id) is record:
             del self._followed[record.id]
             await record.close()
+
+    def adopted(self, record: Record) -> None:
+        """This server has taken a run over: those who view it here are viewers of its own run."""
+        followed = self._followed.get(record.id)
+        if followed is not None:
+            _move(followed, record)
+            followed.told = 0
+            self.watched(followed)
+
+    async def lost(self, record: Record) -> None:
+        """Another server owns a run now: those who view it here are reported to that server."""
+        attempt = 0
+        while record.viewers and not self.is_closed:
+            try:
+                found = await self.find(record.id)
+                if found is None:
+                    return
+                found = await self.open(found)
+            except HubError:
+                await self._settings.clock.sleep(pause(attempt))
+                attempt += 1
+            else:
+                _move(record, found)
+                self.watched(found)
+                await record.close()
+                return
 
     def told_anew(self) -> None:
         """Nobody knows any more of the viewers here."""
@@ -266,6 +301,11 @@ class Elsewhere:
             followed.update(about)
             return followed
         return RemoteRecord(about, self._settings)
+
+
+def _move(old: Record, new: Record) -> None:
+    for viewer in [each for each in old.viewers if isinstance(each, Viewer)]:
+        viewer.move(new)
 
 
 def moment_of(text: str | None) -> datetime | None:

@@ -56,7 +56,7 @@ class Execution:
         record.attempt += 1
         record.last_entry, record.begun, record.is_counted = settings.clock.now(), False, False
         record.set_state("running")
-        if record.attempt == 1 and limits.length is not None:
+        if "length" not in record.timers and limits.length is not None:  # each server that calls it measures anew
             seconds = f"The run took more than {limits.length:g} s."
             record.after("length", limits.length, lambda: self.break_off(record, "limited", seconds))
         if limits.silence is not None:
@@ -122,11 +122,24 @@ class Execution:
         """A question was answered or has expired: it is reported, then the function continues or is called again."""
         answer = record.asks.read(ask, value, self._settings.limits.entry) if state == "answered" else None
         record.asks.claim(ask, state, by)
-        await record.write(answered(ask, value))
-        record.asks.settle(ask, answer)
-        if record.parked is ask and record.task is None and not record.is_over:
-            record.parked = None
-            self._resume(record)
+        # nobody else can answer any more, so it goes on when its caller is cancelled
+        reporting = self._settings.tasks.start(self._report(record, ask, value, answer), name="hubline.runs: an answer")
+        failure = await asyncio.shield(reporting)
+        if failure is not None:
+            raise failure
+
+    async def _report(self, record: Record, ask: Ask, value: Any, answer: Any) -> Exception | None:
+        """Write the outcome of a question, and let the function go on. Returns why it could not be written."""
+        try:
+            await record.write(answered(ask, value))
+        except Exception as error:
+            return error
+        finally:
+            record.asks.settle(ask, answer)
+            if record.parked is ask and record.task is None and not record.is_over:
+                record.parked = None
+                self._resume(record)
+        return None
 
     def expire(self, record: Record, ask: Ask) -> None:
         """There was no answer in time."""

@@ -1,12 +1,13 @@
 """The hub methods with which clients use runs."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 from typing_extensions import TypeVar
 
 from hubline import Client, ConfigurationError, Hub
 from hubline._mistakes import Mistakes
+from hubline.runs import items
 from hubline.runs.budgets import Budget
 from hubline.runs.http.requests import Admit, Permit
 from hubline.runs.info import Caller, OnBusy
@@ -66,6 +67,7 @@ class RunsHub(Hub[ClientT]):
         super().__init_subclass__(**others)
         mistakes = Mistakes(cls.__qualname__)
         mistakes.fits("runs", runs, isinstance(runs, Runs), "the application's `Runs(…)`", optional=True)
+        mistakes.replaced(cls, RunsHub)
         mistakes.tell()
         if runs is not None:
             cls.hubline_runs = runs
@@ -91,13 +93,14 @@ class RunsHub(Hub[ClientT]):
         """Starts runs with the caller as the starter. Raises ConfigurationError when the class has no `Runs`."""
         return CallerRuns(self._runs, self._caller)
 
-    async def attach_run(self, run_id: str, after: Any = None) -> AsyncIterator[Any]:
+    async def attach_run(self, run_id: str, after: Any = None) -> AsyncIterator[items.RunItem]:
         """The items of a run after a position; all of them if that is null."""
-        return self._runs.attach_encoded(run_id, after, caller=self._caller, merge=self._run_merge())
+        found = self._runs.attach_encoded(run_id, after, caller=self._caller, merge=self._run_merge())
+        return cast("AsyncIterator[items.RunItem]", found)
 
-    async def stop_run(self, run_id: str) -> dict[str, Any]:
+    async def stop_run(self, run_id: str) -> items.RunInfo:
         """End a run; its info, once it has ended."""
-        return (await self._runs.stop(run_id, caller=self._caller)).item()
+        return cast("items.RunInfo", (await self._runs.stop(run_id, caller=self._caller)).item())
 
     async def answer_run(self, run_id: str, ask_id: str, value: Any) -> None:
         """Answer a question of a run."""
@@ -107,15 +110,16 @@ class RunsHub(Hub[ClientT]):
         """Send a message to a running answer; returns its id."""
         return await self._runs.steer(run_id, value, caller=self._caller)
 
-    async def run_info(self, run_id: str) -> dict[str, Any]:
+    async def run_info(self, run_id: str) -> items.RunInfo:
         """The state of a run."""
-        return (await self._runs.info(run_id, caller=self._caller)).item()
+        return cast("items.RunInfo", (await self._runs.info(run_id, caller=self._caller)).item())
 
-    async def room_runs(self, room: str) -> list[dict[str, Any]]:
+    async def room_runs(self, room: str) -> list[items.RunInfo]:
         """The runs of a room that still exist, the oldest first."""
-        return [info.item() for info in await self._runs.room_runs(room, caller=self._caller)]
+        found = await self._runs.room_runs(room, caller=self._caller)
+        return [cast("items.RunInfo", info.item()) for info in found]
 
-    async def watch_runs(self, room: str | None = None) -> AsyncIterator[Any]:
+    async def watch_runs(self, room: str | None = None) -> AsyncIterator[items.RunsChange]:
         """The runs of a room, or those of the caller, and each change of their states."""
         return self._runs.watch(room, caller=self._caller)
 

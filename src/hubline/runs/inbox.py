@@ -49,6 +49,8 @@ class Inbox:
     def __init__(self, taken: Callable[[SteerMessage], Awaitable[None]], waits: Callable[[int], None]) -> None:
         self._taken, self._waits = taken, waits
         self._messages: deque[SteerMessage] = deque()
+        self._told: set[str] = set()
+        """Those of them that were reported as read, by a call that was cancelled meanwhile."""
         self._news = asyncio.Event()
 
     def __len__(self) -> int:
@@ -91,5 +93,13 @@ class Inbox:
 
     async def _take(self) -> SteerMessage:
         message = self._messages.popleft()
-        await self._taken(message)
+        try:
+            if message.id not in self._told:
+                await self._taken(message)
+        except asyncio.CancelledError:  # the entry is on its way, and the next call gets the message
+            self._told.add(message.id)
+            self._messages.appendleft(message)
+            self._news.set()
+            raise
+        self._told.discard(message.id)
         return message

@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hubline import HubError
-from hubline._tasks import TaskOwner
 from hubline.runs.budgets import Budget
 from hubline.runs.elsewhere import Elsewhere, RemoteRecord
 from hubline.runs.execution import Execution
 from hubline.runs.info import ENDED, NO_RUN, Action, Caller, OnBusy, RunInfo
 from hubline.runs.keys import Keys
+from hubline.runs.making import made
 from hubline.runs.policies import too_many
-from hubline.runs.record import KeyTakenError, Record, Start
-from hubline.runs.registry import Standing
+from hubline.runs.record import Record, Start
 from hubline.runs.rooms import Rooms
 from hubline.runs.settings import Settings
 from hubline.runs.telling import Telling
 from hubline.runs.turns import Turns
 from hubline.runs.viewing import Viewer, Viewing, Watcher
+from hubline.runs.within import within
 
 logger = logging.getLogger("hubline.runs")
 
@@ -46,7 +46,11 @@ class Keeper:
         self._ended: OrderedDict[str, Record] = OrderedDict()
         """In the order of their ends."""
         self._active: dict[str, int] = {}
-        """Runs that have not ended, by account."""
+        """Runs that have not ended, those that are being made among them, by account."""
+        self._unfinished = 0
+        """All of them."""
+        self._rechecks = 0
+        """How often rights have changed."""
         self._keys = Keys(settings.keep_keys)
         self._telling = Telling(settings)
         self._execution = Execution(settings, self._telling, self._gone, self._parked, self._resume)
@@ -79,27 +83,18 @@ class Keeper:
         """Make a run and begin it, or let it wait. Raises HubError with the reason why not."""
         settings, limits, account = self._settings, self._settings.limits, start.account
         policy = on_busy or settings.on_busy
-        if self._execution.draining:
-            raise HubError("The server is restarting. Try again in a moment.")
+        self._refuse_if_draining()
         if self._active.get(account, 0) >= limits.per_starter:
             raise HubError(too_many(limits.per_starter))
-        if len(self._records) - len(self._ended) >= limits.per_server:
+        if self._unfinished >= limits.per_server:
             raise HubError("The server has as many runs as it can take. Try again later.")
-        await self._check(start.room, policy)
+        self._count(account)  # before anything is waited for
         record = self._record(start)
         record.id = run_id or record.id
-        self._active[account] = self._active.get(account, 0) + 1
         try:
-            await self._reserve(record)
-            await (record.open() if self._turns is None else self._turns.open(record))
-            await self._telling.tell(record)
-            standing = await self._take_place(record, policy)
+            standing = await made(self, record, policy)
         except BaseException:
             self._leave(account)
-            if self._turns is not None:
-                await self._turns.withdraw(record)
-            await record.close()
-            await self._execution.give_back(record)
             raise
         self._records[record.id] = record
         if self._turns is None:
@@ -110,23 +105,9 @@ class Keeper:
             self._execution.watched(record)
         return record
 
-    async def _check(self, room: str | None, policy: OnBusy) -> None:
-        """Whether a run may start or wait in a room. Raises HubError, ValueError, BackplaneError."""
-        if self._turns is None:
-            self._rooms.check(room, policy)
-        else:
-            await self._turns.check(room, policy)
-
-    async def _take_place(self, record: Record, policy: OnBusy) -> Standing:
-        """Admit it, although others may have started meanwhile. Raises HubError, BackplaneError, KeyTakenError."""
-        start = record.start
-        if self._turns is None:
-            self._rooms.check(start.room, policy)
-            return "active"
-        standing = await self._turns.enter(record, policy)
-        if not await self._turns.confirm(record):
-            raise KeyTakenError(start.key)
-        return standing
+    def _refuse_if_draining(self) -> None:
+        if self._execution.draining:
+            raise HubError("The server is restarting. Try again in a moment.")
 
     def _record(self, start: Start) -> Record:
         return Record(
@@ -137,13 +118,6 @@ class Keeper:
             break_off=self._execution.break_off,
             lost=self._lost,
         )
-
-    async def _reserve(self, record: Record) -> None:
-        start = record.start
-        if start.budget is not None:
-            record.reserved = await start.budget.reserve(start.starter or "", max(1, start.reserve))
-            if record.reserved == 0:
-                raise HubError("The budget is used up.")
 
     async def _enter(self, record: Record, policy: OnBusy) -> None:
         for other in self._rooms.enter(record, policy):
@@ -213,6 +187,9 @@ class Keeper:
             record.expiry.cancel()
         del self._records[record.id]
         self._settings.tasks.start(self._execution.give_back(record))
+        record.viewers = {each for each in record.viewers if isinstance(each, Viewer)}  # others tell the new owner
+        if record.viewers and not self._execution.draining:
+            self._settings.tasks.start(self._elsewhere.lost(record), name="hubline.runs: viewers of a lost run")
         self._watched(record)
 
     def _gone(self, record: Record) -> None:
@@ -231,7 +208,12 @@ class Keeper:
             self._forget(oldest)
         record.expiry = settings.timers.after(settings.keep, lambda: self._forget(record))
 
+    def _count(self, account: str) -> None:
+        self._active[account] = self._active.get(account, 0) + 1
+        self._unfinished += 1
+
     def _leave(self, account: str) -> None:
+        self._unfinished -= 1
         left = self._active.pop(account) - 1
         if left:
             self._active[account] = left
@@ -266,7 +248,7 @@ class Keeper:
     async def _find(self, run_id: str, action: Action, caller: Caller | None) -> Record:
         """The run, if the caller may. Raises HubError, with the text and the time of a run that does not exist."""
         self._enter_loop()
-        record = self._records.get(run_id)
+        rechecks, record = self._rechecks, self._records.get(run_id)
         if record is None:
             record = await self._elsewhere.find(run_id)
         run = record.info() if record is not None else RunInfo(run_id, "completed")
@@ -275,7 +257,9 @@ class Keeper:
                 await self._elsewhere.find(run_id)  # it takes as long as for a run that does not exist
             raise HubError(NO_RUN)
         if action == "attach" and isinstance(record, RemoteRecord):
-            return await self._elsewhere.open(record)
+            record = await self._elsewhere.open(record)
+        if action == "attach" and rechecks != self._rechecks:  # which have not seen this one
+            return await self._find(run_id, action, caller)
         return record
 
     async def _answer(self, record: Record, ask_id: str, value: Any, caller: Caller | None) -> None:
@@ -309,14 +293,16 @@ class Keeper:
                 self._execution.break_off(record, "interrupted")
             elif record.task is None:
                 self._lost(record)  # it waits for its turn, or for a person, on another server
-        await self._within(settings.drain, [record.left for record in active])
+        await within(settings.clock, settings.drain, [record.left for record in active])
         await self._hand_over([each for each in active if self._goes_on_elsewhere(each) and not each.is_over])
         for record in active:
             self._execution.break_off(record, "interrupted")
         active = [record for record in active if not record.is_lost]
-        await self._within(settings.limits.clean_up + LAST_WORDS, [record.ended for record in active])
-        await self._within(LAST_WORDS, [self._viewing.emptied()])
-        await self._within(5 * LAST_WORDS, [record.stored for record in self._records.values() if record.is_over])
+        await within(settings.clock, settings.limits.clean_up + LAST_WORDS, [record.ended for record in active])
+        await within(settings.clock, LAST_WORDS, [self._viewing.emptied()])
+        await within(
+            settings.clock, 5 * LAST_WORDS, [record.stored for record in self._records.values() if record.is_over]
+        )
         await settings.functions.cancel()
         await self._telling.finish()
         self._elsewhere.is_closed = True  # its viewers leave later, and the lease ends with the log
@@ -333,18 +319,3 @@ class Keeper:
             logger.info("%d runs are left to other servers", len(left))
         for record in left:
             self._lost(record)
-
-    async def _within(self, seconds: float, events: list[asyncio.Event]) -> None:
-        """Wait for all of them, for so long at most, by the clock."""
-        if all(event.is_set() for event in events):
-            return
-        tasks = TaskOwner("hubline.runs")
-        over = tasks.start(self._settings.clock.sleep(seconds))
-        everything = tasks.start(_all(events))
-        await asyncio.wait([over, everything], return_when=asyncio.FIRST_COMPLETED)
-        await tasks.cancel()
-
-
-async def _all(events: list[asyncio.Event]) -> None:
-    for event in events:
-        await event.wait()

@@ -1,5 +1,6 @@
 """Leases: how servers with a shared log know that one has gone, and who takes its runs over."""
 
+import asyncio
 import logging
 import math
 from collections import Counter
@@ -7,6 +8,7 @@ from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import Protocol
 
 from hubline._clock import Clock
+from hubline._tasks import TaskOwner
 from hubline.backplanes.lines import LONGEST_PAUSE
 from hubline.errors import BackplaneError
 from hubline.runs.calls import Calls
@@ -77,6 +79,11 @@ class Leases:
         self._looked_at = clock.now()
         self._taken_at = -math.inf
         """When this server last asked for its lease and got it."""
+        self._left_in_order: set[str] = set()
+        """Other servers that have said that they stop: nobody needs to wait whether they come back."""
+        self._look_now = asyncio.Event()
+        if calls is not None:
+            calls.left = self._has_left
 
     async def take(self) -> bool:
         """Whether it had lapsed. Raises BackplaneError."""
@@ -147,11 +154,13 @@ class Leases:
             if self._calls is not None and self._clock.now() >= self._judges_at:
                 await self._look_for(self._calls)
 
-        await self._again_and_again(look)
+        await self._again_and_again(look, self._look_now)
 
-    async def _again_and_again(self, what: Callable[[], Awaitable[object]]) -> None:
+    async def _again_and_again(
+        self, what: Callable[[], Awaitable[object]], sooner: asyncio.Event | None = None
+    ) -> None:
         while True:
-            await self._clock.sleep(self._lease * 0.3)
+            await self._pause(sooner)
             try:
                 await what()
             except BackplaneError as error:
@@ -160,9 +169,31 @@ class Leases:
             except Exception:
                 logger.exception("looking after the runs of other servers failed")
 
+    async def _pause(self, sooner: asyncio.Event | None) -> None:
+        """A third of a lease, or until the event."""
+        pause = self._clock.sleep(self._lease * 0.3)
+        if sooner is None:
+            await pause
+            return
+        tasks = TaskOwner("hubline.runs")
+        told = tasks.start(sooner.wait())
+        try:
+            await tasks.done_before(told, pause)
+        finally:
+            told.cancel()
+        sooner.clear()
+
     async def give_up(self) -> None:
-        """Let others take over at once what is left."""
+        """Let others take over at once what is left, and tell them. Raises BackplaneError."""
         await self._members.give_up(self._node)
+        if self._calls is not None:
+            for node in await self._members.names():
+                if node != self._node:
+                    await self._calls.leave(node)
+
+    def _has_left(self, node: str) -> None:
+        self._left_in_order.add(node)
+        self._look_now.set()
 
     @property
     def _leaving(self) -> bool:
@@ -174,6 +205,7 @@ class Leases:
         nodes = await members.names()
         for node in self._absent.keys() - nodes:
             del self._absent[node]
+        self._left_in_order.intersection_update(nodes)
         for node in nodes:
             if node == self._node or not await self._has_gone(node, since):
                 continue
@@ -195,15 +227,17 @@ class Leases:
     async def _has_gone(self, node: str, since: float) -> bool:
         """Whether a server has no lease, and this one may judge. Raises BackplaneError.
 
-        It may also judge when each look has found none for as long as it waits after an outage, whatever happened to
-        its own lease. A look counts for the time `since` the last one, one lease at most: more than that may be a time
-        in which this server or the storage was frozen.
+        It may judge those that have said that they stop. It may also judge when each look has found none for as long as
+        it waits after an outage, whatever happened to its own lease. A look counts for the time `since` the last one,
+        one lease at most: more than that may be a time in which this server or the storage was frozen.
         """
         if await self._members.lives(node):
             self._absent.pop(node, None)
+            self._left_in_order.discard(node)
             return False
         self._absent[node] = self._absent[node] + since if node in self._absent else 0.0
-        return self._clock.now() >= self._judges_at or self._absent[node] >= self._lease + LONGEST_PAUSE
+        may_judge = self._clock.now() >= self._judges_at or node in self._left_in_order
+        return may_judge or self._absent[node] >= self._lease + LONGEST_PAUSE
 
     async def _ask_again(self) -> None:
         """Whether this server owns what it has asked for without an answer. Its owner may be back: it is not asked for.

@@ -1,6 +1,6 @@
 """The storage for the entries of runs. The memory log lives as long as the process."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, TypeAlias
 
@@ -50,6 +50,10 @@ class RunServer(Protocol):
     @property
     def leaving(self) -> bool:
         """Whether the server is about to stop. Then it adopts nothing."""
+
+    @property
+    def waiting(self) -> Collection[str]:
+        """The rooms in which runs of this server wait for their turns."""
 
     def lost(self, run_id: str) -> None:
         """Another server owns this run now."""

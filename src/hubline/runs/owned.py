@@ -87,6 +87,8 @@ class Owned:
     async def renew(self) -> None:
         """Renew the living runs in the storage; give up those that another server has. Raises BackplaneError."""
         await self._storage.renew(self._living(), self._lose, self._turns)
+        for room in self._server.waiting if self._server is not None else ():
+            self._turns(room)  # the news that the turn of the last one has come may be lost
 
     async def spare(self, node: str) -> None:
         """Keep the runs of a server that has gone. Raises BackplaneError."""
@@ -111,11 +113,14 @@ class Owned:
         if self._server is not None:
             self._server.turns(room)
 
-    async def adopt(self, run_id: str, fence: int) -> None:
-        """The server of a run has gone. Raises the errors of the log and of `RunServer.adopt`."""
+    async def adopt(self, run_id: str, fence: int) -> bool:
+        """The server of a run has gone. False: nobody was told of the run, whose start was not finished.
+
+        Raises the errors of the log and of `RunServer.adopt`.
+        """
         about = await self._storage.about(run_id)
         if about is None or self._server is None:
-            return
+            return about is not None
         await self.own(run_id, fence)
         try:
             await self._tapes.complete(self._runs[run_id][1])  # its followers here may not have heard everything yet
@@ -123,3 +128,4 @@ class Owned:
         except BaseException:
             await self.disown(run_id)  # otherwise it would be renewed, though nobody continues it
             raise
+        return True

@@ -8,7 +8,7 @@ from typing import Any
 from hubline import HubError
 from hubline.runs.asks import Ask
 from hubline.runs.inbox import Inbox
-from hubline.runs.info import moment
+from hubline.runs.info import ENDED, moment
 from hubline.runs.parts import TEXTS
 from hubline.runs.piping import pipe
 from hubline.runs.piping_writer import Writer
@@ -214,7 +214,11 @@ class Run:
         record, budget = self._record, self._record.start.budget
         if budget is None or tokens <= 0:
             return
-        granted = await budget.reserve(record.start.starter or "", tokens)
+        account = record.start.starter or ""
+        granted = await budget.reserve(account, tokens)
+        if record.is_over:  # what was reserved has been given back
+            await budget.release(account, granted)
+            raise HubError(ENDED)
         record.reserved += granted
         if granted < tokens:
             await self._used_up()
@@ -271,7 +275,12 @@ class Run:
         record, settings = self._record, self._record.settings
         ask = record.asks.add(prompt, schema, key, who)
         expires_at = None if expires is None else moment(settings.now() + timedelta(seconds=expires))
-        await self._write(record.asks.entry(ask, expires_at))
+        try:
+            await self._write(record.asks.entry(ask, expires_at))
+        except asyncio.CancelledError:
+            if record.verdict is None:  # the entry is on its way
+                record.expire(ask)
+            raise
         record.waits_changed()
         if expires is not None:
             ask.timer = settings.timers.after(expires, lambda: record.expire(ask))

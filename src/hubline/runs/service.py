@@ -220,7 +220,9 @@ class Runs(HttpKeeper):
             record.told_end(await self._elsewhere.ask(run_id, "stop", caller))
             return record.info()
         self._stop(record)
-        await record.ended.wait()
+        await record.left.wait()
+        if record.is_lost:  # another server has it by now, and may be calling its function again
+            return await self.stop(run_id, caller=caller)
         record.info_at_end = record.info_at_end or record.info()
         return record.info_at_end
 
@@ -303,11 +305,13 @@ class Runs(HttpKeeper):
 
     async def recheck(self, user_id: str | None) -> None:
         """A user's rights have changed: streams of runs that the user may no longer see end."""
+        self._rechecks += 1
         viewers = [each for each in self._viewing.viewers if each.caller and each.caller.user_id == user_id]
         await self._recheck(viewers)
 
     async def renewed(self, caller: Caller) -> None:
         """A connection has a new identity: its streams continue if this identity may see them."""
+        self._rechecks += 1
         viewers = [
             each for each in self._viewing.viewers if each.caller and each.caller.connection_id == caller.connection_id
         ]

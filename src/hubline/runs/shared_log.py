@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from hubline import HubError
 from hubline._clock import Clock, MonotonicClock
 from hubline._tasks import TaskOwner
+from hubline.backplanes.lines import pause
 from hubline.errors import BackplaneError
 from hubline.runs.calls import Calls
 from hubline.runs.info import NO_RUN
@@ -80,6 +81,11 @@ class SharedRunLog(ABC):
         self._owned = Owned(owned, self._tapes, self._server)
         self._leases = Leases(self.node, members, self._calls, self._lease, self._clock)
         self._news = News(self.node, self._calls, self._tapes, self._server, self._clock)
+        self._removing: set[str] = set()
+        """Logs that are to be removed when the storage is there again."""
+        self._has_missed = False
+        """Whether changes of runs may have been missed that this server was to be told of."""
+        self._telling: asyncio.Task[None] | None = None
         self._open = False
 
     @property
@@ -130,11 +136,12 @@ class SharedRunLog(ABC):
         return Following(self._tapes_at_hand, run_id)
 
     async def remove(self, run_id: str) -> None:
-        """Forget the log. Idempotent. Without the storage it expires by itself."""
+        """Forget the log. Idempotent. Without the storage it is removed later."""
         await self._owned.disown(run_id)
+        self._removing.add(run_id)
         with suppress(BackplaneError):
             await self._connect()
-            await self._remove(run_id)
+            await self._surely_remove(run_id)
         await self._tapes.forget(run_id)
 
     async def describe(self, about: About, *, fence: int = 1) -> None:
@@ -204,9 +211,9 @@ class SharedRunLog(ABC):
             if not self._open:
                 return
             self._open = False
+            await self._tasks.cancel()  # nothing renews the lease any more
             with suppress(BackplaneError):
                 await self._leases.give_up()
-            await self._tasks.cancel()
             await self._close()
             self._begin_anew()
 
@@ -245,7 +252,7 @@ class SharedRunLog(ABC):
             self._tasks.start(self._leases.keep(), name="hubline.runs: the lease")
             self._start_tasks()
             self._tasks.start(self._leases.renew(self._renew, self._owned.spare), name="hubline.runs: the runs")
-            watching = self._leases.watch(self._owned.runs, self._owned.adopt)
+            watching = self._leases.watch(self._owned.runs, self._adopt)
             self._tasks.start(watching, name="hubline.runs: other servers")
 
     async def _tapes_at_hand(self) -> Tapes:
@@ -255,6 +262,38 @@ class SharedRunLog(ABC):
     async def _renew(self) -> None:
         """Renew what this server has. Raises BackplaneError."""
         await self._owned.renew()
+        for run_id in list(self._removing):
+            await self._surely_remove(run_id)
+
+    async def _surely_remove(self, run_id: str) -> None:
+        await self._remove(run_id)
+        self._removing.discard(run_id)
+
+    async def _adopt(self, run_id: str, fence: int) -> None:
+        if not await self._owned.adopt(run_id, fence):
+            await self._remove(run_id)  # otherwise it would hold its key, its place and its starter for ever
+
+    def _missed(self) -> None:
+        """News may have been lost: what they said of runs is read from the storage."""
+        self._has_missed = True
+        if self._telling is None or self._telling.done():
+            self._telling = self._tasks.start(self._tell_again(), name="hubline.runs: lost changes")
+
+    async def _tell_again(self) -> None:
+        attempt = 0
+        while self._has_missed and self._server is not None:
+            self._has_missed = False
+            try:
+                for group in list(self._groups):
+                    for about in await self._listed(group):
+                        self._server.changed(about, group)
+                for run_id in self._tapes.others():
+                    if (found := await self._about(run_id)) is not None:
+                        self._server.changed(found, None)
+            except BackplaneError:
+                await self._clock.sleep(pause(attempt))
+                attempt += 1
+                self._has_missed = True
 
     async def _ask(self, calls: Calls, node: str, run_id: str, request: Mapping[str, Any]) -> Any:
         return await calls.call(node, run_id, request)

@@ -105,6 +105,10 @@ class Tapes:
     def get(self, run_id: str) -> Followed | None:
         return self._tapes.get(run_id)
 
+    def others(self) -> list[str]:
+        """The runs of other servers that are followed."""
+        return [run_id for run_id, followed in self._tapes.items() if not followed.owned]
+
     async def hold(self, run_id: str) -> Followed:
         """A complete tape. Raises LogGoneError, BackplaneError."""
         lock = self._locks.setdefault(run_id, asyncio.Lock())

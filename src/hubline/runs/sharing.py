@@ -6,9 +6,10 @@ from typing import Any
 
 from hubline import HubError
 from hubline.runs.elsewhere import moment_of, start_of
-from hubline.runs.info import ENDED, NO_RUN, Caller
+from hubline.runs.info import ENDED, NO_RUN, UNREACHABLE, Caller
 from hubline.runs.keeping import Keeper
 from hubline.runs.log import About
+from hubline.runs.making import reserve
 from hubline.runs.record import Record, Verdict
 from hubline.runs.registry import Standing
 
@@ -25,6 +26,12 @@ class Server:
     def leaving(self) -> bool:
         """Whether no runs are begun any more."""
         return self._keeper._execution.draining
+
+    @property
+    def waiting(self) -> set[str]:
+        """Rooms in which runs of this server wait."""
+        records = self._keeper._records.values()
+        return {each.room for each in records if each.state == "queued" and each.room is not None}
 
     async def called(self, run_id: str, request: Mapping[str, Any], node: str) -> Any:
         """Handle the request of a client of another server, after a check of its rights. Raises HubError."""
@@ -43,7 +50,9 @@ class Server:
             return record.info().item()
         if do == "stop":
             keeper._stop(record)
-            await record.ended.wait()
+            await record.left.wait()
+            if record.is_lost:  # the caller finds its new owner
+                raise HubError(UNREACHABLE)
             return record.info().item()
         if do == "steer":
             return put(record, request["value"], request["by"])
@@ -75,8 +84,9 @@ class Server:
             await keeper._execution.give_back(record)
             await record.close()
             raise
-        keeper._active[start.account] = keeper._active.get(start.account, 0) + 1
+        keeper._count(start.account)
         keeper._records[record.id] = record
+        keeper._elsewhere.adopted(record)
         logger.warning("run %s: its server has gone, in attempt %d; taken over", record.id, record.attempt)
         if record.tape.ended is not None:  # the end was written, and perhaps not told
             ending = keeper._execution.finish(record, record.tape.ended.item, moment_of(about["endedAt"]))
@@ -116,7 +126,7 @@ class Server:
         if (standing is None and record.attempt == 0) or not await turns.confirm(record):
             return Verdict("interrupted")  # its start was not finished, and nobody has been told of it
         try:
-            await keeper._reserve(record)
+            await reserve(record)
         except HubError as error:
             return Verdict("limited", str(error))
         return standing or await turns.come_back(record)

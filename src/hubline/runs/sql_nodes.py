@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hubline.runs.names import node_channel
 from hubline.runs.sql_programs import delivered, remove
-from hubline.sql.programs import Ask, Lock, Many, Program, marks, stored
+from hubline.sql.programs import Ask, Lock, Many, Program, Topics, marks, stored
 
 AT_ONCE = 200
 """Expired runs that one transaction removes. Ours."""
@@ -74,6 +74,7 @@ def forget(node: str) -> Program[None]:
 
 def subscribe(node: str, channels: Sequence[str]) -> Program[None]:
     """From now on the server gets what is published there."""
+    yield Topics([stored(channel) for channel in channels], subscribes=True)
     yield Many(
         "INSERT INTO {topics} (topic, node, channel) VALUES (?, ?, ?) ON CONFLICT (topic, node) DO NOTHING",
         [(stored(channel), node, json.dumps(channel)) for channel in channels],

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from hubline.runs.log import About
 from hubline.runs.names import list_channel, run_channel
-from hubline.sql.programs import Ask, Many, Program, Woken, marks, stored
+from hubline.sql.programs import Ask, Many, Program, Topics, Woken, marks, stored
 
 TOGETHER = 500
 """Parameters of one `IN (…)`. Ours: every SQLite takes more."""
@@ -45,6 +45,8 @@ def published(messages: Iterable[tuple[str, str]]) -> Program[None]:
     messages = list(messages)
     hear: dict[str, list[str]] = {}
     topics = sorted({stored(channel) for channel, _ in messages})
+    if topics:
+        yield Topics(topics)
     for at in range(0, len(topics), TOGETHER):
         some = topics[at : at + TOGETHER]
         rows = yield Ask(f"SELECT topic, node FROM {{topics}} WHERE topic IN ({marks(some)})", some)
@@ -235,8 +237,11 @@ def renew(node: str, runs: Mapping[str, int], life: int) -> Program[tuple[list[s
     Returns those of them that others have taken over, and the rooms in which some run of the server is not active.
     """
     living = f"node = ? AND ended = '' AND {LIVES}"
-    yield Ask(f"SELECT id FROM {{runs}} WHERE {living} ORDER BY id{{lock}}", (node,))  # in the order of `append`
-    yield Ask(f"UPDATE {{runs}} SET until = {{now}} + ? WHERE {living}", (life, node))
+    # in the order of `append`, and no others: one that is made meanwhile may be locked by who waits for these
+    found = yield Ask(f"SELECT id FROM {{runs}} WHERE {living} ORDER BY id{{lock}}", (node,))
+    for at in range(0, len(found), TOGETHER):
+        some = [run_id for (run_id,) in found[at : at + TOGETHER]]
+        yield Ask(f"UPDATE {{runs}} SET until = {{now}} + ? WHERE id IN ({marks(some)})", (life, *some))
     lost = []
     ids = sorted(runs)
     for at in range(0, len(ids), TOGETHER):

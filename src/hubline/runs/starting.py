@@ -15,7 +15,7 @@ from hubline.runs.info import NO_RUN, UNREACHABLE, OnBusy, RunInfo
 from hubline.runs.keeping import Keeper
 from hubline.runs.keys import OTHER_REQUEST
 from hubline.runs.log import FencedError, LogGoneError
-from hubline.runs.record import KeyTakenError, Start
+from hubline.runs.record import KeyTakenError, Record, Start
 from hubline.runs.registry import RunRegistry
 from hubline.runs.settings import Settings
 from hubline.runs.tape import Entry, Tape
@@ -50,7 +50,7 @@ async def started(keeper: Keeper, stop: Stop, start: Start, on_busy: OnBusy | No
     """Start a run, or join the one that the key has started. Raises HubError, BackplaneError, ValueError."""
     key = start.key
     if key is None:
-        return await _make(keeper, start, on_busy, None)
+        return await _make(keeper, stop, start, on_busy, None)
     start = replace(start, request=fingerprint(start.name, start.room, *start.arguments))
     registry = keeper._settings.log.registry
     if registry is not None:
@@ -63,7 +63,7 @@ async def started(keeper: Keeper, stop: Stop, start: Start, on_busy: OnBusy | No
         if await asyncio.shield(claimed.created):
             return _joined(keeper, stop, claimed.run_id)
     try:
-        made = await _make(keeper, start, on_busy, run_id)
+        made = await _make(keeper, stop, start, on_busy, run_id)
     except BaseException:
         keeper._keys.give_up(start.account, key)
         claimed.created.set_result(False)
@@ -84,7 +84,7 @@ async def _of_any_server(
             raise HubError(OTHER_REQUEST)
         if taken.run_id == run_id:
             try:
-                return await _make(keeper, start, on_busy, run_id)
+                return await _make(keeper, stop, start, on_busy, run_id)
             except KeyTakenError:
                 continue
             except BaseException:
@@ -97,36 +97,37 @@ async def _of_any_server(
         attempt += 1
 
 
-async def _make(keeper: Keeper, start: Start, on_busy: OnBusy | None, run_id: str | None) -> StartedRun:
+async def _make(keeper: Keeper, stop: Stop, start: Start, on_busy: OnBusy | None, run_id: str | None) -> StartedRun:
     try:
         record = await keeper._create(start, on_busy, run_id)
     except (FencedError, LogGoneError) as error:  # its lease lapsed, and another server has the run, or nobody
         raise BackplaneError(f"the run was lost while it was made: {error}") from error
 
-    async def wait() -> RunInfo:
-        await record.ended.wait()
-        return record.info()
-
-    async def stop() -> RunInfo:
+    async def stopped() -> RunInfo:
         keeper._stop(record)
-        return await wait()
+        await record.left.wait()
+        return await stop(record.id) if record.is_lost else record.info()
 
-    return StartedRun(record.id, wait, stop)
+    return StartedRun(record.id, lambda: _end_of(keeper, record), stopped)
+
+
+async def _end_of(keeper: Keeper, record: Record) -> RunInfo:
+    """Wait for the end of a run of this server, which another one may take over. Raises HubError."""
+    await record.left.wait()
+    return await _ended_elsewhere(keeper, record.id) if record.is_lost else record.info()
 
 
 def _joined(keeper: Keeper, stop: Stop, run_id: str) -> StartedRun:
     async def wait() -> RunInfo:
         record = keeper._records.get(run_id)
-        if record is None:
-            return await _ended_elsewhere(keeper._settings, run_id)
-        await record.ended.wait()
-        return record.info()
+        return await (_ended_elsewhere(keeper, run_id) if record is None else _end_of(keeper, record))
 
     return StartedRun(run_id, wait, lambda: stop(run_id))
 
 
-async def _ended_elsewhere(settings: Settings, run_id: str) -> RunInfo:
+async def _ended_elsewhere(keeper: Keeper, run_id: str) -> RunInfo:
     """Wait for the end of a run of another server. Raises HubError."""
+    settings = keeper._settings
     if not settings.log.shared:
         raise HubError(NO_RUN)
     try:

@@ -25,6 +25,8 @@ class Turns:
         self._registry, self._settings, self._execution, self._records = registry, settings, execution, records
         self._looking: dict[str, bool] = {}
         """Rooms that are being read, and whether they have changed since."""
+        self._parking: dict[Record, asyncio.Task[None]] = {}
+        """Parked runs that are leaving their rooms."""
 
     async def check(self, room: str | None, policy: OnBusy) -> None:
         """Refuse a run that cannot start, before it is made. Raises HubError, ValueError, BackplaneError."""
@@ -105,7 +107,9 @@ class Turns:
     def park(self, record: Record) -> None:
         """Its function has ended until a person answers. Meanwhile it blocks no other run."""
         if record.room is not None:
-            self._settings.tasks.start(self._park(record, record.room), name="hubline.runs: a parked run")
+            parking = self._settings.tasks.start(self._park(record, record.room), name="hubline.runs: a parked run")
+            self._parking[record] = parking
+            parking.add_done_callback(lambda _: self._parking.pop(record, None))
 
     def resume(self, record: Record) -> None:
         """Begin a parked run, or let it wait before all others."""
@@ -127,6 +131,8 @@ class Turns:
                 attempt += 1
 
     async def _resume(self, record: Record) -> None:
+        if record in self._parking:  # it must not leave after it has come back
+            await asyncio.wait([self._parking[record]])
         attempt = 0
         while not record.is_over:
             try:

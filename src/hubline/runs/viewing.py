@@ -30,6 +30,12 @@ class Viewer:
         self.follower: Follower | None = None
         """Set while the pacer writes for it."""
 
+    def move(self, record: Record) -> None:
+        """Another server has the run now, or this one; the tape is the same."""
+        self.record.viewers.discard(self)
+        self.record = record
+        record.viewers.add(self)
+
     def refuse(self) -> None:
         """The caller may no longer see it."""
         self.refused = True
@@ -151,12 +157,12 @@ class Viewing:
         record.viewers.add(viewer)
         self._changed(record)
         try:
-            yield viewer, Cursor(pacer, after, resync=self._settings.resync, state=lambda: record.state)
+            yield viewer, Cursor(pacer, after, resync=self._settings.resync, state=lambda: viewer.record.state)
         finally:
             self.viewers.discard(viewer)
-            record.viewers.discard(viewer)
+            viewer.record.viewers.discard(viewer)
             self._release(record, pacer)
-            self._changed(record)
+            self._changed(viewer.record)
             if not self.viewers and self._emptied is not None:
                 self._emptied.set()
 

@@ -6,13 +6,13 @@ from typing import Any
 from weakref import WeakSet
 
 from hubline import _worker
-from hubline.runs.budgets import MemoryBudget
+from hubline.runs.memory_budget import MemoryBudget
 
 logger = logging.getLogger("hubline.runs")
 
 EACH_WORKER = (
-    "a MemoryBudget that is given to `start` counts in each worker: its limit holds %d times. Give it to the function, "
-    "`@runs.function(budget=…)`, or use SQLiteBudget, RedisBudget or PostgresBudget"
+    "a MemoryBudget that is given to `start` counts in each worker: its limit holds %d times. Give it a name, "
+    "`MemoryBudget(…, name=…)`, or give it to the function, `@runs.function(budget=…)`"
 )
 
 
@@ -28,11 +28,7 @@ class WorkerBudgets:
         worker = _worker.current
         if worker is not None and isinstance(budget, MemoryBudget) and budget._shared is None:
             with suppress(ImportError):  # a Python that was built without SQLite
-                from hubline.runs.sqlite_budget import SQLiteBudget
-
-                path, name = worker.new_budget(function)
-                limit, window = budget._limit, budget._window
-                budget._shared = SQLiteBudget(path, limit, name=name, window=window, temporary=True)
+                budget._share(*worker.new_budget(function))
 
     def used(self, budget: Any) -> None:
         """A run begins with this budget. Warns once of one that several runs have and workers do not share."""

@@ -5,12 +5,13 @@ index of connections.
 """
 
 import asyncio
-from collections.abc import Collection, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from typing import Any, TypeAlias
 
 from hubline._bursts import let_others_within_a_burst
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner, ends_its_task
+from hubline.backplanes.envelope import Selection
 from hubline.backplanes.subscriptions import Subscriptions
 from hubline.errors import InvocationError, SendTooLarge
 from hubline.server.client_results import ClientResults, counted_ids, disconnected, does_not_exist, unique_id
@@ -19,6 +20,7 @@ from hubline.server.connections import HubConnections
 from hubline.server.groups import LocalIndex
 from hubline.server.members import Member
 from hubline.server.options import HubOptions
+from hubline.server.ports import GroupMember
 from hubline.server.recipients import EVERYBODY, Connections, Recipients
 from hubline.server.relay import Relay
 from hubline.server.send_filters import OutgoingFilters, SendFilter
@@ -35,6 +37,11 @@ ASKED = 8
 
 Ours: if clients read, the first one says yes; and if thousands do not read, asking all of them would take too long.
 """
+
+Joins: TypeAlias = "Callable[[FanOut, str, str], Awaitable[None]]"
+
+LISTED = 1_000
+"""Members of a group that are listed at once. Ours."""
 
 
 class FanOut:
@@ -56,6 +63,8 @@ class FanOut:
     ) -> None:
         self.hub = hub
         """The hub's name, by which other servers know it."""
+        self.joins: Joins | None = None
+        """Called for each new connection, with its user, to put it into groups. May raise BackplaneError."""
         self.groups = HubGroups(self)
         self._options, self._clock, self.codecs, self._tasks = options, clock, tuple(codecs), tasks
         self._large = min(LARGE, options.maximum_send_message_size // 16)
@@ -267,12 +276,14 @@ class FanOut:
         self._index.add(member)
         if self._relay is not None:
             await self._relay.connected(member)
+        if self.joins is not None and member.user_id:
+            await self.joins(self, member.id, member.user_id)
 
     def rename(self, member: Member, before: str | None) -> None:
         """The member's user id was `before` and has changed. This server knows it at once, other servers soon."""
         last = self._index.rename(member, before)
         if self._relay is not None:
-            self._tasks.start(self._relay.renamed(member, before if last else None))
+            self._relay.renamed(member, before if last else None)
 
     def ending(self, member: Member) -> None:
         """It can no longer answer calls. It stays a member of its groups until `disconnected`."""
@@ -318,6 +329,14 @@ class HubGroups:
 
     def remove(self, connection_id: str, name: str) -> Coroutine[Any, Any, None]:
         return self._fanout.leave(connection_id, name)
+
+    async def members(self, name: str, *, after: str = "", limit: int = LISTED) -> list[GroupMember]:
+        which = Selection(group=name)
+        found = await self._fanout.connections.listed(which, after=after, limit=max(0, min(limit, LISTED)))
+        return [GroupMember(*each) for each in found.listed]
+
+    async def count(self, name: str) -> int:
+        return (await self._fanout.connections.listed(Selection(group=name), limit=0)).count
 
 
 def _put_one(connection: Member, message: SerializedMessage) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeAlias, get_args, get_origin
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, get_args, get_origin
 
 from hubline.connection import ConnectionScope
 from hubline.server.clients import Asker, Client, ClientT, HubCallerClients, HubClients
@@ -40,6 +40,9 @@ class Hub(Generic[ClientT]):
 
     hubline_scope: Scope
     """Set by the dispatcher before any code of the hub runs."""
+
+    _hubline_calls: ClassVar[type | None] = None
+    """A Protocol of what the class itself calls on clients, besides that in `Hub[…]`. For descriptions."""
 
     @classmethod
     def _served(cls, admit: Admit, permit: Permit, ends_with_token: bool) -> None:

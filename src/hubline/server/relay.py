@@ -13,7 +13,6 @@ from typing import Any
 
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner
-from hubline.backplanes.base import present_transaction
 from hubline.backplanes.envelope import (
     ADD,
     REMOVE,
@@ -89,7 +88,7 @@ class Relay:
         Nobody checks whether there is anybody.
         """
         away, here, origin = recipients, None, None
-        within = present_transaction()
+        within = self._subscriptions.transaction()
         if within is not None:
             await within.send(self._publications.addressed(recipients), self._publications.payload(message, recipients))
             return None
@@ -192,13 +191,17 @@ class Relay:
             handlers[channels.user(member.user_id)] = functools.partial(self._heard_user, member.user_id)
         await self._subscriptions.admit(handlers)
 
-    async def renamed(self, member: Member, gone: str | None) -> None:
+    def renamed(self, member: Member, gone: str | None) -> None:
         """Its user id has changed. It was the last connection of the user `gone` here."""
-        if gone is not None:
+        if gone is not None:  # now: another connection of this user, which comes in the next moment, subscribes again
             self._subscriptions.unsubscribe([self._channels.user(gone)])
         user = member.user_id
-        if user is not None and member.id in self._index.connections:
-            await self._subscriptions.subscribe({self._channels.user(user): functools.partial(self._heard_user, user)})
+        if user is not None:  # as often as it takes: nobody else would try again
+            handlers = {self._channels.user(user): functools.partial(self._heard_user, user)}
+            trying = self._subscriptions.surely(
+                handlers, lambda: member.user_id == user and member.id in self._index.connections
+            )
+            self._tasks.start(trying)
 
     def disconnected(self, member: Member, left: Left) -> None:
         channels = self._channels
@@ -294,7 +297,7 @@ class Relay:
 
     async def _obey(self, command: GroupCommand) -> None:
         """Acknowledge when the group's channel is subscribed."""
-        if command.action == ADD:
+        if command.action == ADD and command.group in self._index.groups_of(command.connection_id):  # it may have left
             await self.joined(command.connection_id, command.group, here=True)
         payload = Acknowledgement(command.number).encode()
         await self._subscriptions.publish([self._channels.acknowledgements(command.server)], payload)

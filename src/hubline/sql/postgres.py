@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from zlib import crc32
 
 from psycopg import AsyncConnection, AsyncPipeline, OperationalError
 from psycopg.errors import LockNotAvailable, QueryCanceled, UndefinedTable
@@ -14,7 +15,7 @@ from hubline._clock import Clock
 from hubline.backplanes.lines import PATIENCE, Broker, Line
 from hubline.backplanes.postgres_connections import Connections, asked, patiently
 from hubline.errors import BackplaneError
-from hubline.sql.programs import NEWER, Ask, Dialect, Lock, Many, Program, T, Woken, prepared, version
+from hubline.sql.programs import NEWER, Ask, Dialect, Lock, Many, Program, T, Topics, Woken, prepared, version
 
 NOTIFIED = 7_000
 """Bytes of a NOTIFY at most; above it names nobody, and every server looks. PostgreSQL's limit is 8,000."""
@@ -25,6 +26,9 @@ LOST = (BackplaneError, OperationalError, UndefinedTable)
 BOUNDED = "SELECT set_config('idle_in_transaction_session_timeout', %s, true), set_config('lock_timeout', %s, true)"
 """PostgreSQL ends this transaction when it hears nothing, or waits for a lock, for so many ms. Otherwise a server that
 is frozen, or whose network is gone, would keep its locks, and all others would wait for them."""
+
+SLOTS = 128
+"""Locks that all topics share. Ours: PostgreSQL has room for thousands at a time, and a transaction may take all."""
 
 WorkT = TypeVar("WorkT")
 
@@ -52,7 +56,8 @@ class Session:
         connection = self._connection
         try:
             async with connection.pipeline() as pipeline:  # so that it waits only for rows, and at the end
-                await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if reads else "BEGIN")
+                level = "REPEATABLE READ READ ONLY" if reads else "READ COMMITTED"
+                await connection.execute(f"BEGIN ISOLATION LEVEL {level}".encode())
                 if not reads:
                     limit = str(round(PATIENCE * 1000))
                     await connection.execute(BOUNDED, (limit, limit))
@@ -84,6 +89,12 @@ class Session:
                     case Lock(name):
                         lock = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
                         await self._connection.execute(lock, (f"{self._dialect.table} {name}",))
+                    case Topics(names, subscribes):
+                        lock = f"pg_advisory_xact_lock{'' if subscribes else '_shared'}(hashtext(%s), slot)"
+                        slots = sorted({crc32(name.encode()) % SLOTS for name in names})  # all in one order
+                        await self._connection.execute(
+                            f"SELECT {lock} FROM unnest(%s::int[]) AS slot".encode(), (self._dialect.table, slots)
+                        )
                     case Woken(nodes):
                         woken.update(nodes)
         except StopIteration as done:

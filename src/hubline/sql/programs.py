@@ -41,13 +41,25 @@ class Lock(NamedTuple):
     name: str
 
 
+class Topics(NamedTuple):
+    """Until the transaction ends, nobody subscribes to these topics; with `subscribes`, nobody publishes there either.
+
+    Who subscribes and then reads what there is misses nothing so: what was published before is committed, and whoever
+    publishes later finds the subscription. Databases with one writer at a time need nothing for it. Ask once in a
+    transaction, and after its locks of rows, so that no two wait in a circle.
+    """
+
+    names: Collection[str]
+    subscribes: bool = False
+
+
 class Woken(NamedTuple):
     """When the transaction has committed, these servers have mail."""
 
     nodes: Collection[str]
 
 
-Step: TypeAlias = Ask | Many | Lock | Woken
+Step: TypeAlias = Ask | Many | Lock | Topics | Woken
 Program: TypeAlias = Generator[Step, Any, T]
 """It checks before it changes anything, and returns what it found instead of raising."""
 

@@ -241,13 +241,15 @@ class BackplaneSuite:
                 assert "".join(found) == reached, (whom, names)
 
     async def test_a_connection_of_another_app_joins_and_leaves_a_group(self) -> None:
-        async with self._fleet() as (ada, _, far, _):
+        async with self._fleet() as (ada, _, far, beside):
             await ada.invoke("Join", far.connection_id, "g")
             await ada.invoke("Join", far.connection_id, "g")
             await ada.invoke("Tell", "group", ["g"], "in")
             assert await far.expect("Told") == ["in"]
+            await ada.invoke("Join", beside.connection_id, "g")
             await ada.invoke("Leave", far.connection_id, "g")
             await ada.invoke("Tell", "group", ["g"], "out")
+            assert await beside.expect("Told") == ["out"]  # the app of `far` has it: another channel could overtake it
             await ada.invoke("Tell", "client", [far.connection_id], "end")
             assert await far.expect("Told") == ["end"]
 

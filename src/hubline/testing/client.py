@@ -122,7 +122,11 @@ class InMemoryClient(Peer):
             raise AssertionError(f"the server made an unexpected call{self._situation()}")
 
     async def fence(self) -> None:
-        """Wait until all messages that the server has written so far have arrived."""
+        """Wait until the server has admitted the client, and all messages that it has written so far have arrived.
+
+        As with official clients, the connection is open when the handshake is answered, a moment before `on_connected`
+        has run, and before other servers reach the client over a backplane.
+        """
         await settle()
         answers = await self._start(*self._session.stream(FENCE, ()), ())
         answer = await self._within(answers.get(), "the server did not answer")

@@ -260,7 +260,7 @@ class Supervisor:
             if child.given_up is not None:
                 if now - child.given_up > LAST_WORDS:
                     child.tell(signal.SIGKILL)
-            elif child.ready and now - child.heard > self._hang_timeout:
+            elif child.ready and not child.ended and now - child.heard > self._hang_timeout:
                 self._look(child)  # this process may have been stopped, and not that one
                 if now - child.heard > self._hang_timeout and not child.ended:
                     text = "%s has not answered for %g s and is replaced; where it is, if it can say so:"

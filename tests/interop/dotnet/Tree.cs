@@ -22,11 +22,13 @@ static class Program
     {
         var connection = new HubConnectionBuilder().WithUrl(url).Build();
         var tree = new TreeHub(connection);
-        var grown = tree.OnGrown((leaf, count) => { Console.WriteLine(leaf.OwnName + " " + leaf.Kinds.Count + " " + count); });
+        var told = new TaskCompletionSource<string>();  // handlers run beside the answers of calls
+        var grown = tree.OnGrown((leaf, count) => { told.TrySetResult(leaf.OwnName + " " + leaf.Kinds.Count + " " + count); });
         tree.OnChoose(leaves => new LeafInput { OwnName = leaves[1].OwnName });
         await connection.StartAsync();
 
         var page = await tree.GrowAsync(new LeafInput { OwnName = "oak", Kind = "large" });
+        Console.WriteLine(await told.Task);
         Console.WriteLine(string.Join(",", page.Items.Select(leaf => leaf.Kind)) + " " + page.ByName["new"].OwnName);
         grown.Dispose();
         Console.WriteLine((await tree.GrowAsync(new LeafInput { OwnName = "elm" }, 1, "other")).ByName["other"].OwnName);
@@ -38,6 +40,20 @@ static class Program
         var answered = await tree.TreeOddAsync(new Odd { NotAName = 1, Default = "x" }, promise);
         Console.WriteLine(answered.X[0] + " " + answered.X[1] + " " + await tree.OnAsync("z"));
         await tree.ConnectionAsync();
+        await connection.StopAsync();
+        await InRoom(url.Replace("/tree", "/kitchen"));
+    }
+
+    static async Task InRoom(string url)
+    {
+        var connection = new HubConnectionBuilder().WithUrl(url).Build();
+        var kitchen = new Kitchen(connection);
+        var heard = new TaskCompletionSource<RoomMessage>();
+        kitchen.OnRoomMessage((room, message) => { heard.TrySetResult(message); });
+        await connection.StartAsync();
+        var joined = await kitchen.JoinRoomAsync("r", null, new JoinOptions { Device = "phone" });
+        await kitchen.SendToRoomAsync("r", "tea?");
+        Console.WriteLine(joined.Members[0].Devices[0].Name + " " + (await heard.Task).Data);
         await connection.StopAsync();
     }
 }

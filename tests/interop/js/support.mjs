@@ -26,7 +26,7 @@ export const token = async (query = "") => (await fetch(`${BASE}/token${query}`)
 /** One test for each pair; `body(line, t)` gets a `line` whose connections are stopped when the test ends. */
 export function each(name, body, pairs = MATRIX) {
   for (const pair of pairs) {
-    test(`${pair.transport}/${pair.codec}: ${name}`, { timeout: 20_000 }, (t) => body(new Line(t, pair), t));
+    test(`${pair.transport}/${pair.codec}: ${name}`, { timeout: 120_000 }, (t) => body(new Line(t, pair), t));
   }
 }
 
@@ -56,17 +56,31 @@ export class Line {
     return connection;
   }
 
-  /** Several open connections, each with an inbox: `[[connection, inbox], …]`. */
+  /** The same, admitted: on one of the hubs with all methods. */
+  async openAdmitted(path, options) {
+    return admitted(this.build(path, options));
+  }
+
+  /** Several open and admitted connections, each with an inbox: `[[connection, inbox], …]`. */
   async openWithInboxes(count, path, options) {
     return Promise.all(
       Array.from({ length: count }, async () => {
         const connection = this.build(path, options);
         const inbox = new Inbox(connection);
-        await connection.start();
-        return [connection, inbox];
+        return [await admitted(connection), inbox];
       }),
     );
   }
+}
+
+/**
+ * Starts a connection and has it call the server. When that is answered the server has admitted it, and others reach it:
+ * a client is started a moment before, by the answer to its handshake.
+ */
+export async function admitted(connection) {
+  await connection.start();
+  await connection.invoke("Add", 1, 1);
+  return connection;
 }
 
 /** Remembers every `ReceiveMessage`, in order, and lets a test wait for one. */
@@ -98,12 +112,14 @@ export class Inbox {
 }
 
 /**
- * Sends a message through `caller` to exactly these connections and waits until all have it. Whatever was sent by the same
- * caller before and has not arrived by then never will: messages to one connection keep their order.
+ * Sends a message through `caller` to these connections and waits until all have it. Whatever was sent by the same caller
+ * before and has not arrived by then never will: messages to one connection keep their order. With a backplane only those
+ * that took the same way: a message to single connections of the server does not leave it, and overtakes the others.
  */
 export async function fence(caller, receivers) {
   const text = unique("fence");
-  await caller.invoke("ToClients", receivers.map(([connection]) => connection.connectionId), text);
+  if (process.env.HUBLINE_BACKPLANE) await caller.invoke("SendMessage", "fence", text);
+  else await caller.invoke("ToClients", receivers.map(([connection]) => connection.connectionId), text);
   await Promise.all(receivers.map(([, inbox]) => inbox.arrival(text)));
 }
 

@@ -49,12 +49,12 @@ async def test_what_a_method_of_the_hub_asks_of_callers_is_asked_of_its_address(
 
     class Assistant(RunsHub, runs=runs):
         @authorize
-        async def run_info(self, run_id: str) -> dict[str, Any]:
+        async def run_info(self, run_id: str) -> Any:
             return await super().run_info(run_id)
 
         @hub_method(name="Halt")
         @authorize(roles="admin")
-        async def stop_run(self, run_id: str) -> dict[str, Any]:
+        async def stop_run(self, run_id: str) -> Any:
             return await super().stop_run(run_id)
 
         @authorize(policy="own")
@@ -104,11 +104,11 @@ async def test_a_policy_sees_the_run_that_is_asked_for_and_its_text_travels() ->
 
     class Assistant(RunsHub, runs=runs):
         @authorize(policy="known")
-        async def run_info(self, run_id: str) -> dict[str, Any]:
+        async def run_info(self, run_id: str) -> Any:
             return await super().run_info(run_id)
 
         @authorize(policy="busy")
-        async def stop_run(self, run_id: str) -> dict[str, Any]:
+        async def stop_run(self, run_id: str) -> Any:
             return await super().stop_run(run_id)
 
     policies = {**POLICIES, "busy": busy}

@@ -11,11 +11,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, StorageState, exp
 from apps.chat.tests.browser.model import ScriptedEndpoint
 from apps.chat.tests.browser.program import ROOT, Program, running
 from apps.chat.tests.browser.proxy import CuttableProxy
+from tests.chromium import launched
 
 PICTURES = ROOT / "test-results" / "chat"
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PASSWORD = "correct horse battery"
-LIVE_MS = 30_000
+LIVE_MS = 60_000
 expect.set_options(timeout=LIVE_MS)  # instead of five seconds, which a busy machine needs for a page
 
 
@@ -65,7 +65,7 @@ def proxy(server: Program) -> Iterator[CuttableProxy]:
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        started = launched(playwright)
         yield started
         started.close()
 
@@ -97,6 +97,7 @@ class People:
         """The first screen, in a browser that was never here."""
         usual = {"viewport": {"width": 1280, "height": 800}, "service_workers": "block"}
         context = self._browser.new_context(**(usual | options))
+        context.set_default_timeout(LIVE_MS)
         self._contexts.append(context)
         return self.window(context)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-LIMIT_SECONDS = 30
+LIMIT_SECONDS = 60
 
 
 class LoopThread:

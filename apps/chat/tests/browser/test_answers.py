@@ -47,7 +47,7 @@ def test_an_answer_goes_on_over_a_reload_a_second_browser_and_a_cut(
     model.goes_on()
     proxy.mend()
     for page in (ada, bob, second):
-        expect(answers(page, "completed").last).to_be_visible(timeout=45_000)
+        expect(answers(page, "completed").last).to_be_visible(timeout=LIVE_MS)
         assert shown_text(answers(page).last) == WHOLE
     assert len(model.asked) == 1
 
@@ -141,7 +141,7 @@ def test_after_a_kill_the_answer_says_so_and_goes_on_from_where_it_stopped(
         ada = people("Ada")
         write(ada, "@ai A story!")
         has_half(ada)
-        for _ in range(100):
+        for _ in range(600):
             if stored(tmp_path) == HALF:
                 break
             ada.wait_for_timeout(100)
@@ -149,7 +149,7 @@ def test_after_a_kill_the_answer_says_so_and_goes_on_from_where_it_stopped(
     model.begins(REST, then="")
     with running(tmp_path, PORT=str(first.port), **settings):
         cut = answers(ada, "interrupted").last
-        expect(cut).to_contain_text("A server restart interrupted the answer.", timeout=45_000)
+        expect(cut).to_contain_text("A server restart interrupted the answer.", timeout=LIVE_MS)
         assert shown_text(cut) == HALF.strip()
         assert problems_of(ada, "interrupted", picture) == []
         ada.set_viewport_size({"width": 1280, "height": 800})

@@ -45,10 +45,10 @@ def test_a_conversation_is_titled_shows_what_it_does_and_is_seen_by_nobody_else(
     proxy.cut()
     expect(ada.get_by_role("status", name="Connection")).to_contain_text("Reconnecting", timeout=LIVE_MS)
     proxy.mend()
-    expect(ada.get_by_role("status", name="Connection")).to_contain_text("Live", timeout=3 * LIVE_MS)
+    expect(ada.get_by_role("status", name="Connection")).to_contain_text("Live", timeout=LIVE_MS)
     model.goes_on()
     titled = conversations(ada).get_by_role("button", name="Because of the light").first
-    expect(titled).to_have_attribute("data-doing", "unread", timeout=3 * LIVE_MS)
+    expect(titled).to_have_attribute("data-doing", "unread", timeout=LIVE_MS)
     titled.click()
     expect(answers(ada, "completed")).to_contain_text("Because of the light")
     expect(titled).to_have_attribute("data-doing", "done")
@@ -56,7 +56,7 @@ def test_a_conversation_is_titled_shows_what_it_does_and_is_seen_by_nobody_else(
     ada.set_viewport_size({"width": 1280, "height": 800})
     expect(conversations(bob)).to_have_count(0)
     link = ada.url
-    expect(bob.get_by_role("status", name="Connection")).to_contain_text("Live", timeout=3 * LIVE_MS)
+    expect(bob.get_by_role("status", name="Connection")).to_contain_text("Live", timeout=LIVE_MS)
     bob.goto(link)
     expect(bob.get_by_role("heading", name="This room is private")).to_be_visible(timeout=LIVE_MS)
 
@@ -69,7 +69,7 @@ def test_a_conversation_is_on_every_device_is_renamed_and_deleted(
     begin(grace)
     write(grace, "What is above?")
     entry = conversations(again).get_by_role("button", name="Sky").first
-    expect(entry).to_be_visible(timeout=2 * LIVE_MS)
+    expect(entry).to_be_visible(timeout=LIVE_MS)
     conversations(again).get_by_role("listitem").hover()
     again.get_by_role("button", name="Actions for Sky").click()
     picture(again, "conversation-menu")

@@ -13,7 +13,7 @@ from apps.chat.tests.browser.test_editing import SMALL_AND_WIDE, act, row
 from apps.chat.tests.browser.test_journey import answers, conversation
 from apps.chat.tests.files.test_files import picture as image
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
 
 server = scripted_chat(FREE_TOKENS="unlimited", MODEL_IMAGES="true", FILE_MEGABYTES="1")
 

@@ -56,7 +56,7 @@ def test_formulas_and_diagrams_are_drawn_when_they_are_there(enter: Enter, pictu
     write(ada, "@ai Show it!")
     for page in (ada, bob):
         answer = answers(page, "completed").last
-        expect(answer.locator(".katex")).to_have_count(4, timeout=2 * LIVE_MS)
+        expect(answer.locator(".katex")).to_have_count(4, timeout=LIVE_MS)
         expect(answer.locator("math").first).to_contain_text("e")
         expect(answer).to_contain_text("it costs $5 and $6:")
         expect(answer.locator("a[href^=javascript]")).to_have_count(0)
@@ -67,10 +67,10 @@ def test_formulas_and_diagrams_are_drawn_when_they_are_there(enter: Enter, pictu
     show = answer.get_by_role("button", name="Show the diagram")
     expect(show).to_have_count(2)
     show.last.click()
-    expect(answer.get_by_role("alert")).to_contain_text("This text is no diagram", timeout=2 * LIVE_MS)
+    expect(answer.get_by_role("alert")).to_contain_text("This text is no diagram", timeout=LIVE_MS)
     show.first.click()
     drawn = answer.get_by_role("img", name="Diagram of the text above")
-    expect(drawn).to_be_visible(timeout=2 * LIVE_MS)
+    expect(drawn).to_be_visible(timeout=LIVE_MS)
     ada.wait_for_function("(image) => image.complete && image.naturalWidth > 50", arg=drawn.element_handle())
     assert problems_of(ada, "formulas", picture, ((360, 740), (1280, 800))) == []
     ada.set_viewport_size({"width": 1280, "height": 1000})
@@ -78,4 +78,4 @@ def test_formulas_and_diagrams_are_drawn_when_they_are_there(enter: Enter, pictu
     picture(ada, "diagram")
     ada.reload()
     is_live(ada)
-    expect(answers(ada, "completed").last.locator(".katex")).to_have_count(4, timeout=2 * LIVE_MS)
+    expect(answers(ada, "completed").last.locator(".katex")).to_have_count(4, timeout=LIVE_MS)

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from apps.chat.tests.browser.conftest import Enter, Picture, problems_of, write
+from apps.chat.tests.browser.conftest import LIVE_MS, Enter, Picture, problems_of, write
 from apps.chat.tests.browser.proxy import CuttableProxy
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(300)]
@@ -63,7 +63,7 @@ def test_stop_keeps_what_was_said_and_the_next_question_is_answered(enter: Enter
     expect(answers(bob, "answering").last).to_be_visible(timeout=ANSWER_MS)
     ada.get_by_role("button", name="Stop").first.click()
     for page in (ada, bob):
-        expect(answers(page, "stopped").last).to_be_visible(timeout=10_000)
+        expect(answers(page, "stopped").last).to_be_visible(timeout=LIVE_MS)
     stopped = shown_text(answers(ada, "stopped").last)
     assert stopped == shown_text(answers(bob, "stopped").last) != ""
     picture(ada, "stopped")
@@ -82,11 +82,11 @@ def test_a_cut_connection_is_shown_and_heals_with_nothing_lost(
     count = answers(ada, "completed").count()
     proxy.cut()
     status = ada.get_by_role("status", name="Connection")
-    expect(status).to_contain_text("Reconnecting", timeout=15_000)
+    expect(status).to_contain_text("Reconnecting", timeout=LIVE_MS)
     write(ada, "Written while offline")
     picture(ada, "reconnecting")
     proxy.mend()
-    expect(status).to_contain_text("Live", timeout=45_000)
+    expect(status).to_contain_text("Live", timeout=LIVE_MS)
     expect(answers(ada, "completed")).to_have_count(count + 1, timeout=ANSWER_MS)
     # Somebody who was never away sees the same: the whole answer, and the message once.
     bob = enter("Bob")
@@ -108,7 +108,7 @@ def test_another_transport_can_be_chosen(enter: Enter, choice: str) -> None:
     page.get_by_role("button", name="Diagnostics").click()
     page.get_by_role("radio", name=choice).check()
     live = re.compile(rf"Live\s*·\s*{choice}")
-    expect(page.get_by_role("status", name="Connection")).to_have_text(live, timeout=15_000)
+    expect(page.get_by_role("status", name="Connection")).to_have_text(live, timeout=LIVE_MS)
     page.keyboard.press("Escape")
     write(page, f"Sent over {choice}")
     expect(conversation(enter("Bob"))).to_contain_text(f"Sent over {choice}")

@@ -17,7 +17,7 @@ from apps.chat.tests.browser.test_conversations import conversations
 from apps.chat.tests.browser.test_editing import SMALL_AND_WIDE, act, row, said
 from apps.chat.tests.browser.test_journey import conversation
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
 
 server = scripted_chat(GUESTS="true")
 

@@ -7,7 +7,7 @@ from apps.chat.tests.browser.conftest import LIVE_MS, Enter, Picture, is_live, p
 from apps.chat.tests.browser.test_editing import SMALL_AND_WIDE, delete, row, said
 from apps.chat.tests.browser.test_journey import conversation
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
 
 server = scripted_chat()
 

@@ -123,7 +123,7 @@ async def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
 async def test_whoever_is_cancelled_leaves_no_lock_behind_and_nothing_half_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubline_chat.store.database.BUSY_SECONDS", 0.5)
+    monkeypatch.setattr("hubline_chat.store.database.BUSY_SECONDS", 60.0)
     store = Store(f"sqlite:///{tmp_path / 'chat.db'}")
     await store.open()
     for turns in range(1, 40):

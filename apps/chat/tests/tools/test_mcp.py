@@ -84,7 +84,7 @@ name = "web"
 url = "http://127.0.0.1:{port}/mcp"
 tier = "premium"
 ask = "always"
-seconds = 5
+seconds = 60
 tools = ["list_notes"]
 """
     mine = ("my_notes_add_note", "my_notes_list_notes")
@@ -93,7 +93,7 @@ tools = ["list_notes"]
             tools = await connected.has(*mine, "web_list_notes")
             add, listed, web = tools["my_notes_add_note"], tools["my_notes_list_notes"], tools["web_list_notes"]
             assert (add.title, add.is_safe, add.server, add.tier) == ("Add a note", False, "My notes", "free")
-            assert (listed.is_safe, web.is_safe, web.tier, web.seconds) == (True, False, "premium", 5.0)
+            assert (listed.is_safe, web.is_safe, web.tier, web.seconds) == (True, False, "premium", 60.0)
             assert add.parameters["properties"]["text"]["type"] == "string"
             assert await used(listed) == "There are no notes."
             assert await used(add, text="tea") == "Added: tea"

@@ -14,7 +14,7 @@ const textOf = (message: UIMessage | undefined) =>
 
 /** Resolves when the chat's last message has this text. */
 async function has(chat: Chat<UIMessage>, text: string): Promise<void> {
-  await expect.poll(() => textOf(chat.lastMessage), { timeout: 10_000, interval: 10 }).toContain(text);
+  await expect.poll(() => textOf(chat.lastMessage), { timeout: 60_000, interval: 10 }).toContain(text);
 }
 
 test("an answer arrives over a cut, and a start that was cut is not made twice", async () => {

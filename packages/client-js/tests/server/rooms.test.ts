@@ -52,17 +52,19 @@ test("members see who comes, what they are, and who leaves", async () => {
   const changes: [string, string | null, unknown][] = [];
   const seen = (change: RoomChange | null) => change && changes.push([change.kind, change.member.user, change.member.state]);
   const room = joinRoom(ada!, "people", { device: "laptop", onPresence: (_, change) => seen(change) });
-  await vi.waitFor(() => expect(room.status.live).toBe(true));
+  await vi.waitFor(() => expect(room.status.live).toBe(true), { timeout: 60_000 });
   const other = joinRoom(bob!, "people", { state: { mood: "good" } });
-  await vi.waitFor(() => expect(other.members.map(({ user }) => user)).toEqual(["ada", "bob"]));
+  await vi.waitFor(() => expect(other.members.map(({ user }) => user)).toEqual(["ada", "bob"]), { timeout: 60_000 });
   await other.setState({ mood: "bad" });
   other.leave();
-  await vi.waitFor(() =>
-    expect(changes).toEqual([
-      ["enter", "bob", { mood: "good" }],
-      ["update", "bob", { mood: "bad" }],
-      ["leave", "bob", { mood: "bad" }],
-    ]),
+  await vi.waitFor(
+    () =>
+      expect(changes).toEqual([
+        ["enter", "bob", { mood: "good" }],
+        ["update", "bob", { mood: "bad" }],
+        ["leave", "bob", { mood: "bad" }],
+      ]),
+    { timeout: 60_000 },
   );
   const { messages, more } = await room.history();
   expect([messages, more]).toEqual([[], false]);

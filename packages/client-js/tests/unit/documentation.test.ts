@@ -40,7 +40,7 @@ function examples(): string[] {
   return names;
 }
 
-test("the types of every example in the documentation are right", { timeout: 60_000 }, () => {
+test("the types of every example in the documentation are right", { timeout: 120_000 }, () => {
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
   const names = examples();

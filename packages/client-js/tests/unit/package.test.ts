@@ -10,10 +10,11 @@ const NAMES = {
   ".": ["attachRun", "connectionState", "iterate", "keepConnected", "watchRuns"],
   "./rooms": ["joinRoom"],
   "./react": ["useConnectionState", "useRun", "useRuns"],
+  "./react-rooms": ["useRoom"],
   "./ai": ["chatTransport"],
 };
 
-test("what is built has the entries that the package names, for Node.js as it is", { timeout: 60_000 }, () => {
+test("what is built has the entries that the package names, for Node.js as it is", { timeout: 120_000 }, () => {
   rmSync(FOLDER, { recursive: true, force: true });
   const compiler = join(PACKAGE, "node_modules/.bin/tsc");
   execFileSync(compiler, ["--project", join(PACKAGE, "tsconfig.build.json"), "--outDir", join(FOLDER, "dist")]);
@@ -31,9 +32,9 @@ test("what is built has the entries that the package names, for Node.js as it is
 });
 
 test("at run time nothing is imported but React, by the hooks", () => {
-  const sources = ["index", "run", "runs", "content", "follow", "connection", "keep-connected", "iterate", "storage", "rooms", "ai", "chunks", "react"];
+  const sources = ["index", "run", "runs", "content", "follow", "connection", "keep-connected", "iterate", "storage", "rooms", "ai", "chunks", "react", "pool", "shown-room", "react-rooms"];
   for (const name of sources) {
     const imports = [...readFileSync(join(PACKAGE, `src/${name}.ts`), "utf-8").matchAll(/^(?:import|export) (?!type ).* from "([^."].*)";$/gm)];
-    expect(imports.map(([, from]) => from)).toEqual(name === "react" ? ["react"] : []);
+    expect(imports.map(([, from]) => from)).toEqual(name.startsWith("react") ? ["react"] : []);
   }
 });

@@ -66,7 +66,7 @@ test("at each reconnect it goes on after what it has, and says when that is not 
   expect((await answer(3, 4))[1]).toBe("e-2");
   connection.close();
   await connection.start();
-  await vi.waitFor(() => expect(connection.invocations).toHaveLength(1));
+  await vi.waitFor(() => expect(connection.invocations).toHaveLength(1), { timeout: 60_000 });
   expect((await answer(9, 9, { complete: false, epoch: "f" }))[1]).toBe("e-4");
   connection.call("RoomMessage", "r", message(10, "f"));
   expect(told).toEqual([1, 2, ["all", ""], 3, 4, ["all", ""], "gap", 9, ["all", ""], 10]);
@@ -128,7 +128,7 @@ test("a call that finds no connection at the server is made again, and one that 
   connection.invocations.pop()?.reject(hubError("The value has 3 bytes; 2 are allowed."));
   connection.invocations.pop()?.reject(Object.assign(new Error("No Connection with that ID"), { statusCode: 404 }));
   await refused;
-  await vi.waitFor(() => expect(connection.invocations.map(({ args }) => args)).toEqual([["r", "hello", "key"]]));
+  await vi.waitFor(() => expect(connection.invocations.map(({ args }) => args)).toEqual([["r", "hello", "key"]]), { timeout: 60_000 });
   connection.invocations.pop()?.resolve("e-1");
   expect(await sent).toBe("e-1");
 });

@@ -50,7 +50,7 @@ class HttpKeeper(Keeper):
             KeyError: there is no such dialect.
         """
         make = DIALECTS[dialect]
-        record = await self._find(run_id, "attach", caller)
+        record, rechecks = await self._find(run_id, "attach", caller), self._rechecks
         talk = make(Subject(record.id, record.room, sent or {}))
         ended = record.tape.ended
         if not talk.has_positions:
@@ -59,6 +59,8 @@ class HttpKeeper(Keeper):
             return Response(status_code=204)
 
         async def found() -> Record:
+            if rechecks != self._rechecks:
+                return await self._find(run_id, "attach", caller)
             # nobody may have followed it since it was found: another viewer has left
             return await self._elsewhere.open(record) if isinstance(record, RemoteRecord) else record
 

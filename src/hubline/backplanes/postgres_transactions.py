@@ -1,0 +1,130 @@
+"""Messages that belong to a transaction of the application: on its own connection, awaited or not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Token
+from types import TracebackType
+from typing import Any
+
+from psycopg import AsyncConnection, Connection
+
+from hubline.backplanes import base
+from hubline.backplanes.postgres_tables import Statements
+from hubline.errors import BackplaneError
+
+__all__ = ["InTransaction", "names_of", "send"]
+
+
+class InTransaction:
+    """A block: what is sent in it belongs to the transaction of a connection. With `async with`, or with `with`."""
+
+    def __init__(
+        self,
+        connection: Any,
+        statements: Statements,
+        takes: Callable[[base.Backplane], bool],
+        create: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`takes` says whether messages of a backplane may be in the database. `create` makes the table."""
+        self._connection, self._statements, self._takes, self._create = connection, statements, takes, create
+        self._entered: list[tuple[Transaction, Token[base.Transaction | None]]] = []
+
+    async def __aenter__(self) -> None:
+        await self._create()
+        self._begin()
+
+    def __enter__(self) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            with ThreadPoolExecutor(1) as thread:  # the loop that this thread may have stays as it is
+                thread.submit(lambda: asyncio.run(self._created())).result()
+            self._begin()
+        else:
+            raise RuntimeError("`with` would block this event loop: use `async with`, and await the calls")
+
+    async def __aexit__(self, *_: object) -> None:
+        self._end()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end()
+
+    async def _created(self) -> None:
+        await self._create()
+
+    def _begin(self) -> None:
+        ours = Transaction(self._connection, self._statements, self._takes)
+        self._entered.append((ours, base.transaction.set(ours)))
+
+    def _end(self) -> None:
+        ours, before = self._entered.pop()
+        base.transaction.reset(before)
+        ours.over = True
+
+
+class Transaction:
+    """The transaction that messages of a task or thread belong to."""
+
+    def __init__(self, connection: Any, statements: Statements, takes: Callable[[base.Backplane], bool]) -> None:
+        self._connection, self._statements, self.takes = connection, statements, takes
+        self.over = False
+
+    async def send(self, channels: Sequence[str], payload: bytes) -> None:
+        await send(self._connection, self._statements, channels, payload)
+
+    def send_blocking(self, channels: Sequence[str], payload: bytes) -> None:
+        connection = _blocking(self._connection)
+        names = names_of(channels)
+        connection.execute(self._statements.send, (names, [payload] * len(names)))
+
+
+async def send(connection: Any, statements: Statements, channels: Sequence[str], payload: bytes) -> None:
+    """Add a message to the transaction of an asynchronous connection."""
+    names = names_of(channels)
+    await (await _awaited(connection)).execute(statements.send, (names, [payload] * len(names)))
+
+
+def names_of(channels: Sequence[str]) -> list[bytes]:
+    """As the table has them. Raises BackplaneError."""
+    try:
+        return [channel.encode() for channel in channels]
+    except UnicodeEncodeError as error:
+        raise BackplaneError(f"a channel has a name that UTF-8 cannot carry: {error}") from error
+
+
+async def _awaited(connection: Any) -> AsyncConnection[Any]:
+    """The connection of psycopg below one of SQLAlchemy."""
+    found = connection
+    if hasattr(found, "sync_session"):  # SQLAlchemy's AsyncSession
+        found = await found.connection()
+    if hasattr(found, "sync_connection"):  # SQLAlchemy's AsyncConnection
+        if not found.in_transaction():
+            await found.begin()  # as with any statement; it could not commit what it knows nothing of
+        found = (await found.get_raw_connection()).driver_connection
+    if not isinstance(found, AsyncConnection):
+        raise TypeError(f"{_kind(connection)} is no asynchronous connection of psycopg, nor one of SQLAlchemy")
+    return found
+
+
+def _blocking(connection: Any) -> Connection[Any]:
+    """The connection of psycopg below one of SQLAlchemy or Django."""
+    found = connection
+    if hasattr(found, "get_bind") and not hasattr(found, "sync_session"):  # SQLAlchemy's Session
+        found = found.connection()
+    if hasattr(found, "exec_driver_sql") and not hasattr(found, "sync_connection"):  # SQLAlchemy's Connection
+        if not found.in_transaction():
+            found.begin()
+        found = found.connection.driver_connection
+    elif hasattr(found, "ensure_connection"):  # Django's
+        found.ensure_connection()
+        found = found.connection
+    if not isinstance(found, Connection):
+        raise TypeError(f"{_kind(connection)} is no connection of psycopg 3, SQLAlchemy or Django that is not awaited")
+    return found
+
+
+def _kind(connection: Any) -> str:
+    return type(connection).__name__

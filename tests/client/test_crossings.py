@@ -1,0 +1,165 @@
+"""What crosses in a client: cancelled handlers and uploads, starts and stops, rooms that are left while joined."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from hubline import ConnectionClosed, InvocationError
+from hubline.client import ConnectionState, HubConnection
+from hubline.testing import ManualClock, settle
+from hubline.wire.messages import Completion
+from tests.client.scripted import Script, clock, script, started
+from tests.client.test_joined import answer, asked, cut, joined, room_of
+
+fixtures = (clock, script)
+
+
+async def test_a_handler_that_waits_for_something_cancelled_does_not_end_the_others(
+    script: Script, clock: ManualClock
+) -> None:
+    hub, heard = await started(clock), list[int]()
+    never = asyncio.get_running_loop().create_future()
+    never.cancel()
+
+    async def handler(number: int) -> None:
+        if number == 1:
+            await never
+        heard.append(number)
+
+    hub.on("Tell", handler)
+    for number in (1, 2):
+        script.peer.call("Tell", number)
+    await settle()
+    assert heard == [2]
+    script.peer.call("Tell", 1, id="7")
+    await settle()
+    assert [each["invocationId"] for each in script.peer.heard(3) if "error" in each] == ["7"]
+    await hub.stop()
+
+
+async def test_an_upload_whose_source_was_cancelled_ends_with_an_error(script: Script, clock: ManualClock) -> None:
+    hub = await started(clock)
+
+    async def source() -> AsyncIterator[int]:
+        yield 1
+        raise asyncio.CancelledError
+
+    call = asyncio.create_task(hub.invoke("Take", source()))
+    await settle()
+    (ended,) = script.peer.heard(3)
+    assert ended["error"] == "CancelledError"
+    script.peer.say(Completion(invocation_id=asked(script)["invocationId"], error="no"))
+    with pytest.raises(InvocationError):
+        await call
+    await hub.stop()
+
+
+class Closing:
+    """The requests of an HTTP library that takes its time to close."""
+
+    def __init__(self, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reached, self.open = asyncio.Event(), asyncio.Event()
+        monkeypatch.setattr(script, "close", self._close)
+
+    async def _close(self) -> None:
+        self.reached.set()
+        await self.open.wait()
+
+
+async def lost_for_good(script: Script, clock: ManualClock) -> HubConnection:
+    hub = await started(clock, retry=None)
+    script.peer.hang_up()
+    await hub.closed()
+    return hub
+
+
+async def test_of_two_starts_at_once_one_is_refused(
+    script: Script, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, closing = await lost_for_good(script, clock), Closing(script, monkeypatch)
+    first = asyncio.create_task(hub.start())
+    await closing.reached.wait()
+    second = asyncio.create_task(hub.start())
+    await settle()
+    closing.open.set()
+    with pytest.raises(RuntimeError, match="connecting"):
+        await second
+    await first
+    assert len(script.peers) == 2
+    await hub.stop()
+
+
+async def test_a_stop_while_a_start_frees_what_was_left_ends_the_start(
+    script: Script, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, closing = await lost_for_good(script, clock), Closing(script, monkeypatch)
+    starting = asyncio.create_task(hub.start())
+    await closing.reached.wait()
+    stopping = asyncio.create_task(hub.stop())
+    await settle()
+    closing.open.set()
+    await stopping
+    with pytest.raises(ConnectionClosed, match="stopped"):
+        await starting
+    assert (hub.state, len(script.peers)) == (ConnectionState.DISCONNECTED, 1)
+
+
+async def test_a_start_that_was_stopped_does_not_end_the_next_one(
+    script: Script, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = HubConnection("http://testserver/hub", clock=clock)
+    script.swallows_upgrades = True
+    closing = Closing(script, monkeypatch)
+    first = asyncio.create_task(hub.start())
+    await settle()
+    stopping = asyncio.create_task(hub.stop())
+    await closing.reached.wait()
+    script.swallows_upgrades = False
+    with pytest.raises(RuntimeError):
+        await hub.start()
+    closing.open.set()
+    await stopping
+    await hub.start()
+    with pytest.raises(ConnectionClosed, match="stopped"):
+        await first
+    await settle()
+    assert hub.state is ConnectionState.CONNECTED
+    await hub.stop()
+
+
+async def test_a_policy_that_answers_nonsense_ends_the_connection(script: Script, clock: ManualClock) -> None:
+    nonsense: Any = lambda retry: "soon"  # noqa: E731
+    hub = await started(clock, retry=nonsense)
+    script.peer.hang_up()
+    closed = asyncio.create_task(hub.closed())
+    await settle()
+    assert closed.done()
+    assert isinstance(closed.result(), ConnectionClosed)
+    assert hub.state is ConnectionState.DISCONNECTED
+    await hub.stop()
+
+
+async def test_a_room_that_is_left_while_it_is_joined_is_left_on_the_server(script: Script, clock: ManualClock) -> None:
+    hub = await started(clock)
+    room = hub.join_room("r")
+    entering = asyncio.create_task(room.__aenter__())
+    await settle()
+    script.peer.answer(asked(script)["invocationId"], joined())  # on its way when the caller gives up
+    entering.cancel()
+    await answer(script, "LeaveRoom", None)
+    await asyncio.wait([entering])
+    assert entering.cancelled()
+    await hub.stop()
+
+
+async def test_a_state_that_is_set_while_a_room_is_joined_again_is_told(script: Script, clock: ManualClock) -> None:
+    hub = await started(clock)
+    async with room_of(script, hub) as room:
+        await cut(script, clock)
+        await settle()
+        assert asked(script)["target"] == "JoinRoom"
+        await room.set_state("typing")
+        await answer(script, "JoinRoom", joined())
+        assert await answer(script, "SetRoomState", None) == ["r", "typing"]

@@ -1,0 +1,189 @@
+"""What crosses in rooms: coming back and leaving, joining and the loss of a right, a takeover and a return."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from hubline import HubError
+from hubline.rooms import Device, MemoryRoomStore, Presence, Rooms, anyone
+from hubline.rooms.redis_scripts import rooms_key
+from hubline.rooms.redis_store import RedisRoomStore
+from hubline.runs import Caller
+from hubline.testing import connect, running, settle
+from tests.rooms.chat import chat_with
+from tests.runs.test_shared_crossings import Gate
+from tests.valkey import valkey
+
+
+class Slow(MemoryRoomStore):
+    """A store whose `enter`, `set_state` or `watch` takes its time; and which forgets members."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self.method, self.gate = "", Gate()
+        self._gated = method
+
+    def begin(self) -> None:
+        self.method = self._gated
+
+    def forget(self) -> None:
+        """As after a lapsed lease: others have removed the members."""
+        found = self._rooms["r"]
+        found.members.clear()
+        found.version += 1
+
+    async def enter(self, *arguments: Any, **more: Any) -> int:
+        if self.method == "enter":
+            await self.gate.passed()
+        return await super().enter(*arguments, **more)
+
+    async def set_state(self, *arguments: Any) -> bool:
+        found = await super().set_state(*arguments)
+        if self.method == "set_state":
+            await self.gate.passed()
+        return found
+
+    async def watch(self, *arguments: Any) -> None:
+        if self.method == "watch":
+            await self.gate.passed()
+        await super().watch(*arguments)
+
+
+async def there(rooms: Rooms) -> list[str]:
+    return [member.key for member in await rooms.members("r")]
+
+
+async def test_who_leaves_while_others_come_back_is_not_brought_back() -> None:
+    store = Slow("enter")
+    rooms = Rooms(anyone, store=store)
+    app = chat_with(rooms)
+    async with (
+        running(app),
+        connect(app, "/chat", query={"user": "ada"}) as ada,
+        connect(app, "/chat", query={"user": "bob"}) as bob,
+    ):
+        for client in (ada, bob):
+            await client.invoke("JoinRoom", "r", None, None)
+        store.forget()
+        store.begin()
+        coming_back = asyncio.create_task(rooms._joining.restore())
+        await store.gate.reached.wait()
+        await bob.invoke("LeaveRoom", "r")
+        store.gate.open.set()
+        await coming_back
+        assert await there(rooms) == ["u:ada"]
+    await rooms.close()
+
+
+async def test_a_state_that_crosses_with_leaving_does_not_bring_the_member_back() -> None:
+    store, friends = Slow("set_state"), {"ada"}
+
+    async def allow(action: str, room: str, caller: Caller) -> bool:
+        return caller.user_id in friends
+
+    rooms = Rooms(allow, store=store)
+    app = chat_with(rooms)
+    async with running(app), connect(app, "/chat", query={"user": "ada"}) as ada:
+        await ada.invoke("JoinRoom", "r", None, None)
+        store.forget()
+        store.begin()
+        setting = asyncio.create_task(ada.invoke("SetRoomState", "r", 1))
+        await store.gate.reached.wait()
+        friends.clear()
+        leaving = asyncio.create_task(rooms.recheck("ada"))
+        await settle()
+        store.gate.open.set()
+        await asyncio.wait([setting, leaving])
+        assert await there(rooms) == []
+    await rooms.close()
+
+
+async def test_an_agent_that_has_left_has_no_state() -> None:
+    rooms = Rooms(anyone)
+    async with rooms.agent("r", "bot") as agent:
+        await agent.set_state("thinking")
+        assert await there(rooms) == ["a:bot"]
+    with pytest.raises(HubError, match="join the room first"):
+        await agent.set_state("done")
+    assert await there(rooms) == []
+    await rooms.close()
+
+
+async def test_who_loses_the_right_while_it_joins_is_not_in_the_room() -> None:
+    store, friends = Slow("watch"), {"ada"}
+
+    async def allow(action: str, room: str, caller: Caller) -> bool:
+        return caller.user_id in friends
+
+    rooms = Rooms(allow, store=store)
+    app = chat_with(rooms)
+    async with running(app), connect(app, "/chat", query={"user": "ada"}) as ada:
+        store.begin()
+        joining = asyncio.create_task(ada.invoke("JoinRoom", "r", None, None))
+        await store.gate.reached.wait()
+        friends.clear()
+        await rooms.recheck("ada")
+        store.gate.open.set()
+        with pytest.raises(Exception, match="The room does not exist"):
+            await joining
+        assert await there(rooms) == []
+    await rooms.close()
+
+
+async def test_a_rule_that_refuses_with_a_text_takes_everybody_out() -> None:
+    banned = False
+
+    async def allow(action: str, room: str, caller: Caller) -> bool:
+        if banned:
+            raise HubError("You are banned.")
+        return True
+
+    rooms = Rooms(allow)
+    app = chat_with(rooms)
+    async with (
+        running(app),
+        connect(app, "/chat", query={"user": "ada"}) as phone,
+        connect(app, "/chat", query={"user": "ada"}) as laptop,
+    ):
+        for client in (phone, laptop):
+            await client.invoke("JoinRoom", "r", None, None)
+        banned = True
+        await rooms.recheck("ada")
+        for client in (phone, laptop):
+            assert await client.expect("RoomClosed") == ["r"]
+        assert await there(rooms) == []
+    await rooms.close()
+
+
+@pytest.mark.valkey
+async def test_rooms_of_a_server_that_comes_back_while_it_is_taken_over_stay_its_own() -> None:
+    class Listener:
+        def __getattr__(self, name: str) -> Any:
+            return lambda *news: None
+
+    with valkey() as server, Redis.from_url(server.url) as redis:
+        stores: list[Any] = [RedisRoomStore(server.url, lease=60) for _ in range(2)]
+        for store in stores:
+            await store.open(Listener())
+        back, other = stores
+        member = Presence("ada", devices=(Device("d"),))
+        await back.enter("r", "u:ada", member, state=True)
+        await back._members.give_up(back.node)
+        gate, disown = Gate(), other._members.disown
+
+        async def gated(room: str, node: str) -> None:
+            await gate.passed()
+            await disown(room, node)
+
+        other._members.disown = gated
+        taking_over = asyncio.create_task(other._members.adopt("r", back.node, other.node))
+        await gate.reached.wait()
+        await back._members.renew(back.node)
+        await back.enter("r", "u:ada", member, state=True)
+        gate.open.set()
+        await taking_over
+        assert redis.smembers(rooms_key(back.node)) == {b"r"}
+        for store in stores:
+            await store.close()
