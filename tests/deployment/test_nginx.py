@@ -255,7 +255,7 @@ async def test_while_hubline_hangs_the_answer_is_504_and_websockets_end_and_then
     tmp_path: Path,
 ) -> None:
     async with hubline(ROOT, "run", APPLICATION, "--port", "0") as command:
-        with nginx(await command.url(), tmp_path, read_timeout="1s") as running:
+        with nginx(await command.url(), tmp_path, read_timeout="4s") as running:
             websocket = await RawWebSocket.open(running.url, f"/behind?access_token={SECRET}")
             websocket.send(HANDSHAKE)
             assert await websocket.frame() == (TEXT, b"{}\x1e")
