@@ -14,7 +14,7 @@ ROW = re.compile(r"^\| ([RH]\d+) \| (.*?) \|(.*)\|$", re.MULTILINE)
 NAMED = re.compile(r"`([\w/.-]+)::([^`]+)`")
 IN_JAVASCRIPT = re.compile(r'^// rule ([RH\d, ]+)\n(?:each|test)\("([^"]+)"', re.MULTILINE)
 RULES = [*(f"R{number}" for number in range(1, 35)), "H1", "H2", "H3"]
-PYTHON = ("tests/runs", "tests/chaos", "tests/integration", "tests/examples", "tests/interop")
+PYTHON = ("tests/runs", "tests/chaos", "tests/cli", "tests/integration", "tests/examples", "tests/interop")
 JAVASCRIPT = ("tests/interop/js", "tests/interop/http")
 
 

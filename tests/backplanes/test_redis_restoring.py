@@ -136,7 +136,13 @@ async def test_a_server_that_says_nothing_is_given_up_also_where_the_client_has_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(redis_connections, "PATIENCE", 0.05)
-    mute = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
+    taken: list[asyncio.BaseTransport] = []
+
+    class Mute(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            taken.append(transport)
+
+    mute = await asyncio.get_running_loop().create_server(Mute, "127.0.0.1", 0)
     port = mute.sockets[0].getsockname()[1]
     client = redis.asyncio.Redis(port=port, socket_timeout=None, socket_connect_timeout=None)
     opening = asyncio.ensure_future(Connections(client).open())
@@ -145,3 +151,6 @@ async def test_a_server_that_says_nothing_is_given_up_also_where_the_client_has_
     with pytest.raises(redis.exceptions.RedisError):
         opening.result()
     mute.close()
+    for each in taken:
+        each.close()
+    await settle()

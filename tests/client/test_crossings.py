@@ -11,7 +11,7 @@ from hubline.client import ConnectionState, HubConnection
 from hubline.testing import ManualClock, settle
 from hubline.wire.messages import Completion
 from tests.client.scripted import Script, clock, script, started
-from tests.client.test_joined import answer, asked, cut, joined, room_of
+from tests.client.test_joined import answer, asked, cut, joined, room_of, said
 
 fixtures = (clock, script)
 
@@ -163,3 +163,17 @@ async def test_a_state_that_is_set_while_a_room_is_joined_again_is_told(script: 
         await room.set_state("typing")
         await answer(script, "JoinRoom", joined())
         assert await answer(script, "SetRoomState", None) == ["r", "typing"]
+
+
+async def test_what_comes_while_a_room_is_joined_once_more_is_heard_by_those_who_are_in_it(
+    script: Script, clock: ManualClock
+) -> None:
+    hub = await started(clock)
+    async with room_of(script, hub, joined(1)) as first:
+        second = hub.join_room("r", presence=False)
+        entering = asyncio.create_task(second.__aenter__())
+        await answer(script, "JoinRoom", joined(1, 2))  # 2 is in the answer, and does not come by itself
+        await entering
+        assert await said(first, 2) == [1, 2]
+        assert await said(second, 2) == [1, 2]
+        await second.leave()

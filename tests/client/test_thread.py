@@ -41,7 +41,7 @@ def test_a_call_that_begins_when_everything_else_was_ended_does_not_wait_for_eve
     asked, ended, begun = (threading.Event() for _ in range(3))
     begin, loop = asyncio.run_coroutine_threadsafe, line._loop
     assert loop is not None
-    end = loop.stop
+    soon, ends = loop.call_soon_threadsafe, loop.stop
 
     def late() -> None:
         try:
@@ -61,12 +61,11 @@ def test_a_call_that_begins_when_everything_else_was_ended_does_not_wait_for_eve
         return future
 
     def between(callback: Any, *arguments: Any) -> Any:
-        if callback == end:
+        if callback == ends:
             ended.set()
             begun.wait()
         return soon(callback, *arguments)
 
-    soon = loop.call_soon_threadsafe
     monkeypatch.setattr(loop, "call_soon_threadsafe", between)
     monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", crossing)
     calling.start()

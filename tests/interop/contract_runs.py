@@ -24,7 +24,6 @@ from hubline.runs import (
     RunsHub,
     StopAfter,
 )
-from hubline.runs.redis_log import RedisRunLog
 
 POLICIES = ("concurrent", "queue", "latest", "reject", "interrupt")
 
@@ -239,6 +238,8 @@ def run_log(environment: Mapping[str, str]) -> RunLog:
     entries, address = int(environment.get("RUNS_LOG_ENTRIES", "4096")), environment.get("RUNS_REDIS")
     if not address:
         return MemoryRunLog(entries)
+    from hubline.runs.redis_log import RedisRunLog  # it takes as long to import as all the rest
+
     lease = float(environment.get("RUNS_LEASE_MS", "10000")) / 1000
     return RedisRunLog(f"redis://{address}", entries=entries, lease=lease)
 

@@ -48,7 +48,6 @@ from hubline import (
 )
 from hubline.auth.jwt import JwtBearer, make_token
 from hubline.backplanes import Backplane
-from hubline.backplanes.redis import RedisBackplane
 from hubline.rooms import Rooms, RoomsHub, anyone
 from hubline.runs import Runs, RunsHub
 from tests.interop.contract_runs import runs_hub
@@ -285,8 +284,12 @@ def backplane(environment: Mapping[str, str]) -> Backplane | None:
 
         return PostgresBackplane(environment["POSTGRES"])
     address, _, prefix = environment.get("REDIS", "").partition(",")
+    if not address:
+        return None
+    from hubline.backplanes.redis import RedisBackplane  # it takes as long to import as all the rest
+
     mode: Any = environment.get("REDIS_MODE", "aspnetcore")
-    return RedisBackplane(f"redis://{address}", mode=mode, prefix=prefix) if address else None
+    return RedisBackplane(f"redis://{address}", mode=mode, prefix=prefix)
 
 
 def nodes(environment: Mapping[str, str]) -> Nodes | None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -193,7 +192,7 @@ def test_a_person_answers_and_stops(page: Page, server: str) -> None:
 def test_a_room_in_react_is_joined_once_and_goes_on_over_a_cut(
     page: Page, browser: Browser, site: str, server: str, proxy: CuttableProxy
 ) -> None:
-    room = f"react {secrets.token_hex(4)}"
+    room = f"react {os.urandom(4).hex()}"
     page.goto("room.html?" + urlencode({"hub": f"{proxy.url}hub-rooms", "room": room}))
     other = browser.new_page(base_url=site)
     other.goto("room.html?" + urlencode({"hub": f"{server}/hub-rooms", "room": room}))

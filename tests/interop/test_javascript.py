@@ -15,6 +15,7 @@ from tests.interop.running import ELSEWHERE, SERVERS, contract_server
 JS = Path(__file__).parent / "js"
 FEWEST = 475
 """Fewer tests than this, and some file was not run."""
+PART, FEWEST_OF_PART = ("auth", "reconnect", "refresh", "streams"), 125
 
 
 @contextmanager
@@ -49,11 +50,28 @@ def results_against(url: str, *files: str) -> list[dict[str, Any]]:
 
 @pytest.mark.interop
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("server", ["elsewhere"] if ELSEWHERE else SERVERS)
+@pytest.mark.parametrize(
+    "server",
+    ["elsewhere"]
+    if ELSEWHERE
+    else [SERVERS[0], *(pytest.param(server, marks=pytest.mark.slow) for server in SERVERS[1:])],
+)
 def test_official_javascript_client(server: str) -> None:
+    """All of it on the server that most will use; on the others it is a repetition."""
     install()
     with server_at(server) as url:
         assert_all_passed(results_against(url), FEWEST)
+
+
+@pytest.mark.interop
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(bool(ELSEWHERE), reason="all of it runs there")
+@pytest.mark.parametrize("server", SERVERS[1:])
+def test_official_javascript_client_streams_and_comes_back(server: str) -> None:
+    """Where the servers differ: bytes of every transport in both directions, tokens, and lines that are cut."""
+    install()
+    with server_at(server) as url:
+        assert_all_passed(results_against(url, *PART), FEWEST_OF_PART)
 
 
 def assert_all_passed(results: list[dict[str, Any]], fewest: int) -> None:

@@ -316,3 +316,21 @@ async def test_a_question_that_ends_while_its_lease_is_renewed_is_counted_no_mor
     await settle()
     assert storage.counted == set()
     await storage.close()
+
+
+async def test_the_leases_of_many_questions_are_renewed_in_time_by_a_slow_storage() -> None:
+    storage, clock, renewed = Storage(), ManualClock(), dict[str, float]()
+    storage._clock = clock
+
+    async def enter(user_id: str, ticket: str, most: int) -> bool:
+        if most == 0:
+            await clock.sleep(1)
+        renewed[ticket] = clock.now()
+        return True
+
+    storage._enter = enter  # type: ignore[method-assign]
+    for _ in range(20):
+        await storage.enter("ada", 100)
+    await clock.advance(30)
+    assert min(renewed.values()) > 20, "none is older than its lease"
+    await storage.close()

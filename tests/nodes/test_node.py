@@ -357,13 +357,22 @@ async def test_a_node_that_accepts_and_says_nothing_leaves_no_link_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node_module, "CONNECT", 0.1)
-    silent = await asyncio.get_running_loop().create_unix_server(asyncio.Protocol, tmp_path / "silent")
+    taken: list[asyncio.BaseTransport] = []
+
+    class Silent(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            taken.append(transport)
+
+    silent = await asyncio.get_running_loop().create_unix_server(Silent, tmp_path / "silent")
     made = Node(Nodes(secret=SECRET, listen=f"unix:{tmp_path / 'a'}"), ManualClock())
     assert await made._link(f"unix:{tmp_path / 'silent'}") is None
     await settle()
     assert made.statistics()["links"] == 0
     await made.close()
     silent.close()
+    for each in taken:
+        each.close()
+    await settle()
 
 
 async def test_no_more_requests_than_a_link_may_have(tmp_path: Path) -> None:

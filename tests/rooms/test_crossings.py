@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from hubline import HubError
+from hubline import HubError, Identity
 from hubline.rooms import Device, MemoryRoomStore, Presence, Rooms, anyone
 from hubline.rooms.redis_scripts import rooms_key
 from hubline.rooms.redis_store import RedisRoomStore
@@ -187,3 +187,52 @@ async def test_rooms_of_a_server_that_comes_back_while_it_is_taken_over_stay_its
         assert redis.smembers(rooms_key(back.node)) == {b"r"}
         for store in stores:
             await store.close()
+
+
+async def test_an_identity_that_is_renewed_while_a_room_is_joined_is_the_one_that_counts() -> None:
+    store = Slow("watch")
+    new = Identity("ada")
+
+    async def allow(action: str, room: str, caller: Caller) -> bool:
+        return caller.identity is not new or room == "kept"
+
+    rooms = Rooms(allow, store=store)
+    app = chat_with(rooms)
+    async with running(app), connect(app, "/chat", query={"user": "ada"}) as ada:
+        await ada.invoke("JoinRoom", "kept", None, None)
+        (connection_id,) = rooms._joining.connections
+        store.begin()
+        joining = asyncio.create_task(ada.invoke("JoinRoom", "r", None, None))
+        await store.gate.reached.wait()
+        await rooms._renewed(Caller("ada", connection_id, new))
+        store.gate.open.set()
+        with pytest.raises(Exception, match="The room does not exist"):
+            await joining
+        assert rooms._joining.connections[connection_id].caller.identity is new
+    await rooms.close()
+
+
+async def test_a_connection_that_cannot_be_told_does_not_keep_the_others_in_a_room() -> None:
+    friends = {"ada"}
+
+    async def allow(action: str, room: str, caller: Caller) -> bool:
+        return caller.user_id in friends
+
+    rooms = Rooms(allow)
+    app = chat_with(rooms)
+    async with (
+        running(app),
+        connect(app, "/chat", query={"user": "ada"}) as phone,
+        connect(app, "/chat", query={"user": "ada"}) as laptop,
+    ):
+        for client in (phone, laptop):
+            await client.invoke("JoinRoom", "r", None, None)
+
+        async def fails(*arguments: Any) -> None:
+            raise RuntimeError("a filter failed")
+
+        next(iter(rooms._joining.connections.values())).send = fails
+        friends.clear()
+        await rooms.recheck("ada")
+        assert await there(rooms) == []
+    await rooms.close()

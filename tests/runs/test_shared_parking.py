@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hubline.runs import Run, Runs
+from hubline.runs import Caller, Run, Runs
 from tests.runs.fleet import Fleet, fleet, to_the_end, until_holds
 from tests.runs.storages import Storage
 from tests.valkey import LIMIT
@@ -125,3 +125,63 @@ async def test_calls_that_were_parked_do_not_count_as_attempts(storage: Storage)
         assert [item["text"] for item in items if item["kind"] == "text"] == ["call 3"]
         about = await servers.logs[0].about(run.id)
         assert about["attempt"] - about["handedOver"] == 1
+
+
+async def reads_later(run: Run) -> None:
+    if run.attempt == 1:
+        await asyncio.Event().wait()
+    for _ in range(2):
+        message = await run.inbox.take()
+        await run.text(f"{message.by}: {message.value} ")
+
+
+@pytest.mark.rule("R16", "R28", "R30")
+async def test_a_deploy_hands_over_messages_that_were_not_read(storage: Storage) -> None:
+    async with fleet(storage, 1, lease=0.5) as servers, asyncio.timeout(LIMIT):
+        leaving = servers.add()
+        registered(servers, reads_later, restartable=True)
+        (staying, *_) = servers.runs
+        assert await staying.room_runs("none") == []  # so that it looks after the other
+        run = await leaving.start(reads_later, starter="alice", inbox=True)
+        sent = [await leaving.steer(run.id, word, caller=Caller("alice")) for word in ("one", "two")]
+        await leaving.drain()
+        items = await to_the_end(staying, run.id)
+        assert "".join(item["text"] for item in items if item["kind"] == "text") == "alice: one alice: two "
+        assert [item["steerId"] for item in items if item["kind"] == "steered"] == sent
+
+
+@pytest.mark.rule("R13", "R16", "R30")
+async def test_a_deploy_does_not_hand_over_what_somebody_has_stopped(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet(storage, 1, lease=0.5) as servers, asyncio.timeout(LIMIT):
+        leaving, called = servers.add(), list[int]()
+        cleaning, done = asyncio.Event(), asyncio.Event()
+
+        async def cleans_up(run: Run) -> None:
+            called.append(run.attempt)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cleaning.set()
+                await done.wait()
+
+        cleans_up.__qualname__ = "cleans_up"
+        registered(servers, cleans_up, restartable=True)
+        (staying, *_) = servers.runs
+        assert await staying.room_runs("none") == []  # so that it looks after the other
+        run = await leaving.start(cleans_up)
+        await until_holds(lambda: called == [1])
+        stopping = asyncio.create_task(leaving.stop(run.id))
+        await cleaning.wait()
+        hand_over = leaving._telling.hand_over
+
+        async def handed_over(records: Any) -> None:
+            await hand_over(records)
+            done.set()
+
+        monkeypatch.setattr(leaving._telling, "hand_over", handed_over)
+        await leaving.drain()
+        assert (await stopping).state == "stopped"
+        assert (await staying.info(run.id)).state == "stopped"
+        assert called == [1]

@@ -213,6 +213,17 @@ async def test_whoever_comes_sees_who_is_writing(monkeypatch: pytest.MonkeyPatch
         await bob.news("TypingChanged", lambda _, names: names == [])
 
 
+async def test_the_welcome_says_how_the_assistant_is_asked_in_this_room() -> None:
+    async with chat() as under_test:
+        ada = await under_test.enter("Ada", room=None)
+        await ada.join()
+        assert (await ada.hear())["text"] == "Welcome to General, Ada! Write @ai in a message to ask the assistant."
+        bob = await under_test.enter("Bob", room=None)
+        await bob.join("ask-the-assistant")
+        said = "Welcome to Ask the assistant, Bob! The assistant answers every message here."
+        assert (await bob.hear())["text"] == said
+
+
 async def test_the_welcome_comes_once_and_to_the_newcomer_alone() -> None:
     async with chat() as under_test:
         bob = await under_test.enter("Bob")

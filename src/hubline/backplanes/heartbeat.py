@@ -33,12 +33,12 @@ class Beat:
         self.lag: float | None = None
         self.deaf = self.listens = False
         self.failure: BackplaneError | None = None
+        """The error of the last one, if it was not sent."""
         self.sending: asyncio.Task[None] | None = None
 
     def end(self) -> None:
         if self.sending is not None:
             self.sending.cancel()
-        """The error of the last one, if it was not sent."""
 
 
 class Heartbeat:
@@ -79,11 +79,12 @@ class Heartbeat:
                 await self._clock.sleep(INTERVAL)
                 await self._follow(link)
                 for name, beat in self._beats.items():
-                    self._check(link, name, beat)
                     if beat.sending is None or beat.sending.done():  # none waits for another broker
-                        beat.sending = tasks.start(self._send(link, name, beat))
-        finally:
-            await tasks.cancel()
+                        beat.sending = tasks.start(self._beat(link, name, beat))
+        except asyncio.CancelledError:
+            for beat in self._beats.values():
+                beat.end()
+            raise
 
     def heard(self, channel: str, payload: bytes) -> bool:
         """A heartbeat has come back, if the channel is one of its own."""
@@ -113,7 +114,7 @@ class Heartbeat:
             except BackplaneError as error:
                 logger.debug("heartbeats that are not needed any more stay: %s", error)
 
-    def _check(self, link: BackplaneLink, name: str, beat: Beat) -> None:
+    async def _beat(self, link: BackplaneLink, name: str, beat: Beat) -> None:
         if self._clock.now() - beat.heard_at > MISSED * INTERVAL:
             _became(beat, name, deaf=True)
             beat.heard_at = self._clock.now()
@@ -121,8 +122,6 @@ class Heartbeat:
                 link.renew_broker(name)
             else:
                 link.renew()
-
-    async def _send(self, link: BackplaneLink, name: str, beat: Beat) -> None:
         try:
             if not beat.listens:
                 await link.subscribe([beat.channel])

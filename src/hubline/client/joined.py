@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -44,8 +45,9 @@ class RoomLine(Line, Protocol):
 class Incoming:
     """The calls of the server about a room, from a join on: a `Listener`."""
 
-    def __init__(self, room: str, limit: int) -> None:
-        self.room, self._limit = room, limit
+    def __init__(self, room: str, limit: int, last: Callable[[], str | None]) -> None:
+        """`last` is the position of what was heard last."""
+        self.room, self._limit, self._last = room, limit, last
         self._calls: deque[tuple[str, Any]] = deque()
         self._woken = asyncio.Event()
         self._broken = True
@@ -65,6 +67,14 @@ class Incoming:
             self._broken = len(self._calls) >= self._limit
             self._woken.set()
         return True
+
+    def missed(self, messages: Sequence[RoomMessage]) -> None:
+        """What others were told of the room."""
+        epoch, last = _split(self._last())
+        for message in messages:
+            ours, number = _split(message.position)
+            if ours == epoch and number > last:
+                self.heard("RoomMessage", [self.room, message])
 
     def lost(self) -> None:
         self._broken, self.connected = True, False
@@ -95,7 +105,7 @@ class JoinedRoom:
         self._position = self._last = since
         """Of the last event that was read, and of the last that was heard."""
         self._members: dict[str, RoomMember] = {}
-        self._incoming = Incoming(name, line._buffer)
+        self._incoming = Incoming(name, line._buffer, lambda: self._last)
         self._is_in = self._has_begun = False
         self._has_asked = False
         """Whether the server may have put us into the room."""
@@ -204,12 +214,16 @@ class JoinedRoom:
         listeners = self._line._calls.listeners
         if self._incoming in listeners:
             listeners.remove(self._incoming)
-            others = any(isinstance(each, Incoming) and each.room == self._name for each in listeners)
-            if self._has_asked and self._incoming.connected and not others:
+            if self._has_asked and self._incoming.connected and not self._others():
                 with suppress(ConnectionClosed, InvocationError):
                     await self._line.invoke("LeaveRoom", self._name)
         self._is_in = False
         self._readable.set()
+
+    def _others(self) -> list[Incoming]:
+        """Others who follow the same room over the same connection."""
+        found = (each for each in self._line._calls.listeners if isinstance(each, Incoming))
+        return [each for each in found if each is not self._incoming and each.room == self._name]
 
     async def _work(self) -> None:
         try:
@@ -241,6 +255,8 @@ class JoinedRoom:
                 failures += 1
                 continue
             failures, self._is_in = 0, True
+            for other in self._others():  # the server has sent nothing while the connection was joining once more
+                other.missed(found.messages)
             if self._options.get("state") is not state:  # it was set while the join was on its way
                 with suppress(ConnectionClosed, InvocationError):
                     await line.invoke("SetRoomState", self._name, self._options["state"])

@@ -88,9 +88,10 @@ class SharedUsage(ABC):
         """Renew the leases of the questions until there are none."""
         while self._asked:
             await self._clock.sleep(self._lease * 0.3)
-            for ticket, user_id in list(self._asked.items()):
-                if ticket in self._asked:
-                    with suppress(BackplaneError):
-                        await self._enter(user_id, ticket, 0)
-                        if ticket not in self._asked:  # it was over before this was done
-                            await self._leave(user_id, ticket)
+            await asyncio.gather(*(self._renew(*question) for question in list(self._asked.items())))
+
+    async def _renew(self, ticket: str, user_id: str) -> None:
+        with suppress(BackplaneError):
+            await self._enter(user_id, ticket, 0)
+            if ticket not in self._asked:  # it was over before this was done
+                await self._leave(user_id, ticket)

@@ -179,6 +179,11 @@ class Joining:
         if connection is not None:
             connection.caller = caller
 
+    def newest(self, caller: Caller) -> Caller:
+        """The caller, as the connection knows it by now."""
+        connection = self.connections.get(caller.connection_id or "")
+        return caller if connection is None else connection.caller
+
     async def recheck(self, concerned: Callable[[Caller], bool], permits: Permits) -> None:
         """Take connections out of rooms that they may not be in any more, and tell them."""
         for connection in [each for each in self.connections.values() if concerned(each.caller)]:
@@ -187,7 +192,10 @@ class Joining:
                     continue
                 await self.leave_room(connection.caller.connection_id or "", room)
                 message = SerializedMessage(Invocation(target=CLOSED, arguments=(room,)))
-                await connection.send(Unawaited((connection.caller.connection_id or "",)), message)
+                try:
+                    await connection.send(Unawaited((connection.caller.connection_id or "",)), message)
+                except Exception:  # of a filter
+                    logger.exception("room %.80s: a connection was not told that it has left", room)
 
     async def restore(self) -> None:
         """Complete every room, and be in those in which this server's devices were forgotten."""
@@ -251,8 +259,7 @@ class Joining:
             found = self.connections[connection_id] = Connection(caller, send)
             watching = self._until_gone(found, aborted)
             self._following.tasks.start(watching, name="hubline.rooms: a connection", context=contextvars.Context())
-        found.caller = caller
-        return found
+        return found  # with its newest identity: this call may have begun with an older one
 
     async def _until_gone(self, connection: Connection, aborted: Cancellation) -> None:
         """When a connection ends, its devices are away; they leave after the time of grace."""

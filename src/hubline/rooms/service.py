@@ -189,7 +189,7 @@ class Rooms:
             found = await self._joining.join(room, position, options, state, self._at(), caller, send, aborted)
         if rechecks != self._rechecks:  # which may not have seen this one
             try:
-                await self._may("join", room, caller)
+                await self._may("join", room, self._joining.newest(caller))
             except BaseException:
                 await self._joining.leave_room(caller.connection_id or "", room)
                 raise

@@ -41,6 +41,7 @@ def about_of(record: Record) -> dict[str, Any]:
         "takesTurns": record.takes_turns,
         "fence": record.fence,
         "inbox": start.inbox,
+        "messages": record.inbox._left() if record.inbox is not None and record.hands_over else [],
         "reserve": start.reserve,
         "stopAfter": start.on_last_viewer.seconds if isinstance(start.on_last_viewer, StopAfter) else None,
         "function": start.name if start.restartable else None,

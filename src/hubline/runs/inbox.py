@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,14 @@ class Inbox:
         self._messages.append(added)
         self._news.set()
         return added.id
+
+    def _left(self) -> list[tuple[str, Any, str | None]]:
+        """The messages that were not read, for the server that goes on."""
+        return [(message.id, message.value, message.by) for message in self._messages]
+
+    def _take_over(self, left: Iterable[tuple[str, Any, str | None]], told: Container[str]) -> None:
+        """Those of the server before, but for messages that it has told of."""
+        self._messages.extend(SteerMessage(*each) for each in left if each[0] not in told)
 
     def _unread(self) -> tuple[str, ...]:
         return tuple(message.id for message in self._messages)

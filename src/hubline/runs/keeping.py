@@ -12,7 +12,7 @@ from hubline.runs.elsewhere import Elsewhere, RemoteRecord
 from hubline.runs.execution import Execution
 from hubline.runs.info import ENDED, NO_RUN, Action, Caller, OnBusy, RunInfo
 from hubline.runs.keys import Keys
-from hubline.runs.making import made
+from hubline.runs.making import Making
 from hubline.runs.policies import too_many
 from hubline.runs.record import Record, Start
 from hubline.runs.rooms import Rooms
@@ -58,6 +58,7 @@ class Keeper:
         registry = settings.log.registry
         self._turns = Turns(registry, settings, self._execution, self._records) if registry is not None else None
         """Instead of `_keys` and `_rooms`, where servers share them."""
+        self._making = Making(self._turns, self._rooms, self._telling, self._execution)
         self._viewing = Viewing(settings, self._watched)
         self._watchers: set[Watcher] = set()
         self._elsewhere = Elsewhere(settings, self._watchers)
@@ -83,7 +84,7 @@ class Keeper:
         """Make a run and begin it, or let it wait. Raises HubError with the reason why not."""
         settings, limits, account = self._settings, self._settings.limits, start.account
         policy = on_busy or settings.on_busy
-        self._refuse_if_draining()
+        self._making.refuse_at_the_end()
         if self._active.get(account, 0) >= limits.per_starter:
             raise HubError(too_many(limits.per_starter))
         if self._unfinished >= limits.per_server:
@@ -92,7 +93,7 @@ class Keeper:
         record = self._record(start)
         record.id = run_id or record.id
         try:
-            standing = await made(self, record, policy)
+            standing = await self._making.make(record, policy)
         except BaseException:
             self._leave(account)
             raise
@@ -104,10 +105,6 @@ class Keeper:
             self._tell(record)
             self._execution.watched(record)
         return record
-
-    def _refuse_if_draining(self) -> None:
-        if self._execution.draining:
-            raise HubError("The server is restarting. Try again in a moment.")
 
     def _record(self, start: Start) -> Record:
         return Record(
@@ -291,7 +288,7 @@ class Keeper:
             waits = record.task is None or record.parked is not None
             if waits and not self._goes_on_elsewhere(record):
                 self._execution.break_off(record, "interrupted")
-            elif record.task is None:
+            elif record.task is None and record.verdict is None:
                 self._lost(record)  # it waits for its turn, or for a person, on another server
         await within(settings.clock, settings.drain, [record.left for record in active])
         await self._hand_over([each for each in active if self._goes_on_elsewhere(each) and not each.is_over])
@@ -309,13 +306,14 @@ class Keeper:
         await settings.log.close()
 
     def _goes_on_elsewhere(self, record: Record) -> bool:
-        """Whether another server calls its function when this one stops."""
-        return self._turns is not None and self._settings.hands_over() and record.start.restartable
+        """Whether another server calls its function when this one stops: not if it was stopped, and is cleaning up."""
+        shared = self._turns is not None and self._settings.hands_over()
+        return shared and record.start.restartable and record.verdict is None
 
     async def _hand_over(self, records: list[Record]) -> None:
         """Other servers go on with these."""
         await self._telling.hand_over(records)
-        if left := [record for record in records if not record.is_over]:
+        if left := [record for record in records if not record.is_over and record.verdict is None]:
             logger.info("%d runs are left to other servers", len(left))
         for record in left:
             self._lost(record)

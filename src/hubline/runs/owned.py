@@ -1,9 +1,10 @@
 """The runs that this server owns in a shared log, those of servers that have gone among them."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from hubline.runs.log import About, RunServer
+from hubline.runs.parts import Body
 from hubline.runs.shared_tapes import Followed, Tapes
 
 Living = Iterable[tuple[str, int]]
@@ -30,6 +31,16 @@ class OwnedStorage(Protocol):
 
     async def about(self, run_id: str) -> About | None:
         """The description of a run."""
+
+
+class Appends(Protocol):
+    """Writes entries, each once. Without the storage it waits. Both methods raise FencedError, LogGoneError."""
+
+    async def append_behind(self, followed: Followed, bodies: Sequence[Body], fence: int) -> None:
+        """Add entries behind what the tape has, and to the tape. One call at a time."""
+
+    async def append(self, run_id: str, bodies: Sequence[Body], fence: int) -> object:
+        """Add entries, whatever the last one is."""
 
 
 class Owned:

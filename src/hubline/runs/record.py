@@ -80,6 +80,9 @@ class Verdict:
 class Record:
     """Everything about one run. `changed` is called at each change of its state, `lost` when another server owns it."""
 
+    hands_over = False
+    """Whether this server is about to leave it to another one, with the messages that were not read."""
+
     def __init__(
         self,
         start: Start,
@@ -91,8 +94,7 @@ class Record:
         lost: "Callable[[Record], None]",
     ) -> None:
         self._expire, self._break_off, self._lost = expire, break_off, lost
-        self.id = secrets.token_urlsafe(16)
-        self.start, self.settings, self.room = start, settings, start.room
+        self.id, self.start, self.settings, self.room = secrets.token_urlsafe(16), start, settings, start.room
         self.state: RunState = "queued"
         self.started_at: datetime = settings.now()
         self.ended_at: datetime | None = None
@@ -119,7 +121,7 @@ class Record:
         """The question whose answer calls the function again."""
         self.reserved = 0
         """Tokens that are reserved and not yet used."""
-        self.warned = False
+        self.warned = self._ending = False
         self.error: str | None = None
         self.ended = asyncio.Event()
         self.left = asyncio.Event()
@@ -137,7 +139,6 @@ class Record:
         """Where servers share the log."""
         self._changed, self._reading = changed, 0
         self._unread: tuple[str, ...] = ()
-        self._ending = False
         self.is_lost = False
         """Whether another server owns it now."""
 

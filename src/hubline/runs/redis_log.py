@@ -82,7 +82,7 @@ class RedisRunLog(SharedRunLog):
         """Messages may have been missed: ask Redis for the entries."""
         self._tapes.interrupted()
         self._checks.interrupted()
-        self._missed()
+        self._missed.tell()
 
     def _parts(self) -> Parts:
         self._commands = Commands(self._connections, self._clock, self._prefix)

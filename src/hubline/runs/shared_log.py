@@ -13,32 +13,22 @@ from weakref import WeakValueDictionary
 from hubline import HubError
 from hubline._clock import Clock, MonotonicClock
 from hubline._tasks import TaskOwner
-from hubline.backplanes.lines import pause
 from hubline.errors import BackplaneError
 from hubline.runs.calls import Calls
 from hubline.runs.info import NO_RUN
 from hubline.runs.leases import Leases, Members
 from hubline.runs.log import About, LogGoneError, RunServer
+from hubline.runs.missed import Missed
 from hubline.runs.names import list_channel
 from hubline.runs.news import News
-from hubline.runs.owned import Owned, OwnedStorage
+from hubline.runs.owned import Appends, Owned, OwnedStorage
 from hubline.runs.parts import Body
 from hubline.runs.registry import RunRegistry
-from hubline.runs.shared_tapes import Followed, Following, Tapes
+from hubline.runs.shared_tapes import Following, Tapes
 from hubline.runs.tape import Tape
 
 LIFE = 60
 """Leases for which the storage keeps a living run that is not renewed. Ours: an outage of ten minutes."""
-
-
-class Appends(Protocol):
-    """Writes entries, each once. Without the storage it waits. Both methods raise FencedError, LogGoneError."""
-
-    async def append_behind(self, followed: Followed, bodies: Sequence[Body], fence: int) -> None:
-        """Add entries behind what the tape has, and to the tape. One call at a time."""
-
-    async def append(self, run_id: str, bodies: Sequence[Body], fence: int) -> object:
-        """Add entries, whatever the last one is."""
 
 
 class SharedRegistry(RunRegistry, Protocol):
@@ -83,9 +73,8 @@ class SharedRunLog(ABC):
         self._news = News(self.node, self._calls, self._tapes, self._server, self._clock)
         self._removing: set[str] = set()
         """Logs that are to be removed when the storage is there again."""
-        self._has_missed = False
-        """Whether changes of runs may have been missed that this server was to be told of."""
-        self._telling: asyncio.Task[None] | None = None
+        asking = self._about, self._listed
+        self._missed = Missed(self._server, self._tapes, self._groups, *asking, self._tasks, self._clock)
         self._open = False
 
     @property
@@ -272,28 +261,6 @@ class SharedRunLog(ABC):
     async def _adopt(self, run_id: str, fence: int) -> None:
         if not await self._owned.adopt(run_id, fence):
             await self._remove(run_id)  # otherwise it would hold its key, its place and its starter for ever
-
-    def _missed(self) -> None:
-        """News may have been lost: what they said of runs is read from the storage."""
-        self._has_missed = True
-        if self._telling is None or self._telling.done():
-            self._telling = self._tasks.start(self._tell_again(), name="hubline.runs: lost changes")
-
-    async def _tell_again(self) -> None:
-        attempt = 0
-        while self._has_missed and self._server is not None:
-            self._has_missed = False
-            try:
-                for group in list(self._groups):
-                    for about in await self._listed(group):
-                        self._server.changed(about, group)
-                for run_id in self._tapes.others():
-                    if (found := await self._about(run_id)) is not None:
-                        self._server.changed(found, None)
-            except BackplaneError:
-                await self._clock.sleep(pause(attempt))
-                attempt += 1
-                self._has_missed = True
 
     async def _ask(self, calls: Calls, node: str, run_id: str, request: Mapping[str, Any]) -> Any:
         return await calls.call(node, run_id, request)

@@ -77,6 +77,11 @@ class Server:
         for used in about["usage"]:
             record.usage.add(used)
         await record.follow()
+        if record.inbox is not None:
+            tape = record.tape
+            entries = [tape.at(number) for number in range(tape.base + 1, tape.end + 1)]
+            steered = {entry.item["steerId"] for entry in entries if entry.kind == "steered"}
+            record.inbox._take_over(about.get("messages", ()), steered)  # a former release did not tell
         try:
             verdict = await self._verdict(record)
         except BaseException:
@@ -172,4 +177,6 @@ def put(record: Record, value: Any, by: str | None) -> str:
         raise HubError(ENDED)
     if record.inbox is None:
         raise HubError("The run takes no messages.")
+    if record.hands_over:  # those that were not read are on their way to another server
+        raise HubError(UNREACHABLE)
     return record.inbox._put(value, by)

@@ -55,7 +55,7 @@ class SqlRunLog(SharedRunLog):
     def interrupted(self) -> None:
         """The database was away: what was published meanwhile is read from it."""
         self._tapes.interrupted()
-        self._missed()
+        self._missed.tell()
         self._mail_came.set()
 
     def _parts(self) -> Parts:
@@ -164,7 +164,7 @@ class SqlRunLog(SharedRunLog):
         if self._topics:
             await self._database.run(subscribe(self.node, sorted(self._topics)))
             self._tapes.interrupted()
-            self._missed()
+            self._missed.tell()
 
     def _received(self, channel: str, body: str) -> None:
         self._news.received(channel, body.encode())

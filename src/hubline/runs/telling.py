@@ -61,6 +61,7 @@ class Telling:
         """Have it counted that this server is about to stop, and that these have done it no harm."""
         for record in records:
             record.handed_over += 1
+            record.hands_over = True
             self.share(record)
         await self.told()
 

@@ -5,22 +5,21 @@ index of connections.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, TypeAlias
 
 from hubline._bursts import let_others_within_a_burst
 from hubline._clock import Clock
 from hubline._tasks import TaskOwner, ends_its_task
-from hubline.backplanes.envelope import Selection
 from hubline.backplanes.subscriptions import Subscriptions
 from hubline.errors import InvocationError, SendTooLarge
 from hubline.server.client_results import ClientResults, counted_ids, disconnected, does_not_exist, unique_id
 from hubline.server.clients import Send
 from hubline.server.connections import HubConnections
 from hubline.server.groups import LocalIndex
+from hubline.server.hub_groups import HubGroups
 from hubline.server.members import Member
 from hubline.server.options import HubOptions
-from hubline.server.ports import GroupMember
 from hubline.server.recipients import EVERYBODY, Connections, Recipients
 from hubline.server.relay import Relay
 from hubline.server.send_filters import OutgoingFilters, SendFilter
@@ -39,9 +38,6 @@ Ours: if clients read, the first one says yes; and if thousands do not read, ask
 """
 
 Joins: TypeAlias = "Callable[[FanOut, str, str], Awaitable[None]]"
-
-LISTED = 1_000
-"""Members of a group that are listed at once. Ours."""
 
 
 class FanOut:
@@ -314,29 +310,6 @@ class FanOut:
             "awaited_results": len(self._results),
             "unacknowledged_bytes": sum(member.unacknowledged for member in self._index.connections.values()),
         }
-
-
-class HubGroups:
-    """The groups of a hub, for code inside and outside of hubs: `GroupManager`."""
-
-    __slots__ = ("_fanout",)
-
-    def __init__(self, fanout: FanOut) -> None:
-        self._fanout = fanout
-
-    def add(self, connection_id: str, name: str) -> Coroutine[Any, Any, None]:
-        return self._fanout.join(connection_id, name)
-
-    def remove(self, connection_id: str, name: str) -> Coroutine[Any, Any, None]:
-        return self._fanout.leave(connection_id, name)
-
-    async def members(self, name: str, *, after: str = "", limit: int = LISTED) -> list[GroupMember]:
-        which = Selection(group=name)
-        found = await self._fanout.connections.listed(which, after=after, limit=max(0, min(limit, LISTED)))
-        return [GroupMember(*each) for each in found.listed]
-
-    async def count(self, name: str) -> int:
-        return (await self._fanout.connections.listed(Selection(group=name), limit=0)).count
 
 
 def _put_one(connection: Member, message: SerializedMessage) -> bool:

@@ -346,5 +346,5 @@ class Chat:
         return HubError("The message could not be stored." if self.rooms.has(room) else "This room does not exist.")
 
     def _welcome(self, room: Room, user: User) -> Message:
-        text = f"Welcome to {room.name}, {user.name}! Write @ai in a message to ask the assistant."
-        return Message(new_id(), room.id, 0, "system", Person("system", "System", "system"), text, now())
+        system, text = Person("system", "System", "system"), room.welcome(user.name)
+        return Message(new_id(), room.id, 0, "system", system, text, now())

@@ -71,6 +71,12 @@ class Room:
     def has(self, person: Person, people: People) -> bool:
         return any(people.who(connection_id).id == person.id for connection_id in self._connections)
 
+    def welcome(self, name: str) -> str:
+        """What somebody is told who comes here for the first time."""
+        if self.asks:
+            return f"Welcome to {self.name}, {name}! The assistant answers every message here."
+        return f"Welcome to {self.name}, {name}! Write @ai in a message to ask the assistant."
+
     def info(self, people: People) -> contract.Room:
         count = len({people.who(connection_id).id for connection_id in self._connections})
         members = [replace(member, devices=people.devices(member.id)) for member in self.members.values()]

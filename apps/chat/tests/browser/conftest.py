@@ -2,7 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -20,7 +22,20 @@ expect.set_options(timeout=LIVE_MS)  # instead of five seconds, which a busy mac
 
 
 # Playwright's synchronous interface keeps an event loop running in this thread, where no asynchronous test could run
-# then: so everything ends with the module, not with the session.
+# then: so a browser is open as long as the next test is one of this directory. Everything else ends with the module.
+HERE = Path(__file__).parent
+_open = ExitStack()
+_browser: list[Browser] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Generator[None]:
+    yield
+    if nextitem is None or not nextitem.path.is_relative_to(HERE):
+        _browser.clear()
+        _open.close()
+
+
 @pytest.fixture(scope="module")
 def chromium() -> str:
     """Chromium's program. Without it the tests are skipped; where nothing may be missing that is a failure."""
@@ -63,11 +78,13 @@ def proxy(server: Program) -> Iterator[CuttableProxy]:
 
 
 @pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = launched(playwright)
-        yield started
-        started.close()
+def browser(chromium: str) -> Browser:
+    """One for all modules that follow each other: each test has contexts of its own in it."""
+    if not _browser:
+        started = launched(_open.enter_context(sync_playwright()))
+        _open.callback(started.close)
+        _browser.append(started)
+    return _browser[0]
 
 
 class People:

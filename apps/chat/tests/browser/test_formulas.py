@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 ANSWER = r"""Euler found that \(e^{i\pi} + 1 = 0\), and for $x_1 < x_2$ it costs $5 and $6:
 
 $$
-\int_0^\infty e^{-x^2}\,dx = \frac{\sqrt{\pi}}{2}
+\int_0^\infty e^{-x^2}\,dx = \frac{\sqrt{\pi}}{2} \quad \Biggl( \biggl( \Bigl( x \Bigr) \biggr) \Biggr)
 $$
 
 \[ \href{javascript:alert(1)}{\htmlClass{x}{bad}} \]
@@ -30,6 +30,14 @@ graph TD
 this is no diagram
 ```
 """
+
+REFUSED = """
+async () => {
+  await document.fonts.ready;
+  return [...document.fonts].filter((each) => each.status === "error").map((each) => each.family);
+}
+"""
+"""The fonts of formulas that the page asked for and did not get."""
 
 server = scripted_chat()
 
@@ -57,6 +65,7 @@ def test_formulas_and_diagrams_are_drawn_when_they_are_there(enter: Enter, pictu
         expect(answer.locator("math").first).to_contain_text("e")
         expect(answer).to_contain_text("it costs $5 and $6:")
         expect(answer.locator("a[href^=javascript]")).to_have_count(0)
+        assert page.evaluate(REFUSED) == []
         assert fetched(page, "mermaid") == 0
     answer = answers(ada, "completed").last
     show = answer.get_by_role("button", name="Show the diagram")

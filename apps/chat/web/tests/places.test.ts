@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Chat } from "../src/chat";
 import type { Around, Joined, Message } from "../src/connection/contract";
-import { FRESH_VIEW, KEPT, withAround, withLater, withNews } from "../src/rooms/room-view";
+import { FRESH_VIEW, KEPT, withAround, withEarlier, withJoined, withLater, withNews, type RoomView } from "../src/rooms/room-view";
 import { addressOf, parse } from "../src/rooms/route";
 import { memoryBox } from "../src/ui/storage";
 import { ADA, answer, entered, FakeHub, message, NO_FILES, room, USER } from "./fake-port";
@@ -89,6 +89,23 @@ describe("Places", () => {
     expect(shown()).toEqual([175, 302, true, false]);
   });
 
+  it("leaves no gap when the newest were taken off while those after them were fetched, nor at the other end", async () => {
+    await settled();
+    await jump("m100");
+    hub.replies.LoadLater = () => {
+      chat.rooms.view("r").update((value) => ({ ...value, messages: span(60, 110) }));
+      return { messages: span(126, 175), hasMore: true };
+    };
+    await chat.places.loadLater("r");
+    expect([...shown(), view().later]).toEqual([60, 110, true, true, "idle"]);
+    hub.replies.LoadEarlier = () => {
+      chat.rooms.view("r").update((value) => ({ ...value, messages: span(80, 110) }));
+      return { messages: span(10, 59), hasMore: true };
+    };
+    await chat.rooms.loadEarlier("r");
+    expect([...shown(), view().earlier]).toEqual([80, 110, true, true, "idle"]);
+  });
+
   it("goes back to the newest messages", async () => {
     await settled();
     await jump("m100");
@@ -170,6 +187,20 @@ describe("views", () => {
     for (let after = 51; after < 1_001; after += 50) there = withLater(there, { messages: span(after + 1, after + 50), hasMore: true }, false);
     expect(there.messages.length).toBeLessThanOrEqual(KEPT * 1.5);
     expect([there.messages.at(-1)?.seq, there.hasMore]).toEqual([1_001, true]);
+  });
+
+  it("drop the newest while the reader goes far back, and nothing at the bottom", () => {
+    let there: RoomView = { ...FRESH_VIEW, status: "ready", hasMore: true, messages: span(5_401, 6_000) };
+    const earlier = (before: number) => ({ messages: span(before - 50, before - 1), hasMore: before > 51 });
+    there = withEarlier(there, earlier(5_401));
+    expect([there.messages.at(-1)?.seq, there.hasLater]).toEqual([6_000, false]);
+    for (let before = 5_351; before > 1; before -= 50) there = withEarlier(there, earlier(before));
+    expect(there.messages.length).toBeLessThanOrEqual(KEPT * 1.75);
+    expect([there.messages[0]?.seq, there.hasMore, there.hasLater]).toEqual([1, false, true]);
+    expect(there.messages.map((each) => each.seq)).toEqual(span(1, there.messages.length).map((each) => each.seq));
+    const joined = { room: room("r", 6_001), people: [ADA], messages: [message(6_001), message(3, { text: "new" })], hasMore: true, reset: false };
+    const healed = withJoined(there, joined, 6_000);
+    expect([healed.messages.length, healed.messages[2]?.text, healed.people]).toEqual([there.messages.length, "new", [ADA]]);
   });
 
   it("take the newer form of a message that they show", () => {

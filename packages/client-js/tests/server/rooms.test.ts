@@ -7,6 +7,8 @@ const path = "/hub-rooms";
 const [LINE] = LINES;
 const COUNT = 300;
 const SEED = Number(process.env.HUBLINE_SEED ?? 1);
+/** The server keeps rooms, and may be asked again. */
+const RUN = Math.random().toString(36).slice(2);
 
 test("over lines that are cut again and again, every message arrives once and in one order", { timeout: 120_000 }, async () => {
   const random = seeded(SEED);
@@ -20,7 +22,7 @@ test("over lines that are cut again and again, every message arrives once and in
       const connection = build(line, { base: through.base, path, reconnect: Array<number>(1_000).fill(0) });
       await connection.start(); // a line holds for longer than this; `keepConnected` would wait longer after each cut
       const page = { through, said: [] as string[], gaps: 0, own: 0 };
-      const room = joinRoom<string>(connection, "cut", {
+      const room = joinRoom<string>(connection, `cut ${RUN}`, {
         presence: false,
         onMessage: ({ data }) => page.said.push(data),
         onGap: () => (page.gaps += 1),
@@ -32,7 +34,7 @@ test("over lines that are cut again and again, every message arrives once and in
     }),
   );
   const sent = writers.map(async (writer, number) => {
-    for (let count = 0; count < COUNT; count++) await writer.invoke("SendToRoom", "cut", `${number} ${count}`);
+    for (let count = 0; count < COUNT; count++) await writer.invoke("SendToRoom", `cut ${RUN}`, `${number} ${count}`);
   });
   await Promise.all([...sent, ...pages.map(({ sending }) => sending)]);
   const all = writers.length * COUNT + pages.length * 20;

@@ -29,7 +29,7 @@ export function Timeline({ roomId }: { roomId: string }) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const { atBottom, jump, leave } = useStick(scroller, content, view.hasLater);
-  const news = useNews(view.messages, atBottom);
+  const news = useNews(roomId, view, atBottom);
   useHoldPlace(scroller, view.messages[0]?.id ?? "");
   const toNewest = useCallback(() => {
     chat.places.toNewest(roomId);
@@ -108,11 +108,14 @@ function useSent(unsent: number, toNewest: () => void): void {
   }, [unsent, toNewest]);
 }
 
-/** How many messages came since the reader left the bottom. */
-function useNews(messages: readonly Message[], atBottom: boolean): number {
+/** How many messages came since the reader left the bottom; far above it, where they are not here, how many are unread. */
+function useNews(roomId: string, { messages, hasLater }: RoomView, atBottom: boolean): number {
+  const { rooms } = useChat();
+  const newest = useValue(rooms.list)?.find((room) => room.id === roomId)?.lastSeq ?? 0;
   const last = lastSeq(messages);
   const [left, setLeft] = useState(last);
-  if (atBottom && left !== last) setLeft(last);
+  if (atBottom && !hasLater && left !== last) setLeft(last);
+  if (hasLater) return Math.max(0, newest - Math.max(left, rooms.marks.read(roomId)));
   return atBottom ? 0 : messages.filter((message) => message.seq > left).length;
 }
 

@@ -66,9 +66,11 @@ export class Places {
     if (view.value.status !== "ready" || !view.value.hasLater || view.value.later === "loading") return;
     view.update((value) => ({ ...value, later: "loading" }));
     const known = this.#rooms.room(roomId)?.lastSeq ?? 0;
+    const after = lastSeq(view.value.messages);
     try {
-      const later = await this.#connection.invoke<Later>("LoadLater", roomId, lastSeq(view.value.messages));
+      const later = await this.#connection.invoke<Later>("LoadLater", roomId, after);
       if (!view.value.hasLater) return;
+      if (lastSeq(view.value.messages) !== after) return view.update((value) => ({ ...value, later: "idle" })); // taken off meanwhile
       const missed = (this.#rooms.room(roomId)?.lastSeq ?? 0) > Math.max(known, lastSeq(later.messages));
       this.#take(later.messages);
       view.update((value) => withLater(value, later, missed));

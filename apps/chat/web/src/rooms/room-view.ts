@@ -8,7 +8,7 @@ export interface RoomView {
   messages: readonly Message[];
   hasMore: boolean;
   earlier: "idle" | "loading" | "error";
-  /** After a jump: these are not the newest messages, and those between are not here. */
+  /** After a jump, or far back: these are not the newest messages, and those between are not here. */
   hasLater: boolean;
   later: "idle" | "loading" | "error";
   people: readonly Person[];
@@ -49,6 +49,7 @@ export function withMessage(messages: readonly Message[], message: Message): rea
 /** What `JoinRoom` told, put together with what came while it was under way. */
 export function withJoined(view: RoomView, joined: Joined, since: number | null): RoomView {
   const afresh = joined.reset || since === null;
+  if (view.hasLater && !afresh) return { ...refreshed(view, joined.messages), people: joined.people, prompt: joined.prompt ?? "" }; // it went far back meanwhile
   const newest = lastSeq(joined.messages);
   const kept = afresh ? view.messages.filter((message) => message.seq === 0 || message.seq > newest) : view.messages;
   const messages = afresh
@@ -104,8 +105,9 @@ export function withLater(view: RoomView, later: Later, missed: boolean): RoomVi
 
 export function withEarlier(view: RoomView, earlier: Earlier): RoomView {
   const known = new Set(view.messages.map((message) => message.id));
-  const older = earlier.messages.filter((message) => !known.has(message.id));
-  return { ...view, earlier: "idle", hasMore: earlier.hasMore, messages: [...older, ...view.messages] };
+  const messages = [...earlier.messages.filter((message) => !known.has(message.id)), ...view.messages];
+  const there = { ...view, earlier: "idle" as const, hasMore: earlier.hasMore, messages };
+  return messages.length > FAR ? { ...there, later: "idle", hasLater: true, messages: messages.slice(0, KEPT * 1.25) } : there;
 }
 
 const HEALED = 100;
@@ -145,6 +147,9 @@ export function oldestSeq(messages: readonly Message[]): number {
 
 /** Messages shown at most while the reader is at the bottom; older ones are fetched again when wanted. */
 export const KEPT = 400;
+
+/** With more, the newest are taken off: the reader is far above them. At the bottom there never are as many. */
+const FAR = KEPT * 1.75;
 
 export function trimmed(view: RoomView): RoomView {
   if (view.messages.length <= KEPT * 1.5 || view.hasLater) return view;

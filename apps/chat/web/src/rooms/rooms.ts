@@ -161,6 +161,7 @@ export class Rooms {
     try {
       const before = oldestSeq(view.value.messages);
       const earlier = await this.#connection.invoke<Earlier>("LoadEarlier", roomId, before);
+      if (oldestSeq(view.value.messages) !== before) return view.update((value) => ({ ...value, earlier: "idle" })); // taken off meanwhile
       for (const message of earlier.messages) this.#answers.take(message);
       view.update((value) => withEarlier(value, earlier));
     } catch {

@@ -42,6 +42,7 @@ export const server: Catalogue = {
   "No model is for your account. An administrator can change that.": "Für dein Konto gibt es kein Modell. Ein Administrator kann das ändern.",
   "The message could not be stored.": "Die Nachricht konnte nicht gespeichert werden.",
   "This room does not exist.": "Diesen Raum gibt es nicht.",
+  "Welcome to {0}, {1}! The assistant answers every message here.": "Willkommen in {0}, {1}! Der Assistent antwortet hier auf jede Nachricht.",
   "Welcome to {0}, {1}! Write @ai in a message to ask the assistant.": "Willkommen in {0}, {1}! Schreibe @ai in eine Nachricht, um den Assistenten zu fragen.",
   "There is nothing to clear.": "Es gibt nichts zu leeren.",
   "This deletes {0} of {1}, for everybody and for good.": "Das löscht {0} von {1}, für alle und endgültig.",

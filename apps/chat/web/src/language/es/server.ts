@@ -42,6 +42,7 @@ export const server: Catalogue = {
   "No model is for your account. An administrator can change that.": "Ningún modelo es para tu cuenta. Un administrador puede cambiarlo.",
   "The message could not be stored.": "No se pudo guardar el mensaje.",
   "This room does not exist.": "Esta sala no existe.",
+  "Welcome to {0}, {1}! The assistant answers every message here.": "¡Te damos la bienvenida a {0}, {1}! El asistente responde aquí a cada mensaje.",
   "Welcome to {0}, {1}! Write @ai in a message to ask the assistant.": "¡Te damos la bienvenida a {0}, {1}! Escribe @ai en un mensaje para preguntar al asistente.",
   "There is nothing to clear.": "No hay nada que borrar.",
   "This deletes {0} of {1}, for everybody and for good.": "Esto elimina {0} de {1}, para todos y para siempre.",
