@@ -174,8 +174,10 @@ class Bystander:
         self.took: list[float] = []
         """Seconds of each call; a test may clear it."""
         self.pause = PAUSE
-        """Seconds between two calls; a test that measures may want more of them."""
+        """Seconds between two calls while nobody waits for one; a test that measures may want more of them."""
         self._answered = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._turns = 0
 
     async def run(self) -> None:
         while True:
@@ -189,14 +191,23 @@ class Bystander:
             self.slowest = max(self.slowest, self.took[-1])
             self.calls += 1
             self._answered.set()
-            await asyncio.sleep(self.pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.pause):
+                    await self._wanted.wait()
 
     async def turn(self) -> None:
         """Until a call has been made and answered from now on. So the server has read what was sent to it before."""
-        async with asyncio.timeout(PATIENCE):
-            for _ in range(2):  # the first may have been under way
-                self._answered.clear()
-                await self._answered.wait()
+        self._turns += 1
+        self._wanted.set()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                for _ in range(2):  # the first may have been under way
+                    self._answered.clear()
+                    await self._answered.wait()
+        finally:
+            self._turns -= 1
+            if not self._turns:
+                self._wanted.clear()
 
 
 @asynccontextmanager
