@@ -184,15 +184,19 @@ async def read_with(url: str, found: Heard, clock: ManualClock) -> AsyncIterator
         yield reading, connection
 
 
+@asynccontextmanager
+async def writers(url: str) -> AsyncIterator[tuple[AsyncConnection[Any], AsyncConnection[Any]]]:
+    """Two connections that begin a transaction with their first statement."""
+    async with await AsyncConnection.connect(url) as slow, await AsyncConnection.connect(url) as fast:
+        yield slow, fast
+
+
 async def test_a_transaction_that_commits_while_a_missing_position_is_looked_for_is_read(postgres_url: str) -> None:
     found, clock = Heard(), ManualClock()
-    async with (
-        read_with(postgres_url, found, clock) as (reading, reads),
-        await AsyncConnection.connect(postgres_url) as slow,
-        await AsyncConnection.connect(postgres_url, autocommit=True) as fast,
-    ):
+    async with read_with(postgres_url, found, clock) as (reading, reads), writers(postgres_url) as (slow, fast):
         await slow.execute(STATEMENTS.send, ([b"a"], [b"slow"]))
         await fast.execute(STATEMENTS.send, ([b"a"], [b"fast"]))
+        await fast.commit()
         await reading._read(reads)
         assert await found.take(1) == [("a", b"fast")]
         for _ in range(2):
@@ -207,11 +211,7 @@ async def test_a_transaction_that_commits_while_a_missing_position_is_looked_for
 
 async def test_a_missing_position_of_a_transaction_with_a_greater_number_is_not_forgotten(postgres_url: str) -> None:
     found, clock = Heard(), ManualClock()
-    async with (
-        read_with(postgres_url, found, clock) as (reading, reads),
-        await AsyncConnection.connect(postgres_url) as slow,
-        await AsyncConnection.connect(postgres_url) as fast,
-    ):
+    async with read_with(postgres_url, found, clock) as (reading, reads), writers(postgres_url) as (slow, fast):
         await fast.execute("SELECT pg_current_xact_id()")
         await slow.execute(STATEMENTS.send, ([b"a"], [b"slow"]))
         await fast.execute(STATEMENTS.send, ([b"a"], [b"fast"]))
@@ -227,19 +227,16 @@ async def test_a_missing_position_of_a_transaction_with_a_greater_number_is_not_
 
 async def test_a_position_that_was_rolled_back_is_looked_for_no_longer(postgres_url: str) -> None:
     found, clock = Heard(), ManualClock()
-    async with (
-        read_with(postgres_url, found, clock) as (reading, reads),
-        await AsyncConnection.connect(postgres_url) as undone,
-        await AsyncConnection.connect(postgres_url, autocommit=True) as fast,
-    ):
-        await undone.execute(STATEMENTS.send, ([b"a"], [b"undone"]))
+    async with read_with(postgres_url, found, clock) as (reading, reads), writers(postgres_url) as (slow, fast):
+        await slow.execute(STATEMENTS.send, ([b"a"], [b"undone"]))
         await fast.execute(STATEMENTS.send, ([b"a"], [b"fast"]))
+        await fast.commit()
         await clock.advance(2 * SETTLED)
         await reading._read(reads)
         positions = reading._positions
         assert positions is not None
         assert positions.missing == [1]
-        await undone.rollback()
+        await slow.rollback()
         await clock.advance(2 * SETTLED)
         await reading._read(reads)
         assert positions.missing == []

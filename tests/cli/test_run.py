@@ -131,7 +131,7 @@ async def test_a_unix_socket_can_be_listened_on(directory: Path) -> None:
 async def test_a_root_path_is_the_same_with_a_slash_and_without(directory: Path, root_path: str) -> None:
     async with hubline(directory, "run", "hubs:hubs", "--port", "0", "--root-path", root_path) as command:
         url = await command.url()
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             assert (await http.post(f"{url}/chat/negotiate")).status_code == 200
         client = await RawWebSocket.open(url, "/chat")
         assert client.status == 101
@@ -175,7 +175,7 @@ async def test_with_reload_the_page_for_trying_shows_the_changed_hub(tmp_path: P
         changed.write_text(TRIED.replace("first", "second_one"))
         changed.replace(tmp_path / "application.py")
         await command.until("Try its hubs at")
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             assert "SecondOne" in (await client.get(f"{url}/hubline/contract")).text
         command.process.terminate()
         await command.end()
@@ -379,7 +379,7 @@ async def test_without_access_log_nothing_is_said_of_requests_and_upgrades(direc
             client = await RawWebSocket.open(url, target)
             assert client.status == status
             client.close()
-        async with httpx.AsyncClient(base_url=url) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
             assert (await http.get("/chat")).status_code == 400
         command.process.terminate()
         assert await command.end() == 0
@@ -428,7 +428,7 @@ async def test_hubs_are_served_over_tls(directory: Path, tls: Path, key: list[st
         assert url.startswith("https://")
         trusting = ssl.create_default_context(cafile=str(tls / "certificate.pem"))
         address = url.replace("https://127.0.0.1", "wss://localhost") + "/chat"
-        async with connect(address, ssl=trusting, host="127.0.0.1", proxy=None) as client:
+        async with connect(address, ssl=trusting, host="127.0.0.1", proxy=None, open_timeout=60) as client:
             await client.send(HANDSHAKE.decode())
             received = ""
             while not received.endswith(WELCOME):
@@ -445,10 +445,10 @@ async def test_clients_must_show_a_certificate_where_authorities_are_named(direc
         address = (await command.url()).replace("https://127.0.0.1", "wss://localhost") + "/chat"
         context = ssl.create_default_context(cafile=files[0])
         with pytest.raises((OSError, EOFError, InvalidMessage)):
-            async with connect(address, ssl=context, host="127.0.0.1", proxy=None) as client:
+            async with connect(address, ssl=context, host="127.0.0.1", proxy=None, open_timeout=60) as client:
                 await client.recv()
         context.load_cert_chain(files[0], files[1])
-        async with connect(address, ssl=context, host="127.0.0.1", proxy=None) as client:
+        async with connect(address, ssl=context, host="127.0.0.1", proxy=None, open_timeout=60) as client:
             await client.send(HANDSHAKE.decode())
             assert str(await client.recv()).startswith("{}")
         command.process.terminate()

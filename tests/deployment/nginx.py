@@ -113,7 +113,7 @@ def nginx(
     if limits:
         text, count = re.subn(r"^( *)# (limit_.*;)$", r"\1\2", text, flags=re.MULTILINE)
         assert count == 6
-        replaced += [("rate=100r/s", "rate=20r/s"), ("burst=5000", "burst=100")]
+        replaced += [("rate=100r/s", "rate=1r/s"), ("burst=5000", "burst=100")]
     for old, new in replaced:
         assert text.count(old) == 1, old
         text = text.replace(old, new)

@@ -41,7 +41,7 @@ async def behind(directory: Path, *arguments: str, location: str = "", limits: b
 
 
 def negotiation(url: str, **options: Any) -> httpx.Response:
-    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.1")) as client:
+    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.1"), timeout=60) as client:
         return client.post(f"{url}/behind/negotiate?negotiateVersion=1", **options)
 
 
@@ -126,7 +126,7 @@ async def test_official_clients_stay_over_a_reload_and_come_back_after_restarts(
 async def test_no_log_of_nginx_has_a_token_whatever_goes_wrong(tmp_path: Path) -> None:
     query = f"/behind?access_token={SECRET}"
     with nginx(NOWHERE, tmp_path, limits=True) as running:
-        async with httpx.AsyncClient(base_url=running.url, headers={"upgrade": "websocket"}) as http:
+        async with httpx.AsyncClient(base_url=running.url, headers={"upgrade": "websocket"}, timeout=60) as http:
             answers = await asyncio.gather(*(http.get(query) for _ in range(150)))
             too_large = await http.post(query, content=b"x" * 1_048_577)
         assert {answer.status_code for answer in answers} == {429, 502}
@@ -150,7 +150,7 @@ async def test_good_bye_and_close_code_pass_through(tmp_path: Path) -> None:
 async def test_a_poll_that_finds_nothing_is_answered_at_its_time_out_and_the_connection_lives_on(
     tmp_path: Path,
 ) -> None:
-    async with behind(tmp_path) as running, httpx.AsyncClient(base_url=running.url) as http:
+    async with behind(tmp_path) as running, httpx.AsyncClient(base_url=running.url, timeout=60) as http:
         token = (await http.post("/behind/negotiate?negotiateVersion=1")).json()["connectionToken"]
         url = f"/behind?id={token}"
         assert (await http.get(url)).status_code == 200
@@ -184,7 +184,9 @@ async def test_the_clients_address_arrives_and_cannot_be_made_up(tmp_path: Path)
     async with behind(tmp_path) as running:
         for made_up in ({}, {"x-forwarded-for": "203.0.113.9"}, {"forwarded": "for=203.0.113.9"}):
             transport = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
-            async with httpx.AsyncClient(transport=transport, base_url=running.url, headers=made_up) as http:
+            async with httpx.AsyncClient(
+                transport=transport, base_url=running.url, headers=made_up, timeout=60
+            ) as http:
                 assert await called(http, "Address") == ["127.0.0.2", "127.0.0.2"]
 
 
@@ -213,7 +215,7 @@ async def test_two_thousand_behind_one_address_come_back_at_once_and_all_are_let
 
     async with behind(tmp_path, "--no-access-log") as running:
         async with (
-            httpx.AsyncClient(base_url=running.url, limits=httpx.Limits(max_connections=50)) as http,
+            httpx.AsyncClient(base_url=running.url, limits=httpx.Limits(max_connections=50), timeout=60) as http,
             asyncio.TaskGroup() as group,
         ):
             for _ in range(50):
@@ -227,12 +229,12 @@ async def test_two_thousand_behind_one_address_come_back_at_once_and_all_are_let
 
 async def test_with_limits_a_flood_from_one_address_is_answered_429_and_others_go_on(tmp_path: Path) -> None:
     async with behind(tmp_path, limits=True) as running:
-        async with httpx.AsyncClient(limits=httpx.Limits(max_connections=20)) as http:
+        async with httpx.AsyncClient(limits=httpx.Limits(max_connections=20), timeout=60) as http:
             url = f"{running.url}/behind/negotiate?negotiateVersion=1"
             statuses = [answer.status_code for answer in await asyncio.gather(*(http.post(url) for _ in range(400)))]
         assert statuses.count(429) >= 200
         transport = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
-        async with httpx.AsyncClient(transport=transport, base_url=running.url) as other:
+        async with httpx.AsyncClient(transport=transport, base_url=running.url, timeout=60) as other:
             assert await called(other, "Size", "abc") == 3
 
 
@@ -253,7 +255,7 @@ async def test_while_hubline_hangs_the_answer_is_504_and_websockets_end_and_then
     tmp_path: Path,
 ) -> None:
     async with hubline(ROOT, "run", APPLICATION, "--port", "0") as command:
-        with nginx(await command.url(), tmp_path, read_timeout="1s") as running:
+        with nginx(await command.url(), tmp_path, read_timeout="4s") as running:
             websocket = await RawWebSocket.open(running.url, f"/behind?access_token={SECRET}")
             websocket.send(HANDSHAKE)
             assert await websocket.frame() == (TEXT, b"{}\x1e")
@@ -276,7 +278,7 @@ async def test_a_path_that_the_proxy_cuts_off(tmp_path: Path) -> None:
     location = "location /live/ {" + location.replace("http://hubline;", "http://hubline/;") + "\n    }"
     async with (
         behind(tmp_path, "--root-path", "/live", location=location) as running,
-        httpx.AsyncClient(base_url=f"{running.url}/live") as http,
+        httpx.AsyncClient(base_url=f"{running.url}/live", timeout=60) as http,
     ):
         assert await called(http, "Size", "abc") == 3
 

@@ -16,7 +16,7 @@ from tests.interop.running import ELSEWHERE
 WEB_SOCKETS, EVENTS, POLLING = "WebSockets", "ServerSentEvents", "LongPolling"
 
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which a message will not come any more: a safety net, nothing waits for it to pass."""
 
 

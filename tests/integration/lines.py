@@ -57,7 +57,7 @@ class Endpoint:
     def websocket(self, id: str | None = None, **headers: str) -> Any:
         url = self.base.replace("http", "ws", 1) + (self.url() if id is None else self.url(id=id))
         settings: dict[str, Any] = {"compression": None, "max_size": None, "ping_interval": None, "proxy": None}
-        return connect(url, additional_headers=self.headers | headers, close_timeout=2, **settings)
+        return connect(url, additional_headers=self.headers | headers, open_timeout=60, close_timeout=2, **settings)
 
     async def __aenter__(self) -> "Endpoint":
         return self
@@ -67,7 +67,7 @@ class Endpoint:
 
 
 def client(base: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=base, timeout=30, trust_env=False, verify=False)
+    return httpx.AsyncClient(base_url=base, timeout=60, trust_env=False, verify=False)
 
 
 async def poll(endpoint: Endpoint, id: str) -> "asyncio.Future[httpx.Response]":

@@ -98,10 +98,12 @@ async def test_a_client_that_stops_reading_is_let_go_and_delays_nobody(transport
     highest = 0
     async with asyncio.timeout(60), AsyncExitStack() as stack:
         url = await stack.enter_async_context(served(hubs))
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url))
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=60))
         for _ in range(SLOW):
             await stop_reading(url, http, transport, stack)
-        async with connect(f"{url.replace('http', 'ws')}/quiet", compression=None, max_size=None) as bystander:
+        async with connect(
+            f"{url.replace('http', 'ws')}/quiet", compression=None, max_size=None, open_timeout=60
+        ) as bystander:
             await bystander.send(HANDSHAKE)
             assert await bystander.recv() == "{}\x1e"
             for _ in range(SLOW + 1):

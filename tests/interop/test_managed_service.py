@@ -143,7 +143,7 @@ async def test_the_service_takes_only_tokens_for_its_own_client_address(managed:
         service.token(there, nameid="ada", exp=1): 401,
         "not a token": 401,
     }
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         for token, status in tokens.items():
             url = f"{service.endpoint}/client/negotiate?hub=chat&negotiateVersion=1"
             found = await client.post(url, headers={"Authorization": f"Bearer {token}"})

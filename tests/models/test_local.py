@@ -183,7 +183,7 @@ async def read_to_its_end(stream: AsyncGenerator[Delta, None]) -> None:
 async def slots_at_work(model: LocalModel) -> int:
     assert model._model is not None
     url = str(model._model._client.base_url).removesuffix("v1/") + "slots"
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         slots = (await client.get(url, headers={"authorization": f"Bearer {model._settings.key}"})).json()
     return sum(slot["is_processing"] for slot in slots)
 
@@ -202,7 +202,7 @@ async def test_the_real_child_asks_for_the_key_and_dies_with_a_killed_parent() -
     )
     parent = await asyncio.create_subprocess_exec(*child(program), stdout=asyncio.subprocess.PIPE)
     assert parent.stdout is not None
-    async with asyncio.timeout(60), httpx.AsyncClient() as client:
+    async with asyncio.timeout(60), httpx.AsyncClient(timeout=60) as client:
         url = json.loads(await parent.stdout.readline()) + "chat/completions"
         refused = await client.post(url, json={"messages": [{"role": "user", "content": "Hello"}]})
         assert refused.status_code == 401

@@ -51,7 +51,7 @@ class Counting(Publisher):
 
 async def test_every_operation(url: str, connect: Connector) -> None:
     async with AsyncExitStack() as stack:
-        rest = Counting(await stack.enter_async_context(httpx.AsyncClient()), url)
+        rest = Counting(await stack.enter_async_context(httpx.AsyncClient(timeout=60)), url)
         peer = await user_at(connect)
         connection, group, user = path("connections", peer.id), path("groups", GROUP), path("users", USER)
         member, of_user = f"{group}{connection}", f"{user}{group}"
@@ -88,7 +88,7 @@ async def answered(rest: Publisher, peer: Peer) -> httpx.Response:
 
 
 async def test_what_is_too_large(url: str) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         rest = Publisher(client, url)
         assert await rest.send("", "Told", "x" * 900_000) == 202
         assert await rest.send("", "Told", "x" * 1_100_000) == 413

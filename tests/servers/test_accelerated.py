@@ -669,7 +669,7 @@ async def test_a_connection_that_has_ended_is_freed_without_the_garbage_collecto
     async def once(url: str) -> None:
         query = b""
         if negotiated:
-            async with httpx.AsyncClient(base_url=url) as http:
+            async with httpx.AsyncClient(base_url=url, timeout=60) as http:
                 query = b"?id=" + (await http.post("/negotiate?negotiateVersion=1")).json()["connectionToken"].encode()
         peer = await Peer.say_raw(url, UPGRADE.replace(b"GET /", b"GET /" + query) + b"\r\n")
         await peer.answered()
@@ -702,7 +702,7 @@ async def test_a_connection_that_has_ended_is_freed_without_the_garbage_collecto
 async def test_a_close_frame_ends_a_connection_that_a_lost_socket_does_not_end() -> None:
     hubs = HubApp({"/": Chat}, transport=TransportOptions(stateful_reconnect=True))
     query = "/negotiate?negotiateVersion=1&useStatefulReconnect=true"
-    async with served(hubs, ws=Accelerated, lifespan="on") as url, httpx.AsyncClient(base_url=url) as http:
+    async with served(hubs, ws=Accelerated, lifespan="on") as url, httpx.AsyncClient(base_url=url, timeout=60) as http:
         path = b"GET /?id=" + (await http.post(query)).json()["connectionToken"].encode()
 
         async def another() -> Peer:

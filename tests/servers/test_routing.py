@@ -65,7 +65,7 @@ async def test_every_hub_is_reached_below_a_root_path(server: str, root_path: st
     app = Starlette(routes=[Mount("/hubs", hubs)], lifespan=hubs.lifespan) if mounted else hubs
     below = "/hubs" if mounted else ""
     there = [f"{below}/chatHub", f"{below}/CHATHUB", f"{below}/chathub/", f"{below}/" + quote("GRÖßE"), below or "/"]
-    async with serving(server, app, root_path) as url, httpx.AsyncClient() as http:
+    async with serving(server, app, root_path) as url, httpx.AsyncClient(timeout=60) as http:
         for path in there:
             assert await upgraded(url, path) == 101, path
             assert (await http.post(f"{url}{path.removesuffix('/')}/negotiate")).status_code == 200, path

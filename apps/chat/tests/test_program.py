@@ -106,10 +106,13 @@ class Wire:
 
 @asynccontextmanager
 async def page(port: int) -> AsyncIterator[Wire]:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api") as browser:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api", timeout=60) as browser:
         assert (await browser.post("/guest", json={"name": "Ada"})).status_code == 201
         token = (await browser.post("/token", json={})).json()["token"]
-    async with asyncio.timeout(90), connect(f"ws://127.0.0.1:{port}/chatHub?access_token={token}") as socket:
+    async with (
+        asyncio.timeout(90),
+        connect(f"ws://127.0.0.1:{port}/chatHub?access_token={token}", open_timeout=60) as socket,
+    ):
         wire = Wire(socket)
         await wire.write({"protocol": "json", "version": 1})
         assert await wire.next() == {}

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from apps.chat.tests.harness import Gate, Page, chat
 from apps.chat.tests.test_hubs import refusal
 
@@ -55,6 +57,21 @@ async def test_one_person_makes_so_many_rooms_and_no_more() -> None:
         sentence = "You have made 2 rooms already, and more are not possible."
         assert await refusal(ada, "CreateRoom", "Three") == sentence
         await bob.client.invoke("CreateRoom", "Three")
+
+
+async def test_guests_do_not_use_up_the_rooms_of_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hubline_chat.rooms.GUEST_ROOMS", 5)
+    monkeypatch.setattr("hubline_chat.rooms.ROOMS", 6)
+    async with chat() as under_test:
+        await under_test.member("Cleo")
+        ada, bob, cleo = [await under_test.enter(name) for name in ("Ada", "Bob", "Cleo")]
+        for page, name in ((ada, "One"), (bob, "Two")):  # beside the three of the beginning
+            await page.client.invoke("CreateRoom", name)
+        for page in (ada, bob):
+            sentence = "There are 5 rooms already, and guests can make no more."
+            assert await refusal(page, "CreateRoom", "Three") == sentence
+        await cleo.client.invoke("CreateRoom", "Three")
+        assert await refusal(cleo, "CreateRoom", "Four") == "There are 6 rooms already, and more are not possible."
 
 
 async def test_an_archived_room_is_read_and_not_written_until_it_is_opened_again(database_url: str) -> None:

@@ -11,7 +11,7 @@ export default defineConfig({
   base: "./",
   plugins: [react(), shell(), compress()],
   resolve: { alias: { "@hubline/client": client } },
-  // A font in the style sheet would be a `data:` address, which the server's content security policy does not allow.
+  // A font in the style sheet would be a `data:` address, which the server's content security policy refuses, with an error.
   build: { target: "es2022", sourcemap: false, assetsInlineLimit: (file) => (/\.(woff2?|ttf)$/.test(file) ? false : undefined) },
   server: { proxy: { "/api": backend, "/chatHub": { target: backend, ws: true } } },
   test: { environment: "node", include: ["tests/**/*.test.{ts,tsx}"], testTimeout: 120_000 },

@@ -80,6 +80,9 @@ class Verdict:
 class Record:
     """Everything about one run. `changed` is called at each change of its state, `lost` when another server owns it."""
 
+    hands_over = False
+    """Whether this server is about to leave it to another one, with the messages that were not read."""
+
     def __init__(
         self,
         start: Start,
@@ -105,8 +108,6 @@ class Record:
         """Whether other servers know of this attempt: not before that the function is called."""
         self.handed_over = 0
         """Calls that have ended in good order and left the run to another one: at a shutdown, or parked."""
-        self.hands_over = False
-        """Whether this server is about to leave it to another one, with the messages that were not read."""
         self.place = 0
         """The place in the queue of its room that was reported to viewers."""
         self.takes_turns: bool | None = None

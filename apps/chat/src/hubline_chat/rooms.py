@@ -19,6 +19,8 @@ from hubline_chat.store import Store, User
 from hubline_chat.store.rooms import MemberRecord, RoomChange, RoomRecord
 
 ROOMS = 200
+GUEST_ROOMS = 100
+"""With as many, guests make no more: one can be any number of guests. The rest is for those with an account."""
 CONVERSATIONS = 100
 """Of one person with the assistant."""
 PAIRS = 500
@@ -59,6 +61,8 @@ class Rooms:
             rooms = [room for room in self._rooms.values() if not room.is_conversation and not room.is_pair]
             if len(rooms) >= ROOMS:
                 raise HubError(f"There are {ROOMS} rooms already, and more are not possible.")
+            if owner.role == "guest" and len(rooms) >= GUEST_ROOMS:
+                raise HubError(f"There are {len(rooms)} rooms already, and guests can make no more.")
             if sum(room.is_owned_by(owner.id) for room in rooms) >= self._per_person:
                 raise HubError(f"You have made {self._per_person} rooms already, and more are not possible.")
             self._check_free(name, owner)

@@ -95,6 +95,7 @@ export const server: Catalogue = {
   "You have left {0}.": "Du hast {0} verlassen.",
   "You were removed from {0}.": "Du wurdest aus {0} entfernt.",
   "You are no longer a member of {0}.": "Du bist kein Mitglied von {0} mehr.",
+  "There are {0} rooms already, and guests can make no more.": "Es gibt schon {0} Räume, und Gäste können keine mehr anlegen.",
   "There are {0} rooms already, and more are not possible.": "Es gibt schon {0} Räume, mehr sind nicht möglich.",
   "You have made {0} rooms already, and more are not possible.": "Du hast schon {0} Räume angelegt, mehr sind nicht möglich.",
   "You have {0} conversations already. Delete some of them first.": "Du hast schon {0} Gespräche. Lösche zuerst einige davon.",

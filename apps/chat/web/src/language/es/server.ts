@@ -95,6 +95,7 @@ export const server: Catalogue = {
   "You have left {0}.": "Has salido de {0}.",
   "You were removed from {0}.": "Te han quitado de {0}.",
   "You are no longer a member of {0}.": "Ya no eres miembro de {0}.",
+  "There are {0} rooms already, and guests can make no more.": "Ya hay {0} salas, y los invitados no pueden crear más.",
   "There are {0} rooms already, and more are not possible.": "Ya hay {0} salas, y no son posibles más.",
   "You have made {0} rooms already, and more are not possible.": "Ya has creado {0} salas, y no son posibles más.",
   "You have {0} conversations already. Delete some of them first.": "Ya tienes {0} conversaciones. Elimina antes algunas.",
