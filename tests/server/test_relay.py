@@ -471,7 +471,7 @@ async def test_the_key_of_a_message_travels() -> None:
 
 
 def fanout_of(servers: Fleet) -> Any:
-    return servers.hub(0).groups._fanout  # type: ignore[attr-defined]
+    return servers.hub(0).groups._keeper  # type: ignore[attr-defined]
 
 
 def _scope_of(member: Any, user: str) -> ConnectionScope:

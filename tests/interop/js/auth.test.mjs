@@ -74,7 +74,7 @@ test("a token that expires ends its connection, which may come back with another
         lost.resolve();
       });
       c.onreconnected(found.resolve);
-      c.onclose(() => lost.reject(new Error(`${pair.transport}/${pair.codec}: closed for good`)));
+      c.onclose((error) => [lost, found].forEach(({ reject }) => reject(new Error(`${pair.transport}/${pair.codec}: closed for good: ${error}`))));
       await c.start();
       const before = c.connectionId;
       assert.equal(await c.invoke("UserId"), "bob");

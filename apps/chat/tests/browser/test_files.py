@@ -72,7 +72,8 @@ def test_files_are_attached_seen_kept_and_told_to_the_model(
         expect(shown).to_be_visible(timeout=LIVE_MS)
         loaded: Any = shown.evaluate("async (each) => { await each.decode(); return each.naturalWidth; }")
         assert loaded == 1600
-        assert shown.locator("..").evaluate("(each) => [each.offsetWidth, each.offsetHeight]") == [420, 236]
+        expect(shown.locator("..")).to_have_js_property("offsetWidth", 420)
+        expect(shown.locator("..")).to_have_js_property("offsetHeight", 236)
         expect(answers(page, "completed").last).to_contain_text("A teal square.", timeout=LIVE_MS)
     [*_, asked] = model.asked[-1]
     told: Any = asked["content"]
