@@ -376,6 +376,20 @@ async def test_the_identity_of_each_poll_counts_for_expiry(sites: Sites, monkeyp
 
 
 @pytest.mark.statement(186)
+async def test_a_poll_with_a_token_that_has_just_expired_does_not_let_the_connection_live_for_ever(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Refreshing(sites, close_on_token_expiry=True, authentication_refresh=False)
+    token = await here.polling()
+    monkeypatch.setattr(time, "time", lambda: NOW + 150)
+    waiting = here.site.get(token, **by(""))  # nobody, as far as the hub that admits strangers knows
+    await settle()
+    await here.site.clock.advance(1)
+    assert (await waiting.answered()).status == 204
+    assert [end.allow_reconnect for end in here.application.ends] == [True]
+
+
+@pytest.mark.statement(186)
 async def test_what_is_expired_when_it_comes_is_closed_at_the_first_heartbeat(
     sites: Sites, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -287,10 +287,13 @@ class HubEndpoint:
         return False
 
     async def _come_again(self, session: Session, scope: ConnectionScope) -> None:
-        """A later request brings the session a new identity. If that is refused, the session ends."""
+        """A later request brings the session a new identity. If that is refused, the session ends.
+
+        Without one the session keeps its own: a poll whose token has just expired would make it one that never expires.
+        """
         self._compare_user(session, scope)
         if not self._options.authentication_refresh:
-            session.scope.identity = scope.identity
+            session.scope.identity = scope.identity or session.scope.identity
         elif not await refresh(session, scope):
             session.end()
             raise Refused(rejected())
