@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hubline import HubError
 from hubline.errors import BackplaneError
 from hubline.runs import Run, RunLimits, Runs, StopAfter
 from tests.runs.fleet import Fleet, fleet, say, text, to_the_end, until_holds
@@ -294,6 +295,31 @@ async def test_the_number_of_viewers_is_reported_again_until_the_owner_has_it(
         await viewer.aclose()
         await until_holds(lambda: len(record.viewers) == 0)
         await until_holds(lambda: not len(second._elsewhere))
+
+
+@pytest.mark.rule("R14", "R33")
+async def test_a_number_of_viewers_whose_answer_was_lost_is_not_taken_for_one_that_did_not_arrive(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet(storage) as servers, asyncio.timeout(LIMIT):
+        first, second = servers.runs
+        monkeypatch.setattr("hubline.runs.elsewhere.AGAIN", 3600.0)
+        run = await first.start(say, Words())
+        record, log = first._records[run.id], servers.logs[1]
+        call, answers = log.call, [HubError("The server of the run cannot be reached.")]
+
+        async def loses_the_first_answer(run_id: str, request: Any) -> Any:
+            found = await call(run_id, request)
+            if answers:
+                raise answers.pop()
+            return found
+
+        monkeypatch.setattr(log, "call", loses_the_first_answer)
+        viewer = second.attach(run.id)
+        await anext(viewer)
+        await until_holds(lambda: len(record.viewers) == 1)
+        await viewer.aclose()
+        await until_holds(lambda: len(record.viewers) == 0)
 
 
 @pytest.mark.rule("R9", "R10", "R11", "R33")

@@ -20,6 +20,9 @@ from hubline.runs.viewing import Viewer, Watcher
 AGAIN = 2.0
 """Seconds before the number of viewers is reported again to an owner that could not be reached. Ours."""
 
+UNKNOWN = -1
+"""The number of viewers that an owner has, when only the answer may have been lost."""
+
 UNWATCHED = 30.0
 """Seconds for which a run of another server is followed for a viewer that has not attached yet. Ours."""
 
@@ -222,12 +225,12 @@ class Elsewhere:
         async with record.telling:
             count = len(record.viewers)
             if record.told != count and not record.ended.is_set() and not self.is_closed:
-                before, record.told = record.told, count
+                record.told = count
                 try:
                     await self._settings.log.call(record.id, {"do": "viewers", "count": count})
                 except (HubError, BackplaneError) as error:
                     if str(error) != NO_RUN:  # otherwise its next owner reports itself
-                        record.told = before
+                        record.told = UNKNOWN  # it may have arrived all the same
                         self._settings.timers.after(AGAIN, lambda: self.watched(record))
                         return
         if not (record.viewers or record.expected) and self._followed.get(record.id) is record:
