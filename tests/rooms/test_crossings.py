@@ -1,6 +1,7 @@
 """What crosses in rooms: coming back and leaving, joining and the loss of a right, a takeover and a return."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -15,6 +16,15 @@ from hubline.testing import connect, running, settle
 from tests.rooms.chat import chat_with
 from tests.runs.test_shared_crossings import Gate
 from tests.valkey import valkey
+
+
+def only(friends: set[str]) -> Callable[[str, str, Caller], Awaitable[bool]]:
+    """A rule: these users may do everything, as long as they are in the set."""
+
+    async def allow(action: str, room: str, caller: Caller) -> bool:
+        return caller.user_id in friends
+
+    return allow
 
 
 class Slow(MemoryRoomStore):
@@ -79,11 +89,7 @@ async def test_who_leaves_while_others_come_back_is_not_brought_back() -> None:
 
 async def test_a_state_that_crosses_with_leaving_does_not_bring_the_member_back() -> None:
     store, friends = Slow("set_state"), {"ada"}
-
-    async def allow(action: str, room: str, caller: Caller) -> bool:
-        return caller.user_id in friends
-
-    rooms = Rooms(allow, store=store)
+    rooms = Rooms(only(friends), store=store)
     app = chat_with(rooms)
     async with running(app), connect(app, "/chat", query={"user": "ada"}) as ada:
         await ada.invoke("JoinRoom", "r", None, None)
@@ -113,11 +119,7 @@ async def test_an_agent_that_has_left_has_no_state() -> None:
 
 async def test_who_loses_the_right_while_it_joins_is_not_in_the_room() -> None:
     store, friends = Slow("watch"), {"ada"}
-
-    async def allow(action: str, room: str, caller: Caller) -> bool:
-        return caller.user_id in friends
-
-    rooms = Rooms(allow, store=store)
+    rooms = Rooms(only(friends), store=store)
     app = chat_with(rooms)
     async with running(app), connect(app, "/chat", query={"user": "ada"}) as ada:
         store.begin()
@@ -214,11 +216,7 @@ async def test_an_identity_that_is_renewed_while_a_room_is_joined_is_the_one_tha
 
 async def test_a_connection_that_cannot_be_told_does_not_keep_the_others_in_a_room() -> None:
     friends = {"ada"}
-
-    async def allow(action: str, room: str, caller: Caller) -> bool:
-        return caller.user_id in friends
-
-    rooms = Rooms(allow)
+    rooms = Rooms(only(friends))
     app = chat_with(rooms)
     async with (
         running(app),

@@ -1,7 +1,7 @@
 """Messages that belong to a transaction of the application: on its own connection, awaited or not."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Token
 from types import TracebackType
@@ -24,7 +24,7 @@ class InTransaction:
         connection: Any,
         statements: Statements,
         takes: Callable[[base.Backplane], bool],
-        create: Callable[[], Awaitable[None]],
+        create: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         """`takes` says whether messages of a backplane may be in the database. `create` makes the table."""
         self._connection, self._statements, self._takes, self._create = connection, statements, takes, create
@@ -39,7 +39,7 @@ class InTransaction:
             asyncio.get_running_loop()
         except RuntimeError:
             with ThreadPoolExecutor(1) as thread:  # the loop that this thread may have stays as it is
-                thread.submit(lambda: asyncio.run(self._created())).result()
+                thread.submit(lambda: asyncio.run(self._create())).result()
             self._begin()
         else:
             raise RuntimeError("`with` would block this event loop: use `async with`, and await the calls")
@@ -51,9 +51,6 @@ class InTransaction:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._end()
-
-    async def _created(self) -> None:
-        await self._create()
 
     def _begin(self) -> None:
         ours = Transaction(self._connection, self._statements, self._takes)
@@ -76,15 +73,13 @@ class Transaction:
         await send(self._connection, self._statements, channels, payload)
 
     def send_blocking(self, channels: Sequence[str], payload: bytes) -> None:
-        connection = _blocking(self._connection)
-        names = names_of(channels)
-        connection.execute(self._statements.send, (names, [payload] * len(names)))
+        _blocking(self._connection).execute(self._statements.send, _rows(channels, payload))
 
 
 async def send(connection: Any, statements: Statements, channels: Sequence[str], payload: bytes) -> None:
     """Add a message to the transaction of an asynchronous connection."""
-    names = names_of(channels)
-    await (await _awaited(connection)).execute(statements.send, (names, [payload] * len(names)))
+    rows = _rows(channels, payload)
+    await (await _awaited(connection)).execute(statements.send, rows)
 
 
 def names_of(channels: Sequence[str]) -> list[bytes]:
@@ -93,6 +88,11 @@ def names_of(channels: Sequence[str]) -> list[bytes]:
         return [channel.encode() for channel in channels]
     except UnicodeEncodeError as error:
         raise BackplaneError(f"a channel has a name that UTF-8 cannot carry: {error}") from error
+
+
+def _rows(channels: Sequence[str], payload: bytes) -> tuple[list[bytes], list[bytes]]:
+    """What the statement `send` takes for one message. Raises BackplaneError."""
+    return names_of(channels), [payload] * len(channels)
 
 
 async def _awaited(connection: Any) -> AsyncConnection[Any]:
