@@ -62,7 +62,7 @@ def create_app(
     models = make_models(settings, model_is) if model is None else paired(settings, model, premium_model or model)
     store, passwords = Store(settings.database_url), passwords or Passwords()
     servers = make_servers(settings, lambda: chat.news.assistant())
-    chat = Chat(models, settings, store, lambda: hubs.context(ChatHub), servers.tools)
+    chat = Chat(models, settings, store, lambda: hubs.context(ChatHub), servers)
     accounts, bearers = Accounts(store, settings, passwords, chat), Bearers(store.values)
     hubs = HubApp(
         {"/chatHub": lambda: ChatHub(chat, store)},

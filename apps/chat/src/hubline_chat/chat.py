@@ -40,6 +40,7 @@ from hubline_chat.search import Search
 from hubline_chat.settings import ChatSettings
 from hubline_chat.store import Store, StoreError, User
 from hubline_chat.tools.calculator import CALCULATOR
+from hubline_chat.tools.mcp_servers import McpServers
 from hubline_chat.tools.room_search import room_search
 from hubline_chat.tools.toolbox import Provided, Toolbox
 from hubline_chat.typing_people import TypingPeople
@@ -53,16 +54,11 @@ OVERLAP = timedelta(seconds=10)
 class Chat:
     """One chat server's state: the store, and the people who are here.
 
-    `pages` is called only to send. `provided` gives the tools of the assistant beside those of the chat.
+    `pages` is called only to send. `servers` give the assistant tools beside those of the chat.
     """
 
     def __init__(
-        self,
-        models: Catalogue,
-        settings: ChatSettings,
-        store: Store,
-        pages: Callable[[], Pages],
-        provided: Provided = list,
+        self, models: Catalogue, settings: ChatSettings, store: Store, pages: Callable[[], Pages], servers: McpServers
     ) -> None:
         instance, most = secrets.token_urlsafe(8), settings.file_megabytes * MEGABYTE
         self.server = Server(version("hubline"), instance, settings.retention_days, most)
@@ -73,7 +69,7 @@ class Chat:
         self.places = Places(store.messages, self.journal, self.past)
         self.search = Search(self.rooms, store.search)
         self.files = Files(self.rooms, store.files, storage_of(settings), settings.files_directory / "tmp", settings)
-        self._tools: Provided = lambda: [CALCULATOR, room_search(self.search), *provided()]
+        self._tools: Provided = lambda: [CALCULATOR, room_search(self.search), *servers.tools()]
         self.allowance = Allowance(
             store.usage, settings, lambda user_id: self.news.budget(user_id), has_prices=models.has_prices
         )
@@ -88,7 +84,7 @@ class Chat:
             tell=self.tell_changed,
             clear=Clearing(self.rooms, store, self.history_cleared),
             material=Material(self.files.storage),
-            toolbox=Toolbox(self._tools, store, lambda: self.assistant.save()),
+            toolbox=Toolbox(self._tools, servers.tried, store, lambda: self.assistant.save()),
         )
         self.typing_people = TypingPeople(lambda room: self.news.typing(room))
         self.news = News(self, pages)

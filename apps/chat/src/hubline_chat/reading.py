@@ -49,6 +49,8 @@ class Reader:
             await write_again(run, answering.message.text, answer.reasoning, answer.tools)
         offer = self._models.get(answering.answer.model)
         async with asyncio.timeout(self._settings.answer_seconds):
+            if offer.tool_model is not None:
+                await self._toolbox.ready()
             while True:
                 rounds = await self._toolbox.settle(run, answering)
                 is_able = offer.tool_model is not None and rounds < ROUNDS

@@ -1,6 +1,5 @@
 """Tools of the assistant, with a real MCP server: shown in the answer, agreed to in any browser, whatever breaks."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,15 +23,14 @@ from apps.chat.tests.browser.proxy import CuttableProxy
 from apps.chat.tests.browser.test_journey import answers
 from apps.chat.tests.browser.test_models import lose_and_find
 from apps.chat.tests.browser.test_rooms import details
-from apps.chat.tests.tools.test_mcp import NOTES
+from apps.chat.tests.tools.test_mcp import file_of_notes
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
 def settings(model: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    file: Path = tmp_path_factory.mktemp("mcp") / "mcp.toml"
-    file.write_text(f'[[servers]]\nname = "Notes"\ncommand = [{sys.executable!r}, {str(NOTES)!r}]\n', "utf-8")
+    file = file_of_notes(tmp_path_factory.mktemp("mcp"))
     return {"MODEL_URL": model.url, "MODEL": "small", "MODEL_TOOLS": "true", "MCP": str(file)}
 
 
@@ -70,7 +68,7 @@ def test_a_tool_that_writes_waits_for_a_person_in_any_browser_and_outlives_the_s
     phone = enter("Ada")
     zone = details(bob)
     expect(zone).to_contain_text("Add a note", timeout=LIVE_MS)
-    expect(zone).to_contain_text("Notes · asks before")
+    expect(zone).to_contain_text("notes · asks before")
 
     model.asks_for("calculator", {"expression": "6 * 7"}, "It is 42.", said="Let me see.")
     write(ada, "@ai How much is 6 * 7?")

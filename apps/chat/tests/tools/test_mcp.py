@@ -30,6 +30,11 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
+def file_of_notes(folder: Path, others: str = "") -> Path:
+    """Names the server of notes as a process, and others."""
+    return written(folder, f'{others}[[servers]]\nname = "notes"\ncommand = [{sys.executable!r}, {str(NOTES)!r}]\n')
+
+
 @contextmanager
 def over_http(port: int) -> Iterator["subprocess.Popen[bytes]"]:
     """The server of notes on a port."""
@@ -111,8 +116,7 @@ tools = ["list_notes"]
 
 
 async def test_a_use_that_is_given_up_leaves_the_server_usable(tmp_path: Path) -> None:
-    file = f'[[servers]]\nname = "notes"\ncommand = [{sys.executable!r}, {str(NOTES)!r}]\n'
-    async with Connected().to(written(tmp_path, file)) as connected:
+    async with Connected().to(file_of_notes(tmp_path)) as connected:
         tools = await connected.has("notes_add_note", "notes_list_notes", "notes_sleep")
         assert not tools["notes_sleep"].is_safe  # it says nothing about itself
         sleeping = asyncio.ensure_future(used(tools["notes_sleep"]))
@@ -120,6 +124,14 @@ async def test_a_use_that_is_given_up_leaves_the_server_usable(tmp_path: Path) -
         sleeping.cancel()
         await asyncio.wait([sleeping])
         assert await used(tools["notes_add_note"], text="tea") == "Added: tea"
+
+
+async def test_the_first_attempts_can_be_waited_for_whether_they_succeed_or_not(tmp_path: Path) -> None:
+    lost = f'[[servers]]\nname = "lost"\nurl = "http://127.0.0.1:{free_port()}/mcp"\n'
+    async with Connected().to(file_of_notes(tmp_path, lost)) as connected, asyncio.timeout(SECONDS):
+        await connected.servers.tried()
+        names = {tool.name for tool in connected.servers.tools()}
+        assert names == {"notes_add_note", "notes_list_notes", "notes_sleep"}
 
 
 GOOD = """

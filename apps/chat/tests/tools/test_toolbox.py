@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.chat.tests.harness import JSON, ChatUnderTest, Gate, Page, Watched, chat, turns
 from apps.chat.tests.test_hubs import refusal
+from apps.chat.tests.tools.test_mcp import file_of_notes
 from hubline.models import Delta, Message, ScriptedModel, StopReason, ToolCall
 from hubline_chat.tools import toolbox
 from hubline_chat.tools.tool import Arguments, Place, RoomTool, ToolError, texts
@@ -244,6 +245,16 @@ async def test_a_server_that_dies_while_a_person_decides_loses_nothing_and_repea
         text, ended = await ada.ended()
         assert (text, notes.written) == ("I add it.\n\nDone.", ["tea"])
         assert told(ended) == [("note", "output-available", "Added: tea")]
+
+
+async def test_an_answer_that_begins_before_the_servers_are_connected_to_waits_for_their_tools(tmp_path: Path) -> None:
+    model = ScriptedModel(["Hello."])
+    async with chat(model=model, model_tools=True, mcp=file_of_notes(tmp_path)) as under_test:
+        await under_test.member("Ada")
+        ada = await under_test.enter("Ada")
+        await ada.ask("Why?")
+        await ada.ended()
+        assert "notes_add_note" in [tool.name for tool in model.offered[0]]
 
 
 async def test_models_without_tools_are_offered_none() -> None:

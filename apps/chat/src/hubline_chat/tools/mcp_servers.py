@@ -41,6 +41,8 @@ class McpConnection:
         self.server, self.tools = server, list[RoomTool]()
         self._changed = changed
         self._client: Client | None = None
+        self.tried = asyncio.Event()
+        """Set when the first attempt to connect has ended, whether its tools were found or not."""
         self._doubted = asyncio.Event()
         """Set when a call failed in a way in which lost servers fail."""
         self._failures = 0
@@ -78,6 +80,7 @@ class McpConnection:
                     found = await _listed(client)
 
     def _offer(self, tools: list[RoomTool]) -> None:
+        self.tried.set()
         before = [(tool.name, tool.title, tool.is_safe) for tool in self.tools]
         self.tools = tools
         if [(tool.name, tool.title, tool.is_safe) for tool in tools] != before:
@@ -130,6 +133,11 @@ class McpServers:
 
     def __init__(self, servers: Iterable[McpServer], changed: Callable[[], None]) -> None:
         self.connections = [McpConnection(server, changed) for server in servers]
+
+    async def tried(self) -> None:
+        """Wait until each server was connected to or has failed once, which takes `CONNECT_SECONDS` at most."""
+        for each in self.connections:
+            await each.tried.wait()
 
     def tools(self) -> Sequence[RoomTool]:
         """Those that are there now, each name once."""

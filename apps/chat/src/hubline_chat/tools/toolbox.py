@@ -32,14 +32,20 @@ UNKNOWN_END = (
     "The server was restarted while this was being done: whether it is done is not known. Nothing was repeated."
 )
 
+Keep = Callable[[], Awaitable[None]]
+Ready = Callable[[], Awaitable[None]]
 Provided = Callable[[], Iterable[RoomTool]]
 
 
 class Toolbox:
-    """The tools of a chat. `provided` gives those that are there now; `keep` stores what answers have so far."""
+    """The tools of a chat. `provided` gives those that are there now; `keep` stores what answers have so far.
 
-    def __init__(self, provided: Provided, store: Store, keep: Callable[[], Awaitable[None]]) -> None:
-        self._provided, self._store, self._keep = provided, store, keep
+    `ready` waits until those are there that a server which has just started still looks for: an answer that begins a
+    moment earlier would have to do without them.
+    """
+
+    def __init__(self, provided: Provided, ready: Ready, store: Store, keep: Keep) -> None:
+        self._provided, self.ready, self._store, self._keep = provided, ready, store, keep
 
     @property
     def offers(self) -> list[ToolOffer]:
