@@ -151,6 +151,26 @@ def is_live(page: Page) -> None:
     expect(page.get_by_role("status", name="Connection")).to_contain_text("Live", timeout=LIVE_MS)
 
 
+def link_to(page: Page) -> str:
+    """The address of what a page shows. `Page.url` comes to it a moment later."""
+    return str(page.evaluate("location.href"))
+
+
+def is_lost(page: Page) -> None:
+    """Waits until a page knows that it is not connected."""
+    expect(page.get_by_role("status", name="Connection")).not_to_contain_text("Live", timeout=LIVE_MS)
+
+
+def lose_and_find(proxy: CuttableProxy, *pages: Page) -> None:
+    """The network is gone, and back. `pages` are all that are used later: one that is left out may lose it then."""
+    proxy.cut()
+    for page in pages:
+        is_lost(page)
+    proxy.mend()
+    for page in pages:
+        is_live(page)
+
+
 def sign_in(page: Page, name: str, password: str) -> None:
     """By the form of the first screen, whichever way it shows."""
     page.get_by_label("Your name").wait_for()

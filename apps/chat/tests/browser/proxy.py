@@ -9,10 +9,13 @@ from apps.chat.tests.browser.loop_thread import LoopThread
 
 
 class CuttableProxy:
-    """Listens on a free port in a thread of its own and passes bytes to `port`, until it is cut."""
+    """Listens on a free port in a thread of its own and passes bytes to `port`, until it is cut.
+
+    `port` may be set to that of a server in the place of the first.
+    """
 
     def __init__(self, port: int) -> None:
-        self._target = port
+        self.port = port
         self._writers: set[asyncio.StreamWriter] = set()
         self._is_cut = False
         self.url = ""
@@ -29,26 +32,26 @@ class CuttableProxy:
         self._thread.close()
 
     def cut(self) -> None:
-        """Reset every connection, and every new one, until `mend`."""
-        self._thread.soon(lambda: self._set_cut(True))
+        """Reset every connection, and every new one, until `mend`. None passes a byte any more when this returns."""
+        self._thread.run(self._set_cut(True))
 
     def mend(self) -> None:
-        self._thread.soon(lambda: self._set_cut(False))
+        self._thread.run(self._set_cut(False))
 
-    def _set_cut(self, is_cut: bool) -> None:
+    async def _set_cut(self, is_cut: bool) -> None:
         self._is_cut = is_cut
         if is_cut:
             for writer in self._writers:
                 writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._is_cut:
+        server_writer: asyncio.StreamWriter | None = None
+        with contextlib.suppress(OSError):  # the server is not there
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.port)
+        if self._is_cut or server_writer is None:  # cut perhaps while the server was being connected to
             writer.transport.abort()
-            return
-        try:
-            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:  # the server is not there
-            writer.transport.abort()
+            if server_writer is not None:
+                server_writer.transport.abort()
             return
         with contextlib.suppress(OSError):
             self._writers |= {writer, server_writer}

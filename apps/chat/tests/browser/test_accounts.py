@@ -12,6 +12,7 @@ from apps.chat.tests.browser.conftest import (
     Enter,
     Picture,
     is_live,
+    link_to,
     open_account_menu,
     problems_of,
     scripted_chat,
@@ -59,6 +60,7 @@ def make_private_room(page: Page, name: str) -> None:
     page.get_by_label("Name of the room").fill(name)
     page.get_by_role("checkbox", name="Private").check()
     page.get_by_role("button", name="Create", exact=True).click()
+    expect(page.get_by_role("dialog")).to_have_count(0)  # while it is there the keyboard is its
     expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
 
 
@@ -186,9 +188,9 @@ def test_a_private_room_is_nothing_to_strangers_until_they_are_added(enter: Ente
     make_private_room(ada, "Plans")
     write(ada, "Only for us")
     expect(conversation(ada)).to_contain_text("Only for us")
-    address = ada.url.partition("#")[2]
+    address = link_to(ada)
     expect(rooms(bob).get_by_text("Plans")).to_have_count(0)
-    bob.goto(f"{enter.url}#{address}")
+    bob.goto(address)
     bob.reload()
     is_live(bob)
     expect(bob.get_by_role("heading", level=1, name="Plans")).to_have_count(0)
@@ -202,9 +204,9 @@ def test_a_private_room_is_nothing_to_strangers_until_they_are_added(enter: Ente
     expect(conversation(bob)).to_contain_text("Only for us")
 
     ada.get_by_role("button", name="Remove Bob").click()
+    expect(bob.get_by_role("alert")).to_contain_text("Plans")  # it goes by itself
     expect(rooms(bob).get_by_text("Plans")).to_have_count(0)
     expect(conversation(bob).get_by_text("Only for us")).to_have_count(0)
-    expect(bob.get_by_role("alert")).to_contain_text("Plans")
 
 
 def test_the_only_member_leaves_for_good_and_the_room_is_gone(enter: Enter) -> None:

@@ -3,7 +3,17 @@
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from apps.chat.tests.browser.conftest import LIVE_MS, Enter, Picture, is_live, problems_of, scripted_chat, write
+from apps.chat.tests.browser.conftest import (
+    LIVE_MS,
+    Enter,
+    Picture,
+    is_live,
+    link_to,
+    lose_and_find,
+    problems_of,
+    scripted_chat,
+    write,
+)
 from apps.chat.tests.browser.model import ScriptedEndpoint
 from apps.chat.tests.browser.proxy import CuttableProxy
 from apps.chat.tests.browser.test_journey import answers, conversation
@@ -42,10 +52,7 @@ def test_a_conversation_is_titled_shows_what_it_does_and_is_seen_by_nobody_else(
     to_general(ada)
     expect(entry).to_have_attribute("data-doing", "working")
     picture(ada, "conversation-working")
-    proxy.cut()
-    expect(ada.get_by_role("status", name="Connection")).to_contain_text("Reconnecting", timeout=LIVE_MS)
-    proxy.mend()
-    expect(ada.get_by_role("status", name="Connection")).to_contain_text("Live", timeout=LIVE_MS)
+    lose_and_find(proxy, ada, bob)
     model.goes_on()
     titled = conversations(ada).get_by_role("button", name="Because of the light").first
     expect(titled).to_have_attribute("data-doing", "unread", timeout=LIVE_MS)
@@ -55,9 +62,7 @@ def test_a_conversation_is_titled_shows_what_it_does_and_is_seen_by_nobody_else(
     assert problems_of(ada, "conversation", picture, ((360, 740), (1280, 800))) == []
     ada.set_viewport_size({"width": 1280, "height": 800})
     expect(conversations(bob)).to_have_count(0)
-    link = ada.url
-    expect(bob.get_by_role("status", name="Connection")).to_contain_text("Live", timeout=LIVE_MS)
-    bob.goto(link)
+    bob.goto(link_to(ada))
     expect(bob.get_by_role("heading", name="This room is private")).to_be_visible(timeout=LIVE_MS)
 
 

@@ -10,6 +10,7 @@ from apps.chat.tests.browser.conftest import (
     Enter,
     Picture,
     is_live,
+    is_lost,
     problems_of,
     scripted_chat,
     sign_in,
@@ -147,7 +148,7 @@ def test_what_is_changed_while_one_is_away_is_there_when_one_is_back(enter: Ente
     expect(row(bob, "To be deleted")).to_be_visible(timeout=LIVE_MS)
     gone = conversation(bob).get_by_text("This message was deleted.").count()
     bob.context.set_offline(True)
-    expect(bob.get_by_role("status", name="Connection")).not_to_contain_text("Live", timeout=LIVE_MS)
+    is_lost(bob)
     act(ada, row(ada, "To be edited"), "Edit")
     ada.get_by_role("textbox", name="Edit the message").fill("Has been changed")
     ada.get_by_role("button", name="Save", exact=True).click()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from apps.chat.tests.browser.conftest import LIVE_MS, Enter, Picture, is_live, problems_of, scripted_chat
+from apps.chat.tests.browser.conftest import LIVE_MS, Enter, Picture, is_live, is_lost, problems_of, scripted_chat
 from apps.chat.tests.browser.model import ScriptedEndpoint
 from apps.chat.tests.browser.test_editing import SMALL_AND_WIDE, act, row
 from apps.chat.tests.browser.test_journey import answers, conversation
@@ -86,7 +86,7 @@ def test_files_are_attached_seen_kept_and_told_to_the_model(
     bob.set_viewport_size({"width": 1280, "height": 800})
 
     bob.context.set_offline(True)
-    expect(bob.get_by_role("status", name="Connection")).not_to_contain_text("Live", timeout=LIVE_MS)
+    is_lost(bob)
     give(ada, "paste", "late.png", "image/png", image(300, 200))
     expect(ada.locator("[data-upload=done]")).to_have_count(1, timeout=LIVE_MS)
     ada.get_by_role("button", name="Send").click()

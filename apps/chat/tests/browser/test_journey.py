@@ -77,9 +77,9 @@ def test_a_cut_connection_is_shown_and_heals_with_nothing_lost(
     enter: Enter, proxy: CuttableProxy, picture: Picture
 ) -> None:
     ada = enter("Ada")
+    count = answers(ada, "completed").count()
     write(ada, "@ai Explain how rain forms, in several paragraphs.")
     expect(answers(ada, "answering").last).to_be_visible(timeout=ANSWER_MS)
-    count = answers(ada, "completed").count()
     proxy.cut()
     status = ada.get_by_role("status", name="Connection")
     expect(status).to_contain_text("Reconnecting", timeout=LIVE_MS)

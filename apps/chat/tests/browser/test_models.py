@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from apps.chat.tests.browser.conftest import Enter, Picture, is_live, problems_of, write
+from apps.chat.tests.browser.conftest import Enter, Picture, is_live, lose_and_find, problems_of, write
 from apps.chat.tests.browser.model import ScriptedEndpoint
 from apps.chat.tests.browser.program import Program, running
 from apps.chat.tests.browser.proxy import CuttableProxy
@@ -58,16 +58,6 @@ def server(model: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory) ->
 def chip(page: Page, name: str) -> Locator:
     """The choice of models, which says which one answers."""
     return page.get_by_role("button", name=f"Model: {name}")
-
-
-def lose_and_find(proxy: CuttableProxy, *pages: Page) -> None:
-    """The network is gone, and back."""
-    proxy.cut()
-    for page in pages:
-        expect(page.get_by_role("status", name="Connection")).not_to_contain_text("Live")
-    proxy.mend()
-    for page in pages:
-        is_live(page)
 
 
 def test_a_model_is_chosen_for_all_in_the_room_and_its_cost_is_shown(

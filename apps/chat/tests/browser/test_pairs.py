@@ -8,6 +8,7 @@ from apps.chat.tests.browser.conftest import (
     Enter,
     Picture,
     is_live,
+    is_lost,
     open_account_menu,
     problems_of,
     scripted_chat,
@@ -51,7 +52,7 @@ def test_two_people_talk_aside(enter: Enter, picture: Picture) -> None:
 
     bob.get_by_role("navigation", name="Sidebar").get_by_role("button", name="General").click()
     bob.context.set_offline(True)
-    expect(bob.get_by_role("status", name="Connection")).not_to_contain_text("Live", timeout=LIVE_MS)
+    is_lost(bob)
     said(ada, "While you were away")
     bob.context.set_offline(False)
     is_live(bob)

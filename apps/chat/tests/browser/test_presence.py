@@ -9,6 +9,7 @@ from apps.chat.tests.browser.conftest import (
     Enter,
     Picture,
     is_live,
+    lose_and_find,
     problems_of,
     scripted_chat,
     sign_in,
@@ -39,11 +40,7 @@ def test_rooms_follow_what_is_said_and_the_line_above_the_composer_who_writes(
     write(ada, "And here")
     for page in (ada, bob):
         expect(rooms(page).get_by_role("listitem").first).to_contain_text("General")
-    proxy.cut()
-    expect(ada.get_by_role("status", name="Connection")).to_contain_text("Reconnecting", timeout=LIVE_MS)
-    proxy.mend()
-    for page in (ada, bob):
-        expect(page.get_by_role("status", name="Connection")).to_contain_text("Live", timeout=LIVE_MS)
+    lose_and_find(proxy, ada, bob)
     go_to(bob, "General")
     write(bob, "Back again")
     expect(conversation(ada)).to_contain_text("Back again")  # then she is in the room, where one hears who writes

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from apps.chat.tests.browser.conftest import LIVE_MS, Enter, Picture, is_live, problems_of, scripted_chat
+from apps.chat.tests.browser.conftest import LIVE_MS, Enter, Picture, is_live, is_lost, problems_of, scripted_chat
 from apps.chat.tests.browser.test_editing import SMALL_AND_WIDE, delete, row, said
 from apps.chat.tests.browser.test_journey import conversation
 
@@ -50,7 +50,7 @@ def test_people_reply_and_react(enter: Enter, picture: Picture) -> None:
     bob.set_viewport_size({"width": 1280, "height": 800})
 
     bob.context.set_offline(True)
-    expect(bob.get_by_role("status", name="Connection")).not_to_contain_text("Live", timeout=LIVE_MS)
+    is_lost(bob)
     theirs.get_by_role("button", name="Bob and you reacted with party").click()
     expect(theirs.get_by_role("button", name="Bob reacted with party")).to_be_visible(timeout=LIVE_MS)
     bob.context.set_offline(False)

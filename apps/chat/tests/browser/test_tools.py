@@ -13,6 +13,7 @@ from apps.chat.tests.browser.conftest import (
     People,
     Picture,
     is_live,
+    lose_and_find,
     problems_of,
     sign_in,
     write,
@@ -21,7 +22,6 @@ from apps.chat.tests.browser.model import ScriptedEndpoint
 from apps.chat.tests.browser.program import Program, running
 from apps.chat.tests.browser.proxy import CuttableProxy
 from apps.chat.tests.browser.test_journey import answers
-from apps.chat.tests.browser.test_models import lose_and_find
 from apps.chat.tests.browser.test_rooms import details
 from apps.chat.tests.tools.test_mcp import file_of_notes
 
