@@ -3,7 +3,7 @@ import { useChat } from "../chat";
 import type { Person } from "../connection/contract";
 import { sentence } from "../connection/errors";
 
-export type Found = { kind: "idle" } | { kind: "looking" } | { kind: "found"; people: readonly Person[] } | { kind: "failed"; error: string };
+export type Found = { kind: "idle" } | { kind: "looking" } | { kind: "found"; query: string; people: readonly Person[] } | { kind: "failed"; error: string };
 
 const PAUSE = 150;
 
@@ -21,12 +21,19 @@ export function useFindPeople(text: string): { found: Found; again(): void } {
     const timer = setTimeout(() => {
       chat.connection
         .invoke<Person[]>("FindPeople", query)
-        .then((people) => tell({ kind: "found", people }), (error: unknown) => tell({ kind: "failed", error: sentence(error) }));
+        .then((people) => tell({ kind: "found", query, people }), (error: unknown) => tell({ kind: "failed", error: sentence(error) }));
     }, PAUSE);
     return () => {
       current = false;
       clearTimeout(timer);
     };
   }, [chat, query, round]);
-  return { found, again: () => setRound(round + 1) };
+  return { found: fitting(found, query), again: () => setRound(round + 1) };
+}
+
+/** What was found for earlier letters, for the present ones: nobody may be added who is not meant any more. */
+export function fitting(found: Found, query: string): Found {
+  if (found.kind !== "found" || found.query === query) return found;
+  const people = found.people.filter((person) => person.name.toLowerCase().startsWith(query.toLowerCase()));
+  return people.length > 0 ? { ...found, people } : { kind: "looking" };
 }
