@@ -56,6 +56,24 @@ describe("MessageSearch", () => {
     expect(ids()).toEqual(["m9"]);
   });
 
+  it("goes to nothing that was found for other words", async () => {
+    await typed("word");
+    hub.replies.Search = (): SearchResult => ({ found: [found(9)], hasMore: false });
+    const went: string[][] = [];
+    const go = (all: readonly Found[]) => void went.push(all.map((each) => each.messageId));
+    search.type("new");
+    search.whenFound(go); // Enter, before the answer
+    expect(went).toEqual([]);
+    await vi.advanceTimersByTimeAsync(300);
+    expect(went).toEqual([["m9"]]);
+    search.whenFound(go);
+    expect(went).toEqual([["m9"], ["m9"]]);
+    search.type("newer");
+    search.whenFound(go);
+    await typed("newest"); // other words: Enter is forgotten
+    expect(went).toHaveLength(2);
+  });
+
   it("searches one room, and all again", async () => {
     await typed("word");
     search.within("r");

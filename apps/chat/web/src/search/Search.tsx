@@ -31,10 +31,11 @@ export function Search({ onClose, onChosen }: { onClose(): void; onChosen(): voi
     if (event.nativeEvent.isComposing) return;
     if (event.key === "ArrowDown") setChosen(Math.min(active + 1, state.found.length - 1));
     else if (event.key === "ArrowUp") setChosen(Math.max(active - 1, 0));
-    else if (event.key === "Enter") go(state.found[active]);
+    else if (event.key === "Enter") chat.search.whenFound((found) => go(found[Math.max(active, 0)]));
     else return;
     event.preventDefault();
   };
+  useEffect(() => () => chat.search.whenFound(null), [chat]);
   useEffect(() => {
     document.getElementById(`${id}-${active}`)?.scrollIntoView({ block: "nearest" });
   }, [id, active]);

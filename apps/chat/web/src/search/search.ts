@@ -25,6 +25,9 @@ export class MessageSearch {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asked = 0;
   #broken = false;
+  /** Are the messages that are shown those for the words? */
+  #fresh = false;
+  #whenFound: ((found: readonly Found[]) => void) | null = null;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -33,6 +36,8 @@ export class MessageSearch {
   type(query: string): void {
     clearTimeout(this.#timer);
     this.#asked++;
+    this.#fresh = false;
+    this.#whenFound = null;
     if (query.trim() === "") {
       this.state.update(({ roomId }) => ({ ...NOTHING, query, roomId }));
       return;
@@ -56,6 +61,18 @@ export class MessageSearch {
     return this.#ask(this.state.value.found.length);
   }
 
+  /** Does something with the messages for the words as they are now, at once or when they have come; other words, or null, end the wait. */
+  whenFound(act: ((found: readonly Found[]) => void) | null): void {
+    this.#whenFound = act;
+    if (this.#fresh) this.#tell();
+  }
+
+  #tell(): void {
+    const act = this.#whenFound;
+    this.#whenFound = null;
+    act?.(this.state.value.found);
+  }
+
   /** After a reconnect: what the connection has broken off is asked for again. */
   resume(): void {
     if (this.#broken) this.retry();
@@ -70,6 +87,8 @@ export class MessageSearch {
       const result = await this.#connection.invoke<SearchResult>("Search", query, roomId, skip);
       if (asked !== this.#asked) return;
       this.state.update((state) => ({ ...state, status: "ready", hasMore: result.hasMore, found: skip > 0 ? joined(state.found, result.found) : result.found }));
+      this.#fresh = true;
+      this.#tell();
     } catch (error) {
       if (asked !== this.#asked) return;
       this.#broken = error instanceof ConnectionLost;
