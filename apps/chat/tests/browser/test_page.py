@@ -34,6 +34,13 @@ AT_END = """
   return log.scrollHeight - log.scrollTop - log.clientHeight < 48 && log.querySelectorAll("article").length <= 600;
 }
 """
+BESIDE = """
+(role) => {
+  const button = document.querySelector(`[aria-haspopup=${role}][aria-expanded=true]`)?.getBoundingClientRect();
+  const panel = document.querySelector(`[role=${role}]:popover-open`)?.getBoundingClientRect();
+  return button && panel && (Math.abs(panel.top - button.bottom) < 8 || Math.abs(panel.bottom - button.top) < 8);
+}
+"""
 FRAMES = """
 async () => { for (let each = 0; each < 4; each++) await new Promise((drawn) => requestAnimationFrame(drawn)); }
 """
@@ -107,6 +114,26 @@ def test_a_reader_who_moved_up_is_left_in_peace(people: People) -> None:
     expect(jump).to_contain_text("20 new")
     jump.click()
     expect(jump).to_have_count(0)
+
+
+@pytest.mark.parametrize(("button", "role"), [("Message actions", "menu"), ("React", "dialog")])
+def test_what_is_open_beside_a_message_stays_there_when_more_is_said(people: People, button: str, role: str) -> None:
+    page = opened(people)
+    page.evaluate(SAY, ["general", 0, 20])
+    row = conversation(page).locator("article", has_text="said 19")
+    row.hover()
+    row.get_by_role("button", name=button, exact=True).click()
+    panel = page.get_by_role(role, name=re.compile("Message actions|emoji"))  # type: ignore[arg-type]
+    expect(panel).to_be_visible()
+    page.evaluate(SAY, ["general", 20, 22])
+    expect(conversation(page)).to_contain_text("said 21")
+    page.wait_for_function(AT_END)
+    page.evaluate(FRAMES)
+    page.wait_for_function(BESIDE, arg=role)
+    expect(panel).to_be_visible()
+    conversation(page).hover(position={"x": 5, "y": 5})
+    page.mouse.wheel(0, -3_000)
+    expect(panel).to_be_hidden()
 
 
 def test_links_by_reference_lead_somewhere_as_soon_as_the_answer_says_where(people: People) -> None:

@@ -2,6 +2,7 @@ import { useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from "re
 import { useChat } from "../chat";
 import type { Message } from "../connection/contract";
 import { t } from "../language/language";
+import { putBeside, stayBeside } from "../ui/beside";
 import { IconButton } from "../ui/buttons";
 import { useStore, useValue } from "../ui/store";
 import { EMOJI, isMine, NAMES, whoReacted } from "./reactions";
@@ -41,16 +42,11 @@ export function ReactButton({ message, className = "" }: { message: Message; cla
   const button = useRef<HTMLSpanElement>(null);
   const panel = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
-    const place = button.current?.getBoundingClientRect();
     const box = panel.current;
-    if (!open || !place || !box) return;
-    const below = place.bottom + box.offsetHeight + 8 < window.innerHeight;
-    box.style.top = `${below ? place.bottom + 4 : Math.max(8, place.top - box.offsetHeight - 4)}px`;
-    box.style.left = `${Math.max(8, Math.min(place.right - box.offsetWidth, window.innerWidth - box.offsetWidth - 8))}px`;
+    if (!open || !button.current || !box) return;
+    putBeside(button.current, box);
     box.querySelector("button")?.focus({ preventScroll: true });
-    const scrolled = (event: Event) => event.target instanceof Node && event.target.contains(button.current) && box.hidePopover();
-    document.addEventListener("scroll", scrolled, true);
-    return () => document.removeEventListener("scroll", scrolled, true);
+    return stayBeside(button.current, box, () => box.hidePopover());
   }, [open]);
   const pick = (emoji: string) => {
     panel.current?.hidePopover();

@@ -1,4 +1,5 @@
 import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type RefObject } from "react";
+import { putBeside, stayBeside } from "./beside";
 import { IconButton } from "./buttons";
 import { Icon, type IconName } from "./Icon";
 import styles from "./menu.module.css";
@@ -33,17 +34,14 @@ interface ItemsProps {
   onClose(giveBack: boolean): void;
 }
 
-/** The list, above everything else on the page. Escape, Tab, scrolling and a click elsewhere close it. */
+/** The list, above everything else on the page. Escape, Tab, a click elsewhere and losing sight of the button close it. */
 function Items({ label, items, anchor, onClose }: ItemsProps) {
   const ref = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     const list = ref.current;
-    const button = anchor.current?.getBoundingClientRect();
-    if (!list || !button) return;
+    if (!list || !anchor.current) return;
     list.showPopover();
-    const below = button.bottom + list.offsetHeight + 8 < window.innerHeight;
-    list.style.top = `${below ? button.bottom + 4 : button.top - list.offsetHeight - 4}px`;
-    list.style.left = `${Math.max(8, button.right - list.offsetWidth)}px`;
+    putBeside(anchor.current, list);
     list.querySelector("button")?.focus({ preventScroll: true });
   }, [anchor]);
   useEffect(() => {
@@ -55,14 +53,13 @@ function Items({ label, items, anchor, onClose }: ItemsProps) {
       event.preventDefault();
       onClose(true);
     };
-    const scrolled = (event: Event) => event.target instanceof Node && event.target.contains(anchor.current) && onClose(false);
     document.addEventListener("pointerdown", outside);
     document.addEventListener("keydown", escape, true);
-    document.addEventListener("scroll", scrolled, true);
+    const end = anchor.current && ref.current && stayBeside(anchor.current, ref.current, () => onClose(false));
     return () => {
+      end?.();
       document.removeEventListener("pointerdown", outside);
       document.removeEventListener("keydown", escape, true);
-      document.removeEventListener("scroll", scrolled, true);
     };
   });
   const pressed = (event: KeyboardEvent) => {
