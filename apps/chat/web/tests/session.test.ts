@@ -210,6 +210,15 @@ describe("Page", () => {
     expect(page.chat.value).toBeNull();
   });
 
+  it("forgets it also when the server has told of the end before the other window does", async () => {
+    await signIn(USER);
+    server.answers["POST /api/sign-out"] = [204];
+    hub.endSession(); // its connection is closed before the answer to the other window
+    await sibling.signOut();
+    expect(page.session.door.value).toMatchObject({ kind: "closed", ended: false, reason: LEFT_ELSEWHERE });
+    expect(page.chat.value).toBeNull();
+  });
+
   it("asks who is signed in when the server takes us for somebody else", async () => {
     await signIn(USER);
     server.answers["GET /api/session"] = [200, { user: GRACE, signUp: true, guests: false }];

@@ -37,7 +37,7 @@ export class Session {
     this.#siblings = siblings;
     siblings.heard((news) => {
       if (news === "signed-in") void this.check();
-      else if (this.door.value.kind === "open") this.#close(LEFT_ELSEWHERE, false);
+      else if (this.#isInside()) this.#close(LEFT_ELSEWHERE, false);
     });
   }
 
@@ -96,6 +96,12 @@ export class Session {
   ended(reason: string | null): void {
     const door = this.door.value;
     if (door.kind === "open") this.#close(reason ?? (door.user.role === "guest" ? VISIT_ENDED : ENDED), true);
+  }
+
+  /** Also when the server has said that the session is over before the window did in which somebody signed out. */
+  #isInside(): boolean {
+    const door = this.door.value;
+    return door.kind === "open" || (door.kind === "closed" && door.ended);
   }
 
   #entered(user: User): void {
