@@ -34,8 +34,8 @@ describe("formulas", () => {
   });
 
   it("are looked for quickly", () => {
-    const begin = performance.now();
+    const begin = process.cpuUsage(); // not by the clock, which also counts what else the machine does
     for (const text of ["$a ".repeat(3_000), "$$a ".repeat(3_000), "\\(".repeat(3_000), "\\[ ".repeat(3_000), "$".repeat(8_000)]) lex(text, false);
-    expect(performance.now() - begin).toBeLessThan(5_000);
+    expect(process.cpuUsage(begin).user / 1000).toBeLessThan(5_000);
   });
 });
