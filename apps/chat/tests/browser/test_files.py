@@ -11,6 +11,7 @@ from apps.chat.tests.browser.conftest import LIVE_MS, Enter, Picture, is_live, i
 from apps.chat.tests.browser.model import ScriptedEndpoint
 from apps.chat.tests.browser.test_editing import SMALL_AND_WIDE, act, row
 from apps.chat.tests.browser.test_journey import answers, conversation
+from apps.chat.tests.browser.test_page import FRAMES
 from apps.chat.tests.files.test_files import picture as image
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(300)]
@@ -35,6 +36,17 @@ GIVE = """
 """
 """Pastes a file, drops it, or drags it over the page."""
 
+INWARDS = """
+() => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File(["x"], "x.txt"));
+  const event = (name) => new DragEvent(name, { dataTransfer: transfer, bubbles: true });
+  document.querySelector("main textarea").dispatchEvent(event("dragenter"));
+  document.querySelector("main").dispatchEvent(event("dragleave"));
+}
+"""
+"""Drags it on, into an element within."""
+
 
 def give(page: Page, how: str, name: str, kind: str, content: bytes) -> None:
     page.evaluate(GIVE, [how, name, kind, base64.b64encode(content).decode()])
@@ -52,6 +64,9 @@ def test_files_are_attached_seen_kept_and_told_to_the_model(
     expect(ada.get_by_text("large.bin is too large: a file can have 1 MB.")).to_be_visible()
     give(ada, "paste", "square.png", "image/png", image(1600, 900))
     give(ada, "dragover", "tall.png", "image/png", image(90, 1600))
+    expect(ada.get_by_text("Drop files here")).to_be_visible()
+    ada.evaluate(INWARDS)
+    ada.evaluate(FRAMES)
     expect(ada.get_by_text("Drop files here")).to_be_visible()
     picture(ada, "files-dropping")
     give(ada, "drop", "tall.png", "image/png", image(90, 1600))

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { t } from "../language/language";
 import { Icon } from "../ui/Icon";
 import styles from "./files.module.css";
@@ -8,17 +8,17 @@ import { useFiles } from "./Attachments";
 export function DropTarget({ roomId, roomName }: { roomId: string; roomName: string }) {
   const { add, possible } = useFiles(roomId);
   const [over, setOver] = useState(false);
+  const within = useRef(0); // one enter and one leave for each element below the pointer
   useEffect(() => {
     if (!possible) return;
-    let depth = 0; // one enter and one leave for each element below the pointer
     const has = (event: DragEvent) => event.dataTransfer?.types.includes("Files") === true && !document.querySelector("dialog[open]");
-    const enter = (event: DragEvent) => void (has(event) && ++depth === 1 && setOver(true));
-    const leave = (event: DragEvent) => void (has(event) && (depth = Math.max(0, depth - 1)) === 0 && setOver(false));
+    const enter = (event: DragEvent) => void (has(event) && ++within.current === 1 && setOver(true));
+    const leave = (event: DragEvent) => void (has(event) && (within.current = Math.max(0, within.current - 1)) === 0 && setOver(false));
     const drag = (event: DragEvent) => has(event) && event.preventDefault();
     const drop = (event: DragEvent) => {
       if (!has(event)) return;
       event.preventDefault();
-      depth = 0;
+      within.current = 0;
       setOver(false);
       add([...(event.dataTransfer?.files ?? [])]);
     };
