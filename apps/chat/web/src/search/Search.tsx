@@ -87,11 +87,17 @@ function FoundMessage({ found }: { found: Found }) {
         {room && <Where room={room} />}
         <time dateTime={found.sentAt} title={exactTime(found.sentAt)}>{day}, {clockTime(found.sentAt)}</time>
       </div>
-      <p className={styles.excerpt} dir="auto">
-        {found.excerpt.map((part, index) => (index % 2 === 1 ? <mark key={index}>{part}</mark> : part))}
-      </p>
+      {found.excerpt.some((part) => part !== "") && <p className={styles.excerpt} dir="auto"><Marked parts={found.excerpt} /></p>}
+      {found.files?.map((parts, index) => (
+        <p key={index} className={`${styles.excerpt} ${styles.file}`}><Icon name="file" size={14} /> <bdi><Marked parts={parts} /></bdi></p>
+      ))}
     </>
   );
+}
+
+/** A text of which every second part is a hit. */
+function Marked({ parts }: { parts: readonly string[] }) {
+  return parts.map((part, index) => (index % 2 === 1 ? <mark key={index}>{part}</mark> : part));
 }
 
 function Where({ room }: { room: Room }) {
@@ -104,7 +110,7 @@ function Outcome({ state }: { state: SearchState }) {
   const nothing = state.found.length === 0;
   return (
     <div className={styles.outcome} role="status">
-      {state.status === "idle" && <p>{t("Search in everything that you can read. Accents and large letters make no difference.")}</p>}
+      {state.status === "idle" && <p>{t("Search in everything that you can read, names of files too. Accents and large letters make no difference.")}</p>}
       {state.status === "loading" && nothing && <div aria-label={t("Searching")} role="img"><Skeleton lines={[40, 90]} /><Skeleton lines={[30, 70]} /></div>}
       {state.status === "ready" && nothing && <p>{t("No message has “{query}” in it. Try fewer words, or the beginning of a word.", { query: state.query.trim() })}</p>}
       {state.status === "ready" && !nothing && <p className="visually-hidden">{plural(state.found.length, "1 messages found", "{count} messages found")}</p>}
