@@ -5,6 +5,7 @@ import { plural, t } from "../language/language";
 import { clockTime, dayName, exactTime } from "../messages/dates";
 import rooms from "../rooms/rooms.module.css";
 import { RoomSign } from "../rooms/RoomSign";
+import { titleOf } from "../rooms/title";
 import { Button } from "../ui/buttons";
 import { Dialog } from "../ui/Dialog";
 import { Icon } from "../ui/Icon";
@@ -71,7 +72,7 @@ function Scope({ roomId }: { roomId: string | null }) {
   return (
     <div className={styles.scope} role="group" aria-label={t("Where to search")}>
       <Button look="chip" aria-pressed={roomId === null} onClick={() => chat.search.within(null)}>{t("All rooms")}</Button>
-      <Button look="chip" aria-pressed={roomId !== null} onClick={() => chat.search.within(room.id)}><span className={styles.name}>{t("Only {name}", { name: room.name })}</span></Button>
+      <Button look="chip" aria-pressed={roomId !== null} onClick={() => chat.search.within(room.id)}><span className={styles.name}>{t("Only {name}", { name: titleOf(room) })}</span></Button>
     </div>
   );
 }
@@ -101,7 +102,7 @@ function Marked({ parts }: { parts: readonly string[] }) {
 }
 
 function Where({ room }: { room: Room }) {
-  return <span className={styles.room}><RoomSign room={room} /> {room.name}</span>;
+  return <span className={styles.room}><RoomSign room={room} /> {titleOf(room)}</span>;
 }
 
 /** What stands below the results, or in their place. */
