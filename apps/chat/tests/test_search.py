@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.chat.tests.files.test_files import send, uploaded
 from apps.chat.tests.harness import Page, chat
 from apps.chat.tests.test_hubs import refusal
 from hubline_chat.hubs import SEARCHES
@@ -107,6 +108,27 @@ async def test_an_answer_is_found_with_what_was_said(tmp_path: Path) -> None:
         await ada.ended()
         await under_test.chat.journal.flush()
         assert await found(ada, "koln") == ["A lighthouse in [Köln]"]
+
+
+async def test_a_file_is_found_by_its_name_which_is_marked(tmp_path: Path) -> None:
+    async with chat(data=tmp_path) as under_test:
+        ada, browser = await under_test.enter("Ada"), await under_test.guest("Ada")
+        names = ("Größe-plan.pdf", "notes.txt", "plan B.txt")
+        sent = await send(ada, [await uploaded(browser, name, b"x") for name in names], "The lighthouse")
+        [hit] = (await ada.client.invoke("Search", "lighthouse pla"))["found"]
+        assert hit["messageId"] == sent["id"]
+        assert marked(hit["excerpt"]) == "The [lighthouse]"
+        assert [marked(parts) for parts in hit["files"]] == ["Größe-[plan].pdf", "[plan] B.txt"]
+        [hit] = (await ada.client.invoke("Search", "grosse"))["found"]
+        assert (marked(hit["excerpt"]), [marked(parts) for parts in hit["files"]]) == (
+            "The lighthouse",
+            ["[Größe]-plan.pdf"],
+        )
+        [hit] = (await ada.client.invoke("Search", "lighthouse"))["found"]
+        assert hit["files"] == []
+        await ada.client.invoke("DeleteMessage", sent["id"])
+        await under_test.chat.journal.flush()
+        assert await found(ada, "grosse") == await found(ada, "lighthouse") == []
 
 
 async def test_results_come_in_pages(tmp_path: Path) -> None:

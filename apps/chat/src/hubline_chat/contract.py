@@ -298,7 +298,10 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A message that was found. Every second part of `excerpt` is a hit."""
+    """A message that was found. Every second part of `excerpt` is a hit.
+
+    `files`: the names of those of its files that have a hit, each in parts like `excerpt`.
+    """
 
     message_id: str
     room_id: str
@@ -306,6 +309,7 @@ class Found:
     author: Person
     sent_at: datetime
     excerpt: list[str]
+    files: list[list[str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

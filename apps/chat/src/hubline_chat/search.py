@@ -72,8 +72,16 @@ class Search:
             return await self._store.find(terms, {room.id}, skip=0, count=count)
 
     def _found(self, message: Message, terms: Sequence[Term]) -> Found:
-        parts = excerpt(message.text, terms)
-        return Found(message.id, message.room_id, message.seq, message.author, message.sent_at, parts)
+        named = [_parts(file.name, 0, len(file.name), _hits(file.name, terms)) for file in message.files]
+        return Found(
+            message.id,
+            message.room_id,
+            message.seq,
+            message.author,
+            message.sent_at,
+            excerpt(message.text, terms),
+            [parts for parts in named if len(parts) > 1],
+        )
 
 
 def terms_of(query: str) -> list[Term]:
@@ -100,17 +108,27 @@ def terms_of(query: str) -> list[Term]:
 def excerpt(text: str, terms: Iterable[Term]) -> list[str]:
     """The part of a text with its first hit, on one line. Every second part of the list is a hit."""
     text = " ".join(text.split())
-    plain, origin = _mapped(text)
-    spans = _merged(sorted(match.span() for term in terms for match in _pattern(term).finditer(plain)))
-    hits = [(origin[start], origin[end - 1] + 1) for start, end in spans]
+    hits = _hits(text, terms)
     begin = _word_at(text, max(0, hits[0][0] - BEFORE)) if hits else 0
     end = min(len(text), begin + EXCERPT)
-    inside = [(start, min(stop, end)) for start, stop in hits if start < end]
-    edges = [begin, *(edge for hit in inside for edge in hit), end]
-    parts = [text[start:stop] for start, stop in pairwise(edges)]
+    parts = _parts(text, begin, end, hits)
     parts[0] = ("…" if begin else "") + parts[0]
     parts[-1] += "…" if end < len(text) else ""
     return parts
+
+
+def _hits(text: str, terms: Iterable[Term]) -> list[tuple[int, int]]:
+    """Where the terms are, without overlaps."""
+    plain, origin = _mapped(text)
+    spans = _merged(sorted(match.span() for term in terms for match in _pattern(term).finditer(plain)))
+    return [(origin[start], origin[end - 1] + 1) for start, end in spans]
+
+
+def _parts(text: str, begin: int, end: int, hits: Iterable[tuple[int, int]]) -> list[str]:
+    """A part of a text, cut at the edges of its hits; no hit begins before it."""
+    inside = [(start, min(stop, end)) for start, stop in hits if start < end]
+    edges = [begin, *(edge for hit in inside for edge in hit), end]
+    return [text[start:stop] for start, stop in pairwise(edges)]
 
 
 def _lower(text: str) -> str:

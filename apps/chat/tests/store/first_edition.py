@@ -1,4 +1,4 @@
-"""A database as the first edition of the chat left it."""
+"""Databases as the first edition of the chat, and later ones, left them."""
 
 from collections.abc import Sequence
 
@@ -19,17 +19,19 @@ COLUMNS = (
 """Those that messages had."""
 
 
-async def make(store: Store, messages: Sequence[Message]) -> None:
-    """Make the tables of that edition, with these messages, in an empty database; `store.open` migrates it."""
+async def make(
+    store: Store, messages: Sequence[Message], revision: str = "0001", columns: Sequence[str] = COLUMNS
+) -> None:
+    """Make the tables of an edition, with these messages, in an empty database; `store.open` migrates it."""
 
     def tables(connection: Connection) -> None:
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(MIGRATIONS))
-        command.upgrade(config, "0001")
+        command.upgrade(config, revision)
 
     async with store.database.writing() as connection:
         await connection.run_sync(tables)
         for message in messages:
             row = row_of(message)
             # Without the defaults of columns that are newer.
-            await connection.execute(insert(MESSAGES).values({name: row[name] for name in COLUMNS}))
+            await connection.execute(insert(MESSAGES).values({name: row[name] for name in columns}))

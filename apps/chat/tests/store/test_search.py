@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 
 from apps.chat.tests.store import first_edition
+from hubline_chat.attached import File
 from hubline_chat.contract import Answer, AnswerState, Message, Person
 from hubline_chat.search import terms_of
 from hubline_chat.store import Store
+from hubline_chat.store.tables import MESSAGES
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 ADA = Person("ada", "Ada")
@@ -86,6 +88,18 @@ def answer(seq: int, state: AnswerState, words: str) -> Message:
     return replace(said(seq, words), kind="assistant", author=AI, answer=Answer(state, ADA, "q"))
 
 
+def with_files(message: Message, *names: str) -> Message:
+    return replace(message, files=[File(f"{message.id}-{index}", name, "x/y", 1) for index, name in enumerate(names)])
+
+
+async def add(store: Store, *messages: Message) -> None:
+    """Messages with their files."""
+    for message in messages:
+        for file in message.files:
+            await store.files.add(file, "ada", message.room_id)
+    await store.messages.add(messages)
+
+
 async def found(store: Store, query: str, *rooms: str, skip: int = 0, count: int = 100) -> list[int]:
     terms = terms_of(query)
     return [each.seq for each in await store.search.find(terms, rooms or ("general",), skip=skip, count=count)]
@@ -141,6 +155,54 @@ async def test_an_answer_is_found_when_it_has_ended_and_where_it_began(store: St
     assert await found(store, "half of") == [2]
     await store.messages.interrupt("cut")
     assert await found(store, "whole") == [1]
+
+
+async def test_the_names_of_files_are_found_with_the_words_of_their_message(store: Store) -> None:
+    plan = with_files(said(2, "see the rocket"), "Größter_Plan-2026 (v2).pdf", 'it\'s {a} "b".txt')
+    await add(store, with_files(said(1, ""), "größe.png"), plan, said(3, "plan"))
+    for query, seqs in (
+        ("plan", [3, 2]),
+        ("grosster", [2]),
+        ('"plan 2026"', [2]),
+        ("pdf", [2]),
+        ("png", [1]),
+        ("GRÖ", [2, 1]),
+        ("rocket plan", [2]),  # one in the text, the other in a name
+        ('"the rocket"', [2]),
+        ('"rocket größter"', []),  # no phrase reaches from the text into a name
+        ("name", []),  # nor are the words found with which files are described
+        ("size", []),
+    ):
+        assert await found(store, query) == seqs, query
+
+
+async def test_files_are_found_as_long_as_their_message_has_them(store: Store) -> None:
+    notes = with_files(said(1, "words"), "notes.txt", "budget.csv")
+    await add(store, notes)
+    kept = replace(notes, files=notes.files[1:])
+    await store.messages.update([kept])
+    assert [await found(store, word) for word in ("notes", "budget", "words")] == [[], [1], [1]]
+    await store.messages.update([replace(kept, text="", files=[], is_deleted=True)])
+    assert [await found(store, word) for word in ("budget", "words")] == [[], []]
+    await add(store, with_files(said(2, "words"), "notes.txt"))
+    assert await found(store, "notes") == [2]
+    await store.messages.clear("general", 3)
+    assert [await found(store, word) for word in ("notes", "words")] == [[], []]
+
+
+async def test_files_of_an_earlier_edition_are_found(database_url: str) -> None:
+    store = Store(database_url)
+    older, running = with_files(said(1, "Straße"), "Äpfel und Birnen.pdf"), answer(3, AnswerState.RUNNING, "half")
+    messages = [older, said(2, "äpfel"), running, with_files(said(4, ""), "späte Äpfel.txt")]
+    await first_edition.make(store, messages, "0015", MESSAGES.columns.keys())
+    await store.open()
+    assert [await found(store, query) for query in ("apfel", "strasse pdf", "half")] == [[4, 2, 1], [1], []]
+    await store.messages.update([replace(older, files=[])])
+    await store.messages.interrupt("cut")
+    assert [await found(store, query) for query in ("apfel", "strasse", "pdf", "half")] == [[4, 2], [1], [], [3]]
+    await store.messages.clear("general", 5)
+    assert [await found(store, query) for query in ("apfel", "strasse", "half")] == [[], [], []]
+    await store.close()
 
 
 async def test_a_database_of_the_first_edition_is_searched_too(database_url: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from apps.chat.tests.files.test_files import send, uploaded
 from apps.chat.tests.harness import JSON, ChatUnderTest, Gate, Page, Watched, chat, turns
 from apps.chat.tests.test_hubs import refusal
 from apps.chat.tests.tools.test_mcp import file_of_notes
@@ -82,6 +83,17 @@ async def test_the_search_finds_what_was_said_in_this_room_and_in_no_other() -> 
         [(_, state, output)] = told(answer)
         assert (state, output.split(":\n")[1]) == ("output-available", "The secret plan is tea.")
         assert output.startswith("Ada, ")
+
+
+async def test_the_search_finds_files_by_their_names_and_tells_them(tmp_path: Path) -> None:
+    model = scripted(asks(("search_room", {"words": "heron"})), ["Found."])
+    async with chat(model=model, model_tools=True, data=tmp_path) as under_test:
+        ada, browser = await under_test.enter("Ada"), await under_test.guest("Ada")
+        await send(ada, [await uploaded(browser, "Heron plan.txt", b"tea")], "Look at this")
+        await ada.ask("Which bird?")
+        _, answer = await ada.ended()
+        [(_, _, output)] = told(answer)
+        assert output.split(":\n")[1] == "Look at this\n[File: Heron plan.txt]"
 
 
 async def test_what_cannot_be_used_is_an_error_for_the_model_and_the_answer_goes_on() -> None:

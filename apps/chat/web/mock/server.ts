@@ -282,10 +282,11 @@ export class MockServer {
     const fits = [...this.rooms.values()]
       .filter((each) => roomId === null || each.room.id === roomId)
       .flatMap((each) => each.messages)
-      .filter((message) => words.length > 0 && words.every((word) => message.text.toLowerCase().includes(word)))
+      .filter((message) => words.length > 0 && words.every((word) => [message.text, ...(message.files ?? []).map((file) => file.name)].join("\n").toLowerCase().includes(word)))
       .toSorted((a, b) => b.sentAt.localeCompare(a.sentAt));
-    const found = fits.slice(skip, skip + 20).map(({ id, roomId, seq, author, sentAt, text }): Found => {
-      return { messageId: id, roomId, seq, author, sentAt, excerpt: text.slice(0, 180).split(pattern) };
+    const found = fits.slice(skip, skip + 20).map(({ id, roomId, seq, author, sentAt, text, files = [] }): Found => {
+      const named = files.map((file) => file.name.split(pattern)).filter((parts) => parts.length > 1);
+      return { messageId: id, roomId, seq, author, sentAt, excerpt: text.slice(0, 180).split(pattern), files: named };
     });
     return { found, hasMore: fits.length > skip + 20 };
   }

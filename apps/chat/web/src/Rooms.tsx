@@ -7,7 +7,7 @@ import styles from "./app.module.css";
 import { useChat } from "./chat";
 import { ConnectionBar } from "./connection/ConnectionBar";
 import { t } from "./language/language";
-import { titleOf } from "./conversations/title";
+import { titleOf } from "./rooms/title";
 import { Composer } from "./messages/Composer";
 import { DropTarget } from "./messages/DropTarget";
 import { LoadingRoom } from "./messages/Placeholders";
@@ -82,8 +82,8 @@ export function Rooms() {
             {room.isArchived ? <ArchivedRoom room={room} /> : (
               <>
                 <Typing roomId={room.id} />
-                <DropTarget key={`drop ${room.id}`} roomId={room.id} roomName={room.name} />
-                <Composer key={`composer ${room.id}`} roomId={room.id} roomName={room.isConversation ? (assistant?.name ?? room.name) : room.name} />
+                <DropTarget key={`drop ${room.id}`} roomId={room.id} roomName={titleOf(room)} />
+                <Composer key={`composer ${room.id}`} roomId={room.id} roomName={room.isConversation ? (assistant?.name ?? titleOf(room)) : titleOf(room)} />
               </>
             )}
           </>

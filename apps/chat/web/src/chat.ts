@@ -17,6 +17,7 @@ import { Replies } from "./messages/replies";
 import { Uploads, type FileServer } from "./messages/uploads";
 import { Places } from "./rooms/places";
 import { Rooms } from "./rooms/rooms";
+import { titleOf } from "./rooms/title";
 import { MessageSearch } from "./search/search";
 import { randomId } from "./ui/ids";
 import type { Box } from "./ui/storage";
@@ -216,7 +217,7 @@ export class Chat {
     Mentioned: (message) => {
       this.rooms.marks.mentioned(message.roomId, message.seq);
       const room = this.rooms.room(message.roomId);
-      this.#notify(message, room?.isPair ? message.author.name : room ? t("{name} in {room}", { name: message.author.name, room: room.name }) : t("{name} in a room", { name: message.author.name }));
+      this.#notify(message, room?.isPair ? message.author.name : room ? t("{name} in {room}", { name: message.author.name, room: titleOf(room) }) : t("{name} in a room", { name: message.author.name }));
     },
     NotAnswered: (message, reason) => {
       if (message.clientMessageId) this.outbox.expectNot(message.clientMessageId);

@@ -117,5 +117,6 @@ describe("MessageSearch", () => {
 
   it("knows the words to mark", () => {
     expect(hitsOf({ ...found(1), excerpt: ["", "One", " and ", "two", " and ", "One"] })).toEqual(["One", "two"]);
+    expect(hitsOf({ ...found(1), excerpt: ["An ", "one"], files: [["", "plan", ".pdf"], ["", "one", ".", "pdf"]] })).toEqual(["one", "plan", "pdf"]);
   });
 });

@@ -1,4 +1,4 @@
-"""The index of the words of messages: SQLite's FTS5, or the text search of PostgreSQL."""
+"""The index of the words of messages and of their files' names: SQLite's FTS5, or the text search of PostgreSQL."""
 
 import re
 import unicodedata
@@ -29,7 +29,10 @@ class Term:
 
 
 class MessageSearch:
-    """The messages with all of some terms. Answers are in it when they have ended; triggers keep it up to date."""
+    """The messages with all of some terms, each in the text or in the names of the files.
+
+    Answers are in it when they have ended; triggers keep it up to date.
+    """
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -50,7 +53,7 @@ class MessageSearch:
         return select(MESSAGES).select_from(joined).where(fits).order_by(WORDS.c.rowid.desc())
 
     def _postgresql(self, terms: Sequence[Term]) -> Select[Any]:
-        words = func.hubline_chat_words(MESSAGES.c.text)
+        words = func.hubline_chat_words(MESSAGES.c.text, MESSAGES.c.files)
         query = func.to_tsquery(text("'pg_catalog.simple'"), " & ".join(map(_tsquery, terms)))
         fits = words.bool_op("@@")(query), ~MESSAGES.c.is_running
         return select(MESSAGES).where(*fits).order_by(MESSAGES.c.sent_at.desc(), MESSAGES.c.seq.desc())

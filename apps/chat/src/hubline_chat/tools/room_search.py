@@ -1,6 +1,10 @@
 """The search of the room in which the assistant is asked: of no other one, whoever asks."""
 
+from dataclasses import replace
+
 from hubline import HubError
+from hubline_chat.contract import Message
+from hubline_chat.files.material import named_files
 from hubline_chat.search import Search
 from hubline_chat.tools.tool import Arguments, Place, RoomTool, ToolError, text_in, texts
 
@@ -21,15 +25,14 @@ def room_search(search: Search) -> RoomTool:
         found = [message for message in found if message.seq < place.before][:MESSAGES]
         if not found:
             return "No message has all these words."
-        return "\n\n".join(
-            f"{each.author.name}, {each.sent_at:%Y-%m-%d %H:%M} UTC:\n{_shortened(each.text)}" for each in found
-        )
+        return "\n\n".join(f"{each.author.name}, {each.sent_at:%Y-%m-%d %H:%M} UTC:\n{_told(each)}" for each in found)
 
     return RoomTool(
         "search_room",
         "Search this room",
         "Finds earlier messages of this chat room, the newest first, also those that you were not told. All the words"
-        " must be in a message; put a phrase into quotes. Search for few, distinctive words.",
+        " must be in a message or in the names of its files; put a phrase into quotes. Search for few, distinctive"
+        " words.",
         texts(words="Such as: deployment friday"),
         use,
         is_safe=True,
@@ -37,5 +40,7 @@ def room_search(search: Search) -> RoomTool:
     )
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]}…"
+def _told(message: Message) -> str:
+    """The beginning of a message, with its files, whose names are searched too."""
+    text = message.text if len(message.text) <= CHARACTERS else f"{message.text[:CHARACTERS]}…"
+    return named_files(replace(message, text=text)).text

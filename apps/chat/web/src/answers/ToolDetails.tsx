@@ -4,6 +4,7 @@ import { said, t } from "../language/language";
 import { Icon } from "../ui/Icon";
 import styles from "./answer.module.css";
 import { outcome } from "./pieces";
+import { toolTitle } from "./tools";
 
 const BAD = new Set<ToolUse["state"]>(["output-denied", "output-error"]);
 
@@ -16,7 +17,7 @@ export function ToolDetails({ use, running }: { use: ToolUse; running: boolean }
     <details className={styles.tool} data-tool={use.state} open={asked || undefined}>
       <summary>
         <Icon name="tool" size={16} />
-        <span dir="auto">{use.title ?? use.name}</span>
+        <span dir="auto">{toolTitle(use.title ?? use.name, use.server)}</span>
         {use.server && <small>{use.server}</small>}
         {words && <small className={BAD.has(use.state) ? styles.failed : ""}>{words}</small>}
         <span className={styles.fold}><Icon name="chevron" size={14} /></span>

@@ -268,6 +268,8 @@ export interface Found {
   author: Person;
   sentAt: string;
   excerpt: string[];
+  /** The names of those of its files that have a hit, each in parts like `excerpt`. */
+  files?: string[][];
 }
 
 /** The newest first. */

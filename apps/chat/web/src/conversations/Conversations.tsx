@@ -16,7 +16,7 @@ import { Menu } from "../ui/Menu";
 import { useValue } from "../ui/store";
 import styles from "./conversations.module.css";
 import { Pair } from "./Pair";
-import { titleOf } from "./title";
+import { titleOf } from "../rooms/title";
 import { stateOf } from "./working";
 
 const SHOWN = 8;
@@ -28,7 +28,7 @@ export function Conversations({ list, onChosen }: { list: readonly Room[]; onCho
   const [query, setQuery] = useState("");
   const [asked, setAsked] = useState<{ what: "rename" | "delete"; room: Room } | null>(null);
   const wanted = query.trim().toLowerCase();
-  const found = list.filter((room) => room.name.toLowerCase().includes(wanted));
+  const found = list.filter((room) => titleOf(room).toLowerCase().includes(wanted));
   const begin = () =>
     void chat.attempt(t("The conversation could not be begun"), async () => {
       const room = await chat.rooms.converse();

@@ -1,10 +1,11 @@
-import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type MouseEvent } from "react";
+import { useEffect, useRef, useState, type KeyboardEvent, type MouseEvent } from "react";
 import { obstacle } from "../budget/budget";
 import { ModelChoice } from "../budget/ModelChoice";
 import { useChat } from "../chat";
 import { t } from "../language/language";
 import { Icon } from "../ui/Icon";
 import { useValue } from "../ui/store";
+import { useGrown } from "../ui/use-grown";
 import { useNow } from "../ui/use-now";
 import { AttachButton, Attachments, useFiles } from "./Attachments";
 import { AskChip } from "./AskChip";
@@ -20,8 +21,6 @@ import { useRunning } from "./use-running";
 
 const TYPING_EVERY = 2_000;
 const BUDGET_EVERY = 30_000;
-/** Does the browser fit the text field to its text? */
-const SIZES_ITSELF = typeof CSS !== "undefined" && CSS.supports("field-sizing", "content");
 
 /** Where messages and questions are written. Keyed by its room: each room has its own draft. */
 export function Composer({ roomId, roomName }: { roomId: string; roomName: string }) {
@@ -41,12 +40,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
   const running = useRunning(roomId);
   const files = useFiles(roomId);
 
-  useLayoutEffect(() => {
-    const area = input.current;
-    if (!area || SIZES_ITSELF) return;
-    area.style.height = "auto";
-    area.style.height = `${area.scrollHeight}px`;
-  }, [draft.text]);
+  useGrown(input, draft.text);
   useEffect(() => {
     if (!isTouch()) input.current?.focus();
   }, []);

@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent } from "react";
+import { useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { askedBy } from "../answers/asked";
 import { useChat } from "../chat";
 import { ConnectionLost, sentence } from "../connection/errors";
@@ -6,6 +6,7 @@ import type { Message } from "../connection/contract";
 import { t } from "../language/language";
 import { Button } from "../ui/buttons";
 import { useStore, useValue } from "../ui/store";
+import { useGrown } from "../ui/use-grown";
 import { askingOf } from "./asking";
 import styles from "./edit.module.css";
 import { excess } from "./outbox";
@@ -35,11 +36,7 @@ export function EditForm({ message, text }: { message: Message; text: string }) 
     area.current?.setSelectionRange(text.length, text.length);
     return toComposer; // only when it appears and goes
   }, []);
-  useLayoutEffect(() => {
-    if (!area.current) return;
-    area.current.style.height = "auto";
-    area.current.style.height = `${area.current.scrollHeight}px`;
-  }, [text]);
+  useGrown(area, text);
   const save = async (askAgain: boolean) => {
     if (cannotSave) return;
     setBusy(true);

@@ -1,5 +1,6 @@
 import { useChat } from "../chat";
 import { msg, t } from "../language/language";
+import { titleOf } from "../rooms/title";
 import { Button } from "../ui/buttons";
 import { Icon } from "../ui/Icon";
 import { Skeleton } from "../ui/Skeleton";
@@ -40,7 +41,7 @@ export function EmptyRoom({ roomId }: { roomId: string }) {
     return (
       <div className={styles.empty}>
         <Icon name="spark" size={32} />
-        <h2>{t("Nothing is left to read in {name}", { name: room.name })}</h2>
+        <h2>{t("Nothing is left to read in {name}", { name: titleOf(room) })}</h2>
         <p>{t("It was archived empty, or its messages have been deleted since.")}</p>
       </div>
     );
@@ -48,11 +49,11 @@ export function EmptyRoom({ roomId }: { roomId: string }) {
   return (
     <div className={styles.empty}>
       <Icon name="spark" size={32} />
-      <h2>{room?.isConversation ? t("What would you like to know?") : room?.isPair ? t("Write to {name}", { name: room.name }) : room ? t("{name} is quiet", { name: room.name }) : t("This room is quiet")}</h2>
+      <h2>{room?.isConversation ? t("What would you like to know?") : room?.isPair ? t("Write to {name}", { name: titleOf(room) }) : room ? t("{name} is quiet", { name: titleOf(room) }) : t("This room is quiet")}</h2>
       {room?.isConversation
         ? <p>{assistant ? t("{name} answers everything that you write here. Only you see it.", { name: assistant.name }) : t("The assistant answers everything that you write here. Only you see it.")}</p>
         : room?.isPair
-        ? <p>{t("Only you and {name} see what is written here.", { name: room.name })}</p>
+        ? <p>{t("Only you and {name} see what is written here.", { name: titleOf(room) })}</p>
         : <p>{t("Write the first message below, or ask {name}: everybody here sees the answer grow.", { name: assistant?.name ?? t("the assistant") })}</p>}
       {!room?.isPair && <div className={styles.suggestions}>
         {QUESTIONS.map((question) => (

@@ -11,6 +11,7 @@ import form from "../ui/form.module.css";
 import { useValue } from "../ui/store";
 import { AddMember } from "./AddMember";
 import styles from "./details.module.css";
+import { titleOf } from "./title";
 
 /** The people of a private room: who they are, adding, removing, and the way out. */
 export function Members({ room, onWritten }: { room: Room; onWritten(): void }) {
@@ -65,10 +66,10 @@ function Leave({ room, onClose }: { room: Room; onClose(): void }) {
   const last = room.members.length === 1;
   const leave = () => {
     onClose();
-    void chat.attempt(t("You could not leave {name}", { name: room.name }), () => chat.rooms.leaveForGood(room.id, me.id));
+    void chat.attempt(t("You could not leave {name}", { name: titleOf(room) }), () => chat.rooms.leaveForGood(room.id, me.id));
   };
   return (
-    <Dialog title={t("Leave {name} for good?", { name: room.name })} onClose={onClose}>
+    <Dialog title={t("Leave {name} for good?", { name: titleOf(room) })} onClose={onClose}>
       <p>
         {last
           ? t("You are its last member: the room will be deleted with everything that was said in it.")

@@ -6,6 +6,7 @@ import { Button } from "../ui/buttons";
 import { Icon } from "../ui/Icon";
 import { useValue } from "../ui/store";
 import styles from "../messages/timeline.module.css";
+import { titleOf } from "./title";
 
 const WORDS: Record<RoomState, [title: string, text: string]> = {
   private: [msg("This room is private"), msg("Only its members can read it. Somebody who is in it can add you.")],
@@ -33,7 +34,7 @@ export function MissingRoom({ roomId }: { roomId: string }) {
       <p>{t(text)}</p>
       {first && (
         <div className={styles.actions}>
-          <Button look="primary" onClick={() => void chat.rooms.show(first.id)}>{t("Go to {name}", { name: first.name })}</Button>
+          <Button look="primary" onClick={() => void chat.rooms.show(first.id)}>{t("Go to {name}", { name: titleOf(first) })}</Button>
         </div>
       )}
     </div>

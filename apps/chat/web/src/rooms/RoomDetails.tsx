@@ -13,6 +13,7 @@ import { retentionOf, retentionSentence } from "./retention";
 import { RoomRule } from "./RoomRule";
 import { mayRule } from "./RoomSettings";
 import { RoomTools } from "./RoomTools";
+import { topicOf } from "./title";
 import styles from "./details.module.css";
 
 /** The right zone: the assistant, who is here with how many devices, and the answers under way. */
@@ -77,7 +78,7 @@ export function RoomDetails({ room, onClose, onWritten }: { room: Room; onClose(
       {room.topic && (
         <section>
           <h3>{t("Topic")}</h3>
-          <p>{room.topic}</p>
+          <p>{topicOf(room)}</p>
         </section>
       )}
       <RoomTools model={mineIn(room, assistant, me)} />

@@ -2,7 +2,7 @@ import { useChat } from "../chat";
 import { ConnectionStatus } from "../connection/ConnectionStatus";
 import type { Room } from "../connection/contract";
 import { t } from "../language/language";
-import { titleOf } from "../conversations/title";
+import { titleOf, topicOf } from "./title";
 import { Avatar } from "../ui/Avatar";
 import { IconButton } from "../ui/buttons";
 import { Icon } from "../ui/Icon";
@@ -25,7 +25,7 @@ export function RoomHeader({ room, sideOpen, detailsOpen, onSide, onDetails }: P
       {!sideOpen && <IconButton icon="menu" label={t("Show the sidebar")} onClick={onSide} />}
       <div className={styles.where}>
         <h1 title={room && titleOf(room)} dir="auto">{room ? <><RoomSign room={room} /> {titleOf(room)}</> : "Hubline Chat"}</h1>
-        {room?.topic && <p title={room.topic}>{room.topic}</p>}
+        {room?.topic && <p title={topicOf(room)}>{topicOf(room)}</p>}
       </div>
       {room && <PeopleButton roomId={room.id} open={detailsOpen} onClick={onDetails} />}
       <ConnectionStatus />

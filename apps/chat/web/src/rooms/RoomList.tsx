@@ -15,6 +15,7 @@ import { isListed } from "./pairs";
 import { mentions, unread } from "./read-marks";
 import { RoomSign } from "./RoomSign";
 import styles from "./rooms.module.css";
+import { titleOf, topicOf } from "./title";
 
 interface Props {
   onHide(): void;
@@ -40,10 +41,10 @@ export function RoomList({ onHide, onOpen, onChosen }: Props) {
     const draft = room.id !== active && chat.drafts.has(room.id);
     return (
       <li key={room.id}>
-        <button type="button" className={`${styles.room} ${news > 0 ? styles.unread : ""}`} title={room.topic}
+        <button type="button" className={`${styles.room} ${news > 0 ? styles.unread : ""}`} title={topicOf(room)}
           aria-current={room.id === active ? "page" : undefined} onClick={() => show(room.id)}>
           <RoomSign room={room} />
-          <span className={styles.name}>{room.name}</span>
+          <span className={styles.name}>{titleOf(room)}</span>
           {draft && <span className={styles.draft}>{t("draft")}</span>}
           {calls > 0 && <span className={`${styles.badge} ${styles.calls}`}><span aria-hidden="true">@</span>{calls > 99 ? "99+" : calls}<span className="visually-hidden"> {plural(calls, "mention", "mentions")}</span></span>}
           {news > 0 && <span className={styles.badge}>{news > 99 ? "99+" : news}<span className="visually-hidden">{" "}{t("unread")}</span></span>}

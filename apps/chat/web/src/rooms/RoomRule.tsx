@@ -7,6 +7,7 @@ import { Dialog } from "../ui/Dialog";
 import form from "../ui/form.module.css";
 import styles from "./details.module.css";
 import { RoomSettings } from "./RoomSettings";
+import { titleOf } from "./title";
 
 type Asked = "settings" | "archive" | "delete" | null;
 
@@ -15,7 +16,7 @@ export function RoomRule({ room }: { room: Room }) {
   const chat = useChat();
   const [asked, setAsked] = useState<Asked>(null);
   const close = () => setAsked(null);
-  const open = () => void chat.attempt(t("{name} could not be opened again", { name: room.name }), () => chat.rooms.archive(room.id, false));
+  const open = () => void chat.attempt(t("{name} could not be opened again", { name: titleOf(room) }), () => chat.rooms.archive(room.id, false));
   return (
     <section className={styles.rule}>
       <h3>{t("This room")}</h3>
@@ -25,12 +26,12 @@ export function RoomRule({ room }: { room: Room }) {
       <Button look="link" style={{ color: "var(--danger)" }} onClick={() => setAsked("delete")}>{t("Delete…")}</Button>
       {asked === "settings" && <RoomSettings room={room} onClose={close} />}
       {asked === "archive" && (
-        <Sure title={t("Archive {name}?", { name: room.name })} text={t("Everybody can go on reading it, and nobody can write in it. It moves to the archived rooms, and you can open it again.")}
-          action={t("Archive")} onClose={close} onSure={() => void chat.attempt(t("{name} could not be archived", { name: room.name }), () => chat.rooms.archive(room.id, true))} />
+        <Sure title={t("Archive {name}?", { name: titleOf(room) })} text={t("Everybody can go on reading it, and nobody can write in it. It moves to the archived rooms, and you can open it again.")}
+          action={t("Archive")} onClose={close} onSure={() => void chat.attempt(t("{name} could not be archived", { name: titleOf(room) }), () => chat.rooms.archive(room.id, true))} />
       )}
       {asked === "delete" && (
-        <Sure title={t("Delete {name}?", { name: room.name })} text={t("Everything that was said in it is deleted too, for everybody and for good. To keep it for reading, archive it instead.")}
-          action={t("Delete room")} dangerous onClose={close} onSure={() => void chat.attempt(t("{name} could not be deleted", { name: room.name }), () => chat.rooms.remove(room.id))} />
+        <Sure title={t("Delete {name}?", { name: titleOf(room) })} text={t("Everything that was said in it is deleted too, for everybody and for good. To keep it for reading, archive it instead.")}
+          action={t("Delete room")} dangerous onClose={close} onSure={() => void chat.attempt(t("{name} could not be deleted", { name: titleOf(room) }), () => chat.rooms.remove(room.id))} />
       )}
     </section>
   );

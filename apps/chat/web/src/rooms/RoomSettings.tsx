@@ -11,6 +11,7 @@ import form from "../ui/form.module.css";
 import { useValue } from "../ui/store";
 import { NAME_LIMIT } from "./NewRoom";
 import { choices, days, retentionSentence } from "./retention";
+import { titleOf, topicOf } from "./title";
 
 const TOPIC_LIMIT = 200;
 const PROMPT_LIMIT = 2_000;
@@ -24,8 +25,8 @@ export function mayRule(room: Room, me: Me): boolean {
 export function RoomSettings({ room, onClose }: { room: Room; onClose(): void }) {
   const chat = useChat();
   const server = useValue(chat.retentionDays);
-  const [name, setName] = useState(room.name);
-  const [topic, setTopic] = useState(room.topic);
+  const [name, setName] = useState(titleOf(room));
+  const [topic, setTopic] = useState(topicOf(room));
   const told = useValue(chat.rooms.view(room.id)).prompt;
   const [prompt, setPrompt] = useState(told);
   const [age, setAge] = useState(room.retentionDays ?? null);
@@ -36,7 +37,9 @@ export function RoomSettings({ room, onClose }: { room: Room; onClose(): void })
     setBusy(true);
     setError(null);
     try {
-      if (name.trim() !== room.name || topic.trim() !== room.topic) await chat.rooms.change(room.id, name.trim(), topic.trim());
+      // What is shown in the reader's language stays as it is for everybody else, unless it was changed.
+      const [wanted, about] = [name.trim() === titleOf(room) ? room.name : name.trim(), topic.trim() === topicOf(room) ? room.topic : topic.trim()];
+      if (wanted !== room.name || about !== room.topic) await chat.rooms.change(room.id, wanted, about);
       if (age !== (room.retentionDays ?? null)) await chat.rooms.retain(room.id, age);
       if (prompt.trim() !== told) await chat.rooms.instruct(room.id, prompt.trim());
       onClose();

@@ -10,6 +10,7 @@ import { byActivity } from "./order";
 import { unread } from "./read-marks";
 import { RoomSign } from "./RoomSign";
 import styles from "./rooms.module.css";
+import { titleOf, topicOf } from "./title";
 
 /** Jump to a room by a few letters of its name. */
 export function RoomSwitcher({ onClose, onSearch }: { onClose(): void; onSearch(): void }) {
@@ -53,8 +54,8 @@ export function RoomSwitcher({ onClose, onSearch }: { onClose(): void; onSearch(
           // The keys are handled by the search field, which keeps the focus.
           <div key={room.id} id={`found-${room.id}`} role="option" aria-selected={index === active} className={styles.result} onClick={() => go(room)}>
             <RoomSign room={room} />
-            <span className={styles.found}>{room.name}</span>
-            <small>{unread(room, marks) > 0 ? t("{count} unread", { count: unread(room, marks) }) : room.isArchived ? t("archived") : room.topic}</small>
+            <span className={styles.found}>{titleOf(room)}</span>
+            <small>{unread(room, marks) > 0 ? t("{count} unread", { count: unread(room, marks) }) : room.isArchived ? t("archived") : topicOf(room)}</small>
           </div>
         ))}
       </div>
@@ -73,7 +74,7 @@ export function RoomSwitcher({ onClose, onSearch }: { onClose(): void; onSearch(
 /** Rooms with the query in their names; those that begin with it come first, archived ones last. */
 export function roomsFor(query: string, rooms: readonly Room[]): Room[] {
   const wanted = query.trim().toLowerCase();
-  const place = (room: Room) => room.name.toLowerCase().indexOf(wanted);
+  const place = (room: Room) => titleOf(room).toLowerCase().indexOf(wanted);
   const order = (room: Room) => Number(place(room) > 0) + 2 * Number(room.isArchived ?? false);
   return rooms.filter((room) => place(room) >= 0).toSorted((a, b) => order(a) - order(b));
 }

@@ -1,3 +1,4 @@
+import { toolTitle } from "../answers/tools";
 import { mayUse } from "../budget/models";
 import { useChat } from "../chat";
 import type { Model } from "../connection/contract";
@@ -17,7 +18,7 @@ export function RoomTools({ model }: { model: Model | undefined }) {
       <ul className={styles.tools}>
         {tools.map((tool) => (
           <li key={`${tool.server} ${tool.title}`}>
-            {tool.title}
+            {toolTitle(tool.title, tool.server)}
             {(tool.server ?? tool.asks) && <small>{[tool.server, tool.asks ? t("asks before") : null].filter(Boolean).join(" · ")}</small>}
           </li>
         ))}

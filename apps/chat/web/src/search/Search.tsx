@@ -5,6 +5,7 @@ import { plural, t } from "../language/language";
 import { clockTime, dayName, exactTime } from "../messages/dates";
 import rooms from "../rooms/rooms.module.css";
 import { RoomSign } from "../rooms/RoomSign";
+import { titleOf } from "../rooms/title";
 import { Button } from "../ui/buttons";
 import { Dialog } from "../ui/Dialog";
 import { Icon } from "../ui/Icon";
@@ -72,7 +73,7 @@ function Scope({ roomId }: { roomId: string | null }) {
   return (
     <div className={styles.scope} role="group" aria-label={t("Where to search")}>
       <Button look="chip" aria-pressed={roomId === null} onClick={() => chat.search.within(null)}>{t("All rooms")}</Button>
-      <Button look="chip" aria-pressed={roomId !== null} onClick={() => chat.search.within(room.id)}><span className={styles.name}>{t("Only {name}", { name: room.name })}</span></Button>
+      <Button look="chip" aria-pressed={roomId !== null} onClick={() => chat.search.within(room.id)}><span className={styles.name}>{t("Only {name}", { name: titleOf(room) })}</span></Button>
     </div>
   );
 }
@@ -88,15 +89,21 @@ function FoundMessage({ found }: { found: Found }) {
         {room && <Where room={room} />}
         <time dateTime={found.sentAt} title={exactTime(found.sentAt)}>{day}, {clockTime(found.sentAt)}</time>
       </div>
-      <p className={styles.excerpt} dir="auto">
-        {found.excerpt.map((part, index) => (index % 2 === 1 ? <mark key={index}>{part}</mark> : part))}
-      </p>
+      {found.excerpt.some((part) => part !== "") && <p className={styles.excerpt} dir="auto"><Marked parts={found.excerpt} /></p>}
+      {found.files?.map((parts, index) => (
+        <p key={index} className={`${styles.excerpt} ${styles.file}`}><Icon name="file" size={14} /> <bdi><Marked parts={parts} /></bdi></p>
+      ))}
     </>
   );
 }
 
+/** A text of which every second part is a hit. */
+function Marked({ parts }: { parts: readonly string[] }) {
+  return parts.map((part, index) => (index % 2 === 1 ? <mark key={index}>{part}</mark> : part));
+}
+
 function Where({ room }: { room: Room }) {
-  return <span className={styles.room}><RoomSign room={room} /> {room.name}</span>;
+  return <span className={styles.room}><RoomSign room={room} /> {titleOf(room)}</span>;
 }
 
 /** What stands below the results, or in their place. */
@@ -105,7 +112,7 @@ function Outcome({ state }: { state: SearchState }) {
   const nothing = state.found.length === 0;
   return (
     <div className={styles.outcome} role="status">
-      {state.status === "idle" && <p>{t("Search in everything that you can read. Accents and large letters make no difference.")}</p>}
+      {state.status === "idle" && <p>{t("Search in everything that you can read, names of files too. Accents and large letters make no difference.")}</p>}
       {state.status === "loading" && nothing && <div aria-label={t("Searching")} role="img"><Skeleton lines={[40, 90]} /><Skeleton lines={[30, 70]} /></div>}
       {state.status === "ready" && nothing && <p>{t("No message has “{query}” in it. Try fewer words, or the beginning of a word.", { query: state.query.trim() })}</p>}
       {state.status === "ready" && !nothing && <p className="visually-hidden">{plural(state.found.length, "1 messages found", "{count} messages found")}</p>}

@@ -103,7 +103,7 @@ function joined(before: readonly Found[], next: readonly Found[]): readonly Foun
   return [...before, ...next.filter((each) => !known.has(each.messageId))];
 }
 
-/** The hits in an excerpt, for marking them in the message. */
+/** The hits in an excerpt and in the names of files, for marking them in the message. */
 export function hitsOf(found: Found): string[] {
-  return [...new Set(found.excerpt.filter((_, index) => index % 2 === 1))];
+  return [...new Set([found.excerpt, ...(found.files ?? [])].flatMap((parts) => parts.filter((_, index) => index % 2 === 1)))];
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { toolTitle } from "../../src/answers/tools";
 import { languageFor, LanguageChoice } from "../../src/language/choice";
 import { texts as de } from "../../src/language/de";
 import { listed, number, plural, said, speak, t } from "../../src/language/language";
@@ -45,6 +46,11 @@ describe("sentences of the server", () => {
     expect(said("The room's name is empty.")).toBe("Der Name des Raums ist leer.");
     expect(said("Ada has deleted Plans.")).toBe("Ada hat Plans gelöscht.");
     expect(said("Atlas is for premium accounts. An administrator can make yours one.")).toBe("Atlas ist für Premium-Konten. Ein Administrator kann deines dazu machen.");
+  });
+
+  it("name the chat's own tools, and leave those of others as they are", () => {
+    speak("de", de);
+    expect([toolTitle("Calculator", null), toolTitle("Calculator", "notes"), toolTitle("missing", undefined)]).toEqual(["Rechner", "Calculator", "missing"]);
   });
 
   it("keep the times of day of the reader", () => {

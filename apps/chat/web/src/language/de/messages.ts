@@ -210,7 +210,7 @@ export const messages: Catalogue = {
   "Where to search": "Wo gesucht wird",
   "All rooms": "Alle Räume",
   "Only {name}": "Nur {name}",
-  "Search in everything that you can read. Accents and large letters make no difference.": "Suche in allem, was du lesen kannst. Akzente und Großbuchstaben machen keinen Unterschied.",
+  "Search in everything that you can read, names of files too. Accents and large letters make no difference.": "Suche in allem, was du lesen kannst, auch in Namen von Dateien. Akzente und Großbuchstaben machen keinen Unterschied.",
   Searching: "Sucht",
   "No message has “{query}” in it. Try fewer words, or the beginning of a word.": "Keine Nachricht enthält „{query}“. Versuche es mit weniger Wörtern oder dem Anfang eines Wortes.",
   "{count} messages found": { one: "1 Nachricht gefunden", other: "{count} Nachrichten gefunden" },

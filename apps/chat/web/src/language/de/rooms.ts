@@ -105,4 +105,9 @@ export const rooms: Catalogue = {
   "Messages are deleted after {days}.": "Nachrichten werden nach {days} gelöscht.",
   "Download:": "Herunterladen:",
   "New conversation": "Neues Gespräch",
+  General: "Allgemein",
+  "Whatever has no room of its own": "Alles, was keinen eigenen Raum hat",
+  "Questions to the model, for everyone to read": "Fragen an das Modell, die alle lesen können",
+  "Off topic": "Dies und das",
+  "Everything else": "Alles andere",
 };

@@ -118,4 +118,6 @@ export const server: Catalogue = {
   "Signing in by a provider is not set up here.": "Die Anmeldung über einen Anbieter ist hier nicht eingerichtet.",
   "Your account has no password: your provider signs you in.": "Dein Konto hat kein Passwort: Dein Anbieter meldet dich an.",
   "Sign out and in again first, to show that it is you.": "Melde dich zuerst ab und wieder an, um zu zeigen, dass du es bist.",
+  Calculator: "Rechner",
+  "Search this room": "Suche in diesem Raum",
 };

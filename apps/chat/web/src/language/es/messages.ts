@@ -210,7 +210,7 @@ export const messages: Catalogue = {
   "Where to search": "Dónde buscar",
   "All rooms": "Todas las salas",
   "Only {name}": "Solo {name}",
-  "Search in everything that you can read. Accents and large letters make no difference.": "Busca en todo lo que puedes leer. Los acentos y las mayúsculas no importan.",
+  "Search in everything that you can read, names of files too. Accents and large letters make no difference.": "Busca en todo lo que puedes leer, también en los nombres de los archivos. Los acentos y las mayúsculas no importan.",
   Searching: "Buscando",
   "No message has “{query}” in it. Try fewer words, or the beginning of a word.": "Ningún mensaje contiene «{query}». Prueba con menos palabras o con el principio de una palabra.",
   "{count} messages found": { one: "1 mensaje encontrado", other: "{count} mensajes encontrados" },

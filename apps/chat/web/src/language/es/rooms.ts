@@ -105,4 +105,9 @@ export const rooms: Catalogue = {
   "Messages are deleted after {days}.": "Los mensajes se eliminan después de {days}.",
   "Download:": "Descargar:",
   "New conversation": "Nueva conversación",
+  General: "General",
+  "Whatever has no room of its own": "Lo que no tiene sala propia",
+  "Questions to the model, for everyone to read": "Preguntas al modelo, para que todos las lean",
+  "Off topic": "Otros temas",
+  "Everything else": "Todo lo demás",
 };

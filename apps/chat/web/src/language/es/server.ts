@@ -118,4 +118,6 @@ export const server: Catalogue = {
   "Signing in by a provider is not set up here.": "El inicio de sesión mediante un proveedor no está configurado aquí.",
   "Your account has no password: your provider signs you in.": "Tu cuenta no tiene contraseña: tu proveedor inicia tu sesión.",
   "Sign out and in again first, to show that it is you.": "Cierra la sesión y vuelve a iniciarla primero, para demostrar que eres tú.",
+  Calculator: "Calculadora",
+  "Search this room": "Buscar en esta sala",
 };
