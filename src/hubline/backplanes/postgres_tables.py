@@ -27,7 +27,7 @@ class Statements:
     """The statements, for one name of the table."""
 
     exists: sql.Composed
-    """Whether the table exists."""
+    """Whether the table exists, with its partitions."""
     create: sql.Composed
     """Make what is missing. Servers that do it at the same time wait for each other."""
     send: sql.Composed
@@ -78,7 +78,6 @@ def statements(table: str) -> Statements:
         "positions": sql.Identifier(f"{table}_positions"),
         "by_position": sql.Identifier(f"{table}_by_position"),
         "regclass": sql.Literal(f'"{table}_positions"'),
-        "name": sql.Literal(f'"{table}"'),
         "channel": sql.Literal(table),
         "part": sql.SQL("(floor(extract(epoch FROM clock_timestamp()) / {})::bigint % {})::smallint").format(
             sql.Literal(PERIOD), sql.Literal(PARTS)
@@ -95,8 +94,12 @@ def statements(table: str) -> Statements:
         )
         for part in range(PARTS)
     )
+    present = [
+        sql.SQL("to_regclass({})").format(sql.Literal(f'"{each}"'))
+        for each in (table, *(f"{table}_{part}" for part in range(PARTS)))
+    ]
     return Statements(
-        exists=made("SELECT to_regclass({name}) IS NOT NULL"),
+        exists=sql.SQL("SELECT num_nulls({}) = 0").format(sql.SQL(", ").join(present)),
         create=made(_CREATE) + parts + made(_INDEX),
         send=made(_SEND),
         begin=made(_BEGIN),

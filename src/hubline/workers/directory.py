@@ -60,7 +60,7 @@ class Stay:
 
     def touch(self) -> None:
         """Make all files new, for programs that remove what is old in /tmp whether it is locked or not."""
-        for each in (self.path, *Path(self.path).glob("*")):
+        for each in (Path(self.path), *Path(self.path).glob("*")):
             with suppress(OSError):  # it has gone meanwhile
                 os.utime(each)
 
