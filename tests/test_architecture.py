@@ -131,7 +131,7 @@ BUDGETS: dict[str, int] = {
     "limits": 760,
     "rest": 970,
     "inspect": 460,
-    "servers": 1860,
+    "servers": 1880,
     "testing": 2250,
     "cli": 2340,
     "contract": 1900,
