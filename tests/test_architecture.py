@@ -123,7 +123,7 @@ BUDGETS: dict[str, int] = {
     "server": 4950,
     "auth": 650,
     "streams": 340,
-    "backplanes": 4600,
+    "backplanes": 4750,
     "client": 4300,
     "models": 880,
     "runs": 11800,
@@ -131,12 +131,12 @@ BUDGETS: dict[str, int] = {
     "limits": 760,
     "rest": 970,
     "inspect": 460,
-    "servers": 1860,
+    "servers": 1880,
     "testing": 2250,
     "cli": 2340,
     "contract": 1900,
     "sql": 680,
-    "workers": 680,
+    "workers": 700,
 }
 
 WITHOUT_IO = "wire client.session client.events"

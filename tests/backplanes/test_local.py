@@ -12,7 +12,7 @@ import pytest
 from hubline import BackplaneError
 from hubline.backplanes.lines import LONGEST_PAUSE, PATIENCE
 from hubline.backplanes.local import LocalBackplane
-from hubline.backplanes.local_frames import HEAD, Done, Subscribe, frame
+from hubline.backplanes.local_frames import HEAD, UNREAD, Done, Subscribe, frame
 from hubline.backplanes.local_hub import LocalHub
 from hubline.testing import BackplaneSuite, ManualClock
 from hubline.testing.backplane import Heard, MakeBackplane
@@ -127,6 +127,23 @@ async def test_who_does_not_read_loses_the_connection_and_holds_nobody_up(path: 
         assert (await heard.take(1))[0][1] == payload
         await link.close()
         slow[1].close()
+
+
+async def test_a_message_to_many_users_of_a_worker_does_not_cut_it_off(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    users = [f"user {number}" for number in range(1_000)]
+    async with hub_at(path) as hub:
+        heard = Heard()
+        link = await LocalBackplane(path).connect(heard)
+        await link.subscribe(users)
+        payload = bytes(UNREAD // 500)
+        assert await link.publish(users, payload) == len(users)
+        assert await heard.take(len(users)) == [(user, payload) for user in users]
+        assert heard.gaps == []
+        assert len(hub._workers) == 1
+        await link.close()
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x01\xc1", frame(Done(1, 1))])

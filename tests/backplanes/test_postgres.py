@@ -16,6 +16,7 @@ from hubline.backplanes.postgres_cleaning import PAUSE
 from hubline.backplanes.postgres_tables import statements
 from hubline.testing import BackplaneSuite, ManualClock, connect
 from hubline.testing.backplane import TIME_LIMIT, Heard, MakeBackplane
+from tests.backplanes.test_redis_outages import until_it_publishes
 
 pytestmark = pytest.mark.postgres
 
@@ -202,6 +203,20 @@ async def test_a_table_that_is_dropped_is_made_anew_and_the_gap_is_told(postgres
         assert await found.take(1) == [("a", b"again")]
         await link.close()
         await other.close()
+
+
+async def test_partitions_that_are_dropped_are_made_anew(postgres_url: str) -> None:
+    backplane = PostgresBackplane(postgres_url)
+    async with await AsyncConnection.connect(postgres_url, autocommit=True) as admin:
+        link = await backplane.connect(Heard())
+        await admin.execute("DROP TABLE hubline_messages_0, hubline_messages_1, hubline_messages_2")
+        with pytest.raises(BackplaneError, match="no partition"):
+            await link.publish(["a"], b"lost")
+        await until_it_publishes(link, "a")
+        async with heard(backplane, "a") as found:
+            await link.publish(["a"], b"heard")
+            assert await found.take(1) == [("a", b"heard")]
+        await link.close()
 
 
 async def test_a_task_that_outlives_its_block_sends_without_the_transaction(postgres_url: str) -> None:

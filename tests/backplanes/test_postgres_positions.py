@@ -13,7 +13,7 @@ from hubline._clock import MonotonicClock
 from hubline.backplanes.lines import Broker
 from hubline.backplanes.postgres import PostgresBackplane
 from hubline.backplanes.postgres_connections import Connections
-from hubline.backplanes.postgres_reading import BYTES, SETTLED, SMALL, Reading
+from hubline.backplanes.postgres_reading import BYTES, NAMED, SETTLED, SMALL, WIDE, Reading
 from hubline.backplanes.postgres_tables import PERIOD, statements
 from hubline.backplanes.postgres_writing import Writing
 from hubline.errors import BackplaneError
@@ -33,8 +33,10 @@ class Counting:
     def __init__(self, inner: AsyncConnection[Any]) -> None:
         self._inner = inner
         self.sizes: list[int] = []
+        self.asked: list[Any] = []
 
     async def execute(self, *arguments: Any, **settings: Any) -> Any:
+        self.asked.append(arguments[1] if arguments[1:] else None)
         cursor = await self._inner.execute(*arguments, **settings)
         rows = await cursor.fetchall()
         self.sizes.append(sum(len(each) for row in rows for each in row if isinstance(each, bytes)))
@@ -235,11 +237,90 @@ async def test_a_position_that_was_rolled_back_is_looked_for_no_longer(postgres_
         await reading._read(reads)
         positions = reading._positions
         assert positions is not None
-        assert positions.missing == [1]
+        assert positions.missing == [(1, 1)]
         await slow.rollback()
         await clock.advance(2 * SETTLED)
         await reading._read(reads)
         assert positions.missing == []
+
+
+@pytest.mark.parametrize("many", [WIDE - 1, 20 * WIDE + 1])
+async def test_a_transaction_that_commits_late_may_have_any_number_of_messages(postgres_url: str, many: int) -> None:
+    found, clock = Heard(), ManualClock()
+    async with read_with(postgres_url, found, clock) as (reading, reads), writers(postgres_url) as (slow, fast):
+        sent = [b"%d" % number for number in range(many)]
+        await slow.execute(STATEMENTS.send, ([b"a"] * many, sent))
+        await fast.execute(STATEMENTS.send, ([b"a"], [b"fast"]))
+        await fast.commit()
+        await reading._read(reads)
+        assert await found.take(1) == [("a", b"fast")]
+        await slow.commit()
+        while await reading._read(reads):
+            pass
+        assert await found.take(many) == [("a", each) for each in sent]
+        assert reading._positions is not None
+        assert reading._positions.missing == []
+
+
+async def test_a_server_that_starts_reads_a_transaction_that_began_thousands_of_messages_before(
+    postgres_url: str,
+) -> None:
+    await PostgresBackplane(postgres_url).create()
+    found = Heard()
+    async with writers(postgres_url) as (slow, fast):
+        await slow.execute(STATEMENTS.send, ([b"a"], [b"slow"]))
+        await fast.execute(STATEMENTS.send, ([b"a"] * 2_000, [b"before it started"] * 2_000))
+        await fast.commit()
+        async with read_with(postgres_url, found, ManualClock()) as (reading, reads):
+            await slow.commit()
+            await fast.execute(STATEMENTS.send, ([b"a"], [b"fast"]))
+            await fast.commit()
+            await reading._read(reads)
+            assert await found.take(2) == [("a", b"slow"), ("a", b"fast")]
+            assert found.messages.empty()
+
+
+@pytest.mark.parametrize("last", [0, 1, 3])
+async def test_what_is_missing_at_the_start_lies_between_the_messages_that_there_are(
+    postgres_url: str, last: int
+) -> None:
+    await PostgresBackplane(postgres_url).create()
+    async with await AsyncConnection.connect(postgres_url, autocommit=True) as admin:
+        await admin.execute(STATEMENTS.send, ([b"a"] * last, [b""] * last))
+        await admin.execute("DELETE FROM hubline_messages WHERE position <> 2")
+        rows = await (await admin.execute(STATEMENTS.begin)).fetchall()
+        assert rows == [(last, {0: [], 1: [[1, 1]], 3: [[1, 1], [3, 3]]}[last])]
+
+
+async def test_a_server_with_many_channels_does_not_send_their_names_with_each_read(postgres_url: str) -> None:
+    found = Heard()
+    async with read_with(postgres_url, found, ManualClock()) as (reading, reads):
+        reading._channels |= {b"%d" % number: f"{number}" for number in range(NAMED)}
+        counting: Any = Counting(reads)
+        sizes = [1, SMALL + 1]
+        for size in sizes:
+            await reads.execute(STATEMENTS.send, ([b"other", b"a"], [bytes(size), bytes(size)]))
+        await reading._read(counting)
+        assert await found.take(2) == [("a", bytes(size)) for size in sizes]
+        assert found.messages.empty()
+        assert counting.asked[0]["channels"] is None
+        assert max(counting.sizes) < sum(sizes) + 100, "only what is small comes along for nobody"
+
+
+async def test_who_has_read_nothing_for_longer_than_messages_are_kept_tells_the_gap(postgres_url: str) -> None:
+    found, clock = HeardGap(), ManualClock()
+    async with read_with(postgres_url, found, clock) as (reading, reads):
+        await reads.execute(STATEMENTS.send, ([b"a"], [b"first"]))
+        await reading._read(reads)
+        await reads.execute(STATEMENTS.send, ([b"a"], [b"never read"]))
+        await clock.advance(3 * PERIOD)
+        reading._read_at -= 3 * PERIOD
+        await reads.execute("TRUNCATE hubline_messages")
+        await reading._read(reads)
+        await reads.execute(STATEMENTS.send, ([b"a"], [b"later"]))
+        await reading._read(reads)
+        assert await found.take(2) == [("a", b"first"), ("a", b"later")]
+        assert len(found.gaps) == 1
 
 
 async def test_a_message_whose_statement_was_cancelled_is_not_reported_as_stored(postgres_url: str) -> None:

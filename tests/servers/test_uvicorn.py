@@ -12,8 +12,10 @@ import pytest
 from hubline._tasks import TaskOwner
 from hubline.errors import ConfigurationError
 from hubline.extensions import DRAIN
+from hubline.servers import uvicorn as hubline_uvicorn
 from hubline.servers.uvicorn import SecretFilter, Server, bind, configure, redact_secrets, redacted, serve
 from tests.servers.raw_client import RawWebSocket
+from tests.valkey import until
 
 Drain = Callable[[], Awaitable[None]]
 
@@ -77,6 +79,49 @@ async def test_clients_are_drained_before_sockets_are_closed() -> None:
         messages = owner.start(client.messages())
     assert await messages == ["welcome", "bye", "close 1000"]
     assert app.steps == ["drain", "shutdown"]
+
+
+async def has_accepted(server: Server) -> bool:
+    return bool(server.server_state.connections)
+
+
+async def accepts_nothing_more(server: Server) -> bool:
+    return not server.servers[0].is_serving()
+
+
+async def test_who_hands_over_waits_for_the_first_request_of_whom_it_has_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubline_uvicorn, "LAST_REQUESTS", 0.0)
+    monkeypatch.setattr(hubline_uvicorn, "FIRST_REQUESTS", 60.0)
+    app = Application()
+    async with served(app) as (server, url):
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        client = RawWebSocket(*await asyncio.open_connection(host, int(port)))
+        await until(lambda: has_accepted(server))
+        server.hand_over()
+        await until(lambda: accepts_nothing_more(server))
+        for _ in range(50):  # a server that does not wait has closed it by now
+            await asyncio.sleep(0)
+        assert app.steps == []
+        await client.upgrade(host, "/hub")
+        assert client.status == 101
+        assert await client.messages() == ["welcome", "bye", "close 1000"]
+        assert app.steps[0] == "drain"
+
+
+async def test_who_hands_over_does_not_wait_for_ever_for_a_connection_that_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubline_uvicorn, "LAST_REQUESTS", 0.0)
+    monkeypatch.setattr(hubline_uvicorn, "FIRST_REQUESTS", 0.01)
+    async with served(Application()) as (server, url):
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        await until(lambda: has_accepted(server))
+        server.hand_over()
+        assert await reader.read() == b""
+        writer.close()
 
 
 async def test_what_is_left_when_the_time_is_up_is_closed_all_the_same(caplog: pytest.LogCaptureFixture) -> None:

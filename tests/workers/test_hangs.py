@@ -1,6 +1,7 @@
 """A worker that hangs is replaced; a parent that is killed leaves nothing behind."""
 
 import asyncio
+import fcntl
 import os
 import selectors
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hubline.workers.children import Child
-from hubline.workers.directory import LOCK, PREFIX, Stay, sweep
+from hubline.workers.directory import PREFIX, Stay, sweep
 from hubline.workers.supervisor import Supervisor
 from tests.cli.running import hubline
 from tests.cli.test_workers import HUBS, LIMIT, children, ended, on_each_worker
@@ -114,7 +115,7 @@ async def test_a_parent_that_is_killed_leaves_no_process_and_no_directory(
         running = await stack.enter_async_context(hubline(directory, *RUN))
         clients = await on_each_worker(stack, await running.url(), 2)
         every = children(running)
-        assert len(names(sockets, f"{PREFIX}*/{LOCK}")) == 1
+        assert len(names(sockets, f"{PREFIX}*")) == 1
         running.process.kill()
         if hub_too:
             [hub] = set(every) - set(clients)
@@ -149,6 +150,21 @@ def test_a_directory_in_use_stays_and_others_are_left_alone(sockets: Path) -> No
     assert sorted(names(sockets)) == sorted([Path(used.path).name, strange.name])
     used.leave()
     assert names(sockets) == [strange.name]
+
+
+def test_nothing_in_the_directory_looks_old_or_unlocked_to_who_cleans_up(sockets: Path) -> None:
+    stay = Stay.new()
+    database = Path(stay.path) / "runs-0.sqlite"
+    database.touch()
+    for each in (database, Path(stay.path)):
+        os.utime(each, (0, 0))
+    stay.touch()
+    assert all(each.stat().st_mtime > 0 < each.stat().st_atime for each in (database, Path(stay.path)))
+    cleaner = os.open(stay.path, os.O_RDONLY)  # as systemd-tmpfiles does: it spares what is in a locked directory
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(cleaner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(cleaner)
+    stay.leave()
 
 
 async def test_a_limit_that_a_busy_worker_would_miss_is_refused(directory: Path) -> None:

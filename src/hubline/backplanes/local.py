@@ -81,7 +81,7 @@ class HubConnection(Peer):
         self.heard_at = time.time()
         match message:
             case Message():
-                return self._listener.received(message.channel, message.payload)
+                return any([self._listener.received(channel, message.payload) for channel in message.channels])
             case Done():
                 answer = self._requests.pop(message.number, None)
                 if answer is not None and not answer.done():

@@ -46,9 +46,9 @@ class Done(Struct, array_like=True, tag=4):
 
 
 class Message(Struct, array_like=True, tag=5):
-    """From the hub: this was published."""
+    """From the hub: this was published on these channels, each of which the peer has subscribed to."""
 
-    channel: str
+    channels: list[str]
     payload: bytes
 
 

@@ -8,6 +8,10 @@ from hubline.backplanes.local_frames import UNREAD, Done, Frame, Message, Peer, 
 
 logger = logging.getLogger("hubline.backplane")
 
+TOGETHER = 256
+"""Channels of one frame to a worker. A message to a thousand users would else be a thousand times in the hub, and a
+worker handles a frame in one turn of its event loop. Ours: some milliseconds."""
+
 
 class LocalHub:
     """Listens on a Unix socket, and keeps the subscriptions of the workers. It stores no message.
@@ -65,14 +69,24 @@ class LocalHub:
                 self._channels.pop(channel, None)
 
     def publish(self, channels: Iterable[str], payload: bytes) -> int:
-        """Pass a message on; returns the number of workers that get it. Its bytes are made once for each channel."""
-        receivers = 0
+        """Pass a message on; returns how many workers get it, a worker with two of the channels twice.
+
+        The bytes of a frame are made once for all workers that have the same of the channels.
+        """
+        wanted: dict[Worker, list[str]] = {}
         for channel in channels:
-            members = self._channels.get(channel)
-            if members:
-                data = frame(Message(channel, payload))
-                for worker in list(members):
-                    receivers += worker.take(data)
+            for worker in self._channels.get(channel, ()):
+                wanted.setdefault(worker, []).append(channel)
+        frames: dict[tuple[str, ...], bytes] = {}
+        receivers = 0
+        for worker, own in wanted.items():
+            for start in range(0, len(own), TOGETHER):
+                some = tuple(own[start : start + TOGETHER])
+                data = frames.get(some)
+                if data is None:
+                    data = frames[some] = frame(Message(list(some), payload))
+                if worker.take(data):
+                    receivers += len(some)
         return receivers
 
 
@@ -94,6 +108,8 @@ class Worker(Peer):
 
     def take(self, data: bytes) -> bool:
         """Send a message. A worker that does not read loses its connection; it reports the gap when it is back."""
+        if self._transport is None or self._transport.is_closing():
+            return False
         if self.unread > UNREAD:
             logger.warning("a worker does not read: its connection to the other workers is closed")
             self.abort()

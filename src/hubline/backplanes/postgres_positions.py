@@ -1,9 +1,17 @@
 """Which positions of the table a server has read. Positions rise, but transactions end in another order."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
+from typing import NamedTuple
 
-MOST_MISSING = 10_000
-"""Missing positions that one read looks for. Ours: more are missing only if the sequence was changed by hand."""
+
+class Missing(NamedTuple):
+    """Positions in a row that are missing: one transaction may have taken millions of them."""
+
+    first: int
+    last: int
+    newer: int | None = None
+    """The number of a transaction newer than every one that may have taken one of them."""
 
 
 class Positions:
@@ -13,23 +21,29 @@ class Positions:
     every transaction that may have taken it has ended.
     """
 
-    def __init__(self, last: int, taken: Iterable[int], since: int) -> None:
-        """Positions up to `last` are read, except those after `since` that are not in `taken`."""
+    def __init__(self, last: int, missing: Iterable[tuple[int, int]] = ()) -> None:
+        """Positions up to `last` are read, except from the first to the second of each of `missing`, which rise."""
         self.last = last
-        self._missing: dict[int, int | None] = dict.fromkeys(sorted(set(range(since + 1, last + 1)) - set(taken)))
-        """Missing positions, each with the number of a transaction newer than every one that may have taken it."""
+        self._missing = [Missing(*each) for each in missing]
 
     @property
-    def missing(self) -> list[int]:
-        return list(self._missing)
+    def missing(self) -> list[tuple[int, int]]:
+        """The first and the last of missing positions in a row, for each row of them."""
+        return [(each.first, each.last) for each in self._missing]
 
     def read(self, position: int) -> bool:
         """A row with this position was found. Whether it is new."""
-        if position <= self.last:
-            return self._missing.pop(position, 0) != 0
-        if position - self.last <= MOST_MISSING:
-            self._missing.update(dict.fromkeys(range(self.last + 1, position)))
-        self.last = position
+        if position > self.last:
+            if position - self.last > 1:
+                self._missing.append(Missing(self.last + 1, position - 1))
+            self.last = position
+            return True
+        index = bisect_right(self._missing, position, key=lambda each: each.first) - 1
+        if index < 0 or position > self._missing[index].last:
+            return False
+        found = self._missing[index]
+        around = found._replace(last=position - 1), found._replace(first=position + 1)
+        self._missing[index : index + 1] = [each for each in around if each.first <= each.last]
         return True
 
     def expect(self, next_one: int) -> None:
@@ -37,7 +51,7 @@ class Positions:
 
         It is the number of a transaction that began after the last read.
         """
-        self._missing = {position: next_one if newer is None else newer for position, newer in self._missing.items()}
+        self._missing = [each if each.newer is not None else each._replace(newer=next_one) for each in self._missing]
 
     def forget(self, oldest: int) -> None:
         """Forget positions that will stay missing: the read has not found them, and their transactions had ended.
@@ -45,6 +59,4 @@ class Positions:
         `oldest` is the number of the oldest transaction that ran before that read. One asked for after it may have
         passed a transaction that has committed in between.
         """
-        self._missing = {
-            position: newer for position, newer in self._missing.items() if newer is None or newer > oldest
-        }
+        self._missing = [each for each in self._missing if each.newer is None or each.newer > oldest]

@@ -16,11 +16,18 @@ from hubline.backplanes.base import BackplaneListener
 from hubline.backplanes.lines import Broker, Line, utc
 from hubline.backplanes.postgres_connections import Connections, patiently, shut_down
 from hubline.backplanes.postgres_positions import Positions
-from hubline.backplanes.postgres_tables import PERIOD, WINDOW, Row, Statements
+from hubline.backplanes.postgres_tables import PERIOD, Row, Statements
 from hubline.errors import BackplaneError
 
 MOST = 500
 """Rows of one read. Ours."""
+
+NAMED = 100
+"""Channels that the database compares. A server with more gets all messages and compares itself: each connection, user
+and group is a channel, and their names would be sent with every read. Ours."""
+
+WIDE = 500
+"""Missing positions in a row that are looked for one by one; more are looked for as a row. Ours: takes as long."""
 
 SMALL = 8 * 1024
 """Bytes of a payload that comes with its row. Larger ones are fetched after it. Ours: 4 MiB in 500 rows."""
@@ -133,24 +140,27 @@ class Reading(Line[Connected]):
 
     async def _begin(self, reads: AsyncConnection[Any]) -> tuple[datetime, datetime] | None:
         """Find the position to continue from. Returns the gap if messages after it are lost, or no longer kept."""
-        if self._positions is not None and time.time() - self._read_at < PERIOD:
-            last, _ = await self._last(reads)
-            if last >= self._positions.last and self._goes_on(await self._found_mark(reads)):
-                return None
+        if (
+            self._positions is not None
+            and time.time() - self._read_at < PERIOD
+            and await self._last(reads) >= self._positions.last
+            and self._goes_on(await self._found_mark(reads))
+        ):
+            return None
         return await self._begin_anew(reads)
 
     async def _begin_anew(self, reads: AsyncConnection[Any]) -> tuple[datetime, datetime] | None:
         """Continue behind the last message that there is. Returns the gap, if anything was read before."""
         now = time.time()
-        last, taken = await self._last(reads)
+        ((last, missing),) = await (await reads.execute(self._statements.begin)).fetchall()
         gap = None if self._positions is None else (utc(self._read_at), utc(now))
-        self._positions, self._mark, self._read_at = Positions(last, taken, max(0, last - WINDOW)), None, now
+        self._positions, self._mark, self._read_at = Positions(last, missing), None, now
         return gap
 
-    async def _last(self, reads: AsyncConnection[Any]) -> tuple[int, list[int]]:
-        """The last position that was given, and which of those before it have a message."""
-        ((last, given, taken),) = await (await reads.execute(self._statements.begin)).fetchall()
-        return (last if given else last - 1), taken
+    async def _last(self, reads: AsyncConnection[Any]) -> int:
+        """The last position that was given."""
+        ((last,),) = await (await reads.execute(self._statements.last)).fetchall()
+        return int(last)
 
     async def _found_mark(self, reads: AsyncConnection[Any]) -> int | None:
         if self._mark is None:
@@ -162,9 +172,11 @@ class Reading(Line[Connected]):
         """Whether the messages behind the last one that was read are its successors.
 
         `found` is when the one at its position was written. If that was another, or there is none, a server took over
-        that did not have it. One that is old may have been emptied, and is not looked for any more.
+        that did not have it. One that is old may have been emptied, and is not looked for any more; but if this server
+        has read nothing for as long, as one that was frozen, others may have been emptied behind it.
         """
-        if self._mark is not None and found is None and self._clock.now() - self._mark.read_at >= PERIOD:
+        old = self._mark is not None and self._clock.now() - self._mark.read_at >= PERIOD
+        if old and found is None and time.time() - self._read_at < PERIOD:
             self._mark = None
         return self._mark is None or found == self._mark.written
 
@@ -173,10 +185,14 @@ class Reading(Line[Connected]):
         positions, mark, began = self._positions, self._mark, time.time()
         assert positions is not None
         oldest = await self._oldest(reads, positions)
+        missing = positions.missing
+        wide = [each for each in missing if each[1] - each[0] >= WIDE]
         asked = {
-            "channels": list(self._channels),
+            "channels": list(self._channels) if len(self._channels) <= NAMED else None,
             "after": positions.last if mark is None else mark.position - 1,
-            "missing": positions.missing,
+            "missing": [at for first, last in missing if last - first < WIDE for at in range(first, last + 1)],
+            "firsts": [first for first, _ in wide],
+            "lasts": [last for _, last in wide],
             "mark": -1 if mark is None else mark.position,
             "most": MOST,
             "small": SMALL,
@@ -208,7 +224,7 @@ class Reading(Line[Connected]):
         """Pass the messages of these rows on. False if some are left, because they are large."""
         left, fetched = STRIDE, await self._large(reads, rows)
         for position, written, name, payload, _ in rows:
-            if name is not None and payload is None:
+            if name in self._channels and payload is None:
                 if position not in fetched:
                     return False
                 payload = fetched[position]
@@ -217,11 +233,9 @@ class Reading(Line[Connected]):
                 continue
             if position > last:
                 self._mark = Mark(position, written, self._clock.now())
-            if name is None or payload is None:
-                continue
-            channel = self._channels.get(name)
+            channel = None if name is None else self._channels.get(name)
             left -= 1
-            if (channel is not None and self._listener.received(channel, payload)) or not left:
+            if (channel is not None and payload is not None and self._listener.received(channel, payload)) or not left:
                 left = STRIDE
                 await let_others_within_a_burst()
         return True
@@ -230,7 +244,7 @@ class Reading(Line[Connected]):
         """The first payloads that did not come with their rows; `None` for one that was emptied in between."""
         size, wanted = 0, dict[int, bytes | None]()
         for position, _, name, payload, length in rows:
-            if name is not None and payload is None:
+            if name in self._channels and payload is None:
                 size += length or 0
                 if wanted and size > BYTES:
                     break
@@ -252,7 +266,7 @@ class Reading(Line[Connected]):
             return False
         self._looked_at = self._clock.now()
         assert self._positions is not None
-        return (await self._last(reads))[0] < self._positions.last
+        return await self._last(reads) < self._positions.last
 
     async def _wait(self, hearing: "asyncio.Task[None] | None") -> None:
         """Wait for new messages."""

@@ -14,8 +14,9 @@ PERIOD = 60
 
 PARTS = 3
 
-WINDOW = 1_000
-"""Positions before the last that a starting server checks, because their transactions may still run. Ours."""
+WINDOW = 100_000
+"""Positions before the last in which a starting server finds those that are missing, because their transactions may
+still run. Ours: all of a minute with 1,600 messages a second; the query takes 0.2 seconds."""
 
 # `written` tells a message from another that has its position: a server that was promoted without the last messages of
 # its predecessor gives their positions again.
@@ -26,19 +27,21 @@ class Statements:
     """The statements, for one name of the table."""
 
     exists: sql.Composed
-    """Whether the table exists."""
+    """Whether the table exists, with its partitions."""
     create: sql.Composed
     """Make what is missing. Servers that do it at the same time wait for each other."""
     send: sql.Composed
     """Add messages and NOTIFY. Takes channels and payloads, as two arrays."""
     begin: sql.Composed
-    """The last position, whether it was ever used, and which of the positions before it exist."""
+    """The last position, and the first and the last of missing ones in a row before it, for each row of them."""
+    last: sql.Composed
+    """The last position."""
     read: sql.Composed
     """The messages after a position and at some before it, as `Row`.
 
     Channel and payload are NULL for channels that this server does not want, and for a position that is only looked
-    for. Takes the wanted channels, the position, the earlier positions, that one (`mark`), the maximum number of rows,
-    and the largest payload that comes along.
+    for. Takes the wanted channels (NULL: all), the position, the earlier positions, the first and the last of more of
+    them in rows, that one (`mark`), the maximum number of rows, and the largest payload that comes along.
     """
     payloads: sql.Composed
     """The payloads at some positions, as `position, payload`."""
@@ -75,7 +78,6 @@ def statements(table: str) -> Statements:
         "positions": sql.Identifier(f"{table}_positions"),
         "by_position": sql.Identifier(f"{table}_by_position"),
         "regclass": sql.Literal(f'"{table}_positions"'),
-        "name": sql.Literal(f'"{table}"'),
         "channel": sql.Literal(table),
         "part": sql.SQL("(floor(extract(epoch FROM clock_timestamp()) / {})::bigint % {})::smallint").format(
             sql.Literal(PERIOD), sql.Literal(PARTS)
@@ -92,11 +94,16 @@ def statements(table: str) -> Statements:
         )
         for part in range(PARTS)
     )
+    present = [
+        sql.SQL("to_regclass({})").format(sql.Literal(f'"{each}"'))
+        for each in (table, *(f"{table}_{part}" for part in range(PARTS)))
+    ]
     return Statements(
-        exists=made("SELECT to_regclass({name}) IS NOT NULL"),
+        exists=sql.SQL("SELECT num_nulls({}) = 0").format(sql.SQL(", ").join(present)),
         create=made(_CREATE) + parts + made(_INDEX),
         send=made(_SEND),
         begin=made(_BEGIN),
+        last=made("SELECT last_value - (NOT is_called)::int FROM {positions}"),
         read=made(_READ),
         payloads=made("SELECT position, payload FROM {table} WHERE position = ANY(%b)"),
         written=made("SELECT written FROM {table} WHERE position = %s"),
@@ -132,19 +139,35 @@ WITH sent AS (
 )
 SELECT pg_notify({channel}, ''), max(position) FROM sent
 """
-_BEGIN = (
-    "SELECT last_value, is_called, ARRAY(SELECT position FROM {table} WHERE position > last_value - {window}) "
-    "FROM {positions}"
-)
+# the last row of `known` is the next position, which ends what is missing before it
+_BEGIN = """
+SELECT last_value - (NOT is_called)::int, ARRAY(
+    SELECT ARRAY[before + 1, position - 1] FROM (
+        SELECT position, lag(position, 1, greatest(last_value - {window}, 0)) OVER (ORDER BY position) AS before FROM (
+            SELECT position FROM {table} WHERE position > last_value - {window}
+            UNION ALL SELECT last_value + is_called::int
+        ) AS known
+    ) AS pairs WHERE position - before > 1 ORDER BY position
+) FROM {positions}
+"""
+# Three ways to find rows, each with the index: a join of all missing positions takes 20 times as long as `ANY`, which
+# would need each of a million.
 _READ = """
 SELECT position, written, CASE WHEN wanted THEN channel END,
        CASE WHEN wanted AND octet_length(payload) <= %(small)s THEN payload END,
        CASE WHEN wanted THEN octet_length(payload) END
 FROM (
-    SELECT *, channel = ANY(%(channels)b) AND position <> %(mark)s AS wanted FROM (
+    SELECT *,
+           (%(channels)b::bytea[] IS NULL OR channel = ANY(%(channels)b)) AND position <> %(mark)s AS wanted
+    FROM (
         SELECT position, written, channel, payload FROM {table} WHERE position > %(after)s
         UNION ALL
         SELECT position, written, channel, payload FROM {table} WHERE position = ANY(%(missing)b)
+        UNION ALL
+        SELECT late.* FROM unnest(%(firsts)b::bigint[], %(lasts)b::bigint[]) AS row (first, last) CROSS JOIN LATERAL (
+            SELECT position, written, channel, payload FROM {table}
+            WHERE position BETWEEN row.first AND row.last ORDER BY position LIMIT %(most)s
+        ) AS late
     ) AS looked_for
 ) AS found
 ORDER BY position LIMIT %(most)s

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from psycopg import AsyncConnection, DatabaseError, OperationalError
-from psycopg.errors import UndefinedTable
+from psycopg.errors import CheckViolation, UndefinedTable
 
 from hubline._clock import Clock
 from hubline.backplanes.lines import Broker, Line
@@ -15,6 +15,9 @@ from hubline.backplanes.postgres_cleaning import PAUSE, Cleaning
 from hubline.backplanes.postgres_connections import Connections, asked, patiently
 from hubline.backplanes.postgres_tables import Statements
 from hubline.errors import BackplaneError
+
+LOST = OperationalError, UndefinedTable, CheckViolation
+"""After these the connection is opened anew: the table, or its partition, is made then if it is not there."""
 
 UNANSWERED = 64 * 1024 * 1024
 """Bytes that may wait for the database. Further messages are refused. Ours."""
@@ -96,7 +99,7 @@ class Writing(Line[AsyncConnection[Any]]):
                         message.done.set_result(None)
                     else:
                         message.done.set_exception(BackplaneError(f"PostgreSQL has not stored a message: {error}"))
-        if isinstance(error, BackplaneError | OperationalError | UndefinedTable):  # the table is made at the start
+        if isinstance(error, (BackplaneError, *LOST)):
             raise error
 
     async def _end(self, connection: AsyncConnection[Any], error: Exception | None) -> None:

@@ -116,6 +116,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = False
         self._disconnect: Disconnect | None = None
 
+    @property
+    def unused(self) -> bool:
+        """Whether it has brought no request yet."""
+        return not self._is_http
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
         self.server_state.connections.add(self)

@@ -43,6 +43,10 @@ TICK = 1.0
 LAST_REQUESTS = 0.2
 """Seconds in which a server that hands its socket over still serves what it accepted before, as if it stayed. Ours."""
 
+FIRST_REQUESTS = 3.0
+"""Seconds more in which a connection that it had accepted may bring its first request. Ours: a client that is far away
+or, with a thousand others, waits for a busy server. Some browsers open connections that they may never use."""
+
 logger = logging.getLogger("hubline.server")
 _query_pair = re.compile(r'(?<=[?&])([^=&\s"]+)=([^&\s"]*)')
 _bearer = re.compile(r"(?i)\bbearer\s+\S+")
@@ -139,9 +143,18 @@ class Server(uvicorn.Server):
         if self._hands_over:
             for listener in self.servers:
                 listener.close()
-            await asyncio.sleep(LAST_REQUESTS)
+            await self._serve_what_was_accepted()
         await self.drain()
         await super().shutdown(sockets)
+
+    async def _serve_what_was_accepted(self) -> None:
+        await asyncio.sleep(LAST_REQUESTS)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + FIRST_REQUESTS
+        while loop.time() < deadline and not self.force_exit:
+            if not any(isinstance(each, HttpProtocol) and each.unused for each in self.server_state.connections):
+                break
+            await asyncio.sleep(LAST_REQUESTS / 4)
 
     def hand_over(self) -> None:
         """Stop as at a first signal, but accept nothing more meanwhile: another process has the same listening socket.

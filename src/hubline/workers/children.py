@@ -58,6 +58,8 @@ class Child:
     heard: float = 0.0
     """When it last said something."""
     ready: bool = False
+    ready_at: float = 0.0
+    """When it said something first."""
     ended: bool = False
     """It says nothing more."""
     told_to_leave: float | None = None
@@ -79,6 +81,8 @@ class Child:
             self.ended = True
             return False
         before, self.ready, self.heard = self.ready, True, time.monotonic()
+        if not before:
+            self.ready_at = self.heard
         return not before
 
 

@@ -1,7 +1,8 @@
 """The directory of the workers' Unix sockets. It does not outlive them, whichever of them is killed.
 
-Each process that uses it holds a shared lock on a file in it, which the system gives back at its end. So whoever gets
-the exclusive lock knows that nobody uses the directory any more: the last process, or the next start.
+Each process that uses it holds a shared lock on it, which the system gives back at its end. So whoever gets the
+exclusive lock knows that nobody uses the directory any more: the last process, or the next start. It is a lock of the
+directory and of no file in it because systemd, which removes what is old in /tmp, spares what is in a locked one.
 """
 
 import fcntl
@@ -14,8 +15,8 @@ from pathlib import Path
 
 from hubline.errors import ConfigurationError
 
-PREFIX = "hubline-"
-LOCK = "workers.lock"
+PREFIX, UNLOCKED = "hubline-workers-", "hubline-unlocked-"
+"""Of the names of directories. One that has the first is always locked, as long as somebody is there."""
 
 LONGEST = 85
 """Bytes. The name of a Unix socket has at most 103 on every system, and ours has 17 after the directory."""
@@ -37,24 +38,31 @@ class Stay:
             ConfigurationError: that is not possible, or its name is too long for sockets in it.
         """
         try:
-            path = tempfile.mkdtemp(prefix=PREFIX)
+            unlocked = tempfile.mkdtemp(prefix=UNLOCKED)
         except OSError as error:
             raise ConfigurationError([f"{NONE}: {error.strerror or error}"]) from None
+        parent, name = os.path.split(unlocked)
+        path = os.path.join(parent, PREFIX + name.removeprefix(UNLOCKED))
         if len(os.fsencode(path)) > LONGEST:
-            os.rmdir(path)
+            os.rmdir(unlocked)
             raise ConfigurationError([f"{NONE}: the name {path} is too long"])
-        unlocked, final = os.path.join(path, "new"), os.path.join(path, LOCK)
-        lock = _open(unlocked, os.O_CREAT)
+        lock = _open(unlocked)
         fcntl.flock(lock, fcntl.LOCK_SH)
-        os.rename(unlocked, final)  # under its name it is always locked, as long as somebody is there
+        os.rename(unlocked, path)
         return cls(path, lock)
 
     def enter(self) -> "Stay":
         """In a forked child: hold the lock for itself, and let go of what it has of its parent's."""
-        lock = _open(os.path.join(self.path, LOCK))
+        lock = _open(self.path)
         fcntl.flock(lock, fcntl.LOCK_SH)
         os.close(self._lock)
         return Stay(self.path, lock)
+
+    def touch(self) -> None:
+        """Make all files new, for programs that remove what is old in /tmp whether it is locked or not."""
+        for each in (Path(self.path), *Path(self.path).glob("*")):
+            with suppress(OSError):  # it has gone meanwhile
+                os.utime(each)
 
     def leave(self) -> None:
         """End the use, and remove the directory if nobody else uses it."""
@@ -81,18 +89,18 @@ def directory() -> Iterator[Stay]:
 
 def sweep() -> None:
     """Remove the directories of this user that nobody uses any more."""
-    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError):  # another user's, or another start was faster
-            descriptor = _open(str(lock))
+            descriptor = _open(str(path))
             try:
                 if os.fstat(descriptor).st_uid == os.geteuid() and _is_mine(descriptor):
-                    shutil.rmtree(lock.parent, ignore_errors=True)
+                    shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(descriptor)
 
 
-def _open(path: str, more: int = 0) -> int:
-    return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | more, 0o600)
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 def _is_mine(lock: int) -> bool:

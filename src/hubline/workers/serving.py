@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -18,7 +19,7 @@ from hubline.servers.garbage import collect_rarely
 from hubline.servers.listening import bind
 from hubline.servers.uvicorn import Server
 from hubline.workers.children import HAND_OVER, Main, Parent
-from hubline.workers.directory import directory
+from hubline.workers.directory import Stay, directory
 from hubline.workers.supervisor import LEAVE_TIME, Supervisor
 
 logger = logging.getLogger("hubline.workers")
@@ -28,6 +29,9 @@ BALANCED = sys.platform == "linux"
 
 BEAT = 1.0
 """Seconds between two signs of life of the hub; of a worker see `servers.uvicorn.TICK`."""
+
+TOUCH = 3600.0
+"""Seconds between two times at which all files of the workers are made new. Ours: what removes old ones takes days."""
 
 
 def listening(host: str, port: int, workers: int) -> list[list[socket.socket]]:
@@ -95,7 +99,7 @@ def serve(
             _close_others(sockets, ())
             here = stay.enter()
             try:
-                asyncio.run(_carry(os.path.join(here.path, _worker.HUB), parent, drain_timeout + LEAVE_TIME))
+                asyncio.run(_carry(here, parent, drain_timeout + LEAVE_TIME))
             finally:
                 here.leave()
 
@@ -110,7 +114,7 @@ def _close_others(sockets: Sequence[Sequence[socket.socket]], own: Sequence[sock
         each.close()
 
 
-async def _carry(path: str, parent: Parent, limit: float) -> None:
+async def _carry(here: Stay, parent: Parent, limit: float) -> None:
     """Be the hub of the workers until SIGTERM. Without a parent the workers are told to leave at the same moment.
 
     `limit`: seconds for them to do so, because they still exchange messages.
@@ -118,9 +122,13 @@ async def _carry(path: str, parent: Parent, limit: float) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     hub = LocalHub()
-    await hub.start(path)
+    await hub.start(os.path.join(here.path, _worker.HUB))
+    touched = time.monotonic()
     while not stopped.is_set():
         parent.hear()
+        if time.monotonic() - touched > TOUCH:
+            here.touch()
+            touched = time.monotonic()
         with suppress(TimeoutError):
             async with asyncio.timeout(BEAT):
                 await stopped.wait()

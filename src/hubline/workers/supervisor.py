@@ -18,6 +18,10 @@ logger = logging.getLogger("hubline.workers")
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 """Seconds before a worker that ended before it was ready is started again; doubled each time. Ours."""
 
+STEADY = 5.0
+"""Seconds after which a worker that was ready counts as one that works. Ours: one that soon ends again and again would
+else take a core for nothing but its starts."""
+
 START_TIME = 120.0
 """Seconds that a worker has to become ready before a reload fails. Ours: some applications load a model."""
 
@@ -41,6 +45,7 @@ class Place:
     due: float = 0.0
     """When a missing child is started."""
     pause: float = 0.0
+    """Seconds before the next one is started."""
 
     def children(self) -> list[Child]:
         return [child for child in (self.child, self.successor) if child is not None]
@@ -53,7 +58,8 @@ class Supervisor:
     - SIGHUP: every worker is replaced by a new one, one after the other. A new one is ready before the old one drains,
       and both have the same listening socket, so no client is refused. It waits until all have been ready once.
     - SIGHUP because the terminal was closed: as SIGTERM; nothing with `nohup`.
-    - A worker or hub that ends by itself is replaced at once; after a growing pause if it was never ready.
+    - A worker or hub that ends by itself is replaced at once; after a growing pause if it was never ready, or if it was
+      ready only for moments, and the one before it too.
     - One that was ready and is silent for `hang_timeout` seconds is killed, and replaced as any that ends.
     """
 
@@ -207,8 +213,11 @@ class Supervisor:
             self._status = status if status > 0 else 1
             self._stop()
             return
-        place.pause = 0.0 if child.ready else min(LONGEST_PAUSE, place.pause * 2 or FIRST_PAUSE)
-        place.due = time.monotonic() + place.pause
+        now, longer = time.monotonic(), min(LONGEST_PAUSE, place.pause * 2 or FIRST_PAUSE)
+        if child.ready and now - child.ready_at >= STEADY:
+            place.pause = longer = 0.0
+        place.due = now + (place.pause if child.ready else longer)
+        place.pause = longer
         logger.error("%s has ended with %s and is started again", place.name, why)
 
     def _start_missing(self) -> None:
