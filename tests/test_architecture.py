@@ -123,7 +123,7 @@ BUDGETS: dict[str, int] = {
     "server": 4950,
     "auth": 650,
     "streams": 340,
-    "backplanes": 4750,
+    "backplanes": 4780,
     "client": 4300,
     "models": 880,
     "runs": 11800,

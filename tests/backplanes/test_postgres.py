@@ -247,7 +247,10 @@ async def test_a_connection_of_sqlalchemy_commits_what_was_its_first_statement(p
 
 
 async def test_a_connection_of_another_kind_is_told(postgres_url: str) -> None:
-    with pytest.raises(TypeError, match="object is no asynchronous connection of psycopg"):
+    with pytest.raises(
+        TypeError,
+        match="object of builtins cannot take part: `async with` wants an asynchronous connection of psycopg 3",
+    ):
         await PostgresBackplane(postgres_url).send_within(object(), ["a"], b"x")
 
 

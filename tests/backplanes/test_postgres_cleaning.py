@@ -9,8 +9,12 @@ from psycopg import AsyncConnection, sql
 
 from hubline.backplanes.postgres import PostgresBackplane
 from hubline.backplanes.postgres_cleaning import PAUSE, Cleaning
+from hubline.backplanes.postgres_connections import Connections
 from hubline.backplanes.postgres_tables import statements
+from hubline.errors import BackplaneError
+from hubline.sql.postgres import dialect, reach
 from hubline.testing import ManualClock
+from hubline.testing.backplane import Heard
 
 pytestmark = pytest.mark.postgres
 
@@ -96,3 +100,24 @@ async def test_a_role_that_may_not_is_told_once(connection: AsyncConnection, cap
     assert [record.message for record in caplog.records] == [
         "old messages in PostgreSQL stay for now: permission denied for table hubline_messages_2"
     ]
+
+
+async def test_a_role_that_may_make_no_tables_is_told_who_makes_them(
+    connection: AsyncConnection, postgres_url: str
+) -> None:
+    await connection.execute("CREATE ROLE hubline_poor LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    await connection.execute("CREATE SCHEMA empty; GRANT USAGE ON SCHEMA empty TO hubline_poor")
+    poor = postgres_url.replace("postgres@", "hubline_poor@")
+    poor += f"{'&' if '?' in poor else '?'}options=-csearch_path%3Dempty"
+    try:
+        runs = dialect("poor", ["version"])
+        for call, trying in (
+            ("PostgresBackplane(address).create()", PostgresBackplane(poor).connect(Heard())),
+            ("make_tables()", reach(Connections(poor), runs, ["CREATE TABLE {version} (version INT)"], 1, "the log")),
+        ):
+            with pytest.raises(BackplaneError, match="permission denied for schema empty") as caught:
+                await trying
+            assert f"makes the tables first, with `{call}`" in str(caught.value)
+            assert "\n" not in str(caught.value)
+    finally:
+        await connection.execute("DROP SCHEMA empty; DROP OWNED BY hubline_poor; DROP ROLE hubline_poor")

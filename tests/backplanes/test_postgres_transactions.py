@@ -5,6 +5,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -115,7 +117,9 @@ async def test_a_connection_of_the_other_kind_is_told(postgres_url: str) -> None
     def blocking(connection: Any) -> None:
         with (
             backplane.within(connection),
-            pytest.raises(TypeError, match=f"{type(connection).__name__} is no connection .* that is not awaited"),
+            pytest.raises(
+                TypeError, match=f"{type(connection).__name__} of .*`with` wants a connection that is not awaited"
+            ),
         ):
             waits.clients.all.send("Told", "never")
 
@@ -130,8 +134,55 @@ async def test_a_connection_of_the_other_kind_is_told(postgres_url: str) -> None
     with _engine(postgres_url) as sync, Session(sync) as ours, sync.connect() as other:
         for each in (ours, other):
             async with backplane.within(each), Publisher(backplane, News, name=NAME) as news:
-                with pytest.raises(TypeError, match="is no asynchronous connection of psycopg"):
+                with pytest.raises(TypeError, match="`async with` wants an asynchronous connection of psycopg 3"):
                     await news.clients.all.send("Told", "never")
+
+
+class _OfAsyncpg:
+    """SQLAlchemy's AsyncConnection, whose driver is another one."""
+
+    def in_transaction(self) -> bool:
+        return True
+
+    async def get_raw_connection(self) -> Any:
+        return SimpleNamespace(driver_connection=Fraction())
+
+    sync_connection = None
+
+
+async def test_the_driver_below_sqlalchemy_is_named(postgres_url: str) -> None:
+    backplane = PostgresBackplane(postgres_url)
+    async with backplane.within(_OfAsyncpg()), Publisher(backplane, News, name=NAME) as news:
+        with pytest.raises(TypeError, match=r"_OfAsyncpg of .*, with Fraction of fractions, .* postgresql\+psycopg://"):
+            await news.clients.all.send("Told", "never")
+
+
+async def test_with_autocommit_and_no_transaction_nothing_is_sent(postgres_url: str) -> None:
+    backplane = PostgresBackplane(postgres_url)
+    waits = BlockingPublisher(backplane, News, name=NAME)
+
+    def blocking() -> None:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            with backplane.within(connection), pytest.raises(RuntimeError, match="has `autocommit` and no transaction"):
+                waits.clients.all.send("Told", "never")
+            with connection.transaction(), backplane.within(connection):
+                waits.clients.all.send("Told", "one")
+
+    async with (
+        heard(backplane, f"{NAME}:all") as found,
+        await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as connection,
+        Publisher(backplane, News, name=NAME) as news,
+    ):
+        async with backplane.within(connection):
+            with pytest.raises(RuntimeError, match="has `autocommit` and no transaction"):
+                await news.clients.all.send("Told", "never")
+        await asyncio.to_thread(blocking)
+        async with connection.transaction(), backplane.within(connection):
+            await news.clients.all.send("Told", "two")
+        async with connection.pipeline(), connection.transaction(), backplane.within(connection):
+            await news.clients.all.send("Told", "three")
+        payloads = [payload for _, payload in await found.take(3)]
+        assert [b"one" in payloads[0], b"two" in payloads[1], b"three" in payloads[2]] == [True, True, True]
 
 
 async def test_a_block_that_would_wait_for_the_event_loop_is_refused(postgres_url: str) -> None:

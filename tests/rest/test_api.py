@@ -98,6 +98,11 @@ async def test_tokens_that_are_not(rest: Publisher, authorization: str | None) -
     assert KEY not in found.text
 
 
+async def test_the_audience_that_is_needed_is_told_as_publishers_write_it(rest: Publisher) -> None:
+    found = await posted(rest, bearer(HOST))
+    assert found.json()["message"] == f"The token is not for {SEND}, the audience that this address needs."
+
+
 async def test_a_token_for_one_name_is_none_for_another_that_decodes_to_the_same_path(rest: Publisher) -> None:
     url = f"{HOST}/api/hubs/chat/users/a%2F:send/:send"
     assert (await posted(rest, bearer(url.replace("%2F", "/")), url)).status_code == 401

@@ -12,6 +12,7 @@ import pytest
 from hubline._tasks import TaskOwner
 from hubline.errors import ConfigurationError
 from hubline.extensions import DRAIN
+from hubline.nodes.tokens import Secrets
 from hubline.servers import uvicorn as hubline_uvicorn
 from hubline.servers.uvicorn import SecretFilter, Server, bind, configure, redact_secrets, redacted, serve
 from tests.servers.raw_client import RawWebSocket
@@ -273,6 +274,7 @@ def test_an_address_that_is_not_ours_is_an_error() -> None:
 
 
 TOKEN = "Zm9vYmFyYmF6cXV4MTIzNA"
+NODES = Secrets(["a secret of at least 32 characters"])
 
 
 @pytest.mark.parametrize(
@@ -283,7 +285,10 @@ TOKEN = "Zm9vYmFyYmF6cXV4MTIzNA"
         ("/hub?ACCESS_token=abc", "/hub?ACCESS_token=[redacted]"),
         ("/hub?access%5Ftoken=abc", "/hub?access%5Ftoken=[redacted]"),
         (f"/hub?id={TOKEN}&x=1", "/hub?id=[redacted]&x=1"),
+        (f"/hub?id={NODES.token('unix:a')}&x=1", "/hub?id=[redacted]&x=1"),
+        (f"/hub?id={NODES.token('tcp://a.example.com:7000')}&x=1", "/hub?id=[redacted]&x=1"),
         ("/items?id=42", "/items?id=42"),
+        ("/items?id=6a1b4c1e-8a59-4f7e-9d3b-3f1f5c3f1a55", "/items?id=6a1b4c1e-8a59-4f7e-9d3b-3f1f5c3f1a55"),
         ("/hub?token=abc", "/hub?token=abc"),
         ("Bearer abc.def", "Bearer [redacted]"),
         ("/access_token=abc", "/access_token=abc"),

@@ -12,7 +12,7 @@ from hubline._clock import Clock, MonotonicClock
 from hubline._mistakes import Mistakes
 from hubline.backplanes.base import Backplane, BackplaneLink, BackplaneListener
 from hubline.backplanes.lines import Broker
-from hubline.backplanes.postgres_connections import Connections, check_settings
+from hubline.backplanes.postgres_connections import Connections, check_settings, why
 from hubline.backplanes.postgres_reading import Reading
 from hubline.backplanes.postgres_tables import statements
 from hubline.backplanes.postgres_transactions import InTransaction, names_of, send
@@ -64,7 +64,8 @@ class PostgresBackplane:
         try:
             await self.create()
         except Exception as error:  # psycopg's, and those of the network
-            raise BackplaneError(f"the backplane cannot be reached: {error}") from error
+            reason = why(error, "PostgresBackplane(address).create()")
+            raise BackplaneError(f"the backplane cannot be reached: {reason}") from error
         broker = Broker()
         writing = Writing(self._connections, self._statements, self._clock, broker)
         await writing.start()

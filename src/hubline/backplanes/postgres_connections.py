@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.errors import Error
+from psycopg.errors import Error, InsufficientPrivilege
 
 from hubline._mistakes import Mistakes
 from hubline.backplanes.lines import PATIENCE
@@ -135,6 +135,14 @@ async def asked(connection: AsyncConnection[Any], event: asyncio.Event) -> None:
     event.clear()
     if ended:
         raise ended[0]
+
+
+def why(error: Exception, made_by: str) -> str:
+    """The reason why tables cannot be used. `made_by` is the call that makes them."""
+    if not isinstance(error, InsufficientPrivilege):
+        return str(error)
+    reason = error.diag.message_primary or str(error)
+    return f"{reason} (a role that may makes the tables first, with `{made_by}`, and grants the rights of the guide)"
 
 
 def _no_address(address: str, error: Error) -> str:

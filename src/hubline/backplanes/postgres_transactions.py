@@ -8,12 +8,16 @@ from types import TracebackType
 from typing import Any
 
 from psycopg import AsyncConnection, Connection
+from psycopg.pq import TransactionStatus
 
 from hubline.backplanes import base
 from hubline.backplanes.postgres_tables import Statements
 from hubline.errors import BackplaneError
 
 __all__ = ["InTransaction", "names_of", "send"]
+
+AWAITED = "`async with` wants an asynchronous connection of psycopg 3, or one of SQLAlchemy on postgresql+psycopg://"
+BLOCKING = "`with` wants a connection that is not awaited, of psycopg 3, SQLAlchemy on postgresql+psycopg:// or Django"
 
 
 class InTransaction:
@@ -105,7 +109,8 @@ async def _awaited(connection: Any) -> AsyncConnection[Any]:
             await found.begin()  # as with any statement; it could not commit what it knows nothing of
         found = (await found.get_raw_connection()).driver_connection
     if not isinstance(found, AsyncConnection):
-        raise TypeError(f"{_kind(connection)} is no asynchronous connection of psycopg, nor one of SQLAlchemy")
+        raise TypeError(f"{_kind(connection, found)} cannot take part: {AWAITED}")
+    _check_transaction(found)
     return found
 
 
@@ -122,9 +127,18 @@ def _blocking(connection: Any) -> Connection[Any]:
         found.ensure_connection()
         found = found.connection
     if not isinstance(found, Connection):
-        raise TypeError(f"{_kind(connection)} is no connection of psycopg 3, SQLAlchemy or Django that is not awaited")
+        raise TypeError(f"{_kind(connection, found)} cannot take part: {BLOCKING}")
+    _check_transaction(found)
     return found
 
 
-def _kind(connection: Any) -> str:
-    return type(connection).__name__
+def _check_transaction(connection: AsyncConnection[Any] | Connection[Any]) -> None:
+    """Raises RuntimeError where each statement is a transaction of its own: nothing could be rolled back."""
+    if connection.autocommit and connection.info.transaction_status is TransactionStatus.IDLE:
+        raise RuntimeError("the connection has `autocommit` and no transaction, so the message would be sent at once")
+
+
+def _kind(connection: Any, found: Any) -> str:
+    """What was given, and what is below it: `AsyncConnection of sqlalchemy.ext, with Connection of asyncpg`."""
+    given, below = (f"{type(each).__qualname__} of {type(each).__module__}" for each in (connection, found))
+    return given if given == below else f"{given}, with {below},"

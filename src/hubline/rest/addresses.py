@@ -60,8 +60,8 @@ def base_of(request: Request, endpoint: str | None, path: Path) -> str:
 
 
 def url_of(base: str, path: Path) -> str:
-    """The address of a request without its query."""
-    return "/".join([base, *(quote(each, safe="") for each in path.segments)])
+    """The address of a request without its query, as publishers write it: operations begin with a colon."""
+    return "/".join([base, *(quote(each, safe=":") for each in path.segments)])
 
 
 Handler: TypeAlias = Callable[..., Any]

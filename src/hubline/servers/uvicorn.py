@@ -30,8 +30,9 @@ from hubline.servers.listening import bind as bind
 from hubline.servers.listening import url_of
 from hubline.servers.protocols import HttpProtocol, WebSocketProtocol
 
-SECRETS = {"access_token": re.compile(""), "id": re.compile(r"[\w-]{22}$", re.ASCII)}
-"""Query keys with the pattern of secret values: every bearer token, and values like connection tokens."""
+SECRETS = {"access_token": re.compile(""), "id": re.compile(r"(?:[\w-]{22}|[\w-]{44,})$", re.ASCII)}
+"""Query keys with the pattern of secret values: every bearer token, and values like connection tokens. Those of one
+server have 22 characters, those that name a node 44 or more (`nodes/tokens.py`); a UUID has 36 and is shown."""
 
 MAX_SIZE = 2 * 1024 * 1024
 """Bytes of one WebSocket message where it is held until it is whole. Ours: 64 times the limit of one hub message, for

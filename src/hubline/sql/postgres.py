@@ -13,7 +13,7 @@ from psycopg.errors import LockNotAvailable, QueryCanceled, UndefinedTable
 
 from hubline._clock import Clock
 from hubline.backplanes.lines import PATIENCE, Broker, Line
-from hubline.backplanes.postgres_connections import Connections, asked, patiently
+from hubline.backplanes.postgres_connections import Connections, asked, patiently, why
 from hubline.errors import BackplaneError
 from hubline.sql.programs import NEWER, Ask, Dialect, Lock, Many, Program, T, Topics, Woken, prepared, version
 
@@ -224,4 +224,4 @@ async def reach(connections: Connections, dialect: Dialect, create: Sequence[str
     except BackplaneError:
         raise
     except Exception as error:  # psycopg's, and those of the network
-        raise BackplaneError(f"{name} in PostgreSQL cannot be reached: {error}") from error
+        raise BackplaneError(f"{name} in PostgreSQL cannot be reached: {why(error, 'make_tables()')}") from error
