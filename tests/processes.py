@@ -32,3 +32,19 @@ async def process_group(*command: str, directory: Path, limit: float) -> AsyncIt
             os.killpg(process.pid, signal.SIGKILL)
         async with asyncio.timeout(END):
             await process.wait()
+
+
+async def until_it_listens(port: int, process: asyncio.subprocess.Process) -> None:
+    """Return when somebody takes connections at this port, for a program that does not say when it does.
+
+    Raises AssertionError if the process ends.
+    """
+    while process.returncode is None:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0)
+        else:
+            writer.close()
+            return
+    raise AssertionError(f"the process ended with {process.returncode}")

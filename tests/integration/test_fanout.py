@@ -125,6 +125,8 @@ async def test_all_connections_of_a_user_and_of_no_other(connect: Connector) -> 
     user = f"U{unique()}"
     tokens = [await connect.token(f"sub={name}") for name in (user, user, user.lower())]
     peers = [await connect(), *[await connect(token=token) for token in tokens]]
+    for peer in peers:
+        await peer.admitted()
     await peers[0].send(call(None, "ToUser", user, "x"), call(None, "ToUsers", [user.lower(), user], "y"))
     both = [received("user", "x"), received("users", "y")]
     assert await heard(*peers) == [[], both, both, [received("users", "y")]]

@@ -223,6 +223,7 @@ async def test_messagepack_over_events_is_refused(connect_json: Connector) -> No
 async def test_a_client_that_vanishes_is_noticed(connect_json: Connector, way: Way) -> None:
     """In the middle of an upload. Whoever asks it something learns that it has gone."""
     gone = await connect_json(way=way)
+    await gone.admitted()
     asker = await connect_json()
     await gone.send(call("1", "Sum", streams=("a",)), item("a", 1))
     await asker.send(call("1", "AskClient", gone.id, 21))

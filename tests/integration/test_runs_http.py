@@ -18,6 +18,7 @@ from tests.deployment.nginx import nginx
 from tests.integration.driver import WEB_SOCKETS, Peer, Way, connector
 from tests.interop.running import ELSEWHERE, ROOT, SERVERS, contract_server
 from tests.ports import free_port
+from tests.processes import until_it_listens
 from tests.runs.http.events import Event, Parser
 from tests.runs.viewer import Page
 
@@ -276,6 +277,7 @@ async def granian() -> AsyncIterator[str]:
         assert process.stdout is not None
         while "Started worker" not in (line := (await process.stdout.readline()).decode()):
             assert line, "granian did not start"
+        await until_it_listens(port, process)  # a moment after it has said so
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

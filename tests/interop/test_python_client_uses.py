@@ -169,18 +169,22 @@ def test_a_run_in_a_script(ours: str) -> None:
         assert endless.stop().id == endless.id
 
 
-def test_who_waits_when_a_script_ends(ours: str) -> None:
+def test_who_waits_when_a_script_ends(ours: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for ever: neither for an answer, nor for a stream, a run or the end."""
     hub = sync.HubConnection(ours + "/hub-runs")
+    begun, begin = threading.Semaphore(0), hub._thread._begin
     hub.start()
     with pytest.raises(RuntimeError, match="can be started when it is disconnected"):
         hub.start()
     assert next(hub.states()) is ConnectionState.CONNECTED, "which did not harm it"
     endings: list[str] = []
-    waiting = threading.Barrier(3, timeout=60)
+
+    def begins(*call: Any) -> Any:
+        future = begin(*call)
+        begun.release()
+        return future
 
     def wait(call: Any) -> None:
-        waiting.wait()
         try:
             endings.append(repr(call()))
         except ConnectionClosed as error:
@@ -188,9 +192,11 @@ def test_who_waits_when_a_script_ends(ours: str) -> None:
 
     run = hub.run(hub.invoke("StartCount", 1_000_000, 5, None, None, result_type=str))
     threads = [threading.Thread(target=wait, args=(each,)) for each in (run.wait, hub.closed)]
+    monkeypatch.setattr(hub._thread, "_begin", begins)
     for thread in threads:
         thread.start()
-    waiting.wait()
+    for _ in threads:
+        assert begun.acquire(timeout=60)
     with pytest.raises(TimeoutError):
         hub.closed(timeout=0.01)
     hub.stop()

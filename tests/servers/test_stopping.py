@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.lines import Ended, Endpoint, EventsLine, PollingLine, WebSocketLine, poll
-from tests.processes import process_group
+from tests.processes import process_group, until_it_listens
 
 APPLICATION = """
 from contextlib import asynccontextmanager
@@ -35,6 +35,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.middleware("http")
 async def observe(request, call_next):
+    print(f"asked {request.url.query}\\n", end="", flush=True)
     return await call_next(request)
 
 app.mount("/", hubs)
@@ -109,21 +110,17 @@ class Process:
             if found := ADDRESS.search(line):
                 self.url = found[1].decode()
             elif GRANIAN.search(line):
-                await self._knock()
+                await until_it_listens(int(self.url.rpartition(":")[2]), self._process)
             else:
                 continue
             return
         raise AssertionError(await self.end())
 
-    async def _knock(self) -> None:
-        port = int(self.url.rpartition(":")[2])
-        while self._process.returncode is None:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0)
-            else:
-                writer.close()
+    async def until(self, text: bytes) -> None:
+        """Read the log to the line that has this in it."""
+        async for line in self._output:
+            self._log += line
+            if text in line:
                 return
         raise AssertionError(await self.end())
 
@@ -217,7 +214,9 @@ async def test_a_poll_is_answered(server: str, tmp_path: Path) -> None:
         line = await PollingLine.open(endpoint, id)
         await line.send(HANDSHAKE)
         assert await line.receive() == b"{}\x1e"
+        endpoint.query = "waits=1"
         waiting = await poll(endpoint, id)
+        await process.until(b"waits=1")  # uvicorn closes a connection whose request it has not read
         process.stop()
         answer = await waiting
         assert (answer.status_code, answer.content) == (200, GOODBYE)

@@ -44,13 +44,15 @@ def listening(host: str, port: int, workers: int) -> list[list[socket.socket]]:
     Raises:
         OSError: as `hubline.servers.uvicorn.bind`; also when another program listens there.
     """
-    first = bind(host, port)  # without sharing, so that a port in use is an error
+    first = bind(host, port, shared=BALANCED and not port)  # a port in use is an error: a named one is not shared yet
     if not BALANCED:
         return [first] * workers
-    port = first[0].getsockname()[1]
-    for each in first:
-        each.close()
-    return [bind(host, port, shared=True) for _ in range(workers)]
+    if port:
+        for each in first:
+            each.close()
+        return [bind(host, port, shared=True) for _ in range(workers)]
+    chosen = first[0].getsockname()[1]  # it is kept meanwhile, or another program could be given it
+    return [first, *(bind(host, chosen, shared=True) for _ in range(workers - 1))]
 
 
 def serve(
