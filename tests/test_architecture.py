@@ -136,7 +136,7 @@ BUDGETS: dict[str, int] = {
     "cli": 2340,
     "contract": 1900,
     "sql": 680,
-    "workers": 700,
+    "workers": 720,
 }
 
 WITHOUT_IO = "wire client.session client.events"

@@ -89,7 +89,7 @@ def directory() -> Iterator[Stay]:
 
 def sweep() -> None:
     """Remove the directories of this user that nobody uses any more."""
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}????????"):
         with suppress(OSError):  # another user's, or another start was faster
             descriptor = _open(str(path))
             try:
