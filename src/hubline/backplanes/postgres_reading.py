@@ -197,7 +197,8 @@ class Reading(Line[Connected]):
             "most": MOST,
             "small": SMALL,
         }
-        rows: list[Row] = await (await reads.execute(self._statements.read, asked, binary=True)).fetchall()
+        statement = self._statements.read_rows if wide else self._statements.read
+        rows: list[Row] = await (await reads.execute(statement, asked, binary=True)).fetchall()
         full = len(rows) == MOST
         if await self._lost(reads, rows, full):
             gap = await self._begin_anew(reads)

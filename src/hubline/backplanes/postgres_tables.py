@@ -40,9 +40,11 @@ class Statements:
     """The messages after a position and at some before it, as `Row`.
 
     Channel and payload are NULL for channels that this server does not want, and for a position that is only looked
-    for. Takes the wanted channels (NULL: all), the position, the earlier positions, the first and the last of more of
-    them in rows, that one (`mark`), the maximum number of rows, and the largest payload that comes along.
+    for. Takes the wanted channels (NULL: all), the position, the earlier positions, that one (`mark`), the maximum
+    number of rows, and the largest payload that comes along.
     """
+    read_rows: sql.Composed
+    """The same, and also the messages at rows of missing positions: between each of `firsts` and that of `lasts`."""
     payloads: sql.Composed
     """The payloads at some positions, as `position, payload`."""
     written: sql.Composed
@@ -104,7 +106,8 @@ def statements(table: str) -> Statements:
         send=made(_SEND),
         begin=made(_BEGIN),
         last=made("SELECT last_value - (NOT is_called)::int FROM {positions}"),
-        read=made(_READ),
+        read=made(_READ_BEGIN + _READ_END),
+        read_rows=made(_READ_BEGIN + _READ_ROWS + _READ_END),
         payloads=made("SELECT position, payload FROM {table} WHERE position = ANY(%b)"),
         written=made("SELECT written FROM {table} WHERE position = %s"),
         horizon=made(_HORIZON),
@@ -150,9 +153,9 @@ SELECT last_value - (NOT is_called)::int, ARRAY(
     ) AS pairs WHERE position - before > 1 ORDER BY position
 ) FROM {positions}
 """
-# Three ways to find rows, each with the index: a join of all missing positions takes 20 times as long as `ANY`, which
-# would need each of a million.
-_READ = """
+# Each way to find rows uses the index: a join of all missing positions takes 20 times as long as `ANY`, which would
+# need each of a million. The join is made only where it is needed, because planning it takes half a millisecond.
+_READ_BEGIN = """
 SELECT position, written, CASE WHEN wanted THEN channel END,
        CASE WHEN wanted AND octet_length(payload) <= %(small)s THEN payload END,
        CASE WHEN wanted THEN octet_length(payload) END
@@ -163,11 +166,15 @@ FROM (
         SELECT position, written, channel, payload FROM {table} WHERE position > %(after)s
         UNION ALL
         SELECT position, written, channel, payload FROM {table} WHERE position = ANY(%(missing)b)
+"""
+_READ_ROWS = """
         UNION ALL
         SELECT late.* FROM unnest(%(firsts)b::bigint[], %(lasts)b::bigint[]) AS row (first, last) CROSS JOIN LATERAL (
             SELECT position, written, channel, payload FROM {table}
             WHERE position BETWEEN row.first AND row.last ORDER BY position LIMIT %(most)s
         ) AS late
+"""
+_READ_END = """
     ) AS looked_for
 ) AS found
 ORDER BY position LIMIT %(most)s
