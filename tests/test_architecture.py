@@ -127,7 +127,7 @@ BUDGETS: dict[str, int] = {
     "client": 4300,
     "models": 880,
     "runs": 11800,
-    "rooms": 3200,
+    "rooms": 3250,
     "limits": 760,
     "rest": 970,
     "inspect": 460,

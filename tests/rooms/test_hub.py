@@ -400,8 +400,8 @@ async def test_one_hub_has_rooms_and_runs() -> None:
 
 async def test_mistakes_are_told_at_the_start() -> None:
     with pytest.raises(ConfigurationError) as error:
-        Rooms("yes", grace=-1, store=object())  # type: ignore[arg-type]
-    assert len(error.value.problems) == 3
+        Rooms("yes", grace=-1, store=object(), on_presence="no")  # type: ignore[arg-type]
+    assert len(error.value.problems) == 4
     with pytest.raises(ConfigurationError, match=r"RoomLimits\.message"):
         RoomLimits(message=0)
     with pytest.raises(ConfigurationError, match="the application's `Rooms"):

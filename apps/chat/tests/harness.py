@@ -41,7 +41,7 @@ class Gate:
             self._open.release()
 
 
-NEWS = ("AccountChanged", "AssistantChanged", "BudgetChanged", "PeopleChanged", "RoomsChanged", "TypingChanged")
+NEWS = ("AccountChanged", "AssistantChanged", "BudgetChanged", "RoomClosed", "RoomSignal", "RoomsChanged")
 """Calls of which only the newest counts. They come when they come, so `expect_nothing` leaves them out."""
 
 
@@ -53,9 +53,15 @@ class Page:
         self.me: JSON = {}
         self._ids = 0
         self._news: dict[str, list[Any]] = {}
+        self.changes: list[tuple[str, str]] = []
+        """Who has come, changed or left, in whatever room: kinds and names."""
+        self._members: dict[str, dict[str, JSON]] = {}
+        self._early: list[tuple[str, JSON]] | None = None
+        """Changes of members that come while it joins a room."""
         self._changed = asyncio.Event()
         for target in NEWS:
             client.on(target, self._listener(target))
+        client.on("RoomPresence", self._present)
 
     async def enter(self) -> JSON:
         entered: JSON = await self.client.invoke("Enter")
@@ -64,15 +70,44 @@ class Page:
 
     async def news(self, target: str, fits: Callable[..., bool]) -> list[Any]:
         """Wait until the newest call of `target` has arguments that fit."""
-        async with asyncio.timeout(60):
-            while target not in self._news or not fits(*self._news[target]):
-                self._changed.clear()
-                await self._changed.wait()
+        await self._until(lambda: target in self._news and fits(*self._news[target]))
         return self._news[target]
 
-    async def names(self, *names: str) -> None:
+    def heard(self, target: str) -> list[Any] | None:
+        """The newest call of `target`, if there was one."""
+        return self._news.get(target)
+
+    async def names(self, *names: str, room: str = "general") -> None:
         """Wait until exactly these people are in the room, as the page was told."""
-        await self.news("PeopleChanged", lambda _, people: [each["name"] for each in people] == [*names, "Assistant"])
+        await self.here(dict.fromkeys(names, 1), room, lambda member: 1)
+
+    async def here(
+        self,
+        people: dict[str, int],
+        room: str = "general",
+        devices: Callable[[JSON], int] = lambda member: len({each["name"] for each in member["devices"]}),
+    ) -> None:
+        """Wait until exactly these people are in the room, each with so many devices."""
+        found = self._members.setdefault(room, {})
+        await self._until(lambda: {each["state"]["name"]: devices(each) for each in found.values()} == people)
+
+    async def _until(self, fits: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not fits():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def _present(self, room: str, change: JSON) -> None:
+        if self._early is not None:
+            self._early.append((room, change))
+            return
+        members, member = self._members.setdefault(room, {}), change["member"]
+        self.changes.append((change["kind"], member["state"]["name"]))
+        if change["kind"] == "leave":
+            del members[member["key"]]
+        else:
+            members[member["key"]] = member
+        self._changed.set()
 
     def _listener(self, target: str) -> Callable[..., None]:
         def listen(*arguments: Any) -> None:
@@ -82,8 +117,17 @@ class Page:
         return listen
 
     async def join(self, room: str = "general", since: int | None = None) -> JSON:
-        joined: JSON = await self.client.invoke("JoinRoom", room, since)
-        return joined
+        """Open a room, and be there. Returns what `OpenRoom` answers."""
+        opened: JSON = await self.client.invoke("OpenRoom", room, since)
+        self._early = []
+        joined: JSON = await self.client.invoke("JoinRoom", room)
+        members = self._members.setdefault(room, {})
+        members.clear()
+        members.update((each["key"], each) for each in joined["members"])
+        early, self._early = self._early, None
+        for told in early:
+            self._present(*told)
+        return opened
 
     async def say(self, text: str, room: str = "general", message_id: str | None = None) -> JSON:
         said: JSON = await self.client.invoke("SendMessage", room, message_id or self._new_id(), text)
@@ -245,18 +289,22 @@ async def chat(
     gate: Gate | None = None,
     replaced: bool = True,
     data: Path | None = None,
+    grace: float = 0.0,
     **changes: Any,
 ) -> AsyncIterator[ChatUnderTest]:
     """The application with a model that says `script`, or with `model`; if not `replaced`, with that of the settings.
 
-    `data` outlives it, for the next one.
+    `data` outlives it, for the next one. `grace`: seconds until who was cut has left a room.
     """
     if replaced:
         model = model or ScriptedModel(list(script), pace=gate)
     async with AsyncExitStack() as stack:
         if data is None:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        with patch("hubline_chat.assistant.DRAIN_SECONDS", 0.0):  # what a test leaves behind need not come to its end
+        with (
+            patch("hubline_chat.assistant.DRAIN_SECONDS", 0.0),  # what a test leaves behind need not come to its end
+            patch("hubline_chat.chat.GRACE_SECONDS", grace),
+        ):
             application = create_app(
                 settings(data, **changes), model=model, premium_model=premium_model, passwords=Passwords(QUICK)
             )

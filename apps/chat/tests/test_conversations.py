@@ -90,7 +90,7 @@ async def test_it_is_renamed_searched_and_deleted_and_nobody_else_sees_it(tmp_pa
         await ada.ended()
         assert len((await ada.client.invoke("Search", "lighthouse"))["found"]) == 1
         assert (await root.client.invoke("Search", "lighthouse"))["found"] == []
-        for method, *arguments in (("JoinRoom", room), ("DeleteRoom", room), ("SendMessage", room, "m1", "hello")):
+        for method, *arguments in (("OpenRoom", room), ("DeleteRoom", room), ("SendMessage", room, "m1", "hello")):
             assert await refusal(root, method, *arguments) == "This room does not exist."
         assert await refusal(ada, "AddMember", room, "Root") == "A conversation with the assistant is yours alone."
         assert await root.client.invoke("CreateRoom", "Sky", False)

@@ -244,7 +244,7 @@ async def test_a_page_that_was_away_gets_what_was_changed_in_what_it_has() -> No
             page = await under_test.enter("Ada", room=None)
             await page.client.invoke("EditMessage", said[1]["id"], "new")
             await page.client.invoke("DeleteMessage", said[2]["id"])
-            joined = await page.client.invoke("JoinRoom", "general", 5, heard)
+            joined = await page.client.invoke("OpenRoom", "general", 5, heard)
         changed_texts = {each["seq"]: (each["text"], each["isDeleted"]) for each in joined["changed"]}
         numbers = {each["text"]: each["seq"] for each in before}
         assert changed_texts.pop(numbers["answer 1"]) == ("answer 2", False)

@@ -15,7 +15,7 @@ async def test_a_message_reaches_everyone_in_the_room_and_nobody_else() -> None:
         eve = await under_test.enter("Eve", room="off-topic")
         said = await ada.say("hello", message_id="m1")
         assert await ada.hear() == await bob.hear() == said
-        assert said["author"] == {name: ada.me[name] for name in ("id", "name", "kind", "devices")}
+        assert said["author"] == {name: ada.me[name] for name in ("id", "name", "kind")}
         expected = {"roomId": "general", "seq": 1, "kind": "person", "text": "hello", "clientMessageId": "m1"}
         assert {name: said[name] for name in expected} == expected
         assert said["answer"] is None
@@ -36,7 +36,7 @@ async def test_entering_tells_who_one_is_and_what_there_is() -> None:
         page = Page(await under_test.connect(browser))
         entered = await page.enter()
         shown = {name: value for name, value in user.items() if name != "hasPassword"}
-        assert entered["me"] == shown | {"name": "Ada Lovelace", "kind": "person", "devices": 0}
+        assert entered["me"] == shown | {"name": "Ada Lovelace", "kind": "person"}
         assert [room["name"] for room in entered["rooms"]] == ["General", "Ask the assistant", "Off topic"]
         assert entered["assistant"] == {
             "name": "Assistant",
@@ -58,7 +58,8 @@ async def test_entering_tells_who_one_is_and_what_there_is() -> None:
 
 
 CALLS: list[tuple[Any, ...]] = [
-    ("JoinRoom", "general", None),
+    ("OpenRoom", "general", None),
+    ("JoinRoom", "general"),
     ("LeaveRoom", "general"),
     ("CreateRoom", "New"),
     ("SendMessage", "general", "1", "hello"),
@@ -67,7 +68,9 @@ CALLS: list[tuple[Any, ...]] = [
     ("ChooseModel", "general", "standard"),
     ("InstructAssistant", "general", "Be brief."),
     ("RetryAnswer", "x"),
-    ("Typing", "general"),
+    ("SignalRoom", "general", "typing"),
+    ("RoomMembers", "general"),
+    ("SendToRoom", "general", "hello"),
     ("LoadEarlier", "general", 1),
     ("MarkRead", "general", 1),
     ("EditMessage", "x", "hello"),
@@ -98,7 +101,10 @@ async def test_the_time_of_the_server_is_told_to_everybody() -> None:
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (("JoinRoom", "nowhere", None), "This room does not exist."),
+        (("OpenRoom", "nowhere", None), "This room does not exist."),
+        (("JoinRoom", "nowhere"), "The room does not exist."),
+        (("SendToRoom", "general", "past the database"), "The room does not exist."),
+        (("SetRoomState", "general", {"name": "Grace"}), "Your name is that of your account."),
         (("LeaveRoom", "nowhere"), "This room does not exist."),
         (("CreateRoom", " "), "The room's name is empty."),
         (("CreateRoom", "GENERAL"), "There is a room called GENERAL already."),
@@ -114,7 +120,7 @@ async def test_the_time_of_the_server_is_told_to_everybody() -> None:
         (("DeleteMessage", "nothing"), "This message does not exist any more."),
         (("AnswerVersion", "nothing", 1), "This message does not exist any more."),
         (("LoadEarlier", "nowhere", 1), "This room does not exist."),
-        (("Typing", "nowhere"), "This room does not exist."),
+        (("SignalRoom", "nowhere", "typing"), "The room does not exist."),
     ],
 )
 async def test_what_is_not_allowed_is_refused_with_a_sentence(call: tuple[Any, ...], text: str) -> None:
@@ -157,13 +163,8 @@ async def test_two_tabs_are_one_person() -> None:
         bob, first = await under_test.enter("Bob"), await under_test.enter("Ada")
         second = await under_test.enter("Ada")
         assert first.me == second.me
-        people = (await second.join())["people"]
-        assert [(each["name"], each["devices"], each["kind"]) for each in people] == [
-            ("Ada", 1, "person"),
-            ("Bob", 1, "person"),
-            ("Assistant", 0, "assistant"),
-        ]
-        await bob.names("Ada", "Bob")
+        for page in (second, bob):
+            await page.here({"Ada": 1, "Bob": 1})
         await first.client.stop()
         await second.client.stop()
         await bob.names("Bob")
@@ -181,9 +182,9 @@ async def test_people_are_here_with_their_devices() -> None:
         second = Page(await under_test.connect(two))
         assert (await second.enter())["me"]["id"] == first.me["id"]
         await second.join()
-        await bob.news("PeopleChanged", lambda _, people: people[0]["devices"] == 2)
+        await bob.here({"Ada": 2, "Bob": 1})
         await second.client.invoke("LeaveRoom", "general")
-        await bob.news("PeopleChanged", lambda _, people: people[0]["devices"] == 1)
+        await bob.here({"Ada": 1, "Bob": 1})
         await first.news("RoomsChanged", lambda rooms: rooms[-1]["members"][0]["devices"] == 2)
         await second.client.stop()
         await first.client.invoke("AddMember", room, "Bob")
@@ -201,16 +202,56 @@ async def test_rooms_tell_when_something_was_said_last(tmp_path: Path) -> None:
         assert [each["lastAt"] for each in (await bob.enter())["rooms"]] == [None, None, said["sentAt"]]
 
 
-async def test_whoever_comes_sees_who_is_writing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubline_chat.typing_people.TYPING_SECONDS", 60.0)
+async def test_who_writes_is_told_to_the_others_in_the_room_under_their_own_names_only() -> None:
     async with chat() as under_test:
-        ada = await under_test.enter("Ada")
-        await ada.client.send("Typing", "general")
-        await ada.news("TypingChanged", lambda _, names: names == ["Ada"])
-        bob = await under_test.enter("Bob")
-        await bob.news("TypingChanged", lambda _, names: names == ["Ada"])
-        await ada.say("hello")
-        await bob.news("TypingChanged", lambda _, names: names == [])
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
+        eve = await under_test.enter("Eve", room="off-topic")
+        await ada.client.invoke("SignalRoom", "general", "anything", {"name": "Grace"})
+        room, signal = await bob.news("RoomSignal", lambda room, signal: True)
+        assert (room, signal["kind"], signal["value"], signal["by"]) == ("general", "typing", None, ada.me["id"])
+        await eve.client.invoke("SignalRoom", "off-topic", "typing")
+        await eve.client.fence()
+        assert [page.heard("RoomSignal") for page in (ada, eve)] == [None, None]
+
+
+async def test_nobody_is_there_under_the_name_or_on_the_device_of_somebody_else() -> None:
+    async with chat() as under_test:
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
+        await ada.client.invoke(
+            "JoinRoom", "general", None, {"device": "x", "state": {"name": "Bob"}, "visible": False}
+        )
+        await bob.here({"Ada": 1, "Bob": 1})
+
+
+async def test_who_is_cut_and_comes_back_has_never_left_and_who_signs_out_leaves_at_once() -> None:
+    async with chat(grace=600.0) as under_test:
+        bob, eve = await under_test.enter("Bob"), await under_test.enter("Eve")
+        await under_test.member("Ada")
+        await under_test.enter("Ada")
+        await bob.names("Ada", "Bob", "Eve")
+        await eve.client.stop()
+        await (await under_test.enter("Eve", room=None)).join()
+        await (await under_test.guest("Ada")).post("sign-out")
+        await bob.names("Bob", "Eve")
+        assert [each for each in bob.changes if each[0] == "leave"] == [("leave", "Ada")]
+
+
+async def test_who_is_cut_leaves_once_after_the_time_of_grace() -> None:
+    async with chat(grace=0.01) as under_test:
+        bob, ada = await under_test.enter("Bob"), await under_test.enter("Ada")
+        await bob.names("Ada", "Bob")
+        await ada.client.stop()
+        await bob.names("Bob")
+        await bob.news("RoomsChanged", lambda rooms: rooms[0]["people"] == 1)
+        assert bob.changes == [("enter", "Ada"), ("leave", "Ada")]
+
+
+async def test_the_list_says_who_is_there_also_when_the_last_one_has_gone() -> None:
+    async with chat() as under_test:
+        eve, bob = await under_test.enter("Eve", room="off-topic"), await under_test.enter("Bob")
+        await eve.news("RoomsChanged", lambda rooms: rooms[0]["people"] == 1)
+        await bob.client.stop()
+        await eve.news("RoomsChanged", lambda rooms: rooms[0]["people"] == 0)
 
 
 async def test_the_welcome_says_how_the_assistant_is_asked_in_this_room() -> None:
@@ -277,15 +318,6 @@ async def test_a_new_room_is_in_the_list_of_everybody() -> None:
         await bob.join(room["id"])
         await ada.say("hello", room=room["id"])
         assert (await bob.hear())["roomId"] == "cafe-fur-alle"
-
-
-async def test_typing_is_shown_until_the_message_is_sent() -> None:
-    async with chat() as under_test:
-        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
-        await ada.client.send("Typing", "general")
-        await bob.news("TypingChanged", lambda room, names: (room, names) == ("general", ["Ada"]))
-        await ada.say("hello")
-        await bob.news("TypingChanged", lambda room, names: names == [])
 
 
 async def test_who_was_away_gets_what_was_missed_and_who_was_away_too_long_the_newest() -> None:

@@ -20,7 +20,7 @@ async def test_two_people_write_to_each_other_and_nobody_else_sees_it(tmp_path: 
         await ada.say("Psst", room["id"])
         [mention] = await bob.client.expect("Mentioned")
         assert (mention["text"], mention["roomId"]) == ("Psst", room["id"])
-        assert await refusal(eve, "JoinRoom", room["id"], None) == "This room does not exist."
+        assert await refusal(eve, "OpenRoom", room["id"], None) == "This room does not exist."
         belongs = "A conversation of two people belongs to both, and cannot be changed."
         for call in (
             ("ChangeRoom", room["id"], "Ours", ""),

@@ -31,11 +31,11 @@ async def test_rooms_messages_and_sessions_survive_a_restart(tmp_path: Path) -> 
         client = await under_test.connect(browser)
         entered = await client.invoke("Enter")
         assert [each["name"] for each in entered["rooms"]][-1] == "Secret"
-        joined = await client.invoke("JoinRoom", room["id"], None)
+        joined = await client.invoke("OpenRoom", room["id"], None)
         assert (joined["messages"], joined["room"]["lastSeq"]) == (before, 2)
         assert joined["messages"][1]["answer"]["state"] == "completed"
         # A page that was there before goes on where it was, and numbers go on too.
-        again = await client.invoke("JoinRoom", room["id"], 1)
+        again = await client.invoke("OpenRoom", room["id"], 1)
         assert ([each["seq"] for each in again["messages"]], again["reset"]) == ([2], False)
         assert (await client.invoke("SendMessage", room["id"], "x", "more"))["seq"] == 3
 

@@ -57,13 +57,12 @@ async def test_two_users_guessing_ids_learn_nothing() -> None:
         gate.let()
         await ada.watch(answer).said("Once ")
         guesses: list[tuple[Any, ...]] = [
-            ("JoinRoom", room["id"], None),
-            ("JoinRoom", room["id"], 0),
+            ("OpenRoom", room["id"], None),
+            ("OpenRoom", room["id"], 0),
             ("LeaveRoom", room["id"]),
             ("LoadEarlier", room["id"], 10),
             ("SendMessage", room["id"], "1", "hello"),
             ("Ask", room["id"], "1", "hello"),
-            ("Typing", room["id"]),
             ("AddMember", room["id"], "Eve"),
             ("RemoveMember", room["id"], ada.me["id"]),
             ("RemoveMember", room["id"], eve.me["id"]),
@@ -72,6 +71,15 @@ async def test_two_users_guessing_ids_learn_nothing() -> None:
             assert await refusal(eve, *call) == NOWHERE, call
             # Word for word what is said of a room that there is not.
             assert await refusal(eve, call[0], "nothing", *call[2:]) == NOWHERE, call
+        for method, *rest in (
+            ("JoinRoom",),
+            ("SignalRoom", "typing"),
+            ("RoomMembers",),
+            ("RoomHistory",),
+            ("SendToRoom", "hello"),
+        ):
+            for place in (room["id"], "nothing"):
+                assert await refusal(eve, method, place, *rest) == "The room does not exist.", method
         for message_id in (question["id"], answer["id"]):
             for method in ("GoOn", "RetryAnswer"):
                 assert await refusal(eve, method, message_id) == "This message does not exist any more."
@@ -123,7 +131,9 @@ async def test_who_is_removed_hears_nothing_more_on_any_connection() -> None:
             await page.client.expect_nothing()
             await page.news("RoomsChanged", lambda told: len(told) == 3)
         assert await refusal(bob, "LoadEarlier", room, 10) == NOWHERE
-        await ada.news("PeopleChanged", lambda _, people: [each["name"] for each in people] == ["Ada", "Assistant"])
+        await ada.names("Ada", room=room)
+        for page in (bob, second):
+            await page.news("RoomClosed", lambda closed: closed == room)
 
 
 async def test_who_is_removed_sees_no_more_of_an_answer_that_grows() -> None:
@@ -169,7 +179,7 @@ async def test_when_the_owner_leaves_the_oldest_member_owns_it_and_an_empty_room
         gone = await bob.client.invoke("RemoveMember", room, bob.me["id"])
         assert gone["members"] == []
         assert model.closed == 1
-        assert await refusal(bob, "JoinRoom", room, None) == NOWHERE
+        assert await refusal(bob, "OpenRoom", room, None) == NOWHERE
         assert len(await under_test.store.rooms.all()) == 3
 
 

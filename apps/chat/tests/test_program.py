@@ -117,7 +117,7 @@ async def page(port: int) -> AsyncIterator[Wire]:
         await wire.write({"protocol": "json", "version": 1})
         assert await wire.next() == {}
         await wire.call("Enter")
-        await wire.call("JoinRoom", "general", None)
+        await wire.call("OpenRoom", "general", None)
         yield wire
 
 

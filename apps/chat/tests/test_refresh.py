@@ -68,7 +68,7 @@ async def test_a_newer_token_counts_from_then_on_and_belongs_to_its_own_session(
         assert (status, answer["tokenLifetimeSeconds"] >= 50) == (200, True)
         # The session that opened the connection may end now: it hangs on the other one.
         await first.post("sign-out")
-        assert (await page.result("JoinRoom", "general", None))["room"]["id"] == "general"
+        assert (await page.result("OpenRoom", "general", None))["room"]["id"] == "general"
         await second.post("sign-out")
         assert await page.ended()
 

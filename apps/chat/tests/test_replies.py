@@ -89,7 +89,7 @@ async def test_reactions_are_added_and_taken_back_before_everybody(tmp_path: Pat
         assert await react(ada, "👍", True) == [{"emoji": "👍", "people": people}]
         heard = (await ada.join())["messages"][-1]["sentAt"]
         assert len(await react(ada, "🎉", True)) == 2
-        caught_up = await bob.client.invoke("JoinRoom", "general", said["seq"], heard)
+        caught_up = await bob.client.invoke("OpenRoom", "general", said["seq"], heard)
         assert [len(each["reactions"]) for each in caught_up["changed"]] == [2]
         assert await react(bob, "👍", False) == [
             {"emoji": "👍", "people": people[1:]},

@@ -42,7 +42,7 @@ async def test_a_deleted_room_is_gone_for_everybody_with_its_answers(tmp_path: P
         for page in (ada, bob):
             assert list(await page.client.expect("RoomGone")) == [room, "Ada has deleted Plans."]
             await page.news("RoomsChanged", lambda rooms: all(each["id"] != room for each in rooms))
-            assert await refusal(page, "JoinRoom", room, None) == "This room does not exist."
+            assert await refusal(page, "OpenRoom", room, None) == "This room does not exist."
         assert list(await under_test.store.messages.newest(room, 10)) == []
         again = (await ada.client.invoke("CreateRoom", "Plans"))["id"]
         await ada.join(again)

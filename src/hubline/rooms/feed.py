@@ -4,12 +4,13 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from hubline import Encoded
 from hubline.rooms.store import Device, Page, Presence, Snapshot
 
 Item: TypeAlias = Encoded[dict[str, Any]]
+ChangeKind: TypeAlias = Literal["enter", "update", "leave"]
 
 RECENT = 64
 """Messages that are kept in their encoded form, for clients that come back after a short cut. Ours."""
@@ -29,6 +30,8 @@ class Change:
     """A member has come, left, or changed."""
 
     version: int
+    kind: ChangeKind
+    member: "RoomMember"
     item: Item
 
 
@@ -72,6 +75,10 @@ class RoomMember:
         """The form for clients."""
         devices = [{"id": each.id, "name": each.name, "since": each.since} for each in self.devices]
         return {"key": self.key, "user": self.user, "agent": self.agent, "state": self.state, "devices": devices}
+
+
+OnPresence: TypeAlias = Callable[[str, ChangeKind, RoomMember], None]
+"""Hears of the members of the room with this name."""
 
 
 def member_of(key: str, found: Presence) -> RoomMember:
@@ -168,12 +175,12 @@ class Feed:
             del self.members[key]
         else:
             self.members[key] = member
-        kind = "leave" if member is None else "enter" if before is None else "update"
+        kind: ChangeKind = "leave" if member is None else "enter" if before is None else "update"
         shown = member or before
         assert shown is not None
-        item = {"kind": kind, "member": member_of(key, shown).item()}
-        if member is None or before is None or item["member"] != member_of(key, before).item():
-            self._tell(Change(self.version, Encoded(item)))
+        told = member_of(key, shown)
+        if member is None or before is None or told.item() != member_of(key, before).item():
+            self._tell(Change(self.version, kind, told, Encoded({"kind": kind, "member": told.item()})))
 
 
 def newest_within(page: Page, size: int) -> Page:

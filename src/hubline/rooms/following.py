@@ -5,6 +5,7 @@ import contextvars
 import json
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
@@ -13,7 +14,7 @@ from hubline._clock import Clock
 from hubline._tasks import TaskOwner, ends_its_task
 from hubline.backplanes.lines import pause
 from hubline.errors import BackplaneError
-from hubline.rooms.feed import Change, Feed, Gap, Message, News, position
+from hubline.rooms.feed import Change, Feed, Gap, Message, News, OnPresence, position
 from hubline.rooms.store import Presence, RoomStore
 from hubline.server.clients import Send
 from hubline.server.recipients import Unawaited
@@ -48,8 +49,11 @@ class Local:
 class Followed:
     """A room with connections or agents of this server. Its news are sent by one task, in their order."""
 
-    def __init__(self, room: str, store: RoomStore, missed: int, tasks: TaskOwner, clock: Clock) -> None:
+    def __init__(
+        self, room: str, store: RoomStore, missed: int, tasks: TaskOwner, clock: Clock, on_presence: OnPresence | None
+    ) -> None:
         self.room, self._store, self._missed, self._tasks, self._clock = room, store, missed, tasks, clock
+        self._on_presence = on_presence
         self.feed = Feed(self._tell)
         self.locals: dict[str, Local] = {}
         self.holders = 0
@@ -101,6 +105,11 @@ class Followed:
         for local in self.locals.values():
             if local.heard is not None:
                 local.heard.append(news)
+        if isinstance(news, Change) and self._on_presence is not None:
+            try:
+                self._on_presence(self.room, news.kind, news.member)
+            except Exception:
+                logger.exception("on_presence failed for room %.80s", self.room)
         self._news.append(news)
         if self._pump is None or self._pump.done():
             self._pump = self._start(self._send_news(), f"hubline.rooms: the news of {self.room:.40}")
@@ -164,8 +173,16 @@ class Followed:
 class Following:
     """The rooms of one server: a `RoomListener`."""
 
-    def __init__(self, store: RoomStore, missed: int, clock: Clock, returned: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: RoomStore,
+        missed: int,
+        clock: Clock,
+        returned: Callable[[], None],
+        on_presence: OnPresence | None,
+    ) -> None:
         self._store, self._missed, self._clock, self._returned = store, missed, clock, returned
+        self._on_presence = on_presence
         self.tasks = TaskOwner("hubline.rooms")
         self.rooms: dict[str, Followed] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -175,7 +192,8 @@ class Following:
         async with self._locks.setdefault(room, asyncio.Lock()):
             followed = self.rooms.get(room)
             if followed is None:
-                followed = self.rooms[room] = Followed(room, self._store, self._missed, self.tasks, self._clock)
+                followed = Followed(room, self._store, self._missed, self.tasks, self._clock, self._on_presence)
+                self.rooms[room] = followed
                 try:
                     await self._store.watch(room, self)
                     await followed.load()
@@ -190,6 +208,9 @@ class Following:
         followed.holders -= 1
         async with self._locks.setdefault(followed.room, asyncio.Lock()):
             if followed.holders <= 0 and self.rooms.get(followed.room) is followed:
+                if self._on_presence is not None:
+                    with suppress(BackplaneError):  # that the last member has left may still be on its way here
+                        await followed.load()
                 await self._drop(followed)
 
     def known(self, room: str) -> tuple[str, int] | None:

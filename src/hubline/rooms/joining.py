@@ -273,19 +273,20 @@ class Joining:
                 if membership.followed is not None:
                     membership.followed.locals.pop(membership.device_id, None)
         for membership in memberships:
-            if membership.followed is not None:
-                await self._following.release(membership.followed)
-            if membership.visible:
-                going = self._leave_later(membership)
-                self._following.tasks.start(going, name="hubline.rooms: a time of grace", context=contextvars.Context())
+            going = self._leave_later(membership)
+            self._following.tasks.start(going, name="hubline.rooms: a time of grace", context=contextvars.Context())
 
     async def _leave_later(self, membership: Membership) -> None:
+        """The room is followed until then: this server hears of it too."""
         room, key, device_id = membership.room, membership.key, membership.device_id
-        if membership.member.user is None or not self._grace:  # nobody can come back as the same anonymous user
+        if not membership.visible:
+            pass
+        elif membership.member.user is None or not self._grace:  # nobody can come back as the same anonymous user
             await self._surely(lambda: self._store.leave(room, key, device_id))
         elif await self._surely(lambda: self._store.away(room, key, device_id)):
             await self._clock.sleep(self._grace)
             await self._surely(lambda: self._store.leave(room, key, device_id, if_away=True))
+        await self._release(membership)
 
     async def _surely(self, do: Callable[[], Awaitable[Any]]) -> Any:
         """Try until the storage has answered."""
@@ -318,14 +319,19 @@ class Joining:
         await self._out(membership)
 
     async def _out(self, membership: Membership) -> None:
+        tasks, room, key = self._following.tasks, membership.room, membership.key
+        if not await tasks.done_before(tasks.start(self._left(membership)), self._clock.sleep(WAIT)):
+            logger.warning("room %.80s: %s leaves it when the store can be reached", room, key)
+
+    async def _left(self, membership: Membership) -> None:
+        if membership.visible:
+            await self._surely(lambda: self._store.leave(membership.room, membership.key, membership.device_id))
+        await self._release(membership)
+
+    async def _release(self, membership: Membership) -> None:
         followed, membership.followed = membership.followed, None
         if followed is not None:
             await self._following.release(followed)
-        if membership.visible:
-            tasks, room, key = self._following.tasks, membership.room, membership.key
-            leaving = tasks.start(self._surely(lambda: self._store.leave(room, key, membership.device_id)))
-            if not await tasks.done_before(leaving, self._clock.sleep(WAIT)):
-                logger.warning("room %.80s: %s leaves it when the store can be reached", room, key)
 
 
 async def _permitted(permits: Permits, room: str, caller: Caller) -> bool:

@@ -15,7 +15,7 @@ from hubline._clock import Clock, MonotonicClock
 from hubline._mistakes import Mistakes
 from hubline.backplanes.lines import pause
 from hubline.errors import BackplaneError
-from hubline.rooms.feed import RoomMember, member_of, message_item, newest_within
+from hubline.rooms.feed import OnPresence, RoomMember, member_of, message_item, newest_within
 from hubline.rooms.following import Following
 from hubline.rooms.joining import NO_MEMBER, Joining, JoinOptions, Membership
 from hubline.rooms.limits import AllowInRoom, RoomAction, RoomLimits
@@ -46,7 +46,9 @@ class Rooms:
     `allow` decides about rights: `anyone` for public rooms. If it raises, the error is logged and the call refused.
     `store` keeps the rooms, by default in memory, for one server; in `hubline run --workers`, in a temporary file that
     the workers share. A member whose connections were lost leaves after
-    `grace` seconds, if it has not come back, to whatever server.
+    `grace` seconds, if it has not come back, to whatever server. `on_presence(room, kind, member)` is called here with
+    each change, `enter`, `update` or `leave`, of a room in which this server has somebody, or has had the one who
+    leaves. It must not wait; its errors are logged.
 
     Raises:
         ConfigurationError: lists every value that is not valid.
@@ -59,6 +61,7 @@ class Rooms:
         store: RoomStore | None = None,
         grace: float = 10.0,
         limits: RoomLimits | None = None,
+        on_presence: OnPresence | None = None,
         clock: Clock | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
@@ -67,11 +70,12 @@ class Rooms:
         mistakes.has("store", store, "a store, as `MemoryRoomStore()`", "append", "load", "watch", optional=True)
         mistakes.number("grace", grace, least=0)
         mistakes.instance("limits", limits, RoomLimits, optional=True)
+        mistakes.function("on_presence", on_presence, optional=True)
         mistakes.has("clock", clock, "a clock", "now", "sleep", optional=True)
         mistakes.function("now", now, optional=True)
         mistakes.tell()
         self._allow, self._grace, self._limits = allow, grace, limits or RoomLimits()
-        self._clock, self._now = clock or MonotonicClock(), now or _utc_now
+        self._clock, self._now, self._on_presence = clock or MonotonicClock(), now or _utc_now, on_presence
         self._store: RoomStore = _default_store(clock) if store is None else store
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rechecks = 0
@@ -269,7 +273,9 @@ class Rooms:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
-            self._following = Following(self._store, self._limits.missed, self._clock, self._look_now)
+            self._following = Following(
+                self._store, self._limits.missed, self._clock, self._look_now, self._on_presence
+            )
             self._joining = Joining(self._store, self._following, self._limits, self._grace, self._clock)
             if self._store.shared:
                 self._following.tasks.start(self._look(), name="hubline.rooms: lost news")

@@ -92,6 +92,7 @@ def create_app(
                 hubs.lifespan(app) as state,  # started last and stopped first, because draining needs the others
             ):
                 yield state
+            await chat.presence.close()
             await chat.journal.flush()
 
     app = FastAPI(title="Hubline Chat", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)

@@ -12,7 +12,9 @@ from typing import Literal
 from sqlalchemy.exc import IntegrityError
 
 from hubline import HubError
+from hubline.rooms import Rooms as Presence
 from hubline.runs import Caller, RunInfo
+from hubline_chat import contract
 from hubline_chat.allowance import Allowance
 from hubline_chat.answering import RESTARTED, Answering, new_id, now
 from hubline_chat.around import Places
@@ -20,7 +22,7 @@ from hubline_chat.assistant import Assistant
 from hubline_chat.catalogue import Catalogue
 from hubline_chat.clearing import Clearing
 from hubline_chat.client import ChatClient
-from hubline_chat.contract import Earlier, Entered, Joined, Message, Person, Server
+from hubline_chat.contract import Earlier, Entered, Message, Opened, Person, Server
 from hubline_chat.editing import Editing
 from hubline_chat.files.choice import storage_of
 from hubline_chat.files.material import Material
@@ -43,8 +45,9 @@ from hubline_chat.tools.calculator import CALCULATOR
 from hubline_chat.tools.mcp_servers import McpServers
 from hubline_chat.tools.room_search import room_search
 from hubline_chat.tools.toolbox import Provided, Toolbox
-from hubline_chat.typing_people import TypingPeople
 
+GRACE_SECONDS = 5.0
+"""Who is cut is in the room for so long, and has not left when the page comes back: it tries at once, and then soon."""
 SENT_KEPT = 500
 """Sent messages that are remembered by the ids of their pages, so that a repeated one is not posted twice."""
 OVERLAP = timedelta(seconds=10)
@@ -63,6 +66,7 @@ class Chat:
         instance, most = secrets.token_urlsafe(8), settings.file_megabytes * MEGABYTE
         self.server = Server(version("hubline"), instance, settings.retention_days, most)
         self.people = People()
+        self.presence = Presence(self._may, grace=GRACE_SECONDS, on_presence=lambda *_: self.news.rooms())
         self.rooms = Rooms(store, history_messages=settings.history_messages, per_person=settings.rooms_per_person)
         self.journal = Journal(store.messages)
         self.past = Past(self.rooms, store.messages, self.journal)
@@ -86,7 +90,6 @@ class Chat:
             material=Material(self.files.storage),
             toolbox=Toolbox(self._tools, servers.tried, store, lambda: self.assistant.save()),
         )
-        self.typing_people = TypingPeople(lambda room: self.news.typing(room))
         self.news = News(self, pages)
         self.marks = Marks(self.rooms, store, pages)
         self.room_changes = RoomChanges(self, store, pages)
@@ -118,29 +121,26 @@ class Chat:
             raise HubError("Your session has ended. Sign in again.")
         budget, reads = await self.allowance.budget(user), await self.marks.of(user.id)
         self.people.enter(connection_id, user)
-        rooms = self.rooms.list(self.rooms.private_of(user.id), self.people)
+        rooms = await self.listed(self.rooms.private_of(user.id))
         return Entered(me(user), rooms, reads, self.assistant.info, budget, self.server)
 
-    def join(
+    async def open(
         self, connection_id: str, room_id: str, since: int | None, heard: datetime | None = None, *, greet: bool
-    ) -> Joined:
-        """Add a connection to a room, after it has joined the hub group, and return the messages that it missed.
+    ) -> Opened:
+        """The messages of a room that a page missed, after it has joined the hub group.
 
-        `heard`: when the page heard of the room last, to get the changes of what it has.
+        `heard`: when the page heard of the room last, to get the changes of what it has. Raises HubError.
         """
-        user = self.people.user(connection_id)
+        info = await self.info(self.room(connection_id, room_id))
+        user = self.people.user(connection_id)  # who may have been removed meanwhile
         room = self.rooms.find(room_id, user.id)
-        if room.join(connection_id):
-            self.news.people(room)
-            self.news.typing(room)
         continued = None if since is None else room.history.after(since)
         messages, has_more = room.history.newest() if continued is None else (continued, True)
         has_more = has_more or not room.history.is_whole
         if greet and not room.is_conversation and not room.is_pair:
             self.news.welcome(connection_id, self._welcome(room, user))
-        return Joined(
-            room.info(self.people),
-            self.people_in(room),
+        return Opened(
+            info,
             [message.at(now()) for message in messages],
             has_more,
             reset=since is not None and continued is None,
@@ -153,17 +153,9 @@ class Chat:
         heard = heard if heard.tzinfo is not None else heard.replace(tzinfo=UTC)
         return [message.at(now()) for message in room.history.changed(since, heard - OVERLAP)]
 
-    def leave(self, connection_id: str, room_id: str) -> Room:
-        room = self.room(connection_id, room_id)
-        if room.leave(connection_id):
-            self.news.people(room)
-        return room
-
     def disconnected(self, connection_id: str) -> None:
-        left = self.rooms.leave_all(connection_id)
         self.people.leave(connection_id)
-        for room in left:
-            self.news.people(room)
+        self.news.rooms()  # members of private rooms are online or not
 
     async def say(self, connection_id: str, room_id: str, client_message_id: str, said: Said) -> Message:
         """Post a message; one that mentions the assistant, or is posted in its room, is a question to it too."""
@@ -175,9 +167,6 @@ class Chat:
         self, connection_id: str, room_id: str, client_message_id: str, said: Said, model: str | None
     ) -> Message:
         return await self._send(connection_id, room_id, client_message_id, said, Asking(model))
-
-    def typing(self, connection_id: str, room_id: str) -> None:
-        self.typing_people.typed(self.room(connection_id, room_id), self.people.who(connection_id))
 
     async def earlier(self, connection_id: str, room_id: str, before_seq: int) -> Earlier:
         room = self.room(connection_id, room_id)
@@ -203,13 +192,23 @@ class Chat:
         """A room that the person behind a connection can see. Raises HubError."""
         return self.rooms.find(room_id, self.people.who(connection_id).id)
 
-    def people_in(self, room: Room) -> list[Person]:
-        """The people in a room, and the assistant, which is in every room."""
-        return [*room.people(self.people), self.assistant.person]
+    async def info(self, room: Room) -> contract.Room:
+        """A room as pages show it in the list."""
+        return room.info(self.people, await self.presence.count(room.id))
+
+    async def listed(self, private: Collection[str]) -> list[contract.Room]:
+        """The rooms that everybody can see, and these private ones."""
+        return [await self.info(room) for room in self.rooms.all() if not room.is_private or room.id in private]
 
     async def sessions_ended(self, session_ids: Collection[str]) -> None:
-        """Cut the connections of these sessions, and no others."""
-        self.people.cut(session_ids)
+        """Cut the connections of these sessions, and no others. They leave their rooms without a time of grace."""
+        ended = self.people.forget(session_ids)
+        try:
+            for user_id in {line.user_id for line in ended if line.user_id is not None}:
+                await self.presence.recheck(user_id)
+        finally:
+            for line in ended:
+                line.cut()
 
     async def account_changed(self, user: User) -> None:
         if self.people.change(user):
@@ -261,7 +260,6 @@ class Chat:
             if known is None:
                 raise self._not_stored(room) from None
             return same(known, room, said)
-        self.typing_people.ended(room, person(user))
         await self.room_changes.begun(room, said.text or " ".join(file.name for file in files))
         if refusal is not None:
             await self._pages().clients.user(user.id).not_answered(message, refusal)
@@ -329,10 +327,16 @@ class Chat:
         room, user_id = self.rooms.get(run.room or ""), caller.user_id or ""
         if room is None or not room.is_visible_to(user_id):
             return False
-        if action != "stop" or run.starter == user_id:
-            return True
-        user = self.people.named(user_id)
-        return user is not None and room.has(person(user), self.people)
+        if action == "stop" and run.starter != user_id:
+            return any(member.user == user_id for member in await self.presence.members(room.id))
+        return True
+
+    async def _may(self, action: str, room_id: str, caller: Caller) -> bool:
+        """All who see a room are told who is there, and tell that they write, where something can be written."""
+        room, user = self.rooms.get(room_id), self.people.who(caller.connection_id or "")
+        if room is None or not room.is_visible_to(user.id):
+            return False
+        return action == "join" or (action == "signal" and not room.is_archived)
 
     def _page(self, room: Room) -> ChatClient:
         return self._pages().clients.group(room.group)

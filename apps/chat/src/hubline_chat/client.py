@@ -16,14 +16,10 @@ class ChatClient(Protocol):
     async def history_cleared(self, room_id: str, before_seq: int) -> None:
         """The messages before that number were deleted."""
 
-    async def people_changed(self, room_id: str, people: list[Person]) -> None: ...
-
     async def prompt_changed(self, room_id: str, prompt: str) -> None:
         """The room tells the assistant something else."""
 
     async def rooms_changed(self, rooms: list[Room]) -> None: ...
-
-    async def typing_changed(self, room_id: str, names: list[str]) -> None: ...
 
     async def assistant_changed(self, assistant: Assistant) -> None: ...
 

@@ -21,12 +21,11 @@ RoomState = Literal["open", "private", "gone"]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An author of messages. `devices`: those with which they are in the room of this list; 0 for the assistant."""
+    """An author of messages."""
 
     id: str
     name: str
     kind: Kind = "person"
-    devices: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +255,7 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class Opened:
     """`reset`: the messages are not a continuation of what the page had; `has_more`: older ones can be loaded.
 
     `changed`: earlier messages that have changed since the page heard of them last. `cleared_before`: messages with
@@ -264,7 +263,6 @@ class Joined:
     """
 
     room: Room
-    people: list[Person]
     messages: list[Message]
     has_more: bool
     reset: bool

@@ -1,9 +1,12 @@
 """The hub at `/chatHub`: the methods that pages can call. The work is in `chat.py`."""
 
 from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
 
 from hubline import HubError, Identity, PolicyContext, authorize, filtered
 from hubline.limits import RateLimit
+from hubline.rooms import JoinOptions, RoomsHub
 from hubline.runs import RunsHub
 from hubline_chat.answering import now
 from hubline_chat.chat import Chat
@@ -12,9 +15,9 @@ from hubline_chat.contract import (
     Around,
     Earlier,
     Entered,
-    Joined,
     Later,
     Message,
+    Opened,
     Person,
     Room,
     RoomState,
@@ -34,12 +37,12 @@ SIGNED_OUT = "Your session has ended. Sign in again."
 
 
 @authorize
-class ChatHub(RunsHub[ChatClient]):
-    """Every connection must call `enter` first; until then only the methods of the base class are allowed."""
+class ChatHub(RunsHub[ChatClient], RoomsHub[ChatClient]):
+    """Every connection must call `enter` first; until then only the methods of runs are allowed."""
 
     def __init__(self, chat: Chat, store: Store) -> None:
         self._chat, self._store = chat, store
-        self.hubline_runs = chat.assistant.runs
+        self.hubline_runs, self.hubline_rooms = chat.assistant.runs, chat.presence
 
     async def on_connected(self) -> None:
         """Bind the connection to its session first, and then check whether the session has ended meanwhile."""
@@ -57,8 +60,8 @@ class ChatHub(RunsHub[ChatClient]):
         return entered
 
     @filtered(LOOKS)
-    async def join_room(self, room_id: str, since: int | None = None, heard: datetime | None = None) -> Joined:
-        """Enter a room and receive its messages. `since`: the last message of the page, to get those that it missed.
+    async def open_room(self, room_id: str, since: int | None = None, heard: datetime | None = None) -> Opened:
+        """Receive the messages of a room, until it is left. `since`: the last one of the page, to get what it missed.
 
         `heard`: the newest time in the messages of the page, to get the earlier ones that have changed since.
         """
@@ -68,58 +71,77 @@ class ChatHub(RunsHub[ChatClient]):
         greet = since is None and not self.context.items.setdefault("greeted", False)
         self.context.items["greeted"] = True
         try:
-            return self._chat.join(self._me, room_id, since, heard, greet=greet)
+            return await self._chat.open(self._me, room_id, since, heard, greet=greet)
         except HubError:  # the person was removed meanwhile
             await self.groups.remove(self._me, group)
             raise
 
-    async def leave_room(self, room_id: str) -> None:
-        await self.groups.remove(self._me, self._chat.leave(self._me, room_id).group)
+    @filtered(LOOKS)
+    async def join_room(self, room: str, since: str | None = None, options: JoinOptions | None = None) -> Any:
+        """Be there, under the name of the account and with the device of the session, whatever the page says."""
+        state, session = {"name": self._chat.people.user(self._me).name}, str(self._identity.claims["sid"])
+        device = sha256(session.encode()).hexdigest()[:12]
+        return await super().join_room(room, None, JoinOptions(device, state, history=0))
+
+    @filtered(LOOKS)
+    async def leave_room(self, room: str) -> None:
+        group = self._chat.room(self._me, room).group
+        await super().leave_room(room)
+        await self.groups.remove(self._me, group)
+
+    @filtered(LOOKS)
+    async def signal_room(self, room: str, kind: str, value: object = None) -> None:
+        """The person writes: there is no other signal."""
+        await super().signal_room(room, "typing")
+
+    async def set_room_state(self, room: str, state: object) -> None:
+        """Raises HubError: names are those of accounts."""
+        raise HubError("Your name is that of your account.")
 
     @filtered(CHANGES)
     async def create_room(self, name: str, is_private: bool = False) -> Room:
         room = await self._chat.room_changes.create(self._me, name, is_private=is_private)
-        return room.info(self._chat.people)
+        return await self._chat.info(room)
 
     @filtered(CHANGES)
     async def create_conversation(self) -> Room:
         """A private conversation with the assistant; one in which nothing was said is given again."""
-        return (await self._chat.room_changes.converse(self._me)).info(self._chat.people)
+        return await self._chat.info(await self._chat.room_changes.converse(self._me))
 
     @filtered(CHANGES)
     async def create_pair(self, person_id: str) -> Room:
         """The conversation with another person, which only the two see; a new one if there is none."""
-        return (await self._chat.room_changes.pair(self._me, person_id)).info(self._chat.people)
+        return await self._chat.info(await self._chat.room_changes.pair(self._me, person_id))
 
     @filtered(CHANGES)
     async def change_room(self, room_id: str, name: str, topic: str) -> Room:
         """Another name and topic for a room, by its owner or an administrator."""
         room = await self._chat.room_changes.change(self._me, room_id, name, topic)
-        return room.info(self._chat.people)
+        return await self._chat.info(room)
 
     @filtered(CHANGES)
     async def archive_room(self, room_id: str, is_archived: bool) -> Room:
         """Archive a room, so that it can only be read, or open it again; by its owner or an administrator."""
         room = await self._chat.room_changes.archive(self._me, room_id, is_archived)
-        return room.info(self._chat.people)
+        return await self._chat.info(room)
 
     @filtered(CHANGES)
     async def retain_messages(self, room_id: str, days: int | None) -> Room:
         """Delete the messages of a room after so many days, by its owner or an administrator. `None`: as the server."""
         room = await self._chat.room_changes.retain(self._me, room_id, days)
-        return room.info(self._chat.people)
+        return await self._chat.info(room)
 
     @filtered(CHANGES)
     async def instruct_assistant(self, room_id: str, prompt: str) -> Room:
         """What the assistant is told in a room before everything else, by its owner or an administrator."""
         room = await self._chat.room_changes.instruct(self._me, room_id, prompt)
-        return room.info(self._chat.people)
+        return await self._chat.info(room)
 
     @filtered(CHANGES)
     async def choose_model(self, room_id: str, model_id: str) -> Room:
         """The model that answers in a room, for all who may use it. Guests choose only in rooms of their own."""
         room = await self._chat.room_changes.choose(self._me, room_id, model_id)
-        return room.info(self._chat.people)
+        return await self._chat.info(room)
 
     @filtered(CHANGES)
     async def delete_room(self, room_id: str) -> None:
@@ -129,13 +151,13 @@ class ChatHub(RunsHub[ChatClient]):
     @filtered(CHANGES)
     async def add_member(self, room_id: str, name: str) -> Room:
         room = await self._chat.room_changes.add_member(self._me, room_id, name)
-        return room.info(self._chat.people)
+        return await self._chat.info(room)
 
     @filtered(CHANGES)
     async def remove_member(self, room_id: str, person_id: str) -> Room:
         """Remove a person from a private room, or leave it for good."""
         room = await self._chat.room_changes.remove_member(self._me, room_id, person_id)
-        return room.info(self._chat.people)
+        return await self._chat.info(room)
 
     @filtered(LOOKS)
     async def find_people(self, text: str) -> list[Person]:
@@ -203,10 +225,6 @@ class ChatHub(RunsHub[ChatClient]):
     async def go_on(self, message_id: str) -> None:
         """Let an interrupted answer continue where it stopped."""
         await self._chat.editing.go_on(self._me, message_id)
-
-    @filtered(LOOKS)
-    async def typing(self, room_id: str) -> None:
-        self._chat.typing(self._me, room_id)
 
     @filtered(LOOKS)
     async def load_earlier(self, room_id: str, before_seq: int) -> Earlier:

@@ -9,7 +9,6 @@ from hubline_chat.client import ChatClient
 from hubline_chat.contract import Message
 from hubline_chat.notices import Notices
 from hubline_chat.people import me
-from hubline_chat.room import Room
 
 if TYPE_CHECKING:
     from hubline_chat.chat import Chat
@@ -60,19 +59,8 @@ class News:
         page = self._pages().clients.client(connection_id)
         self.notices.post(("welcome", connection_id), lambda: page.receive_message(note))
 
-    def people(self, room: Room) -> None:
-        """A person has come or gone."""
-        page = self._pages().clients.latest(f"people {room.id}").group(room.group)
-        self.notices.post(("people", room.id), lambda: page.people_changed(room.id, self._chat.people_in(room)))
-        self.rooms()
-
-    def typing(self, room: Room) -> None:
-        page = self._pages().clients.latest(f"typing {room.id}").group(room.group)
-        typing = self._chat.typing_people
-        self.notices.post(("typing", room.id), lambda: page.typing_changed(room.id, typing.names(room)))
-
     def rooms(self) -> None:
-        """The list of rooms has changed."""
+        """The list of rooms has changed, or who is there."""
         self.notices.post("rooms", self._tell_rooms)
 
     def budget(self, user_id: str) -> None:
@@ -92,7 +80,7 @@ class News:
             audiences[chat.rooms.private_of(user.id)].append(user.id)
         clients = self._pages().clients.latest("rooms")
         for private, users in audiences.items():
-            await clients.users(users).rooms_changed(chat.rooms.list(private, chat.people))
+            await clients.users(users).rooms_changed(await chat.listed(private))
 
     async def _tell_budget(self, user_id: str) -> None:
         user = self._chat.people.named(user_id)

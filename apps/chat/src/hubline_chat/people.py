@@ -1,4 +1,4 @@
-"""The connected people: the session and the user of each hub connection."""
+"""The connected people: the session and the user of each hub connection. `Chat.presence` has their rooms."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -50,11 +50,13 @@ class People:
         self._lines[connection_id] = Line(session_id, cut, user_id)
         self._sessions.setdefault(session_id, set()).add(connection_id)
 
-    def cut(self, session_ids: Collection[str]) -> None:
-        """End every connection of these sessions, and no other."""
-        for session_id in session_ids:
-            for connection_id in list(self._sessions.get(session_id, ())):
-                self._lines[connection_id].cut()
+    def forget(self, session_ids: Collection[str]) -> list[Line]:
+        """The connections of these sessions, and no other, are nobody's any more; their owner cuts them."""
+        ended = [each for session_id in session_ids for each in self._sessions.get(session_id, ())]
+        lines = [self._lines[each] for each in ended]
+        for connection_id in ended:
+            self.leave(connection_id)
+        return lines
 
     def enter(self, connection_id: str, user: User) -> None:
         """The person behind a connection takes part from now on."""
@@ -112,11 +114,9 @@ class People:
         presence = self._present.get(user_id)
         return set() if presence is None else set(presence.connections)
 
-    def devices(self, user_id: str, among: Collection[str] | None = None) -> int:
-        """How many devices a person has connected, in all or with one of these connections: two tabs are one device."""
-        connections = self.connections(user_id)
-        chosen = connections if among is None else connections.intersection(among)
-        return len({self._lines[each].session_id for each in chosen})
+    def devices(self, user_id: str) -> int:
+        """How many devices a person has connected: two tabs are one device."""
+        return len({self._lines[each].session_id for each in self.connections(user_id)})
 
     def find(self, text: str) -> list[User]:
         """Those who are here and whose names begin with `text`."""

@@ -1,10 +1,10 @@
-"""One room: its members, the connections in it, and its newest messages."""
+"""One room: its members and its newest messages. Who is there, `Chat.presence` knows."""
 
 from dataclasses import replace
 
 from hubline import HubError
 from hubline_chat import contract
-from hubline_chat.contract import Person, RoomMember
+from hubline_chat.contract import RoomMember
 from hubline_chat.history import History
 from hubline_chat.people import People
 from hubline_chat.store.rooms import RoomRecord
@@ -13,8 +13,6 @@ UNTITLED = "New conversation"
 
 
 class Room:
-    """One room. It keeps the connections in it; their users are looked up when needed."""
-
     def __init__(self, record: RoomRecord, history: History) -> None:
         self.id, self.name, self.topic, self.is_private = record.id, record.name, record.topic, record.is_private
         self.asks, self.is_archived, self.retention_days = record.asks, record.is_archived, record.retention_days
@@ -24,10 +22,9 @@ class Room:
         """Nobody has given the conversation a title, and the model has not yet."""
         self.history = history
         self.group = f"room:{record.id}"
-        """The hub group of the connections in it."""
+        """The hub group of the pages that show it."""
         self.members = {each.user_id: RoomMember(each.user_id, each.name, each.is_owner) for each in record.members}
         """In the order in which they joined. A room that everybody can see has only its maker."""
-        self._connections: set[str] = set()
 
     def is_visible_to(self, user_id: str) -> bool:
         return not self.is_private or user_id in self.members
@@ -46,39 +43,14 @@ class Room:
         if self.is_archived:
             raise HubError(f"{self.name} is archived: it can be read, and nothing new can be written.")
 
-    def join(self, connection_id: str) -> bool:
-        """Whether the connection is new here."""
-        is_new = connection_id not in self._connections
-        self._connections.add(connection_id)
-        return is_new
-
-    @property
-    def connections(self) -> frozenset[str]:
-        return frozenset(self._connections)
-
-    def leave(self, connection_id: str) -> bool:
-        """Whether the connection was here."""
-        was_here = connection_id in self._connections
-        self._connections.discard(connection_id)
-        return was_here
-
-    def people(self, people: People) -> list[Person]:
-        """The people who are here, by name, with the number of their devices in this room."""
-        found = {person.id: person for person in map(people.who, self._connections)}
-        here = [replace(person, devices=people.devices(person.id, self._connections)) for person in found.values()]
-        return sorted(here, key=lambda person: (person.name.casefold(), person.id))
-
-    def has(self, person: Person, people: People) -> bool:
-        return any(people.who(connection_id).id == person.id for connection_id in self._connections)
-
     def welcome(self, name: str) -> str:
         """What somebody is told who comes here for the first time."""
         if self.asks:
             return f"Welcome to {self.name}, {name}! The assistant answers every message here."
         return f"Welcome to {self.name}, {name}! Write @ai in a message to ask the assistant."
 
-    def info(self, people: People) -> contract.Room:
-        count = len({people.who(connection_id).id for connection_id in self._connections})
+    def info(self, people: People, count: int) -> contract.Room:
+        """`count`: those who are there."""
         members = [replace(member, devices=people.devices(member.id)) for member in self.members.values()]
         return contract.Room(
             self.id,

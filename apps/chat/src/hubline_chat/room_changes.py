@@ -98,9 +98,10 @@ class RoomChanges:
         room = await self._chat.rooms.delete(room_id, by)
         whose = "You have" if room.is_conversation or room.is_pair else f"{by.name} has"
         await self._pages().clients.group(room.group).room_gone(room.id, f"{whose} deleted {room.name}.")
-        for each in room.connections:
-            await self._pages().groups.remove(each, room.group)
-            room.leave(each)
+        for member in await self._chat.presence.members(room.id):
+            for device in member.devices:
+                await self._pages().groups.remove(device.id, room.group)
+            await self._chat.presence.recheck(member.user)
         await self._chat.assistant.stop_all(room)
         self._chat.news.rooms()
 
@@ -133,9 +134,9 @@ class RoomChanges:
         chat, pages = self._chat, self._pages()
         for connection_id in chat.people.connections(user_id):
             await pages.groups.remove(connection_id, room.group)
-            room.leave(connection_id)
+        await chat.presence.recheck(user_id)
         await chat.assistant.runs.recheck(user_id)
         await pages.clients.user(user_id).room_gone(room.id, sentence)
         if not chat.rooms.has(room):
             await chat.assistant.stop_all(room)
-        chat.news.people(room)
+        chat.news.rooms()

@@ -1,18 +1,15 @@
-"""Rooms: their members, the people in them, and their messages."""
+"""Rooms: their members and their messages."""
 
 import asyncio
 import secrets
-from collections.abc import Collection
 from dataclasses import replace
 
 from typing_extensions import Unpack
 
 from hubline import HubError
-from hubline_chat import contract
 from hubline_chat.contract import RoomMember
 from hubline_chat.history import History
 from hubline_chat.limits import clean_name, clean_topic
-from hubline_chat.people import People
 from hubline_chat.room import UNTITLED, Room, check_is_room
 from hubline_chat.room_ids import free_id
 from hubline_chat.store import Store, User
@@ -243,7 +240,7 @@ class Rooms:
             raise HubError("This room does not exist.")
         return room
 
-    def all(self) -> "list[Room]":
+    def all(self) -> list[Room]:
         return [*self._rooms.values()]
 
     def visible_to(self, user_id: str) -> list[Room]:
@@ -252,15 +249,6 @@ class Rooms:
     def private_of(self, user_id: str) -> frozenset[str]:
         """The ids of the private rooms that a user can see."""
         return frozenset(room.id for room in self._rooms.values() if room.is_private and user_id in room.members)
-
-    def leave_all(self, connection_id: str) -> list[Room]:
-        """Take a connection out of every room; those it was in."""
-        return [room for room in self._rooms.values() if room.leave(connection_id)]
-
-    def list(self, private: Collection[str], people: People) -> "list[contract.Room]":
-        """The rooms that everybody can see, and these private ones."""
-        rooms = self._rooms.values()
-        return [room.info(people) for room in rooms if not room.is_private or room.id in private]
 
     def has(self, room: Room) -> bool:
         """Whether the room has not been deleted."""

@@ -1,8 +1,9 @@
 import type { Message, Person } from "../src/connection/contract";
+import type { Present } from "../src/rooms/presence";
 
-const person = (id: string, name: string, devices = 1): Person => ({ id, name, kind: "person", devices });
+const person = (id: string, name: string, devices = 1): Present => ({ id, name, kind: "person", devices });
 
-export const PEOPLE: Person[] = [
+export const PEOPLE: Present[] = [
   person("ada", "Ada Lovelace", 2), person("grace", "Grace Hopper"), person("linus", "Linus"),
   person("mar", "Margaret Hamilton"), person("ken", "Ken Thompson"), person("bar", "Barbara Liskov"),
 ];

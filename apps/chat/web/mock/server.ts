@@ -1,17 +1,19 @@
 /** A chat server inside the page, for work on the looks without a backend. Not part of the build. */
 import type { Item } from "@hubline/client";
-import type { Answer, Around, Budget, Found, Joined, Later, SearchResult, Me, Message, Person, Room, RoomState, ServerCalls } from "../src/connection/contract";
+import type { RoomMember } from "@hubline/client/rooms";
+import type { Answer, Around, Budget, Found, Later, SearchResult, Me, Message, Opened, Person, Room, RoomState, ServerCalls } from "../src/connection/contract";
 import type { HubPort, OpenPort, PortEvents } from "../src/connection/hub-port";
 import { SignedOut } from "../src/connection/errors";
+import type { Present } from "../src/rooms/presence";
 import type { MockAccounts } from "./accounts";
 import { ANSWERS, MEMBERS, PEOPLE, ROOMS, history } from "./material";
 
-const ASSISTANT: Person = { id: "assistant", name: "Assistant", kind: "assistant", devices: 0 };
+const ASSISTANT: Person = { id: "assistant", name: "Assistant", kind: "assistant" };
 
 interface MockRoom {
   room: Room;
   messages: Message[];
-  people: Person[];
+  people: Present[];
 }
 
 type StreamSubscriber = { next(item: Item): void; complete(): void };
@@ -92,6 +94,7 @@ export class MockServer {
         return this.#answer(method, args);
       },
       send: async (method, ...args) => void this.#answer(method, args),
+      on: () => undefined, off: () => undefined, // nobody comes or goes
       stream: (method, runId: string, after: string | null) => ({
         subscribe: (subscriber) => method === "WatchRuns" ? { dispose: () => undefined } : this.#runs.get(runId)!.attach(after, subscriber as StreamSubscriber),
       }),
@@ -119,7 +122,7 @@ export class MockServer {
 
   get #me(): Me {
     const user = this.accounts.user;
-    return { id: "nobody", name: "Nobody", role: "guest", tier: "guest", ...user, kind: "person", devices: 1 };
+    return { id: "nobody", name: "Nobody", role: "guest", tier: "guest", ...user, kind: "person" };
   }
 
   call<K extends keyof ServerCalls>(name: K, ...args: ServerCalls[K]): void {
@@ -171,8 +174,10 @@ export class MockServer {
     switch (method) {
       case "Enter":
         return { me: this.#me, rooms: this.#list(), reads: this.#list().map(({ id, lastSeq }) => ({ roomId: id, seq: id === "python" ? lastSeq - (this.many > 0 ? 120 : 3) : lastSeq, mentions: id === "python" ? [lastSeq - 1] : [] })), budget: this.budget, assistant: { name: "Assistant", model: "SmolLM2 135M", models: [{ id: "standard", name: "Standard", tier: "guest", note: "SmolLM2 135M" }], currency: "USD", state: "ready", detail: null }, server: { version: "0.1.0", instance: "mock" } };
+      case "OpenRoom":
+        return this.#opened(first, args[1] as number | null);
       case "JoinRoom":
-        return this.#join(first, args[1] as number | null);
+        return { position: "mock-0", complete: true, messages: [], members: this.#here(first).map(asMember) };
       case "LoadEarlier": {
         const older = this.#home(first).messages.filter((message) => message.seq < Number(second));
         return pause(600).then(() => ({ messages: older.slice(-50), hasMore: older.length > 50 }));
@@ -209,7 +214,7 @@ export class MockServer {
         const id = `r${++this.#nextId}`;
         const isPrivate = args[1] === true;
         const members = isPrivate ? [{ id: this.#me.id, name: this.#me.name, isOwner: true }] : [];
-        this.rooms.set(id, { room: { id, name: first, topic: "", people: 1, lastSeq: 0, isPrivate, members }, messages: [], people: [this.#me] });
+        this.rooms.set(id, { room: { id, name: first, topic: "", people: 1, lastSeq: 0, isPrivate, members }, messages: [], people: [] });
         this.call("RoomsChanged", this.#list());
         return this.#home(id).room;
       }
@@ -257,13 +262,16 @@ export class MockServer {
     }
   }
 
-  async #join(roomId: string, since: number | null): Promise<Joined> {
+  async #opened(roomId: string, since: number | null): Promise<Opened> {
     await pause(this.joinDelay);
     if (this.failJoin) throw new Error("HubError: The history of this room cannot be read at the moment.");
-    const { room, messages, people } = this.#home(roomId);
+    const { room, messages } = this.#home(roomId);
     const missed = since === null ? messages.slice(-50) : messages.filter((message) => message.seq > since);
-    const all = [...people.filter((person) => person.id !== this.#me.id), this.#me, ASSISTANT];
-    return { room: { ...room, people: all.length - 1 }, people: all, messages: structuredClone(missed), hasMore: messages.length > 50, reset: since === null };
+    return { room: { ...room, people: this.#here(roomId).length }, messages: structuredClone(missed), hasMore: messages.length > 50, reset: since === null };
+  }
+
+  #here(roomId: string): Present[] {
+    return [...this.#home(roomId).people.filter((person) => person.id !== this.#me.id), { ...this.#me, devices: 1 }];
   }
 
   async #around(roomId: string, messageId: string): Promise<Around> {
@@ -331,6 +339,11 @@ export class MockServer {
     if (!home) throw new Error("HubError: There is no such room.");
     return home;
   }
+}
+
+function asMember({ id, name, devices }: Present): RoomMember {
+  const made = Array.from({ length: devices }, (_, at) => ({ id: `${id}-${at}`, name: `${at}`, since: null }));
+  return { key: `u:${id}`, user: id, agent: false, state: { name }, devices: made };
 }
 
 function pause(ms: number): Promise<void> {

@@ -81,7 +81,7 @@ export function Rooms() {
             <Timeline key={`timeline ${room.id} ${language}`} roomId={room.id} />
             {room.isArchived ? <ArchivedRoom room={room} /> : (
               <>
-                <Typing roomId={room.id} />
+                <Typing />
                 <DropTarget key={`drop ${room.id}`} roomId={room.id} roomName={titleOf(room)} />
                 <Composer key={`composer ${room.id}`} roomId={room.id} roomName={room.isConversation ? (assistant?.name ?? titleOf(room)) : titleOf(room)} />
               </>

@@ -16,6 +16,7 @@ import { asked, attached, Outbox, type Unsent } from "./messages/outbox";
 import { Replies } from "./messages/replies";
 import { Uploads, type FileServer } from "./messages/uploads";
 import { Places } from "./rooms/places";
+import { Presence } from "./rooms/presence";
 import { Rooms } from "./rooms/rooms";
 import { titleOf } from "./rooms/title";
 import { MessageSearch } from "./search/search";
@@ -52,6 +53,7 @@ export class Chat {
   readonly connection: Connection;
   readonly answers: Answers;
   readonly rooms: Rooms;
+  readonly presence: Presence;
   readonly places: Places;
   readonly search: MessageSearch;
   readonly working: Working;
@@ -80,7 +82,7 @@ export class Chat {
 
   constructor({ user, openPort, box, turnedAway, somebodyElse, files, wantedRoom = () => null, schedule = onFrame }: ChatParts) {
     this.user = user;
-    this.me = new Store<Me>({ ...user, kind: "person", devices: 1 });
+    this.me = new Store<Me>({ ...user, kind: "person" });
     this.#box = box;
     this.#wantedRoom = wantedRoom;
     this.#somebodyElse = somebodyElse;
@@ -88,11 +90,12 @@ export class Chat {
     this.uploads = new Uploads(box, files);
     this.notifications = new Notifications(box);
     this.connection = new Connection(openPort, CHOICES.find((choice) => choice === box.read("transport")) ?? "auto");
-    this.answers = new Answers(this.connection.forRuns, (message) => void this.rooms.heal(message.roomId), schedule);
+    this.answers = new Answers(this.connection.line, (message) => void this.rooms.heal(message.roomId), schedule);
     this.rooms = new Rooms(this.connection, this.answers, box, user.id);
+    this.presence = new Presence(this.connection.line, this.rooms.active, user.id);
     this.places = new Places(this.rooms, this.connection, this.answers, (text) => this.notice.set({ text, tone: "problem" }));
     this.search = new MessageSearch(this.connection);
-    this.working = new Working(this.connection.forRuns, this.rooms.list, this.rooms.active, box);
+    this.working = new Working(this.connection.line, this.rooms.list, this.rooms.active, box);
     this.editing = new Editing(this.connection, this.rooms);
     this.outbox = new Outbox(box, {
       ready: () => this.connection.state.value.phase === "live",
@@ -186,6 +189,7 @@ export class Chat {
   }
 
   #live(): void {
+    this.presence.resume();
     void this.outbox.flush();
     void this.places.resume();
     this.search.resume();
@@ -194,6 +198,7 @@ export class Chat {
   readonly #handlers: { [K in keyof ServerCalls]: (...args: ServerCalls[K]) => void } = {
     ReceiveMessage: (message) => {
       if (message.clientMessageId && message.author.id === this.me.value.id) this.outbox.delivered(message.clientMessageId);
+      this.presence.wrote(message.author.id);
       this.rooms.take(message);
     },
     MessageChanged: (message) => {
@@ -202,13 +207,11 @@ export class Chat {
       if (message.answer && !isRunning(message.answer) && message.roomId === this.rooms.active.value) this.#ended(message);
     },
     HistoryCleared: (roomId, before) => this.rooms.cleared(roomId, before),
-    PeopleChanged: (roomId, people) => this.rooms.setPeople(roomId, people),
     PromptChanged: (roomId, prompt) => this.rooms.setPrompt(roomId, prompt),
     RoomsChanged: (rooms) => {
       this.rooms.setList(rooms);
       void this.#appeared(this.rooms.missing.value);
     },
-    TypingChanged: (roomId, names) => this.rooms.setTyping(roomId, names),
     AssistantChanged: (assistant) => this.assistant.set(assistant),
     BudgetChanged: (budget) => this.budget.set(budget),
     AccountChanged: (me) => this.me.set(me),

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Chat } from "../src/chat";
-import type { Joined, Message } from "../src/connection/contract";
+import type { Opened, Message } from "../src/connection/contract";
 import { memoryBox } from "../src/ui/storage";
-import { ADA, answer, BUDGET, entered, FakeHub, ME, message, NO_FILES, room, USER } from "./fake-port";
+import { answer, BUDGET, entered, FakeHub, ME, message, NO_FILES, room, USER } from "./fake-port";
 
 const AT = "2026-01-01T10:00:00Z";
 
@@ -12,10 +12,9 @@ let history: Message[];
 let turnedAway: (string | null)[];
 let strangers: number;
 
-const joined = (messages: Message[], more: Partial<Joined> = {}): Joined => ({
+const joined = (messages: Message[], more: Partial<Opened> = {}): Opened => ({
   room: room("r", history.length),
-  people: [ADA],
-  messages: [...messages],
+    messages: [...messages],
   hasMore: false,
   reset: false,
   ...more,
@@ -27,7 +26,7 @@ beforeEach(() => {
   history = [message(1), message(2)];
   hub.replies = {
     Enter: () => entered([room("r", history.length), room("other")], "one"),
-    JoinRoom: (_room: string, since: number | null) => joined(since === null ? history : history.filter((each) => each.seq > since)),
+    OpenRoom: (_room: string, since: number | null) => joined(since === null ? history : history.filter((each) => each.seq > since)),
     SendMessage: (_room: string, clientMessageId: string, text: string) => {
       const made = message(history.length + 1, { clientMessageId, text });
       history.push(made);
@@ -53,7 +52,7 @@ describe("Chat", () => {
     chat.connection.open();
     await settled();
     expect(hub.calls[0]).toEqual(["Enter"]);
-    expect(hub.named("JoinRoom")).toEqual([["r", null, null]]);
+    expect(hub.named("OpenRoom")).toEqual([["r", null, null]]);
     expect(shown()).toEqual(["m1", "m2"]);
     expect(chat.connection.state.value.phase).toBe("live");
   });
@@ -74,9 +73,9 @@ describe("Chat", () => {
     history.push(message(3));
     chat.send("r", "written offline", false);
     await vi.advanceTimersByTimeAsync(2_000);
-    const order = hub.calls.map(([name]) => name).filter((name) => name !== "Ping");
-    expect(order).toEqual(["Enter", "JoinRoom", "Enter", "JoinRoom", "SendMessage"]);
-    expect(hub.named("JoinRoom")[1]).toEqual(["r", 2, AT]);
+    const order = hub.calls.map(([name]) => name).filter((name) => name !== "Ping" && name !== "JoinRoom");
+    expect(order).toEqual(["Enter", "OpenRoom", "Enter", "OpenRoom", "SendMessage"]);
+    expect(hub.named("OpenRoom")[1]).toEqual(["r", 2, AT]);
     expect(shown()).toEqual(["m1", "m2", "m3", "m4"]);
   });
 
@@ -87,7 +86,7 @@ describe("Chat", () => {
     hub.drop();
     history[2] = answer(3, "completed", "abcd");
     await vi.advanceTimersByTimeAsync(2_000);
-    expect(hub.named("JoinRoom")[1]).toEqual(["r", 2, AT]);
+    expect(hub.named("OpenRoom")[1]).toEqual(["r", 2, AT]);
     expect(chat.answers.watch("m3").value).toMatchObject({ text: "abcd", answer: { state: "completed" } });
     expect(shown()).toEqual(["m1", "m2", "m3", "m4"]);
   });
@@ -112,7 +111,7 @@ describe("Chat", () => {
     history[2] = answer(3, "interrupted", "abcd");
     hub.streams[0]!.subscriber.error(new Error("HubError: The run does not exist."));
     await settled();
-    expect(hub.named("JoinRoom")[1]).toEqual(["r", 2, AT]);
+    expect(hub.named("OpenRoom")[1]).toEqual(["r", 2, AT]);
     expect(chat.answers.watch("m3").value).toMatchObject({ phase: "interrupted", text: "abcd" });
   });
 
@@ -135,7 +134,7 @@ describe("Chat", () => {
     hub.drop();
     hub.replies.Enter = () => entered([room("r", history.length)], "two");
     await vi.advanceTimersByTimeAsync(2_000);
-    expect(hub.named("JoinRoom")[1]).toEqual(["r", 3, AT]);
+    expect(hub.named("OpenRoom")[1]).toEqual(["r", 3, AT]);
     expect(shown()).toEqual(["m1", "m2", "m3"]);
     expect(chat.outbox.expected.value).toHaveLength(0);
   });
@@ -214,7 +213,7 @@ describe("Chat", () => {
     chat.send("r", "mine", false);
     await settled();
     expect(strangers).toBe(1);
-    expect(hub.named("JoinRoom")).toEqual([]);
+    expect(hub.named("OpenRoom")).toEqual([]);
     expect(hub.named("SendMessage")).toEqual([]);
   });
 
@@ -233,14 +232,14 @@ describe("Chat", () => {
   });
 
   it("shows what the server says when a room cannot be opened, and opens it on retry", async () => {
-    const reply = hub.replies.JoinRoom!;
-    hub.replies.JoinRoom = () => {
+    const reply = hub.replies.OpenRoom!;
+    hub.replies.OpenRoom = () => {
       throw new Error("HubError: Closed for today.");
     };
     chat.connection.open();
     await settled();
     expect(chat.rooms.view("r").value).toMatchObject({ status: "error", error: "Closed for today." });
-    hub.replies.JoinRoom = reply;
+    hub.replies.OpenRoom = reply;
     await chat.rooms.retry("r");
     expect(chat.rooms.view("r").value.status).toBe("ready");
   });
@@ -253,7 +252,7 @@ describe("Chat", () => {
     visitor.connection.open();
     await settled();
     expect([visitor.rooms.active.value, visitor.rooms.missing.value]).toEqual([null, "secret"]);
-    expect(hub.named("JoinRoom")).toEqual([]);
+    expect(hub.named("OpenRoom")).toEqual([]);
     await visitor.rooms.show("r");
     expect([visitor.rooms.active.value, visitor.rooms.missing.value]).toEqual(["r", null]);
     await visitor.rooms.visit("nowhere");
@@ -311,7 +310,7 @@ describe("Chat", () => {
 
   it("loads earlier messages above, without doubles", async () => {
     history = [message(7), message(8)];
-    hub.replies.JoinRoom = () => joined(history, { hasMore: true });
+    hub.replies.OpenRoom = () => joined(history, { hasMore: true });
     hub.replies.LoadEarlier = () => ({ messages: [message(5), message(6), message(7)], hasMore: false });
     chat.connection.open();
     await settled();

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Chat } from "../src/chat";
-import type { Joined, Message } from "../src/connection/contract";
+import type { Opened, Message } from "../src/connection/contract";
 import { healSince, heardUntil } from "../src/rooms/room-view";
 import { memoryBox } from "../src/ui/storage";
 import { ADA, answer, entered, FakeHub, message, NO_FILES, room, USER } from "./fake-port";
@@ -8,7 +8,7 @@ import { ADA, answer, entered, FakeHub, message, NO_FILES, room, USER } from "./
 let hub: FakeHub;
 let chat: Chat;
 let history: Message[];
-let more: Partial<Joined>;
+let more: Partial<Opened>;
 
 beforeEach(async () => {
   vi.useFakeTimers();
@@ -17,7 +17,7 @@ beforeEach(async () => {
   more = {};
   hub.replies = {
     Enter: () => entered([room("r", 5)], "one"),
-    JoinRoom: (_room: string, since: number | null) => ({
+    OpenRoom: (_room: string, since: number | null) => ({
       room: room("r", 5), people: [ADA], hasMore: true, reset: false, messages: since === null ? [...history] : [], ...more,
     }),
   };
@@ -71,7 +71,7 @@ describe("editing", () => {
     hub.drop();
     more = { changed: [message(1, { text: "older than what is here" }), message(4, { text: "", isDeleted: true }), answer(5, "completed", "another")], clearedBefore: 4 };
     await vi.advanceTimersByTimeAsync(2_000);
-    expect(hub.named("JoinRoom")[1]).toEqual(["r", 5, "2026-01-02T10:00:00Z"]);
+    expect(hub.named("OpenRoom")[1]).toEqual(["r", 5, "2026-01-02T10:00:00Z"]);
     expect(texts()).toEqual(["deleted", "another"]);
     expect(chat.answers.watch("m5").value?.text).toBe("another");
   });

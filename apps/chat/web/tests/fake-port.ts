@@ -23,9 +23,12 @@ export class FakeHub {
   /** The streams that are open, each with what it was asked for. */
   readonly streams: { args: unknown[]; subscriber: StreamSubscriber }[] = [];
   #current: { events: PortEvents; cut(): void } | null = null;
+  /** What hears the calls of rooms, as method and handler. */
+  #listeners: [string, (...args: unknown[]) => unknown][] = [];
 
   readonly open: OpenPort = (events, choice): HubPort => {
     this.choices.push(choice);
+    this.#listeners = [];
     let open = false;
     return {
       get transport() {
@@ -47,6 +50,8 @@ export class FakeHub {
         this.calls.push([method, ...args]);
         return (this.replies[method] as ((...args: unknown[]) => unknown) | undefined)?.(...args);
       },
+      on: (...listener) => void this.#listeners.push(listener),
+      off: (_method, handler) => void (this.#listeners = this.#listeners.filter((each) => each[1] !== handler)),
       send: async (method, ...args) => void this.calls.push([method, ...args]),
       stream: (method, ...args) => {
         this.calls.push([method, ...args]);
@@ -72,6 +77,11 @@ export class FakeHub {
     this.#current?.events.called(name, args);
   }
 
+  /** A call of the library's rooms. */
+  tell(method: string, ...args: unknown[]): void {
+    if (this.#current) for (const [name, handler] of [...this.#listeners]) if (name === method) handler(...args);
+  }
+
   /** The next items of a run, for all that are attached to it. */
   write(runId: string, ...items: Record<string, unknown>[]): void {
     for (const item of items) {
@@ -93,11 +103,11 @@ export class FakeHub {
 /** A server that takes no files. */
 export const NO_FILES: FileServer = { upload: () => Promise.reject(new Error("no files")), discard: async () => undefined, url: (file) => file.id, exportUrl: (roomId) => roomId };
 
-export const ADA: Person = { id: "ada", name: "Ada", kind: "person", devices: 1 };
+export const ADA: Person = { id: "ada", name: "Ada", kind: "person" };
 export const USER: User = { id: "ada", name: "Ada", role: "member", tier: "free" };
 export const ME: Me = { ...ADA, role: "member", tier: "free" };
 export const BUDGET: Budget = { tokensPerDay: 20_000, left: 12_400, resetsAt: "2026-01-02T00:00:00Z", questionsAtOnce: 2 };
-export const AI: Person = { id: "ai", name: "Assistant", kind: "assistant", devices: 0 };
+export const AI: Person = { id: "ai", name: "Assistant", kind: "assistant" };
 
 export function room(id: string, lastSeq = 0): Room {
   return { id, name: id, topic: "", people: 1, lastSeq, isPrivate: false, members: [] };

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Chat } from "../src/chat";
-import type { Around, Joined, Message } from "../src/connection/contract";
-import { FRESH_VIEW, KEPT, withAround, withEarlier, withJoined, withLater, withNews, type RoomView } from "../src/rooms/room-view";
+import type { Around, Opened, Message } from "../src/connection/contract";
+import { FRESH_VIEW, KEPT, withAround, withEarlier, withOpened, withLater, withNews, type RoomView } from "../src/rooms/room-view";
 import { addressOf, parse } from "../src/rooms/route";
 import { memoryBox } from "../src/ui/storage";
-import { ADA, answer, entered, FakeHub, message, NO_FILES, room, USER } from "./fake-port";
+import { answer, entered, FakeHub, message, NO_FILES, room, USER } from "./fake-port";
 
 const span = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => message(from + index));
 
@@ -18,10 +18,10 @@ beforeEach(() => {
   history = span(1, 300);
   hub.replies = {
     Enter: () => entered([room("r", history.length), room("other")], "one"),
-    JoinRoom: (roomId: string, since: number | null): Joined => {
+    OpenRoom: (roomId: string, since: number | null): Opened => {
       const there = roomId === "r" ? history : [];
       const messages = since === null ? there.slice(-50) : there.filter((each) => each.seq > since);
-      return { room: room(roomId, there.length), people: [ADA], messages, hasMore: true, reset: false };
+      return { room: room(roomId, there.length), messages, hasMore: true, reset: false };
     },
     LoadAround: (_room: string, id: string): Around => {
       const at = history.findIndex((each) => each.id === id);
@@ -198,9 +198,9 @@ describe("views", () => {
     expect(there.messages.length).toBeLessThanOrEqual(KEPT * 1.75);
     expect([there.messages[0]?.seq, there.hasMore, there.hasLater]).toEqual([1, false, true]);
     expect(there.messages.map((each) => each.seq)).toEqual(span(1, there.messages.length).map((each) => each.seq));
-    const joined = { room: room("r", 6_001), people: [ADA], messages: [message(6_001), message(3, { text: "new" })], hasMore: true, reset: false };
-    const healed = withJoined(there, joined, 6_000);
-    expect([healed.messages.length, healed.messages[2]?.text, healed.people]).toEqual([there.messages.length, "new", [ADA]]);
+    const joined = { room: room("r", 6_001), messages: [message(6_001), message(3, { text: "new" })], hasMore: true, reset: false };
+    const healed = withOpened(there, joined, 6_000);
+    expect([healed.messages.length, healed.messages[2]?.text]).toEqual([there.messages.length, "new"]);
   });
 
   it("take the newer form of a message that they show", () => {

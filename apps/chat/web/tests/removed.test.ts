@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { Message, Person } from "../src/connection/contract";
 import { withoutPerson } from "../src/rooms/removed";
 
-const ADA: Person = { id: "ada", name: "Ada", kind: "person", devices: 0 };
-const BOB: Person = { id: "bob", name: "Bob", kind: "person", devices: 0 };
+const ADA: Person = { id: "ada", name: "Ada", kind: "person" };
+const BOB: Person = { id: "bob", name: "Bob", kind: "person" };
 const GONE = { ...ADA, name: "Removed person" };
 
 function said(id: string, author: Person, more: Partial<Message> = {}): Message {

@@ -160,7 +160,7 @@ describe("Page", () => {
     people = memoryBox();
     hub.replies = {
       Enter: () => entered([room("r", 1)]),
-      JoinRoom: () => ({ room: room("r", 1), people: [], messages: [message(1)], hasMore: false, reset: false }),
+      OpenRoom: () => ({ room: room("r", 1), messages: [message(1)], hasMore: false, reset: false }),
     };
     sibling = session();
     page = new Page({ files: NO_FILES, api: new Api(null, server.fetch), session: session(), openPort: hub.open, box, people });

@@ -37,7 +37,7 @@ describe("Working", () => {
     connection.hooks = { greet: async () => undefined, live: () => undefined, called: () => undefined, turnedAway: () => undefined };
     const list = new Store<readonly Room[] | null>(null);
     const active = new Store<string | null>("c");
-    const working = new Working(connection.forRuns, list, active, memoryBox());
+    const working = new Working(connection.line, list, active, memoryBox());
     const now = () => working.rooms.value.get("c");
     connection.open();
     await expect.poll(() => connection.state.value.phase).toBe("live");

@@ -1,4 +1,4 @@
-import type { Connection as RunConnection } from "@hubline/client";
+import type { RoomConnection } from "@hubline/client/rooms";
 import { Store } from "../ui/store";
 import { delayBefore } from "./backoff";
 import type { ServerCalls } from "./contract";
@@ -43,6 +43,7 @@ export class Connection {
   hooks: ConnectionHooks | null = null;
   readonly #openPort: OpenPort;
   #port: HubPort | null = null;
+  #listeners: Parameters<RoomConnection["on"]>[] = [];
   /** Breaks off the calls of the port: a frozen network would keep them for a long time. */
   #breakOff: (error: ConnectionLost) => void = () => undefined;
   #broken: Promise<never> = new Promise(() => undefined);
@@ -142,8 +143,8 @@ export class Connection {
     if (this.state.value.phase === "live") this.#port?.send(method, ...args).catch(() => undefined);
   }
 
-  /** As answers see it, whichever port is open: connected while it is live. */
-  readonly forRuns: RunConnection = (() => {
+  /** As runs and rooms see it, whichever port is open: connected while it is live. */
+  readonly line: RoomConnection = (() => {
     const connection = this;
     const closed: ((error?: Error) => void)[] = [];
     const reconnected: (() => void)[] = [];
@@ -161,6 +162,14 @@ export class Connection {
       stop: async () => {},
       stream: (method, ...args) => connection.#port!.stream(method, ...args),
       invoke: (method, ...args) => connection.invoke(method, ...args),
+      on: (...listener) => {
+        this.#listeners.push(listener);
+        this.#port?.on(...listener);
+      },
+      off: (...listener) => {
+        this.#listeners = this.#listeners.filter(([, handler]) => handler !== listener[1]);
+        this.#port?.off(...listener);
+      },
       onclose: (tell) => void closed.push(tell),
       onreconnecting() {},
       onreconnected: (tell) => {
@@ -187,6 +196,7 @@ export class Connection {
       this.state.value.choice,
     );
     this.#port = port;
+    for (const listener of this.#listeners) port.on(...listener);
     this.#broken = new Promise((_, reject) => (this.#breakOff = reject));
     this.#broken.catch(() => undefined);
     try {

@@ -4,8 +4,6 @@ export interface Person {
   id: string;
   name: string;
   kind: "person" | "assistant" | "system";
-  /** Those with which they are in the room this person was listed for. */
-  devices: number;
 }
 
 export type Role = "admin" | "member" | "guest";
@@ -228,9 +226,8 @@ export interface Entered {
   server: { version: string; instance?: string | null; retentionDays?: number | null; fileBytes?: number };
 }
 
-export interface Joined {
+export interface Opened {
   room: Room;
-  people: Person[];
   messages: Message[];
   hasMore: boolean;
   reset: boolean;
@@ -288,11 +285,9 @@ export interface ServerCalls {
   MessageChanged: [message: Message];
   /** What was said before that number is gone for good. */
   HistoryCleared: [roomId: string, beforeSeq: number];
-  PeopleChanged: [roomId: string, people: Person[]];
   /** A room tells the assistant something else before everything else. */
   PromptChanged: [roomId: string, prompt: string];
   RoomsChanged: [rooms: Room[]];
-  TypingChanged: [roomId: string, names: string[]];
   AssistantChanged: [assistant: Assistant];
   BudgetChanged: [budget: Budget];
   /** My role or tier is another one now. */
@@ -313,10 +308,8 @@ export const SERVER_CALLS: readonly (keyof ServerCalls)[] = [
   "ReceiveMessage",
   "MessageChanged",
   "HistoryCleared",
-  "PeopleChanged",
   "PromptChanged",
   "RoomsChanged",
-  "TypingChanged",
   "AssistantChanged",
   "BudgetChanged",
   "AccountChanged",

@@ -1,4 +1,4 @@
-import type { Connection as RunConnection } from "@hubline/client";
+import type { RoomConnection } from "@hubline/client/rooms";
 import type { ServerCalls } from "./contract";
 
 export type TransportChoice = "auto" | "webSockets" | "serverSentEvents" | "longPolling";
@@ -21,7 +21,9 @@ export interface HubPort {
   stop(): Promise<void>;
   invoke(method: string, ...args: unknown[]): Promise<unknown>;
   send(method: string, ...args: unknown[]): Promise<void>;
-  readonly stream: RunConnection["stream"];
+  readonly stream: RoomConnection["stream"];
+  readonly on: RoomConnection["on"];
+  readonly off: RoomConnection["off"];
 }
 
 export type OpenPort = (events: PortEvents, choice: TransportChoice) => HubPort;

@@ -76,6 +76,8 @@ export function signalrPort(url: string, fetchToken: FetchToken): OpenPort {
       invoke: (method, ...args) => connection.invoke<unknown>(method, ...args),
       send: (method, ...args) => connection.send(method, ...args),
       stream: (method, ...args) => connection.stream(method, ...args),
+      on: (method, handler) => connection.on(method, handler),
+      off: (method, handler) => connection.off(method, handler),
     };
   };
 }

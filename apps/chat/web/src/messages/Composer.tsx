@@ -26,7 +26,7 @@ const BUDGET_EVERY = 30_000;
 export function Composer({ roomId, roomName }: { roomId: string; roomName: string }) {
   const chat = useChat();
   const assistant = useValue(chat.assistant);
-  const { people } = useValue(chat.rooms.view(roomId));
+  const people = useValue(chat.presence.people);
   const room = useValue(chat.rooms.list)?.find((each) => each.id === roomId);
   const me = useValue(chat.me);
   const budget = useValue(chat.budget);
@@ -68,7 +68,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
     setDismissed(-1);
     if (text && Date.now() - typedAt.current > TYPING_EVERY) {
       typedAt.current = Date.now();
-      chat.connection.tell("Typing", roomId);
+      chat.presence.write();
     }
   };
   const send = () => {

@@ -39,7 +39,9 @@ export function Timeline({ roomId }: { roomId: string }) {
   useTarget(scroller, roomId, view, leave);
   useArrival(scroller, roomId, view.hasLater, atBottom);
   useReading(roomId, view, atBottom);
-  const names = useMemo(() => ["ai", ...view.people.map((person) => person.name)], [view.people]);
+  const people = useValue(chat.presence.people);
+  const assistant = waiting.assistant?.name;
+  const names = useMemo(() => ["ai", assistant ?? "ai", ...people.map((person) => person.name)], [assistant, people]);
   const empty = view.messages.every((message) => message.seq === 0) && waiting.unsent.length === 0;
   return (
     <div className={styles.frame}>

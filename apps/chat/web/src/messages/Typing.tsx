@@ -4,11 +4,8 @@ import { useValue } from "../ui/store";
 import styles from "./timeline.module.css";
 
 /** Who writes at the moment; the line keeps its height when nobody does. */
-export function Typing({ roomId }: { roomId: string }) {
-  const chat = useChat();
-  const me = useValue(chat.me);
-  const { typing } = useValue(chat.rooms.view(roomId));
-  return <div className={styles.typing}>{typingLine(typing.filter((name) => name !== me.name))}</div>;
+export function Typing() {
+  return <div className={styles.typing}>{typingLine(useValue(useChat().presence.writing))}</div>;
 }
 
 export function typingLine(names: readonly string[]): string {

@@ -22,7 +22,7 @@ export function useWaiting(roomId: string, messages: readonly Message[]): Waitin
     const answered = answeredQuestions(messages);
     return {
       me,
-      assistant: assistant && { id: "assistant", name: assistant.name, kind: "assistant", devices: 0 },
+      assistant: assistant && { id: "assistant", name: assistant.name, kind: "assistant" },
       unsent: entries.filter((entry) => entry.roomId === roomId),
       expected: expected.filter((each) => each.roomId === roomId && !answered.has(each.clientMessageId)),
     };

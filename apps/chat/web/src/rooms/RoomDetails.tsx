@@ -2,7 +2,7 @@ import { placeInLine } from "../answers/AnswerRow";
 import { BudgetMeter } from "../budget/BudgetMeter";
 import { chosenIn, described, mineIn } from "../budget/models";
 import { useChat } from "../chat";
-import { isRunning, type Assistant, type Message, type Person, type Room } from "../connection/contract";
+import { isRunning, type Assistant, type Message, type Room } from "../connection/contract";
 import { PersonMenu } from "../conversations/Pair";
 import { msg, plural, t } from "../language/language";
 import { Avatar } from "../ui/Avatar";
@@ -25,7 +25,7 @@ export function RoomDetails({ room, onClose, onWritten }: { room: Room; onClose(
   const server = useValue(chat.retentionDays);
   const models = assistant?.models ?? [];
   const model = chosenIn(room, assistant);
-  const people = view.people.filter((person) => person.kind === "person");
+  const people = useValue(chat.presence.people);
   const running = view.messages.filter((message) => isRunning(message.answer));
   return (
     <aside className={styles.details} aria-label={t("Room details")}>
@@ -68,7 +68,7 @@ export function RoomDetails({ room, onClose, onWritten }: { room: Room; onClose(
               <div>
                 {person.name}
                 {person.id === me.id && <> {t("(you)")}</>}
-                <small>{devices(person)}</small>
+                <small>{plural(person.devices, "1 device", "{count} devices")}</small>
               </div>
               <PersonMenu person={person} onDone={onWritten} />
             </li>
@@ -119,10 +119,6 @@ function RunningAnswer({ message }: { message: Message }) {
       <Button look="link" aria-label={t("End the answer to {name}", { name: answer.askedBy.name })} onClick={() => void chat.stop(message.id)}>{t("End")}</Button>
     </li>
   );
-}
-
-function devices(person: Person): string {
-  return plural(Math.max(1, person.devices), "1 device", "{count} devices");
 }
 
 function assistantState(assistant: Assistant): string {

@@ -27,16 +27,14 @@ export function RoomHeader({ room, sideOpen, detailsOpen, onSide, onDetails }: P
         <h1 title={room && titleOf(room)} dir="auto">{room ? <><RoomSign room={room} /> {titleOf(room)}</> : "Hubline Chat"}</h1>
         {room?.topic && <p title={topicOf(room)}>{topicOf(room)}</p>}
       </div>
-      {room && <PeopleButton roomId={room.id} open={detailsOpen} onClick={onDetails} />}
+      {room && <PeopleButton open={detailsOpen} onClick={onDetails} />}
       <ConnectionStatus />
     </header>
   );
 }
 
-function PeopleButton({ roomId, open, onClick }: { roomId: string; open: boolean; onClick(): void }) {
-  const chat = useChat();
-  const view = useValue(chat.rooms.view(roomId));
-  const people = view.people.filter((person) => person.kind === "person");
+function PeopleButton({ open, onClick }: { open: boolean; onClick(): void }) {
+  const people = useValue(useChat().presence.people);
   return (
     <button type="button" className={styles.people} aria-label={t("Who is here: {count}", { count: people.length })} title={t("Who is here")} aria-expanded={open} onClick={onClick}>
       {people.length > 0 ? (

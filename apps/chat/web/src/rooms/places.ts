@@ -84,7 +84,7 @@ export class Places {
     this.target.set(null);
     const view = this.#rooms.view(roomId);
     if (!view.value.hasLater) return;
-    view.update(({ people, typing }) => ({ ...FRESH_VIEW, people, typing }));
+    view.set(FRESH_VIEW);
     void this.#rooms.retry(roomId);
   }
 

@@ -1,4 +1,4 @@
-import { isRunning, type Around, type Earlier, type Joined, type Later, type Message, type Person } from "../connection/contract";
+import { isRunning, type Around, type Earlier, type Opened, type Later, type Message } from "../connection/contract";
 import { requoted, withoutQuotes } from "../messages/replies";
 
 /** What the page knows of one room. `messages` are ordered; those with `seq` 0 are notes to this page alone. */
@@ -11,8 +11,6 @@ export interface RoomView {
   /** After a jump, or far back: these are not the newest messages, and those between are not here. */
   hasLater: boolean;
   later: "idle" | "loading" | "error";
-  people: readonly Person[];
-  typing: readonly string[];
   /** What the room tells the assistant before everything else. */
   prompt: string;
   /** The last message read before the room was opened; the line "New" comes after it. */
@@ -27,8 +25,6 @@ export const FRESH_VIEW: RoomView = {
   earlier: "idle",
   hasLater: false,
   later: "idle",
-  people: [],
-  typing: [],
   prompt: "",
   newAfter: null,
 };
@@ -46,23 +42,22 @@ export function withMessage(messages: readonly Message[], message: Message): rea
   return messages.toSpliced(later < 0 ? messages.length : later, 0, message);
 }
 
-/** What `JoinRoom` told, put together with what came while it was under way. */
-export function withJoined(view: RoomView, joined: Joined, since: number | null): RoomView {
-  const afresh = joined.reset || since === null;
-  if (view.hasLater && !afresh) return { ...refreshed(view, joined.messages), people: joined.people, prompt: joined.prompt ?? "" }; // it went far back meanwhile
-  const newest = lastSeq(joined.messages);
+/** What `OpenRoom` told, put together with what came while it was under way. */
+export function withOpened(view: RoomView, opened: Opened, since: number | null): RoomView {
+  const afresh = opened.reset || since === null;
+  if (view.hasLater && !afresh) return { ...refreshed(view, opened.messages), prompt: opened.prompt ?? "" }; // it went far back meanwhile
+  const newest = lastSeq(opened.messages);
   const kept = afresh ? view.messages.filter((message) => message.seq === 0 || message.seq > newest) : view.messages;
   const messages = afresh
-    ? kept.reduce(withMessage, joined.messages)
-    : joined.messages.reduce(withMessage, kept);
+    ? kept.reduce(withMessage, opened.messages)
+    : opened.messages.reduce(withMessage, kept);
   return {
     ...view,
     status: "ready",
     error: null,
     messages,
-    hasMore: afresh ? joined.hasMore : view.hasMore,
-    people: joined.people,
-    prompt: joined.prompt ?? "",
+    hasMore: afresh ? opened.hasMore : view.hasMore,
+    prompt: opened.prompt ?? "",
   };
 }
 

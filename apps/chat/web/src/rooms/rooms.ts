@@ -1,15 +1,15 @@
 import type { Answers } from "../answers/answers";
 import type { Connection } from "../connection/connection";
-import { isRunning, type Around, type Earlier, type Joined, type Message, type Person, type Room } from "../connection/contract";
+import { isRunning, type Around, type Earlier, type Opened, type Message, type Person, type Room } from "../connection/contract";
 import { ConnectionLost, Refused, sentence } from "../connection/errors";
 import type { Box } from "../ui/storage";
 import { Store } from "../ui/store";
 import { seenBy } from "./pairs";
 import { withoutPerson } from "./removed";
 import { ReadMarks } from "./read-marks";
-import { FRESH_VIEW, has, healSince, heardUntil, lastSeq, oldestSeq, refreshed, trimmed, withEarlier, withJoined, withNews, withoutCleared, type RoomView } from "./room-view";
+import { FRESH_VIEW, has, healSince, heardUntil, lastSeq, oldestSeq, refreshed, trimmed, withEarlier, withOpened, withNews, withoutCleared, type RoomView } from "./room-view";
 
-/** The rooms of the server and what is in the one that is shown. The page is joined to that one only. */
+/** The rooms of the server and what is in the one that is shown. The page is opened to that one only. */
 export class Rooms {
   /** Null until the server has told them. */
   readonly list = new Store<readonly Room[] | null>(null);
@@ -47,7 +47,7 @@ export class Rooms {
     return this.list.value?.find((room) => room.id === roomId);
   }
 
-  /** After (re)connecting: the list is new, the open room is joined again and healed. */
+  /** After (re)connecting: the list is new, the open room is opened again and healed. */
   async restore(rooms: readonly Room[], wanted: string | null): Promise<void> {
     this.setList(rooms);
     const asked = this.room(this.active.value) ? this.active.value : wanted;
@@ -62,20 +62,16 @@ export class Rooms {
   /** Shows the room of an address; one that this person cannot see is missing, and nothing stands in its place. */
   async visit(roomId: string): Promise<void> {
     if (this.room(roomId) || !this.list.value) return this.show(roomId);
-    const old = this.active.value;
     this.missing.set(roomId);
     this.active.set(null);
-    if (old) this.#connection.tell("LeaveRoom", old);
   }
 
   /** Shows another room. */
   async show(roomId: string): Promise<void> {
-    const old = this.active.value;
-    if (roomId === old || !this.room(roomId)) return;
+    if (roomId === this.active.value || !this.room(roomId)) return;
     this.#open(roomId);
     this.missing.set(null);
     this.active.set(roomId);
-    if (old) this.#connection.tell("LeaveRoom", old);
     await this.retry(roomId);
   }
 
@@ -219,14 +215,6 @@ export class Rooms {
     this.#views.get(roomId)?.update((view) => ({ ...view, prompt }));
   }
 
-  setPeople(roomId: string, people: readonly Person[]): void {
-    this.#views.get(roomId)?.update((view) => ({ ...view, people }));
-  }
-
-  setTyping(roomId: string, typing: readonly string[]): void {
-    this.#views.get(roomId)?.update((view) => ({ ...view, typing }));
-  }
-
   /** The reader is at the bottom of the room and sees it. */
   markRead(roomId: string): void {
     this.marks.mark(roomId, lastSeq(this.view(roomId).value.messages));
@@ -245,7 +233,7 @@ export class Rooms {
     this.view(roomId).update(trimmed);
   }
 
-  /** An answer has ended unheard: the room is joined again, once at a time. */
+  /** An answer has ended unheard: the room is opened again, once at a time. */
   async heal(roomId: string): Promise<void> {
     if (roomId !== this.active.value || this.#healing.has(roomId)) return;
     this.#healing.add(roomId);
@@ -277,7 +265,7 @@ export class Rooms {
     this.#box.write("last-room", roomId);
     const read = this.marks.read(roomId);
     const unread = (this.room(roomId)?.lastSeq ?? 0) > read;
-    this.view(roomId).update((view) => ({ ...(view.hasLater ? FRESH_VIEW : trimmed(view)), newAfter: unread ? read : null, typing: [] }));
+    this.view(roomId).update((view) => ({ ...(view.hasLater ? FRESH_VIEW : trimmed(view)), newAfter: unread ? read : null }));
   }
 
   async #join(roomId: string): Promise<void> {
@@ -287,15 +275,15 @@ export class Rooms {
     let since = view.value.status === "ready" ? healSince(view.value.messages) : null;
     const heard = since === null ? null : heardUntil(view.value.messages);
     try {
-      let joined = await this.#connection.invoke<Joined>("JoinRoom", roomId, since, heard);
-      if (joined.room.lastSeq < lastSeq(view.value.messages)) {
+      let opened = await this.#connection.invoke<Opened>("OpenRoom", roomId, since, heard);
+      if (opened.room.lastSeq < lastSeq(view.value.messages)) {
         view.set(FRESH_VIEW);
         since = null;
-        joined = await this.#connection.invoke<Joined>("JoinRoom", roomId, null, null);
+        opened = await this.#connection.invoke<Opened>("OpenRoom", roomId, null, null);
       }
-      const { messages, changed = [], clearedBefore = 0 } = joined;
+      const { messages, changed = [], clearedBefore = 0 } = opened;
       for (const message of [...changed.filter((each) => has(view.value, each.id)), ...messages]) this.#answers.take(message);
-      view.update((value) => withoutCleared(refreshed(withJoined(value, joined, since), changed), clearedBefore));
+      view.update((value) => withoutCleared(refreshed(withOpened(value, opened, since), changed), clearedBefore));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       view.update((value) => ({ ...value, status: "error", error: sentence(error) }));
@@ -307,10 +295,10 @@ export class Rooms {
     const { messages } = view.value;
     const place = messages.find((message) => isRunning(message.answer)) ?? messages[Math.floor(messages.length / 2)];
     try {
-      const joined = await this.#connection.invoke<Joined>("JoinRoom", roomId, null, null);
-      const around = await this.#around(roomId, joined.room.lastSeq < lastSeq(messages) ? undefined : place);
-      for (const message of around?.messages ?? joined.messages) this.#answers.take(message);
-      view.update((value) => (around ? { ...refreshed(value, around.messages), people: joined.people } : withJoined(FRESH_VIEW, joined, null)));
+      const opened = await this.#connection.invoke<Opened>("OpenRoom", roomId, null, null);
+      const around = await this.#around(roomId, opened.room.lastSeq < lastSeq(messages) ? undefined : place);
+      for (const message of around?.messages ?? opened.messages) this.#answers.take(message);
+      view.update((value) => (around ? refreshed(value, around.messages) : withOpened(FRESH_VIEW, opened, null)));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       view.set({ ...FRESH_VIEW, status: "error", error: sentence(error) });

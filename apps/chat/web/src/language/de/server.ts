@@ -89,6 +89,7 @@ export const server: Catalogue = {
   "A conversation of two people belongs to both, and cannot be changed.": "Ein Gespräch zu zweit gehört beiden und kann nicht geändert werden.",
   "This person is not here any more.": "Diese Person ist nicht mehr hier.",
   "This is you.": "Das bist du.",
+  "Your name is that of your account.": "Dein Name ist der deines Kontos.",
   "{0} deleted {1}.": "{0} {1} gelöscht.",
   "{0} has": "{0} hat",
   "There is no person called {0}.": "Es gibt niemanden namens {0}.",

@@ -89,6 +89,7 @@ export const server: Catalogue = {
   "A conversation of two people belongs to both, and cannot be changed.": "Una conversación de dos personas es de ambas y no se puede cambiar.",
   "This person is not here any more.": "Esta persona ya no está aquí.",
   "This is you.": "Eres tú.",
+  "Your name is that of your account.": "Tu nombre es el de tu cuenta.",
   "{0} deleted {1}.": "{0} eliminado {1}.",
   "{0} has": "{0} ha",
   "There is no person called {0}.": "No hay nadie que se llame {0}.",
