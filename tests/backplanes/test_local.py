@@ -16,6 +16,7 @@ from hubline.backplanes.local_frames import HEAD, UNREAD, Done, Subscribe, frame
 from hubline.backplanes.local_hub import LocalHub
 from hubline.testing import BackplaneSuite, ManualClock
 from hubline.testing.backplane import Heard, MakeBackplane
+from tests.valkey import until
 
 
 @asynccontextmanager
@@ -26,6 +27,16 @@ async def hub_at(path: str) -> AsyncIterator[LocalHub]:
         yield hub
     finally:
         await hub.close()
+
+
+async def until_empty(hub: LocalHub) -> None:
+    """Return when it has read of the end of all connections, and nothing is left of them."""
+
+    async def is_empty() -> bool:
+        return not hub._workers
+
+    await until(is_empty)
+    assert hub._channels == {}
 
 
 @pytest.fixture
@@ -42,7 +53,7 @@ class TestLocalBackplane(BackplaneSuite):
     async def backplanes(self) -> AsyncIterator[MakeBackplane]:
         async with hub_at(self.path) as hub:
             yield lambda: LocalBackplane(self.path)
-            assert hub._channels == {}
+            await until_empty(hub)
 
 
 async def test_without_a_hub_there_is_no_link(path: str) -> None:
@@ -74,8 +85,7 @@ async def test_a_hub_that_starts_again_has_its_subscriptions_back_and_the_gap_is
         [(since, until)] = heard.gaps
         assert since <= until
         await link.close()
-        assert hub._channels == {}
-        assert hub._workers == set()
+        await until_empty(hub)
 
 
 async def test_a_hub_that_does_not_answer_is_left(path: str) -> None:

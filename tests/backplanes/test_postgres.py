@@ -15,8 +15,9 @@ from hubline.backplanes.postgres import PostgresBackplane
 from hubline.backplanes.postgres_cleaning import PAUSE
 from hubline.backplanes.postgres_tables import statements
 from hubline.testing import BackplaneSuite, ManualClock, connect
-from hubline.testing.backplane import TIME_LIMIT, Heard, MakeBackplane
+from hubline.testing.backplane import Heard, MakeBackplane
 from tests.backplanes.test_redis_outages import until_it_publishes
+from tests.valkey import LIMIT
 
 pytestmark = pytest.mark.postgres
 
@@ -196,7 +197,7 @@ async def test_a_table_that_is_dropped_is_made_anew_and_the_gap_is_told(postgres
         with pytest.raises(BackplaneError, match="does not exist"):
             await link.publish(["a"], b"lost")
         await admin.execute("SELECT pg_notify('hubline_messages', '')")  # the reader looks, and the table is not there
-        async with asyncio.timeout(TIME_LIMIT):
+        async with asyncio.timeout(LIMIT):
             await found.told.wait()
         other = await PostgresBackplane(postgres_url).connect(Heard())
         await other.publish(["a"], b"again")

@@ -132,18 +132,19 @@ async def test_a_connection_that_ended_while_it_was_idle_costs_no_message(server
 
 
 async def test_a_postgres_that_stands_still_is_no_answer(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_connections, "PATIENCE", 0.3)
     heard = Heard()
     link_to = await PostgresBackplane(server.url).connect(heard)
     try:
         await link_to.subscribe(["a"])
         server.freeze()
+        monkeypatch.setattr(postgres_connections, "PATIENCE", 0.3)
         began = time.monotonic()
         calls = (link_to.publish(["a"], b"unsure"), link_to.subscribe(["late"]))
         results = await asyncio.gather(*calls, return_exceptions=True)
         assert time.monotonic() - began < 5, "psycopg would wait so long for the end of a statement that it cancels"
         assert [type(each) for each in results] == [BackplaneError, BackplaneError]
         assert "has not answered within 0.3 s" in str(results[0])
+        monkeypatch.undo()
         server.thaw()
         await until_it_publishes(link_to, "a")
         while await heard.take(1) != [("a", b"again")]:

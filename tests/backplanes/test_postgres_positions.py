@@ -18,9 +18,9 @@ from hubline.backplanes.postgres_tables import PERIOD, statements
 from hubline.backplanes.postgres_writing import Writing
 from hubline.errors import BackplaneError
 from hubline.testing import ManualClock
-from hubline.testing.backplane import TIME_LIMIT, Heard
+from hubline.testing.backplane import Heard
 from tests.backplanes.test_postgres import HeardGap, heard
-from tests.valkey import until
+from tests.valkey import LIMIT, until
 
 pytestmark = pytest.mark.postgres
 
@@ -87,7 +87,7 @@ async def test_positions_that_are_given_again_are_a_gap_and_what_follows_arrives
         await with_three_messages(found, admin)
         await put_back(admin, 1)
         await admin.execute("SELECT pg_notify('hubline_messages', '')")
-        async with asyncio.timeout(TIME_LIMIT):
+        async with asyncio.timeout(LIMIT):
             await found.told.wait()
         await admin.execute(STATEMENTS.send, ([b"a"], [b"again"]))
         assert await found.take(1) == [("a", b"again")]
@@ -114,7 +114,7 @@ async def test_others_at_the_positions_that_were_read_are_a_gap_whether_it_was_c
             await admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}".encode())
         else:
             await admin.execute("SELECT pg_notify('hubline_messages', '')")
-        async with asyncio.timeout(TIME_LIMIT):
+        async with asyncio.timeout(LIMIT):
             await found.told.wait()
         await admin.execute(STATEMENTS.send, ([b"a"], [b"again"]))
         assert await found.take(1) == [("a", b"again")]
@@ -151,7 +151,7 @@ async def test_a_last_message_that_was_emptied_is_no_gap_and_positions_that_go_b
         await clock.advance(PERIOD)
         await admin.execute("TRUNCATE hubline_messages")
         await put_back(admin, 1)
-        async with asyncio.timeout(TIME_LIMIT):
+        async with asyncio.timeout(LIMIT):
             while not found.told.is_set():
                 await clock.advance(1)
                 await asyncio.sleep(0)

@@ -199,8 +199,8 @@ async def test_what_no_node_takes_is_refused_in_the_end(routed: Routed, monkeypa
     monkeypatch.setattr(redis_routing, "PATIENCE", 0.01)
     routed.send("one")
     await steps()
+    monkeypatch.setattr(routed.map, "ask_again", lambda: routed.send("two"))  # in the turn in which its time begins
     await routed.answer(A, MovedError("1 10.0.0.1:2"))
-    routed.send("two")
 
     async def refused() -> bool:
         return len(routed.said) == 2

@@ -81,6 +81,11 @@ async def test_members_of_both_servers_come_and_leave_once(fleet: Fleet) -> None
             rooms._joining._clock = clock
         async with fleet.client(0, "eve") as eve:
             await eve.invoke("JoinRoom", "r", None, {"device": "phone"})
+
+        async def is_away() -> bool:  # otherwise both devices are there, and the first one's end is an update too
+            return bool(clock._sleepers)
+
+        await until(is_away)
         async with fleet.client(1, "eve") as eve:
             await eve.invoke("JoinRoom", "r", None, {"device": "phone"})
         await clock.advance(9)

@@ -72,16 +72,26 @@ async def is_back(runs: Runs) -> bool:
     return True
 
 
+async def said(begun: asyncio.Event) -> None:
+    """Return when a function has said its first word.
+
+    That a run is watched does not say so: it begins when the storage has it, which may be when that is back.
+    """
+    async with asyncio.timeout(LIMIT):
+        await begun.wait()
+
+
 @pytest.mark.rule("R32")
 async def test_a_function_goes_on_without_the_storage_for_a_mebibyte_and_everything_is_there_in_order(
     server: Valkey | Database,
 ) -> None:
     async with pair(server) as servers:
-        written, full, cut = 0, asyncio.Event(), asyncio.Event()
+        written, begun, full, cut = 0, asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         async def long(run: Run) -> None:
             nonlocal written
             await run.text("begin ")
+            begun.set()
             await cut.wait()
             for number in range(40):
                 await run.reasoning(f"{number} ")
@@ -93,6 +103,7 @@ async def test_a_function_goes_on_without_the_storage_for_a_mebibyte_and_everyth
         run = await servers.cut_off.start(long)
         viewers = [asyncio.create_task(to_the_end(runs, run.id)) for runs in (servers.cut_off, servers.other)]
         await until(lambda: are_watching(servers.cut_off, run.id, 2))
+        await said(begun)
         servers.way.cut()
         cut.set()
         async with asyncio.timeout(LIMIT):
@@ -149,10 +160,11 @@ async def test_a_server_that_was_away_for_longer_than_its_lease_finds_its_run_ta
     server: Valkey | Database,
 ) -> None:
     async with pair(server, lease=1.0) as servers:
-        cut, written, cancelled = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        begun, cut, written, cancelled = (asyncio.Event() for _ in range(4))
 
         async def saying(run: Run) -> None:
             await run.text("one ")
+            begun.set()
             await cut.wait()
             try:
                 await run.text("two ")
@@ -168,6 +180,7 @@ async def test_a_server_that_was_away_for_longer_than_its_lease_finds_its_run_ta
             return (await servers.cut_off.info(run.id)).viewers == 1
 
         await until(watched)
+        await said(begun)
         next_one = await servers.other.start(saying, room="r", on_busy="queue")
         servers.way.cut()
         cut.set()
@@ -191,10 +204,11 @@ async def test_a_server_that_was_away_for_longer_than_its_lease_finds_its_run_ta
 async def test_on_end_gets_the_whole_answer_when_redis_comes_back_without_it() -> None:
     with valkey() as server:
         async with pair(server) as servers:
-            cut, ended = asyncio.Event(), asyncio.Event()
+            begun, cut, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
             async def saying(run: Run) -> None:
                 await run.text("one ")
+                begun.set()
                 await cut.wait()
                 await run.text("two ")
                 await run.text("three")
@@ -207,6 +221,7 @@ async def test_on_end_gets_the_whole_answer_when_redis_comes_back_without_it() -
                 return (await servers.cut_off.info(run.id)).viewers == 1
 
             await until(watched)
+            await said(begun)
             servers.way.cut()
             cut.set()
             async with asyncio.timeout(LIMIT):

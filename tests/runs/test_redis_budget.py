@@ -74,22 +74,16 @@ async def test_servers_share_an_account(server: Valkey) -> None:
 async def test_what_a_server_has_reserved_comes_back_when_it_has_gone_and_what_it_charged_does_not(
     server: Valkey,
 ) -> None:
-    async with budgets(server, 2, 10, lease=1.0) as (gone, other):
+    async with budgets(server, 2, 10) as (gone, other), Redis.from_url(server.url) as redis:
         assert await gone.reserve("ada", 8) == 8
         await gone.charge("ada", 3, reserved=3)
-
-        async def renewed() -> bool:
-            async with Redis.from_url(server.url) as redis:
-                return bool(await redis.exists("hubline:budgets:{ada}:tokens"))
-
-        await until(renewed)
         assert (await other.charge("ada", 0)).left == 2
         await gone.close()  # without a word, as one that was killed
-
-        async def back() -> bool:
-            return (await other.charge("ada", 0)).left == 7
-
-        await until(back)
+        names: Any = await redis.hkeys("hubline:budgets:{ada}:tokens")
+        for name in names:
+            if bytes(name).startswith(b"until:"):  # as when the leases lapse
+                await redis.hset("hubline:budgets:{ada}:tokens", name, 1)
+        assert (await other.charge("ada", 0)).left == 7
 
 
 @pytest.mark.rule("R26")

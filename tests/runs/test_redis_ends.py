@@ -107,7 +107,7 @@ async def test_a_server_that_stops_says_that_on_end_was_called_though_its_next_a
 ) -> None:
     ends: Ends = []
     monkeypatch.setattr(telling, "pause", lambda attempt: 3_600.0)
-    async with servers(server, ends) as (_, cut_off, _):
+    async with servers(server, ends, lease=60.0) as (_, cut_off, _):
         log, failed = cut_off._settings.log, asyncio.Event()
         settle = log.settle
 

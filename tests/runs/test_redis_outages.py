@@ -118,7 +118,7 @@ async def test_a_run_that_redis_has_lost_fails_and_its_text_is_not_lost() -> Non
 async def test_a_server_that_stops_hands_its_restartable_runs_over() -> None:
     ends: list[tuple[str, str]] = []
     with valkey() as server:
-        first, second = served(server, ends, lease=1.0), served(server, ends, lease=1.0)
+        first, second = served(server, ends, lease=3_600), served(server, ends, lease=3_600)
         for runs in (first, second):
             runs.function(restartable=True)(answering.counting)
             assert await runs.room_runs("none") == []
@@ -214,7 +214,7 @@ async def test_deploys_do_not_count_as_attempts_however_many_there_are() -> None
     with valkey() as server:
 
         async def joined() -> Runs:
-            runs = served(server, ends, lease=1.5)
+            runs = served(server, ends, lease=3_600)
             runs.function(restartable=True)(answering.deadly)
             assert await runs.room_runs("none") == []
             return runs

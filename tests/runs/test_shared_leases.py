@@ -7,8 +7,9 @@ from contextlib import aclosing
 import pytest
 
 from hubline.runs import StopAfter
+from hubline.testing import ManualClock
 from tests.runs import answering
-from tests.runs.fleet import text, to_the_end, until_told
+from tests.runs.fleet import text, to_the_end, until_holds, until_told
 from tests.runs.storages import LONG, Storage
 from tests.runs.watching import kill_and_count_on, watching, watching_one, worker
 from tests.valkey import until
@@ -116,8 +117,10 @@ async def test_who_waits_keeps_its_place_when_its_server_was_killed(storage: Sto
 
 @pytest.mark.rule("R14", "R33")
 async def test_viewers_of_a_server_that_was_killed_count_no_longer(storage: Storage) -> None:
-    async with watching(storage) as servers:
-        run = await servers.runs[0].start(answering.deadly, on_last_viewer=StopAfter(0.5))
+    clock = ManualClock()  # the run does not stop before its viewers have come: one is in a process that begins here
+    async with watching(storage, clock) as servers:
+        run = await servers.runs[0].start(answering.deadly, on_last_viewer=StopAfter(30))
+        record = servers.runs[0]._records[run.id]
         async with worker(storage, "nothing") as other:
             items = servers.runs[1].attach(run.id)
             assert (await anext(items))["kind"] in ("live", "text")
@@ -130,6 +133,8 @@ async def test_viewers_of_a_server_that_was_killed_count_no_longer(storage: Stor
             await until(both)
             await items.aclose()
             other.process.send_signal(signal.SIGKILL)
+            await until_holds(lambda: "viewers" in record.timers)
+            await clock.advance(30)
             assert (await run.wait()).state == "stopped"
 
 

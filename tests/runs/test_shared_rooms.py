@@ -183,7 +183,7 @@ async def test_a_parked_run_holds_nobody_up_on_another_server_and_comes_back_in_
 
 @pytest.mark.rule("R33", "R16")
 async def test_who_waits_on_a_server_that_stops_keeps_its_place_on_another(storage: Storage) -> None:
-    async with fleet(storage, lease=1.0, on_busy="queue") as servers:
+    async with fleet(storage, lease=3_600, on_busy="queue") as servers:
         first, second = servers.runs
         for runs in servers.runs:
             runs.function(restartable=True)(answering.quick)

@@ -8,7 +8,7 @@ import pytest
 
 from hubline import HubApp, HubError
 from hubline.runs import Caller, Run, Runs, RunsHub, StopAfter
-from hubline.testing import connect
+from hubline.testing import ManualClock, connect
 from tests.runs.fleet import fleet, say, text, until_holds
 from tests.runs.storages import Storage
 from tests.valkey import LIMIT
@@ -180,17 +180,19 @@ async def test_every_server_lists_the_runs_of_a_room_and_of_a_starter_and_tells_
 
 @pytest.mark.rule("R14")
 async def test_viewers_of_all_servers_count_for_who_stops_without_any(storage: Storage) -> None:
-    async with fleet(storage) as servers:
+    clock = ManualClock()  # the run does not stop before its viewer has come, however long that takes
+    async with fleet(storage, clock=clock) as servers:
         first, second = servers.runs
-        run = await first.start(say, asyncio.Queue(), on_last_viewer=StopAfter(0.5))
+        run = await first.start(say, asyncio.Queue(), on_last_viewer=StopAfter(30))
+        record = first._records[run.id]
         items = second.attach(run.id)
         assert (await anext(items))["kind"] == "live"
-
-        async def seen() -> bool:
-            return (await first.info(run.id)).viewers == 1
-
-        await until_holds(seen)
+        await until_holds(lambda: len(record.viewers) == 1)
+        await clock.advance(60)
+        assert (await first.info(run.id)).state == "running"
         await items.aclose()
+        await until_holds(lambda: "viewers" in record.timers)
+        await clock.advance(30)
         assert (await run.wait()).state == "stopped"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from hubline.runs import FinishedRun, Runs
 from hubline.runs.redis_budget import RedisBudget
+from hubline.testing import ManualClock
 from tests.runs import answering
 from tests.runs.fleet import text, to_the_end, until_told
 from tests.runs.storages import Storage, log_at
@@ -76,16 +77,16 @@ async def worker(storage: Storage | Valkey, functions: str, **options: Any) -> A
 class Watching:
     """Servers in this process, and what their `on_end` was told."""
 
-    def __init__(self, storage: Storage | Valkey) -> None:
+    def __init__(self, storage: Storage | Valkey, clock: ManualClock | None) -> None:
         self.ends: list[tuple[str, str]] = []
         self.budgets: list[RedisBudget] = []
-        self.runs = [self._serve(storage) for _ in range(2)]
+        self.runs = [self._serve(storage, clock) for _ in range(2)]
 
-    def _serve(self, storage: Storage | Valkey) -> Runs:
+    def _serve(self, storage: Storage | Valkey, clock: ManualClock | None) -> Runs:
         async def on_end(run: FinishedRun) -> None:
             self.ends.append((run.info.state, run.text))
 
-        runs = Runs(log=log_at(storage.url, lease=lease(storage)), on_end=on_end, merge=0, drain=0)
+        runs = Runs(log=log_at(storage.url, lease=lease(storage)), on_end=on_end, merge=0, drain=0, clock=clock)
         runs.function(restartable=True)(answering.counting)
         runs.function(restartable=True)(answering.deadly)
         if storage.url.startswith("redis:"):
@@ -95,8 +96,9 @@ class Watching:
 
 
 @asynccontextmanager
-async def watching(storage: Storage | Valkey) -> AsyncIterator[Watching]:
-    servers = Watching(storage)
+async def watching(storage: Storage | Valkey, clock: ManualClock | None = None) -> AsyncIterator[Watching]:
+    """`clock`: of the runs. That of the leases is the machine's."""
+    servers = Watching(storage, clock)
     try:
         for runs in servers.runs:
             assert await runs.room_runs("none") == []

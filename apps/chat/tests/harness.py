@@ -1,6 +1,7 @@
 """The real application with a scripted model, and people in it."""
 
 import asyncio
+import sqlite3
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,6 +11,7 @@ from unittest.mock import patch
 
 import httpx
 from argon2 import PasswordHasher
+from sqlalchemy import event
 
 from hubline.models import ChatModel, Message, ScriptedModel
 from hubline.testing import InMemoryClient, connect, running
@@ -225,6 +227,34 @@ class Browser:
         return str(response.json()["token"])
 
 
+class OtherProgram:
+    """Another program that writes to the chat's database in `data`. While it does, nobody waits for it for long.
+
+    Nobody but then: on a busy machine, those of the chat who write wait for each other for longer.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data, self._milliseconds = data, 5_000
+
+    def borrowed(self, connection: Any, *_: object) -> None:
+        """The chat takes a connection from its pool, for one transaction."""
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {self._milliseconds}")
+        cursor.close()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        path = self._data / "hubline-chat.db"
+        file = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+        try:
+            self._milliseconds = 50
+            await asyncio.to_thread(file.execute, "BEGIN IMMEDIATE")  # whoever writes now needs the event loop to end
+            yield
+        finally:
+            self._milliseconds = 5_000
+            file.close()
+
+
 class ChatUnderTest:
     """The running application. `enter` makes a page that stays until the end of the test."""
 
@@ -290,11 +320,12 @@ async def chat(
     replaced: bool = True,
     data: Path | None = None,
     grace: float = 0.0,
+    other: OtherProgram | None = None,
     **changes: Any,
 ) -> AsyncIterator[ChatUnderTest]:
     """The application with a model that says `script`, or with `model`; if not `replaced`, with that of the settings.
 
-    `data` outlives it, for the next one. `grace`: seconds until who was cut has left a room.
+    `data` outlives it, for the next one. `grace`: seconds until who was cut has left a room. `other` locks the database.
     """
     if replaced:
         model = model or ScriptedModel(list(script), pace=gate)
@@ -308,6 +339,8 @@ async def chat(
             application = create_app(
                 settings(data, **changes), model=model, premium_model=premium_model, passwords=Passwords(QUICK)
             )
+        if other is not None:
+            event.listen(application.state.store.database._engine.sync_engine, "checkout", other.borrowed)
         app = await stack.enter_async_context(running(application, time_limit=60.0))
         yield ChatUnderTest(app, application.state, stack)
 

@@ -1,13 +1,14 @@
 """Read marks and mentions: what each person has not read yet, on whatever device."""
 
-import sqlite3
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from apps.chat.tests.harness import JSON, Page, chat
+from apps.chat.tests.harness import JSON, OtherProgram, Page, chat
 from apps.chat.tests.test_hubs import refusal
+from hubline.testing import settle
 
 
 async def reads(page: Page) -> dict[str, tuple[int, list[int]]]:
@@ -112,20 +113,63 @@ async def test_nobody_outside_of_a_private_room_hears_of_it_and_who_is_added_beg
         assert (await reads(bob))[room] == (1, [2])
 
 
-async def test_marks_that_cannot_be_stored_are_stored_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubline_chat.store.database.BUSY_SECONDS", 0.05)
+async def test_a_mark_that_rises_while_others_are_stored_is_stored_as_the_server_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with chat(data=tmp_path) as under_test:
+        ada, marks = await under_test.enter("Ada"), under_test.chat.marks
+        for text in ("one", "two"):
+            await ada.say(text)
+        await marks.save()
+        advance, begun, goes_on = under_test.store.marks.advance, asyncio.Event(), asyncio.Event()
+
+        async def slow(new: Any) -> None:
+            begun.set()
+            await goes_on.wait()
+            await advance(new)
+
+        monkeypatch.setattr(under_test.store.marks, "advance", slow)
+        await ada.client.invoke("MarkRead", "general", 1)
+        saving = asyncio.create_task(marks.save())  # which the server does every now and then
+        await begun.wait()
+        await ada.client.invoke("MarkRead", "general", 2)
+        last = asyncio.create_task(marks.save())
+        await settle()
+        goes_on.set()
+        await asyncio.gather(saving, last)
+        assert (await under_test.store.marks.of(ada.me["id"]))["general"] == 2
+
+
+async def test_who_enters_while_marks_are_stored_is_not_taken_for_somebody_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with chat() as under_test:
+        browser, bob = await under_test.member("Ada"), await under_test.enter("Bob")
+        ada = await under_test.store.users.named("Ada")
+        assert ada is not None
+        await bob.say("@Ada one")
+        marks, stored = under_test.chat.marks, under_test.store.marks.of
+
+        async def late(user_id: str) -> Any:
+            found = await stored(user_id)
+            await marks.save()  # what was read is older than what is stored now
+            return found
+
+        monkeypatch.setattr(under_test.store.marks, "of", late)
+        page = Page(await under_test.connect(browser))
+        marks._new[ada.id, "general"] = 0
+        assert (await reads(page))["general"] == (0, [1])
+
+
+async def test_marks_that_cannot_be_stored_are_stored_later(tmp_path: Path) -> None:
+    other = OtherProgram(tmp_path)
+    async with chat(data=tmp_path, other=other) as under_test:
         ada = await under_test.enter("Ada")
         for text in ("one", "two"):
             await ada.say(text)
         await under_test.chat.marks.save()
-        lock = sqlite3.connect(tmp_path / "hubline-chat.db", isolation_level=None)
-        lock.execute("BEGIN IMMEDIATE")
-        await ada.client.invoke("MarkRead", "general", 1)
-        await under_test.chat.marks.save()
-        await ada.client.invoke("MarkRead", "general", 2)
-        assert (await reads(ada))["general"] == (2, [])
-        lock.execute("ROLLBACK")
-        lock.close()
+        async with other.writing():
+            await ada.client.invoke("MarkRead", "general", 1)
+            await under_test.chat.marks.save()
+            await ada.client.invoke("MarkRead", "general", 2)
+            assert (await reads(ada))["general"] == (2, [])
         await under_test.chat.marks.save()
         assert (await under_test.store.marks.of(ada.me["id"]))["general"] == 2

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from sqlalchemy.exc import IntegrityError
 
-from apps.chat.tests.harness import ChatUnderTest, Gate, Page, chat
+from apps.chat.tests.harness import ChatUnderTest, Gate, OtherProgram, Page, chat
 from apps.chat.tests.test_hubs import refusal
 from hubline.models import ScriptedModel
 from hubline_chat.contract import AnswerState, Message
@@ -52,9 +51,11 @@ async def test_a_message_sent_again_after_a_restart_is_said_once(tmp_path: Path)
 
 
 @asynccontextmanager
-async def half_told(gate: Gate, data: Path) -> AsyncIterator[tuple[ChatUnderTest, Page]]:
+async def half_told(
+    gate: Gate, data: Path, other: OtherProgram | None = None
+) -> AsyncIterator[tuple[ChatUnderTest, Page]]:
     """An answer whose first piece has been told, and whose second waits for `gate`."""
-    async with chat(["Once ", "upon"], gate=gate, data=data) as under_test:
+    async with chat(["Once ", "upon"], gate=gate, data=data, other=other) as under_test:
         ada = await under_test.enter("Ada")
         await ada.ask("A story!")
         gate.let()
@@ -89,22 +90,16 @@ async def test_the_end_of_the_server_stores_how_its_answers_ended(tmp_path: Path
     assert (answer.text, answer.answer.state) == ("Once ", AnswerState.INTERRUPTED)
 
 
-async def test_what_cannot_be_stored_is_told_to_its_author_and_to_nobody_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hubline_chat.store.database.BUSY_SECONDS", 0.05)
-    model = ScriptedModel(["Because."])
-    async with chat(model=model, data=tmp_path) as under_test:
+async def test_what_cannot_be_stored_is_told_to_its_author_and_to_nobody_else(tmp_path: Path) -> None:
+    model, other = ScriptedModel(["Because."]), OtherProgram(tmp_path)
+    async with chat(model=model, data=tmp_path, other=other) as under_test:
         ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
-        lock = sqlite3.connect(tmp_path / "hubline-chat.db", isolation_level=None)
-        lock.execute("BEGIN IMMEDIATE")
-        refused = "The server cannot store anything at the moment. Try again later."
-        assert await refusal(ada, "SendMessage", "general", "m1", "hello") == refused
-        assert await refusal(ada, "Ask", "general", "m2", "Why?") == refused
-        assert await refusal(ada, "CreateRoom", "New") == refused
-        await bob.client.expect_nothing()
-        lock.execute("ROLLBACK")
-        lock.close()
+        async with other.writing():
+            refused = "The server cannot store anything at the moment. Try again later."
+            assert await refusal(ada, "SendMessage", "general", "m1", "hello") == refused
+            assert await refusal(ada, "Ask", "general", "m2", "Why?") == refused
+            assert await refusal(ada, "CreateRoom", "New") == refused
+            await bob.client.expect_nothing()
         # Sent again under the same ids, as pages do, it is said; nothing counts as an open question.
         assert (await ada.say("hello", message_id="m1"))["seq"] == 1
         await ada.client.invoke("Ask", "general", "m2", "Why?")
@@ -112,19 +107,13 @@ async def test_what_cannot_be_stored_is_told_to_its_author_and_to_nobody_else(
         assert len(model.seen) == 1
 
 
-async def test_an_answer_grows_on_while_the_database_is_locked_and_is_stored_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hubline_chat.store.database.BUSY_SECONDS", 0.05)
-    gate = Gate()
-    async with half_told(gate, tmp_path) as (under_test, ada):
-        lock = sqlite3.connect(tmp_path / "hubline-chat.db", isolation_level=None)
-        lock.execute("BEGIN IMMEDIATE")
-        gate.let()
-        assert (await ada.ended())[0] == "Once upon"
-        await under_test.chat.journal.flush()
-        lock.execute("ROLLBACK")
-        lock.close()
+async def test_an_answer_grows_on_while_the_database_is_locked_and_is_stored_later(tmp_path: Path) -> None:
+    gate, other = Gate(), OtherProgram(tmp_path)
+    async with half_told(gate, tmp_path, other) as (under_test, ada):
+        async with other.writing():
+            gate.let()
+            assert (await ada.ended())[0] == "Once upon"
+            await under_test.chat.journal.flush()
         await under_test.chat.journal.flush()
         assert [each.text for each in await under_test.store.messages.newest("general", 1)] == ["Once upon"]
 

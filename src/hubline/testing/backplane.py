@@ -9,12 +9,10 @@ from typing import Any
 
 from hubline import BackplaneError, ConnectionClosed, Hub, HubApp, HubError, HubRoute, InvocationError
 from hubline.backplanes import Backplane, BackplaneLink
+from hubline.testing.asgi import TIME_LIMIT
 from hubline.testing.client import InMemoryClient
 from hubline.testing.clock import ManualClock
 from hubline.testing.harness import ProtocolName, connect
-
-TIME_LIMIT = 5.0
-"""Seconds of real time that a wait may take."""
 
 NAME = "Hubline.Testing.Suite"
 """The hub's name on the backplane."""

@@ -1,5 +1,6 @@
 """Read marks and mentions: what each person has not read yet, on whatever device."""
 
+import asyncio
 import logging
 import re
 from collections import defaultdict
@@ -37,6 +38,8 @@ class Marks:
         """Marks that are not stored yet."""
         self._saving: dict[Place, int] = {}
         """Marks that are being stored."""
+        self._storing, self._saved = asyncio.Lock(), 0
+        """Held by `save`, and how often it has ended."""
 
     async def of(self, user_id: str) -> list[Read]:
         """What a person has read of every room in the list. At the very first time, all that is there counts as read.
@@ -44,9 +47,7 @@ class Marks:
         Raises:
             StoreError: the marks could not be read.
         """
-        stored, mentions = await self._store.marks.of(user_id), defaultdict[str, list[int]](list)
-        for room_id, seq in await self._store.marks.mentions(user_id, UNREAD_MENTIONS):
-            mentions[room_id].append(seq)
+        stored, mentions = await self._stored(user_id)
         rooms = self._rooms.visible_to(user_id)
         is_new = not stored and not any(user == user_id for user, _ in [*self._new, *self._saving])
         reads = []
@@ -58,6 +59,16 @@ class Marks:
             reads.append(Read(room.id, seq, sorted(each for each in mentions[room.id] if each > seq)))
         return reads
 
+    async def _stored(self, user_id: str) -> tuple[dict[str, int], dict[str, list[int]]]:
+        """Stored marks and unread mentions of a person. At the return, each mark is among them or not stored yet."""
+        while True:
+            before, mentions = self._saved, defaultdict[str, list[int]](list)
+            stored = await self._store.marks.of(user_id)
+            for room_id, seq in await self._store.marks.mentions(user_id, UNREAD_MENTIONS):
+                mentions[room_id].append(seq)
+            if self._saved == before:
+                return stored, mentions
+
     async def read(self, user_id: str, room: Room, seq: int) -> None:
         """A person has read a room up to a message. All devices of the person are told."""
         seq = min(seq, room.history.last_seq)
@@ -68,15 +79,16 @@ class Marks:
 
     async def save(self) -> None:
         """Store the new marks. What cannot be stored now is tried again the next time."""
-        if not self._new or self._saving:
-            return
-        self._saving, self._new = self._new, {}
-        try:
-            await self._store.marks.advance(self._saving)
-        except (StoreError, IntegrityError):
-            self._new = self._saving | self._new
-        finally:
-            self._saving = {}
+        async with self._storing:  # the last call, as the server stops, has what came while others were stored
+            if not self._new:
+                return
+            self._saving, self._new = self._new, {}
+            try:
+                await self._store.marks.advance(self._saving)
+            except (StoreError, IntegrityError):
+                self._new = self._saving | self._new
+            finally:
+                self._saving, self._saved = {}, self._saved + 1
 
     def _unsaved(self, user_id: str, room_id: str) -> int:
         place = user_id, room_id

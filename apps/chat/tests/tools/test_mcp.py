@@ -24,6 +24,12 @@ NOWHERE = cast("Place", None)
 SECONDS = 60
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a server of the SDK takes longer than that to be imported."""
+    monkeypatch.setattr(mcp_servers, "CONNECT_SECONDS", float(SECONDS))
+
+
 def written(folder: Path, text: str) -> Path:
     path = folder / "mcp.toml"
     path.write_text(text, "utf-8")

@@ -10,7 +10,7 @@ from apps.chat.tests.harness import JSON, ChatUnderTest, Gate, Page, Watched, ch
 from apps.chat.tests.test_hubs import refusal
 from apps.chat.tests.tools.test_mcp import file_of_notes
 from hubline.models import Delta, Message, ScriptedModel, StopReason, ToolCall
-from hubline_chat.tools import toolbox
+from hubline_chat.tools import mcp_servers, toolbox
 from hubline_chat.tools.tool import Arguments, Place, RoomTool, ToolError, texts
 
 NO_RUN = "The run does not exist."
@@ -259,7 +259,10 @@ async def test_a_server_that_dies_while_a_person_decides_loses_nothing_and_repea
         assert told(ended) == [("note", "output-available", "Added: tea")]
 
 
-async def test_an_answer_that_begins_before_the_servers_are_connected_to_waits_for_their_tools(tmp_path: Path) -> None:
+async def test_an_answer_that_begins_before_the_servers_are_connected_to_waits_for_their_tools(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(mcp_servers, "CONNECT_SECONDS", 60.0)  # a busy machine imports the SDK for longer
     model = ScriptedModel(["Hello."])
     async with chat(model=model, model_tools=True, mcp=file_of_notes(tmp_path)) as under_test:
         await under_test.member("Ada")
