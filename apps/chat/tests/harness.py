@@ -300,13 +300,7 @@ class ChatUnderTest:
 
 
 def settings(data: Path, **changes: Any) -> ChatSettings:
-    chosen: JSON = {
-        "merge_seconds": 0.0,
-        "web": NOWHERE,
-        "data": data,
-        "guest_tokens": None,
-        "guest_questions": 4,
-    }
+    chosen = {"merge_seconds": 0.0, "web": NOWHERE, "data": data, "guest_tokens": None, "guest_questions": 4}
     return ChatSettings(**(chosen | changes))
 
 
@@ -325,7 +319,8 @@ async def chat(
 ) -> AsyncIterator[ChatUnderTest]:
     """The application with a model that says `script`, or with `model`; if not `replaced`, with that of the settings.
 
-    `data` outlives it, for the next one. `grace`: seconds until who was cut has left a room. `other` locks the database.
+    `data` outlives it, for the next one. `grace`: seconds until who was cut has left a room. `other` locks
+    the database.
     """
     if replaced:
         model = model or ScriptedModel(list(script), pace=gate)
