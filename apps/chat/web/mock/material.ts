@@ -1,4 +1,5 @@
 import type { Message, Person } from "../src/connection/contract";
+import type { RoomMember } from "@hubline/client/rooms";
 import type { Present } from "../src/rooms/presence";
 
 const person = (id: string, name: string, devices = 1): Present => ({ id, name, kind: "person", devices });
@@ -108,4 +109,10 @@ export function history(roomId: string, assistant: Person, many: number): Messag
     answer: { ...answer, askedBy: PEOPLE[2]!, questionId: messages.at(-1)?.id ?? "", model: "premium", state: "limited", error: limited },
   });
   return messages;
+}
+
+/** As a room of the library tells of its members. */
+export function asMember({ id, name, devices }: Present): RoomMember {
+  const made = Array.from({ length: devices }, (_, at) => ({ id: `${id}-${at}`, name: `${at}`, since: null }));
+  return { key: `u:${id}`, user: id, agent: false, state: { name }, devices: made };
 }

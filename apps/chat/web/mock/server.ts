@@ -1,12 +1,11 @@
 /** A chat server inside the page, for work on the looks without a backend. Not part of the build. */
 import type { Item } from "@hubline/client";
-import type { RoomMember } from "@hubline/client/rooms";
 import type { Answer, Around, Budget, Found, Later, SearchResult, Me, Message, Opened, Person, Room, RoomState, ServerCalls } from "../src/connection/contract";
 import type { HubPort, OpenPort, PortEvents } from "../src/connection/hub-port";
 import { SignedOut } from "../src/connection/errors";
 import type { Present } from "../src/rooms/presence";
 import type { MockAccounts } from "./accounts";
-import { ANSWERS, MEMBERS, PEOPLE, ROOMS, history } from "./material";
+import { ANSWERS, MEMBERS, PEOPLE, ROOMS, asMember, history } from "./material";
 
 const ASSISTANT: Person = { id: "assistant", name: "Assistant", kind: "assistant" };
 
@@ -339,11 +338,6 @@ export class MockServer {
     if (!home) throw new Error("HubError: There is no such room.");
     return home;
   }
-}
-
-function asMember({ id, name, devices }: Present): RoomMember {
-  const made = Array.from({ length: devices }, (_, at) => ({ id: `${id}-${at}`, name: `${at}`, since: null }));
-  return { key: `u:${id}`, user: id, agent: false, state: { name }, devices: made };
 }
 
 function pause(ms: number): Promise<void> {
