@@ -27,6 +27,7 @@ ARROWS: dict[str, str] = {
     "_utf8": "",
     "_worker": "",
     "extensions": "",
+    "_extras": "",
     "websocket_frames": "_utf8",
     "telemetry": "connection server statistics wire _clock _worker",
     "wire": "errors",
@@ -44,7 +45,7 @@ ARROWS: dict[str, str] = {
     ),
     "sql": "errors backplanes.lines backplanes.postgres_connections _clock _mistakes",
     "backplanes": "errors wire streams _bursts _clock _loops _mistakes _tasks",
-    "client": "errors wire server.decorators _clock _tasks",
+    "client": "errors wire server.decorators _clock _extras _tasks",
     "runs": (
         "errors extensions streams auth public backplanes connection sql wire.event_stream transports.admission "
         "transports.cancel_scope transports.disconnect transports.responses _clock _mistakes _tasks _thinking _worker"
@@ -76,7 +77,7 @@ ARROWS: dict[str, str] = {
     "testing": "public errors limits runs rooms backplanes wire client _clock _tasks",
     "contract": "errors wire",
     "workers": "errors backplanes.local_hub servers _worker",
-    "cli": "public errors servers workers auth.jwt wire client contract inspect _tasks",
+    "cli": "public errors servers workers auth.jwt wire client contract inspect _extras _tasks",
     "public": (
         "errors wire connection streams auth server transports nodes backplanes client runs rooms routes app publishing"
     ),

@@ -81,7 +81,9 @@ async def test_a_start_that_fails_can_be_tried_again() -> None:
         assert made.connection == 2
 
 
-async def test_a_broken_connection_is_made_again_after_pauses_that_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_broken_connection_is_made_again_after_pauses_that_grow(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
     async with line() as (made, network, clock):
         await made.start()
@@ -89,6 +91,7 @@ async def test_a_broken_connection_is_made_again_after_pauses_that_grow(monkeypa
         network.breaks.set()
         await settle()
         assert network.ended == [(1, "broken")]
+        assert caplog.messages == ["a line: the connection is made anew: broken"], "nobody knows here that it is lost"
         with pytest.raises(BackplaneError, match="cannot be reached at present"):
             made.connection  # noqa: B018
         await clock.advance(FIRST_PAUSE)

@@ -82,13 +82,14 @@ async def test_a_backup_that_reads_the_table_only_delays_it(connection: AsyncCon
     assert await left(connection) == 0
 
 
-async def test_a_role_that_may_not_is_told_once(connection: AsyncConnection, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("tables", ["ALL TABLES IN SCHEMA public", "hubline_messages"])
+async def test_a_role_that_may_not_is_told_once(
+    connection: AsyncConnection, caplog: pytest.LogCaptureFixture, tables: str
+) -> None:
     clock = ManualClock()
     cleaning = Cleaning(FIXED, clock)
     await connection.execute(INSERT)
-    await connection.execute(
-        "CREATE ROLE hubline_reader; GRANT SELECT ON ALL TABLES IN SCHEMA public TO hubline_reader"
-    )
+    await connection.execute(f"CREATE ROLE hubline_reader; GRANT SELECT ON {tables} TO hubline_reader".encode())
     try:
         await connection.execute("SET ROLE hubline_reader")
         with caplog.at_level(logging.WARNING, "hubline.backplane"):

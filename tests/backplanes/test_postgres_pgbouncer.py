@@ -9,6 +9,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from hubline import BackplaneError, Hub, Publisher
+from hubline.backplanes import postgres_notices
 from hubline.backplanes.postgres import PostgresBackplane
 from hubline.testing import BackplaneSuite
 from hubline.testing.backplane import Heard, MakeBackplane
@@ -73,3 +74,20 @@ async def test_a_pool_that_is_killed_and_started_again_costs_no_message(postgres
         assert found.gaps == []
         for each in (listening, publishing, direct):
             await each.close()
+
+
+async def test_a_server_whose_poll_was_forgotten_says_so_and_reads_often(
+    pooled_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """LISTEN seems to work. Without notifications each message would take up to 15 s."""
+    monkeypatch.setattr(postgres_notices, "PATIENCE", 0.2)
+    found = Heard()
+    link = await PostgresBackplane(pooled_url).connect(found)
+    await link.subscribe(["a"])
+    async with asyncio.timeout(10):
+        for number in range(3):
+            await link.publish(["a"], b"%d" % number)
+            assert await found.take(1) == [("a", b"%d" % number)]
+    await link.close()
+    [told] = [each for each in caplog.messages if "does not tell this server" in each]
+    assert "`poll=0.05`" in told

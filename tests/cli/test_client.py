@@ -330,7 +330,7 @@ def test_mistakes_in_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert wrong.exit_code == 1
     assert "write NAME=VALUE" in wrong.output
     monkeypatch.setitem(sys.modules, "prompt_toolkit", None)
-    with pytest.raises(ConfigurationError, match=r"install the extra `hubline\[cli\]`"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'hubline\[cli\]'"):
         PromptLines(lambda: ())
     monkeypatch.setitem(sys.modules, "hubline.cli.client", None)
-    assert "install the extra" in run("http://127.0.0.1:1/hub").output
+    assert "pip install" in run("http://127.0.0.1:1/hub").output

@@ -23,7 +23,7 @@ def test_without_a_command_the_help_is_shown() -> None:
 def test_a_missing_package_is_told_with_the_extra_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "hubline.cli.commands")
     monkeypatch.setitem(sys.modules, "typer", None)
-    with pytest.raises(SystemExit, match=r"the package 'typer' is missing; install the extra `hubline\[server\]`"):
+    with pytest.raises(SystemExit, match=r"the package 'typer' is missing: pip install 'hubline\[server\]'"):
         app()
 
 

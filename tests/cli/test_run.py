@@ -211,6 +211,27 @@ def test_a_mistake_is_told_in_one_line(
     assert output.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("imported", "package", "way_out"),
+    [
+        ("hubline.auth.jwt", "jwt", "hubline[jwt]"),
+        ("hubline.limits.rates", "pyrate_limiter", "hubline[limits]"),
+        ("hubline.models.openai", "openai", "openai"),
+        ("hubline.limits.redis_usage", "redis", "hubline[redis]"),
+    ],
+)
+def test_an_extra_that_the_application_needs_is_named(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, imported: str, package: str, way_out: str
+) -> None:
+    (directory / "application.py").write_text(f"import {imported}\n")
+    monkeypatch.delitem(sys.modules, imported, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    if package == "redis":
+        monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    told = run(directory, monkeypatch, "application:app")
+    assert told == (1, f"error: the package {package!r} is missing: pip install {way_out!r}\n")
+
+
 def test_an_import_that_fails_inside_the_application_is_not_hidden(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,7 +55,7 @@ def test_what_is_wrong_is_said_without_the_key(
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "hubline.auth.jwt", raising=False)
     monkeypatch.setitem(sys.modules, "jwt", None)
-    assert ran() == (1, "", "error: the package 'jwt' is missing; install the extra `hubline[jwt]`\n")
+    assert ran() == (1, "", "error: the package 'jwt' is missing: pip install 'hubline[jwt]'\n")
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "0"])

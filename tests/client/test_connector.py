@@ -150,5 +150,5 @@ async def test_a_redirection_counts_for_one_start(script: Script, clock: ManualC
 def test_without_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "aiohttp", None)
     monkeypatch.delitem(__import__("sys").modules, "hubline.client.web", raising=False)
-    with pytest.raises(ConfigurationError, match=r"'aiohttp' is missing; install the extra `hubline\[client\]`"):
+    with pytest.raises(ConfigurationError, match=r"'aiohttp' is missing: pip install 'hubline\[client\]'"):
         HubConnection(URL)

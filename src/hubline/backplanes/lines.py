@@ -193,7 +193,8 @@ class Line(ABC, Generic[ConnectionT]):
             await asyncio.wait([self._used])
             error = None if self._used.cancelled() else self._used.result()
             self._used = None
-            logger.warning("%s: the connection is lost: %.200s", self.name, error or "dropped, because it was silent")
+            reason = error or "it was dropped, because it was silent"  # not always a loss: a right that is lacking, say
+            logger.warning("%s: the connection is made anew: %.200s", self.name, reason)
             connection = await self._again()
 
     async def _until_it_breaks(self, connection: ConnectionT) -> Exception | None:

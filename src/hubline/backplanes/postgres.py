@@ -106,7 +106,9 @@ class PostgresLink:
 
     async def publish(self, channels: Sequence[str], payload: bytes) -> None:
         if channels:
-            await self._writing.publish(names_of(channels), payload)
+            names, before = names_of(channels), self._reading.notices.count
+            await self._writing.publish(names, payload)
+            self._reading.notices.stored(before)
 
     async def subscribe(self, channels: Sequence[str]) -> None:
         async with self._starting:

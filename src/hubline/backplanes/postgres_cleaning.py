@@ -39,7 +39,11 @@ class Cleaning:
         following = (current + 1) % PARTS
         if following == self._done:
             return
-        ((empty,),) = await (await connection.execute(self._statements.empty(following))).fetchall()
+        try:
+            ((empty,),) = await (await connection.execute(self._statements.empty(following))).fetchall()
+        except InsufficientPrivilege as error:  # no reason to give the connection up, which writes
+            self._tell(error)
+            return
         if empty:  # or a transaction has written to it that still runs
             return
         again, self._unwritten = following == self._unwritten, -1

@@ -15,6 +15,7 @@ from hubline._clock import Clock
 from hubline.backplanes.base import BackplaneListener
 from hubline.backplanes.lines import Broker, Line, utc
 from hubline.backplanes.postgres_connections import Connections, patiently, shut_down
+from hubline.backplanes.postgres_notices import OFTEN, Notices
 from hubline.backplanes.postgres_positions import Positions
 from hubline.backplanes.postgres_tables import PERIOD, Row, Statements
 from hubline.errors import BackplaneError
@@ -87,7 +88,7 @@ class Reading(Line[Connected]):
         """When the last position was last queried because no message was there, by the clock."""
         self._asked_at = 0.0
         """When the running transactions were last queried, by the clock."""
-        self._news = asyncio.Event()
+        self.notices = Notices()
         self._lock = asyncio.Lock()
 
     async def subscribe(self, channels: Iterable[str]) -> None:
@@ -125,15 +126,18 @@ class Reading(Line[Connected]):
         if gap is not None:
             self._listener.interrupted(*gap)
         hearing = None if connection.hears is None else self._tasks.start(self._hear(connection.hears), name=self.name)
+        self.notices.begin(listens=hearing is not None)
         try:
             while hearing is None or not hearing.done():
-                self._news.clear()
+                self.notices.news.clear()
                 async with self._lock, patiently(connection.reads):
                     full = await self._read(connection.reads)
+                self.notices.read()
                 if not full:
                     await self._wait(hearing)
             raise hearing.result()
         finally:
+            self.notices.end()
             if hearing is not None:
                 hearing.cancel()
                 await asyncio.wait([hearing])
@@ -272,20 +276,22 @@ class Reading(Line[Connected]):
     async def _wait(self, hearing: "asyncio.Task[None] | None") -> None:
         """Wait for new messages."""
         assert self._positions is not None
-        seconds = self._poll if self._poll is not None else SETTLED if self._positions.missing else PERIOD / 4
+        seconds = SETTLED if self._positions.missing else PERIOD / 4
+        if self._poll is not None or self.notices.silent:
+            seconds = self._poll or OFTEN
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._news.wait()
+                await self.notices.news.wait()
 
     async def _hear(self, hears: AsyncConnection[Any]) -> Exception:
         """Wakes who reads, until the connection is lost. Returns why."""
         try:
             async for _ in hears.notifies():
-                self._news.set()
+                self.notices.heard()
         except Exception as error:  # psycopg's, and those of the network
             return error
         finally:
-            self._news.set()
+            self.notices.news.set()
         return BackplaneError("the connection was closed")
 
     async def _end(self, connection: Connected, error: Exception | None) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hubline._extras import missing
 from hubline.cli.check import trees
 from hubline.cli.contract import GENERATORS, contract_of, read_contract, show_changes, text_of
 from hubline.cli.inspecting import run_inspect
@@ -242,7 +243,7 @@ def bench(
     try:
         from hubline.cli.bench import run_bench
     except ModuleNotFoundError as error:
-        fail(f"the package {error.name!r} is missing; install the extra `hubline[server]`")
+        fail(missing(error, "server"))
     given = ("hello",) if method == "EchoText" and not arguments else arguments or ()
     try:
         run_bench(url, method, given, clients, seconds, protocol.value, token, header or ())
@@ -271,7 +272,7 @@ def client(
     try:
         from hubline.cli.client import run_client
     except ModuleNotFoundError as error:
-        fail(f"the package {error.name!r} is missing; install the extra `hubline[cli]`")
+        fail(missing(error, "cli"))
     try:
         headers = headers_of(None, header or ())
         settings: dict[str, object] = {"token": token, "headers": headers, "codec": codec.value}

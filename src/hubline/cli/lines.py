@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
+from hubline._extras import missing
 from hubline.errors import ConfigurationError
 
 
@@ -47,8 +48,7 @@ class PromptLines:
             from prompt_toolkit.completion import WordCompleter
             from prompt_toolkit.patch_stdout import patch_stdout
         except ModuleNotFoundError as error:
-            problem = f"the package {error.name!r} is missing; install the extra `hubline[cli]`"
-            raise ConfigurationError([problem]) from None
+            raise ConfigurationError([missing(error)]) from None
         self._patch_stdout = patch_stdout
         completer = WordCompleter(lambda: sorted(words()))
         self._session: PromptSession[str] = PromptSession("> ", completer=completer, complete_while_typing=False)

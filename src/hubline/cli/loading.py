@@ -6,6 +6,7 @@ import sys
 from difflib import get_close_matches
 from typing import Any
 
+from hubline._extras import lacks_extra, missing
 from hubline.errors import ConfigurationError
 
 
@@ -13,8 +14,8 @@ def load(target: str, directory: str = ".") -> Any:
     """The object that `module:attribute` names; modules are looked for in `directory` first.
 
     Raises:
-        ConfigurationError: there is no such thing. An error inside the module is raised as it is, except a
-            `ConfigurationError`, whose problems are those of the application.
+        ConfigurationError: there is no such thing, or what it imports of Hubline needs an extra. An error inside the
+            module is raised as it is, except a `ConfigurationError`, whose problems are those of the application.
     """
     module_name, separator, attribute = target.partition(":")
     if not (module_name and separator and attribute):
@@ -25,6 +26,8 @@ def load(target: str, directory: str = ".") -> Any:
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
+        if lacks_extra(error):
+            raise ConfigurationError([missing(error)]) from None
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
         raise ConfigurationError([f"there is no module {error.name!r}, neither in {path} nor installed"]) from None

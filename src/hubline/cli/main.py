@@ -2,6 +2,8 @@
 
 import sys
 
+from hubline._extras import missing
+
 
 def app() -> None:
     """Run the command line and exit."""
@@ -10,7 +12,7 @@ def app() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("hubline"):
             raise
-        sys.exit(f"hubline: the package {error.name!r} is missing; install the extra `hubline[server]`")
+        sys.exit(f"hubline: {missing(error, 'server')}")
     commands()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hubline._extras import missing
 from hubline.errors import ConfigurationError
 
 KEY_VARIABLE = "HUBLINE_TOKEN_KEY"
@@ -29,7 +30,7 @@ def development_token(
     try:
         from hubline.auth.jwt import make_token
     except ModuleNotFoundError as error:
-        raise ConfigurationError([f"the package {error.name!r} is missing; install the extra `hubline[jwt]`"]) from None
+        raise ConfigurationError([missing(error)]) from None
     pairs = [claim.partition("=") for claim in claims]
     problems = [f"--claim {name!r}: write NAME=VALUE" for name, sign, _ in pairs if not (name and sign)]
     if not key:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from hubline._clock import Clock
+from hubline._extras import missing
 from hubline._tasks import TaskOwner
 from hubline.client.calls import Calls
 from hubline.client.carrier import Carrier, Http, Opening
@@ -225,6 +226,5 @@ def http_of(settings: WebSettings) -> Callable[[], Http]:
     try:
         from hubline.client.web import Web
     except ImportError as error:
-        text = f"the package {error.name!r} is missing; install the extra `hubline[client]`"
-        raise ConfigurationError([text]) from None
+        raise ConfigurationError([missing(error)]) from None
     return lambda: Web(settings)
