@@ -87,7 +87,7 @@ def _is_call(message: Any) -> bool:
 @pytest.mark.parametrize("codec", ["json", "messagepack"])
 @pytest.mark.parametrize("names", [["g", ""], [""], ["", ""]], ids=str)
 async def test_an_empty_name_in_a_list_of_groups_fails_the_call(names: list[str], codec: str) -> None:
-    """Asked from ASP.NET Core 10: `Groups([""])` as `Groups(["a", ""])`; `Group("")` and `Groups([])` are nobody."""
+    """Asked from ASP.NET Core 10: `Groups([""])` as `Groups(["a", ""])`. `Group("")` is a group like others."""
     async with bench(Room) as hub:
         ada = await hub.connect(codec=codec)
         text = "error: An unexpected error occurred invoking 'Tell' on the server."

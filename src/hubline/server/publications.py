@@ -24,7 +24,7 @@ class Publications:
             case All():
                 return [channels.all]
             case Groups(names=names):
-                return [channels.group(name) for name in names if name]
+                return [channels.group(name) for name in names]
             case Users(ids=ids):
                 return [channels.user(user) for user in ids]
             case Connections(ids=ids):  # pragma: no branch

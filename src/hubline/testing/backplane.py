@@ -251,6 +251,13 @@ class BackplaneSuite:
             await ada.invoke("Tell", "client", [far.connection_id], "end")
             assert await far.expect("Told") == ["end"]
 
+    async def test_a_group_may_have_an_empty_name(self) -> None:
+        async with self._fleet() as (ada, _, far, _):
+            await ada.invoke("Join", far.connection_id, "")
+            for whom in ("group", "group_except", "others_in_group"):
+                await ada.invoke("Tell", whom, [""], whom)
+                assert await far.expect("Told") == [whom]
+
     async def test_a_connection_that_no_app_has_joins_no_group(self) -> None:
         async with self._fleet() as (ada, *_):
             ended = asyncio.Event()
