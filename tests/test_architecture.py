@@ -136,7 +136,7 @@ BUDGETS: dict[str, int] = {
     "testing": 2250,
     "cli": 2340,
     "contract": 1900,
-    "sql": 680,
+    "sql": 690,
     "workers": 720,
 }
 
