@@ -124,7 +124,7 @@ BUDGETS: dict[str, int] = {
     "server": 4950,
     "auth": 650,
     "streams": 340,
-    "backplanes": 4780,
+    "backplanes": 4830,
     "client": 4300,
     "models": 880,
     "runs": 11800,
@@ -136,7 +136,7 @@ BUDGETS: dict[str, int] = {
     "testing": 2250,
     "cli": 2340,
     "contract": 1900,
-    "sql": 680,
+    "sql": 690,
     "workers": 720,
 }
 

@@ -1,6 +1,7 @@
 """Messages that belong to a transaction whose connection is not awaited: of psycopg, SQLAlchemy and Django."""
 
 import asyncio
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from hubline import BlockingPublisher, HubApp, HubRoute, Publisher
+from hubline import BackplaneError, BlockingPublisher, HubApp, HubRoute, Publisher
 from hubline.backplanes import MemoryBackplane
 from hubline.backplanes.postgres import PostgresBackplane
 from hubline.testing import connect, running
@@ -49,6 +50,27 @@ def _with_sqlalchemy(url: str) -> Iterator[Any]:
 def _with_a_session(url: str) -> Iterator[Any]:
     with _engine(url) as engine, Session(engine) as session, session.begin():
         yield session
+
+
+def elsewhere(url: str) -> str:
+    """The address of the same database, for connections that look for tables in another schema."""
+    return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Delsewhere"
+
+
+@pytest.mark.parametrize("other", [elsewhere, lambda url: re.sub("/test_[^?]*", "/postgres", url)])
+async def test_a_connection_that_does_not_see_the_table_is_told(postgres_url: str, other: Callable[[str], str]) -> None:
+    backplane = PostgresBackplane(postgres_url)
+    told = "does not see the table hubline_messages: it needs the database and the search_path of the backplane's"
+
+    def blocking() -> None:
+        with psycopg.connect(other(postgres_url)) as connection, backplane.within(connection):
+            news.clients.all.send("Told", "no")
+
+    with BlockingPublisher(backplane, News, name=NAME) as news, pytest.raises(BackplaneError, match=told):
+        await asyncio.to_thread(blocking)
+    async with await psycopg.AsyncConnection.connect(other(postgres_url)) as connection:
+        with pytest.raises(BackplaneError, match=told):
+            await backplane.send_within(connection, ["a"], b"no")
 
 
 @pytest.mark.parametrize("transaction", [_with_psycopg, _with_sqlalchemy, _with_a_session])

@@ -84,7 +84,7 @@ class PostgresBackplane:
         and clients are asked at once.
 
         A message of a hub with another backplane raises a RuntimeError in the block. Each call of the block is one
-        statement, which raises the errors of psycopg.
+        statement, which raises the errors of psycopg; BackplaneError: `connection` does not see the table.
         """
         return InTransaction(connection, self._statements, self._takes, self.create)
 

@@ -1,13 +1,15 @@
 """Messages that belong to a transaction of the application: on its own connection, awaited or not."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import Token
 from types import TracebackType
 from typing import Any
 
 from psycopg import AsyncConnection, Connection
+from psycopg.errors import UndefinedTable
 from psycopg.pq import TransactionStatus
 
 from hubline.backplanes import base
@@ -77,13 +79,18 @@ class Transaction:
         await send(self._connection, self._statements, channels, payload)
 
     def send_blocking(self, channels: Sequence[str], payload: bytes) -> None:
-        _blocking(self._connection).execute(self._statements.send, _rows(channels, payload))
+        rows = _rows(channels, payload)
+        connection = _blocking(self._connection)
+        with _same_tables(self._statements):
+            connection.execute(self._statements.send, rows)
 
 
 async def send(connection: Any, statements: Statements, channels: Sequence[str], payload: bytes) -> None:
     """Add a message to the transaction of an asynchronous connection."""
     rows = _rows(channels, payload)
-    await (await _awaited(connection)).execute(statements.send, rows)
+    found = await _awaited(connection)
+    with _same_tables(statements):
+        await found.execute(statements.send, rows)
 
 
 def names_of(channels: Sequence[str]) -> list[bytes]:
@@ -130,6 +137,18 @@ def _blocking(connection: Any) -> Connection[Any]:
         raise TypeError(f"{_kind(connection, found)} cannot take part: {BLOCKING}")
     _check_transaction(found)
     return found
+
+
+@contextmanager
+def _same_tables(statements: Statements) -> Iterator[None]:
+    """Raises BackplaneError where the connection is to another database, or looks in other schemas."""
+    try:
+        yield
+    except UndefinedTable as error:
+        raise BackplaneError(
+            f"the connection of the transaction does not see the table {statements.table}: it needs the database and "
+            "the search_path of the backplane's address"
+        ) from error
 
 
 def _check_transaction(connection: AsyncConnection[Any] | Connection[Any]) -> None:

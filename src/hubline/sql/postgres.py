@@ -53,20 +53,33 @@ class Session:
 
     async def run(self, program: Program[T], *, reads: bool = False) -> T:
         """Run a program in a transaction. Raises psycopg's errors."""
-        connection = self._connection
+        connection, failed = self._connection, list[Exception]()
         try:
             async with connection.pipeline() as pipeline:  # so that it waits only for rows, and at the end
-                level = "REPEATABLE READ READ ONLY" if reads else "READ COMMITTED"
-                await connection.execute(f"BEGIN ISOLATION LEVEL {level}".encode())
-                if not reads:
-                    limit = str(round(PATIENCE * 1000))
-                    await connection.execute(BOUNDED, (limit, limit))
-                found = await self._drive(program, pipeline)
-                await connection.execute("COMMIT")
+                try:
+                    found = await self._transact(program, pipeline, reads=reads)
+                except Exception as error:  # not raised here: psycopg would print what the end of the pipeline adds
+                    failed.append(error)
+            if not failed:
+                return found
+        except Exception as error:
+            failed.append(error)
         except BaseException:
             with suppress(Exception):
                 await connection.execute("ROLLBACK")
             raise
+        with suppress(Exception):
+            await connection.execute("ROLLBACK")
+        raise failed.pop(0)  # the reason; the end of the pipeline only says that the rest is aborted
+
+    async def _transact(self, program: Program[T], pipeline: AsyncPipeline, *, reads: bool) -> T:
+        level = "REPEATABLE READ READ ONLY" if reads else "READ COMMITTED"
+        await self._connection.execute(f"BEGIN ISOLATION LEVEL {level}".encode())
+        if not reads:
+            limit = str(round(PATIENCE * 1000))
+            await self._connection.execute(BOUNDED, (limit, limit))
+        found = await self._drive(program, pipeline)
+        await self._connection.execute("COMMIT")
         return found
 
     async def _drive(self, program: Program[T], pipeline: AsyncPipeline) -> T:
