@@ -28,6 +28,7 @@ ARROWS: dict[str, str] = {
     "_worker": "",
     "extensions": "",
     "_extras": "",
+    "_waiting": "",
     "websocket_frames": "_utf8",
     "telemetry": "connection server statistics wire _clock _worker",
     "wire": "errors",
@@ -45,7 +46,7 @@ ARROWS: dict[str, str] = {
     ),
     "sql": "errors backplanes.lines backplanes.postgres_connections _clock _mistakes",
     "backplanes": "errors wire streams _bursts _clock _loops _mistakes _tasks",
-    "client": "errors wire server.decorators _clock _extras _tasks",
+    "client": "errors wire server.decorators _clock _extras _tasks _waiting",
     "runs": (
         "errors extensions streams auth public backplanes connection sql wire.event_stream transports.admission "
         "transports.cancel_scope transports.disconnect transports.responses _clock _mistakes _tasks _thinking _worker"
@@ -64,7 +65,7 @@ ARROWS: dict[str, str] = {
     "servers": "errors extensions websocket_frames _clock _mistakes _signals _tasks _utf8",
     "routes": "errors connection server transports _mistakes",
     "draining": "errors server.workers _clock _tasks",
-    "publishing": "errors wire server backplanes hubs",
+    "publishing": "errors wire server backplanes hubs _waiting",
     "hubs": "errors wire auth server backplanes routes _clock _tasks",
     "app_settings": "errors auth server transports backplanes.local nodes.settings routes _clock _mistakes _worker",
     "endpoints": "errors connection server transports nodes hubs routes app_settings telemetry",

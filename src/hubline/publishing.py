@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Generic, Self, cast
 
+from hubline._waiting import result_of
 from hubline.backplanes.base import Backplane, BackplaneLink, present_transaction
 from hubline.errors import BackplaneError, ConfigurationError, InvocationError
 from hubline.hubs import codecs_of
@@ -197,7 +198,7 @@ class BlockingPublisher:
 
     def _wait(self, future: "concurrent.futures.Future[None]") -> None:
         try:
-            future.result(self._timeout)
+            result_of(future, self._timeout)
         except concurrent.futures.TimeoutError:
             future.cancel()
             raise BackplaneError(f"the backplane has not taken the message within {self._timeout:g} s") from None

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from hubline._tasks import called
+from hubline._waiting import result_of
 from hubline.errors import ConnectionClosed
 
 T = TypeVar("T")
@@ -60,7 +61,7 @@ class LoopThread:
             )
         future = self._begin(coroutine, loop)
         try:
-            return future.result(timeout)
+            return result_of(future, timeout)
         except CancelledError:
             raise ConnectionClosed("the connection was stopped") from None
         except BaseException:
@@ -105,7 +106,7 @@ class LoopThread:
         if loop is None or thread is None or aside is None:
             return
         aside.shutdown(wait=False, cancel_futures=True)
-        asyncio.run_coroutine_threadsafe(_end_all(), loop).result()
+        result_of(asyncio.run_coroutine_threadsafe(_end_all(), loop))
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.run_until_complete(_end_all())  # what has begun meanwhile
