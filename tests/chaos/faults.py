@@ -5,7 +5,7 @@ import signal
 import time
 
 from hubline.backplanes.lines import LONGEST_PAUSE
-from tests.chaos.fleet import LEASE, Fleet, Servers
+from tests.chaos.fleet import LEASE, Fleet, Member, Servers
 from tests.chaos.ledger import Apart
 from tests.valkey import until
 
@@ -33,19 +33,26 @@ async def freeze_server(fleet: Fleet) -> None:
 
 
 async def restart_storage(fleet: Servers) -> None:
+    since = time.time()
     await asyncio.to_thread(fleet.storage.stop)
     await last(fleet, 3)
     await asyncio.to_thread(fleet.storage.start)
-    for member in fleet.members:
-        await until(member.ready)
+    await storage_is_back(fleet, since)
 
 
 async def freeze_storage(fleet: Servers) -> None:
+    since = time.time()
     fleet.storage.freeze()
     await last(fleet, 3)
     fleet.storage.thaw()
+    await storage_is_back(fleet, since)
+
+
+async def storage_is_back(fleet: Servers, since: float) -> None:
+    """All were cut off from it. A server that is killed before it has written what it bought meanwhile loses that."""
     for member in fleet.members:
         await until(member.ready)
+        apart(fleet, member, since)
 
 
 async def cut_off(fleet: Servers) -> None:
@@ -56,6 +63,11 @@ async def cut_off(fleet: Servers) -> None:
     await last(fleet, 5)
     way.mend()
     await until(member.ready)
+    apart(fleet, member, since)
+
+
+def apart(fleet: Servers, member: Member, since: float) -> None:
+    """A server was cut off from the storage, which can be reached from now on."""
     fleet.apart.append(Apart(member.port, since, time.time() + LONGEST_PAUSE))
     fleet.failed.append(fleet.apart[-1])
 

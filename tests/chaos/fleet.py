@@ -110,7 +110,8 @@ class Fleet:
         """`storage` is the address at which a test looks into it. In `directory` is the ledger."""
         self.members, self.ledger, self._storage = members, directory / LEDGER, storage
         self.apart: list[Apart] = []
-        """When a server and the storage were cut off, with the longest pause before it connects again."""
+        """When a server and the storage were cut off or the storage was away, with the longest pause before it connects
+        again."""
         self.failed: list[Apart] = []
         """The same, and when a server was frozen, or killed: the moment of that."""
         self.seed, self.seeded, self.random = seed, random.Random(seed), random.Random(seed)
