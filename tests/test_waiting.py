@@ -57,13 +57,13 @@ def test_a_signal_that_comes_before_the_wait_and_does_not_end_it_interrupts() ->
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGALRM, interrupted)
+    before = signal.signal(signal.SIGVTALRM, interrupted)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.01)
         with pytest.raises(KeyboardInterrupt):
             result_of(Deaf())
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def test_what_ends_in_the_last_moment_counts() -> None:
