@@ -48,7 +48,7 @@ class Done(Struct, array_like=True, tag=4):
 class Message(Struct, array_like=True, tag=5):
     """From the hub: this was published on these channels, each of which the peer has subscribed to."""
 
-    channels: list[str]
+    channels: tuple[str, ...]
     payload: bytes
 
 

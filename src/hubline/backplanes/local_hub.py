@@ -84,7 +84,7 @@ class LocalHub:
                 some = tuple(own[start : start + TOGETHER])
                 data = frames.get(some)
                 if data is None:
-                    data = frames[some] = frame(Message(list(some), payload))
+                    data = frames[some] = frame(Message(some, payload))
                 if worker.take(data):
                     receivers += len(some)
         return receivers

@@ -179,8 +179,9 @@ class Feed:
         shown = member or before
         assert shown is not None
         told = member_of(key, shown)
-        if member is None or before is None or told.item() != member_of(key, before).item():
-            self._tell(Change(self.version, kind, told, Encoded({"kind": kind, "member": told.item()})))
+        item = told.item()
+        if member is None or before is None or item != member_of(key, before).item():
+            self._tell(Change(self.version, kind, told, Encoded({"kind": kind, "member": item})))
 
 
 def newest_within(page: Page, size: int) -> Page:

@@ -34,7 +34,7 @@ from hubline_chat.news import News, Pages
 from hubline_chat.past import Past
 from hubline_chat.people import People, found_people, me, person
 from hubline_chat.removals import Removals
-from hubline_chat.room import Room
+from hubline_chat.room import Room, is_listed
 from hubline_chat.room_changes import RoomChanges
 from hubline_chat.rooms import Rooms
 from hubline_chat.said import Asking, Said, Sent, same
@@ -198,7 +198,7 @@ class Chat:
 
     async def listed(self, private: Collection[str]) -> list[contract.Room]:
         """The rooms that everybody can see, and these private ones."""
-        return [await self.info(room) for room in self.rooms.all() if not room.is_private or room.id in private]
+        return [await self.info(room) for room in self.rooms.all() if is_listed(room, private)]
 
     async def sessions_ended(self, session_ids: Collection[str]) -> None:
         """Cut the connections of these sessions, and no others. They leave their rooms without a time of grace."""

@@ -9,6 +9,7 @@ from hubline_chat.client import ChatClient
 from hubline_chat.contract import Message
 from hubline_chat.notices import Notices
 from hubline_chat.people import me
+from hubline_chat.room import is_listed
 
 if TYPE_CHECKING:
     from hubline_chat.chat import Chat
@@ -79,8 +80,9 @@ class News:
         for user in chat.people.present():
             audiences[chat.rooms.private_of(user.id)].append(user.id)
         clients = self._pages().clients.latest("rooms")
+        rooms = await chat.listed(frozenset().union(*audiences))
         for private, users in audiences.items():
-            await clients.users(users).rooms_changed(await chat.listed(private))
+            await clients.users(users).rooms_changed([each for each in rooms if is_listed(each, private)])
 
     async def _tell_budget(self, user_id: str) -> None:
         user = self._chat.people.named(user_id)

@@ -1,5 +1,6 @@
 """One room: its members and its newest messages. Who is there, `Chat.presence` knows."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from hubline import HubError
@@ -10,6 +11,11 @@ from hubline_chat.people import People
 from hubline_chat.store.rooms import RoomRecord
 
 UNTITLED = "New conversation"
+
+
+def is_listed(room: "Room | contract.Room", private: Collection[str]) -> bool:
+    """Whether a room is in the list of somebody who can see these private rooms."""
+    return not room.is_private or room.id in private
 
 
 class Room:
