@@ -6,16 +6,29 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 END = 30.0
 """Seconds for a process to be gone after it was killed."""
 
 
 @asynccontextmanager
+async def child_process(*command: str, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A program with the options of `asyncio.create_subprocess_exec`; if it still runs at the end, it is killed."""
+    process = await asyncio.create_subprocess_exec(*command, **options)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await end_of(process)
+
+
+@asynccontextmanager
 async def process_group(*command: str, directory: Path, limit: float) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process in a group of its own, for `limit` seconds; what is left of the group at the end is killed.
 
-    The whole group: a child that goes on alone would hold our end of its output, and `wait()` waits for that too.
+    The whole group: a child that goes on alone would hold our end of its output.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -30,8 +43,21 @@ async def process_group(*command: str, directory: Path, limit: float) -> AsyncIt
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        async with asyncio.timeout(END):
-            await process.wait()
+        await end_of(process)
+
+
+async def end_of(process: asyncio.subprocess.Process) -> None:
+    """Return when a process that ends has ended and our ends of its pipes are closed.
+
+    `wait()` alone returns at once if the process has ended, whatever its pipes do: one that is left open is complained
+    of when the garbage collector finds it, in the middle of another test.
+    """
+    async with asyncio.timeout(END):
+        if process.stdin is not None:
+            process.stdin.close()
+            with suppress(ConnectionError):
+                await process.stdin.wait_closed()
+        await process.communicate()
 
 
 async def until_it_listens(port: int, process: asyncio.subprocess.Process) -> None:

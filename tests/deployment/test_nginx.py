@@ -18,6 +18,7 @@ from tests.deployment.nginx import CONFIGURATION, Nginx, nginx
 from tests.interop.running import contract_server
 from tests.interop.test_javascript import FEWEST, JS, assert_all_passed, install, results_against
 from tests.ports import free_port
+from tests.processes import child_process
 from tests.servers.raw_client import TEXT, RawWebSocket
 
 pytestmark = [pytest.mark.nginx, pytest.mark.timeout(300)]
@@ -65,18 +66,11 @@ class Driver:
 @asynccontextmanager
 async def driving(program: str, *arguments: str, seconds: float) -> AsyncIterator[Driver]:
     """A program of `tests/interop/js`, which must end well within this time."""
-    process = await asyncio.create_subprocess_exec(
-        *("node", program, *arguments), cwd=JS, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        async with asyncio.timeout(seconds):
-            yield Driver(process)
-            await process.communicate(b"")
-            assert process.returncode == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    command, pipe = ("node", program, *arguments), asyncio.subprocess.PIPE
+    async with child_process(*command, cwd=JS, stdin=pipe, stdout=pipe) as process, asyncio.timeout(seconds):
+        yield Driver(process)
+        await process.communicate(b"")
+        assert process.returncode == 0
 
 
 @asynccontextmanager

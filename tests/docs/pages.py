@@ -43,6 +43,7 @@ from hubline.contract.csharp import csharp
 from hubline.contract.document import contract
 from hubline.contract.python import python
 from hubline.contract.typescript import typescript
+from tests.processes import child_process
 
 ROOT = Path(__file__).parents[2]
 PLAIN = frozenset({"text", "json", "nginx", "ini"})
@@ -176,16 +177,10 @@ class Page:
 
     async def _process(self, block: Block, *command: str) -> str:
         """Runs a program to its end, which must be a good one. Gives what it wrote to its standard error."""
-        process = await asyncio.create_subprocess_exec(
-            *command, cwd=self.folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-        try:
+        pipe = asyncio.subprocess.PIPE
+        async with child_process(*command, cwd=self.folder, stdout=pipe, stderr=pipe) as process:
             async with asyncio.timeout(PROGRAM_SECONDS):
                 output, errors = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
         self.printed = output.decode()
         assert process.returncode == 0, f"{block}: {self.printed}{errors.decode()}"
         return errors.decode()

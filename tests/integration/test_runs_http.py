@@ -18,7 +18,7 @@ from tests.deployment.nginx import nginx
 from tests.integration.driver import WEB_SOCKETS, Peer, Way, connector
 from tests.interop.running import ELSEWHERE, ROOT, SERVERS, contract_server
 from tests.ports import free_port
-from tests.processes import until_it_listens
+from tests.processes import child_process, until_it_listens
 from tests.runs.http.events import Event, Parser
 from tests.runs.viewer import Page
 
@@ -272,14 +272,12 @@ async def test_behind_nginx_an_item_comes_when_it_is_written(tmp_path: Path) -> 
 async def granian() -> AsyncIterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), APPLICATION]
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
-    try:
+    async with child_process(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE) as process:
         assert process.stdout is not None
         while "Started worker" not in (line := (await process.stdout.readline()).decode()):
             assert line, "granian did not start"
         await until_it_listens(port, process)  # a moment after it has said so
         yield f"http://127.0.0.1:{port}"
-    finally:
         process.terminate()
         await process.communicate()
 

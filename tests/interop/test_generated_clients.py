@@ -15,6 +15,7 @@ from hubline.contract.typescript import typescript
 from hubline.rooms import Rooms, RoomsHub, anyone
 from hubline.runs import Runs, RunsHub
 from tests.docs.pages import ADDRESS, ROOT, blocks, served
+from tests.processes import child_process
 
 NODE_MODULES = ROOT / "packages" / "client-js" / "node_modules"
 STRICT = {
@@ -171,15 +172,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def run(folder: Path, *command: str) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    try:
+    pipe, same = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
+    async with child_process(*command, cwd=folder, stdout=pipe, stderr=same) as process:
         output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
     return process.returncode, output.decode()
 
 

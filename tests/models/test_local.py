@@ -28,6 +28,7 @@ from hubline.models import (
     local,
 )
 from tests.models.endpoint import CHUNKED, END, endpoint, event, piece
+from tests.processes import child_process
 
 QUESTION = [Message("user", "Write a long story about a lighthouse.")]
 READ_SETTINGS = "import json, os, sys; settings = json.loads(sys.stdin.readline());"
@@ -200,9 +201,12 @@ async def test_the_real_child_asks_for_the_key_and_dies_with_a_killed_parent() -
         "        await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
     )
-    parent = await asyncio.create_subprocess_exec(*child(program), stdout=asyncio.subprocess.PIPE)
-    assert parent.stdout is not None
-    async with asyncio.timeout(60), httpx.AsyncClient(timeout=60) as client:
+    async with (
+        asyncio.timeout(60),
+        child_process(*child(program), stdout=asyncio.subprocess.PIPE) as parent,
+        httpx.AsyncClient(timeout=60) as client,
+    ):
+        assert parent.stdout is not None
         url = json.loads(await parent.stdout.readline()) + "chat/completions"
         refused = await client.post(url, json={"messages": [{"role": "user", "content": "Hello"}]})
         assert refused.status_code == 401

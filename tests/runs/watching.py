@@ -12,6 +12,7 @@ from typing import Any
 from hubline.runs import FinishedRun, Runs
 from hubline.runs.redis_budget import RedisBudget
 from hubline.testing import ManualClock
+from tests.processes import child_process
 from tests.runs import answering
 from tests.runs.fleet import text, to_the_end, until_told
 from tests.runs.storages import Storage, log_at
@@ -65,13 +66,8 @@ async def worker(storage: Storage | Valkey, functions: str, **options: Any) -> A
         functions,
         json.dumps(options),
     ]
-    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
-    try:
+    async with child_process(*command, stdin=PIPE, stdout=PIPE) as process:
         yield Worker(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 class Watching:

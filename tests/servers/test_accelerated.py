@@ -38,6 +38,7 @@ from hubline.transports.frame_transport import FrameInput, FrameWriter
 from hubline.transports.outbox import Outbox
 from hubline.transports.session import Session
 from tests.client_frames import CONTINUATION, MORE, PING, TEXT, frame
+from tests.processes import child_process
 from tests.servers.paths import (
     BYE,
     BYE_ANSWERED,
@@ -432,15 +433,13 @@ async def app(scope, receive, send):
 
 async def test_uvicorn_by_hand(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APPLICATION)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "uvicorn", "--port", "0"),
-        *("--ws", "hubline.servers.uvicorn:HubWebSocketProtocol", "app:app"),
-        cwd=tmp_path,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stderr is not None
-    try:
+    command = (sys.executable, "-m", "uvicorn", "--port", "0")
+    protocol = ("--ws", "hubline.servers.uvicorn:HubWebSocketProtocol", "app:app")
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    async with child_process(
+        *command, *protocol, cwd=tmp_path, stderr=asyncio.subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stderr is not None
         async with asyncio.timeout(60):
             line = b""
             while b"running on http" not in line:
@@ -458,10 +457,6 @@ async def test_uvicorn_by_hand(tmp_path: Path) -> None:
             peer.writer.close()
             process.terminate()
             await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 # The request
