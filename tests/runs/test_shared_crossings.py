@@ -271,6 +271,32 @@ async def test_viewers_count_at_the_server_that_has_taken_the_run_over_wherever_
 
 
 @pytest.mark.rule("R14", "R33")
+async def test_a_viewer_that_leaves_while_news_of_another_owner_come_is_taken_off(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet(storage) as servers, asyncio.timeout(LIMIT):
+        (first, second), log, gate = servers.runs, servers.logs[1], Gate()
+        run = await first.start(say, Words())
+        record, call = first._records[run.id], log.call
+
+        async def answered_late(run_id: str, request: Any) -> Any:
+            answer = await call(run_id, request)
+            await gate.passed()
+            return answer
+
+        monkeypatch.setattr(log, "call", answered_late)
+        viewer = second.attach(run.id)
+        await anext(viewer)
+        await gate.reached.wait()
+        assert len(record.viewers) == 1
+        about = second._elsewhere._followed[run.id].about
+        second._elsewhere.changed({**about, "fence": about["fence"] - 1}, None)  # news that were on their way for long
+        await viewer.aclose()
+        gate.open.set()
+        await until_holds(lambda: not record.viewers)
+
+
+@pytest.mark.rule("R14", "R33")
 async def test_the_number_of_viewers_is_reported_again_until_the_owner_has_it(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

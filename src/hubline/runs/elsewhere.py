@@ -21,7 +21,7 @@ AGAIN = 2.0
 """Seconds before the number of viewers is reported again to an owner that could not be reached. Ours."""
 
 UNKNOWN = -1
-"""The number of viewers that an owner has, when only the answer may have been lost."""
+"""The number of viewers that an owner has, when it may or may not have the last report."""
 
 UNWATCHED = 30.0
 """Seconds for which a run of another server is followed for a viewer that has not attached yet. Ours."""
@@ -242,7 +242,7 @@ class Elsewhere:
         followed = self._followed.get(record.id)
         if followed is not None:
             _move(followed, record)
-            followed.told = 0
+            followed.told = UNKNOWN  # a report to the owner before may arrive here
             self.watched(followed)
 
     async def lost(self, record: Record) -> None:
@@ -264,9 +264,9 @@ class Elsewhere:
                 return
 
     def told_anew(self) -> None:
-        """Nobody knows any more of the viewers here."""
+        """Owners may have forgotten the viewers here."""
         for record in self._followed.values():
-            record.told = 0
+            record.told = UNKNOWN
             self.watched(record)
 
     async def ask(self, run_id: str, do: str, caller: Caller | None, **more: Any) -> Any:
@@ -288,8 +288,8 @@ class Elsewhere:
         if group is None:
             followed = self._followed.get(about["id"])
             if followed is not None:
-                if about["fence"] != followed.about["fence"]:  # another owner knows of no viewers yet
-                    followed.told = 0
+                if about["fence"] != followed.about["fence"]:  # another owner may know of no viewers yet
+                    followed.told = UNKNOWN
                     self.watched(followed)
                 followed.update(about)
             return
