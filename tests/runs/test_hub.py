@@ -248,6 +248,7 @@ async def test_a_rule_that_fails_is_a_no_and_shows_nobody_which_runs_there_are(
             await reader.task
         assert refusal(caught) == GONE
         assert "secret detail" in caplog.text
+        await runs.stop(run_id)
 
 
 @pytest.mark.rule("R22")

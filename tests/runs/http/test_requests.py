@@ -222,3 +222,4 @@ async def test_over_a_hub_too_what_json_has_not_is_refused(value: Any) -> None:
                 await client.invoke(target, *arguments)
         assert (await runs.info(run_id)).position == before
         await client.invoke("AnswerRun", run_id, ask_id, None)
+        await runs.stop(run_id)

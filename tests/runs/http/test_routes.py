@@ -484,3 +484,4 @@ async def test_a_rule_that_fails_shows_nobody_which_runs_there_are(caplog: pytes
         assert answers[0] == answers[1]
         assert (answers[0][0], json.loads(answers[0][1])) == (404, GONE)
     assert (await runs.info(run_id)).state == "running"
+    await runs.stop(run_id)
