@@ -53,7 +53,7 @@ async def cancelled(task: "asyncio.Task[Any]") -> None:
 
 async def take_over(servers: Fleet, run_id: str) -> None:
     """The second server takes over a run of the first, which does not know it yet."""
-    first, second = servers.logs
+    first, second, *_ = servers.logs
     await second.about("")  # connects
     fence = await second._leases._members.adopt(run_id, first.node, second.node)
     await second._adopt(run_id, fence)

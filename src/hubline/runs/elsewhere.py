@@ -288,10 +288,7 @@ class Elsewhere:
         if group is None:
             followed = self._followed.get(about["id"])
             if followed is not None:
-                if about["fence"] != followed.about["fence"]:  # another owner may know of no viewers yet
-                    followed.told = UNKNOWN
-                    self.watched(followed)
-                followed.update(about)
+                self._heard(followed, about)
             return
         record: RemoteRecord | None = None
         for watcher in self._watchers:
@@ -301,10 +298,17 @@ class Elsewhere:
 
     def _known(self, about: About) -> RemoteRecord:
         followed = self._followed.get(about["id"])
-        if followed is not None:
-            followed.update(about)
-            return followed
-        return RemoteRecord(about, self._settings)
+        if followed is None:
+            return RemoteRecord(about, self._settings)
+        self._heard(followed, about)
+        return followed
+
+    def _heard(self, followed: RemoteRecord, about: About) -> None:
+        """What is known of a run that is followed, from its news or because somebody has asked before they came."""
+        if about["fence"] != followed.about["fence"]:  # another owner may know of no viewers yet
+            followed.told = UNKNOWN
+            self.watched(followed)
+        followed.update(about)
 
 
 def _move(old: Record, new: Record) -> None:

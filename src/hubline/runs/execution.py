@@ -160,7 +160,7 @@ class Execution:
         verdict = Verdict("completed")
         record.begun = True
         try:
-            if record.verdict is None:  # it may have been stopped before it began
+            if record.verdict is None and not record.is_lost:  # either may have come before it began
                 await self._telling.count(record)
                 record.last_entry, record.is_counted = self._settings.clock.now(), True
                 await _call(record)

@@ -253,6 +253,8 @@ class Keeper:
             if run_id in self._records:
                 await self._elsewhere.find(run_id)  # it takes as long as for a run that does not exist
             raise HubError(NO_RUN)
+        if record.is_lost:  # while the rule was asked
+            return await self._find(run_id, action, caller)
         if action == "attach" and isinstance(record, RemoteRecord):
             record = await self._elsewhere.open(record)
         if action == "attach" and rechecks != self._rechecks:  # which have not seen this one

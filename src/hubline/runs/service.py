@@ -239,7 +239,7 @@ class Runs(HttpKeeper):
             may = record is not None and await self._may("answer", record, caller)
         else:
             may = caller is None or caller.user_id in who
-        if record is not None and may:
+        if record is not None and may and not record.is_lost:
             await self._answer(record, ask_id, value, caller)
             return
         if not self._settings.log.shared:
