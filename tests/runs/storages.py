@@ -43,6 +43,7 @@ class Storage:
                 await redis.srem("hubline:nodes", server)
         else:
             await self.change(f"DELETE FROM hubline_runs_nodes WHERE name = '{server}'")
+            await self.change(f"DELETE FROM hubline_runs_topics WHERE node = '{server}'")
 
     async def life(self, run_id: str) -> float:
         """For how many ms a run is kept from now."""

@@ -1,7 +1,9 @@
 """What a shared log does with the lease of its server, in each storage."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,9 @@ from hubline.runs import Run, RunLog, Runs
 from hubline.runs.log import About, FencedError
 from hubline.runs.shared_log import SharedRunLog
 from hubline.testing import ManualClock
-from tests.runs.storages import Storage, log_at
+from tests.runs.fleet import fleet, say
+from tests.runs.storages import SQL, Storage, log_at
+from tests.valkey import LIMIT
 
 LEASE = 10.0
 """Seconds."""
@@ -98,3 +102,33 @@ async def test_what_a_server_has_left_is_kept_while_it_waits_for_a_takeover(stor
     finally:
         await gone.close()
         await here.close()
+
+
+@pytest.mark.rule("R24", "R33")
+@pytest.mark.parametrize("storage", SQL, indirect=True)
+async def test_who_gives_up_watching_a_room_takes_its_news_from_nobody(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is heard is asked for again when the server was forgotten."""
+    async with fleet(storage) as servers, asyncio.timeout(LIMIT):
+        (first, second), log = servers.runs, servers.logs[1]
+        watching: Any = second.watch("r")
+        assert (await anext(watching))["runs"] == []
+        with monkeypatch.context() as patched:
+            asked = asyncio.Event()
+
+            async def never(*_: object) -> None:
+                asked.set()
+                await asyncio.Event().wait()
+
+            patched.setattr(log._database, "run", never)
+            other: Any = second.watch("r")
+            giving_up = asyncio.ensure_future(anext(other))
+            await asked.wait()
+            giving_up.cancel()
+            await asyncio.wait([giving_up])
+        await storage.forget(log.node)
+        assert await log._leases.take()
+        run = await first.start(say, asyncio.Queue(), room="r")
+        assert (await anext(watching))["info"]["id"] == run.id
+        await watching.aclose()

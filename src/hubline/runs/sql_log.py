@@ -131,11 +131,7 @@ class SqlRunLog(SharedRunLog):
     async def _subscribe(self, channel: str) -> None:
         self._topics.add(channel)
         self._set_pace()
-        try:
-            await self._database.run(subscribe(self.node, [channel]))
-        except BaseException:
-            self._topics.discard(channel)
-            raise
+        await self._database.run(subscribe(self.node, [channel]))  # if it fails, the last one unsubscribes
 
     async def _unsubscribe(self, channel: str) -> None:
         self._topics.discard(channel)
