@@ -101,7 +101,7 @@ def sentinel(primary: Valkey, name: str) -> Iterator[int]:
         settings = Path(directory) / "sentinel.conf"
         settings.write_text(
             f"port {port}\nbind 127.0.0.1\ndir {directory}\nsentinel monitor {name} 127.0.0.1 {primary.port} 1\n"
-            f"sentinel down-after-milliseconds {name} 300\nsentinel failover-timeout {name} 2000\n"
+            f"sentinel down-after-milliseconds {name} 2000\nsentinel failover-timeout {name} 2000\n"
         )
         command = [str(program()), str(settings), "--sentinel"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

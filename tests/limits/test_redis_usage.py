@@ -75,7 +75,7 @@ async def test_tokens_and_questions_of_all_servers_count_together(server: Valkey
 
 
 async def test_a_question_goes_on_counting_and_that_of_a_server_that_has_gone_does_not(server: Valkey) -> None:
-    async with opened(server, lease=1.0) as one, opened(server, lease=1.0) as two:
+    async with opened(server, lease=3.0) as one, opened(server, lease=3.0) as two:
         ticket = await one.enter("ada", 1)
         assert ticket is not None
         async with Redis.from_url(server.url) as redis:

@@ -374,7 +374,7 @@ async def test_a_run_whose_server_died_while_it_was_made_holds_neither_its_key_n
 async def test_a_start_that_fails_with_the_storage_leaves_nothing_when_that_is_back(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with fleet(storage, lease=0.1, on_busy="queue") as servers, asyncio.timeout(LIMIT):
+    async with fleet(storage, lease=1.0, on_busy="queue") as servers, asyncio.timeout(LIMIT):
         (first, second), log = servers.runs, servers.logs[0]
         with monkeypatch.context() as patched:
             enter = log.registry.enter
