@@ -113,7 +113,7 @@ class JoinedRoom:
         self._events: deque[RoomEvent] = deque()
         self._readable, self._writable = asyncio.Event(), asyncio.Event()
         self._error: Exception | None = None
-        self._tasks = TaskOwner("hubline client: a room")
+        self._tasks, self._leaving = TaskOwner("hubline client: a room"), TaskOwner("hubline client: a room")
 
     @property
     def name(self) -> str:
@@ -209,7 +209,13 @@ class JoinedRoom:
         return page
 
     async def leave(self) -> None:
-        """Leave at once. Events that were not read are still there; then the loop ends. Idempotent."""
+        """Leave at once. Events that were not read are still there; then the loop ends. Idempotent.
+
+        It goes on if its caller is cancelled.
+        """
+        await asyncio.shield(self._leaving.start(self._leave(), name=f"hubline client: leaves {self._name:.40}"))
+
+    async def _leave(self) -> None:
         await self._tasks.cancel()
         listeners = self._line._calls.listeners
         if self._incoming in listeners:
