@@ -126,7 +126,7 @@ BUDGETS: dict[str, int] = {
     "auth": 650,
     "streams": 340,
     "backplanes": 4830,
-    "client": 4300,
+    "client": 4350,
     "models": 880,
     "runs": 11800,
     "rooms": 3250,

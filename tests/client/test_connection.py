@@ -405,6 +405,7 @@ async def test_wrong_use(script: Script, clock: ManualClock) -> None:
         "with WebSockets only": {"transports": ["sse"], "skip_negotiation": True},
         "stateful reconnect needs": {"stateful": True, "skip_negotiation": True},
         "proxy must be": {"proxy": "socks5://h"},
+        "proxy must be an address": {"proxy": "http://[h"},
         "exclude each other": {"proxy": "http://h", "unix_socket": "/s"},
     }
     for text, settings in wrong.items():

@@ -11,7 +11,7 @@ from hubline.client import ConnectionState, HubConnection
 from hubline.testing import ManualClock, settle
 from hubline.wire.messages import Completion
 from tests.client.scripted import Script, clock, script, started
-from tests.client.test_joined import answer, asked, cut, joined, room_of, said
+from tests.client.test_joined import ADA, answer, asked, cut, joined, room_of, said
 
 fixtures = (clock, script)
 
@@ -169,11 +169,23 @@ async def test_what_comes_while_a_room_is_joined_once_more_is_heard_by_those_who
     script: Script, clock: ManualClock
 ) -> None:
     hub = await started(clock)
-    async with room_of(script, hub, joined(1)) as first:
-        second = hub.join_room("r", presence=False)
-        entering = asyncio.create_task(second.__aenter__())
-        await answer(script, "JoinRoom", joined(1, 2))  # 2 is in the answer, and does not come by itself
-        await entering
-        assert await said(first, 2) == [1, 2]
+    async with room_of(script, hub, joined(1), presence=True) as first:
+        second = hub.join_room("r", since="e-0", presence=False, visible=False)
+        third = hub.join_room("r", since="malformed", presence=False)  # still to be answered when the second is
+        entering = [asyncio.create_task(each.__aenter__()) for each in (second, third)]
+        await settle()
+        call = script.peer.heard(1)[-2]
+        assert call["arguments"] == ["r", "e-0", {"visible": True, "presence": True}]  # as all together want it
+        # 2 and Ada are in the answer, and do not come by themselves
+        script.peer.answer(call["invocationId"], joined(1, 2, members=[ADA]))
+        await answer(script, "JoinRoom", joined(complete=False, end=2))
+        await asyncio.gather(*entering)
+        script.peer.call("RoomPresence", "r", {"kind": "leave", "member": ADA})
+        found = [await anext(first) for _ in range(5)]
+        assert [getattr(each, "data", None) or getattr(each, "kind", None) for each in found] == [
+            1, "members", 2, "members", "members"
+        ]  # fmt: skip
         assert await said(second, 2) == [1, 2]
+        assert await said(third, 1) == ["e-2"]
         await second.leave()
+        await third.leave()

@@ -65,6 +65,8 @@ async def test_what_it_does_not_know_is_ignored() -> None:
         (b"", 302, "Unexpected status code returned from negotiate '302'"),
         ({"ProtocolVersion": "1.5"}, 200, "ASP.NET SignalR Server"),
         ({"url": "ftp://x"}, 200, "redirects to 'ftp://x'"),
+        ({"url": "http://[::1"}, 200, r"redirects to 'http://\[::1'"),
+        ({"url": "http://h:99999/hub"}, 200, "redirects to 'http://h:99999/hub'"),
         ({"url": "http://h/hub"}, 200, "Negotiate redirection limit exceeded."),
         ({**NEGOTIATED, "useStatefulReconnect": True}, 200, "Client didn't negotiate Stateful Reconnect"),
     ],
@@ -87,6 +89,6 @@ async def test_a_stateful_reconnect_is_asked_for() -> None:
 def test_schemes() -> None:
     assert http_address("wss://h:1/hub?a#b") == "https://h:1/hub?a"
     assert http_address("ws://h/hub") == "http://h/hub"
-    for url in ("h/hub", "ftp://h/hub", "http:///hub", ""):
+    for url in ("h/hub", "ftp://h/hub", "http:///hub", "", "http://[h", "http://h:port/hub"):
         with pytest.raises(ConfigurationError):
             http_address(url)

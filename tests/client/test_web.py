@@ -148,6 +148,44 @@ async def test_nobody_is_there_and_the_query_is_not_shown() -> None:
         await client.close()
 
 
+@pytest.mark.parametrize(
+    ("url", "headers", "text"),
+    [
+        ("http://h:port/hub?secret", {}, "it is no address"),
+        ("http://a..b/hub?secret", {}, "label empty or too long"),
+        ("", {"Authorization": "Bearer a\nb"}, "control character"),
+    ],
+)
+async def test_what_cannot_be_sent_is_a_connection_that_cannot_be_made(
+    url: str, headers: dict[str, str], text: str
+) -> None:
+    async with serving() as (client, ours):
+        place = Place(url or f"{ours}?secret", headers)
+        for call in (
+            post_to(client, place.url, headers),
+            client.listen(place.url, headers),
+            client.connect(place, binary=False, maximum_message_size=None),
+        ):
+            with pytest.raises(ConnectionClosed, match=text) as found:
+                await call
+            assert "secret" not in str(found.value)
+
+
+async def test_a_response_that_cannot_be_read_does_not_show_the_query() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: few\r\n\r\n")
+        writer.close()
+
+    client = Web(WebSettings())
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        with pytest.raises(ConnectionClosed, match="its response cannot be read") as found:
+            await post_to(client, f"http://{host}:{port}/hub?secret", {})
+        assert "secret" not in str(found.value)
+        await client.close()
+
+
 async def test_a_session_of_the_application_is_not_closed() -> None:
     async with aiohttp.ClientSession() as http:
         await Web(WebSettings(http)).close()

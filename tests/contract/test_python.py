@@ -39,7 +39,7 @@ def namespace(text: str) -> dict[str, Any]:
         ({"enum": ["a", 1, None]}, 'Literal["a", 1] | None'),
         ({"enum": [True, "é"]}, 'Literal["é", True]'),
         ({"enum": [1.5, None]}, "float | None"),
-        ({"enum": []}, "Never"),
+        ({"enum": []}, "Any"),
         ({"anyOf": [NOTHING, STRING]}, "str | None"),
         ({"anyOf": [STRING, {"enum": ["a"]}, {"type": "integer"}]}, "str | int"),
         ({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}, "str"),
@@ -61,9 +61,7 @@ def namespace(text: str) -> dict[str, Any]:
 def test_types_are_ones_that_msgspec_reads(schema: Any, expected: str) -> None:
     text = python(document(schema, Note=object_of(text=STRING)))
     assert f"async def take(self, p0: {expected}) -> None:" in text
-    hint = get_type_hints(namespace(text)["NoteHub"].take)["p0"]
-    if expected != "Never":
-        msgspec.json.Decoder(hint)
+    msgspec.json.Decoder(get_type_hints(namespace(text)["NoteHub"].take)["p0"])
 
 
 def test_objects_of_a_union_are_told_apart_by_a_field() -> None:
@@ -94,6 +92,20 @@ def test_names_keep_their_meaning() -> None:
     assert (
         msgspec.json.encode(msgspec.json.decode(b'{"date":"2026-01-02"}', type=note_class)) == b'{"date":"2026-01-02"}'
     )
+
+
+def test_an_object_with_a_name_that_a_struct_cannot_have_is_a_dict() -> None:
+    for name in ('quo"te', "back\\slash", "new\nline"):
+        text = python(document(NOTE, Note=object_of(**{name: STRING})))
+        assert "p0: dict[str, Any]" in text
+        assert "class Note(" not in text
+        assert "NoteHub" in namespace(text)
+
+
+def test_a_path_does_not_end_its_docstring() -> None:
+    found = document()
+    found["channels"]["notes"]["address"] = '/"""\\'
+    assert '/"""\\' in str(namespace(python(found))["NoteHub"].__doc__)
 
 
 def test_a_type_that_contains_itself_and_is_no_object_is_anything_there() -> None:

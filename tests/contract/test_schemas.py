@@ -12,7 +12,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotReq
 import attrs
 import pytest
 from msgspec import UNSET, Meta, Struct, UnsetType
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypeAliasType
 
@@ -223,6 +223,17 @@ def test_two_classes_with_one_name_get_their_modules() -> None:
     assert sorted(components) == ["some_where_Node", f"{__name__.replace('.', '_')}_Node"]
 
 
+def test_generic_classes_of_two_classes_with_one_name_differ() -> None:
+    other: Any = dataclass(type("Node", (), {"__annotations__": {"x": int}, "__module__": "some.where"}))
+    schemas = Schemas()
+    found, components = schemas.finish([schemas.of(Page[Node], SENT), schemas.of(Page[other], SENT)])
+    items = [
+        components[each["$ref"].rpartition("/")[2]]["properties"]["pageItems"]["items"]["$ref"].rpartition("/")[2]
+        for each in found
+    ]
+    assert items == [f"{__name__.replace('.', '_')}_Node", "some_where_Node"]
+
+
 def test_generic_classes_are_named_by_their_arguments() -> None:
     found, components = schema(Page[Node])
     assert found == {"$ref": "#/components/schemas/Page_Node"}
@@ -259,6 +270,34 @@ def test_fields_of_pydantic_models_may_be_words_of_json_schema() -> None:
         "default": {"type": "integer"},
         "const": {"type": "boolean"},
     }
+
+
+class Wrapper(BaseModel):
+    own_node: Node
+    color: Color
+
+
+def test_a_class_inside_of_a_pydantic_model_has_the_names_that_pydantic_writes() -> None:
+    schemas = Schemas()
+    found, components = schemas.finish([schemas.of(kind, SENT) for kind in (Node, Wrapper, Color)])
+    assert [each["$ref"].rpartition("/")[2] for each in found] == ["Node", "Wrapper", "Color"]
+    assert sorted(components) == ["Color", "Node", "NodeAsWritten", "Wrapper"]
+    assert set(components["Node"]["properties"]) == {"nodeValue", "leftChild"}
+    assert set(components["NodeAsWritten"]["properties"]) == {"node_value", "left_child"}
+    written = json.loads(
+        JsonCodec().encode(Completion(invocation_id="1", result=Wrapper(own_node=Node(1), color=Color.RED)))[:-1]
+    )
+    assert set(written["result"]["own_node"]) == set(components["NodeAsWritten"]["properties"])
+
+
+def test_a_pydantic_model_does_not_take_the_name_of_another_class_of_its_module() -> None:
+    other: Any = dataclass(type("Node", (), {"__annotations__": {"x": int}, "__module__": "some.where"}))
+    wrapper: Any = create_model("Other", node=(other, ...), __module__=__name__)
+    schemas = Schemas()
+    _, components = schemas.finish([schemas.of(Node, SENT), schemas.of(wrapper, SENT)])
+    found = {name: set(each["properties"]) for name, each in components.items()}
+    assert {"nodeValue", "leftChild"} in found.values()
+    assert {"x"} in found.values()
 
 
 class Unresolved(Struct):

@@ -46,6 +46,19 @@ def test_names_that_typescript_needs_get_an_underscore() -> None:
     assert "export class NoteHub_ {" in text
 
 
+def test_a_parameter_before_one_that_must_be_given_must_be_given() -> None:
+    found = document({"type": "integer"}, {"type": "string"}, {"type": "string"})
+    parameters = found["operations"]["notes.Take"]["x-signalr"]["parameters"]
+    parameters[0]["required"] = parameters[2]["required"] = False
+    assert "take(p0: number, p1: string, p2?: string): Promise<void>" in typescript(found)
+
+
+def test_a_path_does_not_end_its_comment() -> None:
+    found = document()
+    found["channels"]["notes"]["address"] = "/a*/b"
+    assert "/** The hub at /a* /b. */\nexport class NoteHub {" in typescript(found)
+
+
 def test_only_what_is_needed_is_imported_and_comments_do_not_end_early() -> None:
     text = typescript(document())
     assert 'import type { HubConnection } from "@microsoft/signalr";\n' in text

@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 
 from hubline.errors import BackplaneError
-from hubline.rooms import MemoryRoomStore, Presence, RoomListener, Rooms, Snapshot, anyone
+from hubline.rooms import Device, MemoryRoomStore, Presence, RoomListener, Rooms, Snapshot, anyone
 from hubline.testing import ManualClock, connect, running, settle
 from tests.rooms.chat import Page, chat_with
 
@@ -105,6 +105,38 @@ async def test_the_last_message_is_found_although_nothing_follows_it() -> None:
         await world.clock.advance(2)
         await ada.fence()
         assert world.page.said == [1]
+    await world.rooms.close()
+
+
+async def test_every_member_that_has_come_or_gone_unheard_is_told() -> None:
+    world = World()
+    async with running(world.app), connect(world.app, "/chat", query={"user": "ada"}) as ada:
+        await world.page.join(ada)
+        world.store.deaf = True
+        for name in ("bob", "eve"):
+            await world.store.enter("r", f"u:{name}", Presence(name, devices=(Device(name),)), state=True)
+        await world.clock.advance(11)
+        await ada.fence()
+        assert sorted(world.page.changes) == [("enter", "u:bob"), ("enter", "u:eve")]
+        async with connect(world.app, "/chat", query={"user": "kim"}) as kim:
+            await world.store.leave("r", "u:bob", "bob")
+            await world.store.leave("r", "u:eve", "eve")
+            await Page().join(kim)  # reads the room, and so this server knows before it hears
+            await ada.fence()
+            assert sorted(world.page.changes[2:]) == [("enter", "u:kim"), ("leave", "u:bob"), ("leave", "u:eve")]
+    await world.rooms.close()
+
+
+async def test_members_are_told_although_a_store_that_has_lost_everything_numbers_them_anew() -> None:
+    world = World()
+    async with running(world.app), connect(world.app, "/chat", query={"user": "ada"}) as ada:
+        for name in ("bob", "eve", "kim"):
+            await world.store.enter("r", f"u:{name}", Presence(name, devices=(Device(name),)), state=True)
+        await world.page.join(ada, visible=False)
+        world.store.lose("r")
+        await world.clock.advance(11)
+        await ada.fence()
+        assert world.page.members == {}
     await world.rooms.close()
 
 

@@ -26,14 +26,17 @@ export function notifier<T>(read: () => T): Notifier<T> {
       due = true;
       queueMicrotask(() => {
         due = false;
-        for (const [listener] of listeners) {
-          try {
-            listener(read());
-          } catch (error) {
-            void Promise.reject(error); // reported like any uncaught error, and the other listeners are still called
-          }
-        }
+        for (const [listener] of listeners) reporting(() => listener(read()));
       });
     },
   };
+}
+
+/** Calls a function of the application. What it throws is reported like any uncaught error, and everything else goes on. */
+export function reporting(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    void Promise.reject(error);
+  }
 }

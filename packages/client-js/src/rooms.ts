@@ -2,6 +2,7 @@ import { delayBefore } from "./backoff.js";
 import { callWhenConnected } from "./calls.js";
 import { linkOf, type Connection } from "./connection.js";
 import { messageOf } from "./errors.js";
+import { reporting } from "./notifier.js";
 
 /** A connection on which the server calls methods. */
 export interface RoomConnection extends Connection {
@@ -102,15 +103,25 @@ interface Joined<T> {
 }
 
 const FOR_GOOD = /The room does not exist\.$|Method does not exist\.$|user is unauthorized$/;
-/** How often each room is joined on a connection: it is left with the last one. */
-const users = new WeakMap<Connection, Map<string, number>>();
+
+/** One who has joined a room. */
+interface User {
+  readonly options: RoomOptions<any>;
+  /** Another one has joined the same room. The server has sent nothing meanwhile, since it is the same connection. */
+  joined(found: Joined<any>): void;
+}
+
+/** Who has joined each room on a connection: it is left with the last one. */
+const users = new WeakMap<Connection, Map<string, Set<User>>>();
 
 /** Joins a room, and joins it again at each reconnect, from where it was. */
 export function joinRoom<T = unknown>(connection: RoomConnection, name: string, options: RoomOptions<T> = {}): Room<T> {
   const link = linkOf(connection);
   const over = new AbortController();
-  const counts = users.get(connection) ?? new Map<string, number>();
-  users.set(connection, counts.set(name, (counts.get(name) ?? 0) + 1));
+  const rooms = users.get(connection) ?? new Map<string, Set<User>>();
+  users.set(connection, rooms);
+  const all = rooms.get(name) ?? new Set<User>();
+  rooms.set(name, all);
   let position = options.since ?? null;
   let state: unknown = options.state ?? null;
   let members = new Map<string, RoomMember>();
@@ -123,32 +134,44 @@ export function joinRoom<T = unknown>(connection: RoomConnection, name: string, 
   const set = (live: boolean, error: string | null, closed = false) => {
     if (status.live === live && status.error === error && status.closed === closed) return;
     status = { live, error, closed };
-    options.onStatus?.(status);
+    reporting(() => options.onStatus?.(status));
   };
   const list = () => [...members.values()];
   const give = (message: RoomMessage<T>) => {
     position = message.position;
-    options.onMessage?.(message);
+    reporting(() => options.onMessage?.(message));
   };
+  const missing = () => reporting(() => options.onGap?.());
+  const show = (change: RoomChange | null) => reporting(() => options.onPresence?.(list(), change));
+  const replace = (found: readonly RoomMember[]) => {
+    if (options.presence === false) return; // another user of the room may want them
+    members = new Map(found.map((member) => [member.key, member]));
+    show(null);
+  };
+  /** What the server has of us for all who use the room: false if all of them want that. */
+  const unless = (what: "visible" | "presence") => ([...all].every(({ options }) => options[what] === false) ? false : undefined);
 
   const join = async () => {
     if (over.signal.aborted || connection.state !== "Connected") return;
     timer = void clearTimeout(timer);
     const mine: (() => void)[] = (early = []);
-    const { history, device, visible, presence } = options;
-    const given = Object.entries({ history, device, visible, presence, state }).filter(([, value]) => value !== undefined);
+    const { history, device } = options;
+    const told = state;
+    const wanted = { history, device, visible: unless("visible"), presence: unless("presence"), state };
+    const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
     try {
       const found = await connection.invoke<Joined<T>>("JoinRoom", name, position, Object.fromEntries(given));
       if (early !== mine) return;
       early = undefined;
       attempt = 0;
-      if (position !== null && !found.complete) options.onGap?.();
+      if (position !== null && !found.complete) missing();
       found.messages.forEach(give);
       position = found.position;
-      members = new Map(found.members.map((member) => [member.key, member]));
-      options.onPresence?.(list(), null);
+      replace(found.members);
       for (const call of mine) call();
       if (!early) set(true, null);
+      for (const other of all) if (other !== me) other.joined(found);
+      if (state !== told) connection.invoke("SetRoomState", name, state).catch(() => {}); // it was set meanwhile
     } catch (error) {
       if (early !== mine) return;
       early = undefined;
@@ -173,15 +196,16 @@ export function joinRoom<T = unknown>(connection: RoomConnection, name: string, 
       const [ours, last] = split(position ?? "");
       if (epoch === ours && number <= last) return;
       position = gap.position;
-      options.onGap?.();
+      missing();
     },
     RoomPresence(change: RoomChange) {
+      if (options.presence === false) return;
       members = new Map(members);
       if (change.kind === "leave") members.delete(change.member.key);
       else members.set(change.member.key, change.member);
-      options.onPresence?.(list(), change);
+      show(change);
     },
-    RoomSignal: (signal: RoomSignal) => options.onSignal?.(signal),
+    RoomSignal: (signal: RoomSignal) => reporting(() => options.onSignal?.(signal)),
     RoomClosed: () => end("The room does not exist."),
   };
   const handlers = Object.entries(heard).map(([method, handle]) => {
@@ -212,11 +236,19 @@ export function joinRoom<T = unknown>(connection: RoomConnection, name: string, 
     unsubscribe();
     for (const off of handlers) off();
     early = undefined;
-    const left = (counts.get(name) ?? 1) - 1;
-    counts.set(name, left);
+    all.delete(me);
     set(false, error, error !== null);
-    return left === 0;
+    return all.size === 0;
   };
+  const me: User = {
+    options,
+    joined(found) {
+      if (early || !status.live) return; // we get our own answer
+      for (const message of found.messages) heard["RoomMessage"]?.(message);
+      if (!early) replace(found.members);
+    },
+  };
+  all.add(me);
   void join();
 
   const call = <R>(method: string, ...args: unknown[]): Promise<R> =>

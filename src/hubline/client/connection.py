@@ -196,7 +196,7 @@ class HubConnection(Uses):
         (link, self._link), end = (self._link, None), self._end
         await self._tasks.cancel()
         if link is not None:
-            await link.close()
+            self._closing.start(link.close())  # for which another `stop` waits too
         await self._release()
         if self._end is end:
             self._over(None)

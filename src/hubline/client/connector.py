@@ -1,9 +1,10 @@
 """Attempts to connect: the token, the negotiation, the transports one after another, and the handshake."""
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeAlias
+from functools import partial
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
@@ -102,9 +103,9 @@ class Connector:
             if failures:
                 offer = await self._offer()
             self._stage = Stage.TRANSPORT
-            opening = self._carrier(TRANSPORTS[name], offer)
+            opening = partial(self._carrier, TRANSPORTS[name], offer)
             if len(names) == 1:
-                return await self._linked(name, await opening, offer)
+                return await self._linked(name, await opening(), offer)
             try:
                 carrier = await self._in_time(opening, self.connect_timeout / len(names))
             except ConnectionClosed as error:
@@ -139,7 +140,7 @@ class Connector:
         opening = Opening(self._requests(), offer.place, binary, self.maximum_message_size, renew)
         return await transport.open(opening)
 
-    async def _in_time(self, opening: Coroutine[Any, Any, Carrier], seconds: float) -> Carrier:
+    async def _in_time(self, opening: Callable[[], Awaitable[Carrier]], seconds: float) -> Carrier:
         """Open a carrier within a part of the time: a proxy may swallow the requests of one transport only."""
         task = self._tasks.start(_caught(opening), name="hubline client: open")
         try:
@@ -188,7 +189,7 @@ class Connector:
         if not offer.token_given:
             headers = with_token(self.headers, await self._current_token())
             offer = replace(offer, place=replace(offer.place, headers=headers))
-        return await self._in_time(self._carrier(transport, offer), self.connect_timeout)
+        return await self._in_time(partial(self._carrier, transport, offer), self.connect_timeout)
 
     async def _current_token(self) -> str | None:
         """The token to use now. A function that raises ends this attempt."""
@@ -209,10 +210,10 @@ class Connector:
             await http.close()
 
 
-async def _caught(opening: Coroutine[Any, Any, Carrier]) -> Carrier | ConnectionClosed:
+async def _caught(opening: Callable[[], Awaitable[Carrier]]) -> Carrier | ConnectionClosed:
     """A failure as a result, since nobody may be there any more to look at an exception."""
     try:
-        return await opening
+        return await opening()
     except ConnectionClosed as error:
         return error
 

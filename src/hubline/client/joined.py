@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -14,6 +14,7 @@ import msgspec
 from hubline._tasks import TaskOwner
 from hubline.client.calls import Calls
 from hubline.client.following import FOR_GOOD, Line, pause, repeated
+from hubline.client.room_calls import MEMBERS, Incoming, before, split
 from hubline.client.room_events import (
     Change,
     Joined,
@@ -29,7 +30,6 @@ from hubline.errors import ConnectionClosed, InvocationError
 
 logger = logging.getLogger("hubline.client")
 
-CALLS = ("RoomMessage", "RoomGap", "RoomPresence", "RoomSignal", "RoomClosed")
 NO_ROOM = "The room does not exist."
 
 T = TypeVar("T")
@@ -40,54 +40,6 @@ class RoomLine(Line, Protocol):
 
     _calls: Calls
     _buffer: int
-
-
-class Incoming:
-    """The calls of the server about a room, from a join on: a `Listener`."""
-
-    def __init__(self, room: str, limit: int, last: Callable[[], str | None]) -> None:
-        """`last` is the position of what was heard last."""
-        self.room, self._limit, self._last = room, limit, last
-        self._calls: deque[tuple[str, Any]] = deque()
-        self._woken = asyncio.Event()
-        self._broken = True
-        """What comes now does not follow on what was heard, until the next join."""
-        self.connected = False
-
-    def begin(self) -> None:
-        """The room is about to be joined."""
-        self._calls.clear()
-        self._broken, self.connected = False, True
-
-    def heard(self, target: str, arguments: list[Any]) -> bool:
-        if target not in CALLS or not arguments or arguments[0] != self.room:
-            return False
-        if not self._broken:
-            self._calls.append((target, arguments[1] if len(arguments) > 1 else None))
-            self._broken = len(self._calls) >= self._limit
-            self._woken.set()
-        return True
-
-    def missed(self, messages: Sequence[RoomMessage]) -> None:
-        """What others were told of the room."""
-        epoch, last = _split(self._last())
-        for message in messages:
-            ours, number = _split(message.position)
-            if ours == epoch and number > last:
-                self.heard("RoomMessage", [self.room, message])
-
-    def lost(self) -> None:
-        self._broken, self.connected = True, False
-        self._woken.set()
-
-    async def next(self) -> tuple[str, Any] | None:
-        """The next call; `None`: another join is needed."""
-        while not self._calls:
-            if self._broken:
-                return None
-            self._woken.clear()
-            await self._woken.wait()
-        return self._calls.popleft()
 
 
 class JoinedRoom:
@@ -105,7 +57,7 @@ class JoinedRoom:
         self._position = self._last = since
         """Of the last event that was read, and of the last that was heard."""
         self._members: dict[str, RoomMember] = {}
-        self._incoming = Incoming(name, line._buffer, lambda: self._last)
+        self._incoming = Incoming(name, line._buffer, options, lambda: self._last)
         self._is_in = self._has_begun = False
         self._has_asked = False
         """Whether the server may have put us into the room."""
@@ -113,7 +65,7 @@ class JoinedRoom:
         self._events: deque[RoomEvent] = deque()
         self._readable, self._writable = asyncio.Event(), asyncio.Event()
         self._error: Exception | None = None
-        self._tasks = TaskOwner("hubline client: a room")
+        self._tasks, self._leaving = TaskOwner("hubline client: a room"), TaskOwner("hubline client: a room")
 
     @property
     def name(self) -> str:
@@ -209,7 +161,13 @@ class JoinedRoom:
         return page
 
     async def leave(self) -> None:
-        """Leave at once. Events that were not read are still there; then the loop ends. Idempotent."""
+        """Leave at once. Events that were not read are still there; then the loop ends. Idempotent.
+
+        It goes on if its caller is cancelled.
+        """
+        await asyncio.shield(self._leaving.start(self._leave(), name=f"hubline client: leaves {self._name:.40}"))
+
+    async def _leave(self) -> None:
         await self._tasks.cancel()
         listeners = self._line._calls.listeners
         if self._incoming in listeners:
@@ -224,6 +182,11 @@ class JoinedRoom:
         """Others who follow the same room over the same connection."""
         found = (each for each in self._line._calls.listeners if isinstance(each, Incoming))
         return [each for each in found if each is not self._incoming and each.room == self._name]
+
+    def _for_all(self) -> dict[str, Any]:
+        """The options of a join, for the server has one answer for all who follow the room over the connection."""
+        options = [self._options, *(each.options for each in self._others())]
+        return {**self._options, **{name: any(each[name] for each in options) for name in ("visible", "presence")}}
 
     async def _work(self) -> None:
         try:
@@ -242,7 +205,7 @@ class JoinedRoom:
             self._is_in = self._is_in and self._incoming.connected
             self._incoming.begin()
             self._has_asked, state = True, self._options.get("state")
-            arguments = (self._name, self._last, self._options)
+            arguments = (self._name, self._last, self._for_all())
             try:
                 found = await line.invoke("JoinRoom", *arguments, result_type=Joined)
             except ConnectionClosed:
@@ -254,9 +217,9 @@ class JoinedRoom:
                 await line._clock.sleep(pause(failures))
                 failures += 1
                 continue
-            failures, self._is_in = 0, True
+            failures, self._is_in, self._incoming.joined = 0, True, True
             for other in self._others():  # the server has sent nothing while the connection was joining once more
-                other.missed(found.messages)
+                other.missed(found)
             if self._options.get("state") is not state:  # it was set while the join was on its way
                 with suppress(ConnectionClosed, InvocationError):
                     await line.invoke("SetRoomState", self._name, self._options["state"])
@@ -265,33 +228,36 @@ class JoinedRoom:
                 pass
 
     async def _begin(self, found: Joined) -> None:
-        self._members = {member.key: member for member in found.members}
+        self._list(found.members)
         self._joined.set()
         if self._last is not None and not found.complete:
             first = found.messages[0].position if found.messages else found.position
-            await self._put(RoomGap(_before(first) if found.messages else first))
+            await self._put(RoomGap(before(first) if found.messages else first))
         for message in found.messages:
             await self._put(message)
         if self._position is None and not found.messages:
             self._position = found.position
         self._last = found.position
-        if self._options.get("presence", True):
-            await self._put(RoomPresence("members", None, self.members))
+        await self._replace(found.members)
 
     async def _apply(self, target: str, value: Any) -> bool:
         """Something that the server has called. False if a message before it is missing."""
         if target == "RoomMessage":
             message = msgspec.convert(value, RoomMessage)
-            (epoch, number), (ours, last) = _split(message.position), _split(self._last)
+            (epoch, number), (ours, last) = split(message.position), split(self._last)
             if epoch != ours or number > last + 1:
                 return False
             if number == last + 1:
                 await self._put(message)
         elif target == "RoomGap":
             gap = msgspec.convert(value, RoomGap)
-            (epoch, number), (ours, last) = _split(gap.position), _split(self._last)
+            (epoch, number), (ours, last) = split(gap.position), split(self._last)
             if epoch != ours or number > last:
                 await self._put(gap)
+        elif target == MEMBERS:
+            await self._replace(value)
+        elif target == "RoomPresence" and not self._options["presence"]:
+            pass  # another one who follows the room wants it
         elif target == "RoomPresence":
             change = msgspec.convert(value, Change)
             if change.kind == "leave":
@@ -305,6 +271,16 @@ class JoinedRoom:
             raise InvocationError("JoinRoom", NO_ROOM)
         return True
 
+    def _list(self, members: Sequence[RoomMember]) -> None:
+        if self._options["presence"]:
+            self._members = {member.key: member for member in members}
+
+    async def _replace(self, members: Sequence[RoomMember]) -> None:
+        """There is a new list of members."""
+        self._list(members)
+        if self._options["presence"]:
+            await self._put(RoomPresence("members", None, self.members))
+
     async def _put(self, event: RoomEvent) -> None:
         while len(self._events) >= self._line._buffer:
             self._writable.clear()
@@ -313,15 +289,3 @@ class JoinedRoom:
         if isinstance(event, RoomMessage | RoomGap):
             self._last = event.position
         self._readable.set()
-
-
-def _split(position: str | None) -> tuple[str, int]:
-    """The epoch and the number of a position."""
-    epoch, _, number = (position or "-0").rpartition("-")
-    return epoch, int(number)
-
-
-def _before(position: str) -> str:
-    """The position before."""
-    epoch, number = _split(position)
-    return f"{epoch}-{number - 1}"

@@ -1,6 +1,6 @@
 """Negotiation: which address a client connects to, with which token (spec §1, §11.2)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeAlias
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
@@ -46,11 +46,20 @@ def http_address(url: str) -> str:
     Raises:
         ConfigurationError: it is no absolute address of one of the four schemes.
     """
+    if not is_address(url, ("http", "https", "ws", "wss")):
+        raise ConfigurationError([f"{url!r} is not the address of a hub, such as https://example.com/chatHub"])
     parts = urlsplit(url)
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    if scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError([f"{url!r} is not the address of a hub, such as https://example.com/chatHub"])
     return urlunsplit((scheme, parts.netloc, parts.path, parts.query, ""))
+
+
+def is_address(url: str, schemes: Collection[str]) -> bool:
+    """Whether this is an absolute address with one of these schemes."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without a pair, a port that is no number, and the like
+        return False
 
 
 def with_token(headers: Mapping[str, str], token: str | None) -> dict[str, str]:

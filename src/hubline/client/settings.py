@@ -3,10 +3,10 @@
 import ssl
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from hubline.client.negotiation import is_address
 from hubline.client.transports import TRANSPORTS, TransportName
 from hubline.wire.codec import Codec
 from hubline.wire.json import JsonCodec
@@ -51,7 +51,7 @@ def problems(
         found.append("negotiation can be skipped with WebSockets only")
     if skip_negotiation and stateful:
         found.append("stateful reconnect needs the negotiation")
-    if web.proxy is not None and urlsplit(web.proxy).scheme not in ("http", "https"):
+    if web.proxy is not None and not is_address(web.proxy, ("http", "https")):
         found.append(f"proxy must be an address with http or https, not {web.proxy!r}")
     if web.proxy is not None and web.unix_socket is not None:
         found.append("proxy and unix_socket exclude each other")

@@ -22,6 +22,9 @@ IDLE = 3.0
 """Seconds for which a connection is kept for the next request. Servers close idle ones, uvicorn after 5 s, and a
 request that is sent in that moment would be lost."""
 
+_FAILURES = (aiohttp.ClientError, OSError, ValueError)
+"""What a request raises. A ValueError: an address or a header, perhaps of a redirection, cannot be sent."""
+
 
 class WebSocket:
     """An open WebSocket."""
@@ -111,17 +114,17 @@ class Web:
                     method, url, headers={**XHR, **headers}, data=body or None, timeout=limit, **self._options
                 ) as response:
                     return response.status, await _body(response, largest)
-        except (aiohttp.ClientError, OSError) as error:
+        except _FAILURES as error:
             if type(error) is TimeoutError:  # of the limit, not of the network
                 raise
-            raise ConnectionClosed(f"cannot reach {_without_query(url)}: {error}") from error
+            raise _unreachable(url, error) from error
 
     async def listen(self, url: str, headers: Mapping[str, str]) -> EventBody:
         limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT)
         try:
             response = await self._http.get(url, headers={**XHR, **headers}, timeout=limit, **self._options)
-        except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionClosed(f"cannot reach {_without_query(url)}: {error}") from error
+        except _FAILURES as error:
+            raise _unreachable(url, error) from error
         if response.status == 200 and response.content_type == "text/event-stream":
             return EventBody(response)
         response.close()
@@ -143,8 +146,8 @@ class Web:
         except aiohttp.WSServerHandshakeError as error:
             text = f"the server refused the WebSocket with status {error.status}"
             raise NegotiationError(error.status, text) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionClosed(f"cannot reach {_without_query(place.url)}: {error}") from error
+        except _FAILURES as error:
+            raise _unreachable(place.url, error) from error
         return WebSocket(socket, binary)
 
     async def close(self) -> None:
@@ -160,7 +163,7 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise ConnectionClosed(f"cannot reach {_without_query(str(request.url))}: {error}") from error
+        raise _unreachable(str(request.url), error) from error
 
 
 async def _body(response: aiohttp.ClientResponse, largest: int | None) -> bytes:
@@ -175,6 +178,11 @@ async def _body(response: aiohttp.ClientResponse, largest: int | None) -> bytes:
     return b"".join(pieces)
 
 
-def _without_query(url: str) -> str:
-    """An address for a text: the query may hold secrets."""
-    return url.partition("?")[0]
+def _unreachable(url: str, error: Exception) -> ConnectionClosed:
+    """Says the address without the query, which may hold secrets, and nothing of aiohttp's that has it whole."""
+    text = str(error)
+    if isinstance(error, aiohttp.ClientResponseError):
+        text = f"its response cannot be read: {error.message}"
+    elif isinstance(error, aiohttp.InvalidURL):
+        text = "it is no address"
+    return ConnectionClosed(f"cannot reach {url.partition('?')[0]}: {text}")

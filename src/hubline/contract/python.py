@@ -21,7 +21,7 @@ from __future__ import annotations
 _IMPORTS = {
     "collections.abc": ("AsyncIterable", "AsyncIterator"),
     "datetime": ("date", "datetime", "time", "timedelta"),
-    "typing": ("Any", "Literal", "Never", "Protocol"),
+    "typing": ("Any", "Literal", "Protocol"),
     "uuid": ("UUID",),
     "msgspec": ("UNSET", "Struct", "UnsetType", "field"),
     "hubline": ("hub_method",),
@@ -73,7 +73,7 @@ def _hub(types: Types, hub: Hub, name: str) -> Iterator[str]:
 
 
 def _class(name: str, text: str, methods: Sequence[str]) -> str:
-    return f'class {name}(Protocol):\n    """{text}"""\n' + "".join(f"\n{method}" for method in methods)
+    return f"class {name}(Protocol):\n{documented(text, '    ')}" + "".join(f"\n{method}" for method in methods)
 
 
 def _named(method: Method, taken: set[str]) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 from hubline.contract.reading import hubs_of
 from hubline.wire.names import camel_case
 
+_UNREADABLE = re.compile(r'[\\"\x00-\x1f]')
+
 _FORMATS = {"uuid": "UUID", "date-time": "datetime", "date": "date", "time": "time", "duration": "timedelta"}
 _PLAIN = {"boolean": "bool", "integer": "int", "number": "float", "null": "None"}
 _BUILTINS = frozenset(("bool", "bytes", "dict", "float", "int", "list", "str", "tuple"))
@@ -112,7 +114,7 @@ class Types:
             return "object"
         if kind.startswith(("list[", "tuple[")):
             return "array"
-        if " | " in kind or kind in ("Any", "Never"):
+        if " | " in kind or kind == "Any":
             return "any"
         return "integer" if kind == "int" or kind.startswith("Literal[") else kind
 
@@ -191,7 +193,9 @@ def _name_in(schema: Any) -> str:
 
 
 def _is_object(schema: Any) -> bool:
-    return schema.get("type") == "object" and "properties" in schema
+    """Whether there is a class for it. Not if a field has a name that a Struct cannot read."""
+    properties = schema.get("properties")
+    return schema.get("type") == "object" and properties is not None and not any(map(_UNREADABLE.search, properties))
 
 
 def _literal(values: Sequence[Any]) -> str:
@@ -200,7 +204,7 @@ def _literal(values: Sequence[Any]) -> str:
     shown = [json.dumps(value, ensure_ascii=False) for value in values if not isinstance(value, bool | None)]
     shown += [repr(value) for value in values if isinstance(value, bool)]
     hint = f"Literal[{', '.join(shown)}]" if shown else ""
-    return " | ".join(filter(None, (hint, "None" if None in values else ""))) or "Never"
+    return " | ".join(filter(None, (hint, "None" if None in values else ""))) or "Any"
 
 
 def _unions(part: Any) -> Iterator[Sequence[Any]]:

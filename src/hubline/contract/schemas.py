@@ -21,8 +21,9 @@ from msgspec import Meta, Raw, Struct, UnsetType
 
 from hubline.contract.fields import Field, fields_of, has_fields, hints_of, keeps_names, substitute
 from hubline.contract.naming import REF, named
+from hubline.contract.pydantic_models import schema_of
 from hubline.wire.encoded import Encoded
-from hubline.wire.foreign import is_pydantic_model, pydantic_adapter
+from hubline.wire.foreign import is_pydantic_model
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -191,39 +192,51 @@ class Schemas:
     def _pydantic(self, cls: type, side: Side) -> Schema:
         """By Pydantic itself, with the names of its aliases."""
         side = Side(side.sent)
-        mode = "serialization" if side.sent else "validation"
         try:
-            schema = pydantic_adapter(cls).json_schema(mode=mode, by_alias=True)
+            schema, classes = schema_of(cls, "serialization" if side.sent else "validation")
         except Exception:  # a model with a field that has no schema, such as a callable
             return {}
-        module = cls.__module__
+        references = {
+            name: self._definition(name, classes.get(name), cls.__module__, side) for name in schema.get("$defs", {})
+        }
         for name, definition in schema.pop("$defs", {}).items():
-            self._components[f"{module}:{name}", side] = self._pydantic_part(definition, module, side)
-        made: Schema = self._pydantic_part(schema, module, side)
+            if not issubclass(classes.get(name, object), Enum):
+                self._components[references[name]["key"]] = _pydantic_part(definition, references)
+        made: Schema = _pydantic_part(schema, references)
         if "$ref" in made:
             return made
         return self._component(cls, side, lambda kind, side: made)
 
-    def _pydantic_part(self, part: Any, module: str, side: Side) -> Any:
-        """A part of Pydantic's schema, with its references in the form of ours, and in draft 7."""
-        if isinstance(part, list):
-            return [self._pydantic_part(each, module, side) for each in part]
-        if not isinstance(part, dict):
-            return part
-        if isinstance(part.get("$ref"), str):
-            return {"$ref": REF, "key": (f"{module}:{part['$ref'].rpartition('/')[2]}", side)}
-        made = {
-            word: {name: self._pydantic_part(one, module, side) for name, one in each.items()}
-            if word in ("properties", "patternProperties")  # names of fields, which may be words of JSON Schema
-            else self._pydantic_part(each, module, side)
-            for word, each in part.items()
-            if word not in ("title", "default", "discriminator")
-        }
-        if "prefixItems" in made:
-            made["items"] = made.pop("prefixItems")
-        if "const" in made:
-            made["enum"] = [made.pop("const")]
-        return made
+    def _definition(self, name: str, cls: type | None, module: str, side: Side) -> Schema:
+        """The reference to a definition of Pydantic's. An enum is ours; models alone rename their fields."""
+        if cls is None:
+            return {"$ref": REF, "key": (f"{module}:{name}", side)}
+        if issubclass(cls, Enum):
+            return self.of(cls, side)
+        names = side if is_pydantic_model(cls) else Side(side.sent, renames=False)
+        return {"$ref": REF, "key": (f"{cls.__module__}:{name.rpartition('__')[2]}", names)}
+
+
+def _pydantic_part(part: Any, references: Mapping[str, Schema]) -> Any:
+    """A part of Pydantic's schema, with references of ours, and in draft 7."""
+    if isinstance(part, list):
+        return [_pydantic_part(each, references) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if isinstance(part.get("$ref"), str):
+        return references[part["$ref"].rpartition("/")[2]]
+    made = {
+        word: {name: _pydantic_part(one, references) for name, one in each.items()}
+        if word in ("properties", "patternProperties")  # names of fields, which may be words of JSON Schema
+        else _pydantic_part(each, references)
+        for word, each in part.items()
+        if word not in ("title", "default", "discriminator")
+    }
+    if "prefixItems" in made:
+        made["items"] = made.pop("prefixItems")
+    if "const" in made:
+        made["enum"] = [made.pop("const")]
+    return made
 
 
 def _is_required(field: Field, side: Side) -> bool:
@@ -262,9 +275,10 @@ def _described(cls: type, schema: Schema) -> Schema:
 
 
 def _qualified(kind: Any) -> str:
-    cls = get_origin(kind) or kind
-    arguments = [_short(each) for each in get_args(kind)]
-    return f"{cls.__module__}:{'_'.join([cls.__name__, *arguments])}"
+    """The name of a class after its module, with the short names of its arguments; the whole ones are before it."""
+    cls, arguments = get_origin(kind) or kind, get_args(kind)
+    whole = f"[{', '.join(inspect.formatannotation(each) for each in arguments)}]".replace(":", ".")
+    return f"{cls.__module__}{whole if arguments else ''}:{'_'.join([cls.__name__, *map(_short, arguments)])}"
 
 
 def _short(kind: Any) -> str:

@@ -125,7 +125,7 @@ class _Hub:
         calls = "".join(map(self._call, self._hub.calls()))
         name, interface = self._names.hubs[self._key], self._names.calls[self._key]
         parts = [
-            f"/** The hub at {self._hub.address}. */\nexport class {name} {{\n",
+            f"{_comment(f'The hub at {self._hub.address}.', '')}export class {name} {{\n",
             "  readonly connection: HubConnection;\n\n",
             "  constructor(connection: HubConnection) {\n    this.connection = connection;\n  }\n",
         ]
@@ -139,8 +139,8 @@ class _Hub:
             "    this.connection.on(name, handler);\n"
             "    return () => this.connection.off(name, handler);\n  }\n"
         )
-        opening = f"/** What the server calls on clients of {self._hub.address}. */\nexport interface {interface} {{\n"
-        return f"{opening}{calls}}}\n\n{''.join(parts)}}}\n"
+        comment = _comment(f"What the server calls on clients of {self._hub.address}.", "")
+        return f"{comment}export interface {interface} {{\n{calls}}}\n\n{''.join(parts)}}}\n"
 
     def _method(self, method: Method, taken: set[str]) -> str:
         parameters = self._parameters(method)
@@ -162,13 +162,13 @@ class _Hub:
         return f"{_comment(call.text, '  ')}  {_key(call.name)}: ({declared}) => {result};\n"
 
     def _parameters(self, method: Method) -> list[tuple[str, str, str]]:
-        """Name, `?` if it may be left out, type."""
+        """Name, `?` if it may be left out, as all after it may, type."""
         taken = set(_WORDS)
         found = []
-        for each in method.parameters:
+        for number, each in enumerate(method.parameters, 1):
             kind = self._names.of(each.schema)
             shown = f"IStreamResult<{kind}>" if each.is_stream else kind
-            found.append((_free(each.name, taken), "" if each.is_required else "?", shown))
+            found.append((_free(each.name, taken), "" if number <= method.required else "?", shown))
         return found
 
 

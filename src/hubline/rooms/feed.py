@@ -29,7 +29,8 @@ class Message:
 class Change:
     """A member has come, left, or changed."""
 
-    version: int
+    number: int
+    """Counts what this server has told: storages number their changes too, but several may be found at once."""
     kind: ChangeKind
     member: "RoomMember"
     item: Item
@@ -97,6 +98,8 @@ class Feed:
         self.epoch: str | None = None
         """`None` until it is loaded."""
         self.end = self.version = 0
+        self.changes = 0
+        """How many changes of members were told."""
         self.members: dict[str, Presence] = {}
         self._recent: deque[tuple[str, int, Item]] = deque(maxlen=RECENT)
 
@@ -181,7 +184,8 @@ class Feed:
         told = member_of(key, shown)
         item = told.item()
         if member is None or before is None or item != member_of(key, before).item():
-            self._tell(Change(self.version, kind, told, Encoded({"kind": kind, "member": item})))
+            self.changes += 1
+            self._tell(Change(self.changes, kind, told, Encoded({"kind": kind, "member": item})))
 
 
 def newest_within(page: Page, size: int) -> Page:

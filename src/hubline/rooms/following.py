@@ -40,8 +40,8 @@ class Local:
     epoch: str = ""
     after: int = 0
     """The newest message that it was given."""
-    version: int = 0
-    """The newest change of members that it was given."""
+    changes: int = 0
+    """The number of the newest change of members that it was given."""
     heard: list[News] | None = field(default_factory=list)
     """What has happened while it joins; then `None`."""
 
@@ -128,9 +128,9 @@ class Followed:
                 each.after = news.seq
             await self._sent(MESSAGE, news.item, to)
         elif isinstance(news, Change):
-            to = [each for each in present if each.watches and each.version < news.version]
+            to = [each for each in present if each.watches and each.changes < news.number]
             for each in to:
-                each.version = news.version
+                each.changes = news.number
             await self._sent(PRESENCE, news.item, to)
         else:
             assert isinstance(news, Gap)

@@ -232,7 +232,7 @@ class Joining:
             items, end = self._items(followed, page, [each for each in heard if isinstance(each, Message)])
             start = 0 if since is None else since[1]
             whole = since is None or (since[0] == page.epoch and start <= page.end)
-            local.epoch, local.after, local.version, local.heard = page.epoch, end, feed.version, None
+            local.epoch, local.after, local.changes, local.heard = page.epoch, end, feed.changes, None
             members = sorted(feed.members.items())[: self._limits.listed]
             return {
                 "position": position(page.epoch, end),

@@ -152,6 +152,51 @@ test("the state is set, and set again after a reconnect; signals without a conne
   expect(await answer(1, 0)).toMatchObject(["r", "e-0", { state: "busy" }]);
 });
 
+test("a state that is set while the room is joined is told", async () => {
+  const { connection, room, answer } = await joined({ state: "new" });
+  await room.setState("busy");
+  expect((await answer(1, 0))[2]).toEqual({ state: "new" });
+  expect(connection.invocations.map(({ method, args }) => [method, ...args])).toEqual([["SetRoomState", "r", "busy"]]);
+});
+
+test("what comes while another one joins the room is heard by those who are in it", async () => {
+  const { connection, told, answer } = await joined();
+  await answer(1, 1, { members: [member("ada")] });
+  const others: unknown[] = [];
+  joinRoom(connection, "r", { visible: false, presence: false, onMessage: ({ data }) => others.push(data), onPresence: () => others.push("members") });
+  await settled();
+  const args = await answer(1, 2, { members: [member("ada"), member("bob")] });
+  expect(args[2]).toEqual({ state: null });
+  expect(told).toEqual([1, ["all", "ada"], 2, ["all", "ada,bob"]]);
+  expect(others).toEqual([1, 2]);
+});
+
+test("a callback that throws is reported, and everything else goes on", async () => {
+  const reported = vi.fn();
+  process.on("unhandledRejection", reported);
+  const told: unknown[] = [];
+  const { connection, room, answer } = await joined({
+    onMessage({ data }) {
+      told.push(data);
+      throw new Error(`message ${data}`);
+    },
+    onGap() {
+      throw new Error("gap");
+    },
+    onPresence() {
+      throw new Error("presence");
+    },
+    onStatus() {
+      throw new Error("status");
+    },
+  });
+  await answer(1, 2);
+  connection.call("RoomMessage", "r", message(3));
+  expect([told, room.status.live]).toEqual([[1, 2, 3], true]);
+  await vi.waitFor(() => expect(reported).toHaveBeenCalledTimes(5));
+  process.off("unhandledRejection", reported);
+});
+
 test("a room that one may not enter is closed; another error is tried again", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   try {
@@ -191,7 +236,7 @@ test("the room is left with the last one who uses it, and says nothing more", as
   room.leave();
   connection.call("RoomMessage", "r", message(2));
   expect(connection.invocations).toEqual([]);
-  expect(told).toEqual([1, ["all", ""]]);
+  expect(told).toEqual([1, ["all", ""], ["all", ""]]);
   expect(again.position).toBe("e-2");
   again.leave();
   expect(connection.invocations.map(({ method }) => method)).toEqual(["LeaveRoom"]);
