@@ -183,6 +183,8 @@ PUBLIC_PACKAGES: dict[str, Sequence[str]] = {
     "hubline.inspect": (),
     "hubline.auth.jwt": ("JwtBearer", "make_token"),
     "hubline.telemetry": ("Telemetry",),
+    "hubline.rooms.items": (),
+    "hubline.runs.items": (),
     "hubline.servers.uvicorn": SERVERS,
 }
 PACKAGES = ("testing", "models", "limits", "runs", "rooms", "backplanes")
