@@ -14,6 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from hubline import Hub
+from hubline.rooms.items import RoomJoined
+from hubline.runs.items import RunItem
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = (
     "hubline",
@@ -33,10 +37,12 @@ PACKAGES = (
     "hubline.rest.sqlite_memberships",
     "hubline.inspect",
     "hubline.rooms",
+    "hubline.rooms.items",
     "hubline.rooms.postgres_store",
     "hubline.rooms.redis_store",
     "hubline.rooms.sqlite_store",
     "hubline.runs",
+    "hubline.runs.items",
     "hubline.runs.postgres_budget",
     "hubline.runs.redis_budget",
     "hubline.runs.sqlite_budget",
@@ -89,6 +95,10 @@ def members(kind: type) -> Iterator[str]:
     """One line for each public member that a class defines itself or takes from a class of ours."""
     if issubclass(kind, enum.Enum):
         yield from (f"  {member.name} = {member.value!r}" for member in kind)
+        return
+    if typing.is_typeddict(kind):
+        hints = typing.get_type_hints(kind, include_extras=True)
+        yield from (f"  {name}: {inspect.formatannotation(hint)}" for name, hint in hints.items())
         return
     seen: set[str] = set()
     for owner in kind.__mro__:
@@ -152,6 +162,25 @@ def says_what_it_is(thing: object) -> bool:
     """A docstring of its own, not one that a base class or a decorator left there."""
     own = vars(thing).get("__doc__") if isinstance(thing, type) else getattr(thing, "__doc__", None)
     return bool(own) and not str(own).startswith(f"{getattr(thing, '__name__', '')}(")
+
+
+def classes_of(hint: object) -> Iterator[type]:
+    """The classes in a type, such as `Item` in `AsyncIterator[Item | None]`."""
+    for part in typing.get_args(hint):
+        yield from classes_of(part)
+    if isinstance(hint, type):
+        yield hint
+
+
+def test_whoever_overrides_a_method_of_a_hub_can_write_its_types() -> None:
+    things = [getattr(importlib.import_module(package), name) for package in PACKAGES for name in names_of(package)]
+    hubs = [thing for thing in things if isinstance(thing, type) and issubclass(thing, Hub)]
+    methods = [method for hub in hubs for method in vars(hub).values() if inspect.isfunction(method)]
+    mentioned = {
+        kind for method in methods for hint in typing.get_type_hints(method).values() for kind in classes_of(hint)
+    }
+    ours = {kind for kind in mentioned if kind.__module__.startswith("hubline")}
+    assert {RoomJoined, RunItem} <= ours <= set(things)
 
 
 def test_a_changed_signature_is_noticed() -> None:

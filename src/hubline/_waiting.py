@@ -25,4 +25,4 @@ def result_of(future: "Future[T]", timeout: float | None = None) -> T:
             if future.done():  # it may have raised this itself, or have ended just now
                 return future.result()
             if end is not None and time.monotonic() >= end:
-                raise
+                raise TimeoutError(f"it has not ended after {timeout:g} s") from None

@@ -56,7 +56,7 @@ async def test_errors_of_calls(script: Script, clock: ManualClock) -> None:
     with pytest.raises(InvocationError) as found:
         await failing
     assert (found.value.target, found.value.message) == ("M", "no")
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match="M: Expected `int`, got `str`"):
         await unfit
     await hub.stop()
     with pytest.raises(ConnectionClosed, match="there is no connection"):
@@ -246,6 +246,7 @@ async def test_answers_to_the_server(script: Script, clock: ManualClock, caplog:
 @pytest.mark.statement(170)
 async def test_pings_and_the_silence_of_the_server(script: Script, clock: ManualClock) -> None:
     hub = await started(clock, retry=None)
+    call = asyncio.create_task(hub.invoke("Slow"))
     await clock.advance(29.0)
     assert len(script.peer.heard(6)) == 2, "one after the handshake, one after 15 s"
     script.peer.say(Ping())
@@ -255,6 +256,8 @@ async def test_pings_and_the_silence_of_the_server(script: Script, clock: Manual
     await clock.advance(2.0)
     lost = await hub.closed()
     assert str(lost) == "the server sent nothing for 30 s"
+    with pytest.raises(ConnectionClosed, match="Slow was answered: the server sent nothing for 30 s"):
+        await call
     await hub.stop()
 
 
@@ -269,7 +272,7 @@ async def test_reconnecting(script: Script, clock: ManualClock) -> None:
     script.posts.append(ConnectionClosed("nobody there"))
     script.peer.hang_up()
     for waiting in (call, read):
-        with pytest.raises(ConnectionClosed, match="ended before"):
+        with pytest.raises(ConnectionClosed, match=r"ended before .* was answered: the socket broke"):
             await waiting
     await settle()
     assert await anext(seen) is RECONNECTING
@@ -300,6 +303,12 @@ async def test_giving_up(script: Script, clock: ManualClock) -> None:
     lost = await hub.closed()
     assert hub.state is DISCONNECTED
     assert str(lost) == "Reconnect retries have been exhausted after 4 failed attempts and 42 s: nobody there"
+    for use in (hub.invoke("M"), hub.connected()):
+        with pytest.raises(
+            ConnectionClosed, match=r"there is no connection: Reconnect retries .*nobody there"
+        ) as found:
+            await use
+        assert found.value.__cause__ is lost
     await hub.start()
     assert hub.state is CONNECTED
     await hub.stop()
@@ -399,6 +408,14 @@ async def test_wrong_use(script: Script, clock: ManualClock) -> None:
     wrong: dict[str, dict[str, Any]] = {
         "codec must be": {"codec": "xml"},
         "buffer must be": {"buffer": 0},
+        "retry must be": {"retry": "2"},
+        "retry must be a sequence of seconds, a function, or None, got 5": {"retry": 5},
+        r"got \(1, -1\)": {"retry": (1, -1)},
+        "connect_timeout must be": {"connect_timeout": "15"},
+        "keep_alive_interval must be": {"keep_alive_interval": 0},
+        "server_timeout must be": {"server_timeout": -1},
+        "maximum_message_size must be": {"maximum_message_size": 0},
+        "stateful_buffer must be": {"stateful_buffer": None},
         "transports must be some of 'websocket', 'sse', 'long_polling', not 'sse'": {"transports": "sse"},
         "transports must be": {"transports": []},
         "carries text only": {"transports": ["sse"], "codec": "messagepack"},

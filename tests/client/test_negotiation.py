@@ -62,7 +62,10 @@ async def test_what_it_does_not_know_is_ignored() -> None:
         (b"<html>", 200, "Invalid negotiation response received."),
         ({"negotiateVersion": 1}, 200, "Invalid negotiation response received."),
         (b"", 404, "Unexpected status code returned from negotiate '404': there is no hub"),
-        (b"", 302, "Unexpected status code returned from negotiate '302'"),
+        (b"", 302, "Unexpected status code returned from negotiate '302': the server is elsewhere"),
+        (b"", 403, "'403': who asks may not use this hub"),
+        (b"", 418, "'418': the server does not want this request"),
+        (b"", 502, "'502': the server has failed"),
         ({"ProtocolVersion": "1.5"}, 200, "ASP.NET SignalR Server"),
         ({"url": "ftp://x"}, 200, "redirects to 'ftp://x'"),
         ({"url": "http://[::1"}, 200, r"redirects to 'http://\[::1'"),
@@ -77,6 +80,16 @@ async def test_no_connection(answer: Any, status: int, text: str) -> None:
         await place(answer, status=status)
     assert found.value.status == status
     assert len(asked) in (1, REDIRECTS + 1)
+
+
+@pytest.mark.parametrize(("token", "hint"), [(None, "there is none"), ("old", "is not valid, or has expired")])
+async def test_a_refused_token_is_told_with_the_address_and_without_its_secrets(token: str | None, hint: str) -> None:
+    async def post(url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        return 401, b""
+
+    with pytest.raises(NegotiationError, match=hint) as found:
+        await negotiate(post, "http://ada:secret@h:1/hub?key=secret", {}, token)
+    assert str(found.value).endswith(" (http://h:1/hub)")
 
 
 async def test_a_stateful_reconnect_is_asked_for() -> None:

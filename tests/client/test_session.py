@@ -215,7 +215,7 @@ def test_the_end_fails_every_call_that_waits() -> None:
         assert isinstance(each.error, ConnectionClosed)
         assert each.error.allow_reconnect
         assert each.error.__cause__ is cause
-    assert str(failures[0].error) == "the connection ended before Add was answered"
+    assert str(failures[0].error) == "the connection ended before Add was answered: gone"
     assert session.end() == []
     with pytest.raises(ConnectionClosed):
         session.invoke("Add", [1, 2])
@@ -263,7 +263,8 @@ def test_time_brings_pings_and_finds_a_silent_server() -> None:
     assert session.tick(50.0) == [Write(b'{"type":6}\x1e', counted=False)]
     (failed,) = session.tick(51.0)
     assert isinstance(failed, Failed)
-    assert isinstance(failed.error, KeepAliveTimeout)
+    assert isinstance(failed.error.__cause__, KeepAliveTimeout)
+    assert str(failed.error) == "the server sent nothing for 30 s"
 
 
 values = st.none() | st.integers(-(2**31), 2**31) | st.text(max_size=5) | st.lists(st.booleans(), max_size=2)

@@ -8,6 +8,7 @@ import pytest
 
 from hubline import ConnectionClosed
 from hubline.client import ConnectionState
+from hubline.client import HubConnection as AsyncConnection
 from hubline.client.sync import HubConnection
 from hubline.client.thread import LoopThread
 from tests.client.scripted import URL, Script, script
@@ -101,3 +102,21 @@ def test_of_two_threads_that_start_a_connection_the_second_does_not_stop_it(scri
     second.join()
     assert (len(errors), hub.state) == (1, ConnectionState.CONNECTED)
     hub.stop()
+
+
+def test_a_blocking_connection_has_what_the_other_one_has(script: Script) -> None:
+    def public(kind: type) -> set[str]:
+        return {name for name in dir(kind) if not name.startswith("_")}
+
+    assert public(HubConnection) == public(AsyncConnection)
+    with HubConnection(URL) as hub:
+        hub.connected()
+        assert hub.transport == "websocket"
+    assert hub.transport is None
+
+
+def test_a_blocking_call_has_a_time_limit_and_is_cancelled_on_the_server(script: Script) -> None:
+    with HubConnection(URL) as hub, pytest.raises(TimeoutError, match=r"not ended after 0\.01 s"):
+        hub.invoke("Slow", timeout=0.01)
+    called, cancelled = script.peer.heard(1), script.peer.heard(5)  # neither, if the time was over before it began
+    assert [each["invocationId"] for each in cancelled] == [each["invocationId"] for each in called]

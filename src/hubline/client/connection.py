@@ -13,11 +13,11 @@ from hubline.client.calls import Calls
 from hubline.client.connector import Connector, Token, http_of
 from hubline.client.events import CallFailed, Item, Result, Upload
 from hubline.client.link import Link
-from hubline.client.negotiation import http_address
+from hubline.client.negotiation import http_address, shown
 from hubline.client.pacing import Pacing, Queue
 from hubline.client.retry import DELAYS, RetryPolicy, restored
 from hubline.client.settings import CODECS, WebSettings, problems
-from hubline.client.states import ConnectionState, States
+from hubline.client.states import ConnectionState, States, absent
 from hubline.client.transports import TRANSPORTS, TransportName
 from hubline.client.uses import Uses
 from hubline.errors import ConfigurationError, ConnectionClosed, text_of
@@ -87,7 +87,10 @@ class HubConnection(Uses):
         clock: Clock | None = None,
     ) -> None:
         web = WebSettings(http, tls, proxy, unix_socket)
-        mistakes = problems(web, codec, transports, buffer, skip_negotiation=skip_negotiation, stateful=stateful)
+        kinds = {"skip_negotiation": skip_negotiation, "stateful": stateful}
+        seconds = connect_timeout, keep_alive_interval, server_timeout
+        sizes = buffer, stateful_buffer, maximum_message_size
+        mistakes = problems(web, codec, transports, retry, seconds, sizes, **kinds)
         if mistakes:
             raise ConfigurationError(mistakes)
         self._clock: Clock = clock or MonotonicClock()
@@ -212,8 +215,7 @@ class HubConnection(Uses):
                 return
             if state is ConnectionState.DISCONNECTED:
                 break
-        lost = self._end.result() if self._end is not None and self._end.done() else None
-        raise lost or ConnectionClosed("there is no connection")
+        raise absent(self.state, self._end)
 
     async def closed(self) -> ConnectionClosed | None:
         """Wait until the connection is over, and return why it was lost for good; `None` if it was stopped."""
@@ -244,6 +246,7 @@ class HubConnection(Uses):
         Raises:
             InvocationError: the method failed; `message` is the server's text.
             ConnectionClosed: there is no connection, or it ended first. The method may have run.
+            TypeError: an argument cannot be encoded.
             msgspec.ValidationError: the result does not fit.
         """
         return await self._connected().invoke(target, _uploads(args), result_type)
@@ -287,8 +290,7 @@ class HubConnection(Uses):
     def _connected(self) -> Link:
         link = self._link
         if link is None:
-            text = "the connection was lost and is being restored"
-            raise ConnectionClosed(text if self.state is ConnectionState.RECONNECTING else "there is no connection")
+            raise absent(self.state, self._end)
         return link
 
     def _adopt(self, link: Link) -> None:
@@ -311,12 +313,12 @@ class HubConnection(Uses):
             await asyncio.shield(link.ended)  # which `stop` must not cancel: calls wait for it
             self._link = None
             self._calls.lost()
-            if self._retry is not None and link.may_reconnect:
+            policy = self._retry if link.may_reconnect else None
+            if policy is not None:
                 self._states.become(ConnectionState.RECONNECTING)
             self._closing.start(link.close())  # the server may take its time to answer the close of the WebSocket
             again = partial(self._connector.attempt, self._tasks)
-            lost = link.reason
-            found = await restored(self._retry, self._clock, again, lost) if link.may_reconnect else lost
+            found = await restored(policy, self._clock, again, link.reason, shown(self._connector.url))
             if isinstance(found, ConnectionClosed):
                 self._over(found)
                 return

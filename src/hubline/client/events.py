@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, ValidationError
 
+from hubline.errors import ConnectionClosed, KeepAliveTimeout, MessageTooLarge
 from hubline.wire.codec import Codec
 from hubline.wire.connection import Failed
 from hubline.wire.messages import Ack, Close, Completion, StreamItem
@@ -109,3 +110,25 @@ Event: TypeAlias = (
 )
 """After `Close` (the server ends the connection) and `Failed` (the server broke the protocol or was silent for too
 long), no answer follows. Close the transport then, and call `end()`."""
+
+
+def named(error: Exception, call: Call) -> Exception:
+    """The error of a result or an item that does not fit, with the method that it comes from."""
+    if type(error) is not ValidationError:
+        return error
+    found = ValidationError(f"{call.target}: {error}")
+    found.__cause__ = error
+    return found
+
+
+def told(error: ConnectionClosed) -> ConnectionClosed:
+    """Why the connection failed. Some texts of the original are for servers."""
+    if isinstance(error, KeepAliveTimeout):
+        text = f"the server sent nothing for {error.timeout:g} s"
+    elif isinstance(error, MessageTooLarge):
+        text = f"the server sent a message of more than {error.limit} bytes, the maximum_message_size of this client"
+    else:
+        return error
+    found = ConnectionClosed(text, allow_reconnect=True)
+    found.__cause__ = error
+    return found

@@ -12,7 +12,7 @@ from hubline.client.events import Call, Called, CallFailed, Event, Item, Opened,
 from hubline.client.pacing import Pacing, Queue
 from hubline.client.session import ClientSession
 from hubline.client.transports import TransportName
-from hubline.errors import ConnectionClosed, HandshakeError, KeepAliveTimeout, text_of
+from hubline.errors import ConnectionClosed, HandshakeError, text_of
 from hubline.wire.connection import Failed
 from hubline.wire.messages import Ack, Close
 
@@ -269,8 +269,6 @@ class Link:
                 self.end(HandshakeError(event.error))
             case Close():
                 self.end(_closed_by_server(event))
-            case Failed(error=KeepAliveTimeout(timeout=seconds)):
-                self.end(ConnectionClosed(f"the server sent nothing for {seconds:g} s", allow_reconnect=True))
             case Failed():
                 self.end(event.error)
             case _:  # an answer that nobody waits for

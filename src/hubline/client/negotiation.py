@@ -100,8 +100,8 @@ async def _ask(post: Post, url: str, headers: Mapping[str, str], stateful: bool)
     path = parts.path.removesuffix("/") + "/negotiate"
     status, body = await post(urlunsplit((parts.scheme, parts.netloc, path, query, "")), headers)
     if status != 200:
-        hint = ": there is no hub at this address, or a proxy is in the way" if status == 404 else ""
-        raise NegotiationError(status, f"Unexpected status code returned from negotiate '{status}'{hint}")
+        text = f"Unexpected status code returned from negotiate '{status}': {_hint(status, headers)}"
+        raise NegotiationError(status, f"{text} ({shown(url)})")
     try:
         answer = NegotiateResponse.parse(body)
     except ConnectionClosed as error:
@@ -109,6 +109,26 @@ async def _ask(post: Post, url: str, headers: Mapping[str, str], stateful: bool)
     if answer.error:
         raise NegotiationError(status, answer.error)
     return answer
+
+
+def shown(url: str) -> str:
+    """An address for texts, without what may be secret: its user, password and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _hint(status: int, headers: Mapping[str, str]) -> str:
+    """What may be wrong."""
+    if 300 <= status < 400:
+        return "the server is elsewhere, perhaps at https, or wants a sign-in"
+    if status == 401:
+        given = any(name.lower() == "authorization" for name in headers)
+        return "the token is not valid, or has expired" if given else "the hub wants a token, and there is none"
+    if status >= 500:
+        return "the server has failed, or is not there behind its proxy"
+    return {403: "who asks may not use this hub", 404: "there is no hub at this address, or a proxy is in the way"}.get(
+        status, "the server does not want this request"
+    )
 
 
 def _place(answer: NegotiateResponse, url: str, headers: dict[str, str]) -> Place:

@@ -32,6 +32,13 @@ RetryPolicy: TypeAlias = Sequence[float] | Callable[[Retry], float | None] | Non
 """Seconds before each attempt; or a function that returns them, or `None` to give up. `None` never reconnects."""
 
 
+def is_policy(value: object) -> bool:
+    """Whether this is a policy, other than `None`."""
+    if isinstance(value, Sequence):
+        return all(isinstance(each, int | float) and each >= 0 for each in value)
+    return callable(value)
+
+
 def delay(policy: RetryPolicy, retry: Retry) -> float | None:
     """Seconds to wait before the next attempt, `None` to give up. A policy that raises gives up, and is logged."""
     if policy is None:
@@ -50,15 +57,23 @@ async def restored(
     clock: Clock,
     attempt: Callable[[], Awaitable[LinkT | ConnectionClosed]],
     lost: ConnectionClosed,
+    address: str,
 ) -> LinkT | ConnectionClosed:
     """Attempt to connect, as often as the policy says. Returns why it gave up: `lost` if there was no attempt."""
+    logger.info("the connection to %s was lost: %s", address, lost)
     began, error, attempts = clock.now(), lost, 0
     while (seconds := delay(policy, Retry(attempts, clock.now() - began, error))) is not None:
         await clock.sleep(seconds)
         found = await attempt()
+        attempts += 1
         if not isinstance(found, ConnectionClosed):
+            logger.info(
+                "the connection to %s is back after %d attempts and %.0f s", address, attempts, clock.now() - began
+            )
             return found
-        error, attempts = found, attempts + 1
+        logger.info("attempt %d to connect to %s has failed: %s", attempts, address, found)
+        error = found
+    logger.info("the connection to %s is not restored", address)
     if not attempts:
         return lost
     elapsed = clock.now() - began

@@ -25,8 +25,10 @@ from hubline.client.events import (
     Unfit,
     Upload,
     Write,
+    named,
+    told,
 )
-from hubline.errors import BindingError, ConnectionClosed, InvocationError
+from hubline.errors import BindingError, ConnectionClosed, InvocationError, text_of
 from hubline.wire.codec import Codec
 from hubline.wire.connection import (
     STATEFUL_VERSION,
@@ -209,9 +211,10 @@ class ClientSession:
         return [CallFailed(call, self.closed(text.format(call.target))) for call in waiting.values()]
 
     def closed(self, reason: str) -> ConnectionClosed:
-        """The error of the end: the reason, and whether the server invited the client to reconnect."""
+        """The error of the end: what fails, why, and whether the server invited the client to reconnect."""
         invited = self.close_message is not None and self.close_message.allow_reconnect
-        error = ConnectionClosed(reason, allow_reconnect=invited)
+        why = "" if self._cause is None else f": {text_of(self._cause)}"
+        error = ConnectionClosed(f"{reason}{why}", allow_reconnect=invited)
         error.__cause__ = self._cause
         return error
 
@@ -256,7 +259,7 @@ class ClientSession:
                     try:
                         events.append(Item(call, call.read(message.item)))
                     except Exception as error:
-                        self._unfit(call, error, events)
+                        self._unfit(call, named(error, call), events)
                     continue
             self._read_one(message, events)
         return events
@@ -271,8 +274,8 @@ class ClientSession:
                 self.close_message = message
                 events.append(message)
             case Failed():
-                self._cause = message.error
-                events.append(message)
+                self._cause = told(message.error)
+                events.append(Failed(self._cause))
             case Ack():
                 events.append(message)
             case PingDue():
@@ -304,7 +307,7 @@ class ClientSession:
             try:
                 events.append(Result(call, call.read(message.result)))
             except Exception as error:
-                events.append(CallFailed(call, error))
+                events.append(CallFailed(call, named(error, call)))
 
     def _unfit(self, call: Call, error: Exception, events: list[Event]) -> None:
         """An item is not what the caller wants: the call fails, and the server need not go on."""

@@ -1,12 +1,14 @@
 """The settings of a `HubConnection`, and mistakes in them."""
 
 import ssl
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from hubline._mistakes import Mistakes
 from hubline.client.negotiation import is_address
+from hubline.client.retry import RetryPolicy, is_policy
 from hubline.client.transports import TRANSPORTS, TransportName
 from hubline.wire.codec import Codec
 from hubline.wire.json import JsonCodec
@@ -31,17 +33,23 @@ def problems(
     web: WebSettings,
     codec: str,
     transports: Collection[TransportName],
-    buffer: int,
+    retry: RetryPolicy,
+    seconds: Sequence[float],
+    sizes: Sequence[int | None],
     *,
     skip_negotiation: bool,
     stateful: bool,
 ) -> list[str]:
     """What is wrong with the arguments of a `HubConnection`."""
-    found = []
+    wrong = Mistakes("HubConnection")
+    for name, time in zip(("connect_timeout", "keep_alive_interval", "server_timeout"), seconds, strict=True):
+        wrong.number(name, time, above=0)
+    for name, size in zip(("buffer", "stateful_buffer", "maximum_message_size"), sizes, strict=True):
+        wrong.whole(name, size, least=1, optional=name == "maximum_message_size")
+    wrong.fits("retry", retry, is_policy(retry), "a sequence of seconds, a function", optional=True)
+    found = wrong.found
     if codec not in CODECS:
         found.append(f"codec must be 'json' or 'messagepack', not {codec!r}")
-    if buffer < 1:
-        found.append(f"buffer must be 1 or more, not {buffer!r}")
     names = [transports] if isinstance(transports, str) else list(transports)
     if not names or isinstance(transports, str) or not set(names) <= TRANSPORTS.keys():
         found.append(f"transports must be some of {', '.join(map(repr, TRANSPORTS))}, not {transports!r}")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from enum import Enum
 
 from hubline._tasks import wake_up
+from hubline.errors import ConnectionClosed
 
 KEPT = 64
 """States that are kept for a watcher that does not read. The oldest are dropped."""
@@ -51,6 +52,16 @@ class States:
                 first = False
         finally:
             self._watchers.remove(watcher)
+
+
+def absent(state: ConnectionState, end: "asyncio.Future[ConnectionClosed | None] | None") -> ConnectionClosed:
+    """Why nothing can be called."""
+    if state is ConnectionState.RECONNECTING:
+        return ConnectionClosed("the connection was lost and is being restored")
+    lost = end.result() if end is not None and end.done() else None
+    error = ConnectionClosed("there is no connection" if lost is None else f"there is no connection: {lost}")
+    error.__cause__ = lost
+    return error
 
 
 class _Watcher:

@@ -19,6 +19,7 @@ from hubline.client.content import RunContent, RunInfo, RunItem
 from hubline.client.states import ConnectionState
 from hubline.client.sync_rooms import JoinedRoom
 from hubline.client.thread import LoopThread
+from hubline.client.transports import TransportName
 from hubline.client.typed import ServerInterface
 from hubline.errors import ConfigurationError, ConnectionClosed
 
@@ -78,6 +79,11 @@ class HubConnection:
     def connection_id(self) -> str | None:
         """The server's name of the connection. It changes when the connection is restored. `None` without one."""
         return self._hub.connection_id
+
+    @property
+    def transport(self) -> TransportName | None:
+        """What carries the connection. `None` without one."""
+        return self._hub.transport
 
     def states(self) -> Iterator[ConnectionState]:
         """The state, then each new one, until the connection is stopped or lost for good. Waits for each."""
@@ -144,6 +150,15 @@ class HubConnection:
             finally:
                 self._thread.stop()
 
+    def connected(self, timeout: float | None = None) -> None:
+        """Wait until calls are possible, while the connection is being made or restored.
+
+        Raises:
+            ConnectionClosed: it is over, or has not been started.
+            TimeoutError: they are not possible after `timeout` seconds.
+        """
+        self._run(self._hub.connected(), timeout)
+
     def closed(self, timeout: float | None = None) -> ConnectionClosed | None:
         """Wait until the connection is over, and return why it was lost for good; `None` if it was stopped.
 
@@ -162,20 +177,22 @@ class HubConnection:
         self.stop()
 
     @overload
-    def invoke(self, target: str, /, *args: Any) -> Any: ...
+    def invoke(self, target: str, /, *args: Any, timeout: float | None = None) -> Any: ...
     @overload
-    def invoke(self, target: str, /, *args: Any, result_type: type[T]) -> T: ...
+    def invoke(self, target: str, /, *args: Any, result_type: type[T], timeout: float | None = None) -> T: ...
     @overload
-    def invoke(self, target: str, /, *args: Any, result_type: Any) -> Any: ...
-    def invoke(self, target: str, /, *args: Any, result_type: Any = Any) -> Any:
+    def invoke(self, target: str, /, *args: Any, result_type: Any, timeout: float | None = None) -> Any: ...
+    def invoke(self, target: str, /, *args: Any, result_type: Any = Any, timeout: float | None = None) -> Any:
         """Call a hub method and return its result, validated as `result_type`. Iterators in `args` are uploaded.
 
         Raises:
             InvocationError: the method failed; `message` is the server's text.
             ConnectionClosed: there is no connection, or it ended first. The method may have run.
+            TimeoutError: there is no answer after `timeout` seconds. The call is cancelled, on the server too.
+            TypeError: an argument cannot be encoded.
             msgspec.ValidationError: the result does not fit.
         """
-        return self._run(self._hub.invoke(target, *self._uploads(args), result_type=result_type))
+        return self._run(self._hub.invoke(target, *self._uploads(args), result_type=result_type), timeout)
 
     def send(self, target: str, /, *args: Any) -> None:
         """Call a hub method without waiting for it. Uploads continue.

@@ -1,9 +1,22 @@
-"""What clients of a `RoomsHub` get, as types, for contracts and the clients that are made from them.
+"""What clients of a `RoomsHub` get, as types, for hubs that override its methods and for contracts.
 
 Keys are the same in JSON and MessagePack.
 """
 
 from typing import Any, Literal, Protocol, TypedDict
+
+__all__ = [
+    "RoomCalls",
+    "RoomChange",
+    "RoomDevice",
+    "RoomGap",
+    "RoomJoined",
+    "RoomMember",
+    "RoomMembers",
+    "RoomMessage",
+    "RoomPage",
+    "RoomSignal",
+]
 
 
 class RoomMessage(TypedDict):

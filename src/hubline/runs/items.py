@@ -1,4 +1,4 @@
-"""What clients of a `RunsHub` get, as types, for contracts and the clients that are made from them.
+"""What clients of a `RunsHub` get, as types, for hubs that override its methods and for contracts.
 
 Keys are the same in JSON and MessagePack. The meaning of the kinds is in docs/specs/runs.md.
 """
@@ -6,6 +6,8 @@ Keys are the same in JSON and MessagePack. The meaning of the kinds is in docs/s
 from typing import Any, Required, TypedDict
 
 from hubline.runs.info import RunState
+
+__all__ = ["RunInfo", "RunItem", "RunsChange"]
 
 
 class RunInfo(TypedDict):

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
 
 from hubline import HubError, Identity, PolicyContext, authorize, filtered
 from hubline.limits import RateLimit
 from hubline.rooms import JoinOptions, RoomsHub
+from hubline.rooms.items import RoomJoined
 from hubline.runs import RunsHub
 from hubline_chat.answering import now
 from hubline_chat.chat import Chat
@@ -77,7 +77,7 @@ class ChatHub(RunsHub[ChatClient], RoomsHub[ChatClient]):
             raise
 
     @filtered(LOOKS)
-    async def join_room(self, room: str, since: str | None = None, options: JoinOptions | None = None) -> Any:
+    async def join_room(self, room: str, since: str | None = None, options: JoinOptions | None = None) -> RoomJoined:
         """Be there, under the name of the account and with the device of the session, whatever the page says."""
         state, session = {"name": self._chat.people.user(self._me).name}, str(self._identity.claims["sid"])
         device = sha256(session.encode()).hexdigest()[:12]
