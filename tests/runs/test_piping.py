@@ -263,4 +263,5 @@ async def test_arguments_that_no_codec_can_carry_are_told_as_they_were_written(a
     assert part["name"] == "tool-add\ufffd"
     assert (part["value"]["toolCallId"], part["value"]["state"]) == ("a\ufffd", "input-available")
     assert part["value"]["input"] == (arguments if told is None else told)
-    assert page.end is not None and page.end["state"] == "completed"
+    assert page.end is not None
+    assert page.end["state"] == "completed"
