@@ -12,8 +12,7 @@ import pytest
 from apps.chat.tests.harness import JSON, Gate, Page, chat, turns
 from apps.chat.tests.test_hubs import refusal
 from hubline.models import ScriptedModel
-from hubline_chat import assistant
-from hubline_chat import chat as chat_module
+from hubline_chat import assistant, past
 
 NOT_YOURS = "Only its author, the owner of the room or an administrator can delete a message."
 GONE = "This message does not exist any more."
@@ -237,7 +236,7 @@ async def test_a_page_that_was_away_gets_what_was_changed_in_what_it_has() -> No
         await ada.client.invoke("LeaveRoom", "general")
         before = (await ada.join())["messages"]
         heard = max(each["sentAt"] for each in before)
-        with patch.object(chat_module, "OVERLAP", timedelta()):
+        with patch.object(past, "OVERLAP", timedelta()):
             await bob.client.invoke("RetryAnswer", before[1]["id"])
             await bob.ended()
             await bob.ended()
