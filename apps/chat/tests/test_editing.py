@@ -131,6 +131,25 @@ async def test_an_answer_is_made_anew_in_its_place_and_its_versions_are_kept(dat
             assert await refusal(eve, "AnswerVersion", last["id"], number) == "This version does not exist any more."
 
 
+@pytest.mark.parametrize("call", ["RetryAnswer", "GoOn"])
+async def test_who_lets_the_answer_of_somebody_else_be_made_anew_may_not_delete_it(call: str) -> None:
+    gate = Gate()
+    async with chat(model=ScriptedModel(["Once ", "upon"], pace=gate)) as under_test:
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
+        await ada.say("@ai A story!")
+        answer = await ada.answer()
+        gate.let()
+        await ada.watch(answer).said("Once ")
+        await ada.stop(answer)
+        await ada.ended()
+        gate.let(2)
+        await bob.client.invoke(call, answer["id"])
+        assert (await ada.ended())[1]["askedBy"]["name"] == "Bob"
+        assert await refusal(bob, "DeleteMessage", answer["id"]) == NOT_YOURS
+        await ada.client.invoke("DeleteMessage", answer["id"])
+        assert await messages(bob) == [("@ai A story!", False), ("", True)]
+
+
 async def test_a_question_is_edited_and_its_answer_made_anew() -> None:
     model = counting()
     async with chat(model=model) as under_test:
