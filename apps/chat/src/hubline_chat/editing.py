@@ -60,7 +60,8 @@ class Editing:
             HubError: it is not theirs to do, or the answer is still being written.
         """
         async with self._found(connection_id, message_id) as (user, room, message):
-            if user.id != await self._author(room, message) and not room.is_owned_by(user.id) and (user.role != "admin" or room.is_pair):
+            rules = room.is_owned_by(user.id) or (user.role == "admin" and not room.is_pair)
+            if not rules and user.id != await self._author(room, message):
                 raise HubError("Only its author, the owner of the room or an administrator can delete a message.")
             if message.is_running or self._chat.assistant.is_open(message):
                 raise HubError("This message is being answered: wait for the answer or stop it.")
