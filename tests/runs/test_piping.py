@@ -246,3 +246,22 @@ async def test_a_stream_that_says_that_it_failed(event: dict[str, Any]) -> None:
     page = await piped(["half", event, "never"])
     assert page.end is not None
     assert (page.text, page.end["state"], page.end["error"]) == ("half", "failed", "PipeError: no model")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param('{"n": 1' + "0" * 30 + "}", None, id="a number of more than 64 bits"),
+        pytest.param("[" * 40 + "]" * 40, None, id="too many levels"),
+        pytest.param('{"n": "\\ud800"}', {"n": "\ufffd"}, id="half a character"),
+        pytest.param('{"n": ', None, id="no JSON"),
+    ],
+)
+async def test_arguments_that_no_codec_can_carry_are_told_as_they_were_written(arguments: str, told: Any) -> None:
+    page = await piped([Delta("Look: "), Delta(tool_calls=(ToolCall("a\ud800", "add\ud800", arguments),))])
+    [_, part] = page.parts.values()
+    assert part["name"] == "tool-add\ufffd"
+    assert (part["value"]["toolCallId"], part["value"]["state"]) == ("a\ufffd", "input-available")
+    assert part["value"]["input"] == (arguments if told is None else told)
+    assert page.end is not None
+    assert page.end["state"] == "completed"

@@ -15,8 +15,8 @@ from apps.chat.tests.test_hubs import refusal
 from hubline.models import ScriptedModel, Usage
 from hubline_chat import app
 from hubline_chat.allowance import Allowance
+from hubline_chat.answering import TOO_LONG
 from hubline_chat.catalogue import pair
-from hubline_chat.reading import TOO_LONG
 from hubline_chat.settings import ChatSettings
 
 NIGHT = "There will be more at 00:00 UTC."

@@ -3,7 +3,9 @@
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -14,9 +16,10 @@ from apps.chat.tests.test_hubs import refusal
 from hubline import InvocationError
 from hubline.models import Delta, ScriptedModel, StopReason
 from hubline.models import Message as Turn
+from hubline.runs import RunLimits
 from hubline.testing import settle
-from hubline_chat.answering import RESTARTED
-from hubline_chat.reading import TOO_LONG
+from hubline_chat.answering import RESTARTED, TOO_LONG
+from hubline_chat.reading import ANSWER_CHARACTERS, CUT, REASONING_CHARACTERS
 
 
 async def test_whoever_joins_in_the_middle_on_any_device_has_the_whole_answer() -> None:
@@ -167,3 +170,40 @@ async def test_an_answer_that_a_limit_of_length_cut_says_so_and_goes_on() -> Non
         text, answer = await ada.ended()
         assert (text, answer["state"], answer["error"], answer["canGoOn"]) == ("Once upon", "completed", None, False)
         assert await refusal(ada, "GoOn", message["id"]) == "This answer has no text to continue."
+
+
+@pytest.mark.parametrize("tokens", [None, 10_000_000], ids=["unlimited", "limited"])
+async def test_a_piece_longer_than_an_answer_may_be_is_cut_at_the_limit(tokens: int | None) -> None:
+    async with chat(["Yes: ", "y" * 2_000_000], guest_tokens=tokens) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("A long one!")
+        text, answer = await ada.ended()
+        assert text == "Yes: " + "y" * (ANSWER_CHARACTERS - 5)
+        assert (answer["state"], answer["error"], answer["canGoOn"]) == ("completed", TOO_LONG, False)
+        bob = await under_test.enter("Bob", room=None)  # the page is not more than a connection takes
+        assert (await bob.join())["messages"][-1]["text"] == text
+
+
+async def test_reasoning_is_kept_up_to_its_limit_and_counts_in_pages() -> None:
+    thoughts = [Delta(reasoning="m" * 60_000)] * 40
+    async with chat([*thoughts, "Yes."]) as under_test:
+        ada = await under_test.enter("Ada")
+        await ada.ask("Why?")
+        text, answer = await ada.ended()
+        assert (text, answer["state"]) == ("Yes.", "completed")
+        assert answer["reasoning"] == "m" * REASONING_CHARACTERS + CUT
+        await ada.ask("Why again?")
+        await ada.ended()
+        opened = await (await under_test.enter("Bob", room=None)).join()
+        assert [each["text"] for each in opened["messages"]] == ["Why again?", "Yes."]
+        assert opened["hasMore"]
+
+
+@pytest.mark.parametrize("tokens", [None, 1_000_000], ids=["unlimited", "limited"])
+async def test_a_run_of_the_largest_size_is_too_long_and_nobodys_tokens_are_used_up(tokens: int | None) -> None:
+    with patch("hubline_chat.assistant.RunLimits", partial(RunLimits, text=100)):
+        async with chat(["a" * 200], guest_tokens=tokens) as under_test:
+            ada = await under_test.enter("Ada")
+            await ada.ask("A long one!")
+            text, answer = await ada.ended()
+            assert (text, answer["state"], answer["error"]) == ("a" * 100, "completed", TOO_LONG)

@@ -12,8 +12,7 @@ import pytest
 from apps.chat.tests.harness import JSON, Gate, Page, chat, turns
 from apps.chat.tests.test_hubs import refusal
 from hubline.models import ScriptedModel
-from hubline_chat import assistant
-from hubline_chat import chat as chat_module
+from hubline_chat import assistant, past
 
 NOT_YOURS = "Only its author, the owner of the room or an administrator can delete a message."
 GONE = "This message does not exist any more."
@@ -132,6 +131,25 @@ async def test_an_answer_is_made_anew_in_its_place_and_its_versions_are_kept(dat
             assert await refusal(eve, "AnswerVersion", last["id"], number) == "This version does not exist any more."
 
 
+@pytest.mark.parametrize("call", ["RetryAnswer", "GoOn"])
+async def test_who_lets_the_answer_of_somebody_else_be_made_anew_may_not_delete_it(call: str) -> None:
+    gate = Gate()
+    async with chat(model=ScriptedModel(["Once ", "upon"], pace=gate)) as under_test:
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
+        await ada.say("@ai A story!")
+        answer = await ada.answer()
+        gate.let()
+        await ada.watch(answer).said("Once ")
+        await ada.stop(answer)
+        await ada.ended()
+        gate.let(2)
+        await bob.client.invoke(call, answer["id"])
+        assert (await ada.ended())[1]["askedBy"]["name"] == "Bob"
+        assert await refusal(bob, "DeleteMessage", answer["id"]) == NOT_YOURS
+        await ada.client.invoke("DeleteMessage", answer["id"])
+        assert await messages(bob) == [("@ai A story!", False), ("", True)]
+
+
 async def test_a_question_is_edited_and_its_answer_made_anew() -> None:
     model = counting()
     async with chat(model=model) as under_test:
@@ -237,7 +255,7 @@ async def test_a_page_that_was_away_gets_what_was_changed_in_what_it_has() -> No
         await ada.client.invoke("LeaveRoom", "general")
         before = (await ada.join())["messages"]
         heard = max(each["sentAt"] for each in before)
-        with patch.object(chat_module, "OVERLAP", timedelta()):
+        with patch.object(past, "OVERLAP", timedelta()):
             await bob.client.invoke("RetryAnswer", before[1]["id"])
             await bob.ended()
             await bob.ended()

@@ -105,6 +105,19 @@ async def test_a_page_that_was_not_built_says_what_to_do(built: Path, client: ht
     assert (page.status_code, "make chat" in page.text) == (503, True)
 
 
+@pytest.mark.parametrize("name", ["%00", "a%00b", "x" * 3_000, "..%2fsecret"], ids=["NUL", "a NUL", "long", "above"])
+async def test_a_path_that_no_file_can_have_is_not_found(client: httpx.AsyncClient, name: str) -> None:
+    for path in (f"/{name}.js", f"/assets/{name}.js", f"/assets/{name}"):
+        answer = await client.get(path, headers={"accept-encoding": "br"})
+        assert answer.status_code == 404, path
+
+
+async def test_before_the_page_is_built_there_are_no_files(tmp_path: Path) -> None:
+    app = create_app(ChatSettings(web=tmp_path / "nowhere", data=tmp_path), model=ScriptedModel([]))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chat.example") as client:
+        assert (await client.get("/assets/index-a1b2.js")).status_code == 404
+
+
 async def test_health_tells_how_the_assistant_stands(client: httpx.AsyncClient) -> None:
     health = (await client.get("/api/health")).json()
     assert (health["status"], health["assistant"]) == (

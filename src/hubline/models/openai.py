@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 import openai
 from openai import AsyncStream
+from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 from openai.types.chat.chat_completion_chunk import ChoiceDeltaToolCall
 
@@ -30,6 +31,8 @@ _DONE_LENGTH = len(b"data: [DONE]")
 BROKE_OFF = "broke off its answer"
 ARGUMENTS = 1_000_000
 """Characters of the arguments of all tool calls of one answer. Ours, so that no model fills the memory."""
+MOST_TOKENS = 2**31 - 1
+"""Of one answer. Ours: a larger number is a mistake of the endpoint."""
 
 
 class OpenAIModel:
@@ -165,10 +168,10 @@ class _Calls:
         self._size = 0
 
     def add(self, pieces: Sequence[ChoiceDeltaToolCall]) -> None:
-        """Raises ValueError when there are too many characters."""
+        """Raises ValueError when there are too many characters, TypeError when something is no text."""
         for piece in pieces:
-            name = (piece.function and piece.function.name) or ""
-            more = (piece.function and piece.function.arguments) or ""
+            name = _text((piece.function and piece.function.name) or "")
+            more = _text((piece.function and piece.function.arguments) or "")
             self._size += len(name) + len(more)
             if self._size > ARGUMENTS:
                 raise ValueError("the arguments of tools are too long")
@@ -178,7 +181,7 @@ class _Calls:
             if known is not None and piece.id and piece.id != known.id:
                 number, known = max(self._calls) + 1, None
             if known is None:
-                self._calls[number] = ToolCall(piece.id or f"call_{number}", name, more)
+                self._calls[number] = ToolCall(_text(piece.id or f"call_{number}"), name, more)
             else:
                 self._calls[number] = replace(known, name=known.name or name, arguments=known.arguments + more)
 
@@ -240,7 +243,7 @@ def _is_too_long(error: openai.APIStatusError) -> bool:
 
 
 def _delta(chunk: ChatCompletionChunk) -> Delta:
-    usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens) if chunk.usage else None
+    usage = _usage(chunk.usage) if chunk.usage else None
     if not chunk.choices:  # the last chunk has only the usage
         return Delta(usage=usage)
     choice = chunk.choices[0]
@@ -248,7 +251,22 @@ def _delta(chunk: ChatCompletionChunk) -> Delta:
     more = choice.delta.model_extra or {}  # what OpenAI itself does not send, and most others do
     thought = more.get("reasoning_content") or more.get("reasoning")
     reasoning = thought if isinstance(thought, str) else ""
-    return Delta(text=choice.delta.content or "", usage=usage, stop=stop, reasoning=reasoning)
+    return Delta(text=_text(choice.delta.content or ""), usage=usage, stop=stop, reasoning=reasoning)
+
+
+def _text(value: object) -> str:
+    """What should be a text: the SDK does not check what endpoints send. Raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"a {type(value).__name__} came where a text should be")
+    return value
+
+
+def _usage(reported: CompletionUsage) -> Usage | None:
+    """The usage; `None` if what was reported cannot be a number of tokens, so that nobody counts with it."""
+    counts = (reported.prompt_tokens, reported.completion_tokens)
+    if any(type(count) is not int or not 0 <= count <= MOST_TOKENS for count in counts):
+        return None
+    return Usage(*counts)
 
 
 def _split(delta: Delta, thinking: Thinking, *, last: bool) -> Delta:

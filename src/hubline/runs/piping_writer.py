@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from hubline import HublineError
 from hubline._thinking import Thinking
-from hubline.runs.values import plain, value_size
+from hubline.runs.values import plain, value_size, whole_characters
 
 LABELS = ("provider", "model")
 COUNTS = {
@@ -111,17 +111,18 @@ class Writer:
             return
         tool.is_told = True
         try:
-            found = json.loads(tool.text) if tool.text else {}
-        except (ValueError, RecursionError):
+            found = plain(json.loads(tool.text)) if tool.text else {}
+        except (ValueError, RecursionError, TypeError):  # no JSON, or of a form that no codec carries
             found = tool.text
         await self.tool(tool.call_id, tool.name, "input-available", input=found)
 
     async def tool(self, call_id: str, name: str | None, state: str, **values: Any) -> None:
         """A tool call is one value that changes. The known fields are kept."""
+        call_id = whole_characters(call_id)
         part = f"tool {call_id}"
         before = next((each for each in self.run.parts if each["part"] == part), None)
         known = dict(before["value"]) if before is not None else {"toolCallId": call_id}
-        title = before["name"] if before is not None else f"tool-{name or 'tool'}"
+        title = before["name"] if before is not None else f"tool-{whole_characters(name or 'tool')}"
         value = {**known, "state": state, **{name: self._fitting(value) for name, value in values.items()}}
         await self.run.data(title, value, part=part)
 

@@ -34,12 +34,16 @@ class Ticket:
         self._held = 0
         self.cost = 0
         """What its answer has cost, in millionths of the currency; it is counted with the tokens."""
+        self.is_used_up = False
+        """Whether there were fewer tokens than the answer needed."""
 
     async def reserve(self, account: str, tokens: int) -> int:
         """Reserve tokens, as far as there are any."""
         left, held = (await self._allowance.quotas.left(self.user.id, self._tier)).tokens, self._allowance.held
         if left is not None:
-            tokens = min(tokens, max(0, left - held[self.user.id]))
+            there = max(0, left - held[self.user.id])
+            self.is_used_up = self.is_used_up or there < tokens
+            tokens = min(tokens, there)
         held[self.user.id] += tokens
         self._held += tokens
         return tokens

@@ -14,6 +14,7 @@ from hubline_chat.transcript import said
 
 RESTARTED = "A server restart interrupted the answer."
 """The text that people see in the message, as long as it is kept."""
+TOO_LONG = "The answer reached its limit of length."
 
 
 def now() -> datetime:
@@ -68,6 +69,8 @@ class Answering:
             text, reasoning, tools = said(run.parts)
             self.change(text=text, reasoning=reasoning, tools=tools)
         state = AnswerState(run.info.state)
+        if state is AnswerState.LIMITED and not self.ticket.is_used_up:  # by the size of a run, not by the budget
+            state, self.note = AnswerState.COMPLETED, TOO_LONG
         error = run.error
         if state is AnswerState.COMPLETED:
             error = self.note

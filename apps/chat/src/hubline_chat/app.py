@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from hubline import HubApp, HubOptions, TransportOptions
 from hubline.models import ChatModel
 from hubline_chat.accounts import openid_routes, people, routes
 from hubline_chat.accounts.attempts import Attempts
-from hubline_chat.accounts.errors import AccountError, refused
+from hubline_chat.accounts.errors import AccountError, broken_off, refused
 from hubline_chat.accounts.openid import OpenId
 from hubline_chat.accounts.passwords import Passwords
 from hubline_chat.accounts.service import Accounts
@@ -110,6 +111,7 @@ def _add_routes(app: FastAPI, chat: Chat, hubs: HubApp, settings: ChatSettings) 
     app.state.files, app.state.exports = chat.files, Attempts(BURST, PER_HOUR)
     for error in (AccountError, StoreError):
         app.add_exception_handler(error, refused)
+    app.add_exception_handler(ClientDisconnect, broken_off)
     app.include_router(routes.router)
     app.include_router(people.router)
     app.include_router(openid_routes.router)

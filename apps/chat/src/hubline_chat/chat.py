@@ -5,7 +5,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from importlib.metadata import version
 from typing import Literal
 
@@ -50,8 +50,6 @@ GRACE_SECONDS = 5.0
 """Who is cut is in the room for so long, and has not left when the page comes back: it tries at once, and then soon."""
 SENT_KEPT = 500
 """Sent messages that are remembered by the ids of their pages, so that a repeated one is not posted twice."""
-OVERLAP = timedelta(seconds=10)
-"""Changes in this time before the last one that a returning page has heard of may not have reached it."""
 
 
 class Chat:
@@ -144,14 +142,10 @@ class Chat:
             [message.at(now()) for message in messages],
             has_more,
             reset=since is not None and continued is None,
-            changed=[] if since is None or heard is None else self._changed(room, since, heard),
+            changed=[] if since is None or heard is None else self.past.changed(room, since, heard),
             cleared_before=room.history.cleared_before,
             prompt=room.prompt,
         )
-
-    def _changed(self, room: Room, since: int, heard: datetime) -> list[Message]:
-        heard = heard if heard.tzinfo is not None else heard.replace(tzinfo=UTC)
-        return [message.at(now()) for message in room.history.changed(since, heard - OVERLAP)]
 
     def disconnected(self, connection_id: str) -> None:
         self.people.leave(connection_id)

@@ -168,7 +168,8 @@ class Message:
     def weight(self) -> int:
         """Its size in memory and on the way to pages, about, in characters."""
         reacted = sum(len(each.people) for each in self.reactions)
-        used = sum(use.size for use in self.answer.tools) if self.answer is not None else 0
+        answer = self.answer
+        used = 0 if answer is None else len(answer.reasoning) + sum(use.size for use in answer.tools)
         return len(self.text) + used + FILE_WEIGHT * len(self.files) + REACTION_WEIGHT * reacted
 
     @property

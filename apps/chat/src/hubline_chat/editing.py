@@ -60,8 +60,8 @@ class Editing:
             HubError: it is not theirs to do, or the answer is still being written.
         """
         async with self._found(connection_id, message_id) as (user, room, message):
-            mine = message.author.id if message.answer is None else message.answer.asked_by.id
-            if user.id != mine and not room.is_owned_by(user.id) and (user.role != "admin" or room.is_pair):
+            rules = room.is_owned_by(user.id) or (user.role == "admin" and not room.is_pair)
+            if not rules and user.id != await self._author(room, message):
                 raise HubError("Only its author, the owner of the room or an administrator can delete a message.")
             if message.is_running or self._chat.assistant.is_open(message):
                 raise HubError("This message is being answered: wait for the answer or stop it.")
@@ -71,6 +71,13 @@ class Editing:
             await self._chat.files.delete_of(message.files)
             await self._store.versions.forget(message)
             await self._store.marks.mention(room.id, message.seq, ())
+
+    async def _author(self, room: Room, message: Message) -> str | None:
+        """Whose a message is: an answer is that of whoever asked, not of those who let it be made anew or go on."""
+        if message.answer is None:
+            return message.author.id
+        question = await self._chat.past.question(room, message.answer.question_id)
+        return None if question is None else question.author.id
 
     async def react(self, connection_id: str, message_id: str, emoji: str, *, is_on: bool) -> Message:
         """Add a person's reaction to a message, or take it back.

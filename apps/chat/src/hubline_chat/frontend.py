@@ -22,6 +22,8 @@ ENCODINGS = {"br": ".br", "gzip": ".gz"}
 """What the build has compressed, smallest first, by its name in HTTP."""
 MEDIA_TYPES = {".webmanifest": "application/manifest+json"}
 """Of files that systems do not know."""
+LONGEST = 200
+"""Characters of the paths of files; ours are shorter."""
 
 NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Hubline Chat</title>
 <h1>The page has not been built</h1><p>Run <code>make chat</code>, which builds it and starts the server.</p></html>"""
@@ -42,8 +44,13 @@ class Assets(StaticFiles):
             response.headers["cache-control"] = FOREVER
         return response
 
+    async def check_config(self) -> None:
+        """Before the page is built there is no directory: then no file is found, and that is no error."""
+
     def _encoding(self, path: str, accepted: str) -> str:
         """The smallest form that is there and that the browser takes; empty: the file as it is."""
+        if not _can_be_file(path):
+            raise HTTPException(404)
         wanted = [each.replace(" ", "").lower().partition(";") for each in accepted.split(",")]
         taken = {name for name, _, weight in wanted if weight not in ("q=0", "q=0.0", "q=0.00", "q=0.000")}
         return next((name for name, end in ENCODINGS.items() if name in taken and self.lookup_path(path + end)[1]), "")
@@ -61,9 +68,16 @@ def add_frontend(app: FastAPI, built: Path) -> None:
 
     @app.api_route("/{stem}.{suffix}", methods=["GET", "HEAD"], include_in_schema=False)
     def beside_the_page(stem: str, suffix: str) -> Response:
+        if not _can_be_file(f"{stem}.{suffix}"):
+            raise HTTPException(404)
         file = (built / f"{stem}.{suffix}").resolve()
         if file.parent != built.resolve() or not file.is_file():
             raise HTTPException(404)
         return FileResponse(file, headers=HEADERS, media_type=MEDIA_TYPES.get(file.suffix))
 
     app.mount("/assets", Assets(directory=built / "assets", check_dir=False))
+
+
+def _can_be_file(path: str) -> bool:
+    """Whether a system can look for a file of this path: some raise errors of their own instead of finding none."""
+    return len(path) <= LONGEST and path.isprintable()

@@ -1,8 +1,10 @@
 """What was said in rooms, however long ago: from memory and, behind its window, from the store."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 from hubline import HubError
+from hubline_chat.answering import now
 from hubline_chat.attached import Quote
 from hubline_chat.contract import Message
 from hubline_chat.history import PAGE, PAGE_CHARACTERS
@@ -13,6 +15,10 @@ from hubline_chat.store.messages import Messages
 
 WHOLE_PAGE = 200
 """Messages that are read at once from a whole room; nothing is stored meanwhile."""
+OVERLAP = timedelta(seconds=10)
+"""Changes in this time before the last one that a returning page has heard of may not have reached it."""
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""Nothing was said before, whatever a page has heard."""
 
 
 class Past:
@@ -44,6 +50,11 @@ class Past:
                 return _kept(page, room), True
             page.append(message)
         return _kept(page, room), False
+
+    def changed(self, room: Room, since: int, heard: datetime) -> list[Message]:
+        """The messages up to the number `since` that have changed since a page heard of the room last."""
+        heard = max(EARLIEST, heard if heard.tzinfo is not None else heard.replace(tzinfo=UTC))
+        return [message.at(now()) for message in room.history.changed(since, heard - OVERLAP)]
 
     async def whole(self, room: Room) -> AsyncIterator[list[Message]]:
         """Everything that has been said until now, oldest first, in pages.

@@ -10,7 +10,7 @@ from hubline.models import Delta, ModelError, StopReason, Tool, ToolCall
 from hubline.models import Message as Turn
 from hubline.runs import Run
 from hubline_chat.allowance import CHARACTERS, STEP
-from hubline_chat.answering import Answering
+from hubline_chat.answering import TOO_LONG, Answering
 from hubline_chat.catalogue import Catalogue, Offer
 from hubline_chat.files.material import IMAGE_TOKENS, Material, named_files, with_images
 from hubline_chat.limits import storable
@@ -21,7 +21,11 @@ from hubline_chat.transcript import ENDED, said, turns_of, write_again
 from hubline_chat.transcript import size as size_of
 
 ANSWER_CHARACTERS = 32_000
-TOO_LONG = "The answer reached its limit of length."
+REASONING_CHARACTERS = 100_000
+"""Of the reasoning of one answer, what is kept and shown; the answer goes on. Both together fit into one message."""
+CUT = "\n\n[…cut]"
+NAME = 64
+"""Characters of the name of a tool: models also ask for some that nobody has offered."""
 
 
 class Reader:
@@ -67,7 +71,7 @@ class Reader:
         most, model, parts = offer.pieces, offer.model, run.parts
         turns = await self._turns(answering, offer, turns_of(parts))
         told = size_of(turns) // CHARACTERS + IMAGE_TOKENS * sum(len(turn.images) for turn in turns)
-        before = len(said(parts)[0])
+        before, thought = (len(text) for text in said(parts)[:2])
         size, pieces, spoken, reserved, is_reported, has_calls = before, 0, 0, 0, False, False
         is_new = not parts or parts[-1]["kind"] != "text"
         try:
@@ -75,8 +79,10 @@ class Reader:
             async with aclosing(self._stream(offer, turns, tools)) as stream:
                 async for delta in stream:
                     text = storable(delta.text.lstrip() if is_new and size == before else delta.text)
+                    reasoning = _within(storable(delta.reasoning), REASONING_CHARACTERS - thought, CUT)
                     is_reported = is_reported or delta.usage is not None
-                    size += len(text)
+                    size, thought = size + len(text), thought + len(delta.reasoning)
+                    text = _within(text, ANSWER_CHARACTERS - size + len(text))
                     pieces += bool(text)
                     if delta.stop is StopReason.FILTERED:
                         answering.note = "The model's provider withheld the rest."
@@ -86,7 +92,7 @@ class Reader:
                         answering.is_cut = size <= ANSWER_CHARACTERS  # what is longer is not continued
                     calls = _named(delta.tool_calls) if tools and not (is_too_long or answering.is_cut) else ()
                     has_calls = has_calls or bool(calls)
-                    yield replace(delta, text=text, reasoning=storable(delta.reasoning), tool_calls=calls)
+                    yield replace(delta, text=text, reasoning=reasoning, tool_calls=calls)
                     spoken += len(text) + len(delta.reasoning) + sum(len(call.arguments) for call in calls)
                     if is_too_long:
                         break
@@ -143,5 +149,13 @@ class Reader:
 def _named(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
     """As many calls as are used at once, with ids of our own: many endpoints count them anew in each answer."""
     return tuple(
-        ToolCall(secrets.token_urlsafe(9), call.name, within(storable(call.arguments))) for call in calls[:AT_ONCE]
+        ToolCall(secrets.token_urlsafe(9), storable(call.name)[:NAME], within(storable(call.arguments)))
+        for call in calls[:AT_ONCE]
     )
+
+
+def _within(text: str, room: int, mark: str = "") -> str:
+    """As much of a text as there is room for. `mark` ends it where it is cut in the middle."""
+    if room <= 0:
+        return ""
+    return text if len(text) <= room else text[:room] + mark

@@ -230,3 +230,33 @@ async def test_a_storage_that_fails_is_told_and_leaves_nothing(tmp_path: Path, b
         storage.delete = works
         await under_test.chat.files.tidy()
         assert stored(under_test, tmp_path) == []
+
+
+async def test_a_place_for_uploads_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    async with chat(data=tmp_path) as under_test:
+        adas = await under_test.guest("Ada")
+        (tmp_path / "files").write_text("in the way")
+        answer = await put(adas, "1.txt", b"1")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+@pytest.mark.parametrize("path", ["/api/files?room=general&name=a.txt", "/api/sign-in"])
+async def test_who_goes_away_in_the_middle_of_a_request_is_no_error(tmp_path: Path, path: str) -> None:
+    async with chat(data=tmp_path) as under_test:
+        adas = await under_test.guest("Ada")
+        received = iter([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
+        request = adas.http.build_request("POST", path)
+        headers = [(name.lower(), value) for name, value in request.headers.raw]
+        scope = {"type": "http", "method": "POST", "path": request.url.path, "query_string": request.url.query}
+        scope |= {"headers": headers, "scheme": "http", "server": ("testserver", 80), "client": ("127.0.0.1", 1)}
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return next(received)
+
+        async def send_back(message: Any) -> None:
+            sent.append(message)
+
+        await under_test.app({**scope, "root_path": "", "http_version": "1.1"}, receive, send_back)
+        assert sent[0]["status"] == 400
+        assert stored(under_test, tmp_path) == []

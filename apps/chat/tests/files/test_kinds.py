@@ -43,6 +43,20 @@ def test_the_content_decides(tmp_path: Path, name: str, content: bytes, kind: Ki
     assert kind_of(path, name) == kind
 
 
+def test_the_pixels_of_an_upload_are_not_read(tmp_path: Path) -> None:
+    """A small file can have a gigabyte of them. This one has none, and is told by its beginning."""
+    path = tmp_path / "upload"
+    path.write_bytes(picture(3_000, 2_000)[:200])
+    assert kind_of(path, "a.png") == Kind("image/png", 3_000, 2_000)
+
+
+def test_a_file_on_which_the_decoder_of_its_format_fails_is_no_image(tmp_path: Path) -> None:
+    content = picture(form="AVIF")
+    path = tmp_path / "upload"
+    path.write_bytes(content.replace(b"pitm", b"pitn"))
+    assert kind_of(path, "a.avif") == Kind("application/octet-stream")
+
+
 @pytest.mark.parametrize(
     ("given", "clean"),
     [

@@ -121,6 +121,32 @@ tools = ["list_notes"]
         assert await used(listed) == "tea"
 
 
+ODD = """
+from typing import Annotated
+from mcp.server import MCPServer
+from pydantic import Field
+server = MCPServer("odd")
+
+@server.tool(title="\\u202eDelete\\n\\nnothing")
+def turned() -> str:
+    return "done"
+
+@server.tool()
+def long(text: Annotated[str, Field(description="x" * 20_000)]) -> str:
+    return "done"
+
+server.run("stdio")
+"""
+
+
+async def test_titles_are_plain_and_a_tool_of_which_models_would_be_told_too_much_is_left_out(tmp_path: Path) -> None:
+    program = tmp_path / "odd_server.py"
+    program.write_text(ODD, "utf-8")
+    file = written(tmp_path, f'[[servers]]\nname = "odd"\ncommand = [{sys.executable!r}, {str(program)!r}]\n')
+    async with Connected().to(file) as connected:
+        assert (await connected.has("odd_turned"))["odd_turned"].title == "Delete nothing"
+
+
 async def test_a_use_that_is_given_up_leaves_the_server_usable(tmp_path: Path) -> None:
     async with Connected().to(file_of_notes(tmp_path)) as connected:
         tools = await connected.has("notes_add_note", "notes_list_notes", "notes_sleep")

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { askedElsewhere } from "../src/answers/asked";
+import { askedElsewhere, ownerOf } from "../src/answers/asked";
 import { answer, message } from "./fake-port";
 
 const reply = (seq: number, question: number) => {
@@ -20,5 +20,15 @@ describe("the question of an answer", () => {
   it("is found once for all rows of a list", () => {
     const messages = [message(1), message(2)];
     expect(askedElsewhere(messages)).toBe(askedElsewhere(messages));
+  });
+});
+
+describe("whose an answer is", () => {
+  it("is told by its question, whoever let it be made anew", () => {
+    const anew = { ...reply(2, 1), answer: { ...reply(2, 1).answer!, askedBy: { id: "bob", name: "Bob", kind: "person" as const } } };
+    const question = message(1);
+    expect(ownerOf([question, anew], anew)).toBe(question.author.id);
+    expect(ownerOf([anew], anew)).toBe("bob");
+    expect(ownerOf([question], question)).toBe(question.author.id);
   });
 });

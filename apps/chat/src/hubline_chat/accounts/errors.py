@@ -2,7 +2,7 @@
 
 import math
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from hubline_chat.store import StoreError
@@ -30,6 +30,11 @@ def disabled() -> AccountError:
 
 def signed_out() -> AccountError:
     return AccountError(401, "signed-out", "Your session has ended. Sign in again.")
+
+
+async def broken_off(request: Request, error: Exception) -> Response:
+    """The end of a request whose sender went away in the middle of its body. Nobody reads it."""
+    return Response(status_code=400)
 
 
 async def refused(request: Request, error: Exception) -> JSONResponse:

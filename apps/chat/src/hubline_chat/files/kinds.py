@@ -11,6 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from hubline_chat.limits import plain_line
+
 NAME_LENGTH = 120
 BINARY = "application/octet-stream"
 IMAGES = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp", "AVIF": "image/avif"}
@@ -58,7 +60,7 @@ def kind_of(path: Path, name: str) -> Kind:
 def clean_file_name(name: str) -> str:
     """The last part of a name, on one line, without invisible characters; shortened before its ending."""
     name = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
-    name = " ".join("".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in name).split()).strip(". ")
+    name = plain_line(name).strip(". ")
     if len(name) > NAME_LENGTH:
         stem, dot, ending = name.rpartition(".")
         end = dot + ending if stem and len(ending) < 12 else ""
@@ -93,9 +95,10 @@ def _image(path: Path) -> Kind | None:
     try:
         with Image.open(path, formats=tuple(IMAGES)) as image:
             width, height = image.size
-            is_turned = image.getexif().get(_ORIENTATION) in _TURNED
+            # That of the base class: the one for PNG reads the pixels, of which a small file can have a gigabyte.
+            is_turned = Image.Image.getexif(image).get(_ORIENTATION) in _TURNED
             kind = IMAGES[image.format or ""]
-    except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Exception:  # of a decoder, whatever the file has: each format raises errors of its own
         return None
     return Kind(kind, height, width) if is_turned else Kind(kind, width, height)
 

@@ -61,7 +61,7 @@ class Files:
             raise AccountError(404, "no-such-room", str(error)) from None
         with self._place(user, size):
             await self._check_quota(user)
-            with tempfile.TemporaryDirectory(dir=await asyncio.to_thread(self._made)) as directory:
+            with await asyncio.to_thread(self._temporary) as directory:
                 path = Path(directory) / "upload"
                 size = await self._receive(chunks, path)
                 name = clean_file_name(name)
@@ -162,9 +162,13 @@ class Files:
         await self._store.delete_unused(gone)
         return len(gone) == len(file_ids)
 
-    def _made(self) -> Path:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return self._directory
+    def _temporary(self) -> "tempfile.TemporaryDirectory[str]":
+        """A directory for one upload. Raises AccountError."""
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True)
+        except OSError as error:
+            raise _unstorable(error) from error
 
     def _check_size(self, size: int | None) -> None:
         if not self.limit:

@@ -22,6 +22,9 @@ from sqlalchemy import (
     false,
 )
 
+LARGEST = 2**31 - 1
+"""Of a column for whole numbers, in PostgreSQL."""
+
 
 class Moment(TypeDecorator[datetime]):
     """A time in UTC, also in SQLite, which does not store zones."""
@@ -41,12 +44,32 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Key(TypeDecorator[str]):
+    """An id. Pages may send any text as one: a character that no database stores is compared as one that no id has."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.replace("\0", "\ufffd")
+
+
+class Number(TypeDecorator[int]):
+    """A number of a message or a version. Pages may send any: what the column cannot have is compared as its limit."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        return None if value is None else min(max(value, -LARGEST), LARGEST)
+
+
 METADATA = MetaData()
 
 USERS = Table(
     "users",
     METADATA,
-    Column("id", String(32), primary_key=True),
+    Column("id", Key(32), primary_key=True),
     Column("name", String(40), nullable=False),
     Column("folded", Text, nullable=False, unique=True),  # the name as it is compared
     Column("role", String(10), nullable=False),
@@ -61,15 +84,15 @@ IDENTITIES = Table(
     METADATA,
     Column("issuer", String(500), primary_key=True),
     Column("subject", String(255), primary_key=True),  # the issuer's id of the person
-    Column("user_id", String(32), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("user_id", Key(32), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
 )
 
 SESSIONS = Table(
     "sessions",
     METADATA,
-    Column("id", String(32), primary_key=True),  # public, as the tokens of the session name it
+    Column("id", Key(32), primary_key=True),  # public, as the tokens of the session name it
     Column("token", String(64), nullable=False, unique=True),  # SHA-256 of the cookie
-    Column("user_id", String(32), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("user_id", Key(32), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),
 )
@@ -77,7 +100,7 @@ SESSIONS = Table(
 ROOMS = Table(
     "rooms",
     METADATA,
-    Column("id", String(60), primary_key=True),
+    Column("id", Key(60), primary_key=True),
     Column("name", String(40), nullable=False),
     Column("folded", Text, nullable=False),
     Column("topic", String(200), nullable=False),
@@ -97,8 +120,8 @@ ROOMS = Table(
 MEMBERS = Table(
     "members",
     METADATA,
-    Column("room_id", String(60), ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True),
-    Column("user_id", String(32), ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("room_id", Key(60), ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", Key(32), ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
     Column("is_owner", Boolean, nullable=False),
     Column("joined_at", Moment, nullable=False),
 )
@@ -106,11 +129,11 @@ MEMBERS = Table(
 MESSAGES = Table(
     "messages",
     METADATA,
-    Column("room_id", String(60), ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True),
-    Column("seq", Integer, primary_key=True),
-    Column("id", String(32), nullable=False, unique=True),
+    Column("room_id", Key(60), ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Number, primary_key=True),
+    Column("id", Key(32), nullable=False, unique=True),
     Column("kind", String(10), nullable=False),
-    Column("author_id", String(32), nullable=False),  # no foreign key: messages outlive the account of their author
+    Column("author_id", Key(32), nullable=False),  # no foreign key: messages outlive the account of their author
     Column("author_name", String(40), nullable=False),
     Column("text", Text, nullable=False),
     Column("sent_at", Moment, nullable=False),
@@ -130,9 +153,9 @@ MESSAGES = Table(
 VERSIONS = Table(
     "versions",
     METADATA,
-    Column("room_id", String(60), primary_key=True),
-    Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("number", Integer, primary_key=True, autoincrement=False),  # from 1; the present one is in the message
+    Column("room_id", Key(60), primary_key=True),
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("number", Number, primary_key=True, autoincrement=False),  # from 1; the present one is in the message
     Column("text", Text, nullable=False),
     Column("answer", Text, nullable=False),
     ForeignKeyConstraint(["room_id", "seq"], ["messages.room_id", "messages.seq"], ondelete="CASCADE"),
@@ -141,9 +164,9 @@ VERSIONS = Table(
 FILES = Table(
     "files",
     METADATA,
-    Column("id", String(32), primary_key=True),
-    Column("owner_id", String(32), nullable=False, index=True),  # no foreign key: files outlive their owner's account
-    Column("room_id", String(60), nullable=False),
+    Column("id", Key(32), primary_key=True),
+    Column("owner_id", Key(32), nullable=False, index=True),  # no foreign key: files outlive their owner's account
+    Column("room_id", Key(60), nullable=False),
     Column("name", String(200), nullable=False),
     Column("type", String(100), nullable=False),
     Column("size", Integer, nullable=False),  # in bytes
@@ -156,9 +179,9 @@ FILES = Table(
 ATTACHMENTS = Table(
     "attachments",  # a file that is in none and `is_sent` is deleted
     METADATA,
-    Column("file_id", String(32), ForeignKey("files.id", ondelete="CASCADE"), primary_key=True),
-    Column("room_id", String(60), nullable=False),
-    Column("seq", Integer, nullable=False),
+    Column("file_id", Key(32), ForeignKey("files.id", ondelete="CASCADE"), primary_key=True),
+    Column("room_id", Key(60), nullable=False),
+    Column("seq", Number, nullable=False),
     ForeignKeyConstraint(["room_id", "seq"], ["messages.room_id", "messages.seq"], ondelete="CASCADE"),
     Index("ix_attachments_message", "room_id", "seq"),
 )
@@ -166,24 +189,24 @@ ATTACHMENTS = Table(
 READ_MARKS = Table(
     "read_marks",
     METADATA,
-    Column("room_id", String(60), ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True),
-    Column("user_id", String(32), ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
-    Column("seq", Integer, nullable=False),  # the last message that was read
+    Column("room_id", Key(60), ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", Key(32), ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("seq", Number, nullable=False),  # the last message that was read
 )
 
 MENTIONS = Table(
     "mentions",
     METADATA,
-    Column("room_id", String(60), primary_key=True),
-    Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("user_id", String(32), ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("room_id", Key(60), primary_key=True),
+    Column("seq", Number, primary_key=True, autoincrement=False),
+    Column("user_id", Key(32), ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
     ForeignKeyConstraint(["room_id", "seq"], ["messages.room_id", "messages.seq"], ondelete="CASCADE"),
 )
 
 USAGE = Table(
     "usage",
     METADATA,
-    Column("user_id", String(200), primary_key=True),
+    Column("user_id", Key(200), primary_key=True),
     Column("day", Date, primary_key=True),
     Column("tokens", BigInteger, nullable=False),
     Column("cost", BigInteger, nullable=False, server_default="0"),  # in millionths of the currency

@@ -1,6 +1,7 @@
 """Connections to MCP servers, and their tools. The package `mcp` is needed only where a server is configured."""
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -8,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from hubline import ConfigurationError
+from hubline_chat.limits import plain_line
 from hubline_chat.settings import ChatSettings
 from hubline_chat.tools.mcp_file import McpServer, read_servers
 from hubline_chat.tools.tool import Arguments, Place, RoomTool, ToolError
@@ -29,8 +31,8 @@ REFRESH_SECONDS = 300.0
 """Seconds after which the list of tools is read anew, which also shows whether the server is there."""
 TOOLS = 100
 """Tools of one server."""
-DESCRIPTION = 2_000
-"""Characters of a description."""
+DESCRIPTION, TITLE, PARAMETERS = 2_000, 80, 16_000
+"""Characters of a description, of a title, and of the schema of the arguments: models are told it in each question."""
 _NAME_LENGTH = 64
 
 
@@ -71,7 +73,7 @@ class McpConnection:
             self._client, self._failures = client, 0
             logger.info("the MCP server %s is connected, with %d tools", self.server.name, len(found))
             while True:
-                self._offer([self._tool(each) for each in found if self._is_wanted(each.name)])
+                self._offer([self._tool(each) for each in found if self._is_usable(each)])
                 self._doubted.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(REFRESH_SECONDS):
@@ -86,8 +88,13 @@ class McpConnection:
         if [(tool.name, tool.title, tool.is_safe) for tool in tools] != before:
             self._changed()
 
-    def _is_wanted(self, name: str) -> bool:
-        return self.server.tools is None or name in self.server.tools
+    def _is_usable(self, tool: "McpTool") -> bool:
+        if self.server.tools is not None and tool.name not in self.server.tools:
+            return False
+        size = len(json.dumps(tool.input_schema))
+        if size > PARAMETERS:
+            logger.warning("%r of the MCP server %s is too long to be offered", tool.name[:80], self.server.name)
+        return size <= PARAMETERS
 
     def _tool(self, tool: "McpTool") -> RoomTool:
         server, about = self.server, tool.annotations
@@ -97,7 +104,7 @@ class McpConnection:
 
         return RoomTool(
             f"{server.prefix}_{re.sub(r'[^A-Za-z0-9_-]', '_', tool.name)}"[:_NAME_LENGTH],
-            (tool.title or (about.title if about is not None else None) or tool.name)[:80],
+            plain_line(tool.title or (about.title if about is not None else None) or tool.name)[:TITLE] or "tool",
             (tool.description or tool.title or tool.name)[:DESCRIPTION],
             tool.input_schema,
             use,

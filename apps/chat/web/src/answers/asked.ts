@@ -18,6 +18,16 @@ export function askedBy(messages: readonly Message[]): ReadonlySet<string> {
   return found;
 }
 
+const authors = new WeakMap<readonly Message[], ReadonlyMap<string, string>>();
+
+/** Whose a message is: an answer is that of whoever wrote its question, whoever let it be made anew. Ids of people. */
+export function ownerOf(messages: readonly Message[], message: Message): string {
+  if (!message.answer) return message.author.id;
+  let found = authors.get(messages);
+  if (!found) authors.set(messages, (found = new Map(messages.map((each) => [each.id, each.author.id]))));
+  return found.get(message.answer.questionId) ?? message.answer.askedBy.id;
+}
+
 function search(messages: readonly Message[]): ReadonlyMap<string, Message> {
   const byId = new Map(messages.map((message) => [message.id, message]));
   const found = new Map<string, Message>();

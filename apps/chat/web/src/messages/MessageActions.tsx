@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { ownerOf } from "../answers/asked";
 import { useChat } from "../chat";
 import { isRunning, type Message } from "../connection/contract";
 import { t } from "../language/language";
@@ -7,7 +8,7 @@ import { Button, IconButton } from "../ui/buttons";
 import { Dialog } from "../ui/Dialog";
 import form from "../ui/form.module.css";
 import type { MenuItem } from "../ui/Menu";
-import { useValue } from "../ui/store";
+import { useStore, useValue } from "../ui/store";
 import { isMine } from "./editing";
 import styles from "./message.module.css";
 import { MessageMenu } from "./MessageMenu";
@@ -18,6 +19,7 @@ export function MessageActions({ message }: { message: Message }) {
   const chat = useChat();
   const me = useValue(chat.me);
   const room = useValue(chat.rooms.list)?.find((each) => each.id === message.roomId);
+  const owner = useStore(chat.rooms.view(message.roomId), (view) => ownerOf(view.messages, message));
   const [asked, setAsked] = useState(false);
   const items: MenuItem[] = [];
   const open = room !== undefined && !room.isArchived && !message.isDeleted && message.seq > 0;
@@ -30,9 +32,8 @@ export function MessageActions({ message }: { message: Message }) {
     items.push({ label: t("Message {name}", { name }), icon: "people", act: () => void chat.writeTo(id) });
   }
   if (open) {
-    const author = message.answer ? message.answer.askedBy.id : message.author.id;
     if (isMine(message, me.id)) items.push({ label: t("Edit"), icon: "pen", act: () => chat.editing.begin(message) });
-    if ((author === me.id || mayRule(room, me)) && !isRunning(message.answer)) {
+    if ((owner === me.id || mayRule(room, me)) && !isRunning(message.answer)) {
       items.push({ label: t("Delete"), icon: "bin", danger: true, act: () => setAsked(true) });
     }
   }
