@@ -135,8 +135,8 @@ BUDGETS: dict[str, int] = {
     "inspect": 460,
     "servers": 1880,
     "testing": 2250,
-    "cli": 2340,
-    "contract": 1930,
+    "cli": 2380,
+    "contract": 1980,
     "sql": 690,
     "workers": 720,
 }

@@ -92,7 +92,7 @@ async def test_nobody_at_the_address_is_told(tmp_path: Path) -> None:
     assert "no server answers at" in "".join(command.log)
 
 
-@pytest.mark.parametrize("address", ["", "localhost:8000", "ftp://here/hub", "http:///hub"])
+@pytest.mark.parametrize("address", ["", "localhost:8000", "ftp://here/hub", "http:///hub", "http://[here"])
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ConfigurationError, match="is not the address of a hub"):
         bench.websocket_url(address)

@@ -120,6 +120,17 @@ async def test_what_the_hub_calls(script: Script, seat: Seat) -> None:
     assert seat.printed() == ["< ReceiveMessage", "connected as id"]
 
 
+async def test_what_a_hub_says_commands_no_terminal(script: Script, seat: Seat) -> None:
+    script.peer.call("\x1b]0;title\x07\n< Other", "\x9b31m\u202e")
+    await settle()
+    assert seat.printed() == ['< \\u001b]0;title\\u0007\\u000a< Other "\\u009b31m\\u202e"']
+    await seat.type("Fail")
+    script.peer.say(Completion(invocation_id=script.peer.heard(1)[-1]["invocationId"], error="\x1b[2Jtwo\nlines"))
+    await settle()
+    assert seat.errors.getvalue() == "error: Fail: \\u001b[2Jtwo\nlines\n"
+    assert shown({(1, "\x9b"): 1}) == "{(1, '\\x9b'): 1}"
+
+
 async def test_a_run(script: Script, seat: Seat) -> None:
     await seat.type("run r")
     assert script.peer.heard(4)[-1]["arguments"] == ["r", None]

@@ -159,8 +159,9 @@ def test_addresses() -> None:
     assert address_of("https://host/") == "https://host/hubline/state"
     assert address_of("http://host/admin/live/") == "http://host/admin/live/state"
     assert address_of("http://host/admin/state?x=1") == "http://host/admin/state"
-    with pytest.raises(ConfigurationError):
-        address_of("host:8000")
+    for wrong in ("host:8000", "http://[host", "http://host:port"):
+        with pytest.raises(ConfigurationError):
+            address_of(wrong)
 
 
 def test_rates_are_those_of_the_processes_in_both_states() -> None:
@@ -182,6 +183,14 @@ def test_the_view() -> None:
     assert "backplane" not in text
     console.print(view("http://host", STATE | {"backplane": STATE["backplane"] | {"ready": False}}, None))
     assert "out of reach, 4 ms, 0 gaps" in console.export_text()
+
+
+def test_names_that_users_chose_command_no_terminal() -> None:
+    console = Console(file=(out := io.StringIO()), force_terminal=True, width=200)
+    connection = STATE["connections"]["listed"][0] | {"user": "\x1b]52;c;AA==\x07\neve"}
+    console.print(view("http://host", STATE | {"connections": {"count": 1, "listed": [connection]}}, None))
+    assert "\\u001b]52;c;AA==\\u0007\\u000aeve" in out.getvalue()
+    assert "\x1b]52" not in out.getvalue()
 
 
 def test_units() -> None:

@@ -26,6 +26,7 @@ async def test_the_page_and_its_data_are_for_this_machine(path: str) -> None:
         assert (await answer(tried, path, client="192.0.2.1")).status_code == 403
         assert (await answer(tried, path, host="rebound.example")).status_code == 403
         assert (await answer(tried, path, host="localhost.example")).status_code == 403
+        assert (await answer(tried, path, host="[")).status_code == 403
         for header in ("x_forwarded_for", "forwarded", "x_forwarded_host"):
             assert (await answer(tried, path, **{header: "127.0.0.1"})).status_code == 403
 
@@ -34,7 +35,7 @@ async def test_everything_else_is_the_application() -> None:
     async with running(app):
         tried = with_page(app, {"/live": hubs})
         moved = await answer(tried, "/hubline")
-        assert (moved.status_code, moved.headers["location"]) == (307, "hubline/")
+        assert (moved.status_code, moved.headers["location"]) == (307, "./hubline/")
         assert (await answer(tried, "/hublines")).status_code == 404
         assert (await answer(tried, "/live/readyz", client="192.0.2.1")).text == "ready"
 

@@ -16,6 +16,7 @@ from hubline.cli.calls import Calls, call_for
 from hubline.cli.dialect import SignalR
 from hubline.cli.load import LoadError, allow_files, connect_many
 from hubline.cli.words import headers_of
+from hubline.client.negotiation import is_address
 from hubline.errors import ConfigurationError
 
 SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -29,9 +30,9 @@ def websocket_url(url: str) -> str:
     Raises:
         ConfigurationError: it is not the address of a hub.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES or not parts.netloc:
+    if not is_address(url, SCHEMES):
         raise ConfigurationError([f"{url!r} is not the address of a hub: write one such as http://127.0.0.1:8000/chat"])
+    parts = urlsplit(url)
     return parts._replace(scheme=SCHEMES[parts.scheme]).geturl()
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hubline._tasks import TaskOwner
+from hubline.cli.harmless import harmless
 from hubline.cli.lines import Lines, PipedLines, PromptLines
 from hubline.cli.words import split
 from hubline.client import ConnectionState, HubConnection, JoinedRoom, RoomPresence
@@ -152,10 +153,10 @@ class Terminal:
                 self.note(f"{state.value} …" if self._lost else state.value)
 
     def problem(self, text: str) -> None:
-        self._errors.print(Text(f"error: {text}", "red"), soft_wrap=True)
+        self._errors.print(Text(f"error: {harmless(text, lines=True)}", "red"), soft_wrap=True)
 
     def note(self, text: str) -> None:
-        self._errors.print(Text(text, "dim"), soft_wrap=True)
+        self._errors.print(Text(harmless(text, lines=True), "dim"), soft_wrap=True)
 
     def _show(self, value: Any) -> None:
         self._out.print(Text(shown(value)), soft_wrap=True)
@@ -167,7 +168,7 @@ class Terminal:
     def _heard_of(self, target: str, *arguments: Any) -> None:
         self._heard[target] += 1
         self._news.set()
-        text = Text.assemble(("< ", "dim"), (target, "cyan"), *(f" {shown(each)}" for each in arguments))
+        text = Text.assemble(("< ", "dim"), (harmless(target), "cyan"), *(f" {shown(each)}" for each in arguments))
         self._out.print(text, soft_wrap=True)
 
     async def _invoke(self, method: str, *arguments: Any) -> None:
@@ -241,7 +242,7 @@ class Terminal:
 
     async def _state(self) -> None:
         name = self._hub.connection_id
-        self._out.print(Text(self._hub.state.value + (f" as {name}" if name else "")), soft_wrap=True)
+        self._out.print(Text(self._hub.state.value + (f" as {harmless(name)}" if name else "")), soft_wrap=True)
 
     async def _help(self) -> None:
         self._out.print(Text(HELP), soft_wrap=True)
@@ -268,6 +269,7 @@ def cancelled_by_signal(command: "asyncio.Task[Any]") -> Iterator[None]:
 def shown(value: Any) -> str:
     """A value as JSON in one line; what JSON has not, as Python shows it."""
     try:
-        return msgspec.json.encode(value).decode()
+        text = msgspec.json.encode(value).decode()
     except Exception:  # maps with keys that are no texts, extension types of MessagePack
-        return repr(value)
+        text = repr(value)
+    return harmless(text)

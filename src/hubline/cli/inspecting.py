@@ -14,6 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from hubline.cli.harmless import harmless
+from hubline.client.negotiation import is_address
 from hubline.errors import ConfigurationError
 
 REQUEST_TIMEOUT = 10.0
@@ -41,9 +43,9 @@ def address_of(url: str) -> str:
     Raises:
         ConfigurationError: it is no address of a server.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not is_address(url, ("http", "https")):
         raise ConfigurationError([f"{url!r} is not the address of a server: write one such as http://127.0.0.1:8000"])
+    parts = urlsplit(url)
     path = parts.path.rstrip("/").removesuffix("/state") or "/hubline"
     return urlunsplit((parts.scheme, parts.netloc, f"{path}/state", "", ""))
 
@@ -97,7 +99,7 @@ def run_inspect(url: str, headers: Mapping[str, str], *, as_json: bool, every: f
         now = fetch(address, headers)
         found = now | {"rates": rates(before, now)}
         if as_json:
-            console.out(json.dumps(found, ensure_ascii=False, indent=2))
+            console.out(harmless(json.dumps(found, ensure_ascii=False, indent=2), lines=True))
         else:
             console.print(view(url, now, found["rates"]))
         return
@@ -178,7 +180,7 @@ def _table(title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]], co
     for column in columns:
         made.add_column(column.lstrip("#"), justify="right" if column.startswith("#") else "left", overflow="ellipsis")
     for row in rows[:ROWS]:
-        made.add_row(*(Text(f"{each:,}" if isinstance(each, int) else each) for each in row))
+        made.add_row(*(Text(f"{each:,}" if isinstance(each, int) else harmless(each)) for each in row))
     return made
 
 

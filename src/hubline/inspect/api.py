@@ -138,7 +138,7 @@ class Inspect:
         if not self._page:
             return PlainTextResponse("Not Found", 404)
         if not path and not request.scope["path"].endswith("/"):
-            return RedirectResponse(request.url.path.rpartition("/")[2] + "/", 307)
+            return RedirectResponse(f"./{request.scope['path'].rpartition('/')[2]}/", 307)
         return _file(path or PAGE)
 
     async def _refusal(self, request: Request) -> Response | None:

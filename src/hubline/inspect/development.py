@@ -41,7 +41,10 @@ class OnThisMachine(Inspect):
 def from_this_machine(request: Request) -> bool:
     """Whether a program or a page of this machine asks."""
     client = request.scope.get("client")
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:  # brackets without a pair
+        return False
     return (
         client is not None
         and is_loopback(client[0])
