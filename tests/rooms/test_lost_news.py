@@ -140,6 +140,21 @@ async def test_members_are_told_although_a_store_that_has_lost_everything_number
     await world.rooms.close()
 
 
+async def test_members_are_read_anew_although_those_of_a_new_epoch_happen_to_have_the_same_number() -> None:
+    world = World()
+    async with running(world.app), connect(world.app, "/chat", query={"user": "ada"}) as ada:
+        await world.page.join(ada)
+        world.store.deaf = True
+        world.store.lose("r")
+        await world.store.enter("r", "u:bob", Presence("bob", devices=(Device("bob"),)), state=True)
+        world.store.deaf = False
+        await world.clock.advance(11)
+        await ada.fence()
+        assert sorted(world.page.members) == ["u:ada", "u:bob"]
+        assert [member.key for member in await world.rooms.members("r")] == ["u:ada", "u:bob"]
+    await world.rooms.close()
+
+
 async def test_after_an_interruption_everything_is_read_as_soon_as_the_store_answers() -> None:
     world = World()
     async with running(world.app), connect(world.app, "/chat", query={"user": "ada"}) as ada:

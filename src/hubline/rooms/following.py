@@ -86,7 +86,10 @@ class Followed:
         async with self._loading:
             known, limit = (None, 0) if feed.epoch is None else ((feed.epoch, feed.end), self._missed)
             version = None if feed.epoch is None else feed.version
-            feed.loaded(await self._store.load(self.room, after=known, limit=limit, version=version))
+            found = await self._store.load(self.room, after=known, limit=limit, version=version)
+            if found.page.epoch != feed.epoch and found.members is None:  # these are others with the same number
+                found = await self._store.load(self.room, after=known, limit=limit, version=None)
+            feed.loaded(found)
 
     def signal(self, text: str) -> None:
         """Something that is not kept: of one kind and one sender, a client that is behind gets the newest."""
