@@ -120,3 +120,21 @@ def test_a_blocking_call_has_a_time_limit_and_is_cancelled_on_the_server(script:
         hub.invoke("Slow", timeout=0.01)
     called, cancelled = script.peer.heard(1), script.peer.heard(5)  # neither, if the time was over before it began
     assert [each["invocationId"] for each in cancelled] == [each["invocationId"] for each in called]
+
+
+def test_in_a_forked_process_nobody_waits_for_the_thread_of_the_other_one(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = HubConnection(URL)
+    hub.start()
+    items = hub.states()
+    assert next(items) is ConnectionState.CONNECTED
+    with monkeypatch.context() as forked:
+        forked.setattr("os.getpid", lambda: -1)
+        for call in (lambda: hub.invoke("Add", 1, 2), hub.start, hub.closed):
+            with pytest.raises(RuntimeError, match="forked"):
+                call()
+        items.close()  # type: ignore[attr-defined]  # an Iterator that is a generator
+        hub.stop()
+        assert hub.state is ConnectionState.CONNECTED, "it is the other one's"
+    hub.stop()

@@ -54,7 +54,7 @@ class HubConnection:
     as others. They may call the connection, and may take their time.
 
     Ctrl+C in a call cancels the call, on the server too. At the end of the `with` the connection is closed; a handler
-    that runs then is not interrupted, but what it returns is dropped.
+    that runs then is not interrupted, but what it returns is dropped. A process that is forked has no part in it.
 
     Raises:
         ConfigurationError: as the other one.

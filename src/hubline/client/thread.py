@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -17,6 +18,10 @@ T = TypeVar("T")
 ASIDE = 16
 """Functions that may block at the same time: a handler, those that must answer, uploads, and the token."""
 
+NOT_STARTED = "the connection has not been started"
+FORKED = "the connection is one of the process that has forked this one: make another here"
+ITSELF = "this function runs in the thread of the connection, where a call would wait for itself for ever"
+
 
 class LoopThread:
     """Runs coroutines for other threads. It can be started again after a stop."""
@@ -28,17 +33,25 @@ class LoopThread:
         self._thread: threading.Thread | None = None
         self._aside: ThreadPoolExecutor | None = None
         self._begun: set[Future[Any]] = set()
+        self._process = 0
+        """Where the thread runs: it is not in a process that was forked from that."""
 
     @property
     def running(self) -> bool:
-        return self._loop is not None
+        return self._loop is not None and not self._is_elsewhere
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        return self._loop is not None and self._process != os.getpid()
 
     def start(self) -> None:
-        """Without effect if it runs."""
+        """Without effect if it runs. Raises RuntimeError: it does in the process that forked this one."""
+        if self._is_elsewhere:
+            raise RuntimeError(FORKED)
         with self._lock:
             if self._loop is not None:
                 return
-            self._loop = asyncio.new_event_loop()
+            self._loop, self._process = asyncio.new_event_loop(), os.getpid()
             self._aside = ThreadPoolExecutor(ASIDE, f"{self._name}: handlers")
             self._thread = threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True)
             self._thread.start()
@@ -49,16 +62,13 @@ class LoopThread:
         Raises:
             TimeoutError: there is none after `timeout` seconds.
             ConnectionClosed: the loop was stopped meanwhile.
-            RuntimeError: the loop does not run, or this is its own thread, which must not wait for itself.
+            RuntimeError: the loop does not run, or not in this process, or this is its own thread, which must not wait
+                for itself.
         """
         loop = self._loop
-        if loop is None or threading.current_thread() is self._thread:
+        if loop is None or self._is_elsewhere or threading.current_thread() is self._thread:
             coroutine.close()
-            raise RuntimeError(
-                "the connection has not been started"
-                if loop is None
-                else "this function runs in the thread of the connection, where a call would wait for itself for ever"
-            )
+            raise RuntimeError(NOT_STARTED if loop is None else FORKED if self._is_elsewhere else ITSELF)
         future = self._begin(coroutine, loop)
         try:
             return result_of(future, timeout)
@@ -70,7 +80,9 @@ class LoopThread:
 
     def finish(self, coroutine: Coroutine[Any, Any, object]) -> None:
         """Run a coroutine that cleans up; wait for it if this thread may. Generators end in any thread, at any time."""
-        if threading.current_thread() is not self._thread and self._loop is not None:
+        if self._is_elsewhere:
+            coroutine.close()
+        elif threading.current_thread() is not self._thread and self._loop is not None:
             with suppress(ConnectionClosed, RuntimeError):  # it may stop at any time
                 self.run(coroutine)
         elif (loop := self._loop) is not None:
