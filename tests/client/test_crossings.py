@@ -10,7 +10,7 @@ from hubline import ConnectionClosed, InvocationError
 from hubline.client import ConnectionState, HubConnection
 from hubline.testing import ManualClock, settle
 from hubline.wire.messages import Completion
-from tests.client.scripted import Script, clock, script, started
+from tests.client.scripted import URL, Script, clock, script, started
 from tests.client.test_joined import ADA, answer, asked, cut, joined, room_of, said
 
 fixtures = (clock, script)
@@ -139,6 +139,35 @@ async def test_a_policy_that_answers_nonsense_ends_the_connection(script: Script
     assert isinstance(closed.result(), ConnectionClosed)
     assert hub.state is ConnectionState.DISCONNECTED
     await hub.stop()
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_a_connection_whose_event_loop_has_ended_can_be_started_in_another(script: Script, stopping: bool) -> None:
+    hub = HubConnection(URL)
+    first = asyncio.new_event_loop()
+    first.run_until_complete(hub.start())
+    with pytest.raises(RuntimeError, match="another event loop"):
+        asyncio.run(hub.invoke("Add"))
+
+    async def ends() -> None:
+        if stopping:
+            hub._stops.start(hub._stop())
+            await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:  # as `asyncio.run` does
+            task.cancel()
+        await settle()
+
+    first.run_until_complete(ends())
+    first.close()
+    assert hub.state is ConnectionState.DISCONNECTED
+    with pytest.raises(ConnectionClosed, match="there is no connection"):
+        asyncio.run(hub.invoke("Add"))
+
+    async def again() -> None:
+        async with hub:
+            assert hub.state is ConnectionState.CONNECTED
+
+    asyncio.run(again())
 
 
 async def test_a_room_that_is_left_while_it_is_joined_is_left_on_the_server(script: Script, clock: ManualClock) -> None:

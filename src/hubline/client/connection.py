@@ -17,7 +17,7 @@ from hubline.client.negotiation import http_address, shown
 from hubline.client.pacing import Pacing, Queue
 from hubline.client.retry import DELAYS, RetryPolicy, restored
 from hubline.client.settings import CODECS, WebSettings, problems
-from hubline.client.states import ConnectionState, States, absent
+from hubline.client.states import ELSEWHERE, ConnectionState, States, absent
 from hubline.client.transports import TRANSPORTS, TransportName
 from hubline.client.uses import Uses
 from hubline.errors import ConfigurationError, ConnectionClosed, text_of
@@ -197,12 +197,14 @@ class HubConnection(Uses):
 
     async def _stop(self) -> None:
         (link, self._link), end = (self._link, None), self._end
-        await self._tasks.cancel()
-        if link is not None:
-            self._closing.start(link.close())  # for which another `stop` waits too
-        await self._release()
-        if self._end is end:
-            self._over(None)
+        try:
+            await self._tasks.cancel()
+            if link is not None:
+                self._closing.start(link.close())  # for which another `stop` waits too
+            await self._release()
+        finally:  # the event loop may end too
+            if self._end is end:
+                self._over(None)
 
     async def connected(self) -> None:
         """Wait until calls are possible, while the connection is being made or restored.
@@ -289,8 +291,8 @@ class HubConnection(Uses):
 
     def _connected(self) -> Link:
         link = self._link
-        if link is None:
-            raise absent(self.state, self._end)
+        if link is None or link.loop is not asyncio.get_running_loop():
+            raise absent(self.state, self._end) if link is None else RuntimeError(ELSEWHERE)
         return link
 
     def _adopt(self, link: Link) -> None:
@@ -305,6 +307,11 @@ class HubConnection(Uses):
             failed = ConnectionClosed(f"the client failed: {text_of(error)}")
             failed.__cause__ = error
             self._over(failed)
+            raise
+        except asyncio.CancelledError:
+            if not len(self._stops):  # the event loop ends without a `stop`; there may be another one later
+                self._link = None
+                self._over(ConnectionClosed("the event loop has ended"))
             raise
 
     async def _keep(self, link: Link) -> None:

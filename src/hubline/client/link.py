@@ -51,7 +51,8 @@ class Link:
         connection_id: str | None,
     ) -> None:
         self.session, self.pacing, self.connection_id = session, pacing, connection_id
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = self.loop.create_future()
         self.reason = ConnectionClosed("the connection was closed by this client")
         self.transport: TransportName = "websocket"
         self._carrier, self._clock, self._called = carrier, clock, called
@@ -59,7 +60,7 @@ class Link:
         self._acknowledged: asyncio.Future[None] | None = None
         """Done when the server has acknowledged something, if a sender waits for that."""
         self._sip = self._ahead = 0
-        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._opened: asyncio.Future[None] = self.loop.create_future()
 
     @property
     def may_reconnect(self) -> bool:

@@ -11,6 +11,8 @@ from hubline.errors import ConnectionClosed
 KEPT = 64
 """States that are kept for a watcher that does not read. The oldest are dropped."""
 
+ELSEWHERE = "the connection is one of another event loop: nobody here would get an answer"
+
 
 class ConnectionState(Enum):
     """The states of the official clients."""
