@@ -64,6 +64,23 @@ async def test_a_token_that_fails(script: Script) -> None:
     assert script.asked == []
 
 
+async def test_a_token_that_waits_for_something_cancelled_fails(script: Script, clock: ManualClock) -> None:
+    issuer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    tokens = iter((None, issuer, "later"))
+
+    async def token() -> str | None:
+        found = next(tokens)
+        return await found if isinstance(found, asyncio.Future) else found
+
+    hub = await started(clock, token=token)
+    issuer.cancel()
+    script.peer.hang_up()
+    await clock.advance(3)
+    assert hub.state is ConnectionState.CONNECTED
+    assert script.asked[-1][1]["Authorization"] == "Bearer later"
+    await hub.stop()
+
+
 async def test_a_token_is_asked_for_before_each_attempt(script: Script, clock: ManualClock) -> None:
     count = iter(range(9))
     hub = await started(clock, token=lambda: f"t{next(count)}")

@@ -1,5 +1,6 @@
 """Attempts to connect: the token, the negotiation, the transports one after another, and the handshake."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 
 from hubline._clock import Clock
 from hubline._extras import missing
-from hubline._tasks import TaskOwner
+from hubline._tasks import TaskOwner, ends_its_task
 from hubline.client.calls import Calls
 from hubline.client.carrier import Carrier, Http, Opening
 from hubline.client.link import Link
@@ -198,8 +199,10 @@ class Connector:
         try:
             found = self.token()
             return found if found is None or isinstance(found, str) else await found
-        except Exception as error:
-            raise ConnectionClosed(f"there is no token: {text_of(error)}") from error
+        except (Exception, asyncio.CancelledError) as error:
+            if ends_its_task(error):
+                raise
+            raise ConnectionClosed(f"there is no token: {text_of(error) or type(error).__name__}") from error
 
     async def close(self) -> None:
         """Wait until all connections are closed, and free what they have shared."""
