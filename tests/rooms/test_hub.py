@@ -263,6 +263,7 @@ async def test_what_the_rule_does_not_allow_looks_like_a_room_that_does_not_exis
             ("SignalRoom", "secret", "typing", 1),
             ("RoomMembers", "secret"),
             ("RoomHistory", "secret"),
+            ("SetRoomState", "secret", 1),
         ]
         for call in calls:
             with pytest.raises(InvocationError) as error:
@@ -293,6 +294,8 @@ async def test_who_has_lost_the_right_is_taken_out_and_told() -> None:
         await page.join(ada)
         await bob.invoke("JoinRoom", "r", None, {"presence": False})
         allowed.remove("bob")
+        with pytest.raises(InvocationError, match="The room does not exist"):
+            await bob.invoke("SetRoomState", "r", "still here")
         await server.rooms.recheck("bob")
         assert await bob.expect("RoomClosed") == ["r"]
         await server.rooms.send("r", "after")

@@ -60,7 +60,7 @@ class RoomsHub(Hub[ClientT]):
 
     async def set_room_state(self, room: str, state: Any) -> None:
         """Set the caller's state in a room, on all its devices."""
-        await self._rooms._set_state(room, state, self.context.connection_id)
+        await self._rooms._set_state(room, state, self._room_caller)
 
     async def room_members(self, room: str) -> items.RoomMembers:
         """The members of a room on all servers, and how many they are."""

@@ -203,9 +203,10 @@ class Rooms:
         if self._loop is not None:
             await self._joining.leave_room(connection_id, room)
 
-    async def _set_state(self, room: str, state: Any, connection_id: str) -> None:
+    async def _set_state(self, room: str, state: Any, caller: Caller) -> None:
+        await self._may("join", room, caller)
         text = json_of(state, self._limits.state)
-        membership = self._joining.found(connection_id, room) if self._loop is not None else None
+        membership = self._joining.found(caller.connection_id or "", room) if self._loop is not None else None
         if membership is None or not membership.visible:
             raise HubError(NO_MEMBER)
         with unreachable():
