@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from types import new_class
-from typing import Annotated, Any, Literal, Protocol, get_origin
+from typing import Annotated, Any, Literal, Protocol, TypedDict, get_origin
 
 import pytest
 from msgspec import Meta, Struct
@@ -152,6 +152,7 @@ TYPES = [
     (tuple[int, int], list[int], True),
     (tuple[int, int], tuple[int, float], True),
     (Annotated[int, Meta(ge=2)], Annotated[int, Meta(ge=1)], True),
+    (Annotated[int, Meta(ge=0)], int, True),
     (Annotated[int, Meta(le=1)], Annotated[int, Meta(le=2)], True),
     (Annotated[str, Meta(pattern="^a")], str, True),
     (Annotated[str, Meta(max_length=1)], str, True),
@@ -198,6 +199,18 @@ def test_a_field_with_a_default_may_be_added_to_what_is_read_and_any_to_what_is_
     assert any(change.breaks for change in changes(of(taking(Small)), of(taking(Large))))
     assert not any(change.breaks for change in changes(of(giving(Small)), of(giving(Large))))
     assert any(change.breaks for change in changes(of(giving(Large)), of(giving(Small))))
+
+
+def test_a_map_fits_no_object_whose_fields_are_of_other_types_or_the_only_ones() -> None:
+    class Optional(TypedDict, total=False):
+        name: str
+
+    class Closed(Struct, forbid_unknown_fields=True):
+        x: int = 0
+
+    for wide, narrow in ((dict[str, int], Optional), (dict[str, int], Closed), (dict[str, Any], Optional)):
+        assert any(change.breaks for change in changes(of(taking(wide)), of(taking(narrow)))), narrow
+    assert not any(change.breaks for change in changes(of(taking(dict[str, str])), of(taking(Optional))))
 
 
 def test_hubs_come_and_go() -> None:

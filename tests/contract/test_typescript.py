@@ -53,6 +53,12 @@ def test_a_parameter_before_one_that_must_be_given_must_be_given() -> None:
     assert "take(p0: number, p1: string, p2?: string): Promise<void>" in typescript(found)
 
 
+def test_a_method_is_not_one_that_javascript_calls_by_itself() -> None:
+    found = document()
+    found["channels"]["notes"]["messages"]["Take"]["name"] = "Then"
+    assert '  then_(): Promise<void> {\n    return this.connection.invoke("Then");' in typescript(found)
+
+
 def test_a_path_does_not_end_its_comment() -> None:
     found = document()
     found["channels"]["notes"]["address"] = "/a*/b"

@@ -100,19 +100,30 @@ class Acceptance:
         for name in expected.get("required", ()):
             if name not in required:
                 yield f"may have no {_joined(at, name)!r}"
+        others = _others(given)
         for name, schema in theirs.items():
-            if name in ours:
-                yield from self._reasons(ours[name], schema, _joined(at, name))
+            if name in ours or others is not None:
+                yield from self._reasons(ours.get(name, others), schema, _joined(at, name))
         rest = expected.get("additionalProperties", {})
         if rest is False:
             for name in ours:
                 if name not in theirs:
                     yield f"may have {_joined(at, name)!r}, which is refused"
+            if others is not None:
+                yield f"{_at(at)}may have any name, not only {', '.join(map(repr, theirs)) or 'none'}"
         elif _rules(rest):
             more = [each for name, each in ours.items() if name not in theirs]
-            more += [] if ours else [given.get("additionalProperties", {})]
-            for each in more:
+            for each in (*more, *([] if others is None else [others])):
                 yield from self._reasons(each, rest, f"{at}[…]")
+
+
+def _others(schema: Any) -> Any:
+    """What values under other names than those of an object's fields may be; `None` if there are none.
+
+    An object without fields is a map. One with fields has no others, unless it says so, as far as its writers know.
+    """
+    rest = schema.get("additionalProperties", None if schema.get("properties") else {})
+    return {} if rest is True else None if rest is False else rest
 
 
 def _constraints(given: Any, expected: Any, at: str) -> Iterator[str]:
@@ -120,7 +131,7 @@ def _constraints(given: Any, expected: Any, at: str) -> Iterator[str]:
         return  # no word constrains these
     for word in _AT_LEAST:
         if word in expected and not (word in given and given[word] >= expected[word]):
-            if word.startswith("min") and expected[word] == 0:
+            if word.startswith("min") and word != "minimum" and expected[word] == 0:  # no length is less
                 continue
             yield f"{_at(at)}may be less than {word} {expected[word]}"
     for word in _AT_MOST:

@@ -44,7 +44,8 @@ _TYPES = _WORDS.union(
 )
 """Names that a type or class cannot have."""
 
-_MEMBERS = frozenset(("constructor", "connection", "on"))
+_MEMBERS = frozenset(("constructor", "connection", "on", "then", "toString", "toJSON", "valueOf"))
+"""Names that a method cannot have: the class has them, or `await`, a text or JSON would call the hub."""
 
 
 def typescript(document: Mapping[str, Any]) -> str:
