@@ -76,7 +76,7 @@ ARROWS: dict[str, str] = {
         "fellow_workers app_settings endpoints _clock _signals _tasks _worker telemetry"
     ),
     "testing": "public errors limits runs rooms backplanes wire client _clock _tasks",
-    "contract": 1930"errors wire",
+    "contract": "errors wire",
     "workers": "errors backplanes.local_hub servers _worker",
     "cli": "public errors servers workers auth.jwt wire client contract inspect _extras _tasks",
     "public": (
@@ -126,7 +126,7 @@ BUDGETS: dict[str, int] = {
     "auth": 650,
     "streams": 340,
     "backplanes": 4830,
-    "client": 4440,
+    "client": 4470,
     "models": 890,
     "runs": 11800,
     "rooms": 3250,
