@@ -265,7 +265,7 @@ async def test_the_welcome_says_how_the_assistant_is_asked_in_this_room() -> Non
         assert (await bob.hear())["text"] == said
 
 
-async def test_the_welcome_comes_once_and_to_the_newcomer_alone() -> None:
+async def test_the_welcome_comes_at_the_first_visit_and_to_the_newcomer_alone() -> None:
     async with chat() as under_test:
         bob = await under_test.enter("Bob")
         ada = await under_test.enter("Ada", room=None)
@@ -280,7 +280,7 @@ async def test_the_welcome_comes_once_and_to_the_newcomer_alone() -> None:
         await ada.client.expect_nothing()
         await bob.client.expect_nothing()
         back = await under_test.enter("Ada", room=None)
-        await back.join(since=0)
+        await back.join("ask-the-assistant")
         await back.client.expect_nothing()
 
 
@@ -309,7 +309,7 @@ async def test_a_new_room_is_in_the_list_of_everybody() -> None:
             "owners": [ada.me["id"]],
             "isArchived": False,
             "retentionDays": None,
-            "lastAt": None,
+            "lastAt": room["lastAt"],
             "isConversation": False,
             "isPair": False,
             "model": None,

@@ -30,6 +30,22 @@ async def test_the_owner_and_an_administrator_change_a_room_and_others_do_not(tm
         assert (await eve.enter())["rooms"][-1]["name"] == "BIG PLANS"
 
 
+async def test_a_new_room_is_made_now_and_the_first_ones_have_no_time(tmp_path: Path) -> None:
+    """The list begins with the latest: a new room must not stand behind all others until something is said in it."""
+    async with chat(data=tmp_path) as under_test:
+        ada = await under_test.enter("Ada")
+        made = (await ada.client.invoke("CreateRoom", "Plans"))["lastAt"]
+        assert made is not None
+    async with chat(data=tmp_path) as under_test:
+        rooms = (await (await under_test.enter("Eve")).enter())["rooms"]
+        assert [(room["name"], room["lastAt"]) for room in rooms] == [
+            ("General", None),
+            ("Ask the assistant", None),
+            ("Off topic", None),
+            ("Plans", made),
+        ]
+
+
 async def test_a_deleted_room_is_gone_for_everybody_with_its_answers(tmp_path: Path) -> None:
     gate = Gate()
     async with chat(["Once ", "upon"], gate=gate, data=tmp_path) as under_test:

@@ -122,9 +122,7 @@ class Chat:
         rooms = await self.listed(self.rooms.private_of(user.id))
         return Entered(me(user), rooms, reads, self.assistant.info, budget, self.server)
 
-    async def open(
-        self, connection_id: str, room_id: str, since: int | None, heard: datetime | None = None, *, greet: bool
-    ) -> Opened:
+    async def open(self, connection_id: str, room_id: str, since: int | None, heard: datetime | None = None) -> Opened:
         """The messages of a room that a page missed, after it has joined the hub group.
 
         `heard`: when the page heard of the room last, to get the changes of what it has. Raises HubError.
@@ -135,7 +133,8 @@ class Chat:
         continued = None if since is None else room.history.after(since)
         messages, has_more = room.history.newest() if continued is None else (continued, True)
         has_more = has_more or not room.history.is_whole
-        if greet and not room.is_conversation and not room.is_pair:
+        if user.id in self.marks.newcomers and not room.is_conversation and not room.is_pair:
+            self.marks.newcomers.discard(user.id)
             self.news.welcome(connection_id, self._welcome(room, user))
         return Opened(
             info,

@@ -69,7 +69,7 @@ class Room:
     retention_days: int | None = None
     """Its messages are deleted after so many days, or after those of the server if these are fewer."""
     last_at: datetime | None = None
-    """When something was said last."""
+    """When something was said last; of a silent room that a person made, when it was made."""
     is_conversation: bool = False
     """A private conversation of one person with the assistant."""
     is_pair: bool = False

@@ -68,10 +68,8 @@ class ChatHub(RunsHub[ChatClient], RoomsHub[ChatClient]):
         # The group first, then the state of the room, so that no message is lost in between.
         group = self._chat.room(self._me, room_id).group
         await self.groups.add(self._me, group)
-        greet = since is None and not self.context.items.setdefault("greeted", False)
-        self.context.items["greeted"] = True
         try:
-            return await self._chat.open(self._me, room_id, since, heard, greet=greet)
+            return await self._chat.open(self._me, room_id, since, heard)
         except HubError:  # the person was removed meanwhile
             await self.groups.remove(self._me, group)
             raise

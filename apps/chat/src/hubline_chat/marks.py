@@ -40,6 +40,8 @@ class Marks:
         """Marks that are being stored."""
         self._storing, self._saved = asyncio.Lock(), 0
         """Held by `save`, and how often it has ended."""
+        self.newcomers: set[str] = set()
+        """People who have come for the first time, until they are welcomed."""
 
     async def of(self, user_id: str) -> list[Read]:
         """What a person has read of every room in the list. At the very first time, all that is there counts as read.
@@ -50,6 +52,8 @@ class Marks:
         stored, mentions = await self._stored(user_id)
         rooms = self._rooms.visible_to(user_id)
         is_new = not stored and not any(user == user_id for user, _ in [*self._new, *self._saving])
+        if is_new:
+            self.newcomers.add(user_id)
         reads = []
         for room in rooms:
             known = max(stored.get(room.id, 0), self._unsaved(user_id, room.id))

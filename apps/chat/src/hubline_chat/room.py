@@ -23,7 +23,7 @@ class Room:
         self.id, self.name, self.topic, self.is_private = record.id, record.name, record.topic, record.is_private
         self.asks, self.is_archived, self.retention_days = record.asks, record.is_archived, record.retention_days
         self.is_conversation, self.pair = record.is_conversation, record.pair
-        self.model, self.prompt = record.model, record.prompt
+        self.model, self.prompt, self.made_at = record.model, record.prompt, record.made_at
         self.is_untitled = record.is_conversation and record.name == UNTITLED
         """Nobody has given the conversation a title, and the model has not yet."""
         self.history = history
@@ -70,7 +70,7 @@ class Room:
             owners=[member.id for member in self.members.values() if member.is_owner],
             is_archived=self.is_archived,
             retention_days=self.retention_days,
-            last_at=self.history.last_at,
+            last_at=self.history.last_at or (self.made_at if self.members else None),
             is_conversation=self.is_conversation,
             is_pair=self.is_pair,
             model=self.model,

@@ -11,8 +11,10 @@ from apps.chat.tests.browser.model import ScriptedEndpoint
 from apps.chat.tests.browser.program import Program, running
 from apps.chat.tests.browser.proxy import CuttableProxy
 from apps.chat.tests.browser.test_budget import ask_toggle
+from apps.chat.tests.browser.test_files import give
 from apps.chat.tests.browser.test_journey import answers
 from apps.chat.tests.browser.test_rooms import SMALL_AND_WIDE, details, go, make_room
+from apps.chat.tests.files.test_files import picture as image
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -97,6 +99,37 @@ def test_a_model_is_chosen_for_all_in_the_room_and_its_cost_is_shown(
     assert problems == []
 
 
+def test_a_phone_says_which_model_sees_no_pictures_and_keeps_stop_and_send_at_the_end(
+    enter: Enter, model: ScriptedEndpoint
+) -> None:
+    eve = enter("Eve", has_touch=True, is_mobile=True)
+    make_room(eve, "Pictures")
+    eve.set_viewport_size({"width": 360, "height": 740})
+    give(eve, "paste", "square.png", "image/png", image(16, 16))
+    expect(eve.locator("[data-upload=done]")).to_have_count(1)
+    blind = eve.get_by_text("Small sees no pictures: it is told only their names.")
+    expect(blind).to_have_count(0)
+    ask_toggle(eve).tap()
+    expect(blind).to_be_visible()
+    chip(eve, "Small").tap()
+    eve.get_by_role("radio", name="Large").tap()
+    expect(blind).to_have_count(0)
+
+    model.begins("A ", then="square.")
+    write(eve, "What is this?")
+    expect(answers(eve, "answering")).to_be_visible()
+    eve.get_by_role("textbox", name="Message").fill("And this?")
+    stop, send = [eve.get_by_role("button", name=name, exact=True) for name in ("Stop", "Send")]
+    expect(stop).to_be_visible()
+    places = [each.bounding_box() for each in (stop, send)]
+    assert places[0] is not None
+    assert places[1] is not None
+    assert places[0]["y"] == places[1]["y"]
+    assert 360 - 20 < places[1]["x"] + places[1]["width"] < 360
+    model.goes_on()
+    expect(answers(eve, "completed")).to_contain_text("A square.")
+
+
 def test_a_room_tells_the_assistant_what_all_who_are_there_can_read(
     enter: Enter, model: ScriptedEndpoint, proxy: CuttableProxy, picture: Picture
 ) -> None:
@@ -104,7 +137,7 @@ def test_a_room_tells_the_assistant_what_all_who_are_there_can_read(
     ada, bob = enter("Ada"), enter("Bob")
     make_room(ada, "Ship")
     go(bob, "Ship")
-    expect(details(bob).get_by_role("heading", name="This room")).to_have_count(0)
+    expect(details(bob).get_by_role("button", name="Change the settings…")).to_have_count(0)
 
     details(ada).get_by_role("button", name="Change the settings…").click()
     ada.get_by_label("Instructions for the assistant").fill("Talk like a pirate.\nNever say hello.")

@@ -160,6 +160,8 @@ def test_everything_on_a_phone_can_be_hit_by_a_thumb(people: People) -> None:
     assert page.evaluate(SMALL, TAP) == []
     page.get_by_role("button", name="Close the details").tap()
     page.get_by_role("button", name="Show the sidebar").tap()
+    expect(page.get_by_text("Go to…")).to_be_visible()
+    expect(page.get_by_text("Ctrl K")).to_be_hidden()
     page.get_by_role("button", name="Account:").tap()
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     assert page.evaluate(SMALL, TAP) == []

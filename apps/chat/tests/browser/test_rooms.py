@@ -63,7 +63,9 @@ def test_the_owner_renames_limits_archives_and_deletes_a_room_before_everybody(e
     go(bob, "Plans")
     expect(conversation(bob)).to_contain_text("The first plan")
     expect(details(bob)).to_contain_text("Messages are kept for good.")
-    expect(details(bob).get_by_role("heading", name="This room")).to_have_count(0)
+    expect(details(bob)).to_contain_text("Its owner and administrators can change, archive and delete it.")
+    expect(details(bob).get_by_role("listitem").filter(has_text="Ada")).to_contain_text("owner")
+    expect(details(bob).get_by_role("button", name="Change the settings")).to_have_count(0)
 
     details(ada).get_by_role("button", name="Change the settings").click()
     settings = ada.get_by_role("dialog", name="Room settings")

@@ -80,7 +80,13 @@ def test_what_is_unread_is_the_same_on_a_new_device_and_is_read_on_all_at_once(e
     expect(entry(device, "General")).to_contain_text("1 mention")
     expect(entry(device, "General")).to_contain_text("2 unread")
     assert problems_of(device, "unread", picture, ((360, 740), (1280, 800))) == []
+    device.set_viewport_size({"width": 360, "height": 740})
+    to_rooms = device.get_by_role("button", name="Show the sidebar, 1 mention")
+    expect(to_rooms).to_be_visible()
+    to_rooms.click()
     entry(device, "General").click()
+    expect(device.get_by_role("button", name="Show the sidebar", exact=True)).to_be_visible()
+    device.set_viewport_size({"width": 1280, "height": 800})
     line = conversation(device).get_by_text("New", exact=True)
     expect(line).to_be_visible()
     expect(line.locator("xpath=preceding::article[1]")).to_contain_text("Before")

@@ -260,20 +260,6 @@ describe("Chat", () => {
     expect(hub.named("LeaveRoom")).toEqual([["r"]]);
   });
 
-  it("shows a note of the server until the page is loaded again, and then no more", async () => {
-    const box = memoryBox();
-    const load = async () => {
-      const loaded = new Chat({ user: USER, openPort: hub.open, box, schedule: (work) => work(), turnedAway: () => undefined, somebodyElse: () => undefined, files: NO_FILES });
-      loaded.connection.open();
-      await settled();
-      hub.call("ReceiveMessage", message(0, { id: "note", text: "Welcome!" }));
-      hub.call("ReceiveMessage", message(0, { id: "again", text: "Welcome!" }));
-      return loaded.rooms.view("r").value.messages.filter((each) => each.seq === 0).map((each) => each.text);
-    };
-    expect(await load()).toEqual(["Welcome!"]);
-    expect(await load()).toEqual([]);
-  });
-
   it("waits for no answer to a message that was posted without one, and says why", async () => {
     chat.connection.open();
     await settled();

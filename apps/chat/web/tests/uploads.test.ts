@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { FileInfo } from "../src/connection/contract";
 import { shownSize } from "../src/messages/MessageFiles";
-import { sizeOf, Uploads, type FileServer } from "../src/messages/uploads";
+import { blindTo, sizeOf, Uploads, type FileServer, type Upload } from "../src/messages/uploads";
 import { memoryBox } from "../src/ui/storage";
 
 const info = (name: string): FileInfo => ({ id: `id-${name}`, name, type: "text/plain", size: 3 });
@@ -104,5 +104,18 @@ describe("sizes", () => {
     expect(shownSize(200, 100)).toEqual([200, 100]);
     expect(shownSize(4200, 1000)).toEqual([420, 100]);
     expect(shownSize(1, 3000)).toEqual([24, 320]);
+  });
+});
+
+describe("a picture in a question", () => {
+  const done = (name: string, of: Partial<FileInfo> = {}): Upload => ({ key: name, name, size: 3, state: "done", progress: 1, error: null, file: { ...info(name), ...of } });
+  const model = { id: "small", name: "Small", tier: "guest" as const };
+
+  it("is not seen by a model that takes none", () => {
+    const files = [done("notes.txt"), done("a.png", { width: 4, height: 3 })];
+    expect(blindTo(files, model)).toBe(model);
+    expect(blindTo(files, { ...model, takesImages: true })).toBeNull();
+    expect(blindTo(files.slice(0, 1), model)).toBeNull();
+    expect(blindTo(files, undefined)).toBeNull();
   });
 });

@@ -41,6 +41,7 @@ class RoomRecord:
     """The id of the model that was chosen."""
     prompt: str = ""
     """What the assistant is told here."""
+    made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class RoomChange(TypedDict, total=False):
@@ -78,6 +79,7 @@ class RoomStore:
                     pair=row.pair,
                     model=row.model,
                     prompt=row.prompt,
+                    made_at=row.created_at,
                 )
                 for row in (await connection.execute(rooms)).all()
             }
@@ -88,14 +90,13 @@ class RoomStore:
     @unbroken
     async def add(self, room: RoomRecord) -> None:
         """Store a new room with its members."""
-        now = datetime.now(UTC)
         values: dict[str, object] = {"id": room.id, "name": room.name, "folded": room.name.casefold()}
         async with self.database.writing() as connection:
-            values |= {"topic": room.topic, "is_private": room.is_private, "created_at": now}
+            values |= {"topic": room.topic, "is_private": room.is_private, "created_at": room.made_at}
             values |= {"asks": room.asks, "is_conversation": room.is_conversation, "pair": room.pair}
             await connection.execute(ROOMS.insert().values(values))
             for member in room.members:
-                await connection.execute(MEMBERS.insert().values(_member(room.id, member, now)))
+                await connection.execute(MEMBERS.insert().values(_member(room.id, member, room.made_at)))
 
     @unbroken
     async def add_member(self, room_id: str, member: MemberRecord) -> None:

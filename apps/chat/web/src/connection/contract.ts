@@ -34,7 +34,7 @@ export interface Room {
   members: RoomMember[];
   /** A plain message is a question to the assistant here. */
   asks?: boolean;
-  /** When something was said last. */
+  /** When something was said last; of a silent room that a person made, when it was made. */
   lastAt?: string | null;
   /** A private conversation of mine with the assistant. */
   isConversation?: boolean;

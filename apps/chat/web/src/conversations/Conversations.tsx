@@ -81,7 +81,7 @@ function Conversation({ room, current, onShow }: { room: Room; current: boolean;
       <span className={styles.sign} aria-hidden="true">
         {state === "done" ? <Icon name="spark" size={14} /> : state === "waiting" ? <Icon name="clock" size={14} /> : <span className={state === "working" ? styles.working : styles.dot} />}
       </span>
-      <span className={styles.name} dir="auto">{titleOf(room)}</span>
+      <span className={`${rooms.name} ${styles.name}`} dir="auto">{titleOf(room)}</span>
       {WORDS[state] !== "" && <span className="visually-hidden">, {t(WORDS[state])}</span>}
     </button>
   );

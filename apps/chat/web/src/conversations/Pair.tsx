@@ -22,7 +22,7 @@ export function Pair({ room, current, onShow }: { room: Room; current: boolean; 
         <Avatar person={{ id: other?.id ?? room.id, name: room.name, kind: "person" }} size={20} />
         {online && <span className={styles.online} />}
       </span>
-      <span className={`${styles.name} ${styles.whole} ${other ? "" : styles.left}`} dir="auto">{room.name}</span>
+      <span className={`${rooms.name} ${styles.name} ${styles.whole} ${other ? "" : styles.left}`} dir="auto">{room.name}</span>
       <span className="visually-hidden">, {t(other ? (online ? "online" : "offline") : "gone")}</span>
       {news > 0 && <span className={`${rooms.badge} ${rooms.calls}`}>{news > 99 ? "99+" : news}<span className="visually-hidden">{" "}{t("unread")}</span></span>}
     </button>

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState, type KeyboardEvent, type MouseEvent } from "react";
 import { obstacle } from "../budget/budget";
 import { ModelChoice } from "../budget/ModelChoice";
+import { mineIn } from "../budget/models";
 import { useChat } from "../chat";
 import { t } from "../language/language";
 import { Icon } from "../ui/Icon";
@@ -15,6 +16,7 @@ import styles from "./composer.module.css";
 import { candidatesFor, mentionAt, type Candidate } from "./completion";
 import { CompletionList, optionId } from "./CompletionList";
 import { CHARACTERS_LIMIT, excess, nearLimit } from "./outbox";
+import { blindTo } from "./uploads";
 import { ReplyingTo } from "./Quoted";
 import { useDraft } from "./use-draft";
 import { useRunning } from "./use-running";
@@ -116,7 +118,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
 
   return (
     <div className={styles.wrap}>
-      <ComposerNotices assistant={asking ? assistant : null} obstacle={poor} />
+      <ComposerNotices assistant={asking ? assistant : null} obstacle={poor} blind={asking ? blindTo(files.all, mineIn(room, assistant, me)) : null} />
       {candidates.length > 0 && <CompletionList candidates={candidates} active={active} onChoose={complete} />}
       <div className={`${styles.box} ${asking ? styles.ask : ""}`}>
         <ReplyingTo roomId={roomId} />
@@ -138,17 +140,19 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
           <span className={`${styles.hint} ${tooLong ? styles.warn : ""} ${near !== null ? styles.counted : ""}`}>
             {tooLong ? tooMany(over) : near !== null ? counted(near) : stopped === null && hint(canStop && empty)}
           </span>
-          {canStop && (
-            <button type="button" className={`${styles.send} ${styles.stop}`} aria-label={t("Stop")} title={t("Stop the answer (Escape)")}
-              disabled={running.stopping} onClick={stop}>
-              <Icon name="stop" size={20} />
-            </button>
-          )}
-          {!(canStop && empty) && (
-            <button type="button" className={styles.send} aria-label={t("Send")} title={t("Send (Enter)")} disabled={cannotSend} onClick={send}>
-              <Icon name="send" size={20} />
-            </button>
-          )}
+          <span className={styles.ends}>
+            {canStop && (
+              <button type="button" className={`${styles.send} ${styles.stop}`} aria-label={t("Stop")} title={t("Stop the answer (Escape)")}
+                disabled={running.stopping} onClick={stop}>
+                <Icon name="stop" size={20} />
+              </button>
+            )}
+            {!(canStop && empty) && (
+              <button type="button" className={styles.send} aria-label={t("Send")} title={t("Send (Enter)")} disabled={cannotSend} onClick={send}>
+                <Icon name="send" size={20} />
+              </button>
+            )}
+          </span>
         </div>
       </div>
     </div>

@@ -1,4 +1,4 @@
-import type { FileInfo } from "../connection/contract";
+import type { FileInfo, Model } from "../connection/contract";
 import { number, t } from "../language/language";
 import { randomId } from "../ui/ids";
 import { isRecord, readJson, type Box } from "../ui/storage";
@@ -149,6 +149,11 @@ export function sizeOf(bytes: number): string {
 /** Is it shown in the page? */
 export function isImage(file: FileInfo): boolean {
   return file.width != null && file.height != null;
+}
+
+/** The model of a question, if there is a picture in it that the model does not see. */
+export function blindTo(uploads: readonly Upload[], model: Model | undefined): Model | null {
+  return model && !model.takesImages && uploads.some(({ file }) => file !== null && isImage(file)) ? model : null;
 }
 
 export function isFile(value: unknown): value is FileInfo {

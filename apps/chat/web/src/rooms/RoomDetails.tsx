@@ -10,7 +10,8 @@ import { Button, IconButton } from "../ui/buttons";
 import { useValue } from "../ui/store";
 import { Members } from "./Members";
 import { retentionOf, retentionSentence } from "./retention";
-import { RoomRule } from "./RoomRule";
+import { isAside } from "./pairs";
+import { RoomRule, Rulers } from "./RoomRule";
 import { mayRule } from "./RoomSettings";
 import { RoomTools } from "./RoomTools";
 import { topicOf } from "./title";
@@ -68,7 +69,7 @@ export function RoomDetails({ room, onClose, onWritten }: { room: Room; onClose(
               <div>
                 {person.name}
                 {person.id === me.id && <> {t("(you)")}</>}
-                <small>{plural(person.devices, "1 device", "{count} devices")}</small>
+                <small>{room.owners?.includes(person.id) && !isAside(room) && <>{t("owner")} · </>}{plural(person.devices, "1 device", "{count} devices")}</small>
               </div>
               <PersonMenu person={person} onDone={onWritten} />
             </li>
@@ -81,7 +82,7 @@ export function RoomDetails({ room, onClose, onWritten }: { room: Room; onClose(
           <p>{topicOf(room)}</p>
         </section>
       )}
-      <RoomTools model={mineIn(room, assistant, me)} />
+      {mayRule(room, me) ? <RoomRule room={room} /> : !isAside(room) && <Rulers room={room} />}
       {view.prompt && (
         <section>
           <h3>{t("What the assistant is told here")}</h3>
@@ -96,7 +97,7 @@ export function RoomDetails({ room, onClose, onWritten }: { room: Room; onClose(
           <a href={chat.uploads.server.exportUrl(room.id, "json")} download>JSON</a>
         </p>
       </section>
-      {mayRule(room, me) && <RoomRule room={room} />}
+      <RoomTools model={mineIn(room, assistant, me)} />
     </aside>
   );
 }

@@ -11,7 +11,7 @@ import { Logo } from "../ui/Logo";
 import { Skeleton } from "../ui/Skeleton";
 import { useStore, useValue } from "../ui/store";
 import { byActivity } from "./order";
-import { isListed } from "./pairs";
+import { isAside, isListed } from "./pairs";
 import { mentions, unread } from "./read-marks";
 import { RoomSign } from "./RoomSign";
 import styles from "./rooms.module.css";
@@ -88,11 +88,6 @@ export function RoomList({ onHide, onOpen, onChosen }: Props) {
       </div>
     </nav>
   );
-}
-
-/** Is it in the second part? */
-function isAside(room: Room): boolean {
-  return room.isConversation === true || room.isPair === true;
 }
 
 function inOrder(rooms: readonly Room[] | null): readonly Room[] | null {

@@ -37,6 +37,17 @@ export function RoomRule({ room }: { room: Room }) {
   );
 }
 
+/** Who rules the room, for those who do not. */
+export function Rulers({ room }: { room: Room }) {
+  const owned = (room.owners ?? []).length > 0;
+  return (
+    <section>
+      <h3>{t("This room")}</h3>
+      <p>{t(owned ? "Its owner and administrators can change, archive and delete it." : "Administrators can change, archive and delete it.")}</p>
+    </section>
+  );
+}
+
 interface SureProps {
   title: string;
   text: string;

@@ -10,3 +10,8 @@ export function seenBy(me: string, room: Room): Room {
 export function isListed(room: Room, active: string | null): boolean {
   return room.isConversation === true || (room.isPair === true && (room.lastSeq > 0 || room.id === active));
 }
+
+/** Is it in the second part of the sidebar? */
+export function isAside(room: Room): boolean {
+  return room.isConversation === true || room.isPair === true;
+}

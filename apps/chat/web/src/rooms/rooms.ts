@@ -178,7 +178,6 @@ export class Rooms {
   }
 
   take(message: Message): void {
-    if (message.seq === 0 && this.#heard(message)) return;
     const view = this.#views.get(message.roomId);
     view?.update((value) => withNews(value, message));
     if (!view || message.seq === 0 || has(view.value, message.id)) this.#answers.take(message);
@@ -242,14 +241,6 @@ export class Rooms {
     } finally {
       this.#healing.delete(roomId);
     }
-  }
-
-  /** A note to this page alone, such as the welcome: once it has been read it does not return with each reload. */
-  #heard({ roomId, text }: Message): boolean {
-    const key = `note.${roomId}`;
-    if (this.#box.read(key) === text) return !this.#views.get(roomId)?.value.messages.some((each) => each.seq === 0 && each.text === text);
-    this.#box.write(key, text);
-    return false;
   }
 
   #put(told: Room): Room {

@@ -89,6 +89,7 @@ export const messages: Catalogue = {
   "Escape stops the answer": "Esc hält die Antwort an",
   "Enter sends · Shift+Enter for a new line": "Eingabetaste sendet · Umschalt+Eingabetaste für eine neue Zeile",
   "{name} is getting ready": "{name} wird vorbereitet",
+  "{name} sees no pictures: it is told only their names.": "{name} sieht keine Bilder und erfährt nur ihre Namen.",
   "{name} is not available": "{name} ist nicht verfügbar",
   "There is no connection. Save it again when it is back.": "Es gibt keine Verbindung. Speichere noch einmal, wenn sie wieder da ist.",
   "Edit the message": "Nachricht bearbeiten",

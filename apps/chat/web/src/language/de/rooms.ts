@@ -65,6 +65,8 @@ export const rooms: Catalogue = {
   "What the assistant is told here": "Was dem Assistenten hier gesagt wird",
   "End the answer to {name}": "Antwort an {name} beenden",
   "Show the sidebar": "Seitenleiste anzeigen",
+  "Its owner and administrators can change, archive and delete it.": "Sein Eigentümer und Administratoren können ihn ändern, archivieren und löschen.",
+  "Administrators can change, archive and delete it.": "Administratoren können ihn ändern, archivieren und löschen.",
   "Who is here: {count}": "Wer hier ist: {count}",
   "Who is here": "Wer hier ist",
   Sidebar: "Seitenleiste",

@@ -89,6 +89,7 @@ export const messages: Catalogue = {
   "Escape stops the answer": "Esc detiene la respuesta",
   "Enter sends · Shift+Enter for a new line": "Intro envía · Mayús+Intro para una línea nueva",
   "{name} is getting ready": "{name} se está preparando",
+  "{name} sees no pictures: it is told only their names.": "{name} no ve imágenes: solo se le dicen sus nombres.",
   "{name} is not available": "{name} no está disponible",
   "There is no connection. Save it again when it is back.": "No hay conexión. Guárdalo de nuevo cuando vuelva.",
   "Edit the message": "Editar el mensaje",

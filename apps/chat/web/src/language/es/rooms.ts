@@ -65,6 +65,8 @@ export const rooms: Catalogue = {
   "What the assistant is told here": "Lo que se le dice aquí al asistente",
   "End the answer to {name}": "Terminar la respuesta para {name}",
   "Show the sidebar": "Mostrar la barra lateral",
+  "Its owner and administrators can change, archive and delete it.": "Su propietario y los administradores pueden cambiarla, archivarla y eliminarla.",
+  "Administrators can change, archive and delete it.": "Los administradores pueden cambiarla, archivarla y eliminarla.",
   "Who is here: {count}": "Quién está aquí: {count}",
   "Who is here": "Quién está aquí",
   Sidebar: "Barra lateral",
