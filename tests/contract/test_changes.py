@@ -1,7 +1,7 @@
 """Each rule in both directions: what one step breaks, the step back does not, or breaks for a reason of its own."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from types import new_class
 from typing import Annotated, Any, Literal, Protocol, get_origin
 
@@ -198,6 +198,18 @@ def test_a_field_with_a_default_may_be_added_to_what_is_read_and_any_to_what_is_
     assert any(change.breaks for change in changes(of(taking(Small)), of(taking(Large))))
     assert not any(change.breaks for change in changes(of(giving(Small)), of(giving(Large))))
     assert any(change.breaks for change in changes(of(giving(Large)), of(giving(Small))))
+
+
+def test_a_new_field_is_told_once() -> None:
+    def note(*fields: Any) -> Any:
+        return make_dataclass("Note", [("x", int), *fields])
+
+    def told(use: Any, field: Any) -> list[tuple[str, bool]]:
+        return [(change.where, change.breaks) for change in changes(of(use(note())), of(use(note(field))))]
+
+    assert told(taking, ("y", int, 0)) == [("Note", False)]
+    assert told(taking, ("y", int)) == [("/0 Method", True)]
+    assert told(giving, ("y", int)) == [("/0 Method", False)]
 
 
 def test_hubs_come_and_go() -> None:
