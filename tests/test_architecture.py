@@ -78,6 +78,7 @@ ARROWS: dict[str, str] = {
     "testing": "public errors limits runs rooms backplanes wire client _clock _tasks",
     "contract": 1930"errors wire",
     "workers": "errors backplanes.local_hub servers _worker",
+    "__main__": "cli",
     "cli": "public errors servers workers auth.jwt wire client contract inspect _extras _tasks",
     "public": (
         "errors wire connection streams auth server transports nodes backplanes client runs rooms routes app publishing"
