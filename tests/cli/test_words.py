@@ -18,7 +18,7 @@ def test_a_line_is_a_word_and_values() -> None:
     [
         ('Send "open', 'not JSON: "open'),
         ('Send {"a": 1', 'not JSON: {"a": 1'),
-        ("Send {a: 1}", "not JSON: {a: 1}"),
+        ("Send {a: 1}\n", "not JSON: {a: 1} (Expecting"),
         ('Send "a"b', "a blank is missing before b"),
     ],
 )
