@@ -20,6 +20,21 @@ from hubline.errors import (
 )
 
 
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (
+            "An unexpected error occurred invoking 'Enter' on the server. HubException: There is no room.",
+            "There is no room.",
+        ),
+        ("An error occurred on the server while streaming results. HubException: ", ""),
+        ("An unexpected error occurred invoking 'Enter' on the server.", None),
+    ],
+)
+def test_the_text_that_a_hub_means_for_its_callers(message: str, reason: str | None) -> None:
+    assert InvocationError("Enter", message).reason == reason
+
+
 def test_a_configuration_error_holds_every_problem() -> None:
     error = ConfigurationError(["one", "two"])
     assert error.problems == ("one", "two")

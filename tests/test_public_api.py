@@ -155,7 +155,8 @@ def test_every_public_name_exists_and_is_listed_once(package: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_public_class_and_function_says_what_it_is(package: str) -> None:
     things = {name: getattr(importlib.import_module(package), name) for name in names_of(package)}
-    assert [name for name, thing in things.items() if not says_what_it_is(thing)] == []
+    said = {name: typing.get_origin(thing) is not None or says_what_it_is(thing) for name, thing in things.items()}
+    assert [name for name, right in said.items() if not right] == []  # types with other names: the reference needs them
 
 
 def says_what_it_is(thing: object) -> bool:

@@ -86,6 +86,12 @@ class InvocationError(HublineError):
         self.target, self.message = target, message
         super().__init__(f"{target}: {message}" if message else target)
 
+    @property
+    def reason(self) -> str | None:
+        """The text that the hub meant for its caller, by `HubError` (`HubException` in .NET); `None` without one."""
+        _, found, text = self.message.partition("HubException: ")
+        return text if found else None
+
 
 class BindingError(InvocationError):
     """The arguments of a call do not fit the method."""

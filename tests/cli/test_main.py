@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from importlib.metadata import version
 
@@ -12,6 +13,11 @@ def test_the_version_is_that_of_the_distribution() -> None:
     result = CliRunner().invoke(commands, ["--version"])
     assert result.exit_code == 0
     assert result.stdout == f"hubline {version('hubline')}\n"
+
+
+def test_it_is_a_module_too() -> None:
+    command = [sys.executable, "-m", "hubline", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("hubline ")
 
 
 def test_without_a_command_the_help_is_shown() -> None:

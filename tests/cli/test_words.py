@@ -19,7 +19,7 @@ def test_a_line_is_a_word_and_values() -> None:
         ('Send "open', 'not JSON: "open'),
         ('Send {"a": 1', 'not JSON: {"a": 1'),
         ("Send " + 100_000 * "[", "not JSON: [[["),
-        ("Send {a: 1}", "not JSON: {a: 1}"),
+        ("Send {a: 1}\n", "not JSON: {a: 1} (Expecting"),
         ('Send "a"b', "a blank is missing before b"),
     ],
 )

@@ -434,8 +434,13 @@ async def test_wrong_use(script: Script, clock: ManualClock) -> None:
     with pytest.raises(RuntimeError, match="the connection is connected"):
         await hub.start()
     await hub.stop()
+    with pytest.raises(ConnectionClosed, match="there is no connection: it was stopped"):
+        await hub.invoke("M")
+    new = HubConnection(URL)
+    with pytest.raises(ConnectionClosed, match="there is no connection: it has not been started"):
+        await new.send("M")
     with pytest.raises(RuntimeError, match="has not been started"):
-        await HubConnection(URL).closed()
+        await new.closed()
 
 
 async def _all(stream: AsyncIterator[Any]) -> list[Any]:

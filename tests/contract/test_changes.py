@@ -1,7 +1,7 @@
 """Each rule in both directions: what one step breaks, the step back does not, or breaks for a reason of its own."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from types import new_class
 from typing import Annotated, Any, Literal, Protocol, TypedDict, get_origin
 
@@ -211,6 +211,18 @@ def test_a_map_fits_no_object_whose_fields_are_of_other_types_or_the_only_ones()
     for wide, narrow in ((dict[str, int], Optional), (dict[str, int], Closed), (dict[str, Any], Optional)):
         assert any(change.breaks for change in changes(of(taking(wide)), of(taking(narrow)))), narrow
     assert not any(change.breaks for change in changes(of(taking(dict[str, str])), of(taking(Optional))))
+
+
+def test_a_new_field_is_told_once() -> None:
+    def note(*fields: Any) -> Any:
+        return make_dataclass("Note", [("x", int), *fields])
+
+    def told(use: Any, field: Any) -> list[tuple[str, bool]]:
+        return [(change.where, change.breaks) for change in changes(of(use(note())), of(use(note(field))))]
+
+    assert told(taking, ("y", int, 0)) == [("Note", False)]
+    assert told(taking, ("y", int)) == [("/0 Method", True)]
+    assert told(giving, ("y", int)) == [("/0 Method", False)]
 
 
 def test_hubs_come_and_go() -> None:

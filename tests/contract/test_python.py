@@ -1,6 +1,8 @@
 """The text of generated Python; `interop/test_generated_python.py` checks and runs it."""
 
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any, get_type_hints
 
@@ -117,3 +119,13 @@ def test_docstrings_are_those_of_the_methods() -> None:
     assert '        """First.\n\n        Second */ third.\n        """\n        ...\n' in python(document())
     text = python(document(NOTE, Note=object_of() | {"description": 'Says """no\\n""" and "yes"'}))
     assert namespace(text)["Note"].__doc__ == 'Says """no\\n""" and "yes"'
+
+
+def test_only_what_is_used_is_imported_in_the_order_of_ruff(tmp_path: Path) -> None:
+    note = object_of(date={"enum": ["time", "datetime"]}, id={"type": "string", "format": "uuid"})
+    path = tmp_path / "notes.py"
+    path.write_text(python(document(NOTE, Note=note | {"description": "At any time or date, a UUID."})), "utf-8")
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F,I", str(path)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert checked.returncode == 0, checked.stdout
+    assert "from uuid import UUID\n" in path.read_text("utf-8")

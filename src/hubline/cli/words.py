@@ -46,7 +46,7 @@ def _value(text: str, start: int) -> tuple[Any, int]:
         try:
             value, end = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError) as error:  # the latter, where too many brackets are open
-            raise ConfigurationError([f"not JSON: {text[start:]} ({error})"]) from None
+            raise ConfigurationError([f"not JSON: {text[start:].rstrip()} ({error})"]) from None
         if end < len(text) and not text[end].isspace():
             raise ConfigurationError([f"a blank is missing before {text[end:]}"])
         return value, end

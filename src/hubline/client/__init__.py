@@ -11,9 +11,19 @@ from hubline.client.attached import AttachedRun
 from hubline.client.connection import HubConnection
 from hubline.client.content import RunContent, RunInfo
 from hubline.client.joined import JoinedRoom
-from hubline.client.retry import Retry
-from hubline.client.room_events import RoomDevice, RoomGap, RoomMember, RoomMessage, RoomPage, RoomPresence, RoomSignal
+from hubline.client.retry import Retry, RetryPolicy
+from hubline.client.room_events import (
+    RoomDevice,
+    RoomEvent,
+    RoomGap,
+    RoomMember,
+    RoomMessage,
+    RoomPage,
+    RoomPresence,
+    RoomSignal,
+)
 from hubline.client.states import ConnectionState
+from hubline.client.transports import TransportName
 
 __all__ = [
     "AttachedRun",
@@ -21,7 +31,9 @@ __all__ = [
     "HubConnection",
     "JoinedRoom",
     "Retry",
+    "RetryPolicy",
     "RoomDevice",
+    "RoomEvent",
     "RoomGap",
     "RoomMember",
     "RoomMessage",
@@ -30,4 +42,5 @@ __all__ = [
     "RoomSignal",
     "RunContent",
     "RunInfo",
+    "TransportName",
 ]

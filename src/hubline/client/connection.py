@@ -156,7 +156,7 @@ class HubConnection(Uses):
         self._calls.handlers.pop(target, None)
 
     async def start(self) -> None:
-        """Connect. `async with` does it.
+        """Connect. `async with` does it, and calls `stop`, which is needed after a loss too: it closes the sockets.
 
         Raises:
             NegotiationError: the server refused a request; `status` says how.

@@ -80,6 +80,7 @@ class RoomSignal(Struct, frozen=True, kw_only=True):
 
 
 RoomEvent: TypeAlias = RoomMessage | RoomGap | RoomPresence | RoomSignal
+"""What a `JoinedRoom` yields."""
 
 
 class RoomPage(Struct, frozen=True):

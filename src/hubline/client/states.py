@@ -61,7 +61,8 @@ def absent(state: ConnectionState, end: "asyncio.Future[ConnectionClosed | None]
     if state is ConnectionState.RECONNECTING:
         return ConnectionClosed("the connection was lost and is being restored")
     lost = end.result() if end is not None and end.done() else None
-    error = ConnectionClosed("there is no connection" if lost is None else f"there is no connection: {lost}")
+    why = "it has not been started" if end is None else "it is being made" if not end.done() else "it was stopped"
+    error = ConnectionClosed(f"there is no connection: {why if lost is None else lost}")
     error.__cause__ = lost
     return error
 

@@ -13,6 +13,7 @@ from hubline.wire.codec import TransferFormat
 from hubline.wire.negotiate import AvailableTransport
 
 TransportName: TypeAlias = Literal["websocket", "sse", "long_polling"]
+"""WebSockets, Server-Sent Events, long polling."""
 
 
 class Transport(Struct, frozen=True):

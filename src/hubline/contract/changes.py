@@ -27,7 +27,17 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
             found.append(Change(path, "the hub is new", breaks=False))
         else:
             found += _Hub(path, old, new, before[path], after[path]).changes()
-    return found
+    told = " ".join(change.text for change in found)
+    return found + [change for field, change in _new_fields(old, new) if repr(field) not in told]
+
+
+def _new_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Change]]:
+    """Fields that types have and did not have. Those that may be left out are seen at no method."""
+    before, after = (side.get("components", {}).get("schemas", {}) for side in (old, new))
+    for name in sorted(before.keys() & after.keys()):
+        fields = [side[name].get("properties", {}) for side in (before, after)]
+        for field in sorted(fields[1].keys() - fields[0].keys()):
+            yield field, Change(name, f"field {field!r} is new", breaks=False)
 
 
 def _hubs(document: Mapping[str, Any]) -> dict[str, tuple[str, Mapping[str, Any]]]:

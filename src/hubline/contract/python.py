@@ -4,8 +4,8 @@ A hub is a Protocol with its methods, and another with what the server calls on 
 that results and arguments are validated. `mypy --strict` takes the module.
 """
 
+import ast
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -41,13 +41,15 @@ def python(document: Mapping[str, Any]) -> str:
 
 
 def _imports(body: str) -> str:
+    names_read = (node for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name))
+    used = {node.id for node in names_read if isinstance(node.ctx, ast.Load)}
     lines = {
-        module: f"from {module} import {', '.join(used)}\n"
+        module: f"from {module} import {', '.join(name for name in names if name in used)}\n"
         for module, names in _IMPORTS.items()
-        if (used := [name for name in names if re.search(rf"\b{name}\b", body)])
+        if used.intersection(names)
     }
     modules = list(_IMPORTS)
-    groups = (modules[:4], modules[4:5], modules[5:])
+    groups = (modules[:4], sorted(modules[4:]))
     found = ["".join(lines.get(module, "") for module in group) for group in groups]
     return "".join(f"\n{group}" for group in found if group)
 
