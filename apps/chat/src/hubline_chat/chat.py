@@ -114,10 +114,12 @@ class Chat:
 
     async def enter(self, connection_id: str, user_id: str) -> Entered:
         """Connect a person: register the connection with the user of its token."""
-        user = await self._store.users.get(user_id)
-        if user is None or user.is_disabled:
-            raise HubError("Your session has ended. Sign in again.")
-        budget, reads = await self.allowance.budget(user), await self.marks.of(user.id)
+        changes = None
+        while changes != self.people.changes:  # again if a role was changed, so that nobody enters with the former one
+            changes, user = self.people.changes, await self._store.users.get(user_id)
+            if user is None or user.is_disabled:
+                raise HubError("Your session has ended. Sign in again.")
+            budget, reads = await self.allowance.budget(user), await self.marks.of(user.id)
         self.people.enter(connection_id, user)
         rooms = await self.listed(self.rooms.private_of(user.id))
         return Entered(me(user), rooms, reads, self.assistant.info, budget, self.server)
@@ -225,7 +227,8 @@ class Chat:
         key = user.id, client_message_id
         known = self._sent.get(key)
         if known is not None:
-            return same(await asyncio.shield(known), room, said)
+            message = same(await asyncio.shield(known), room, said)
+            return await self.past.question(room, message.id) or message  # as it is now: edited or deleted, perhaps
         sent = self._sent[key] = asyncio.get_running_loop().create_future()
         try:
             message = await self._say(room, user, client_message_id, said, asks)

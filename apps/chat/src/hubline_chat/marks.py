@@ -131,9 +131,11 @@ class Marks:
             logger.warning("the mentions of a message were not stored")
 
     async def tell(self, message: Message, user_ids: Collection[str]) -> None:
-        """Tell people that a message mentions them."""
-        if user_ids:
-            await self._pages().clients.users(list(user_ids)).mentioned(message)
+        """Tell people that a message mentions them, except those who were removed from its room meanwhile."""
+        room = self._rooms.get(message.room_id)
+        here = [] if room is None else [each for each in user_ids if room.is_visible_to(each)]
+        if here:
+            await self._pages().clients.users(here).mentioned(message)
 
 
 def _names(text: str) -> list[list[str]]:
