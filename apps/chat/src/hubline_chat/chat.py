@@ -114,12 +114,13 @@ class Chat:
 
     async def enter(self, connection_id: str, user_id: str) -> Entered:
         """Connect a person: register the connection with the user of its token."""
-        changes = None
-        while changes != self.people.changes:  # again if a role was changed, so that nobody enters with the former one
+        while True:
             changes, user = self.people.changes, await self._store.users.get(user_id)
             if user is None or user.is_disabled:
                 raise HubError("Your session has ended. Sign in again.")
             budget, reads = await self.allowance.budget(user), await self.marks.of(user.id)
+            if changes == self.people.changes:  # otherwise it may have been this one, who had another role when read
+                break
         self.people.enter(connection_id, user)
         rooms = await self.listed(self.rooms.private_of(user.id))
         return Entered(me(user), rooms, reads, self.assistant.info, budget, self.server)
