@@ -7,21 +7,24 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
+
 from apps.chat.tests.harness import ChatUnderTest, Page, chat
 from apps.chat.tests.test_editing import NOT_YOURS
 from apps.chat.tests.test_hubs import refusal
+from hubline import InvocationError
 
 
 @asynccontextmanager
 async def held(target: object, method: str) -> AsyncIterator[asyncio.Event]:
-    """The next call of a method waits until the block ends; the event is set when it is made."""
+    """Calls of a method wait until the block ends, one that reads with what it has read. The event: one was made."""
     works, reached, released = getattr(target, method), asyncio.Event(), asyncio.Event()
 
     async def wait(*arguments: Any) -> Any:
-        result = None if method == "add" else await works(*arguments)
+        result = await works(*arguments) if method == "of" else None
         reached.set()
         await released.wait()
-        return await works(*arguments) if method == "add" else result
+        return result if method == "of" else await works(*arguments)
 
     with patch.object(target, method, wait):
         try:
@@ -75,6 +78,33 @@ async def test_a_message_that_was_deleted_while_a_reply_was_stored_is_not_quoted
         assert await ada.hear() == secret
         assert await ada.hear() == reply
         assert (await bob.join())["messages"][-1] == reply
+
+
+async def test_a_room_that_is_deleted_while_its_messages_are_changed_is_no_unexpected_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with chat() as under_test:
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
+        for table, refused in (("versions", "The question does not exist any more."), ("marks", None)):
+            room = (await ada.client.invoke("CreateRoom", f"Plans {table}"))["id"]
+            await bob.join(room)
+            question = await bob.say("@ai Why?", room)
+            answer = await bob.answer()
+            await bob.ended()
+            method = "add" if table == "versions" else "mention"
+            async with held(getattr(under_test.store, table), method) as storing:
+                again = (
+                    ("RetryAnswer", answer["id"]) if table == "versions" else ("EditMessage", question["id"], "@Ada")
+                )
+                changing = asyncio.create_task(bob.client.invoke(*again))
+                await storing.wait()
+                await ada.client.invoke("DeleteRoom", room)
+            if refused is None:
+                assert (await changing)["text"] == "@Ada"
+            else:
+                with pytest.raises(InvocationError, match=refused):
+                    await changing
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []
 
 
 async def resent(under_test: ChatUnderTest) -> list[tuple[str, bool]]:

@@ -118,16 +118,18 @@ class Marks:
         known = await self.mentioned(room, before)
         if not now and not known:
             return
-        await self._store.marks.mention(message.room_id, message.seq, now)
+        await self._keep(message, now)
         await self.tell(message, set(now) - set(known))
 
     async def mention(self, message: Message, user_ids: Collection[str]) -> None:
         """Store the mentions of a message that is stored already."""
-        if not user_ids:
-            return
+        if user_ids:
+            await self._keep(message, user_ids)
+
+    async def _keep(self, message: Message, user_ids: Collection[str]) -> None:
         try:
             await self._store.marks.mention(message.room_id, message.seq, user_ids)
-        except (StoreError, IntegrityError):  # somebody's account has just been deleted
+        except (StoreError, IntegrityError):  # somebody's account, or the room, has just been deleted
             logger.warning("the mentions of a message were not stored")
 
     async def tell(self, message: Message, user_ids: Collection[str]) -> None:
