@@ -87,3 +87,20 @@ async def test_periodic_work_is_done_again_and_stopped_in_between() -> None:
     may_end.set()
     await running
     assert done == ["begun", "ended"] * 2
+
+
+async def test_periodic_work_that_fails_is_done_again(caplog: pytest.LogCaptureFixture) -> None:
+    times, again = list[int](), asyncio.Event()
+
+    async def work() -> None:
+        times.append(len(times))
+        if len(times) == 1:
+            raise RuntimeError("one room is broken")
+        again.set()
+
+    periodic = Periodic(work, 0.0)
+    running = asyncio.ensure_future(periodic.run())
+    await again.wait()
+    periodic.stop()
+    await running
+    assert "one room is broken" in caplog.text

@@ -1,12 +1,13 @@
 """What the model is told."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
 
 from hubline.models import Message as Turn
 from hubline_chat.contract import Answer, AnswerState, Message, Person
-from hubline_chat.prompts import CUT, GO_ON, SHORTEST, conversation, question_in
+from hubline_chat.prompts import CUT, GO_ON, SHORTEST, conversation, question_in, without_code
 
 ADA, BOB, AI = Person("1", "Ada"), Person("2", "Bob"), Person("assistant", "Assistant", "assistant")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -136,3 +137,16 @@ def test_the_newest_is_cut_with_a_mark_when_it_does_not_fit_and_no_other() -> No
 def test_a_question_that_is_too_long_is_cut_with_a_mark() -> None:
     turns = conversation("", [], "q" * 500, name="Assistant", budget=200, is_local=True)
     assert turns[-1] == Turn("user", "q" * (200 - len(CUT)) + CUT)
+
+
+def test_ticks_of_many_lengths_cost_no_more_than_others() -> None:
+    """Each that has no end was looked for up to the end of the message, while nobody else got anything."""
+
+    def cost(text: str) -> float:
+        began = time.process_time()
+        assert len(without_code(text)) == len(text)
+        return time.process_time() - began
+
+    many = "".join("`" * length + "a" for length in range(1, 252))
+    alike = "`a" * (len(many) // 2)
+    assert min(cost(many) for _ in range(3)) < 3 * min(cost(alike) for _ in range(3))

@@ -60,6 +60,7 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"MODEL": "gpt-5"}, "without HUBLINE_CHAT_MODEL_URL it must be a GGUF file"),
         ({"MODEL_URL": "ftp://x", "MODEL": "m"}, "should match pattern"),
         ({"PORT": "70000"}, "less than or equal to 65535"),
+        ({"ASSISTANT_NAME": "A" * 41}, "at most 40 characters"),
         ({"FREE_TOKENS": "-1"}, "greater than or equal to 0"),
         ({"FREE_TOKENS": "many"}, "valid integer"),
         ({"TRUSTED_PROXIES": "proxy"}, "does not appear to be an IPv4 or IPv6 network"),

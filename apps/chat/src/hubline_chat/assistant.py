@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Literal
 
+from sqlalchemy.exc import IntegrityError
+
 from hubline import HubError
 from hubline.models import ModelError
 from hubline.runs import Caller, FinishedRun, Run, RunInfo, RunLimits, Runs
@@ -190,8 +192,10 @@ class Assistant:
         try:
             if message.text:
                 await self._versions.add(message)
-        except BaseException:
+        except BaseException as error:
             await self.give_up(answering)
+            if isinstance(error, IntegrityError):  # the room was deleted meanwhile
+                raise HubError("The question does not exist any more.") from None
             raise
         await asyncio.shield(asyncio.ensure_future(self._begin_again(answering)))
         return answering.message

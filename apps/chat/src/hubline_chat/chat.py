@@ -114,10 +114,13 @@ class Chat:
 
     async def enter(self, connection_id: str, user_id: str) -> Entered:
         """Connect a person: register the connection with the user of its token."""
-        user = await self._store.users.get(user_id)
-        if user is None or user.is_disabled:
-            raise HubError("Your session has ended. Sign in again.")
-        budget, reads = await self.allowance.budget(user), await self.marks.of(user.id)
+        while True:
+            changes, user = self.people.changes, await self._store.users.get(user_id)
+            if user is None or user.is_disabled:
+                raise HubError("Your session has ended. Sign in again.")
+            budget, reads = await self.allowance.budget(user), await self.marks.of(user.id)
+            if changes == self.people.changes:  # otherwise it may have been this one, who had another role when read
+                break
         self.people.enter(connection_id, user)
         rooms = await self.listed(self.rooms.private_of(user.id))
         return Entered(me(user), rooms, reads, self.assistant.info, budget, self.server)
@@ -224,7 +227,8 @@ class Chat:
         key = user.id, client_message_id
         known = self._sent.get(key)
         if known is not None:
-            return same(await asyncio.shield(known), room, said)
+            message = same(await asyncio.shield(known), room, said)
+            return await self.past.question(room, message.id) or message  # as it is now: edited or deleted, perhaps
         sent = self._sent[key] = asyncio.get_running_loop().create_future()
         try:
             message = await self._say(room, user, client_message_id, said, asks)

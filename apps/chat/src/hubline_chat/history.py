@@ -33,9 +33,9 @@ class History:
         self._size = 0
 
     def append(self, message: Message) -> Message:
-        """Keep a message and give it its number."""
+        """Keep a message and give it its number, and the present form of what it replies to."""
         self.last_seq += 1
-        message = replace(message, seq=self.last_seq)
+        message = replace(message, seq=self.last_seq, quote=self._quoted(message.quote))
         self._messages[message.seq] = message
         self._seq_by_id[message.id] = message.seq
         self.last_at = message.sent_at
@@ -129,6 +129,12 @@ class History:
     def oldest(self) -> int:
         """The number of the oldest message; without messages, the next number."""
         return next(iter(self._messages), self.last_seq + 1)
+
+    def _quoted(self, quote: Quote | None) -> Quote | None:
+        if quote is None or quote.seq < self.cleared_before:
+            return None if quote is None else Quote(quote.seq, is_deleted=True)
+        message = self._messages.get(quote.seq)
+        return quote if message is None else message.as_quote
 
     def _trim(self) -> None:
         while len(self._messages) > self._capacity or (self._size > self._characters and len(self._messages) > 1):

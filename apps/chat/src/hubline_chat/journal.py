@@ -156,8 +156,7 @@ def _numbered(batch: Sequence[Post]) -> list[list[Message]]:
 
 
 async def _tell(post: Post, messages: Sequence[Message]) -> None:
-    for message in messages:
-        post.room.history.append(message)
+    messages = [post.room.history.append(message) for message in messages]
     try:
         messages = await post.tell(messages)
     except Exception:

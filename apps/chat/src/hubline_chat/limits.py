@@ -77,7 +77,7 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
-def plain_line(text: str) -> str:
+def one_line(text: str) -> str:
     """The name of a file or a tool, which others gave, on one line and without invisible characters."""
     return " ".join("".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text).split())
 

@@ -122,22 +122,26 @@ class Marks:
         known = await self.mentioned(room, before)
         if not now and not known:
             return
-        await self._store.marks.mention(message.room_id, message.seq, now)
+        await self._keep(message, now)
         await self.tell(message, set(now) - set(known))
 
     async def mention(self, message: Message, user_ids: Collection[str]) -> None:
         """Store the mentions of a message that is stored already."""
-        if not user_ids:
-            return
+        if user_ids:
+            await self._keep(message, user_ids)
+
+    async def _keep(self, message: Message, user_ids: Collection[str]) -> None:
         try:
             await self._store.marks.mention(message.room_id, message.seq, user_ids)
-        except (StoreError, IntegrityError):  # somebody's account has just been deleted
+        except (StoreError, IntegrityError):  # somebody's account, or the room, has just been deleted
             logger.warning("the mentions of a message were not stored")
 
     async def tell(self, message: Message, user_ids: Collection[str]) -> None:
-        """Tell people that a message mentions them."""
-        if user_ids:
-            await self._pages().clients.users(list(user_ids)).mentioned(message)
+        """Tell people that a message mentions them, except those who were removed from its room meanwhile."""
+        room = self._rooms.get(message.room_id)
+        here = [] if room is None else [each for each in user_ids if room.is_visible_to(each)]
+        if here:
+            await self._pages().clients.users(here).mentioned(message)
 
 
 def _names(text: str) -> list[list[str]]:

@@ -40,6 +40,8 @@ class People:
         self._present: dict[str, Presence] = {}
         self._lines: dict[str, Line] = {}
         self._sessions: dict[str, set[str]] = {}
+        self.changes = 0
+        """How often an account was changed: what was read before a change may be older than it."""
 
     def connected(self, connection_id: str, session_id: str, cut: Callable[[], None]) -> None:
         """Add a connection to this session, or move it to this session."""
@@ -82,6 +84,7 @@ class People:
 
     def change(self, user: User) -> bool:
         """Store a new role or tier. Returns whether the user is here."""
+        self.changes += 1
         presence = self._present.get(user.id)
         if presence is not None:
             presence.user = user

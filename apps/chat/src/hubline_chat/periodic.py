@@ -1,11 +1,17 @@
 """Work that is done every now and then while the application runs."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+
+logger = logging.getLogger("hubline_chat")
 
 
 class Periodic:
-    """Repeats `work`, with `seconds` in between. It is stopped between two times, never during one."""
+    """Repeats `work`, with `seconds` in between. It is stopped between two times, never during one.
+
+    What it raises is logged, and it is tried again: one room that cannot be tidied must not end the chat.
+    """
 
     def __init__(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
         self._work, self._seconds = work, seconds
@@ -13,7 +19,10 @@ class Periodic:
 
     async def run(self) -> None:
         while not self._stopped.is_set():
-            await self._work()
+            try:
+                await self._work()
+            except Exception:
+                logger.exception("what is done every %g s failed", self._seconds)
             try:
                 async with asyncio.timeout(self._seconds):
                     await self._stopped.wait()

@@ -1,6 +1,8 @@
 """The input of the model: its role, the earlier messages, the question."""
 
 import re
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
@@ -18,13 +20,42 @@ GO_ON = "Go on exactly where you stopped. Repeat nothing, and say nothing about 
 
 ROOM_PROMPT = "Instructions of this room:"
 
-_CODE = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1|\Z)|(?<!`)(`+)(?!`).*?(?<!`)\2(?!`)", re.DOTALL | re.MULTILINE)
-"""Fenced blocks, also one that has no end, and code spans of Markdown."""
+_OPENING = re.compile(r"^ {0,3}(`{3,}|~{3,})|(`+)", re.MULTILINE)
+"""Of a fenced block or, elsewhere, of a code span of Markdown."""
+_TICKS = re.compile("`+")
 
 
 def without_code(text: str) -> str:
-    """A message of the same length with spaces where it has code."""
-    return _CODE.sub(lambda code: " " * len(code[0]), text)
+    """A message of the same length with spaces where it has code: fenced blocks, also one without an end, and spans.
+
+    Its time grows with the length of the text, whatever is in it.
+    """
+    kept, at = [], 0
+    for begin, end in _code(text):
+        kept += [text[at:begin], " " * (end - begin)]
+        at = end
+    return "".join(kept) + text[at:] if kept else text
+
+
+def _code(text: str) -> Iterator[tuple[int, int]]:
+    """Where the code of a message is, in order."""
+    runs = defaultdict[int, list[int]](list)
+    for run in _TICKS.finditer(text):
+        runs[len(run[0])].append(run.start())
+    opening = _OPENING.search(text)
+    while opening is not None:
+        end = opening.end()
+        if opening[1] is not None:
+            closing = re.compile(f"^ {{0,3}}{opening[1]}{opening[1][0]}*", re.MULTILINE).search(text, end)
+            end = len(text) if closing is None else closing.end()
+            yield opening.start(), end
+        else:
+            there = runs[len(opening[2])]
+            place = bisect_left(there, end)
+            if place < len(there):
+                end = there[place] + len(opening[2])
+                yield opening.start(), end
+        opening = _OPENING.search(text, end)
 
 
 def question_in(text: str, name: str = "Assistant") -> str | None:

@@ -29,7 +29,8 @@ class Said:
 
 
 def same(message: Message, room: Room, said: Said) -> Message:
-    """The message, if it is what was sent under its id. Raises HubError."""
-    if (message.room_id, message.text) != (room.id, said.text):
+    """The message, if it is what was sent under its id; it may have been edited or deleted since. Raises HubError."""
+    is_other = message.text != said.text and message.edited_at is None
+    if message.room_id != room.id or is_other:
         raise HubError("Another message was sent under this message's id.")
     return message

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hubline.limits import Tier
 from hubline_chat.contract import TierName
+from hubline_chat.limits import NAME_LENGTH
 
 SYSTEM_PROMPT = (
     "You are a helpful assistant in a chat room that several people read. "
@@ -142,7 +143,7 @@ class ChatSettings(BaseSettings):
     free_questions: Limit = 2
     premium_questions: Limit = 4
 
-    assistant_name: str = "Assistant"
+    assistant_name: Annotated[str, Field(max_length=NAME_LENGTH)] = "Assistant"
     system_prompt: str = SYSTEM_PROMPT
     context_tokens: Annotated[int | None, Field(ge=1_024)] = None
     """The model's window; 4,096 for the local model. Without it, an endpoint is told 12,000 characters."""

@@ -109,6 +109,9 @@ async def test_sign_up_and_guests_can_be_closed() -> None:
     [
         {"origin": "http://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
+        {"origin": "http://testserver:port"},
+        {"origin": "http://testserver:99999999"},
         {"origin": "http://testserver:81"},
         {"origin": "http://testserver.evil.example"},
         {"origin": None, "sec-fetch-site": "cross-site"},

@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
+import pytest
 
 from apps.chat.tests.files.test_files import send, uploaded
 from apps.chat.tests.harness import JSON, Browser, chat
@@ -101,6 +103,24 @@ async def test_only_those_who_may_read_a_room_can_download_it() -> None:
         assert mine.json()["messages"] == []
 
 
+async def test_who_is_removed_while_a_download_begins_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with chat() as under_test:
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
+        room = (await ada.client.invoke("CreateRoom", "Secret", True))["id"]
+        await ada.client.invoke("AddMember", room, "Bob")
+        await ada.say("Nobody hears it", room=room)
+        messages = under_test.store.messages
+        read = messages.after
+
+        async def removed_meanwhile(*place: Any) -> Any:
+            await ada.client.invoke("RemoveMember", room, bob.me["id"])
+            return await read(*place)
+
+        monkeypatch.setattr(messages, "after", removed_meanwhile)
+        refused = await download(await under_test.guest("Bob"), room, "json")
+        assert (refused.status_code, refused.json()["code"]) == (404, "no-such-room")
+
+
 async def test_nobody_downloads_without_end() -> None:
     async with chat() as under_test:
         await under_test.enter("Ada")
@@ -119,3 +139,4 @@ def test_names_and_topics_are_no_markup() -> None:
     assert form.message(replace(said(1), **edited)) == (
         "\n## 2026-11-01\n\n**Person 1** · 12:01 · edited\n\n> > quoted\n>\n> # big\n"
     )
+    assert form.message(replace(said(1), text="one\r# two\r\n# three")).endswith("> one\n> # two\n> # three\n")

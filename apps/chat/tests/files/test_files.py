@@ -1,6 +1,8 @@
 """Files of messages: uploaded, sent, read by those who may, and deleted with what they belong to."""
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from io import BytesIO
@@ -238,6 +240,17 @@ async def test_a_place_for_uploads_that_cannot_be_made_is_told(tmp_path: Path) -
         (tmp_path / "files").write_text("in the way")
         answer = await put(adas, "1.txt", b"1")
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+async def test_what_a_killed_server_left_of_uploads_is_deleted_after_a_day(tmp_path: Path) -> None:
+    async with chat(data=tmp_path) as under_test:
+        for name, age in (("old", 90_000), ("new", 10)):
+            left = tmp_path / "files" / "tmp" / name
+            left.mkdir(parents=True)
+            (left / "upload").write_text("half")
+            os.utime(left, (time.time() - age, time.time() - age))
+        await under_test.chat.files.tidy()
+        assert [path.name for path in (tmp_path / "files" / "tmp").iterdir()] == ["new"]
 
 
 @pytest.mark.parametrize("path", ["/api/files?room=general&name=a.txt", "/api/sign-in"])

@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 from sqlalchemy.exc import IntegrityError
 
 from apps.chat.tests.store import first_edition
+from hubline_chat.attached import Quote
 from hubline_chat.contract import Answer, AnswerState, Message, Person
 from hubline_chat.store import Store
 from hubline_chat.store.rooms import MemberRecord, RoomRecord
 from hubline_chat.store.tables import MESSAGES
+from tests import postgres
 
 NOON = datetime(2026, 11, 25, 12, 0, 0, 123456, tzinfo=UTC)
 ADA = Person("ada", "Ada")
@@ -35,6 +39,35 @@ async def test_messages_come_back_as_they_were(store: Store) -> None:
     assert list(await store.messages.newest("off-topic", 2)) == []
     assert await store.messages.sent("ada", "m1") == kept[0]
     assert await store.messages.sent("bob", "m1") is None
+
+
+@pytest.mark.postgres
+async def test_a_page_reads_no_more_than_it_shows_before_postgresql_knows_the_sizes(postgres_server: Path) -> None:
+    store = Store(postgres.new_database(postgres_server))
+    await store.open()
+    quote = Quote(90, "general-90", ADA.id, ADA.name, "hello 🌈")
+    await store.messages.add([replace(said(seq), quote=quote if seq == 295 else None) for seq in range(1, 301)])
+    engine, asked = store.database._engine.sync_engine, list[tuple[str, Any]]()
+    event.listen(
+        engine, "before_cursor_execute", lambda _, __, statement, values, *___: asked.append((statement, values))
+    )
+    assert [each.quote for each in await store.messages.after("general", 290, 10)] == [
+        quote if seq == 295 else None for seq in range(291, 301)
+    ]
+    async with store.database.reading() as connection:
+        for statement, values in list(asked):
+            explained = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values)
+            assert read_by(explained.scalar_one()[0]["Plan"]) <= 10
+    assert len(asked) >= 2
+    await store.close()
+
+
+def read_by(plan: dict[str, Any]) -> int:
+    """The rows that the scans of a plan have read."""
+    below = sum(read_by(each) for each in plan.get("Plans", ()))
+    lost = plan.get("Rows Removed by Join Filter", 0) + plan.get("Rows Removed by Filter", 0)
+    own = plan["Actual Rows"] * plan["Actual Loops"] if "Scan" in plan["Node Type"] else 0
+    return int(below + lost + own)
 
 
 async def test_all_or_none_are_kept(store: Store) -> None:

@@ -47,9 +47,12 @@ def _from_our_page(request: Request) -> bool:
 
 def _same(origin: URL, url: URL) -> bool:
     """Whether both are the same origin. A page with https may come through a proxy that uses http to us."""
-    if origin.scheme not in ("https", url.scheme) or origin.hostname != url.hostname:
+    try:
+        if origin.scheme not in ("https", url.scheme) or origin.hostname != url.hostname:
+            return False
+        return (origin.port or PORTS[origin.scheme]) == (url.port or PORTS[origin.scheme])
+    except ValueError:  # one of them is no address
         return False
-    return (origin.port or PORTS[origin.scheme]) == (url.port or PORTS[origin.scheme])
 
 
 def body(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:

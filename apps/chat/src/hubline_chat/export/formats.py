@@ -19,6 +19,8 @@ ENDS = {
     AnswerState.LIMITED: "came to a limit",
 }
 """How answers are that have not completed."""
+_BREAK = re.compile(r"\r\n?|\n")
+"""What ends a line in Markdown. Models write more than the messages of people have."""
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~])")
 
 
@@ -160,7 +162,7 @@ def _json(values: Mapping[str, object]) -> str:
 
 
 def _quotation(text: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+    return "\n".join(f"> {line}".rstrip() for line in _BREAK.split(text))
 
 
 def _escaped(text: str) -> str:

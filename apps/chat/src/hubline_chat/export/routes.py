@@ -40,16 +40,17 @@ async def export(
 ) -> Response:
     """All messages of a room that the person may read, without those that were deleted."""
     chat: Chat = request.app.state.chat
-    try:
-        room = chat.rooms.find(room_id, own.user.id)
-    except HubError as error:
-        raise AccountError(404, "no-such-room", str(error)) from None
+    room = _found(chat, room_id, own.user.id)
     attempts.take(own.user.id)
     name = " and ".join(sorted(each.name for each in room.members.values())) if room.is_pair else room.name
     exported = Exported(room.id, name, room.topic, own.user.name, now(), str(request.base_url).rstrip("/"))
     form = FORMATS[format](exported)
     pages = _pages(chat, room, own.user.id)
-    first: list[Message] = await anext(pages, [])  # before the answer begins, so that a database that fails is told
+    try:
+        first: list[Message] = await anext(pages, [])  # before the answer begins, so that a database that fails is told
+    except HubError:
+        _found(chat, room_id, own.user.id)  # the person may have been removed meanwhile
+        raise
     headers = {
         "cache-control": "no-store",
         "content-disposition": f"attachment; filename*=utf-8''{quote(name, safe='')}.{form.suffix}",
@@ -57,6 +58,13 @@ async def export(
         "x-content-type-options": "nosniff",
     }
     return StreamingResponse(_written(form, first, pages), headers=headers)
+
+
+def _found(chat: Chat, room_id: str, user_id: str) -> Room:
+    try:
+        return chat.rooms.find(room_id, user_id)
+    except HubError as error:
+        raise AccountError(404, "no-such-room", str(error)) from None
 
 
 async def _written(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from hubline_chat.limits import plain_line
+from hubline_chat.limits import one_line
 
 NAME_LENGTH = 120
 BINARY = "application/octet-stream"
@@ -60,7 +60,7 @@ def kind_of(path: Path, name: str) -> Kind:
 def clean_file_name(name: str) -> str:
     """The last part of a name, on one line, without invisible characters; shortened before its ending."""
     name = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
-    name = plain_line(name).strip(". ")
+    name = one_line(name).strip(". ")
     if len(name) > NAME_LENGTH:
         stem, dot, ending = name.rpartition(".")
         end = dot + ending if stem and len(ending) < 12 else ""

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import secrets
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -108,9 +109,11 @@ class Files:
             await self._delete(ids)
 
     async def tidy(self) -> None:
-        """Delete the files of messages that are gone, and uploads that were never sent."""
+        """Delete the files of messages that are gone, uploads that were never sent, and what a killed server left."""
+        before = datetime.now(UTC) - UNSENT
+        await asyncio.to_thread(self._sweep, before.timestamp())
         try:
-            while unused := await self._store.unused(datetime.now(UTC) - UNSENT):
+            while unused := await self._store.unused(before):
                 if not await self._delete(unused):
                     return
         except StoreError:
@@ -169,6 +172,13 @@ class Files:
             return tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True)
         except OSError as error:
             raise _unstorable(error) from error
+
+    def _sweep(self, before: float) -> None:
+        """Delete the directories of uploads that began before a time and did not end: their server was killed."""
+        for left in self._directory.glob("*"):
+            with suppress(OSError):  # one that has just ended is gone
+                if left.stat().st_mtime < before:
+                    shutil.rmtree(left)
 
     def _check_size(self, size: int | None) -> None:
         if not self.limit:

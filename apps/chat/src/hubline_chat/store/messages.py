@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic_core import to_json
-from sqlalchemy import Row, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy import Row, Select, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hubline_chat.attached import EXCERPT_LENGTH, File, Quote, Reaction, excerpt
 from hubline_chat.contract import Answer, AnswerState, Kind, Message, Person
@@ -17,19 +18,15 @@ from hubline_chat.store.tables import ATTACHMENTS, FILES, MESSAGES, ROOMS
 
 _ANSWER = TypeAdapter(Answer)
 _FILES, _REACTIONS = TypeAdapter(list[File]), TypeAdapter(list[Reaction])
-_QUOTED = MESSAGES.alias("quoted")
-_WITH_QUOTES = select(
-    MESSAGES,
-    _QUOTED.c.id.label("quoted_id"),
-    _QUOTED.c.author_id.label("quoted_author"),
-    _QUOTED.c.author_name.label("quoted_name"),
-    func.substr(_QUOTED.c.text, 1, 2 * EXCERPT_LENGTH).label("quoted_text"),
-    _QUOTED.c.files.label("quoted_files"),
-    _QUOTED.c.is_deleted.label("quoted_deleted"),
-).select_from(
-    MESSAGES.outerjoin(_QUOTED, (_QUOTED.c.room_id == MESSAGES.c.room_id) & (_QUOTED.c.seq == MESSAGES.c.quoted_seq))
+_QUOTED = select(
+    MESSAGES.c.seq,
+    MESSAGES.c.id,
+    MESSAGES.c.author_id,
+    MESSAGES.c.author_name,
+    func.substr(MESSAGES.c.text, 1, 2 * EXCERPT_LENGTH).label("beginning"),
+    MESSAGES.c.files,
+    MESSAGES.c.is_deleted,
 )
-"""Messages with those that they reply to, in their present form."""
 
 
 class Messages:
@@ -68,32 +65,29 @@ class Messages:
     @unbroken
     async def newest(self, room_id: str, count: int) -> Sequence[Message]:
         """The last messages of a room, oldest first."""
-        query = _WITH_QUOTES.where(MESSAGES.c.room_id == room_id).order_by(MESSAGES.c.seq.desc()).limit(count)
+        query = select(MESSAGES).where(MESSAGES.c.room_id == room_id).order_by(MESSAGES.c.seq.desc()).limit(count)
         async with self.database.reading() as connection:
-            rows = (await connection.execute(query)).all()
-        return [_whole(row) for row in reversed(rows)]
+            return [*reversed(await _whole(connection, query))]
 
     @unbroken
     async def before(self, room_id: str, seq: int, count: int) -> Sequence[Message]:
         """The last messages of a room before a number, newest first."""
-        there = _WITH_QUOTES.where(MESSAGES.c.room_id == room_id, MESSAGES.c.seq < seq)
+        there = select(MESSAGES).where(MESSAGES.c.room_id == room_id, MESSAGES.c.seq < seq)
         async with self.database.reading() as connection:
-            rows = (await connection.execute(there.order_by(MESSAGES.c.seq.desc()).limit(count))).all()
-        return [_whole(row) for row in rows]
+            return await _whole(connection, there.order_by(MESSAGES.c.seq.desc()).limit(count))
 
     @unbroken
     async def after(self, room_id: str, seq: int, count: int) -> Sequence[Message]:
         """The first messages of a room after a number, oldest first."""
-        there = _WITH_QUOTES.where(MESSAGES.c.room_id == room_id, MESSAGES.c.seq > seq)
+        there = select(MESSAGES).where(MESSAGES.c.room_id == room_id, MESSAGES.c.seq > seq)
         async with self.database.reading() as connection:
-            rows = (await connection.execute(there.order_by(MESSAGES.c.seq).limit(count))).all()
-        return [_whole(row) for row in rows]
+            return await _whole(connection, there.order_by(MESSAGES.c.seq).limit(count))
 
     @unbroken
     async def find(self, message_id: str) -> Message | None:
         async with self.database.reading() as connection:
-            row = (await connection.execute(_WITH_QUOTES.where(MESSAGES.c.id == message_id))).one_or_none()
-        return None if row is None else _whole(row)
+            found = await _whole(connection, select(MESSAGES).where(MESSAGES.c.id == message_id))
+        return found[0] if found else None
 
     @unbroken
     async def count(self, room_id: str, before: int) -> int:
@@ -115,10 +109,10 @@ class Messages:
     @unbroken
     async def sent(self, author_id: str, client_message_id: str) -> Message | None:
         """The message of a person with an id of the page."""
-        query = _WITH_QUOTES.where(MESSAGES.c.author_id == author_id, MESSAGES.c.client_message_id == client_message_id)
+        is_it = (MESSAGES.c.author_id == author_id) & (MESSAGES.c.client_message_id == client_message_id)
         async with self.database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _whole(row)
+            found = await _whole(connection, select(MESSAGES).where(is_it))
+        return found[0] if found else None
 
     @unbroken
     async def naming(self, user_id: str, name: str, after: tuple[str, int], count: int) -> Sequence[Message]:
@@ -220,12 +214,26 @@ def message_of(row: Row[Any], answer: Answer | None = None) -> Message:
     )
 
 
-def _whole(row: Row[Any]) -> Message:
-    """The message of a row of `_WITH_QUOTES`."""
-    message = message_of(row)
-    if row.quoted_seq is None:
-        return message
-    if row.quoted_id is None or row.quoted_deleted:
-        return replace(message, quote=Quote(row.quoted_seq, is_deleted=True))
-    text = excerpt(row.quoted_text, _FILES.validate_json(row.quoted_files) if row.quoted_files else [])
-    return replace(message, quote=Quote(row.quoted_seq, row.quoted_id, row.quoted_author, row.quoted_name, text))
+async def _whole(connection: AsyncConnection, query: Select[Any]) -> list[Message]:
+    """Messages of one room with those that they reply to, in their present form.
+
+    These are read by their numbers, and not by a join: while PostgreSQL knows nothing of the sizes of the tables, it
+    would read the whole room for each message.
+    """
+    rows = (await connection.execute(query)).all()
+    numbers = {row.quoted_seq for row in rows} - {None}
+    if not numbers:
+        return [message_of(row) for row in rows]
+    there = _QUOTED.where(MESSAGES.c.room_id == rows[0].room_id, MESSAGES.c.seq.in_(numbers))
+    quotes = {row.seq: _quote(row) for row in (await connection.execute(there)).all()}
+    gone = {number: Quote(number, is_deleted=True) for number in numbers}
+    shown: dict[int | None, Quote | None] = {None: None, **gone, **quotes}
+    return [replace(message_of(row), quote=shown[row.quoted_seq]) for row in rows]
+
+
+def _quote(row: Any) -> Quote:
+    """What a reply shows of a message, of a row of `_QUOTED`."""
+    if row.is_deleted:
+        return Quote(row.seq, is_deleted=True)
+    text = excerpt(row.beginning, _FILES.validate_json(row.files) if row.files else [])
+    return Quote(row.seq, row.id, row.author_id, row.author_name, text)

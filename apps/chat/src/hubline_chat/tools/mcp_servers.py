@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from hubline import ConfigurationError
-from hubline_chat.limits import plain_line
+from hubline_chat.limits import one_line
 from hubline_chat.settings import ChatSettings
 from hubline_chat.tools.mcp_file import McpServer, read_servers
 from hubline_chat.tools.tool import Arguments, Place, RoomTool, ToolError
@@ -104,7 +104,7 @@ class McpConnection:
 
         return RoomTool(
             f"{server.prefix}_{re.sub(r'[^A-Za-z0-9_-]', '_', tool.name)}"[:_NAME_LENGTH],
-            plain_line(tool.title or (about.title if about is not None else None) or tool.name)[:TITLE] or "tool",
+            one_line(tool.title or (about.title if about is not None else None) or tool.name)[:TITLE] or "tool",
             (tool.description or tool.title or tool.name)[:DESCRIPTION],
             tool.input_schema,
             use,
