@@ -53,6 +53,32 @@ async def test_a_viewer_whose_rights_are_asked_for_while_another_server_takes_th
         assert (items[-1]["kind"], items[-1]["state"]) == ("end", "stopped")
 
 
+@pytest.mark.rule("H1", "R33")
+async def test_a_response_that_begins_when_another_server_has_taken_the_run_over_goes_on_to_its_end(
+    storage: Storage,
+) -> None:
+    async with fleet(storage) as servers, asyncio.timeout(LIMIT):
+        first, second = servers.runs
+        for runs in servers.runs:
+            runs.function(restartable=True)(restarted)
+        run = await first.start(restarted)
+        response = await first.respond(run.id)
+        await lost_to_the_second(servers, run.id)
+        body = b""
+
+        async def send(message: Any) -> None:
+            nonlocal body
+            body += message.get("body", b"")
+
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        reading = asyncio.create_task(response({"type": "http", "method": "GET"}, receive, send))
+        await second.stop(run.id)
+        await reading
+        assert b'"stopped"' in body
+
+
 @pytest.mark.rule("R28", "R33")
 async def test_a_message_whose_rights_are_asked_for_while_another_server_takes_the_run_over_arrives_there(
     storage: Storage,
