@@ -168,3 +168,34 @@ async def test_viewers_are_reported_to_a_new_owner_that_was_seen_before_its_news
         changed(about, None)
         await until_holds(lambda: len(second._records[run.id].viewers) == 1)
         await viewer.aclose()
+
+
+@pytest.mark.rule("R14", "R33")
+async def test_viewers_that_a_server_reports_while_another_looks_whether_it_lives_count(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease had lapsed when the storage was asked, and it was back before the answer was read."""
+    async with fleet(storage) as servers, asyncio.timeout(LIMIT):
+        first, second = servers.runs
+        run = await first.start(restarted)
+        viewer = second.attach(run.id)
+        await anext(viewer)
+        record, log, gate = first._records[run.id], servers.logs[0], Gate()
+        await until_holds(lambda: len(record.viewers) == 1)
+
+        async def lapsed(node: str) -> bool:
+            await gate.passed()
+            return False
+
+        with monkeypatch.context() as patched:
+            patched.setattr(log._leases._members, "lives", lapsed)
+            looking = asyncio.create_task(log._leases._look_for(log._calls))
+            await gate.reached.wait()
+        record.viewers = set()
+        second._elsewhere.told_anew()
+        await until_holds(lambda: len(record.viewers) == 1)
+        gate.open.set()
+        await looking
+        assert len(record.viewers) == 1
+        await viewer.aclose()
+        await until_holds(lambda: not record.viewers)
