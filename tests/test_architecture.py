@@ -76,7 +76,7 @@ ARROWS: dict[str, str] = {
         "fellow_workers app_settings endpoints _clock _signals _tasks _worker telemetry"
     ),
     "testing": "public errors limits runs rooms backplanes wire client _clock _tasks",
-    "contract": 1930"errors wire",
+    "contract": "errors wire",
     "workers": "errors backplanes.local_hub servers _worker",
     "cli": "public errors servers workers auth.jwt wire client contract inspect _extras _tasks",
     "public": (
