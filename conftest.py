@@ -23,6 +23,10 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a script has put pytest in the background: what a test interrupts, itself or a program, would ignore it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")  # how fast examples are made says what else the machine does
 

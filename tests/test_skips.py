@@ -1,4 +1,4 @@
-"""What `conftest.py` does for every test: a skip is a failure in CI, wherever it is written; ids; logging."""
+"""What `conftest.py` does for every test: a skip is a failure in CI, wherever it is written; ids; logging; Ctrl+C."""
 
 import os
 import subprocess
@@ -39,12 +39,16 @@ def test_in_ci_only_what_is_optional_may_be_left_out(ci: str, lacks: str, outcom
     assert f"{outcome} in " in run.stdout, run.stdout
 
 
-def ran(directory: Path, files: Mapping[str, str], **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest on these files, with this project's `conftest.py`."""
+def ran(
+    directory: Path, files: Mapping[str, str], *before: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run pytest on these files, with this project's `conftest.py`, by the command `before`."""
     for name, text in ({"conftest.py": (ROOT / "conftest.py").read_text() + MISSING} | dict(files)).items():
         (directory / name).write_text(text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
-    return subprocess.run(command, cwd=directory, env=os.environ | environment, capture_output=True, text=True)
+    return subprocess.run(
+        [*before, *command], cwd=directory, env=os.environ | environment, capture_output=True, text=True
+    )
 
 
 def test_an_address_in_the_id_of_a_test_is_refused(tmp_path: Path) -> None:
@@ -73,3 +77,18 @@ def test_it(number, caplog):
 """
     run = ran(tmp_path, {"test_logging.py": test})
     assert "2 passed" in run.stdout, run.stdout
+
+
+def test_tests_in_the_background_can_be_interrupted(tmp_path: Path) -> None:
+    """A shell has programs in the background ignore Ctrl+C, and those that they start."""
+    test = """
+import os, signal, subprocess, sys, pytest
+
+def test_it():
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    ends = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGINT)"]
+    assert subprocess.run(ends, stderr=subprocess.DEVNULL).returncode == -signal.SIGINT
+"""
+    run = ran(tmp_path, {"test_interrupted.py": test}, "sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+    assert "1 passed" in run.stdout, run.stdout

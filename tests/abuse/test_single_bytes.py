@@ -1,8 +1,7 @@
 """Whole conversations of which every byte comes on its own: they take longer, and go as ever."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
@@ -12,6 +11,7 @@ from tests.client_frames import BINARY, frame
 from tests.integration.driver import Connector, Peer, Way, call, cancel, connector, done, item, stream
 from tests.integration.lines import Line
 from tests.integration.wire_form import Message
+from tests.relays import Dial, relay
 
 TEXT = "é 😀 \u2028"
 SAID = [
@@ -48,12 +48,11 @@ async def converse(peer: Peer) -> None:
     assert heard == HEARD
 
 
-@asynccontextmanager
-async def dribbling(target: Target, bystander: Bystander) -> AsyncIterator[str]:
+def dribbling(target: Target, bystander: Bystander) -> AbstractAsyncContextManager[str]:
     """An address from where each byte is sent on to the server when it has read the one before."""
 
-    async def carry(near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
-        far, far_writer = await asyncio.open_connection(target.host, target.port)
+    async def carry(near: asyncio.StreamReader, near_writer: asyncio.StreamWriter, dial: Dial) -> None:
+        far, far_writer = await dial(target.host, target.port)
 
         async def there() -> None:
             while data := await near.read(65_536):
@@ -69,8 +68,7 @@ async def dribbling(target: Target, bystander: Bystander) -> AsyncIterator[str]:
 
         await asyncio.gather(there(), back())
 
-    async with await asyncio.start_server(carry, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    return relay(carry)
 
 
 async def test_a_conversation_that_is_read_byte_by_byte(target: Target, a_bystander: Bystander, way: Way) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -23,6 +23,7 @@ from hubline.client.negotiation import Place
 from hubline.client.settings import WebSettings
 from hubline.client.web import Web
 from tests.ports import free_port
+from tests.relays import Dial, relay
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -238,44 +239,27 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
         await runner.cleanup()
 
 
-@asynccontextmanager
-async def proxy(seen: list[str]) -> AsyncIterator[str]:
+def proxy(seen: list[str]) -> AbstractAsyncContextManager[str]:
     """An HTTP proxy that only forwards. `seen` gets the methods and targets of its requests."""
-    tasks: set[asyncio.Task[None]] = set()
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65_536):
-                writer.write(data)
+        while data := await reader.read(65_536):
+            writer.write(data)
         writer.close()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, dial: Dial) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         method, target, _ = head.decode().split(" ", 2)
         seen.append(f"{method} {target.partition('?')[0]}")
         host, port = target.removeprefix("http://").partition("/")[0].split(":")
-        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        far_reader, far_writer = await dial(host, int(port))
         if method == "CONNECT":
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         else:
             far_writer.write(head)
         await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with suppress(asyncio.CancelledError, asyncio.IncompleteReadError):
-            await serve(reader, writer)
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks)
+    return relay(serve)
 
 
 @pytest.fixture(scope="module")

@@ -142,15 +142,6 @@ def test_scripts(ours: str, codec: Codec) -> None:
         assert hub.invoke("Add", 1, 2) == 3, "it can be started again"
 
 
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """Ctrl+C interrupts, though a shell that runs the tests in the background has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_in_a_script(ours: str) -> None:
     main = threading.main_thread()
     assert main.ident is not None

@@ -58,7 +58,8 @@ class Looking:
         self.spared: list[str] = []
         self.refuses = 0
         """How many times a run cannot be continued."""
-        members = RedisMembers(self.asking, round(LEASE * 1000), 60_000)  # type: ignore[arg-type]
+        # the lease in Redis lapses when a test removes it, and not by the time that the machine takes
+        members = RedisMembers(self.asking, 3_600_000, 60_000)  # type: ignore[arg-type]
         self.leases = Leases("here", members, None, LEASE, self.clock)
 
     async def look(self) -> None:

@@ -53,6 +53,32 @@ async def test_a_viewer_whose_rights_are_asked_for_while_another_server_takes_th
         assert (items[-1]["kind"], items[-1]["state"]) == ("end", "stopped")
 
 
+@pytest.mark.rule("H1", "R33")
+async def test_a_response_that_begins_when_another_server_has_taken_the_run_over_goes_on_to_its_end(
+    storage: Storage,
+) -> None:
+    async with fleet(storage) as servers, asyncio.timeout(LIMIT):
+        first, second = servers.runs
+        for runs in servers.runs:
+            runs.function(restartable=True)(restarted)
+        run = await first.start(restarted)
+        response = await first.respond(run.id)
+        await lost_to_the_second(servers, run.id)
+        body = b""
+
+        async def send(message: Any) -> None:
+            nonlocal body
+            body += message.get("body", b"")
+
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        reading = asyncio.create_task(response({"type": "http", "method": "GET"}, receive, send))
+        await second.stop(run.id)
+        await reading
+        assert b'"stopped"' in body
+
+
 @pytest.mark.rule("R28", "R33")
 async def test_a_message_whose_rights_are_asked_for_while_another_server_takes_the_run_over_arrives_there(
     storage: Storage,
@@ -142,3 +168,34 @@ async def test_viewers_are_reported_to_a_new_owner_that_was_seen_before_its_news
         changed(about, None)
         await until_holds(lambda: len(second._records[run.id].viewers) == 1)
         await viewer.aclose()
+
+
+@pytest.mark.rule("R14", "R33")
+async def test_viewers_that_a_server_reports_while_another_looks_whether_it_lives_count(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease had lapsed when the storage was asked, and it was back before the answer was read."""
+    async with fleet(storage) as servers, asyncio.timeout(LIMIT):
+        first, second = servers.runs
+        run = await first.start(restarted)
+        viewer = second.attach(run.id)
+        await anext(viewer)
+        record, log, gate = first._records[run.id], servers.logs[0], Gate()
+        await until_holds(lambda: len(record.viewers) == 1)
+
+        async def lapsed(node: str) -> bool:
+            await gate.passed()
+            return False
+
+        with monkeypatch.context() as patched:
+            patched.setattr(log._leases._members, "lives", lapsed)
+            looking = asyncio.create_task(log._leases._look_for(log._calls))
+            await gate.reached.wait()
+        record.viewers = set()
+        second._elsewhere.told_anew()
+        await until_holds(lambda: len(record.viewers) == 1)
+        gate.open.set()
+        await looking
+        assert len(record.viewers) == 1
+        await viewer.aclose()
+        await until_holds(lambda: not record.viewers)

@@ -273,6 +273,12 @@ class Leases:
 
     async def _look_for(self, calls: Calls) -> None:
         for node in list(calls.callers):
-            if not await self._members.lives(node):
-                calls.callers.discard(node)
+            calls.callers.discard(node)
+            lives = True
+            try:
+                lives = await self._members.lives(node)
+            finally:
+                if lives:
+                    calls.callers.add(node)
+            if node not in calls.callers:  # otherwise it is back, and has asked meanwhile
                 calls.server.gone(node)

@@ -59,7 +59,7 @@ class HttpKeeper(Keeper):
             return Response(status_code=204)
 
         async def found() -> Record:
-            if rechecks != self._rechecks:
+            if rechecks != self._rechecks or record.is_lost:
                 return await self._find(run_id, "attach", caller)
             # nobody may have followed it since it was found: another viewer has left
             return await self._elsewhere.open(record) if isinstance(record, RemoteRecord) else record
