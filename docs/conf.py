@@ -57,6 +57,8 @@ LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
 PICTURE = re.compile(r"<picture>\s*<source [^>]*srcset=\"([^\"]+)\">\s*<img ([^>]*)src=\"([^\"]+)\">\s*</picture>")
 LISTED = re.compile(r"^[-|] \[[^]]+\]\(([^)#]+)\.md\)", re.MULTILINE)
 CAPTION = re.compile(r"^\*\*(.+)\*\*$", re.MULTILINE)
+NESTED = ("docs/decisions/README", "docs/reference/README")
+"""The pages whose own lists are a second level of the navigation."""
 PROJECT = ["examples/README", "apps/chat/README", "CHANGELOG", "CONTRIBUTING", "SECURITY"]
 
 
@@ -82,7 +84,7 @@ def _navigation(docname: str) -> str:
         _, *parts = CAPTION.split((ROOT / "docs" / "README.md").read_text("utf-8"))
         sections = zip(parts[::2], map(_listed, parts[1::2]), strict=True)
         return _toctree("", ["docs/README"]) + "".join(_toctree(*each) for each in (*sections, ("Project", PROJECT)))
-    if docname in ("docs/decisions/README", "docs/reference/README"):
+    if docname in NESTED:
         return _toctree("", _listed((ROOT / f"{docname}.md").read_text("utf-8"), str(Path(docname).parent)))
     return ""
 
@@ -92,7 +94,9 @@ def _listed(text: str, folder: str = "docs") -> list[str]:
 
 
 def _toctree(caption: str, pages: list[str]) -> str:
-    options = [":hidden:", *([f":caption: {caption}"] if caption else [])]
+    # The theme shows titles only; Sphinx would copy all headings and names of every page for every page, and drop them.
+    depth = [] if set(pages) & set(NESTED) else [":maxdepth: 1"]
+    options = [":hidden:", *depth, *([f":caption: {caption}"] if caption else [])]
     return "\n".join(["\n\n```{toctree}", *options, "", *(f"/{page}" for page in pages), "```\n"])
 
 

@@ -1,26 +1,43 @@
-"""Runs one target under atheris. Arguments behind its name are libFuzzer's: `-runs=1000`, `-max_total_time=60`, a file.
+"""Runs one target under atheris, or `all` one after the other.
 
+Arguments behind its name are libFuzzer's: `-runs=1000`, `-max_total_time=60`, a file.
 What fails is written to `found/`: cut it down with `-minimize_crash=1`, mend the fault, keep it in `corpus/TARGET`.
 """
 
 import importlib
+import os
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 from fuzz import TARGETS
 
+ALL = "all"
 CORPUS, FOUND = Path(__file__).parent / "corpus", Path(__file__).parent / "found"
 
 
 def main() -> None:
-    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
-        sys.exit(f"python -m fuzz TARGET [libFuzzer arguments], where TARGET is one of {', '.join(TARGETS)}")
-    name, arguments = sys.argv[1], sys.argv[2:]
+    if len(sys.argv) < 2 or sys.argv[1] not in (*TARGETS, ALL):
+        names = ", ".join((*TARGETS, ALL))
+        sys.exit(f"python -m fuzz TARGET [libFuzzer arguments], where TARGET is one of {names}")
+    names, arguments = TARGETS if sys.argv[1] == ALL else sys.argv[1:2], sys.argv[2:]
     with atheris.instrument_imports(include=["hubline"]):
-        target = importlib.import_module(f"fuzz.{name}")
+        targets = {name: importlib.import_module(f"fuzz.{name}") for name in names}
+    for name in names[:-1]:  # libFuzzer ends the process in which it ran
+        child = os.fork()
+        if child == 0:
+            fuzz(name, targets[name], arguments)
+        if status := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            sys.exit(f"{name} failed with {status}")
+    fuzz(names[-1], targets[names[-1]], arguments)
+
+
+def fuzz(name: str, target: ModuleType, arguments: list[str]) -> None:
+    """Run a target, and end this process with libFuzzer's status."""
+    sys.stderr.write(f"{name}:\n")
     with tempfile.TemporaryDirectory() as found, tempfile.TemporaryDirectory() as seeds:
         for number, seed in enumerate(target.SEEDS):
             Path(seeds, str(number)).write_bytes(seed)
