@@ -21,9 +21,8 @@ CORPUS, FOUND = Path(__file__).parent / "corpus", Path(__file__).parent / "found
 
 def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in (*TARGETS, ALL):
-        names = ", ".join((*TARGETS, ALL))
-        sys.exit(f"python -m fuzz TARGET [libFuzzer arguments], where TARGET is one of {names}")
-    names, arguments = TARGETS if sys.argv[1] == ALL else sys.argv[1:2], sys.argv[2:]
+        sys.exit(f"python -m fuzz TARGET [libFuzzer arguments], where TARGET is one of {', '.join((*TARGETS, ALL))}")
+    names, arguments = TARGETS if sys.argv[1] == ALL else (sys.argv[1],), sys.argv[2:]
     with atheris.instrument_imports(include=["hubline"]):
         targets = {name: importlib.import_module(f"fuzz.{name}") for name in names}
     for name in names[:-1]:  # libFuzzer ends the process in which it ran
