@@ -129,8 +129,8 @@ def new_database(directory: Path) -> str:
     return made(directory).url
 
 
-def made(directory: Path) -> Database:
-    """An empty database."""
+def made(directory: Path, template: str = "template1") -> Database:
+    """A copy of a database to which nobody is connected, or else an empty one."""
     name = f"test_{secrets.token_hex(4)}"
-    execute(directory, f"CREATE DATABASE {name}")
+    execute(directory, f"CREATE DATABASE {name} TEMPLATE {template}")
     return Database(directory, name)

@@ -13,6 +13,7 @@ import httpx
 from argon2 import PasswordHasher
 from sqlalchemy import event
 
+from apps.chat.tests import prepared
 from hubline.models import ChatModel, Message, ScriptedModel
 from hubline.testing import InMemoryClient, connect, running
 from hubline_chat.accounts.passwords import Passwords
@@ -329,6 +330,7 @@ async def chat(
     async with AsyncExitStack() as stack:
         if data is None:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            prepared.sqlite(data / "hubline-chat.db")
         with (
             patch("hubline_chat.assistant.DRAIN_SECONDS", 0.0),  # what a test leaves behind need not come to its end
             patch("hubline_chat.chat.GRACE_SECONDS", grace),

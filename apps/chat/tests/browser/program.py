@@ -1,15 +1,22 @@
-"""`python -m hubline_chat` in a process of its own, as a newcomer starts it."""
+"""The chat in a process of its own, as `python -m hubline_chat` runs it.
 
+The processes are forked off one that has imported the program, which takes ten times as long as all that it does then
+until it is open. That the command itself starts it is for `test_program.py`.
+"""
+
+import multiprocessing
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -18,6 +25,9 @@ START_SECONDS = 180
 PORT = re.compile(r"open at http\S*?:(\d+)")
 PASSWORD = re.compile(r"with the password (\S+)")
 
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["hubline_chat.launch"])
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -25,12 +35,12 @@ class Program:
 
     port: int
     password: str
-    process: "subprocess.Popen[str]"
+    process: ForkServerProcess
 
     def kill(self) -> None:
         """As when the power fails."""
         self.process.kill()
-        self.process.wait(START_SECONDS)
+        self.process.join(START_SECONDS)
 
 
 @contextmanager
@@ -40,39 +50,49 @@ def running(data: Path, **settings: str) -> Iterator[Program]:
     wanted = {"PORT": "0", "DATA": str(data)} | settings
     environment |= {f"HUBLINE_CHAT_{name}": value for name, value in wanted.items()}
     environment["PYTHONPATH"] = os.pathsep.join(str(ROOT / each) for each in ("src", "apps/chat/src"))
-    program = subprocess.Popen(
-        [sys.executable, "-m", "hubline_chat"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert program.stdout is not None
-    told = _told(program)
-    drained = threading.Thread(target=program.stdout.read, daemon=True)
-    drained.start()
-    try:
-        port, password = PORT.search(told), PASSWORD.search(told)
-        if port is None:
-            pytest.fail(f"the chat did not start:\n{told}")
-        yield Program(int(port[1]), password[1] if password is not None else "", program)
-        if program.poll() is None:
-            program.send_signal(signal.SIGINT)
-            assert program.wait(START_SECONDS) == 0
-    finally:
-        program.kill()
-        drained.join(5)
-        program.stdout.close()
+    receiver, sender = FORKS.Pipe(duplex=False)
+    process = FORKS.Process(target=_run, args=(sender, environment))
+    process.start()
+    sender.close()
+    with receiver, open(receiver.fileno(), encoding="utf-8", closefd=False) as output:
+        told = _told(process, output)
+        drained = threading.Thread(target=output.read, daemon=True)
+        drained.start()
+        try:
+            port, password = PORT.search(told), PASSWORD.search(told)
+            if port is None:
+                pytest.fail(f"the chat did not start:\n{told}")
+            yield Program(int(port[1]), password[1] if password is not None else "", process)
+            if process.is_alive():
+                os.kill(process.pid or 0, signal.SIGINT)
+                process.join(START_SECONDS)
+                assert process.exitcode == 0
+        finally:
+            process.kill()
+            process.join(START_SECONDS)
+            drained.join(5)
 
 
-def _told(program: "subprocess.Popen[str]") -> str:
+def _run(output: Connection, environment: Mapping[str, str]) -> None:
+    """What `hubline_chat.__main__` does, in the process that was forked off."""
+    for standard in (sys.stdout, sys.stderr):
+        standard.flush()
+        os.dup2(output.fileno(), standard.fileno())
+    output.close()
+    os.environ.clear()
+    os.environ.update(environment)
+    from hubline_chat.launch import main
+
+    sys.exit(main())
+
+
+def _told(process: ForkServerProcess, output: IO[str]) -> str:
     """What the program says until it can be used, it ends, or it is silent for too long."""
-    assert program.stdout is not None
-    watch = threading.Timer(START_SECONDS, program.kill)
+    watch = threading.Timer(START_SECONDS, process.kill)
     watch.start()
     told = ""
     try:
-        for line in program.stdout:
+        for line in output:
             told += line
             if PORT.search(told):
                 break

@@ -19,6 +19,12 @@ from hubline_chat.store.tables import METADATA, is_compared
 DAY = date(2026, 11, 25)
 
 
+@pytest.fixture
+def new_url(new_empty_url: Callable[[], str]) -> Callable[[], str]:
+    """Here, what makes the tables is tested too."""
+    return new_empty_url
+
+
 async def test_the_migrations_lead_to_the_tables_of_this_version(store: Store) -> None:
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": is_compared})
