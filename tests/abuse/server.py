@@ -197,6 +197,8 @@ def main() -> None:
     parser.add_argument("--path", choices=PATHS, required=True)
     path = parser.parse_args().path
     registry.HEARTBEAT = 0.1
+    gc.collect()
+    gc.freeze()  # what is here before any attack need not be gone through for every page of figures
     asyncio.run(
         serve(
             app,
