@@ -11,7 +11,7 @@ from hubline._clock import Clock, MonotonicClock
 from hubline._tasks import TaskOwner
 from hubline.client.calls import Calls
 from hubline.client.connector import Connector, Token, http_of
-from hubline.client.events import CallFailed, Item, Result, Upload
+from hubline.client.events import CallFailed, Result, Upload
 from hubline.client.link import Link
 from hubline.client.negotiation import http_address, shown
 from hubline.client.pacing import Pacing, Queue
@@ -280,10 +280,17 @@ class HubConnection(Uses):
         link = self._connected()
         call, uploads = await link.begin(target, _uploads(args), result_type, self._buffer)
         try:
-            queue: Queue[Item | Result | CallFailed] = call.sink
-            waiting, take = queue.items, queue.take
-            while type(answer := take() if waiting else await queue.get()) is Item:
-                yield answer.value
+            queue: Queue[Any] = call.sink
+            items, take = queue.items, queue.items.popleft
+            while True:
+                if not items:
+                    await queue.wait()
+                answer = take()
+                if queue.full:
+                    queue.taken()
+                if type(answer) is Result or type(answer) is CallFailed:
+                    break
+                yield answer
         finally:
             link.finish(call, uploads)
         if isinstance(answer, CallFailed):

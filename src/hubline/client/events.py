@@ -8,16 +8,19 @@ from msgspec import Raw, Struct, ValidationError
 from hubline.errors import ConnectionClosed, KeepAliveTimeout, MessageTooLarge
 from hubline.wire.codec import Codec
 from hubline.wire.connection import Failed
+from hubline.wire.items import ReadItems
 from hubline.wire.messages import Ack, Close, Completion, StreamItem
 
 
 class Call:
     """A call that waits for its answer. The session does not use `sink`: the caller stores there where results go."""
 
-    __slots__ = ("id", "read", "sink", "streaming", "target")
+    __slots__ = ("id", "read", "read_items", "sink", "streaming", "target")
 
-    def __init__(self, id: str, target: str, streaming: bool, read: Callable[[Any], Any]) -> None:
-        self.id, self.target, self.streaming, self.read = id, target, streaming, read
+    def __init__(
+        self, id: str, target: str, streaming: bool, read: Callable[[Any], Any], read_items: ReadItems | None
+    ) -> None:
+        self.id, self.target, self.streaming, self.read, self.read_items = id, target, streaming, read, read_items
         self.sink: Any = None
 
 
