@@ -65,6 +65,8 @@ class Frames:
         """
         data, at = self._data, self._at
         available = len(data)
+        if at == available:
+            return None
         end = at
         while at < available:
             end = body = at + 2
@@ -94,7 +96,7 @@ class Frames:
         return None
 
     def _keep(self, end: int) -> None:
-        """Keep what is left. It is the beginning of a frame, or of a head, that ends there."""
+        """Keep what is left, if anything. It is the beginning of a frame, or of a head, that ends there."""
         if self._at < len(self._data):
             self._needed = end - self._at
             self._pending += self._data[self._at :]

@@ -192,7 +192,7 @@ class ClientSession:
         return self._read(self._wire.receive(data, now))
 
     def items(self, data: bytes, now: float) -> list[tuple[Call, list[Any]]]:
-        """The items in bytes that are nothing but items, for each stream. Nothing in others, which are for `receive`."""
+        """The items of streams in bytes that are nothing but items. Nothing in others, which are for `receive`."""
         first = self.calls.get(self.codec.stream_of(data))
         if first is None or not self._wire.is_between_messages(len(data)):
             return []
