@@ -66,6 +66,7 @@ class Frames:
         data, at = self._data, self._at
         available = len(data)
         if at == available:
+            self._data, self._at = b"", 0  # which may be large
             return None
         end = at
         while at < available:
