@@ -20,7 +20,8 @@ class Call:
     def __init__(
         self, id: str, target: str, streaming: bool, read: Callable[[Any], Any], read_items: ReadItems | None
     ) -> None:
-        self.id, self.target, self.streaming, self.read, self.read_items = id, target, streaming, read, read_items
+        self.id, self.target, self.streaming, self.read = id, target, streaming, read
+        self.read_items = read_items if streaming else None
         self.sink: Any = None
 
 

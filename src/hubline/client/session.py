@@ -237,9 +237,7 @@ class ClientSession:
         now: float | None,
     ) -> tuple[Call, bytes]:
         values, uploads = self._without_uploads(arguments)
-        read, read_items = self._readers.of(wanted)
-        streaming = kind is StreamInvocation
-        call = Call(str(next(self._ids)), target, streaming, read, read_items if streaming else None)
+        call = Call(str(next(self._ids)), target, kind is StreamInvocation, *self._readers.of(wanted))
         data = self._encode(kind(invocation_id=call.id, target=target, arguments=values, stream_ids=uploads), now)
         self.calls[call.id] = call
         return call, data
