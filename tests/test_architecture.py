@@ -46,7 +46,7 @@ ARROWS: dict[str, str] = {
     ),
     "sql": "errors backplanes.lines backplanes.postgres_connections _clock _mistakes",
     "backplanes": "errors wire streams _bursts _clock _loops _mistakes _tasks",
-    "client": "errors wire websocket_frames server.decorators _clock _extras _mistakes _tasks _waiting",
+    "client": "errors wire websocket_frames server.decorators _clock _extras _loops _mistakes _tasks _waiting",
     "runs": (
         "errors extensions streams auth public backplanes connection sql wire.event_stream transports.admission "
         "transports.cancel_scope transports.disconnect transports.responses _clock _mistakes _tasks _thinking _worker"

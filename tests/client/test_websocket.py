@@ -93,7 +93,10 @@ async def test_what_comes_is_taken_before_anything_else_runs() -> None:
     opened.socket.data_received(A + control_frame(PING, b"p") + C[:1])
     assert opened.found == [b"a"]
     assert opened.wire.written == [(PONG, b"p")]
-    opened.socket.data_received(C[1:])
+    buffer = opened.socket.get_buffer(-1)
+    assert buffer is Opened().socket.get_buffer(-1), "one for all"
+    buffer[: len(C) - 1] = C[1:]
+    opened.socket.buffer_updated(len(C) - 1)
     assert opened.found == [b"a", b"c"]
     assert not carrying.done()
     opened.socket.connection_lost(None)
