@@ -127,7 +127,7 @@ BUDGETS: dict[str, int] = {
     "auth": 650,
     "streams": 340,
     "backplanes": 4830,
-    "client": 4900,
+    "client": 4950,
     "models": 890,
     "runs": 11800,
     "rooms": 3250,

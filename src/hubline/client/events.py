@@ -1,6 +1,6 @@
 """The arguments and results of a client's session: calls, uploads, handlers, and events."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from msgspec import Raw, Struct, ValidationError
@@ -34,6 +34,11 @@ class Upload:
         self.source = source
         self.id = ""
         """Set by the call."""
+
+
+def with_uploads(arguments: Sequence[Any]) -> list[Any]:
+    """The arguments, with async iterables replaced by uploads."""
+    return [Upload(value) if isinstance(value, AsyncIterable) else value for value in arguments]
 
 
 class Handler(Struct, frozen=True):

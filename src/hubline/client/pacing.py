@@ -55,7 +55,7 @@ class Queue(Generic[T]):
         self._is_known = False
         """Whether the reader is that of what waits now. To ask for the current task costs as much as an item."""
         self.items: deque[T] = deque()
-        """What waits, for who takes many: one by one from the left, after `wait`, and calls `taken`."""
+        """What waits, for who takes many: one by one from the left, and calls `taken`."""
         self._woken: asyncio.Future[None] | None = None
         self.reader: asyncio.Task[object] | None = None
         """The task that has waited last, or that was the first to read from the full queue since something came."""
@@ -85,7 +85,7 @@ class Queue(Generic[T]):
     async def get(self) -> T:
         """Wait for an item."""
         if not self.items:
-            await self.wait()
+            await self._wait()
         item = self.items.popleft()
         if self.full:
             self.taken()
@@ -109,8 +109,7 @@ class Queue(Generic[T]):
         self._pacing.full.discard(self)
         self._pacing.changed()
 
-    async def wait(self) -> None:
-        """Wait until there is something."""
+    async def _wait(self) -> None:
         self.reader = task = asyncio.current_task()
         self._pacing.idle.add(task)
         self._pacing.changed()
