@@ -46,7 +46,7 @@ ARROWS: dict[str, str] = {
     ),
     "sql": "errors backplanes.lines backplanes.postgres_connections _clock _mistakes",
     "backplanes": "errors wire streams _bursts _clock _loops _mistakes _tasks",
-    "client": "errors wire server.decorators _clock _extras _mistakes _tasks _waiting",
+    "client": "errors wire websocket_frames server.decorators _clock _extras _loops _mistakes _tasks _waiting",
     "runs": (
         "errors extensions streams auth public backplanes connection sql wire.event_stream transports.admission "
         "transports.cancel_scope transports.disconnect transports.responses _clock _mistakes _tasks _thinking _worker"
@@ -120,14 +120,14 @@ THIRD_PARTY: dict[str, str] = {
 
 BUDGETS: dict[str, int] = {
     # lines, docstrings included: docs/decisions/budgets.md
-    "wire": 2860,
+    "wire": 3050,
     "transports": 3950,
     "nodes": 1750,
     "server": 4950,
     "auth": 650,
     "streams": 340,
     "backplanes": 4830,
-    "client": 4470,
+    "client": 4950,
     "models": 890,
     "runs": 11800,
     "rooms": 3250,
@@ -142,7 +142,7 @@ BUDGETS: dict[str, int] = {
     "workers": 720,
 }
 
-WITHOUT_IO = "wire client.session client.events"
+WITHOUT_IO = "wire client.session client.events client.frames client.readers"
 FORBIDDEN_WITHOUT_IO = {"asyncio", "time", "socket", "logging", "threading", "random", "os"}
 MODULE_LINES, FUNCTION_LINES, COMPONENT_LINES = 350, 60, 350
 

@@ -3,6 +3,7 @@
 import pytest
 
 from hubline.websocket_frames import (
+    BINARY,
     CLOSE,
     PING,
     PONG,
@@ -13,6 +14,7 @@ from hubline.websocket_frames import (
     has_long_head,
     is_close_payload,
     long_head,
+    masked_frame,
     message_frame,
     unmasked,
 )
@@ -105,3 +107,18 @@ def test_a_mask_is_taken_away(size: int) -> None:
     payload, mask = bytes(range(250)) * 4, b"\x01\x80\x00\xff"
     masked = bytes(each ^ mask[position % 4] for position, each in enumerate(payload[:size]))
     assert unmasked(masked, mask) == payload[:size]
+
+
+@pytest.mark.parametrize(
+    ("size", "head"),
+    [
+        (0, b"\x82\x80"),
+        (125, b"\x82\xfd"),
+        (126, b"\x82\xfe\x00\x7e"),
+        (65_535, b"\x82\xfe\xff\xff"),
+        (65_536, b"\x82\xff\x00\x00\x00\x00\x00\x01\x00\x00"),
+    ],
+)
+def test_a_client_masks_its_frames(size: int, head: bytes) -> None:
+    frame = masked_frame(BINARY, b"a" * size, b"\x00\x01\x02\x03")
+    assert frame == head + b"\x00\x01\x02\x03" + (b"a`cb" * size)[:size]

@@ -97,8 +97,20 @@ def long_head(begun: bytes) -> LongHead:
     return LongHead(first & 0x0F, first >= FIN, bool(first & RESERVED), size, begun[10:LONG_HEAD])
 
 
+def masked_frame(opcode: int, payload: bytes, mask: bytes) -> bytes:
+    """A whole message, or a ping, pong or close, as a client sends it."""
+    size = len(payload)
+    if size < _LONG:
+        head = bytes((FIN | opcode, MASKED | size))
+    elif size < 65_536:
+        head = bytes((FIN | opcode, MASKED | _LONG)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((FIN | opcode, MASKED | _LONGEST)) + size.to_bytes(8, "big")
+    return head + mask + unmasked(payload, mask)
+
+
 def unmasked(payload: bytes, mask: bytes) -> bytes:
-    """What a peer has masked (§5.3); `mask` begins with the byte for the first of `payload`."""
+    """What a peer has masked (§5.3), or the other way round; `mask` begins with the byte for the first of `payload`."""
     size = len(payload)
     repeated = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(payload, "little") ^ int.from_bytes(repeated, "little")).to_bytes(size, "little")

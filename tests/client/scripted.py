@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hubline.client import HubConnection
+from hubline.client.carrier import Asked
 from hubline.client.negotiation import Place
 from hubline.client.settings import WebSettings
 from hubline.errors import ConnectionClosed
@@ -27,7 +28,7 @@ CODEC = JsonCodec()
 PING = {"type": 6}
 
 
-class Peer:
+class Peer(Asked):
     """The server's end of a WebSocket, and what the client does with it."""
 
     def __init__(self, place: Place, answers: bool) -> None:

@@ -79,3 +79,16 @@ class ScriptedHttp:
 
     def opening(self, renew: Callable[[], Awaitable[str | None]] | None = None, *, binary: bool = False) -> Opening:
         return Opening(self, Place("http://h/hub?id=1", {"Authorization": "Bearer old"}), binary, 1_000, renew)
+
+
+async def received(carrier: Carrier) -> bytes:
+    """The next bytes that come."""
+    found: list[bytes] = []
+
+    def take(data: bytes) -> bool:
+        found.append(data)
+        return False
+
+    await carrier.carry(take)
+    (message,) = found
+    return message

@@ -8,7 +8,7 @@ from hubline import ConnectionClosed, NegotiationError
 from hubline.client.carrier import Carrier
 from hubline.client.long_polling import open_polling
 from hubline.testing import settle
-from tests.client.scripted_http import Answer, ScriptedHttp
+from tests.client.scripted_http import Answer, ScriptedHttp, received
 
 
 async def opened(http: ScriptedHttp) -> Carrier:
@@ -20,10 +20,10 @@ async def test_polls_posts_and_the_delete() -> None:
     http = ScriptedHttp()
     carrier = await opened(http)
     http.answers["GET"].extend([(200, b""), TimeoutError(), (200, b"one"), (200, b"two")])
-    assert [await carrier.receive(), await carrier.receive()] == [b"one", b"two"]
+    assert [await received(carrier), await received(carrier)] == [b"one", b"two"]
     assert len(http.said("GET")) == 5, "an empty answer, and one that never came, are followed by another poll"
     assert http.largest == 1_000 + 1_048_576
-    reading = asyncio.create_task(carrier.receive())
+    reading = asyncio.create_task(received(carrier))
     await carrier.write(b"last")
     await settle()
     reading.cancel()
@@ -48,7 +48,7 @@ async def test_ends(answer: Answer, text: str, deleted: bool) -> None:
     carrier = await opened(http)
     http.answers["GET"].append(answer)
     with pytest.raises(ConnectionClosed, match=text):
-        await carrier.receive()
+        await received(carrier)
     http.answers["DELETE"].append((404, b""))
     await carrier.close()
     assert bool(http.said("DELETE")) is deleted
@@ -58,7 +58,7 @@ async def test_a_post_that_fails_ends_the_reading() -> None:
     http = ScriptedHttp()
     carrier = await opened(http)
     http.answers["POST"].append((404, b""))
-    reading = asyncio.create_task(carrier.receive())
+    reading = asyncio.create_task(received(carrier))
     await carrier.write(b"x")
     with pytest.raises(ConnectionClosed, match="POST with status 404"):
         await reading

@@ -66,3 +66,28 @@ async def test_somebody_else_who_waits_does_not() -> None:
     assert not pacing.blocked
     quiet.put(1)
     assert await waiting == 1
+
+
+async def test_many_that_come_together() -> None:
+    pacing = Pacing()
+    queue = Queue[int](pacing, 4)
+
+    async def read(count: int) -> list[int]:
+        return [await queue.get() for _ in range(count)]
+
+    reading = asyncio.ensure_future(read(1))
+    await settle()
+    assert pacing.idle == {reading}
+    queue.put_all(range(6))
+    assert await reading == [0]
+    assert pacing.blocked
+    assert pacing.idle == set()
+    assert queue.reader is reading
+    assert await read(2) == [1, 2]
+    queue.put(6)
+    other = asyncio.ensure_future(read(1))
+    assert await other == [3]
+    assert queue.reader is other, "who reads now, and not who waited"
+    assert pacing.blocked
+    assert await read(1) == [4]
+    assert not pacing.blocked

@@ -10,7 +10,7 @@ from hubline import ConnectionClosed
 from hubline.client.server_sent_events import Events, open_events
 from hubline.testing import settle
 from hubline.wire.event_stream import event
-from tests.client.scripted_http import ScriptedHttp
+from tests.client.scripted_http import ScriptedHttp, received
 
 
 def data_of(*pieces: bytes, largest: int | None = None) -> bytes:
@@ -59,7 +59,7 @@ async def test_reading_writing_and_closing() -> None:
     assert http.asked == [("GET", b"text/event-stream", "Bearer old")]
     for piece in (b":\r\n", b"data: o", b"ne\r\n\r\n"):
         http.body.pieces.put_nowait(piece)
-    assert await carrier.receive() == b"one"
+    assert await received(carrier) == b"one"
     await carrier.write(b"last")
     await carrier.close()
     assert http.said("POST") == [b"last"]
@@ -73,7 +73,7 @@ async def test_ends() -> None:
         carrier = await open_events(http.opening())
         http.body.pieces.put_nowait(piece)
         with pytest.raises(ConnectionClosed, match=text):
-            await carrier.receive()
+            await received(carrier)
         await carrier.close()
 
 
@@ -81,7 +81,7 @@ async def test_a_post_that_fails_ends_the_reading() -> None:
     http = ScriptedHttp()
     carrier = await open_events(http.opening())
     http.answers["POST"].append((404, b""))
-    reading = asyncio.create_task(carrier.receive())
+    reading = asyncio.create_task(received(carrier))
     await carrier.write(b"x")
     await settle()
     with pytest.raises(ConnectionClosed, match="POST with status 404"):

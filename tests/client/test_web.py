@@ -22,6 +22,8 @@ from hubline import ConnectionClosed, NegotiationError
 from hubline.client.negotiation import Place
 from hubline.client.settings import WebSettings
 from hubline.client.web import Web
+from hubline.client.websocket import accept_header
+from tests.client.scripted_http import received
 from tests.ports import free_port
 from tests.relays import Dial, relay
 
@@ -67,9 +69,9 @@ async def test_a_post_and_its_cookie() -> None:
         assert await post_to(client, url, {"X-A": "a"}) == (202, b"a ''")
         for binary, name in ((False, b"TEXT"), (True, b"BINARY")):
             opened = await client.connect(Place(url, {}), binary=binary, maximum_message_size=None)
-            assert await opened.receive() == b"7", "cookies of the negotiation come with the WebSocket"
+            assert await received(opened) == b"7", "cookies of the negotiation come with the WebSocket"
             await opened.write(b"x")
-            assert await opened.receive() == name
+            assert await received(opened) == name
             await opened.close()
             with pytest.raises(ConnectionClosed):
                 await opened.write(b"x")
@@ -111,8 +113,54 @@ async def test_how_it_ends(code: int, text: str) -> None:
     async with serving(socket=socket) as (client, url):
         opened = await client.connect(Place(url, {}), binary=False, maximum_message_size=None)
         with pytest.raises(ConnectionClosed) as ended:
-            await opened.receive()
+            await received(opened)
         assert str(ended.value) == text
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[bytes], bytes]) -> AsyncIterator[str]:
+    """The address of a server that answers one request with these bytes, in one piece."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(await reader.readuntil(b"\r\n\r\n")))
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        ended.set_result(None)
+
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hub"
+        await ended
+
+
+def accepted(request: bytes) -> bytes:
+    (key,) = [line[19:] for line in request.decode().splitlines() if line.lower().startswith("sec-websocket-key: ")]
+    headers = ["Upgrade: WebSocket", "Connection: upgrade", f"Sec-WebSocket-Accept: {accept_header(key)}"]
+    return "\r\n".join(["HTTP/1.1 101 x", *headers, "\r\n"]).encode()
+
+
+async def test_what_comes_with_the_upgrade_is_read_and_an_open_socket_does_not_keep_the_session() -> None:
+    async with answering(lambda request: accepted(request) + b"\x81\x05first\x81\x06sec") as url:
+        client = Web(WebSettings())
+        opened = await client.connect(Place(url, {}), binary=False, maximum_message_size=None)
+        assert await received(opened) == b"first"
+        reading = asyncio.create_task(received(opened))
+        await client.close()
+        with pytest.raises(ConnectionClosed, match="the connection to the server was lost"):
+            await reading
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"Accept: ", b"Accept: x"), (b"WebSocket\r", b"h2c\r"), (b"upgrade\r", b"close\r")],
+)
+async def test_a_server_that_upgrades_to_something_else(old: bytes, new: bytes) -> None:
+    async with answering(lambda request: accepted(request).replace(old, new, 1)) as url:
+        client = Web(WebSettings())
+        with pytest.raises(NegotiationError, match="another upgrade"):
+            await client.connect(Place(url, {}), binary=False, maximum_message_size=None)
+        await client.close()
 
 
 async def test_a_message_that_is_too_large_and_a_lost_connection() -> None:
@@ -128,10 +176,10 @@ async def test_a_message_that_is_too_large_and_a_lost_connection() -> None:
     async with serving(socket=socket) as (client, url):
         opened = await client.connect(Place(url, {}), binary=False, maximum_message_size=100)
         with pytest.raises(ConnectionClosed, match=r"WebSocket failed: .*exceeds"):
-            await opened.receive()
+            await received(opened)
         opened = await client.connect(Place(url + "?lost", {}), binary=False, maximum_message_size=100)
         with pytest.raises(ConnectionClosed, match="the connection to the server was lost"):
-            await opened.receive()
+            await received(opened)
 
 
 async def test_nobody_is_there_and_the_query_is_not_shown() -> None:
@@ -216,7 +264,7 @@ async def speaks(client: Web, url: str) -> None:
     assert await body.read() == b""
     assert await client.request("DELETE", url, {}, largest=None, seconds=None) == (200, b"DELETE  7")
     opened = await client.connect(Place(url, {}), binary=False, maximum_message_size=None)
-    assert await opened.receive() == b"7"
+    assert await received(opened) == b"7"
     await opened.close()
 
 

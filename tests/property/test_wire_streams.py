@@ -20,7 +20,6 @@ from hubline.wire.connection import (
     HandshakeRefused,
     PingDue,
     Side,
-    State,
     WireConnection,
 )
 from hubline.wire.framing import RecordSplitter, VarintSplitter, frame_record, frame_with_length
@@ -40,6 +39,7 @@ from hubline.wire.messages import (
 )
 from hubline.wire.msgpack import MessagePackCodec
 from hubline.wire.negotiate import choose_version
+from hubline.wire.states import State
 
 JSON, MESSAGEPACK = JsonCodec(), MessagePackCodec()
 CODECS: list[Codec] = [JSON, MESSAGEPACK]

@@ -8,9 +8,9 @@ import pytest
 from hubline import Client, Hub
 from hubline.server.connection import HubConnectionContext
 from hubline.testing import settle
-from hubline.wire.connection import State
 from hubline.wire.json import JsonCodec
 from hubline.wire.messages import Completion, Invocation, Ping
+from hubline.wire.states import State
 from tests.server.bench import Bench, Line, bench, called, done, item
 from tests.server.test_reconnect import opened
 

@@ -15,20 +15,18 @@ from hubline.errors import (
 )
 from hubline.wire.codec import TransferFormat
 from hubline.wire.connection import (
-    TRANSITIONS,
     Event,
     Failed,
     HandshakeAccepted,
     HandshakeRefused,
     PingDue,
     Side,
-    State,
-    Turn,
     WireConnection,
 )
 from hubline.wire.json import JsonCodec
 from hubline.wire.messages import Ack, CancelInvocation, Close, Completion, Invocation, Ping, Sequence
 from hubline.wire.msgpack import MessagePackCodec
+from hubline.wire.states import TRANSITIONS, State, Turn
 
 JSON, MESSAGEPACK = JsonCodec(), MessagePackCodec()
 REQUEST = b'{"protocol":"json","version":1}\x1e'

@@ -7,7 +7,14 @@ import pytest
 
 from hubline.errors import RemoteProtocolError
 from hubline.wire.codec import Codec
-from hubline.wire.connection import AckDue, Event, Failed, PingDue, Side, State, WireConnection
+from hubline.wire.connection import (
+    AckDue,
+    Event,
+    Failed,
+    PingDue,
+    Side,
+    WireConnection,
+)
 from hubline.wire.json import JsonCodec
 from hubline.wire.messages import (
     Ack,
@@ -23,6 +30,7 @@ from hubline.wire.messages import (
 )
 from hubline.wire.msgpack import MessagePackCodec
 from hubline.wire.replay import Replay
+from hubline.wire.states import State
 
 CODECS: list[Codec] = [JsonCodec(), MessagePackCodec()]
 COUNTED: list[Message] = [

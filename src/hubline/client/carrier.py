@@ -6,6 +6,9 @@ from typing import Protocol, TypeAlias
 
 from hubline.client.negotiation import Place
 
+Take: TypeAlias = Callable[[bytes], bool]
+"""Takes bytes that have come, cut anywhere, without waiting. Returns False if no more are wanted for now."""
+
 Renew: TypeAlias = Callable[[], Awaitable[str | None]]
 """Asks for a token again."""
 
@@ -13,11 +16,14 @@ Renew: TypeAlias = Callable[[], Awaitable[str | None]]
 class Carrier(Protocol):
     """Carries bytes in both directions, in order, until it ends. Nothing is lost before that, and nothing doubled."""
 
-    async def receive(self) -> bytes:
-        """The next bytes, cut anywhere. It can be cancelled only when the carrier is closed next.
+    async def carry(self, take: Take) -> None:
+        """Give `take` what comes, when it comes, until it returns False. Then nothing is read until the next call.
+
+        It can be cancelled only when the carrier is closed next.
 
         Raises:
-            ConnectionClosed: there are no more; the text says why.
+            ConnectionClosed: no more comes; the text says why.
+            Exception: what `take` has raised.
         """
 
     async def write(self, data: bytes) -> None:
@@ -29,6 +35,18 @@ class Carrier(Protocol):
 
     async def close(self) -> None:
         """End it, from any state, after what was written. Takes a few seconds at most. Raises nothing."""
+
+
+class Asked:
+    """The base of carriers that are asked for bytes, by requests."""
+
+    async def receive(self) -> bytes:
+        """The next bytes, as `Carrier.carry` gives them."""
+        raise NotImplementedError
+
+    async def carry(self, take: Take) -> None:
+        while take(await self.receive()):
+            pass
 
 
 class Body(Protocol):

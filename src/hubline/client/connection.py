@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -11,7 +11,7 @@ from hubline._clock import Clock, MonotonicClock
 from hubline._tasks import TaskOwner
 from hubline.client.calls import Calls
 from hubline.client.connector import Connector, Token, http_of
-from hubline.client.events import CallFailed, Item, Result, Upload
+from hubline.client.events import CallFailed, Result, with_uploads
 from hubline.client.link import Link
 from hubline.client.negotiation import http_address, shown
 from hubline.client.pacing import Pacing, Queue
@@ -251,7 +251,7 @@ class HubConnection(Uses):
             TypeError: an argument cannot be encoded.
             msgspec.ValidationError: the result does not fit.
         """
-        return await self._connected().invoke(target, _uploads(args), result_type)
+        return await self._connected().invoke(target, with_uploads(args), result_type)
 
     async def send(self, target: str, /, *args: Any) -> None:
         """Call a hub method without waiting for it. Returns when its bytes are on their way; uploads continue.
@@ -259,7 +259,7 @@ class HubConnection(Uses):
         Raises:
             ConnectionClosed: there is no connection.
         """
-        await self._connected().send(target, _uploads(args))
+        await self._connected().send(target, with_uploads(args))
 
     @overload
     def stream(self, target: str, /, *args: Any) -> AsyncGenerator[Any, None]: ...
@@ -278,12 +278,17 @@ class HubConnection(Uses):
             InvocationError, ConnectionClosed, msgspec.ValidationError: as `invoke`, after the items before.
         """
         link = self._connected()
-        call, uploads = await link.begin(target, _uploads(args), result_type, self._buffer)
+        call, uploads = await link.begin(target, with_uploads(args), result_type, self._buffer)
         try:
-            queue: Queue[Item | Result | CallFailed] = call.sink
-            waiting, take = queue.items, queue.take
-            while type(answer := take() if waiting else await queue.get()) is Item:
-                yield answer.value
+            queue: Queue[Any] = call.sink
+            items, take = queue.items, queue.items.popleft
+            while True:
+                answer = take() if items else await queue.get()
+                if queue.full:
+                    queue.taken()
+                if type(answer) is Result or type(answer) is CallFailed:
+                    break
+                yield answer
         finally:
             link.finish(call, uploads)
         if isinstance(answer, CallFailed):
@@ -342,8 +347,3 @@ class HubConnection(Uses):
         """Free what a connection that was lost for good has left too."""
         await self._calls.stop()
         await self._connector.close()
-
-
-def _uploads(args: Sequence[Any]) -> list[Any]:
-    """The arguments, with async iterables replaced by uploads."""
-    return [Upload(value) if isinstance(value, AsyncIterable) else value for value in args]

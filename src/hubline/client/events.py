@@ -1,6 +1,6 @@
 """The arguments and results of a client's session: calls, uploads, handlers, and events."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from msgspec import Raw, Struct, ValidationError
@@ -8,16 +8,20 @@ from msgspec import Raw, Struct, ValidationError
 from hubline.errors import ConnectionClosed, KeepAliveTimeout, MessageTooLarge
 from hubline.wire.codec import Codec
 from hubline.wire.connection import Failed
+from hubline.wire.items import ReadItems
 from hubline.wire.messages import Ack, Close, Completion, StreamItem
 
 
 class Call:
     """A call that waits for its answer. The session does not use `sink`: the caller stores there where results go."""
 
-    __slots__ = ("id", "read", "sink", "streaming", "target")
+    __slots__ = ("id", "read", "read_items", "sink", "streaming", "target")
 
-    def __init__(self, id: str, target: str, streaming: bool, read: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, id: str, target: str, streaming: bool, read: Callable[[Any], Any], read_items: ReadItems | None
+    ) -> None:
         self.id, self.target, self.streaming, self.read = id, target, streaming, read
+        self.read_items = read_items if streaming else None
         self.sink: Any = None
 
 
@@ -30,6 +34,11 @@ class Upload:
         self.source = source
         self.id = ""
         """Set by the call."""
+
+
+def with_uploads(arguments: Sequence[Any]) -> list[Any]:
+    """The arguments, with async iterables replaced by uploads."""
+    return [Upload(value) if isinstance(value, AsyncIterable) else value for value in arguments]
 
 
 class Handler(Struct, frozen=True):

@@ -107,9 +107,12 @@ class Link:
     async def begin(
         self, target: str, arguments: Sequence[Any], item_type: Any, limit: int
     ) -> tuple[Call, list[asyncio.Task[Any]]]:
-        """Call a streaming method. The call's sink is the queue of what comes; end it with `finish`."""
+        """Call a streaming method. The call's sink is the queue of what comes: items, and the event of the end.
+
+        End it with `finish`.
+        """
         call, data = self.session.stream(target, arguments, item_type=item_type, now=self._clock.now())
-        call.sink = Queue[Item | Result | CallFailed](self.pacing, limit)
+        call.sink = Queue[Any](self.pacing, limit)
         try:
             await self.write(data)
         except BaseException:
@@ -204,19 +207,11 @@ class Link:
             self._handle(event)
 
     async def _read(self) -> None:
-        session, pacing, now = self.session, self.pacing, self._clock.now
         try:
             while not self.ended.done():
-                data = await self._carrier.receive()
-                for event in session.receive(data, now()):
-                    if type(event) is Item:  # of which there are many
-                        event.call.sink.put(event)
-                    else:
-                        self._handle(event)
-                if pacing.blocked:
-                    await self._pause(len(data))
-                elif self._ahead:
-                    self._sip = self._ahead = 0
+                await self._carrier.carry(self._take)
+                if self.pacing.blocked:
+                    await self._pause()
         except ConnectionClosed as error:
             self.end(error)
         except Exception as error:
@@ -225,15 +220,29 @@ class Link:
             self.end(closed)
             raise
 
-    async def _pause(self, size: int) -> None:
+    def _take(self, data: bytes) -> bool:
+        """Bytes have come. Who waits for them is woken here, and not by a task that would have to be woken first."""
+        now = self._clock.now()
+        if items := self.session.items(data, now):
+            for call, values in items:
+                call.sink.put_all(values)
+        else:
+            for event in self.session.receive(data, now):
+                self._handle(event)
+        if self.pacing.blocked:
+            self._sip -= len(data)
+            self._ahead += len(data)
+            if self._sip <= 0 or self._ahead >= AHEAD:
+                return False
+        elif self._ahead:
+            self._sip = self._ahead = 0
+        return not self.ended.done()
+
+    async def _pause(self) -> None:
         """Do not read while a queue is full. A server that would be kept waiting for too long gets on, a little.
 
         So pings of WebSockets are answered, polls go on, and the end of the connection is noticed.
         """
-        self._sip -= size
-        self._ahead += size
-        if self._sip > 0 and self._ahead < AHEAD:
-            return
         self.session.pause(self._clock.now())
         if self._ahead < AHEAD:
             room = self._tasks.start(self.pacing.wait(), name="hubline client: pause")
@@ -255,7 +264,7 @@ class Link:
     def _handle(self, event: Event) -> None:
         match event:
             case Item():
-                event.call.sink.put(event)
+                event.call.sink.put(event.value)
             case Result() | CallFailed():
                 self._answered(event)
             case Called() | Unfit():

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 from hubline._tasks import TaskOwner, wake_up
-from hubline.client.carrier import Carrier, Opening
+from hubline.client.carrier import Asked, Carrier, Opening
 from hubline.client.requests import ANSWERED, CLOSING, Posts, Requests
 from hubline.errors import ConnectionClosed, NegotiationError
 
@@ -26,7 +26,7 @@ async def open_polling(opening: Opening) -> Carrier:
     return LongPolling(requests)
 
 
-class LongPolling:
+class LongPolling(Asked):
     """Polls when it is asked for bytes. It must be asked again within the server's 15 s, or the server gives up."""
 
     def __init__(self, requests: Requests) -> None:

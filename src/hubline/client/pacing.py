@@ -7,6 +7,7 @@ queue does not wait for another queue. Otherwise a reader that calls the server 
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from hubline._tasks import wake_up
@@ -45,45 +46,58 @@ class Pacing:
 class Queue(Generic[T]):
     """A queue with one reader. `put` never waits: who puts looks at `Pacing.blocked` before it reads more."""
 
-    __slots__ = ("_full", "_limit", "_pacing", "_woken", "items", "reader")
+    __slots__ = ("_is_known", "_limit", "_pacing", "_woken", "full", "items", "reader")
 
     def __init__(self, pacing: Pacing, limit: int) -> None:
         self._pacing, self._limit = pacing, limit
-        self._full = False
+        self.full = False
+        """Whether `taken` must be called for each that is taken."""
+        self._is_known = False
+        """Whether the reader is that of what waits now. To ask for the current task costs as much as an item."""
         self.items: deque[T] = deque()
-        """What waits, for who asks whether there is anything to `take`."""
+        """What waits, for who takes many: one by one from the left, and calls `taken`."""
         self._woken: asyncio.Future[None] | None = None
         self.reader: asyncio.Task[object] | None = None
-        """The task that has waited last, or has read last from the full queue."""
+        """The task that has waited last, or that was the first to read from the full queue since something came."""
 
     def __len__(self) -> int:
         return len(self.items)
 
     def put(self, item: T) -> None:
-        items = self.items
-        items.append(item)
+        self.items.append(item)
+        self._came()
+
+    def put_all(self, items: Iterable[T]) -> None:
+        """Several, as `put` puts one."""
+        self.items.extend(items)
+        self._came()
+
+    def _came(self) -> None:
         if self._woken is not None:
             wake_up(self._woken)
             self._pacing.idle.discard(self.reader)
             self._woken = None
-        if not self._full and len(items) >= self._limit:
-            self._full = True
+        self._is_known = False
+        if not self.full and len(self.items) >= self._limit:
+            self.full = True
             self._pacing.full.add(self)  # type: ignore[arg-type]  # the pacing does not read from it
 
     async def get(self) -> T:
         """Wait for an item."""
         if not self.items:
             await self._wait()
-        return self.take()
-
-    def take(self) -> T:
-        """One of those that wait. Raises IndexError without any. Not a coroutine, which would cost more than this."""
         item = self.items.popleft()
-        if self._full:
-            self.reader = asyncio.current_task()
-            if len(self.items) <= self._limit // 2:
-                self._relieved()
+        if self.full:
+            self.taken()
         return item
+
+    def taken(self) -> None:
+        """One was taken from the full queue."""
+        if not self._is_known:
+            self.reader = asyncio.current_task()
+            self._is_known = True
+        if len(self.items) <= self._limit // 2:
+            self._relieved()
 
     def end(self) -> None:
         """Nobody reads any more."""
@@ -91,7 +105,7 @@ class Queue(Generic[T]):
         self._relieved()
 
     def _relieved(self) -> None:
-        self._full = False
+        self.full = False
         self._pacing.full.discard(self)
         self._pacing.changed()
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from hubline._clock import Clock
-from hubline.client.carrier import Carrier
+from hubline.client.carrier import Carrier, Take
 from hubline.client.session import ClientSession
 from hubline.errors import ConnectionClosed, NegotiationError
 
@@ -35,10 +35,10 @@ class Resuming:
         self._replayed: deque[bytes] | None = None
         """What is still to be written on a new carrier before it is used, with what is written meanwhile."""
 
-    async def receive(self) -> bytes:
+    async def carry(self, take: Take) -> None:
         while True:
             try:
-                return await self._carrier.receive()
+                return await self._carrier.carry(take)
             except ConnectionClosed as lost:
                 await self._resume(lost)
 

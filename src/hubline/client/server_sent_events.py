@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hubline.client.carrier import Body, Carrier, Opening
+from hubline.client.carrier import Asked, Body, Carrier, Opening
 from hubline.client.requests import SPARE, Posts, Requests
 from hubline.errors import ConnectionClosed
 
@@ -22,7 +22,7 @@ async def open_events(opening: Opening) -> Carrier:
     return ServerSentEvents(Requests(opening), body, None if maximum is None else maximum + SPARE)
 
 
-class ServerSentEvents:
+class ServerSentEvents(Asked):
     """An event stream. `largest` is how many bytes one line may have."""
 
     def __init__(self, requests: Requests, body: Body, largest: int | None) -> None:

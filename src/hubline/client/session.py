@@ -6,7 +6,7 @@ Received bytes become events, calls become bytes, and time is an argument. The u
 """
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import UNSET
@@ -28,6 +28,7 @@ from hubline.client.events import (
     named,
     told,
 )
+from hubline.client.readers import KnownReaders, by_stream
 from hubline.errors import BindingError, ConnectionClosed, InvocationError, text_of
 from hubline.wire.codec import Codec
 from hubline.wire.connection import (
@@ -38,7 +39,6 @@ from hubline.wire.connection import (
     HandshakeRefused,
     PingDue,
     Side,
-    State,
     WireConnection,
 )
 from hubline.wire.connection import Event as WireEvent
@@ -54,6 +54,7 @@ from hubline.wire.messages import (
     StreamItem,
 )
 from hubline.wire.replay import Replay
+from hubline.wire.states import State
 
 NO_RESULT = "Client didn't provide a result."
 """The error for a server that waits for a result, if no handler returns one (spec, statement 206)."""
@@ -110,7 +111,7 @@ class ClientSession:
         self._cause: BaseException | None = None
         self._ids = itertools.count()
         self._plain = codec.reader(list[Any])
-        self._readers: dict[Any, Callable[[Any], Any]] = {}
+        self._readers = KnownReaders(codec)
 
     @property
     def is_open(self) -> bool:
@@ -190,6 +191,15 @@ class ClientSession:
         """Decode bytes of the server, which may be cut anywhere, into events."""
         return self._read(self._wire.receive(data, now))
 
+    def items(self, data: bytes, now: float) -> list[tuple[Call, list[Any]]]:
+        """The items of streams in bytes that are nothing but items. Nothing in others, which are for `receive`."""
+        first = self.calls.get(self.codec.stream_of(data))
+        if first is None or not self._wire.is_between_messages(len(data)):
+            return []
+        found = by_stream(data, first, self.calls)
+        count = sum([len(values) for _, values in found])
+        return found if count and self._wire.came_together(count, now) else []
+
     def tick(self, now: float) -> list[Event]:
         """The events that are due by time, such as pings. Call it about once a second."""
         return self._read(self._wire.tick(now))
@@ -227,7 +237,7 @@ class ClientSession:
         now: float | None,
     ) -> tuple[Call, bytes]:
         values, uploads = self._without_uploads(arguments)
-        call = Call(str(next(self._ids)), target, kind is StreamInvocation, self._reader(wanted))
+        call = Call(str(next(self._ids)), target, kind is StreamInvocation, *self._readers.of(wanted))
         data = self._encode(kind(invocation_id=call.id, target=target, arguments=values, stream_ids=uploads), now)
         self.calls[call.id] = call
         return call, data
@@ -321,7 +331,7 @@ class ClientSession:
             if handler is not None and handler.bind is not None:
                 arguments = list(handler.bind(self.codec, message.arguments))
             else:
-                read = self._plain if handler is None else self._reader(handler.arguments)
+                read = self._plain if handler is None else self._readers.of(handler.arguments)[0]
                 arguments = list(read(message.arguments))
         except Exception as error:
             events.append(Unfit(message.target, error))
@@ -332,16 +342,6 @@ class ClientSession:
         events.append(Called(message.target, arguments, handler, message.invocation_id))
         if handler is None and message.invocation_id:
             self._say(Completion(invocation_id=message.invocation_id, error=NO_RESULT), events)
-
-    def _reader(self, kind: Any) -> Callable[[Any], Any]:
-        """The codec's reader of a type, made once."""
-        try:
-            found = self._readers.get(kind)
-        except TypeError:  # it cannot be a key
-            return self.codec.reader(kind)
-        if found is None:
-            found = self._readers[kind] = self.codec.reader(kind)
-        return found
 
     def _say(self, message: Message, events: list[Event]) -> None:
         """Answer without a handler, unless the connection has been closed in the meantime."""

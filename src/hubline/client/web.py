@@ -1,15 +1,18 @@
 """HTTP and WebSockets for clients, by aiohttp. The only module that imports it."""
 
 import asyncio
+import os
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
-from aiohttp import ClientWebSocketResponse, WSMsgType
+from aiohttp.client_proto import ResponseHandler
 
 from hubline.client.negotiation import Place
-from hubline.client.requests import CLOSING, SPARE
+from hubline.client.requests import SPARE
 from hubline.client.settings import WebSettings
+from hubline.client.websocket import LOST, WebSocket, accept_header, upgrade_headers
 from hubline.errors import ConnectionClosed, NegotiationError
 
 XHR = {"X-Requested-With": "XMLHttpRequest"}
@@ -25,38 +28,7 @@ request that is sent in that moment would be lost."""
 _FAILURES = (aiohttp.ClientError, OSError, ValueError)
 """What a request raises. A ValueError: an address or a header, perhaps of a redirection, cannot be sent."""
 
-
-class WebSocket:
-    """An open WebSocket."""
-
-    def __init__(self, socket: ClientWebSocketResponse[bool], binary: bool) -> None:
-        self._socket = socket
-        self._type = WSMsgType.BINARY if binary else WSMsgType.TEXT
-
-    async def receive(self) -> bytes:
-        """The next message. aiohttp stops reading from the socket when 64 KiB wait."""
-        message = await self._socket.receive()
-        if message.type is WSMsgType.BINARY or message.type is WSMsgType.TEXT:
-            data = message.data
-            return data.encode() if isinstance(data, str) else data
-        if message.type is WSMsgType.ERROR:
-            raise ConnectionClosed(f"WebSocket failed: {message.data}")
-        code = self._socket.close_code
-        if code == 1000:
-            raise ConnectionClosed("the server closed the WebSocket")
-        if code in (None, 1006):
-            raise ConnectionClosed("the connection to the server was lost")
-        raise ConnectionClosed(f"WebSocket closed with status code: {code} ({message.extra or ''}).")
-
-    async def write(self, data: bytes) -> None:
-        """Send one message. Waits while the socket's buffer is full."""
-        try:
-            await self._socket.send_frame(data, self._type)
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            raise ConnectionClosed("the connection to the server was lost") from error
-
-    async def close(self) -> None:
-        await self._socket.close()
+_LIMIT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT)
 
 
 class EventBody:
@@ -69,7 +41,7 @@ class EventBody:
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionClosed("the connection to the server was lost") from error
+            raise ConnectionClosed(LOST) from error
 
     def close(self) -> None:
         self._response.close()
@@ -107,11 +79,10 @@ class Web:
         largest: int | None,
         seconds: float | None,
     ) -> tuple[int, bytes]:
-        limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT)
         try:
             async with asyncio.timeout(seconds):
                 async with self._http.request(
-                    method, url, headers={**XHR, **headers}, data=body or None, timeout=limit, **self._options
+                    method, url, headers={**XHR, **headers}, data=body or None, timeout=_LIMIT, **self._options
                 ) as response:
                     return response.status, await _body(response, largest)
         except _FAILURES as error:
@@ -120,9 +91,8 @@ class Web:
             raise _unreachable(url, error) from error
 
     async def listen(self, url: str, headers: Mapping[str, str]) -> EventBody:
-        limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT)
         try:
-            response = await self._http.get(url, headers={**XHR, **headers}, timeout=limit, **self._options)
+            response = await self._http.get(url, headers={**XHR, **headers}, timeout=_LIMIT, **self._options)
         except _FAILURES as error:
             raise _unreachable(url, error) from error
         if response.status == 200 and response.content_type == "text/event-stream":
@@ -132,27 +102,64 @@ class Web:
         raise NegotiationError(response.status, f"the server refused the event stream with {found}")
 
     async def connect(self, place: Place, *, binary: bool, maximum_message_size: int | None) -> WebSocket:
-        """Open a WebSocket."""
+        """Open a WebSocket. aiohttp makes the request, and leaves the connection to us."""
+        key = b64encode(os.urandom(16)).decode()
+        headers = {**XHR, **place.headers, **upgrade_headers(key)}
+        options = {"ssl": self._options["ssl"], "proxy": self._options["proxy"]}
         try:
-            socket = await self._http.ws_connect(
-                place.url,
-                headers={**XHR, **place.headers},
-                ssl=self._options["ssl"],
-                proxy=self._options["proxy"],
-                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSING),
-                max_msg_size=0 if maximum_message_size is None else maximum_message_size + SPARE,
-                decode_text=False,
-            )
-        except aiohttp.WSServerHandshakeError as error:
-            text = f"the server refused the WebSocket with status {error.status}"
-            raise NegotiationError(error.status, text) from error
+            response = await self._http.get(place.url, headers=headers, timeout=_LIMIT, read_until_eof=False, **options)
         except _FAILURES as error:
             raise _unreachable(place.url, error) from error
-        return WebSocket(socket, binary)
+        try:
+            transport, protocol, rest = _upgraded(response, key)
+        except BaseException:
+            response.close()
+            raise
+
+        def over(error: Exception | None) -> None:
+            response.close()
+            protocol.connection_lost(error)  # or to close the session would wait for it
+
+        largest = None if maximum_message_size is None else maximum_message_size + SPARE
+        socket = WebSocket(transport, over, binary=binary, largest=largest)
+        socket.data_received(rest)
+        return socket
 
     async def close(self) -> None:
         if self._own:
             await self._http.close()
+
+
+class _Rest:
+    """Takes what has come behind the head of the response, as aiohttp's parsers do."""
+
+    data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None: ...
+
+
+def _upgraded(response: aiohttp.ClientResponse, key: str) -> tuple[asyncio.Transport, ResponseHandler, bytes]:
+    """The connection of a response that accepts a WebSocket, and the bytes that have come for it.
+
+    Raises:
+        NegotiationError: the response does not accept it.
+        ConnectionClosed: the connection is lost already.
+    """
+    if response.status != 101:
+        raise NegotiationError(response.status, f"the server refused the WebSocket with status {response.status}")
+    given = [response.headers.get(name, "") for name in ("Upgrade", "Connection", "Sec-WebSocket-Accept")]
+    if [given[0].lower(), given[1].lower(), given[2]] != ["websocket", "upgrade", accept_header(key)]:
+        raise NegotiationError(101, "the server answered the request for a WebSocket with another upgrade")
+    connection = response.connection
+    if connection is None or connection.protocol is None or connection.transport is None:
+        raise ConnectionClosed(LOST)
+    transport, protocol, rest = connection.transport, connection.protocol, _Rest()
+    protocol.set_parser(rest, None)
+    return transport, protocol, rest.data
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from msgspec import Raw
 
 from hubline.errors import RemoteProtocolError
+from hubline.wire.items import ReadItems
 from hubline.wire.messages import Message
 
 T = TypeVar("T")
@@ -80,4 +81,13 @@ class Codec(Protocol):
         """A function that decodes a `Raw` of this codec to `kind`. Make it once and use it often.
 
         It raises `msgspec.ValidationError`, with a text for the caller, if the value does not fit.
+        """
+
+    def stream_of(self, data: bytes) -> str:
+        """The id of the stream whose item comes first in these bytes; empty if that is not seen at a glance."""
+
+    def items_reader(self, kind: Any) -> ReadItems | None:
+        """What reads bytes that are nothing but items of this type as `decode` and `reader(kind)` would, but faster.
+
+        None if there is nothing faster for the type.
         """

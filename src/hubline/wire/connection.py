@@ -1,7 +1,7 @@
 """The state of one hub connection without I/O: it turns bytes into events and messages into packets.
 
 Time is an argument. After every `receive()` or `tick()` handle the returned events in order. All changes of state are
-in `TRANSITIONS`.
+in `states.py`.
 """
 
 import math
@@ -23,47 +23,13 @@ from hubline.wire.handshake import CANCELED, HandshakeRequest, HandshakeResponse
 from hubline.wire.messages import Ack, Close, Message, Ping
 from hubline.wire.messages import Sequence as SequenceMessage
 from hubline.wire.replay import COUNTED, Replay
+from hubline.wire.states import TRANSITIONS, State, Turn
 
 
 class Side(Enum):
     SERVER = "server"
     CLIENT = "client"
 
-
-class State(Enum):
-    HANDSHAKE = "handshake"
-    OPEN = "open"
-    CLOSING = "closing"
-    """We have sent `Close` and send nothing more. Messages of the peer are still read."""
-    PEER_CLOSED = "peer closed"
-    """The peer sent `Close`, broke the protocol or was silent too long. It is no longer read. We may send `Close`."""
-    CLOSED = "closed"
-
-
-class Turn(Enum):
-    """The events that change the state."""
-
-    ACCEPTED = "handshake accepted"
-    REFUSED = "handshake refused"
-    CLOSE_SENT = "close sent"
-    CLOSE_RECEIVED = "close received"
-    FAILED = "failed"
-    INPUT_ENDED = "input ended"
-
-
-TRANSITIONS: dict[tuple[State, Turn], State] = {
-    (State.HANDSHAKE, Turn.ACCEPTED): State.OPEN,
-    (State.HANDSHAKE, Turn.REFUSED): State.CLOSED,
-    (State.HANDSHAKE, Turn.INPUT_ENDED): State.CLOSED,
-    (State.OPEN, Turn.CLOSE_SENT): State.CLOSING,
-    (State.OPEN, Turn.CLOSE_RECEIVED): State.PEER_CLOSED,
-    (State.OPEN, Turn.FAILED): State.PEER_CLOSED,
-    (State.OPEN, Turn.INPUT_ENDED): State.PEER_CLOSED,
-    (State.CLOSING, Turn.CLOSE_RECEIVED): State.CLOSED,
-    (State.CLOSING, Turn.FAILED): State.CLOSED,
-    (State.CLOSING, Turn.INPUT_ENDED): State.CLOSED,
-    (State.PEER_CLOSED, Turn.CLOSE_SENT): State.CLOSED,
-}
 
 STATEFUL_VERSION = 2
 """The lowest version of a handshake with stateful reconnect."""
@@ -233,6 +199,23 @@ class WireConnection:
         if splitter.error is not None:
             events.append(self._failed(splitter.error))
         return events
+
+    def is_between_messages(self, size: int) -> bool:
+        """Whether messages can be read and the next `size` bytes begin with one, so that others than we may read it.
+
+        These tell it with `came_together`, or else give the bytes to `receive`.
+        """
+        if self.state is not _OPEN and self.state is not _CLOSING:
+            return False
+        limit, splitter = self._maximum_message_size, self._splitter
+        return not splitter.pending and splitter.error is None and (limit is None or size <= limit)
+
+    def came_together(self, count: int, now: float) -> bool:
+        """So many items have come. False if there may be repetitions among them, which only `receive` finds."""
+        if self.replay is not None and not self.replay.came_together(count):
+            return False
+        self._last_heard = now
+        return True
 
     def end_of_input(self) -> ConnectionClosed | None:
         """There are no more bytes. Returns an error if the peer left in the middle of a handshake or a message."""

@@ -18,6 +18,7 @@ from hubline.wire.codec import Splitter, TransferFormat
 from hubline.wire.encoded import Encoded, shared_by_id
 from hubline.wire.framing import RECORD_SEPARATOR, RecordSplitter
 from hubline.wire.inside import Inside
+from hubline.wire.items import ReadItems, json_items, json_stream
 from hubline.wire.json_faults import refuse, repair
 from hubline.wire.messages import (
     Ack,
@@ -134,6 +135,12 @@ class JsonCodec:
 
     def reader(self, kind: type[T]) -> Callable[[Raw], T]:
         return value_reader(kind, decoder=_decoder, rename=camel_case, text_keys=True)
+
+    def stream_of(self, data: bytes) -> str:
+        return json_stream(data)
+
+    def items_reader(self, kind: Any) -> ReadItems | None:
+        return json_items(kind, MAXIMUM_DEPTH)
 
     def _form(self, value: Encoded[Any]) -> Raw:
         return value.form(self._value)

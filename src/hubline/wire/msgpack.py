@@ -15,6 +15,7 @@ from hubline.wire.codec import Splitter, TransferFormat
 from hubline.wire.encoded import Encoded, shared_by_id
 from hubline.wire.framing import SHORT_LENGTHS, VarintSplitter, frame_with_length
 from hubline.wire.inside import Inside
+from hubline.wire.items import ReadItems, packed_items, packed_stream
 from hubline.wire.messages import (
     Ack,
     CancelInvocation,
@@ -109,6 +110,12 @@ class MessagePackCodec:
 
     def reader(self, kind: type[T]) -> Callable[[Raw], T]:
         return value_reader(kind, decoder=_decoder, rename=pascal_case, text_keys=False, mend=_mend)
+
+    def stream_of(self, data: bytes) -> str:
+        return packed_stream(data)
+
+    def items_reader(self, kind: Any) -> ReadItems | None:
+        return packed_items(kind)
 
     def _prepared(self, value: Encoded[Any]) -> Raw:
         return value.form(self._value)

@@ -83,6 +83,14 @@ class Replay:
         self._latest = number
         return True
 
+    def came_together(self, count: int) -> bool:
+        """Count messages that were received together. Returns False if there may be repetitions among them."""
+        if self._next <= self._latest:
+            return False
+        self._next += count
+        self._latest = self._next - 1
+        return True
+
     def resumes_at(self, number: int) -> None:
         """The other side has sent the number of its next message.
 
