@@ -3,6 +3,7 @@ import { PasswordDialog } from "./account/PasswordDialog";
 import { PeopleDialog } from "./account/PeopleDialog";
 import { RemoveAccountDialog } from "./account/RemoveAccountDialog";
 import { Announcer } from "./answers/Announcer";
+import { ownName } from "./answers/names";
 import styles from "./app.module.css";
 import { useChat } from "./chat";
 import { ConnectionBar } from "./connection/ConnectionBar";
@@ -83,7 +84,7 @@ export function Rooms() {
               <>
                 <Typing />
                 <DropTarget key={`drop ${room.id}`} roomId={room.id} roomName={titleOf(room)} />
-                <Composer key={`composer ${room.id}`} roomId={room.id} roomName={room.isConversation ? (assistant?.name ?? titleOf(room)) : titleOf(room)} />
+                <Composer key={`composer ${room.id}`} roomId={room.id} roomName={room.isConversation ? (ownName(assistant) ?? t("the assistant")) : titleOf(room)} />
               </>
             )}
           </>

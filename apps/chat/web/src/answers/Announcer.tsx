@@ -1,6 +1,7 @@
 import { useChat } from "../chat";
 import { useValue } from "../ui/store";
 import { howItEnded } from "./AnswerRow";
+import { nameOf } from "./names";
 
 const SPOKEN = 400;
 
@@ -13,7 +14,7 @@ export function Announcer() {
     <div className="visually-hidden" aria-live="polite" aria-atomic="true">
       {message?.answer && (
         <span key={message.id}>
-          {message.author.name}: {message.text.slice(0, SPOKEN)}
+          {nameOf(message.author)}: {message.text.slice(0, SPOKEN)}
           {message.answer.state !== "completed" && ` ${howItEnded(message.answer, reader)}.`}
         </span>
       )}

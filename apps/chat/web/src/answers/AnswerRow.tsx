@@ -15,7 +15,7 @@ import type { LiveAnswer } from "./answers";
 import { askedElsewhere } from "./asked";
 import { AnswerBody } from "./AnswerBody";
 import { CopyButton } from "./CodeBlock";
-import { storedPieces } from "./pieces";
+import { askedFor, storedPieces } from "./pieces";
 import { Question } from "./Question";
 import { Reasoning } from "./Reasoning";
 import { useVersions, VersionSwitch } from "./Versions";
@@ -43,7 +43,7 @@ export function AnswerRow({ message }: { message: Message }) {
       {live.reasoning !== "" && <Reasoning text={live.reasoning} growing={phase === "thinking"} />}
       <AnswerBody pieces={live.pieces} running={running} growing={phase === "answering"} live={live.live} />
       {running && phase !== "waiting" && (live.pieces.at(-1)?.kind !== "text" || phase === "queued") && <Waiting live={live} mine={mine} />}
-      {live.asks.map((ask) => <Question key={ask.askId} messageId={message.id} ask={ask} deciders={live.deciders} me={me} />)}
+      {live.asks.map((ask) => <Question key={ask.askId} messageId={message.id} ask={ask} use={askedFor(live.pieces)} deciders={live.deciders} me={me} />)}
       {running && versions.count > 1 && <div className={styles.end}>{leafing}</div>}
       {!running && <Reactions message={message} />}
       {!running && <End id={message.id} answer={answer} text={text} leafing={leafing} />}

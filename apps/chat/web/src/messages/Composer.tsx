@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState, type KeyboardEvent, type MouseEvent } from "react";
+import { ownName } from "../answers/names";
 import { obstacle } from "../budget/budget";
 import { ModelChoice } from "../budget/ModelChoice";
 import { mineIn } from "../budget/models";
@@ -61,7 +62,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
   const stopped = asking === "room" ? null : poor;
   const cannotSend = empty || tooLong || files.busy || stopped !== null;
   const canStop = running.id !== null;
-  const name = assistant?.name ?? t("the assistant");
+  const name = ownName(assistant) ?? t("the assistant");
 
   const changed = (text: string, at: number) => {
     write({ ...draft, text });

@@ -36,6 +36,8 @@ export const messages: Catalogue = {
   "To do": "Zu erledigen",
   Table: "Tabelle",
   "The assistant asks": "Der Assistent fragt",
+  "Use “{tool}” of {server}?": "„{tool}“ von {server} benutzen?",
+  "Use “{tool}”?": "„{tool}“ benutzen?",
   Yes: "Ja",
   "Nobody can decide this": "Niemand kann das entscheiden",
   "Waiting for {names}": "Wartet auf {names}",

@@ -36,6 +36,8 @@ export const messages: Catalogue = {
   "To do": "Por hacer",
   Table: "Tabla",
   "The assistant asks": "El asistente pregunta",
+  "Use “{tool}” of {server}?": "¿Usar «{tool}» de {server}?",
+  "Use “{tool}”?": "¿Usar «{tool}»?",
   Yes: "Sí",
   "Nobody can decide this": "Nadie puede decidir esto",
   "Waiting for {names}": "Esperando a {names}",
