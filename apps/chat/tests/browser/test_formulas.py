@@ -83,7 +83,7 @@ def test_formulas_and_diagrams_are_drawn_when_they_are_there(enter: Enter, pictu
     expect(drawn).to_be_visible(timeout=LIVE_MS)
     ada.wait_for_function("(image) => image.complete && image.naturalWidth > 50", arg=drawn.element_handle())
     words = "() => getComputedStyle(document.body).color.match(/[0-9]+/g).map(Number)"
-    pictures = []
+    pictures: list[str] = []
     for scheme in SCHEMES:
         ada.emulate_media(color_scheme=scheme)
         expect(drawn).not_to_have_attribute("src", pictures[-1] if pictures else "")

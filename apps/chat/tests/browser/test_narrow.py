@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Locator, expect
 
-from apps.chat.tests.browser.conftest import LIVE_MS, Enter, is_live, scripted_chat, write
+from apps.chat.tests.browser.conftest import LIVE_MS, Enter, Picture, is_live, scripted_chat, write
 from apps.chat.tests.browser.test_conversations import begin
 from apps.chat.tests.browser.test_editing import act, row
 
@@ -64,3 +64,19 @@ def test_the_hint_of_the_composer_is_there_as_a_whole_or_not_at_all(enter: Enter
     ada.wait_for_function("() => innerWidth === 768")
     shown, whole = hint.evaluate(seen)
     assert whole or not shown
+
+
+@pytest.mark.parametrize("language", ["en", "de", "es"])
+def test_the_buttons_of_the_composer_are_on_one_line_on_a_phone(enter: Enter, picture: Picture, language: str) -> None:
+    ada = enter("Ada")
+    begin(ada)
+    ada.evaluate("(language) => localStorage.setItem('hubline.language', language)", language)
+    ada.set_viewport_size(NARROW)
+    ada.reload()
+    expect(ada.locator("html")).to_have_attribute("lang", language)
+    buttons = ada.locator("textarea[data-composer] + div button")
+    expect(buttons.nth(3)).to_be_visible()
+    boxes = [each.bounding_box() for each in buttons.all()]
+    picture(ada, f"composer-360-{language}")
+    assert [box for box in boxes if box is None or abs(box["y"] - boxes[0]["y"]) > 4] == []
+    assert boxes[-1]["x"] + boxes[-1]["width"] > NARROW["width"] - 24

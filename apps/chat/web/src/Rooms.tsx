@@ -3,7 +3,6 @@ import { PasswordDialog } from "./account/PasswordDialog";
 import { PeopleDialog } from "./account/PeopleDialog";
 import { RemoveAccountDialog } from "./account/RemoveAccountDialog";
 import { Announcer } from "./answers/Announcer";
-import { ownName } from "./answers/names";
 import styles from "./app.module.css";
 import { useChat } from "./chat";
 import { ConnectionBar } from "./connection/ConnectionBar";
@@ -40,7 +39,6 @@ export function Rooms() {
   const active = useValue(chat.rooms.active);
   const rooms = useValue(chat.rooms.list);
   const missing = useValue(chat.rooms.missing);
-  const assistant = useValue(chat.assistant);
   const [overlay, setOverlay] = useState<Overlay | null>(null);
   const [details, setDetails] = useState(false);
   const side = useSide();
@@ -84,7 +82,7 @@ export function Rooms() {
               <>
                 <Typing />
                 <DropTarget key={`drop ${room.id}`} roomId={room.id} roomName={titleOf(room)} />
-                <Composer key={`composer ${room.id}`} roomId={room.id} roomName={room.isConversation ? (ownName(assistant) ?? t("the assistant")) : titleOf(room)} />
+                <Composer key={`composer ${room.id}`} roomId={room.id} roomName={titleOf(room)} />
               </>
             )}
           </>

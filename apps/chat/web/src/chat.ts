@@ -4,6 +4,7 @@ import { Working } from "./conversations/working";
 import { Notifications } from "./account/notifications";
 import { Answers, onFrame, type Schedule } from "./answers/answers";
 import { nameOf } from "./answers/names";
+import { plainText } from "./answers/plain";
 import { Connection } from "./connection/connection";
 import { isRunning, type Assistant, type Budget, type Entered, type Me, type Message, type ServerCalls } from "./connection/contract";
 import { ConnectionLost, sentence } from "./connection/errors";
@@ -239,7 +240,7 @@ export class Chat {
   }
 
   #notify({ id, text, roomId }: Message, title: string): void {
-    this.notifications.tell({ id, title, text, open: () => void this.places.jump({ roomId, messageId: id, words: [] }) });
+    this.notifications.tell({ id, title, text: plainText(text), open: () => void this.places.jump({ roomId, messageId: id, words: [] }) });
   }
 
   #called<K extends keyof ServerCalls>(name: K, args: ServerCalls[K]): void {

@@ -16,6 +16,7 @@ import { askedElsewhere } from "./asked";
 import { AnswerBody } from "./AnswerBody";
 import { CopyButton } from "./CodeBlock";
 import { askedFor, storedPieces } from "./pieces";
+import { plainText } from "./plain";
 import { Question } from "./Question";
 import { Reasoning } from "./Reasoning";
 import { useVersions, VersionSwitch } from "./Versions";
@@ -39,7 +40,7 @@ export function AnswerRow({ message }: { message: Message }) {
   }
   return (
     <Row id={message.id} menu={<MessageActions message={message} />} author={message.author} sentAt={message.sentAt} note={`${mine ? t("to you") : t("to {name}", { name: answer.askedBy.name })}${model === null ? "" : ` · ${model}`}`} state={phase}>
-      {question && <p className={styles.asked} dir="auto" title={question.text}><span className="visually-hidden">{t("Answers:")}{" "}</span>{question.text}</p>}
+      {question && <p className={styles.asked} dir="auto" title={question.text}><span className="visually-hidden">{t("Answers:")}{" "}</span>{plainText(question.text)}</p>}
       {live.reasoning !== "" && <Reasoning text={live.reasoning} growing={phase === "thinking"} />}
       <AnswerBody pieces={live.pieces} running={running} growing={phase === "answering"} live={live.live} />
       {running && phase !== "waiting" && (live.pieces.at(-1)?.kind !== "text" || phase === "queued") && <Waiting live={live} mine={mine} />}

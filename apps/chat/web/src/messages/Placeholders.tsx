@@ -55,7 +55,7 @@ export function EmptyRoom({ roomId }: { roomId: string }) {
         ? <p>{name ? t("{name} answers everything that you write here. Only you see it.", { name }) : t("The assistant answers everything that you write here. Only you see it.")}</p>
         : room?.isPair
         ? <p>{t("Only you and {name} see what is written here.", { name: titleOf(room) })}</p>
-        : <p>{t("Write the first message below, or ask {name}: everybody here sees the answer grow.", { name: name ?? t("the assistant") })}</p>}
+        : <p>{name ? t("Write the first message below, or ask {name}: everybody here sees the answer grow.", { name }) : t("Write the first message below, or ask the assistant: everybody here sees the answer grow.")}</p>}
       {!room?.isPair && <div className={styles.suggestions}>
         {QUESTIONS.map((question) => (
           <button type="button" key={question} onClick={() => chat.send(roomId, t(question), true)}>{t(question)}</button>

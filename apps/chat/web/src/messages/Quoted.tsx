@@ -1,4 +1,5 @@
 import { assistantName } from "../answers/names";
+import { plainText } from "../answers/plain";
 import { useChat } from "../chat";
 import type { Quote } from "../connection/contract";
 import { t } from "../language/language";
@@ -20,7 +21,7 @@ export function Quoted({ roomId, quote }: { roomId: string; quote: Quote | null 
       <Icon name="reply" size={14} />
       <span className="visually-hidden">{t("Replies to")}{" "}</span>
       <b>{nameIn(quote)}</b>
-      <span className={styles.text} dir="auto">{quote.text}</span>
+      <span className={styles.text} dir="auto">{plainText(quote.text)}</span>
     </button>
   );
 }
@@ -33,7 +34,7 @@ export function ReplyingTo({ roomId }: { roomId: string }) {
   return (
     <div className={styles.replying} role="group" aria-label={t("Reply")}>
       <Icon name="reply" size={16} />
-      <p>{rich("Replying to {name}", { name: <b>{nameIn(quote)}</b> })} <span className={styles.text} dir="auto">{quote.text}</span></p>
+      <p>{rich("Replying to {name}", { name: <b>{nameIn(quote)}</b> })} <span className={styles.text} dir="auto">{plainText(quote.text)}</span></p>
       <IconButton icon="close" label={t("Reply to nobody")} onClick={() => chat.replies.set(roomId, null)} />
     </div>
   );
