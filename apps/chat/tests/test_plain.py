@@ -2,11 +2,11 @@
 
 import pytest
 
-from hubline_chat.plain import plain_line, without_blocks
+from hubline_chat.plain import unmarked, without_blocks
 
 
 def plain(text: str) -> str:
-    return plain_line(without_blocks(text))
+    return unmarked(without_blocks(text))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ _SHOWN = {hidden: mark for mark, hidden in _HIDDEN.items()}
 
 
 def without_blocks(text: str) -> str:
-    """A text without the marks of its blocks. What is code has others in the place of its marks, until `plain_line`."""
+    """A text without the marks of its blocks. What is code has others in the place of its marks, until `unmarked`."""
     lines, fence = list[str](), ""
     for line in text.splitlines():
         found = _FENCE.match(line)
@@ -36,7 +36,7 @@ def without_blocks(text: str) -> str:
     return "\n".join(lines)
 
 
-def plain_line(text: str) -> str:
+def unmarked(text: str) -> str:
     """What `without_blocks` gives, or a part of it, on one line and without marks within lines.
 
     The time it takes grows with the square of the marks of a text: for long texts, give a part.

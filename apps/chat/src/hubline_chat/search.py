@@ -9,7 +9,7 @@ from itertools import pairwise
 from hubline import HubError
 from hubline_chat.contract import Found, Message, SearchResult
 from hubline_chat.limits import storable
-from hubline_chat.plain import plain_line, without_blocks
+from hubline_chat.plain import unmarked, without_blocks
 from hubline_chat.rooms import Rooms
 from hubline_chat.store.search import MessageSearch, Term, folded
 
@@ -132,7 +132,7 @@ def _around_first(text: str, terms: Sequence[Term]) -> str:
     hits = _hits(text, terms)
     begin = max(0, hits[0][0] - NEAR) if hits else 0
     end = begin + 2 * NEAR + EXCERPT
-    return ("… " if begin else "") + plain_line(text[begin:end]) + (" …" if end < len(text) else "")
+    return ("… " if begin else "") + unmarked(text[begin:end]) + (" …" if end < len(text) else "")
 
 
 def _hits(text: str, terms: Iterable[Term]) -> list[tuple[int, int]]:
