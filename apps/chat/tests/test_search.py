@@ -64,6 +64,18 @@ def test_an_excerpt_marks_the_hits(text: str, query: str, parts: str) -> None:
     assert marked(excerpt(text, terms_of(query))) == parts
 
 
+@pytest.mark.parametrize(
+    ("text", "query", "parts"),
+    [
+        ("See **the needle** in [the hay](https://x.org)", "needle", "See the [needle] in the hay"),
+        ("The **nee**dle\n```\na **needle**\n```", "needle", "The [needle] a **[needle]**"),
+        ("See [the docs](https://needle.org)", "needle", "See [the docs](https://[needle].org)"),
+    ],
+)
+def test_an_excerpt_is_without_markdown(text: str, query: str, parts: str) -> None:
+    assert marked(excerpt(text, terms_of(query))) == parts
+
+
 def test_an_excerpt_of_a_long_text_is_around_the_first_hit() -> None:
     parts = excerpt("before " * 300 + "the needle " + "after " * 300, terms_of("needle"))
     assert parts[0].startswith("…before ")

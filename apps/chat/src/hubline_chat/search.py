@@ -9,6 +9,7 @@ from itertools import pairwise
 from hubline import HubError
 from hubline_chat.contract import Found, Message, SearchResult
 from hubline_chat.limits import storable
+from hubline_chat.plain import unmarked, without_blocks
 from hubline_chat.rooms import Rooms
 from hubline_chat.store.search import MessageSearch, Term, folded
 
@@ -25,6 +26,9 @@ PREFIX = 2
 """The last word is a beginning of words if it has so many characters."""
 EXCERPT, BEFORE = 180, 60
 """Characters of an excerpt, and of them before the first hit."""
+
+NEAR = 800
+"""Characters before and behind the first hit in which marks are looked for."""
 
 _QUOTED = re.compile(r'["“”„«»]')
 _SEPARATORS = re.compile(r"[\x00-\x20\x7f\s!-/:-@\[-`{-~\u2000-\u206f]+")
@@ -106,15 +110,29 @@ def terms_of(query: str) -> list[Term]:
 
 
 def excerpt(text: str, terms: Iterable[Term]) -> list[str]:
-    """The part of a text with its first hit, on one line. Every second part of the list is a hit."""
-    text = " ".join(text.split())
-    hits = _hits(text, terms)
+    """The part of a text with its first hit, on one line and without Markdown. Every second part of the list is a hit.
+
+    If the hits are all in what Markdown does not show, as in the address of a link, the text is as it was written.
+    """
+    terms = list(terms)
+    plain = _around_first(without_blocks(text), terms)
+    hits = _hits(plain, terms)
+    text = plain if hits or not _hits(text, terms) else " ".join(text.split())
+    hits = hits or _hits(text, terms)
     begin = _word_at(text, max(0, hits[0][0] - BEFORE)) if hits else 0
     end = min(len(text), begin + EXCERPT)
     parts = _parts(text, begin, end, hits)
     parts[0] = ("…" if begin else "") + parts[0]
     parts[-1] += "…" if end < len(text) else ""
     return parts
+
+
+def _around_first(text: str, terms: Sequence[Term]) -> str:
+    """As much of a text as an excerpt can need, without marks; a text can be long, and each search reads many."""
+    hits = _hits(text, terms)
+    begin = max(0, hits[0][0] - NEAR) if hits else 0
+    end = begin + 2 * NEAR + EXCERPT
+    return ("… " if begin else "") + unmarked(text[begin:end]) + (" …" if end < len(text) else "")
 
 
 def _hits(text: str, terms: Iterable[Term]) -> list[tuple[int, int]]:

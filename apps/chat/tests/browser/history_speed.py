@@ -1,10 +1,12 @@
 """How the page does with a long history: `python -m apps.chat.tests.browser.history_speed 10000 100000`.
 
-For each number of messages: the first paint, the frames while a reader scrolls back through the history, and what the
-page keeps in memory. The figures are those of the machine, so they are printed and not tested.
+For each number of messages: the first paint, the frames while a reader scrolls back through the history, the work that
+keeps one waiting longest, and what the page keeps in memory. The figures are those of the machine, so they are printed
+and not tested. On a busy machine frames are late whatever the page does: what it does itself is the processor's time.
 """
 
 import asyncio
+import json
 import os
 import sys
 import tempfile
@@ -56,6 +58,7 @@ SCROLL = """
 PAINT = "() => performance.getEntriesByType('paint').find((each) => each.name === 'first-contentful-paint').startTime"
 ROWS = "() => document.querySelectorAll('[role=log] [data-message]').length"
 SPENT = ("Script", "Layout", "RecalcStyle", "Task")
+TRACED = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline"]
 ROUNDS = 3
 NODES = "() => document.querySelectorAll('*').length"
 
@@ -121,6 +124,19 @@ class Meter:
         return f"{told(run['times'], run['tasks'], run['pixels'])}; processor per frame in ms: {each}"
 
 
+def work(trace: bytes) -> str:
+    """What Chromium did for the page between two frames: the processor's time of each piece of work."""
+    events = json.loads(trace)["traceEvents"]
+    main = {(each["pid"], each["tid"]) for each in events if each.get("args", {}).get("name") == "CrRendererMain"}
+    spent: dict[tuple[int, int], list[float]] = {each: [] for each in main}
+    for each in events:
+        if each["name"] == "RunTask" and (each["pid"], each["tid"]) in main and "tdur" in each:
+            spent[each["pid"], each["tid"]].append(each["tdur"] / 1000)
+    times = max(spent.values(), key=sum)
+    over = ", ".join(f"{sum(time > limit for time in times)} over {limit} ms" for limit in (16, 30, 50))
+    return f"the processor's time of one piece of work: {over}, the longest {max(times):.0f} ms"
+
+
 def measure(browser: Browser, directory: Path, count: int) -> None:
     with (
         ScriptedEndpoint() as model,
@@ -132,7 +148,9 @@ def measure(browser: Browser, directory: Path, count: int) -> None:
         meter = Meter(page)
         say(f"{count:,} messages: first paint {page.evaluate(PAINT):.0f} ms, {meter.megabytes():.1f} MB")
         for _ in range(ROUNDS):
+            browser.start_tracing(page=page, categories=TRACED)
             say(f"  {meter.scroll(page)}")
+            say(f"    {work(browser.stop_tracing())}")
         say(f"  then {meter.megabytes():.1f} MB, {page.evaluate(ROWS)} rows, {page.evaluate(NODES):,} elements;")
         say(f"  load of the machine {os.getloadavg()[0]:.1f}")
 

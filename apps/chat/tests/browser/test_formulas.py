@@ -1,11 +1,21 @@
 """Formulas and diagrams in answers, whose programs are fetched when they are needed."""
 
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from apps.chat.tests.browser.conftest import LIVE_MS, Enter, Picture, is_live, problems_of, scripted_chat, write
+from apps.chat.tests.browser.conftest import (
+    LIVE_MS,
+    SCHEMES,
+    Enter,
+    Picture,
+    is_live,
+    problems_of,
+    scripted_chat,
+    write,
+)
 from apps.chat.tests.browser.model import ScriptedEndpoint
 from apps.chat.tests.browser.test_journey import answers
 
@@ -72,10 +82,18 @@ def test_formulas_and_diagrams_are_drawn_when_they_are_there(enter: Enter, pictu
     drawn = answer.get_by_role("img", name="Diagram of the text above")
     expect(drawn).to_be_visible(timeout=LIVE_MS)
     ada.wait_for_function("(image) => image.complete && image.naturalWidth > 50", arg=drawn.element_handle())
+    words = "() => getComputedStyle(document.body).color.match(/[0-9]+/g).map(Number)"
+    pictures: list[str] = []
+    for scheme in SCHEMES:
+        ada.emulate_media(color_scheme=scheme)
+        expect(drawn).not_to_have_attribute("src", pictures[-1] if pictures else "")
+        pictures.append(drawn.get_attribute("src") or "")
+        red, green, blue = ada.evaluate(words)
+        assert f"rgb({red}, {green}, {blue})" in unquote(pictures[-1]), scheme
+        ada.set_viewport_size({"width": 1280, "height": 1000})
+        drawn.scroll_into_view_if_needed()
+        picture(ada, f"diagram-{scheme}")
     assert problems_of(ada, "formulas", picture, ((360, 740), (1280, 800))) == []
-    ada.set_viewport_size({"width": 1280, "height": 1000})
-    drawn.scroll_into_view_if_needed()
-    picture(ada, "diagram")
     ada.reload()
     is_live(ada)
     expect(answers(ada, "completed").last.locator(".katex")).to_have_count(4, timeout=LIVE_MS)

@@ -1,9 +1,9 @@
 """What gets another width while it is open, and long names beside short words: nothing is cut off."""
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, ViewportSize, expect
 
-from apps.chat.tests.browser.conftest import LIVE_MS, Enter, is_live, scripted_chat, write
+from apps.chat.tests.browser.conftest import LIVE_MS, Enter, Picture, is_live, scripted_chat, write
 from apps.chat.tests.browser.test_conversations import begin
 from apps.chat.tests.browser.test_editing import act, row
 
@@ -12,7 +12,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.ma
 server = scripted_chat()
 
 LONG_NAME = "Bob Featherstonehaugh-Cholmondeley"
-WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+NARROW: ViewportSize = {"width": 360, "height": 740}
 IS_WHOLE = "(element) => element.scrollHeight <= element.clientHeight && element.scrollWidth <= element.clientWidth"
 
 
@@ -64,3 +65,19 @@ def test_the_hint_of_the_composer_is_there_as_a_whole_or_not_at_all(enter: Enter
     ada.wait_for_function("() => innerWidth === 768")
     shown, whole = hint.evaluate(seen)
     assert whole or not shown
+
+
+@pytest.mark.parametrize("language", ["en", "de", "es"])
+def test_the_buttons_of_the_composer_are_on_one_line_on_a_phone(enter: Enter, picture: Picture, language: str) -> None:
+    ada = enter("Ada")
+    begin(ada)
+    ada.evaluate("(language) => localStorage.setItem('hubline.language', language)", language)
+    ada.set_viewport_size(NARROW)
+    ada.reload()
+    expect(ada.locator("html")).to_have_attribute("lang", language)
+    buttons = ada.locator("textarea[data-composer] + div button")
+    expect(buttons.nth(3)).to_be_visible()
+    boxes = [box for each in buttons.all() if (box := each.bounding_box()) is not None]
+    picture(ada, f"composer-360-{language}")
+    assert [box for box in boxes if abs(box["y"] - boxes[0]["y"]) > 4] == []
+    assert boxes[-1]["x"] + boxes[-1]["width"] > NARROW["width"] - 24

@@ -78,10 +78,16 @@ def test_a_tool_that_writes_waits_for_a_person_in_any_browser_and_outlives_the_s
     tool(bob, "Calculator").locator("summary").click()
     expect(tool(bob, "Calculator")).to_contain_text("6 * 7")
 
-    model.asks_for("notes_add_note", {"text": "Buy tea"}, "I have noted it.", said="I will note that.")
+    long = "Buy tea, " + "the green one that we had last time, " * 10
+    model.asks_for("notes_add_note", {"text": long}, "I have noted it.", said="I will note that.")
     write(ada, "@ai Note that we need tea.")
     expect(question(ada).get_by_role("button", name="Yes")).to_be_visible()
     expect(question(bob)).to_contain_text("Waiting for Ada or admin")
+    expect(question(ada).get_by_role("alert")).to_have_text("Use “Add a note” of notes?")
+    expect(question(ada).get_by_role("term")).to_have_text(["text"])
+    expect(question(ada).get_by_role("definition")).not_to_contain_text(long.strip())
+    question(ada).get_by_role("button", name="Show all").click()
+    expect(question(ada).get_by_role("definition")).to_contain_text(long.strip())
     expect(tool(bob, "Add a note")).to_contain_text("waits for a decision")
     lose_and_find(proxy, ada, bob, phone)
     problems = problems_of(ada, "tool-asks", picture)
@@ -92,7 +98,7 @@ def test_a_tool_that_writes_waits_for_a_person_in_any_browser_and_outlives_the_s
         expect(tool(page, "Add a note")).to_contain_text("agreed by Ada")
         expect(question(page)).to_have_count(0)
     tool(ada, "Add a note").locator("summary").click()
-    expect(tool(ada, "Add a note")).to_contain_text("Added: Buy tea")
+    expect(tool(ada, "Add a note")).to_contain_text("Added: Buy tea, the green one")
 
     model.asks_for("notes_add_note", {"text": "Buy coffee"}, "As you like.")
     write(ada, "@ai And coffee.")

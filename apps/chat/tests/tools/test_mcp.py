@@ -79,6 +79,20 @@ async def used(tool: RoomTool, **arguments: Any) -> str:
         return await tool.use(NOWHERE, arguments)
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("add_note", "Add note"),
+        ("addNote", "Add note"),
+        ("get-HTTP-status", "Get HTTP status"),
+        ("x", "X"),
+        ("__", "__"),
+    ],
+)
+def test_a_tool_without_a_title_is_called_by_its_name_in_words(name: str, title: str) -> None:
+    assert mcp_servers.in_words(name) == title
+
+
 async def test_a_process_and_a_server_over_http_give_their_tools(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

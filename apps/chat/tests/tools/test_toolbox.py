@@ -140,7 +140,7 @@ async def test_before_a_tool_writes_a_person_agrees_in_whatever_browser() -> Non
         await under_test.member("Ada")
         ada, phone, bob = [await under_test.enter(name) for name in ("Ada", "Ada", "Bob")]
         answer, ask, watched = await asked_to_add(under_test, ada, bob)
-        assert ask["prompt"] == 'Use Add a note of Notes with {"text": "tea"}?'
+        assert ask["prompt"] == "Use Add a note of Notes?"
         assert notes.written == []
         assert await refused(bob, answer, ask) == NO_RUN
         # Who comes later finds the question.

@@ -39,7 +39,6 @@ export function Rooms() {
   const active = useValue(chat.rooms.active);
   const rooms = useValue(chat.rooms.list);
   const missing = useValue(chat.rooms.missing);
-  const assistant = useValue(chat.assistant);
   const [overlay, setOverlay] = useState<Overlay | null>(null);
   const [details, setDetails] = useState(false);
   const side = useSide();
@@ -83,7 +82,7 @@ export function Rooms() {
               <>
                 <Typing />
                 <DropTarget key={`drop ${room.id}`} roomId={room.id} roomName={titleOf(room)} />
-                <Composer key={`composer ${room.id}`} roomId={room.id} roomName={room.isConversation ? (assistant?.name ?? titleOf(room)) : titleOf(room)} />
+                <Composer key={`composer ${room.id}`} roomId={room.id} roomName={titleOf(room)} />
               </>
             )}
           </>

@@ -3,6 +3,8 @@ import type { User } from "./account/api";
 import { Working } from "./conversations/working";
 import { Notifications } from "./account/notifications";
 import { Answers, onFrame, type Schedule } from "./answers/answers";
+import { nameOf } from "./answers/names";
+import { plainText } from "./answers/plain";
 import { Connection } from "./connection/connection";
 import { isRunning, type Assistant, type Budget, type Entered, type Me, type Message, type ServerCalls } from "./connection/contract";
 import { ConnectionLost, sentence } from "./connection/errors";
@@ -220,7 +222,7 @@ export class Chat {
     Mentioned: (message) => {
       this.rooms.marks.mentioned(message.roomId, message.seq);
       const room = this.rooms.room(message.roomId);
-      this.#notify(message, room?.isPair ? message.author.name : room ? t("{name} in {room}", { name: message.author.name, room: titleOf(room) }) : t("{name} in a room", { name: message.author.name }));
+      this.#notify(message, room?.isPair ? nameOf(message.author) : room ? t("{name} in {room}", { name: nameOf(message.author), room: titleOf(room) }) : t("{name} in a room", { name: nameOf(message.author) }));
     },
     NotAnswered: (message, reason) => {
       if (message.clientMessageId) this.outbox.expectNot(message.clientMessageId);
@@ -234,11 +236,11 @@ export class Chat {
 
   #ended(message: Message): void {
     this.finished.set(message);
-    if (message.answer?.askedBy.id === this.me.value.id) this.#notify(message, t("{name} answered you", { name: message.author.name }));
+    if (message.answer?.askedBy.id === this.me.value.id) this.#notify(message, t("{name} answered you", { name: nameOf(message.author) }));
   }
 
   #notify({ id, text, roomId }: Message, title: string): void {
-    this.notifications.tell({ id, title, text, open: () => void this.places.jump({ roomId, messageId: id, words: [] }) });
+    this.notifications.tell({ id, title, text: plainText(text), open: () => void this.places.jump({ roomId, messageId: id, words: [] }) });
   }
 
   #called<K extends keyof ServerCalls>(name: K, args: ServerCalls[K]): void {

@@ -102,9 +102,10 @@ class McpConnection:
         async def use(place: Place, arguments: Arguments) -> str:
             return await self._call(tool.name, arguments)
 
+        title = tool.title or (about.title if about is not None else None) or in_words(tool.name)
         return RoomTool(
             f"{server.prefix}_{re.sub(r'[^A-Za-z0-9_-]', '_', tool.name)}"[:_NAME_LENGTH],
-            one_line(tool.title or (about.title if about is not None else None) or tool.name)[:TITLE] or "tool",
+            one_line(title)[:TITLE] or "tool",
             (tool.description or tool.title or tool.name)[:DESCRIPTION],
             tool.input_schema,
             use,
@@ -176,6 +177,13 @@ def make_servers(settings: ChatSettings, changed: Callable[[], None]) -> McpServ
     except ImportError as error:
         raise ConfigurationError(["HUBLINE_CHAT_MCP needs the package mcp: pip install 'hubline[mcp]'"]) from error
     return McpServers(servers, changed)
+
+
+def in_words(name: str) -> str:
+    """The name of a tool that has no title: of "add_note" and "addNote" it is "Add note"."""
+    words = re.split(r"[\W_]+", re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name).strip("_-. "))
+    plain = " ".join(word if len(word) > 1 and word.isupper() else word.lower() for word in words if word)
+    return plain[:1].upper() + plain[1:] or name
 
 
 @asynccontextmanager

@@ -25,8 +25,6 @@ WAIT_SECONDS = 300.0
 """Seconds that a person has to decide. Meanwhile the run is parked, and other questions in the room are answered."""
 RESULT, ARGUMENTS, ALL = 8_000, 8_000, 60_000
 """Characters of a result, of the arguments of one use, and of all in one answer; then no more tools are used."""
-SHOWN = 300
-"""Characters of the arguments in the question to a person; all of them are in the answer."""
 CUT = " […cut]"
 UNKNOWN_END = (
     "The server was restarted while this was being done: whether it is done is not known. Nothing was repeated."
@@ -96,7 +94,7 @@ class Toolbox:
             await run.tool(use.tool_call_id, "approval-requested")
             await self._keep()  # so that nobody is asked for what a server that dies now has forgotten
         try:
-            agreed = await run.ask(_question(tool, use), expires=WAIT_SECONDS, who=[*people], key=key, park=True)
+            agreed = await run.ask(_question(tool), expires=WAIT_SECONDS, who=[*people], key=key, park=True)
         except AskExpired:
             sentence = "Nobody decided in time, so this was not done."
             await run.tool(use.tool_call_id, "output-error", error_text=sentence, timed_out=True)
@@ -110,7 +108,7 @@ class Toolbox:
 
     async def _use(self, run: Run, answering: Answering, tool: RoomTool, use: ToolUse) -> None:
         place = Place(answering.room, answering.ticket.user, answering.question.seq)
-        await run.status("tool", title=tool.title)
+        await run.status("tool", title=tool.title, server=tool.server)
         try:
             async with asyncio.timeout(tool.seconds):
                 output = storable(await tool.use(place, use.input))
@@ -146,10 +144,9 @@ def _left(run: Run) -> int:
     return max(0, ALL - sum(use_of(part).size for part in run.parts if is_tool(part)))
 
 
-def _question(tool: RoomTool, use: ToolUse) -> str:
-    arguments = json.dumps(use.input, ensure_ascii=False)
-    whose = f" of {tool.server}" if tool.server is not None else ""
-    return f"Use {tool.title}{whose} with {_cut(arguments, SHOWN)}?"
+def _question(tool: RoomTool) -> str:
+    """The arguments are in the part of the answer that the tool has."""
+    return f"Use {tool.title} of {tool.server}?" if tool.server is not None else f"Use {tool.title}?"
 
 
 def _cut(text: str, length: int = RESULT) -> str:

@@ -1,8 +1,8 @@
 import { useChat } from "../chat";
 import { useValue } from "../ui/store";
 import { howItEnded } from "./AnswerRow";
-
-const SPOKEN = 400;
+import { nameOf } from "./names";
+import { plainText } from "./plain";
 
 /** Tells screen readers of finished answers, once each; never of single words. */
 export function Announcer() {
@@ -13,7 +13,7 @@ export function Announcer() {
     <div className="visually-hidden" aria-live="polite" aria-atomic="true">
       {message?.answer && (
         <span key={message.id}>
-          {message.author.name}: {message.text.slice(0, SPOKEN)}
+          {nameOf(message.author)}: {plainText(message.text)}
           {message.answer.state !== "completed" && ` ${howItEnded(message.answer, reader)}.`}
         </span>
       )}

@@ -15,7 +15,8 @@ import type { LiveAnswer } from "./answers";
 import { askedElsewhere } from "./asked";
 import { AnswerBody } from "./AnswerBody";
 import { CopyButton } from "./CodeBlock";
-import { storedPieces } from "./pieces";
+import { askedFor, storedPieces } from "./pieces";
+import { plainText } from "./plain";
 import { Question } from "./Question";
 import { Reasoning } from "./Reasoning";
 import { useVersions, VersionSwitch } from "./Versions";
@@ -39,11 +40,11 @@ export function AnswerRow({ message }: { message: Message }) {
   }
   return (
     <Row id={message.id} menu={<MessageActions message={message} />} author={message.author} sentAt={message.sentAt} note={`${mine ? t("to you") : t("to {name}", { name: answer.askedBy.name })}${model === null ? "" : ` · ${model}`}`} state={phase}>
-      {question && <p className={styles.asked} dir="auto" title={question.text}><span className="visually-hidden">{t("Answers:")}{" "}</span>{question.text}</p>}
+      {question && <p className={styles.asked} dir="auto" title={question.text}><span className="visually-hidden">{t("Answers:")}{" "}</span>{plainText(question.text)}</p>}
       {live.reasoning !== "" && <Reasoning text={live.reasoning} growing={phase === "thinking"} />}
       <AnswerBody pieces={live.pieces} running={running} growing={phase === "answering"} live={live.live} />
       {running && phase !== "waiting" && (live.pieces.at(-1)?.kind !== "text" || phase === "queued") && <Waiting live={live} mine={mine} />}
-      {live.asks.map((ask) => <Question key={ask.askId} messageId={message.id} ask={ask} deciders={live.deciders} me={me} />)}
+      {live.asks.map((ask) => <Question key={ask.askId} messageId={message.id} ask={ask} use={askedFor(live.pieces)} deciders={live.deciders} me={me} />)}
       {running && versions.count > 1 && <div className={styles.end}>{leafing}</div>}
       {!running && <Reactions message={message} />}
       {!running && <End id={message.id} answer={answer} text={text} leafing={leafing} />}

@@ -1,14 +1,25 @@
 import type { Ask } from "@hubline/client";
 import { useState } from "react";
 import { useChat } from "../chat";
-import type { Me } from "../connection/contract";
+import type { Me, ToolUse } from "../connection/contract";
 import { said, t } from "../language/language";
 import { Button } from "../ui/buttons";
 import styles from "./answer.module.css";
 import type { Decider } from "./answers";
+import { Arguments } from "./Arguments";
+import { toolTitle } from "./tools";
+
+interface Props {
+  messageId: string;
+  ask: Ask;
+  /** The tool that waits for this decision, if it is about one. */
+  use: ToolUse | undefined;
+  deciders: readonly Decider[];
+  me: Me;
+}
 
 /** Something the assistant will not do before a person has agreed. Those who may decide have the buttons. */
-export function Question({ messageId, ask, deciders, me }: { messageId: string; ask: Ask; deciders: readonly Decider[]; me: Me }) {
+export function Question({ messageId, ask, use, deciders, me }: Props) {
   const chat = useChat();
   const [decided, setDecided] = useState(false);
   const decide = (value: boolean) => {
@@ -18,7 +29,8 @@ export function Question({ messageId, ask, deciders, me }: { messageId: string; 
   const mine = deciders.some((each) => each.id === me.id);
   return (
     <div className={styles.question} role="group" aria-label={t("The assistant asks")}>
-      <p role={mine ? "alert" : undefined}>{said(ask.prompt)}</p>
+      <p role={mine ? "alert" : undefined}>{use ? mayUse(use) : said(ask.prompt)}</p>
+      {use && <Arguments input={use.input} />}
       {mine ? (
         <div className={styles.choice}>
           <Button look="danger" disabled={decided} onClick={() => decide(true)}>{t("Yes")}</Button>
@@ -32,6 +44,11 @@ export function Question({ messageId, ask, deciders, me }: { messageId: string; 
       )}
     </div>
   );
+}
+
+function mayUse(use: ToolUse): string {
+  const tool = toolTitle(use.title ?? use.name, use.server);
+  return use.server ? t("Use “{tool}” of {server}?", { tool, server: use.server }) : t("Use “{tool}”?", { tool });
 }
 
 function waitingFor(deciders: readonly Decider[]): string {

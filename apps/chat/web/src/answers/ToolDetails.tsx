@@ -3,6 +3,7 @@ import type { ToolUse } from "../connection/contract";
 import { said, t } from "../language/language";
 import { Icon } from "../ui/Icon";
 import styles from "./answer.module.css";
+import { Arguments } from "./Arguments";
 import { outcome } from "./pieces";
 import { toolTitle } from "./tools";
 
@@ -12,9 +13,8 @@ const BAD = new Set<ToolUse["state"]>(["output-denied", "output-error"]);
 export function ToolDetails({ use, running }: { use: ToolUse; running: boolean }) {
   const id = useId();
   const words = outcome(use, running);
-  const asked = running && use.state === "approval-requested";
   return (
-    <details className={styles.tool} data-tool={use.state} open={asked || undefined}>
+    <details className={styles.tool} data-tool={use.state}>
       <summary>
         <Icon name="tool" size={16} />
         <span dir="auto">{toolTitle(use.title ?? use.name, use.server)}</span>
@@ -22,7 +22,8 @@ export function ToolDetails({ use, running }: { use: ToolUse; running: boolean }
         {words && <small className={BAD.has(use.state) ? styles.failed : ""}>{words}</small>}
         <span className={styles.fold}><Icon name="chevron" size={14} /></span>
       </summary>
-      <Field id={`${id}-in`} label={t("Given")} text={written(use.input)} />
+      <p>{t("Given")}</p>
+      <Arguments input={use.input} />
       {use.output != null && <Field id={`${id}-out`} label={t("Result")} text={use.output || t("Nothing")} />}
       {use.errorText && <Field id={`${id}-error`} label={t("Error")} text={said(use.errorText)} />}
     </details>
@@ -36,8 +37,4 @@ function Field({ id, label, text }: { id: string; label: string; text: string })
       <pre tabIndex={0} aria-labelledby={id} role="group" dir="auto">{text}</pre>
     </>
   );
-}
-
-function written(input: unknown): string {
-  return typeof input === "string" ? input : JSON.stringify(input ?? {}, null, 2);
 }

@@ -2,6 +2,7 @@ import { attachRun, type Ask, type AttachedRun, type Connection, type Part, type
 import { isRunning, type Answer, type Message } from "../connection/contract";
 import { Store } from "../ui/store";
 import { livePieces, storedPieces, textOf, type Piece } from "./pieces";
+import { toolTitle } from "./tools";
 
 /** Where an answer is: what its run says while it goes on, how it ended after that. */
 export type Phase = "queued" | "thinking" | "answering" | "waiting" | Exclude<Answer["state"], "running">;
@@ -158,7 +159,7 @@ function liveAnswer({ message, run, began }: Entry): LiveAnswer | null {
     answer: { ...answer, elapsed: (Date.now() - began) / 1000 },
     place: state.status?.place ?? 0,
     status: state.status?.status ?? null,
-    tool: typeof state.status?.title === "string" ? state.status.title : null,
+    tool: typeof state.status?.title === "string" ? toolTitle(state.status.title, state.status.server as string | null | undefined) : null,
     asks: state.asks,
     deciders: decidersIn(state.parts),
     live: state.live,

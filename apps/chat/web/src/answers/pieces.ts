@@ -48,6 +48,11 @@ export function textOf(pieces: readonly Piece[]): string {
   return pieces.flatMap((piece) => (piece.kind === "text" ? [piece.text] : [])).join(GAP);
 }
 
+/** The tool that waits for a decision: there is one at most. */
+export function askedFor(pieces: readonly Piece[]): ToolUse | undefined {
+  return pieces.flatMap((piece) => (piece.kind === "tool" && piece.use.state === "approval-requested" ? [piece.use] : [])).at(-1);
+}
+
 /** What became of a tool, in a few words. `running`: the answer goes on. */
 export function outcome(use: ToolUse, running: boolean): string {
   const name = use.decidedBy;

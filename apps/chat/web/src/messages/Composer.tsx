@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState, type KeyboardEvent, type MouseEvent } from "react";
+import { ownName } from "../answers/names";
 import { obstacle } from "../budget/budget";
 import { ModelChoice } from "../budget/ModelChoice";
 import { mineIn } from "../budget/models";
@@ -61,7 +62,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
   const stopped = asking === "room" ? null : poor;
   const cannotSend = empty || tooLong || files.busy || stopped !== null;
   const canStop = running.id !== null;
-  const name = assistant?.name ?? t("the assistant");
+  const name = ownName(assistant);
 
   const changed = (text: string, at: number) => {
     write({ ...draft, text });
@@ -126,7 +127,7 @@ export function Composer({ roomId, roomName }: { roomId: string; roomName: strin
         <textarea ref={input} data-composer className={styles.input} rows={1} dir="auto" value={draft.text} aria-label={t("Message")} aria-autocomplete="list"
           aria-controls={candidates.length > 0 ? "mentions" : undefined}
           aria-activedescendant={candidates.length > 0 ? optionId(active) : undefined}
-          placeholder={draft.ask || room?.asks ? t("Ask {name}…", { name }) : t("Write to {name}…", { name: roomName })}
+          placeholder={draft.ask || room?.asks ? (name ? t("Ask {name}…", { name }) : t("Ask the assistant…")) : t("Write to {name}…", { name: roomName })}
           onChange={(event) => changed(event.target.value, event.target.selectionStart)}
           onSelect={(event) => setCaret(event.currentTarget.selectionStart)} onKeyDown={pressed} onPaste={files.paste} />
         <div className={styles.bar}>

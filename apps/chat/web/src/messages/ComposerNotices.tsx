@@ -1,3 +1,4 @@
+import { assistantName } from "../answers/names";
 import type { Assistant, Model } from "../connection/contract";
 import { t } from "../language/language";
 import styles from "./composer.module.css";
@@ -18,7 +19,7 @@ export function ComposerNotices({ assistant, obstacle, blind }: Props) {
       {blind && <p role="status" className={styles.notice}>{t("{name} sees no pictures: it is told only their names.", { name: blind.name })}</p>}
       {assistant && assistant.state !== "ready" && (
         <p className={styles.notice}>
-          {t(assistant.state === "starting" ? "{name} is getting ready" : "{name} is not available", { name: assistant.name })}
+          {t(assistant.state === "starting" ? "{name} is getting ready" : "{name} is not available", { name: assistantName(assistant.name) })}
           {assistant.detail && ` · ${assistant.detail}`}
         </p>
       )}

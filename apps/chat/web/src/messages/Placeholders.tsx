@@ -1,3 +1,4 @@
+import { ownName } from "../answers/names";
 import { useChat } from "../chat";
 import { msg, t } from "../language/language";
 import { titleOf } from "../rooms/title";
@@ -36,7 +37,7 @@ const QUESTIONS = [msg("Explain quantum physics in three sentences"), msg("Write
 export function EmptyRoom({ roomId }: { roomId: string }) {
   const chat = useChat();
   const room = useValue(chat.rooms.list)?.find((each) => each.id === roomId);
-  const assistant = useValue(chat.assistant);
+  const name = ownName(useValue(chat.assistant));
   if (room?.isArchived) {
     return (
       <div className={styles.empty}>
@@ -51,10 +52,10 @@ export function EmptyRoom({ roomId }: { roomId: string }) {
       <Icon name="spark" size={32} />
       <h2>{room?.isConversation ? t("What would you like to know?") : room?.isPair ? t("Write to {name}", { name: titleOf(room) }) : room ? t("{name} is quiet", { name: titleOf(room) }) : t("This room is quiet")}</h2>
       {room?.isConversation
-        ? <p>{assistant ? t("{name} answers everything that you write here. Only you see it.", { name: assistant.name }) : t("The assistant answers everything that you write here. Only you see it.")}</p>
+        ? <p>{name ? t("{name} answers everything that you write here. Only you see it.", { name }) : t("The assistant answers everything that you write here. Only you see it.")}</p>
         : room?.isPair
         ? <p>{t("Only you and {name} see what is written here.", { name: titleOf(room) })}</p>
-        : <p>{t("Write the first message below, or ask {name}: everybody here sees the answer grow.", { name: assistant?.name ?? t("the assistant") })}</p>}
+        : <p>{name ? t("Write the first message below, or ask {name}: everybody here sees the answer grow.", { name }) : t("Write the first message below, or ask the assistant: everybody here sees the answer grow.")}</p>}
       {!room?.isPair && <div className={styles.suggestions}>
         {QUESTIONS.map((question) => (
           <button type="button" key={question} onClick={() => chat.send(roomId, t(question), true)}>{t(question)}</button>

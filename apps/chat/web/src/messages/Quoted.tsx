@@ -1,3 +1,5 @@
+import { assistantName } from "../answers/names";
+import { plainText } from "../answers/plain";
 import { useChat } from "../chat";
 import type { Quote } from "../connection/contract";
 import { t } from "../language/language";
@@ -18,8 +20,8 @@ export function Quoted({ roomId, quote }: { roomId: string; quote: Quote | null 
     <button type="button" className={styles.quote} title={t("Go to the message")} onClick={() => void chat.places.jump({ roomId, messageId: quote.id, words: [] })}>
       <Icon name="reply" size={14} />
       <span className="visually-hidden">{t("Replies to")}{" "}</span>
-      <b>{quote.authorName}</b>
-      <span className={styles.text} dir="auto">{quote.text}</span>
+      <b>{nameIn(quote)}</b>
+      <span className={styles.text} dir="auto">{plainText(quote.text)}</span>
     </button>
   );
 }
@@ -32,8 +34,12 @@ export function ReplyingTo({ roomId }: { roomId: string }) {
   return (
     <div className={styles.replying} role="group" aria-label={t("Reply")}>
       <Icon name="reply" size={16} />
-      <p>{rich("Replying to {name}", { name: <b>{quote.authorName}</b> })} <span className={styles.text} dir="auto">{quote.text}</span></p>
+      <p>{rich("Replying to {name}", { name: <b>{nameIn(quote)}</b> })} <span className={styles.text} dir="auto">{plainText(quote.text)}</span></p>
       <IconButton icon="close" label={t("Reply to nobody")} onClick={() => chat.replies.set(roomId, null)} />
     </div>
   );
+}
+
+function nameIn(quote: Quote): string {
+  return quote.authorId === "assistant" ? assistantName(quote.authorName) : quote.authorName;
 }

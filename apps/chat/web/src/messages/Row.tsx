@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { nameOf } from "../answers/names";
 import type { Person } from "../connection/contract";
 import { Avatar } from "../ui/Avatar";
 import { useWords } from "../ui/use-now";
@@ -22,14 +23,14 @@ interface RowProps {
 export function Row({ id, author, sentAt, grouped = false, note, state, menu, children }: RowProps) {
   return (
     <article className={`${styles.row} ${grouped ? "" : styles.first}`} data-message={id} data-kind={author.kind} data-answer-state={state}
-      aria-label={`${author.name}, ${clockTime(sentAt)}`}>
+      aria-label={`${nameOf(author)}, ${clockTime(sentAt)}`}>
       <div className={styles.side}>
         {grouped ? <span className={styles["hidden-time"]}>{clockTime(sentAt)}</span> : <Avatar person={author} />}
       </div>
       <div>
         {!grouped && (
           <div className={styles.head}>
-            <span className={styles.author}>{author.name}</span>
+            <span className={styles.author}>{nameOf(author)}</span>
             <Time iso={sentAt} />
             {note && <span className={styles.note}>{note}</span>}
           </div>

@@ -16,6 +16,7 @@ import { Neighbours } from "./Neighbours";
 import { NewAbove } from "./NewAbove";
 import styles from "./timeline.module.css";
 import { UnsentRow } from "./UnsentRow";
+import { useDrawn } from "./use-drawn";
 import { useHoldPlace, useStick } from "./use-stick";
 import { useArrival, useTarget } from "./use-target";
 import { useWaiting } from "./use-waiting";
@@ -24,7 +25,8 @@ import messageStyles from "./message.module.css";
 /** The conversation of a room in one of its five states. */
 export function Timeline({ roomId }: { roomId: string }) {
   const chat = useChat();
-  const view = useValue(chat.rooms.view(roomId));
+  const target = useValue(chat.places.target);
+  const view = useDrawn(useValue(chat.rooms.view(roomId)), target?.messageId ?? null);
   const waiting = useWaiting(roomId, view.messages);
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);

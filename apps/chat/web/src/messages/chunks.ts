@@ -9,7 +9,7 @@ export interface Chunk {
   above: Message | undefined;
 }
 
-const SIZE = 50;
+const SIZE = 10;
 const GROUP_SPAN = 5 * 60_000;
 
 /** Cuts by `seq`, so that chunks keep their borders while messages are added at either end. */

@@ -1,3 +1,4 @@
+import { assistantName } from "../answers/names";
 import type { Assistant, Person } from "../connection/contract";
 import { t } from "../language/language";
 
@@ -19,7 +20,7 @@ export function mentionAt(text: string, caret: number): { from: number; query: s
 /** Who fits a query: the assistant first, then people by name; at most six. */
 export function candidatesFor(query: string, people: readonly Person[], assistant: Assistant | null): Candidate[] {
   const helper: Candidate[] = assistant
-    ? [{ id: "assistant", name: assistant.name, kind: "assistant", insert: "@ai ", hint: t("@ai · answers to everyone") }]
+    ? [{ id: "assistant", name: assistantName(assistant.name), kind: "assistant", insert: "@ai ", hint: t("@ai · answers to everyone") }]
     : [];
   const others = people
     .filter((person) => person.kind === "person")

@@ -1,15 +1,31 @@
 import { locale, number, t } from "../language/language";
 
 const DAY = 86_400_000;
+const CLOCK: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit" };
+const EXACT: Intl.DateTimeFormatOptions = { dateStyle: "full", timeStyle: "medium" };
+const DATE: Intl.DateTimeFormatOptions = { weekday: "long", day: "numeric", month: "long" };
+const DATE_WITH_YEAR: Intl.DateTimeFormatOptions = { ...DATE, year: "numeric" };
+
+/** Formats are costly to make, and each row has some: those of the language that is spoken are kept. */
+const formats = new Map<Intl.DateTimeFormatOptions, Intl.DateTimeFormat>();
+let spoken: string | undefined;
+
+function written(iso: string, options: Intl.DateTimeFormatOptions): string {
+  if (spoken !== locale()) formats.clear();
+  spoken = locale();
+  let format = formats.get(options);
+  if (!format) formats.set(options, (format = new Intl.DateTimeFormat(spoken, options)));
+  return format.format(new Date(iso));
+}
 
 /** The time of day, for beside a message. */
 export function clockTime(iso: string): string {
-  return new Date(iso).toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit" });
+  return written(iso, CLOCK);
 }
 
 /** The whole date and time, for who hovers. */
 export function exactTime(iso: string): string {
-  return new Date(iso).toLocaleString(locale(), { dateStyle: "full", timeStyle: "medium" });
+  return written(iso, EXACT);
 }
 
 /** "just now", "5 min ago", "2 h ago", then the time of day (the day stands above). */
@@ -26,12 +42,7 @@ export function dayName(iso: string, now: number): string {
   if (days === 0) return t("Today");
   if (days === 1) return t("Yesterday");
   const sameYear = new Date(iso).getFullYear() === new Date(now).getFullYear();
-  return new Date(iso).toLocaleDateString(locale(), {
-    weekday: "long",
-    day: "numeric",
-    month: "long",
-    ...(sameYear ? {} : { year: "numeric" }),
-  });
+  return written(iso, sameYear ? DATE : DATE_WITH_YEAR);
 }
 
 export function sameDay(a: string, b: string): boolean {

@@ -1,4 +1,5 @@
 import { placeInLine } from "../answers/AnswerRow";
+import { assistantName } from "../answers/names";
 import { BudgetMeter } from "../budget/BudgetMeter";
 import { chosenIn, described, mineIn } from "../budget/models";
 import { useChat } from "../chat";
@@ -40,7 +41,7 @@ export function RoomDetails({ room, onClose, onWritten }: { room: Room; onClose(
           <div className={styles.person}>
             <Avatar person={{ id: "assistant", name: assistant.name, kind: "assistant" }} />
             <div>
-              {assistant.name}
+              {assistantName(assistant.name)}
               <small>{models.length > 1 && model ? t("{name} answers here", { name: model.name }) : assistant.model}</small>
               {models.length > 1 && model && <small>{described(model, assistant.currency)}</small>}
               <small>{assistantState(assistant)}</small>

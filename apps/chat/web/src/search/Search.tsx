@@ -1,4 +1,5 @@
 import { useEffect, useId, useState, type KeyboardEvent } from "react";
+import { nameOf } from "../answers/names";
 import { useChat } from "../chat";
 import type { Found, Room } from "../connection/contract";
 import { plural, t } from "../language/language";
@@ -85,7 +86,7 @@ function FoundMessage({ found }: { found: Found }) {
   return (
     <>
       <div className={styles.head}>
-        <span className={styles.author}>{found.author.name}</span>
+        <span className={styles.author}>{nameOf(found.author)}</span>
         {room && <Where room={room} />}
         <time dateTime={found.sentAt} title={exactTime(found.sentAt)}>{day}, {clockTime(found.sentAt)}</time>
       </div>

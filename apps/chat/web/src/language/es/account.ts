@@ -132,7 +132,7 @@ export const account: Catalogue = {
   Language: "Idioma",
   Ask: "Preguntar",
   "Remove {name}": "Quitar {name}",
-  "the assistant": "el asistente",
+  "the assistant": "al asistente",
   Message: "Mensaje",
   Conversation: "Conversación",
   New: "Nuevo",
