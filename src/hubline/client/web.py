@@ -157,6 +157,8 @@ def _upgraded(response: aiohttp.ClientResponse, key: str) -> tuple[asyncio.Trans
     connection = response.connection
     if connection is None or connection.protocol is None or connection.transport is None:
         raise ConnectionClosed(LOST)
+    if connection.transport.is_closing():  # uvloop raises when such a one is told to pause
+        raise ConnectionClosed(LOST)
     transport, protocol, rest = connection.transport, connection.protocol, _Rest()
     protocol.set_parser(rest, None)
     return transport, protocol, rest.data
