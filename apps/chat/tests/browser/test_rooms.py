@@ -155,7 +155,7 @@ def test_people_see_whether_they_ask_before_they_send_and_are_heard_without_toke
     expect(chip).to_have_attribute("aria-pressed", "false")
     text.fill("Tell us, @ai, what is it?")
     expect(chip).to_have_attribute("aria-pressed", "true")
-    expect(chip).to_have_text("Asks Assistant")
+    expect(chip).to_have_text("Asks the assistant")
     text.fill("")
     go(ada, "Ask the assistant")
     go(bob, "Ask the assistant")
