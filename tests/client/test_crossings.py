@@ -11,7 +11,7 @@ from hubline.client import ConnectionState, HubConnection
 from hubline.testing import ManualClock, settle
 from hubline.wire.messages import Completion
 from tests.client.scripted import URL, Script, clock, script, started
-from tests.client.test_joined import ADA, answer, asked, cut, joined, room_of, said
+from tests.client.test_joined import ADA, BOB, answer, asked, change, cut, joined, room_of, said
 
 fixtures = (clock, script)
 
@@ -218,3 +218,47 @@ async def test_what_comes_while_a_room_is_joined_once_more_is_heard_by_those_who
         assert await said(third, 1) == ["e-2"]
         await second.leave()
         await third.leave()
+
+
+async def test_a_list_of_members_that_another_one_gets_is_not_put_over_changes_after_it(
+    script: Script, clock: ManualClock
+) -> None:
+    hub = await started(clock)
+    async with room_of(script, hub, joined(members=[ADA], changes=1), presence=True) as first:
+        second = hub.join_room("r", presence=False)
+        entering = asyncio.create_task(second.__aenter__())
+        await settle()
+        change(script, "enter", BOB, 2)  # before the server has handled the join
+        change(script, "leave", ADA, 4)  # after it, before the answer
+        await answer(script, "JoinRoom", joined(members=[ADA, BOB], changes=3))
+        await entering
+        change(script, "enter", ADA, 5)
+        kinds = [getattr(await anext(first), "kind", None) for _ in range(5)]
+        assert kinds == ["members", "enter", "leave", "members", "enter"]
+        assert [each.key for each in first.members] == ["u:bob", "u:ada"]
+        await second.leave()
+
+
+async def test_who_may_have_lost_changes_as_another_one_joined_its_room_joins_again(
+    script: Script, clock: ManualClock
+) -> None:
+    hub = await started(clock, buffer=2)
+    async with room_of(script, hub, joined(members=[ADA], changes=1), presence=True) as first:
+        second = hub.join_room("r", presence=True)
+        entering = asyncio.create_task(second.__aenter__())
+        await settle()
+        for number in (3, 4, 5):  # more than the second one holds while it joins
+            await anext(first)
+            change(script, "leave" if number == 5 else "update", ADA, number)
+            await settle()
+        await answer(script, "JoinRoom", joined(members=[ADA], changes=2))
+        await entering
+        reading = [asyncio.create_task(each.__anext__()) for each in (first, first, second, second, second)]
+        await settle()
+        again = [each for each in script.peer.heard(1) if each["target"] == "JoinRoom"][2:]
+        for call in again:
+            script.peer.answer(call["invocationId"], joined(changes=5))
+        await asyncio.gather(*reading)
+        await settle()
+        assert (len(again), first.members, second.members) == (2, (), ())
+        await second.leave()

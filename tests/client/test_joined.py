@@ -15,6 +15,7 @@ from tests.client.scripted import Script, clock, script, started
 
 fixtures = (clock, script)
 ADA = {"key": "u:ada", "user": "ada", "agent": False, "state": None, "devices": [{"id": "x"}]}
+BOB = {**ADA, "key": "u:bob", "user": "bob"}
 
 
 def message(number: int, epoch: str = "e") -> dict[str, Any]:
@@ -35,6 +36,10 @@ def asked(script: Script) -> dict[str, Any]:
 def tell(script: Script, *numbers: int, epoch: str = "e") -> None:
     for number in numbers:
         script.peer.call("RoomMessage", "r", message(number, epoch))
+
+
+def change(script: Script, kind: str, member: dict[str, Any], number: int) -> None:
+    script.peer.call("RoomPresence", "r", {"kind": kind, "member": member, "number": number})
 
 
 async def answer(script: Script, target: str, result: Any) -> list[Any]:
@@ -121,13 +126,40 @@ async def test_members_and_signals(script: Script, clock: ManualClock) -> None:
         first = await anext(room)
         assert isinstance(first, RoomPresence)
         assert (first.kind, [each.user for each in first.members]) == ("members", ["ada"])
-        script.peer.call("RoomPresence", "r", {"kind": "enter", "member": {**ADA, "key": "u:bob", "user": "bob"}})
+        script.peer.call("RoomPresence", "r", {"kind": "enter", "member": BOB})
         script.peer.call("RoomPresence", "r", {"kind": "leave", "member": ADA})
         script.peer.call("RoomSignal", "r", {"kind": "typing", "value": 1, "by": "bob", "connectionId": "c"})
         events = [await anext(room) for _ in range(3)]
         assert [each.kind for each in events if isinstance(each, RoomPresence)] == ["enter", "leave"]
         assert events[-1] == RoomSignal(kind="typing", value=1, by="bob", connection_id="c")
         assert room.members == (RoomMember(key="u:bob", user="bob", devices=first.members[0].devices),)
+
+
+async def test_changes_of_members_that_a_later_join_includes_are_not_told(script: Script, clock: ManualClock) -> None:
+    hub = await started(clock)
+    async with room_of(script, hub, joined(1, members=[ADA], changes=3), presence=True) as room:
+        assert [await anext(room), await anext(room)][1] == RoomPresence("members", None, room.members)
+        tell(script, 3)  # the server has dropped one: the room is joined again, over the same connection
+        await settle()
+        change(script, "leave", ADA, 4)  # sent before the server has handled that
+        change(script, "enter", BOB, 6)  # sent after it, before the answer
+        await answer(script, "JoinRoom", joined(2, 3, members=[ADA], changes=5))
+        change(script, "leave", ADA, 5)  # held up on the server, for example by a filter
+        change(script, "leave", BOB, 7)
+        events = [await anext(room) for _ in range(5)]
+        shown = [(each.kind, [m.user for m in each.members]) for each in events if isinstance(each, RoomPresence)]
+        assert shown == [("members", ["ada"]), ("enter", ["ada", "bob"]), ("leave", ["ada"])]
+
+
+async def test_changes_of_members_by_a_server_that_does_not_number_them(script: Script, clock: ManualClock) -> None:
+    hub = await started(clock)
+    async with room_of(script, hub, joined(members=[ADA], changes=3), presence=True) as room:
+        await cut(script, clock)
+        await answer(script, "JoinRoom", joined(members=[ADA]))
+        script.peer.call("RoomPresence", "r", {"kind": "enter", "member": BOB})
+        script.peer.call("RoomPresence", "r", {"kind": "leave", "member": ADA})
+        kinds = [each.kind for each in [await anext(room) for _ in range(4)] if isinstance(each, RoomPresence)]
+        assert (kinds, [each.user for each in room.members]) == (["members", "members", "enter", "leave"], ["bob"])
 
 
 async def test_calls_for_a_room(script: Script, clock: ManualClock) -> None:

@@ -37,6 +37,8 @@ class Page:
         self.position: str | None = None
         self.complete: list[bool] = []
         self.members: dict[str, dict[str, Any]] = {}
+        self.included = 0
+        """The number of the newest change that the last list of members included."""
         self.changes: list[tuple[str, str]] = []
         self.signals: list[dict[str, Any]] = []
         self.gaps: list[dict[str, Any]] = []
@@ -52,6 +54,7 @@ class Page:
         self.said += [each["data"] for each in found["messages"]]
         self.position = found["position"]
         self.members = {each["key"]: each for each in found["members"]}
+        self.included = found["changes"]
         early, self._early = self._early, None
         for target, value in early:
             self._heard(target, value)
@@ -72,6 +75,8 @@ class Page:
         if target == "RoomMessage":
             self.said.append(value["data"])
             self.position = value["position"]
+        elif target == "RoomPresence" and value["number"] <= self.included:
+            pass  # it was on its way when the room was joined
         elif target == "RoomPresence":
             kind, member = value["kind"], value["member"]
             self.changes.append((kind, member["key"]))

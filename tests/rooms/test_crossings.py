@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from hubline import HubError, Identity
-from hubline.rooms import Device, MemoryRoomStore, Presence, Rooms, anyone
+from hubline import HubApp, HubError, Identity
+from hubline.rooms import Device, JoinOptions, MemoryRoomStore, Presence, Rooms, RoomsHub, anyone
+from hubline.rooms.items import RoomJoined
 from hubline.rooms.redis_scripts import rooms_key
 from hubline.rooms.redis_store import RedisRoomStore
 from hubline.runs import Caller
 from hubline.testing import connect, running, settle
-from tests.rooms.chat import chat_with
+from tests.rooms.chat import Page, chat_with, identified
 from tests.runs.test_shared_crossings import Gate
 from tests.valkey import valkey
 
@@ -233,4 +234,45 @@ async def test_a_connection_that_cannot_be_told_does_not_keep_the_others_in_a_ro
         friends.clear()
         await rooms.recheck("ada")
         assert await there(rooms) == []
+    await rooms.close()
+
+
+async def test_changes_of_members_that_cross_with_a_later_join_are_in_its_list_or_told_after_it() -> None:
+    rooms, gates = Rooms(anyone), dict[str, list[Gate]]()
+
+    class Chat(RoomsHub, rooms=rooms):
+        async def join_room(
+            self, room: str, since: str | None = None, options: JoinOptions | None = None
+        ) -> RoomJoined:
+            held = gates.get(self.context.user_id or "", [])
+            for gate in held[:1]:
+                await gate.passed()
+            found = await super().join_room(room, since, options)
+            for gate in held[1:]:
+                await gate.passed()
+            return found
+
+    app, page = HubApp({"/chat": Chat}, authenticate=identified), Page()
+    async with (
+        running(app),
+        connect(app, "/chat", query={"user": "ada"}) as ada,
+        connect(app, "/chat", query={"user": "bob"}) as bob,
+        connect(app, "/chat", query={"user": "eve"}) as eve,
+    ):
+        await page.join(ada)
+        before, after = gates["ada"] = [Gate(), Gate()]
+        joining = asyncio.create_task(page.join(ada))
+        await before.reached.wait()
+        for client in (bob, eve):
+            await client.invoke("JoinRoom", "r")
+        await eve.invoke("LeaveRoom", "r")
+        await settle()
+        before.open.set()
+        await after.reached.wait()
+        await bob.invoke("SetRoomState", "r", "busy")
+        await settle()
+        after.open.set()
+        await joining
+        assert page.changes == [("update", "u:bob")]
+        assert (sorted(page.members), page.members["u:bob"]["state"]) == (["u:ada", "u:bob"], "busy")
     await rooms.close()

@@ -1,4 +1,4 @@
-"""What the application hears of the members of rooms: `Rooms(on_presence=…)`."""
+"""Changes of the members of rooms: what the application hears, `Rooms(on_presence=…)`, and their numbers."""
 
 from pathlib import Path
 
@@ -64,3 +64,26 @@ async def test_who_was_cut_is_heard_to_leave_after_the_time_of_grace_and_a_failu
         assert rooms.statistics() == {"rooms": 0, "connections": 0, "memberships": 0, "tasks": 0}
         assert "on_presence failed for room r" in caplog.text
         await rooms.close()
+
+
+async def test_a_join_says_up_to_which_change_its_members_are_known() -> None:
+    rooms, page = Rooms(anyone), Page()
+    app = chat_with(rooms)
+    async with (
+        running(app),
+        connect(app, "/chat", query={"user": "ada"}) as ada,
+        connect(app, "/chat", query={"user": "bob"}) as bob,
+    ):
+        before = (await ada.invoke("JoinRoom", "r"))["changes"]
+        assert (await bob.invoke("JoinRoom", "r"))["changes"] == before + 1
+        await bob.invoke("SetRoomState", "r", "busy")
+        told = [(await ada.expect("RoomPresence"))[1] for _ in range(2)]
+        assert [(each["kind"], each["number"] - before) for each in told] == [("enter", 1), ("update", 2)]
+        found = await page.join(ada, visible=False)
+        assert (found["changes"] - before, sorted(page.members)) == (3, ["u:bob"])
+        # a room that nobody was in meanwhile goes on, for what was sent before may still be on its way
+        for client in (ada, bob):
+            await client.invoke("LeaveRoom", "r")
+        assert rooms.statistics()["rooms"] == 0
+        assert (await ada.invoke("JoinRoom", "r"))["changes"] > found["changes"]
+    await rooms.close()

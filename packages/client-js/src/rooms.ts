@@ -100,6 +100,8 @@ interface Joined<T> {
   complete: boolean;
   messages: RoomMessage<T>[];
   members: RoomMember[];
+  /** The number of the newest change that `members` includes; older servers do not say it. */
+  changes?: number;
 }
 
 const FOR_GOOD = /The room does not exist\.$|Method does not exist\.$|user is unauthorized$/;
@@ -107,8 +109,8 @@ const FOR_GOOD = /The room does not exist\.$|Method does not exist\.$|user is un
 /** One who has joined a room. */
 interface User {
   readonly options: RoomOptions<any>;
-  /** Another one has joined the same room. The server has sent nothing meanwhile, since it is the same connection. */
-  joined(found: Joined<any>): void;
+  /** Another one has joined the same room. The server has sent nothing until then, since it is the same connection. */
+  joined(found: readonly RoomMessage<any>[], members: Map<string, RoomMember>, changes: number): void;
 }
 
 /** Who has joined each room on a connection: it is left with the last one. */
@@ -124,7 +126,10 @@ export function joinRoom<T = unknown>(connection: RoomConnection, name: string, 
   rooms.set(name, all);
   let position = options.since ?? null;
   let state: unknown = options.state ?? null;
+  /** Kept for the others too who use the room, if we do not want them. */
   let members = new Map<string, RoomMember>();
+  /** The number of the newest change that they include. */
+  let changes = 0;
   let status: RoomStatus = { live: false, error: null, closed: false };
   /** The calls of the server while we join; undefined when we do not. */
   let early: (() => void)[] | undefined;
@@ -136,16 +141,18 @@ export function joinRoom<T = unknown>(connection: RoomConnection, name: string, 
     status = { live, error, closed };
     reporting(() => options.onStatus?.(status));
   };
-  const list = () => [...members.values()];
+  const list = () => (options.presence === false ? [] : [...members.values()]);
   const give = (message: RoomMessage<T>) => {
     position = message.position;
     reporting(() => options.onMessage?.(message));
   };
   const missing = () => reporting(() => options.onGap?.());
-  const show = (change: RoomChange | null) => reporting(() => options.onPresence?.(list(), change));
-  const replace = (found: readonly RoomMember[]) => {
-    if (options.presence === false) return; // another user of the room may want them
-    members = new Map(found.map((member) => [member.key, member]));
+  const show = (change: RoomChange | null) => {
+    if (options.presence !== false) reporting(() => options.onPresence?.(list(), change));
+  };
+  const replace = (found: Map<string, RoomMember>, number: number) => {
+    members = found;
+    changes = number;
     show(null);
   };
   /** What the server has of us for all who use the room: false if all of them want that. */
@@ -167,10 +174,11 @@ export function joinRoom<T = unknown>(connection: RoomConnection, name: string, 
       if (position !== null && !found.complete) missing();
       found.messages.forEach(give);
       position = found.position;
-      replace(found.members);
+      const listed = new Map(found.members.map((member) => [member.key, member]));
+      replace(listed, found.changes ?? 0);
       for (const call of mine) call();
       if (!early) set(true, null);
-      for (const other of all) if (other !== me) other.joined(found);
+      for (const other of all) if (other !== me) other.joined(found.messages, found.changes === undefined ? listed : members, changes);
       if (state !== told) connection.invoke("SetRoomState", name, state).catch(() => {}); // it was set meanwhile
     } catch (error) {
       if (early !== mine) return;
@@ -198,8 +206,10 @@ export function joinRoom<T = unknown>(connection: RoomConnection, name: string, 
       position = gap.position;
       missing();
     },
-    RoomPresence(change: RoomChange) {
-      if (options.presence === false) return;
+    RoomPresence(change: RoomChange & { number?: number }) {
+      const { number = Infinity } = change;
+      if (number <= changes) return; // it was still on its way
+      if (number < Infinity) changes = number;
       members = new Map(members);
       if (change.kind === "leave") members.delete(change.member.key);
       else members.set(change.member.key, change.member);
@@ -242,10 +252,10 @@ export function joinRoom<T = unknown>(connection: RoomConnection, name: string, 
   };
   const me: User = {
     options,
-    joined(found) {
+    joined(messages, members, changes) {
       if (early || !status.live) return; // we get our own answer
-      for (const message of found.messages) heard["RoomMessage"]?.(message);
-      if (!early) replace(found.members);
+      for (const message of messages) heard["RoomMessage"]?.(message);
+      if (!early) replace(members, changes);
     },
   };
   all.add(me);

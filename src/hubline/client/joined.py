@@ -4,7 +4,6 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -57,6 +56,8 @@ class JoinedRoom:
         self._position = self._last = since
         """Of the last event that was read, and of the last that was heard."""
         self._members: dict[str, RoomMember] = {}
+        self._changes = 0
+        """The number of the newest change that their list included: older ones may still be on their way."""
         self._incoming = Incoming(name, line._buffer, options, lambda: self._last)
         self._is_in = self._has_begun = False
         self._has_asked = False
@@ -218,8 +219,8 @@ class JoinedRoom:
                 failures += 1
                 continue
             failures, self._is_in, self._incoming.joined = 0, True, True
-            for other in self._others():  # the server has sent nothing while the connection was joining once more
-                other.missed(found)
+            for other in self._others():  # the server has sent nothing until it had this answer for the connection
+                other.missed(found, self._incoming)
             if self._options.get("state") is not state:  # it was set while the join was on its way
                 with suppress(ConnectionClosed, InvocationError):
                     await line.invoke("SetRoomState", self._name, self._options["state"])
@@ -228,7 +229,7 @@ class JoinedRoom:
                 pass
 
     async def _begin(self, found: Joined) -> None:
-        self._list(found.members)
+        self._list(found)
         self._joined.set()
         if self._last is not None and not found.complete:
             first = found.messages[0].position if found.messages else found.position
@@ -238,7 +239,7 @@ class JoinedRoom:
         if self._position is None and not found.messages:
             self._position = found.position
         self._last = found.position
-        await self._replace(found.members)
+        await self._replace(found)
 
     async def _apply(self, target: str, value: Any) -> bool:
         """Something that the server has called. False if a message before it is missing."""
@@ -260,24 +261,23 @@ class JoinedRoom:
             pass  # another one who follows the room wants it
         elif target == "RoomPresence":
             change = msgspec.convert(value, Change)
-            if change.kind == "leave":
-                self._members.pop(change.member.key, None)
-            else:
-                self._members[change.member.key] = change.member
-            await self._put(RoomPresence(change.kind, change.member, self.members))
+            if change.number is None or change.number > self._changes:
+                change.apply(self._members)
+                await self._put(RoomPresence(change.kind, change.member, self.members))
         elif target == "RoomSignal":
             await self._put(msgspec.convert(value, RoomSignal))
         else:
             raise InvocationError("JoinRoom", NO_ROOM)
         return True
 
-    def _list(self, members: Sequence[RoomMember]) -> None:
+    def _list(self, found: Joined) -> None:
+        self._changes = found.changes
         if self._options["presence"]:
-            self._members = {member.key: member for member in members}
+            self._members = {member.key: member for member in found.members}
 
-    async def _replace(self, members: Sequence[RoomMember]) -> None:
+    async def _replace(self, found: Joined) -> None:
         """There is a new list of members."""
-        self._list(members)
+        self._list(found)
         if self._options["presence"]:
             await self._put(RoomPresence("members", None, self.members))
 

@@ -5,12 +5,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from hubline.client.room_events import Joined
+import msgspec
+
+from hubline.client.room_events import Change, Joined
 
 CALLS = ("RoomMessage", "RoomGap", "RoomPresence", "RoomSignal", "RoomClosed")
 
 MEMBERS = "members"
-"""No call of the server: the list that another one got who has joined the same room."""
+"""No call of the server: the answer to another one who has joined the same room, with its members."""
 
 
 class Incoming:
@@ -38,7 +40,7 @@ class Incoming:
         self._take(target, arguments[1] if len(arguments) > 1 else None)
         return True
 
-    def missed(self, found: Joined) -> None:
+    def missed(self, found: Joined, other: "Incoming") -> None:
         """What another one was told who has joined the room. Before our own answer has come, we need nothing of it."""
         if not self.joined:
             return
@@ -47,7 +49,8 @@ class Incoming:
             ours, number = split(message.position)
             if ours == epoch and number > last:
                 self._take("RoomMessage", message)
-        self._take(MEMBERS, found.members)
+        self._take(MEMBERS, other._newest(found))
+        self._broken = self._broken or other._broken  # it has not heard every change, so ask once more
 
     def lost(self) -> None:
         self._broken, self.connected, self.joined = True, False, False
@@ -61,6 +64,15 @@ class Incoming:
             self._woken.clear()
             await self._woken.wait()
         return self._calls.popleft()
+
+    def _newest(self, found: Joined) -> Joined:
+        """The answer to our join, with the changes of members that came before it, but which it does not include."""
+        members, number = {member.key: member for member in found.members}, found.changes
+        for change in [msgspec.convert(value, Change) for target, value in self._calls if target == "RoomPresence"]:
+            if change.number is not None and change.number > number:
+                change.apply(members)
+                number = change.number
+        return msgspec.structs.replace(found, members=tuple(members.values()), changes=number)
 
     def _take(self, target: str, value: Any) -> None:
         if not self._broken:

@@ -99,6 +99,8 @@ class Joined(Struct, frozen=True):
     complete: bool
     messages: tuple[RoomMessage, ...]
     members: tuple[RoomMember, ...]
+    changes: int = 0
+    """The number of the newest change that `members` includes; 0 if the server does not say it."""
 
 
 class Change(Struct, frozen=True):
@@ -106,3 +108,12 @@ class Change(Struct, frozen=True):
 
     kind: Literal["enter", "update", "leave"]
     member: RoomMember
+    number: int | None = None
+    """Grows with each change; `None` if the server does not say it."""
+
+    def apply(self, members: dict[str, RoomMember]) -> None:
+        """Change the members of the room, by their keys."""
+        if self.kind == "leave":
+            members.pop(self.member.key, None)
+        else:
+            members[self.member.key] = self.member

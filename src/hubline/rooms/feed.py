@@ -93,13 +93,14 @@ class Feed:
     News that do not follow on what is known are not applied: then `told_…` returns False, and `loaded` completes it.
     """
 
-    def __init__(self, tell: Callable[[News], None]) -> None:
+    def __init__(self, tell: Callable[[News], None], changes: int = 0) -> None:
+        """Changes of members are numbered from the one after `changes`."""
         self._tell = tell
         self.epoch: str | None = None
         """`None` until it is loaded."""
         self.end = self.version = 0
-        self.changes = 0
-        """How many changes of members were told."""
+        self.changes = changes
+        """The number of the newest change of members that was told."""
         self.members: dict[str, Presence] = {}
         self._recent: deque[tuple[str, int, Item]] = deque(maxlen=RECENT)
 
@@ -185,7 +186,8 @@ class Feed:
         item = told.item()
         if member is None or before is None or item != member_of(key, before).item():
             self.changes += 1
-            self._tell(Change(self.changes, kind, told, Encoded({"kind": kind, "member": item})))
+            change = {"kind": kind, "member": item, "number": self.changes}
+            self._tell(Change(self.changes, kind, told, Encoded(change)))
 
 
 def newest_within(page: Page, size: int) -> Page:

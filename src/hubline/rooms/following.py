@@ -50,11 +50,19 @@ class Followed:
     """A room with connections or agents of this server. Its news are sent by one task, in their order."""
 
     def __init__(
-        self, room: str, store: RoomStore, missed: int, tasks: TaskOwner, clock: Clock, on_presence: OnPresence | None
+        self,
+        room: str,
+        store: RoomStore,
+        missed: int,
+        tasks: TaskOwner,
+        clock: Clock,
+        on_presence: OnPresence | None,
+        changes: int,
     ) -> None:
+        """Changes of members are numbered from the one after `changes`."""
         self.room, self._store, self._missed, self._tasks, self._clock = room, store, missed, tasks, clock
         self._on_presence = on_presence
-        self.feed = Feed(self._tell)
+        self.feed = Feed(self._tell, changes)
         self.locals: dict[str, Local] = {}
         self.holders = 0
         self._loading = asyncio.Lock()
@@ -188,6 +196,9 @@ class Following:
         self._on_presence = on_presence
         self.tasks = TaskOwner("hubline.rooms")
         self.rooms: dict[str, Followed] = {}
+        self._changes = 0
+        """The highest number of a change in rooms that are not followed any more. A room that is followed again goes on
+        after it: who has left it and joins it again may still get changes from before."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def hold(self, room: str) -> Followed:
@@ -195,8 +206,9 @@ class Following:
         async with self._locks.setdefault(room, asyncio.Lock()):
             followed = self.rooms.get(room)
             if followed is None:
-                followed = Followed(room, self._store, self._missed, self.tasks, self._clock, self._on_presence)
-                self.rooms[room] = followed
+                followed = self.rooms[room] = Followed(
+                    room, self._store, self._missed, self.tasks, self._clock, self._on_presence, self._changes
+                )
                 try:
                     await self._store.watch(room, self)
                     await followed.load()
@@ -252,6 +264,7 @@ class Following:
 
     async def _drop(self, followed: Followed) -> None:
         del self.rooms[followed.room]
+        self._changes = max(self._changes, followed.feed.changes)
         followed.stop()
         try:
             await self._store.unwatch(followed.room, self)

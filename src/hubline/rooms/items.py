@@ -48,7 +48,8 @@ class RoomMember(TypedDict):
 
 
 class RoomJoined(TypedDict):
-    """The answer to a join. `complete`: whether `messages` are all that were missed."""
+    """The answer to a join. `complete`: whether `messages` are all that were missed. `changes`: `members` includes the
+    changes up to this number."""
 
     room: str
     key: str | None
@@ -56,6 +57,7 @@ class RoomJoined(TypedDict):
     complete: bool
     messages: list[RoomMessage]
     members: list[RoomMember]
+    changes: int
     count: int
 
 
@@ -74,10 +76,11 @@ class RoomMembers(TypedDict):
 
 
 class RoomChange(TypedDict):
-    """A member has come, changed or left."""
+    """A member has come, changed or left. `number` grows with each change of the room that a server tells."""
 
     kind: Literal["enter", "update", "leave"]
     member: RoomMember
+    number: int
 
 
 class RoomSignal(TypedDict):

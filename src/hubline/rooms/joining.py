@@ -239,6 +239,7 @@ class Joining:
                 "complete": whole and len(items) == end - start,
                 "messages": items,
                 "members": [member_of(key, each).item() for key, each in members] if options.presence else [],
+                "changes": feed.changes,
                 "count": len(feed.members),
             }
         raise HubError(UNREACHABLE)

@@ -29,13 +29,15 @@ async function joined(options: RoomOptions = {}) {
   return { connection, room, told, answer: answers(connection) };
 }
 
+type Answer = { complete?: boolean; epoch?: string; members?: RoomMember[]; changes?: number };
+
 const answers =
   (connection: FakeConnection) =>
-  async (first: number, last: number, { complete = true, epoch = "e", members = [] as RoomMember[] } = {}) => {
+  async (first: number, last: number, { complete = true, epoch = "e", members = [] as RoomMember[], ...more }: Answer = {}) => {
     const call = connection.invocations.find(({ method }) => method === "JoinRoom");
     if (!call) throw new Error("nobody joins");
     connection.invocations.splice(connection.invocations.indexOf(call), 1);
-    call.resolve({ position: `${epoch}-${last}`, complete, messages: messages(first, last, epoch), members });
+    call.resolve({ position: `${epoch}-${last}`, complete, messages: messages(first, last, epoch), members, ...more });
     await settled();
     return call.args;
   };
@@ -101,6 +103,27 @@ test("members come, change and leave; signals are passed on", async () => {
   connection.call("RoomPresence", "r", { kind: "leave", member: member("ada") });
   connection.call("RoomSignal", "r", { kind: "typing", value: true });
   expect(told).toEqual([["all", "ada"], ["enter", "ada,bob"], ["update", "ada,bob"], ["leave", "bob"], ["typing", true]]);
+});
+
+test("changes of members that the list of a later join includes are not told", async () => {
+  const { connection, room, told, answer } = await joined();
+  await answer(1, 1, { members: [member("ada")], changes: 3 });
+  connection.call("RoomMessage", "r", message(3)); // one was dropped: the room is joined again, over the same connection
+  connection.call("RoomPresence", "r", { kind: "leave", member: member("ada"), number: 4 }); // sent before the server handles that
+  connection.call("RoomPresence", "r", { kind: "enter", member: member("bob"), number: 6 }); // sent after it, before the answer
+  await settled();
+  await answer(2, 3, { members: [member("ada")], changes: 5 });
+  connection.call("RoomPresence", "r", { kind: "leave", member: member("ada"), number: 5 }); // held up on the server
+  connection.call("RoomPresence", "r", { kind: "leave", member: member("bob"), number: 7 });
+  expect(told).toEqual([1, ["all", "ada"], 2, 3, ["all", "ada"], ["enter", "ada,bob"], ["leave", "ada"]]);
+  connection.drop();
+  await settled();
+  connection.restore(); // to an older server, which does not number them
+  await settled();
+  await answer(4, 4, { members: [member("ada")] });
+  connection.call("RoomPresence", "r", { kind: "enter", member: member("eve") });
+  connection.call("RoomPresence", "r", { kind: "leave", member: member("ada") });
+  expect(room.members.map(({ user }) => user)).toEqual(["eve"]);
 });
 
 test("a message is sent once, again after a cut with the same key", async () => {
@@ -169,6 +192,19 @@ test("what comes while another one joins the room is heard by those who are in i
   expect(args[2]).toEqual({ state: null });
   expect(told).toEqual([1, ["all", "ada"], 2, ["all", "ada,bob"]]);
   expect(others).toEqual([1, 2]);
+});
+
+test("a list of members that another one gets is not put over changes after it", async () => {
+  const { connection, room, told, answer } = await joined();
+  await answer(1, 0, { members: [member("ada")], changes: 1 });
+  const other = joinRoom(connection, "r", { presence: false });
+  await settled();
+  connection.call("RoomPresence", "r", { kind: "enter", member: member("bob"), number: 2 }); // before the server handles the join
+  connection.call("RoomPresence", "r", { kind: "leave", member: member("ada"), number: 4 }); // after it, before the answer
+  await answer(1, 0, { members: [member("ada"), member("bob")], changes: 3 });
+  connection.call("RoomPresence", "r", { kind: "enter", member: member("ada"), number: 5 });
+  expect(told).toEqual([["all", "ada"], ["enter", "ada,bob"], ["leave", "bob"], ["all", "bob"], ["enter", "bob,ada"]]);
+  expect([room.members.length, other.members]).toEqual([2, []]);
 });
 
 test("a callback that throws is reported, and everything else goes on", async () => {
