@@ -76,6 +76,7 @@ async def test_other_messages_are_none(text: str) -> None:
         ada = await under_test.enter("Ada")
         await ada.say(text)
         assert (await ada.hear())["text"] == text
+        await ada.client.expect("ReadChanged")
         await ada.client.expect_nothing()
 
 

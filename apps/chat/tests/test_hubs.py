@@ -152,6 +152,7 @@ async def test_a_message_sent_again_is_said_once() -> None:
         assert await again.say("hello", message_id="m1") == first
         assert (await bob.say("hello", message_id="m1"))["id"] != first["id"]
         assert [(await bob.hear())["seq"] for _ in range(2)] == [1, 2]
+        assert await bob.client.expect("ReadChanged") == ["general", 2]
         await bob.client.expect_nothing()
         assert await refusal(ada, "SendMessage", "general", "m1", "good-bye") == (
             "Another message was sent under this message's id."

@@ -8,6 +8,7 @@ import pytest
 
 from apps.chat.tests.harness import JSON, OtherProgram, Page, chat
 from apps.chat.tests.test_hubs import refusal
+from apps.chat.tests.test_meanwhile import held
 from hubline.testing import settle
 
 
@@ -47,6 +48,7 @@ async def test_a_mark_rises_only_and_is_told_to_every_device_of_the_person() -> 
             await bob.say(str(number))
             for page in (ada, second, bob):
                 await page.hear()
+            assert await told(bob, "ReadChanged") == ["general", number + 1]
         await ada.client.invoke("MarkRead", "general", 2)
         for page in (ada, second):
             assert await told(page, "ReadChanged") == ["general", 2]
@@ -59,6 +61,44 @@ async def test_a_mark_rises_only_and_is_told_to_every_device_of_the_person() -> 
         await bob.client.expect_nothing()
         assert (await reads(second))["general"] == (3, [])
         assert await refusal(ada, "MarkRead", "nowhere", 1) == "This room does not exist."
+
+
+async def test_who_writes_has_read_the_room_up_to_that_on_every_device() -> None:
+    async with chat() as under_test:
+        await under_test.member("Ada")
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
+        elsewhere = await under_test.enter("Ada", room=None)
+        for text in ("one", "@Ada two"):
+            await bob.say(text)
+        assert (await reads(ada))["general"] == (0, [2])
+        said = await ada.say("three")
+        for page in (ada, elsewhere):
+            assert await told(page, "ReadChanged") == ["general", said["seq"]]
+        assert (await reads(ada))["general"] == (3, [])
+        await bob.say("four")
+        assert (await reads(ada))["general"] == (3, [])
+        assert (await reads(bob))["general"] == (4, [])
+
+
+async def test_a_page_that_is_gone_before_its_message_is_stored_has_read_it_when_it_is_back() -> None:
+    async with chat() as under_test:
+        ada = await under_test.enter("Ada")
+        async with held(under_test.store.messages, "add") as storing:
+            saying = asyncio.create_task(ada.say("mine"))
+            await storing.wait()
+            await ada.client.stop()
+            await asyncio.gather(saying, return_exceptions=True)
+            again = await under_test.enter("Ada", room=None)
+        assert await told(again, "ReadChanged") == ["general", 1]
+        assert (await reads(again))["general"] == (1, [])
+
+
+async def test_a_question_is_read_and_its_answer_is_not() -> None:
+    async with chat() as under_test:
+        ada = await under_test.enter("Ada")
+        asked = await ada.ask("Why?")
+        assert (await ada.ended())[0] == "Hello"
+        assert (await reads(ada))["general"] == (asked["seq"], [])
 
 
 async def test_marks_and_mentions_survive_a_restart(database_url: str) -> None:
@@ -117,9 +157,9 @@ async def test_a_mark_that_rises_while_others_are_stored_is_stored_as_the_server
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with chat(data=tmp_path) as under_test:
-        ada, marks = await under_test.enter("Ada"), under_test.chat.marks
+        ada, bob, marks = await under_test.enter("Ada"), await under_test.enter("Bob"), under_test.chat.marks
         for text in ("one", "two"):
-            await ada.say(text)
+            await bob.say(text)
         await marks.save()
         advance, begun, goes_on = under_test.store.marks.advance, asyncio.Event(), asyncio.Event()
 
@@ -162,9 +202,9 @@ async def test_who_enters_while_marks_are_stored_is_not_taken_for_somebody_new(m
 async def test_marks_that_cannot_be_stored_are_stored_later(tmp_path: Path) -> None:
     other = OtherProgram(tmp_path)
     async with chat(data=tmp_path, other=other) as under_test:
-        ada = await under_test.enter("Ada")
+        ada, bob = await under_test.enter("Ada"), await under_test.enter("Bob")
         for text in ("one", "two"):
-            await ada.say(text)
+            await bob.say(text)
         await under_test.chat.marks.save()
         async with other.writing():
             await ada.client.invoke("MarkRead", "general", 1)

@@ -301,7 +301,7 @@ class Chat:
                 answering.question = asked[0] if asked else answering.question
                 messages = [*asked, await self.assistant.begin(answering, key=key)]
             try:
-                await self.marks.mention(messages[0], mentioned)
+                await self.marks.posted(room, messages[0], mentioned)
                 for message in messages:
                     await page.receive_message(message)
                 await self.marks.tell(messages[0], mentioned)

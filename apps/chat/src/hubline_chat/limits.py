@@ -79,7 +79,9 @@ def storable(text: str) -> str:
 
 def one_line(text: str) -> str:
     """The name of a file or a tool, which others gave, on one line and without invisible characters."""
-    return " ".join("".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text).split())
+    return " ".join(
+        "".join(" " if unicodedata.category(each)[0] in "CZ" or each in _BLANK else each for each in text).split()
+    )
 
 
 def check_days(days: int | None) -> None:

@@ -125,10 +125,12 @@ class Marks:
         await self._keep(message, now)
         await self.tell(message, set(now) - set(known))
 
-    async def mention(self, message: Message, user_ids: Collection[str]) -> None:
-        """Store the mentions of a message that is stored already."""
-        if user_ids:
-            await self._keep(message, user_ids)
+    async def posted(self, room: Room, message: Message, mentioned: Collection[str]) -> None:
+        """A message is stored: whoever wrote it has read the room up to it. Store its mentions."""
+        if message.kind == "person":
+            await self.read(message.author.id, room, message.seq)
+        if mentioned:
+            await self._keep(message, mentioned)
 
     async def _keep(self, message: Message, user_ids: Collection[str]) -> None:
         try:

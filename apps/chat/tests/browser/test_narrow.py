@@ -81,3 +81,23 @@ def test_the_buttons_of_the_composer_are_on_one_line_on_a_phone(enter: Enter, pi
     picture(ada, f"composer-360-{language}")
     assert [box for box in boxes if abs(box["y"] - boxes[0]["y"]) > 4] == []
     assert boxes[-1]["x"] + boxes[-1]["width"] > NARROW["width"] - 24
+
+
+def test_the_buttons_of_a_message_leave_its_first_line_whole_where_they_are_large(
+    enter: Enter, picture: Picture
+) -> None:
+    bob, ada = enter(LONG_NAME), enter("Ada", viewport=NARROW)
+    write(bob, "A message with a name that fills its first line")
+    message = row(ada, "A message with")
+    expect(message).to_be_visible(timeout=LIVE_MS)
+    message.hover()
+    button = message.get_by_role("button", name="Message actions")
+    expect(button.locator("xpath=ancestor::span[last()]")).to_have_css("opacity", "1")
+    picture(ada, "message-bar-360")
+    first = message.locator("time").evaluate("(time) => time.parentElement.getBoundingClientRect().top")
+    box = button.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= first + 1
+    assert box["y"] > 0
+    button.click()
+    expect(ada.get_by_role("menuitem", name="Copy text")).to_be_visible()

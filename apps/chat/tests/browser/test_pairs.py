@@ -1,5 +1,7 @@
 """Conversations of two people: begun from a person's menu, with badges, and without guests who are gone."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -34,6 +36,11 @@ def test_two_people_talk_aside(enter: Enter, picture: Picture) -> None:
     picture(ada, "person-menu")
     ada.get_by_role("menuitem", name="Message Bob").click()
     talks_to(ada, "Bob")
+    zone = ada.get_by_role("complementary", name="Room details")
+    expect(zone.get_by_role("list", name="Members").get_by_role("listitem")).to_have_text(
+        [re.compile("Ada"), re.compile("Bob")]
+    )
+    expect(zone.get_by_text("Here now")).to_have_count(0)
     ada.get_by_role("button", name="Close the details").click()
     picture(ada, "pair-empty")
     expect(conversations(bob)).to_have_count(0)

@@ -14,6 +14,7 @@ from apps.chat.tests.browser.model import ScriptedEndpoint
 from apps.chat.tests.browser.program import Program, running
 from apps.chat.tests.browser.proxy import CuttableProxy
 from apps.chat.tests.browser.test_accounts import make_private_room
+from apps.chat.tests.browser.test_editing import act
 from apps.chat.tests.browser.test_journey import conversation
 from apps.chat.tests.test_past import fill
 from hubline_chat.contract import Message, Person
@@ -134,6 +135,9 @@ def test_a_link_leads_to_its_message_or_says_that_the_room_is_private(enter: Ent
     bob.get_by_role("menuitem", name="Copy link").click()
     expect(bob.get_by_text("The link to the message is copied.")).to_be_visible()
     link = bob.evaluate("() => navigator.clipboard.readText()")
+    act(bob, row, "Copy text")
+    expect(bob.get_by_text("The text of the message is copied.")).to_be_visible()
+    assert bob.evaluate("() => navigator.clipboard.readText()") == "Nobody else may read this"
     bob.goto(link)
     is_at(bob, "Nobody else may read this")
 

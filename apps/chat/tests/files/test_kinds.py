@@ -64,6 +64,7 @@ def test_a_file_on_which_the_decoder_of_its_format_fails_is_no_image(tmp_path: P
         ("../../etc/passwd", "passwd"),
         ("a\u202egnp.exe", "a gnp.exe"),
         (" \n ", "file"),
+        ("\u3164\u2800", "file"),
         ("...", "file"),
         ("x" * 200 + ".tar", "x" * 115 + "….tar"),
     ],

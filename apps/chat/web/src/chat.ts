@@ -218,7 +218,7 @@ export class Chat {
     BudgetChanged: (budget) => this.budget.set(budget),
     AccountChanged: (me) => this.me.set(me),
     PersonRemoved: (person, isErased) => this.rooms.removed(person, isErased),
-    ReadChanged: (roomId, seq) => this.rooms.marks.changed(roomId, seq),
+    ReadChanged: (roomId, seq) => this.rooms.readElsewhere(roomId, seq),
     Mentioned: (message) => {
       this.rooms.marks.mentioned(message.roomId, message.seq);
       const room = this.rooms.room(message.roomId);

@@ -207,6 +207,24 @@ describe("Chat", () => {
     expect(chat.rooms.view("r").value.newAfter).toBe(2);
   });
 
+  it("draws no line above what I wrote or read on another device while the page was hidden", async () => {
+    chat.connection.open();
+    await settled();
+    chat.rooms.seen("r", false);
+    hub.call("ReceiveMessage", message(3));
+    hub.call("ReadChanged", "r", 4);
+    hub.call("ReceiveMessage", message(4));
+    chat.rooms.markRead("r");
+    chat.rooms.seen("r", true);
+    expect(chat.rooms.view("r").value.newAfter).toBeNull();
+    chat.rooms.seen("r", false);
+    hub.call("ReadChanged", "r", 5);
+    hub.call("ReceiveMessage", message(5));
+    hub.call("ReceiveMessage", message(6));
+    chat.rooms.seen("r", true);
+    expect(chat.rooms.view("r").value.newAfter).toBe(5);
+  });
+
   it("gives nothing of mine to the server when it takes us for somebody else", async () => {
     hub.replies.Enter = () => ({ ...entered([room("r", 2)]), me: { ...ME, id: "grace" } });
     chat.connection.open();

@@ -1,6 +1,7 @@
 import { useChat } from "../chat";
+import { asSentence } from "../language/sentences";
 import { useValue } from "../ui/store";
-import { howItEnded } from "./AnswerRow";
+import { howItEnded } from "./HowItEnded";
 import { nameOf } from "./names";
 import { plainText } from "./plain";
 
@@ -14,7 +15,7 @@ export function Announcer() {
       {message?.answer && (
         <span key={message.id}>
           {nameOf(message.author)}: {plainText(message.text)}
-          {message.answer.state !== "completed" && ` ${howItEnded(message.answer, reader)}.`}
+          {message.answer.state !== "completed" && ` ${asSentence(howItEnded(message.answer, reader))}`}
         </span>
       )}
     </div>

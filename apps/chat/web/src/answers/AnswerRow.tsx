@@ -1,9 +1,9 @@
 import { useState, type ReactNode } from "react";
 import { useChat } from "../chat";
-import { spentOn, unusual } from "../budget/models";
+import { unusual } from "../budget/models";
 import { isRunning, type Answer, type Me, type Message, type Person } from "../connection/contract";
-import { msg, plural, said, t } from "../language/language";
-import { duration, inOwnZone } from "../messages/dates";
+import { msg, plural, t } from "../language/language";
+import { duration } from "../messages/dates";
 import { MessageActions } from "../messages/MessageActions";
 import { Reactions } from "../messages/Reactions";
 import { Row } from "../messages/Row";
@@ -15,6 +15,7 @@ import type { LiveAnswer } from "./answers";
 import { askedElsewhere } from "./asked";
 import { AnswerBody } from "./AnswerBody";
 import { CopyButton } from "./CodeBlock";
+import { howItEnded, HowItEnded } from "./HowItEnded";
 import { askedFor, storedPieces } from "./pieces";
 import { plainText } from "./plain";
 import { Question } from "./Question";
@@ -110,7 +111,6 @@ function End({ id, answer, text, leafing }: { id: string; answer: Answer; text: 
   const me = useValue(chat.me);
   const budget = useValue(chat.budget);
   const currency = useValue(chat.assistant)?.currency ?? "USD";
-  const spent = spentOn(answer, currency);
   const done = answer.state === "completed" && !answer.error;
   const limited = answer.state === "limited";
   // Until the budget is renewed another try would be refused.
@@ -122,11 +122,7 @@ function End({ id, answer, text, leafing }: { id: string; answer: Answer; text: 
   return (
     <div className={styles.end}>
       {leafing}
-      <span className={`${styles.why} ${answer.state === "failed" ? styles.failed : ""}`}>
-        {limited && <Icon name="clock" size={14} />}
-        {howItEnded(answer, me)}
-        {spent && <span title={spent.detail}>{` · ${spent.text}`}</span>}
-      </span>
+      <HowItEnded answer={answer} me={me} currency={currency} />
       {text !== "" && <CopyButton text={text} label={t("Copy answer")} />}
       {!later && (
         <>
@@ -144,23 +140,4 @@ function End({ id, answer, text, leafing }: { id: string; answer: Answer; text: 
       )}
     </div>
   );
-}
-
-/** How an answer ended, in a few words for the reader `me`. */
-export function howItEnded(answer: Answer, me: Me): string {
-  const time = duration(answer.elapsed);
-  switch (answer.state) {
-    case "stopped":
-      return t("Stopped after {time}", { time });
-    case "interrupted":
-      return said(answer.error ?? "") || t("Interrupted before it was finished");
-    case "limited":
-      // The server's sentence is for whose tokens they were.
-      if (answer.askedBy.id !== me.id) return t("The tokens of {name} for today are used up, so the answer ends here.", { name: answer.askedBy.name });
-      return answer.error ? inOwnZone(said(answer.error)) : t("Your tokens for today are used up, so the answer ends here.");
-    case "failed":
-      return said(answer.error ?? "") || t("The assistant could not answer");
-    default:
-      return answer.error ? `${time} · ${said(answer.error)}` : time;
-  }
 }

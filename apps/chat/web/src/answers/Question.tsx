@@ -1,8 +1,9 @@
 import type { Ask } from "@hubline/client";
-import { useState } from "react";
+import { useState, type ReactNode } from "react";
 import { useChat } from "../chat";
 import type { Me, ToolUse } from "../connection/contract";
 import { said, t } from "../language/language";
+import { rich } from "../language/rich";
 import { Button } from "../ui/buttons";
 import styles from "./answer.module.css";
 import type { Decider } from "./answers";
@@ -46,9 +47,10 @@ export function Question({ messageId, ask, use, deciders, me }: Props) {
   );
 }
 
-function mayUse(use: ToolUse): string {
-  const tool = toolTitle(use.title ?? use.name, use.server);
-  return use.server ? t("Use “{tool}” of {server}?", { tool, server: use.server }) : t("Use “{tool}”?", { tool });
+/** The names stand apart: letters that are written from the right do not move the words around them. */
+function mayUse(use: ToolUse): ReactNode {
+  const tool = <bdi>{toolTitle(use.title ?? use.name, use.server)}</bdi>;
+  return use.server ? rich("Use “{tool}” of {server}?", { tool, server: <bdi>{use.server}</bdi> }) : rich("Use “{tool}”?", { tool });
 }
 
 function waitingFor(deciders: readonly Decider[]): string {

@@ -6,6 +6,7 @@ import styles from "./answer.module.css";
 import { Arguments } from "./Arguments";
 import { outcome } from "./pieces";
 import { toolTitle } from "./tools";
+import { visible } from "./visible";
 
 const BAD = new Set<ToolUse["state"]>(["output-denied", "output-error"]);
 
@@ -25,7 +26,7 @@ export function ToolDetails({ use, running }: { use: ToolUse; running: boolean }
       <p>{t("Given")}</p>
       <Arguments input={use.input} />
       {use.output != null && <Field id={`${id}-out`} label={t("Result")} text={use.output || t("Nothing")} />}
-      {use.errorText && <Field id={`${id}-error`} label={t("Error")} text={said(use.errorText)} />}
+      {use.errorText && <Field id={`${id}-error`} label={t("Error")} text={visible(said(use.errorText))} />}
     </details>
   );
 }

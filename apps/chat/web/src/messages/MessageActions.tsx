@@ -42,7 +42,7 @@ export function MessageActions({ message }: { message: Message }) {
       <span className={styles.menu}>
         {open && !isRunning(message.answer) && <ReactButton message={message} />}
         {open && <IconButton icon="reply" label={t("Reply")} onClick={reply} />}
-        <MessageMenu roomId={message.roomId} messageId={message.id} items={items} />
+        <MessageMenu roomId={message.roomId} messageId={message.id} text={kind === "person" ? message.text : ""} items={items} />
       </span>
       {asked && <Delete message={message} onClose={() => setAsked(false)} />}
     </>

@@ -27,7 +27,6 @@ export function RoomDetails({ room, onClose, onWritten }: { room: Room; onClose(
   const server = useValue(chat.retentionDays);
   const models = assistant?.models ?? [];
   const model = chosenIn(room, assistant);
-  const people = useValue(chat.presence.people);
   const running = view.messages.filter((message) => isRunning(message.answer));
   return (
     <aside className={styles.details} aria-label={t("Room details")}>
@@ -60,23 +59,7 @@ export function RoomDetails({ room, onClose, onWritten }: { room: Room; onClose(
         </section>
       )}
       {room.isPrivate && !room.isConversation && <Members room={room} onWritten={onWritten} />}
-      <section>
-        <h3>{t("Here now")} · {people.length}</h3>
-        {people.length === 0 && <p>{t("Nobody is here at the moment.")}</p>}
-        <ul>
-          {people.map((person) => (
-            <li key={person.id} className={styles.person}>
-              <Avatar person={person} />
-              <div>
-                {person.name}
-                {person.id === me.id && <> {t("(you)")}</>}
-                <small>{room.owners?.includes(person.id) && !isAside(room) && <>{t("owner")} · </>}{plural(person.devices, "1 device", "{count} devices")}</small>
-              </div>
-              <PersonMenu person={person} onDone={onWritten} />
-            </li>
-          ))}
-        </ul>
-      </section>
+      {!room.isPair && <Here room={room} onWritten={onWritten} />}
       {room.topic && (
         <section>
           <h3>{t("Topic")}</h3>
@@ -100,6 +83,32 @@ export function RoomDetails({ room, onClose, onWritten }: { room: Room; onClose(
       </section>
       <RoomTools model={mineIn(room, assistant, me)} />
     </aside>
+  );
+}
+
+/** Who is in the room. Of a conversation of two, the list of its members says whether they are here. */
+function Here({ room, onWritten }: { room: Room; onWritten(): void }) {
+  const chat = useChat();
+  const me = useValue(chat.me);
+  const people = useValue(chat.presence.people);
+  return (
+    <section>
+      <h3>{t("Here now")} · {people.length}</h3>
+      {people.length === 0 && <p>{t("Nobody is here at the moment.")}</p>}
+      <ul>
+        {people.map((person) => (
+          <li key={person.id} className={styles.person}>
+            <Avatar person={person} />
+            <div>
+              {person.name}
+              {person.id === me.id && <> {t("(you)")}</>}
+              <small>{room.owners?.includes(person.id) && !isAside(room) && <>{t("owner")} · </>}{plural(person.devices, "1 device", "{count} devices")}</small>
+            </div>
+            <PersonMenu person={person} onDone={onWritten} />
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

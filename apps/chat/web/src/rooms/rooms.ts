@@ -23,6 +23,8 @@ export class Rooms {
   readonly #answers: Answers;
   readonly #box: Box;
   readonly #me: string;
+  /** The room that is shown while nobody sees the page. */
+  #unseen: string | null = null;
 
   constructor(connection: Connection, answers: Answers, box: Box, me = "") {
     this.#me = me;
@@ -222,10 +224,18 @@ export class Rooms {
   /** The page is hidden, or seen again: what comes meanwhile begins with the line "New". */
   seen(roomId: string, visible: boolean): void {
     const read = this.marks.read(roomId);
+    this.#unseen = visible ? null : roomId;
     this.view(roomId).update((view) => {
       if (!visible) return { ...view, newAfter: Math.max(read, view.newAfter ?? 0) };
       return lastSeq(view.messages) > (view.newAfter ?? Infinity) ? view : { ...view, newAfter: null };
     });
+  }
+
+  /** I have read a room up to a message, perhaps on another device: nothing before it is new on a page that is hidden. */
+  readElsewhere(roomId: string, seq: number): void {
+    this.marks.changed(roomId, seq);
+    if (roomId !== this.#unseen) return;
+    this.view(roomId).update((view) => (view.newAfter === null || view.newAfter >= seq ? view : { ...view, newAfter: seq }));
   }
 
   trim(roomId: string): void {
