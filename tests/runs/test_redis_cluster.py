@@ -80,7 +80,8 @@ async def to_the_end(runs: Runs, run_id: str) -> tuple[str, str]:
 async def test_any_server_attaches_to_lists_and_stops_a_run_whichever_node_it_was_given(cluster: Cluster) -> None:
     async with two_servers(cluster.nodes[0].url, cluster.nodes[1].url) as (first, second):
         words: asyncio.Queue[str | None] = asyncio.Queue()
-        runs, nodes = [], set()
+        runs: list[Run] = []
+        nodes: set[Valkey] = set()
         while len(runs) < 6 or len(nodes) < 2:  # their ids are random, and so are their nodes
             runs.append(await first.start(say, words, room="r"))
             nodes.add(await cluster.owner(key_slot(keys_of(runs[-1].id)[0].encode())))
