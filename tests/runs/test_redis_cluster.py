@@ -12,7 +12,7 @@ from hubline import BackplaneError
 from hubline._clock import MonotonicClock
 from hubline.backplanes.redis_commands import Commands, Script
 from hubline.backplanes.redis_connections import Connections, key_slot
-from hubline.runs import FinishedRun, Run, RunLog, Runs
+from hubline.runs import FinishedRun, Run, RunLog, Runs, StartedRun
 from hubline.runs.redis_keys import keys_of
 from hubline.runs.redis_log import RedisRunLog
 from hubline.testing import RunLogSuite
@@ -80,7 +80,7 @@ async def to_the_end(runs: Runs, run_id: str) -> tuple[str, str]:
 async def test_any_server_attaches_to_lists_and_stops_a_run_whichever_node_it_was_given(cluster: Cluster) -> None:
     async with two_servers(cluster.nodes[0].url, cluster.nodes[1].url) as (first, second):
         words: asyncio.Queue[str | None] = asyncio.Queue()
-        runs: list[Run] = []
+        runs: list[StartedRun] = []
         nodes: set[Valkey] = set()
         while len(runs) < 6 or len(nodes) < 2:  # their ids are random, and so are their nodes
             runs.append(await first.start(say, words, room="r"))
