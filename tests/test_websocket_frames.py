@@ -8,6 +8,7 @@ from hubline.websocket_frames import (
     PING,
     PONG,
     LongHead,
+    accept_header,
     close_frame,
     close_reason,
     control_frame,
@@ -122,3 +123,7 @@ def test_a_mask_is_taken_away(size: int) -> None:
 def test_a_client_masks_its_frames(size: int, head: bytes) -> None:
     frame = masked_frame(BINARY, b"a" * size, b"\x00\x01\x02\x03")
     assert frame == head + b"\x00\x01\x02\x03" + (b"a`cb" * size)[:size]
+
+
+def test_the_proof_of_the_specification() -> None:
+    assert accept_header(b"dGhlIHNhbXBsZSBub25jZQ==") == b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 §1.3

@@ -1,9 +1,12 @@
-"""The frames of a WebSocket as bytes (RFC 6455 §5, §7), in both directions: what servers and transports write and read.
+"""The frames of a WebSocket as bytes (RFC 6455 §5, §7), in both directions: what servers and transports write and read;
+and the proof that its opening handshake was read (§4).
 
 Functions of their arguments only. Ordinary frames of a peer are parsed by picows (`servers/parser.py`); what is read
 here is what that leaves to others: the head of a large frame, its mask, and the code of a close.
 """
 
+from base64 import b64encode
+from hashlib import sha1
 from typing import NamedTuple
 
 from hubline._utf8 import is_utf8
@@ -23,8 +26,15 @@ _SHORT_TEXT = tuple(bytes((FIN | TEXT, size)) for size in range(_LONG))
 _SHORT_BINARY = tuple(bytes((FIN | BINARY, size)) for size in range(_LONG))
 """The heads of most frames, which are small."""
 
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 """What a peer may give as a reason, besides 3000 to 4999 (§7.4)."""
+
+
+def accept_header(key: bytes) -> bytes:
+    """The `Sec-WebSocket-Accept` of a server that has read this `Sec-WebSocket-Key` (§4.2.2)."""
+    return b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
 
 
 def message_frame(payload: bytes, *, text: bool, with_payload: bool = True) -> bytes:

@@ -22,7 +22,7 @@ from hubline import ConnectionClosed, NegotiationError
 from hubline.client.negotiation import Place
 from hubline.client.settings import WebSettings
 from hubline.client.web import Web
-from hubline.client.websocket import accept_header
+from hubline.websocket_frames import accept_header
 from tests.client.scripted_http import received
 from tests.ports import free_port
 from tests.relays import Dial, relay
@@ -136,7 +136,8 @@ async def answering(answer: Callable[[bytes], bytes]) -> AsyncIterator[str]:
 
 def accepted(request: bytes) -> bytes:
     (key,) = [line[19:] for line in request.decode().splitlines() if line.lower().startswith("sec-websocket-key: ")]
-    headers = ["Upgrade: WebSocket", "Connection: upgrade", f"Sec-WebSocket-Accept: {accept_header(key)}"]
+    proof = accept_header(key.encode()).decode()
+    headers = ["Upgrade: WebSocket", "Connection: upgrade", f"Sec-WebSocket-Accept: {proof}"]
     return "\r\n".join(["HTTP/1.1 101 x", *headers, "\r\n"]).encode()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from hubline import ConnectionClosed
 from hubline.client.frames import Frames
-from hubline.client.websocket import WebSocket, accept_header
+from hubline.client.websocket import WebSocket
 from hubline.testing import settle
 from hubline.websocket_frames import BINARY, CLOSE, PING, PONG, close_frame, control_frame, message_frame, unmasked
 
@@ -78,10 +78,6 @@ class Opened:
         await settle()
         self.socket.connection_lost(None)
         await closing
-
-
-def test_the_proof_of_the_specification() -> None:
-    assert accept_header("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 §1.3
 
 
 async def test_what_comes_is_taken_before_anything_else_runs() -> None:

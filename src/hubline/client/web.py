@@ -12,8 +12,9 @@ from aiohttp.client_proto import ResponseHandler
 from hubline.client.negotiation import Place
 from hubline.client.requests import SPARE
 from hubline.client.settings import WebSettings
-from hubline.client.websocket import LOST, WebSocket, accept_header, upgrade_headers
+from hubline.client.websocket import LOST, WebSocket, upgrade_headers
 from hubline.errors import ConnectionClosed, NegotiationError
+from hubline.websocket_frames import accept_header
 
 XHR = {"X-Requested-With": "XMLHttpRequest"}
 """Makes servers with sign-in pages answer 401 instead of a redirection to one, as the official clients do (§1.1)."""
@@ -152,7 +153,7 @@ def _upgraded(response: aiohttp.ClientResponse, key: str) -> tuple[asyncio.Trans
     if response.status != 101:
         raise NegotiationError(response.status, f"the server refused the WebSocket with status {response.status}")
     given = [response.headers.get(name, "") for name in ("Upgrade", "Connection", "Sec-WebSocket-Accept")]
-    if [given[0].lower(), given[1].lower(), given[2]] != ["websocket", "upgrade", accept_header(key)]:
+    if [given[0].lower(), given[1].lower(), given[2]] != ["websocket", "upgrade", accept_header(key.encode()).decode()]:
         raise NegotiationError(101, "the server answered the request for a WebSocket with another upgrade")
     connection = response.connection
     if connection is None or connection.protocol is None or connection.transport is None:

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-from base64 import b64encode
 from collections.abc import Callable, Iterator
-from hashlib import sha1
 
 from hubline._loops import PerLoop
 from hubline._tasks import wake_up
@@ -26,8 +24,6 @@ _BUFFERS = PerLoop(lambda loop: memoryview(bytearray(READ)))
 """All connections of a loop read into one buffer, out of which each takes its bytes at once. An `asyncio.Protocol` gets
 each read in an object of its own, for which asyncio asks the system for 256 KiB: that took half the CPU of a call."""
 
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
 
 def upgrade_headers(key: str) -> dict[str, str]:
     """The headers of the request; `key` is 16 random bytes in base64 (RFC 6455 §4.1)."""
@@ -37,11 +33,6 @@ def upgrade_headers(key: str) -> dict[str, str]:
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": key,
     }
-
-
-def accept_header(key: str) -> str:
-    """The proof of a server that it has read the request."""
-    return b64encode(sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
 
 
 def _masks() -> Iterator[bytes]:

@@ -1,11 +1,11 @@
 """The opening handshake of a WebSocket (RFC 6455 §4.2) as clients usually send it. uvicorn handles unusual ones."""
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
+
+from hubline.websocket_frames import accept_header
 
 Header = tuple[bytes, bytes]
 
@@ -13,7 +13,6 @@ SIZE = 8_000
 """Bytes of a request that are looked at here. Less than a line may have in uvicorn's protocol, which refuses longer."""
 HEADERS = 100
 
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _REQUEST = re.compile(
     rb"GET (/[\x21-\x3e\x40-\x7e]*)(?:\?([\x21-\x7e]*))? HTTP/1\.1\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)+)\r\n"
@@ -110,7 +109,7 @@ class Upgrade:
         Raises:
             ValueError: a header would end the head, or begin another one.
         """
-        accept = base64.b64encode(hashlib.sha1(self.key + _GUID, usedforsecurity=False).digest())
+        accept = accept_header(self.key)
         lines = [_ACCEPTED + accept, *[name + b": " + value for name, value in headers], b"", b""]
         answer = b"\r\n".join(lines)
         if answer.count(b"\n") + answer.count(b"\r") != 2 * (_ACCEPTED_ENDS + len(lines) - 1):
