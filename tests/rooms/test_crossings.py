@@ -15,7 +15,7 @@ from hubline.rooms.redis_store import RedisRoomStore
 from hubline.runs import Caller
 from hubline.testing import connect, running, settle
 from tests.rooms.chat import Page, chat_with, identified
-from tests.runs.test_shared_crossings import Gate
+from tests.runs.fleet import Gate
 from tests.valkey import valkey
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sized
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 from redis.asyncio import Redis
@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 from hubline.runs import FinishedRun, Run, Runs
 from tests.runs.storages import Storage, log_at
 from tests.valkey import LIMIT, Valkey, until
+
+Words = asyncio.Queue[str | None]
 
 
 class Fleet:
@@ -32,6 +34,11 @@ class Fleet:
         self.logs.append(log)
         self.runs.append(runs)
         return runs
+
+    def restartable(self, function: Any) -> None:
+        """Every server may call this function again, for runs of others too."""
+        for runs in self.runs:
+            runs.function(restartable=True)(function)
 
     async def ended(self, count: int) -> bool:
         """Return when `on_end` was told of so many runs; False if of more."""
@@ -90,3 +97,48 @@ async def until_told(ends: Sized, count: int) -> None:
         return len(ends) >= count
 
     await until(told)
+
+
+class Gate:
+    """Holds up what comes to it."""
+
+    def __init__(self) -> None:
+        self.reached, self.open = asyncio.Event(), asyncio.Event()
+
+    async def passed(self) -> None:
+        self.reached.set()
+        await self.open.wait()
+
+
+async def take_over(servers: Fleet, run_id: str) -> None:
+    """The second server takes over a run of the first, which does not know it yet."""
+    first, second, *_ = servers.logs
+    await second.about("")  # connects
+    fence = await second._leases._members.adopt(run_id, first.node, second.node)
+    await second._adopt(run_id, fence)
+
+
+async def asks(run: Run) -> None:
+    await run.text("yes" if await run.ask("Go on?", schema=bool) else "no")
+
+
+async def restarted(run: Run) -> None:
+    await run.text(f"call {run.attempt} ")
+    await asyncio.Event().wait()
+
+
+async def open_question(runs: Runs, run_id: str) -> str:
+    async with asyncio.timeout(LIMIT), aclosing(runs.attach(run_id)) as items:
+        async for item in items:
+            if item["kind"] == "ask":
+                return str(item["askId"])
+    raise AssertionError("it ended")
+
+
+async def is_in(runs: Runs, run_id: str, state: str) -> bool:
+    return (await runs.info(run_id)).state == state
+
+
+async def until_in(servers: Fleet, run_id: str, state: str) -> None:
+    for runs in servers.runs:
+        await servers.until(lambda runs=runs: is_in(runs, run_id, state))

@@ -8,10 +8,9 @@ import pytest
 from hubline import HubError
 from hubline.runs import Balance, Caller, MemoryBudget, Run, RunLimits, Runs
 from hubline.testing import settle
-from tests.runs.fleet import fleet, say, until_holds
+from tests.runs.fleet import Gate, fleet, open_question, say, until_holds
 from tests.runs.storages import Storage
 from tests.runs.test_service import for_ever
-from tests.runs.test_shared_crossings import Gate, open_question
 from tests.valkey import LIMIT
 
 ALICE = Caller("alice")

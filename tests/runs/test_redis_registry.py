@@ -8,8 +8,7 @@ import pytest
 
 from hubline import HubError
 from hubline.runs import RunLimits
-from tests.runs.fleet import fleet, say, to_the_end
-from tests.runs.test_shared_rooms import Words, until_in
+from tests.runs.fleet import Words, fleet, say, to_the_end, until_in
 from tests.valkey import Valkey, valkey
 
 pytestmark = pytest.mark.valkey

@@ -3,30 +3,29 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from hubline.errors import BackplaneError
-from hubline.runs import Run, RunLimits, Runs
-from tests.runs.fleet import Fleet, fleet, say, text, to_the_end, until_holds
+from hubline.runs import Run, RunLimits
+from tests.runs.fleet import (
+    Gate,
+    Words,
+    asks,
+    fleet,
+    open_question,
+    restarted,
+    say,
+    take_over,
+    text,
+    to_the_end,
+    until_holds,
+    until_in,
+)
 from tests.runs.storages import Storage
-from tests.runs.test_shared_rooms import until_in
 from tests.valkey import LIMIT
-
-Words = asyncio.Queue[str | None]
-
-
-class Gate:
-    """Holds up what comes to it."""
-
-    def __init__(self) -> None:
-        self.reached, self.open = asyncio.Event(), asyncio.Event()
-
-    async def passed(self) -> None:
-        self.reached.set()
-        await self.open.wait()
 
 
 @contextmanager
@@ -50,32 +49,12 @@ async def cancelled(task: "asyncio.Task[Any]") -> None:
     assert task.cancelled()
 
 
-async def take_over(servers: Fleet, run_id: str) -> None:
-    """The second server takes over a run of the first, which does not know it yet."""
-    first, second, *_ = servers.logs
-    await second.about("")  # connects
-    fence = await second._leases._members.adopt(run_id, first.node, second.node)
-    await second._adopt(run_id, fence)
-
-
-async def asks(run: Run) -> None:
-    await run.text("yes" if await run.ask("Go on?", schema=bool) else "no")
-
-
 async def parks(run: Run) -> None:
     await run.text("yes" if await run.ask("Go on?", schema=bool, key="go", park=True) else "no")
 
 
 async def lasting(run: Run) -> None:
     await asyncio.Event().wait()
-
-
-async def open_question(runs: Runs, run_id: str) -> str:
-    async with asyncio.timeout(LIMIT), aclosing(runs.attach(run_id)) as items:
-        async for item in items:
-            if item["kind"] == "ask":
-                return str(item["askId"])
-    raise AssertionError("it ended")
 
 
 @pytest.mark.rule("R25")
@@ -167,17 +146,11 @@ async def test_who_waits_for_a_run_that_another_server_has_taken_over_hears_its_
         assert (await second.info(run.id)).state == "interrupted"
 
 
-async def restarted(run: Run) -> None:
-    await run.text(f"call {run.attempt} ")
-    await asyncio.Event().wait()
-
-
 @pytest.mark.rule("R13", "R31")
 async def test_a_stop_at_a_server_that_has_lost_the_run_stops_it_where_it_is_now(storage: Storage) -> None:
     async with fleet(storage) as servers, asyncio.timeout(LIMIT):
         first, second = servers.runs
-        for runs in servers.runs:
-            runs.function(restartable=True)(restarted)
+        servers.restartable(restarted)
         ways = []
         for way in range(2):
             run = await first.start(restarted)
@@ -193,8 +166,7 @@ async def test_a_stop_at_a_server_that_has_lost_the_run_stops_it_where_it_is_now
 async def test_the_time_of_a_run_is_limited_where_it_is_called_again_too(storage: Storage) -> None:
     async with fleet(storage, limits=RunLimits(length=LIMIT)) as servers, asyncio.timeout(LIMIT):
         first, second = servers.runs
-        for runs in servers.runs:
-            runs.function(restartable=True)(restarted)
+        servers.restartable(restarted)
         run = await first.start(restarted)
         await until_in(servers, run.id, "running")
         await take_over(servers, run.id)

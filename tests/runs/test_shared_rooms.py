@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from hubline import HubError
-from hubline.runs import Run, RunLimits, Runs
+from hubline.runs import Run, RunLimits
 from tests.runs import answering
-from tests.runs.fleet import Fleet, fleet, say
+from tests.runs.fleet import (
+    Words,
+    fleet,
+    say,
+    until_in,
+)
 from tests.runs.storages import Storage
-
-Words = asyncio.Queue[str | None]
 
 
 async def asking(run: Run) -> None:
@@ -32,15 +35,6 @@ async def gathered(told: list[Any], items: AsyncIterator[dict[str, Any]]) -> lis
 async def statuses(items: AsyncIterator[dict[str, Any]]) -> list[Any]:
     """What a viewer is told of a place and of the end."""
     return await gathered([], items)
-
-
-async def is_in(runs: Runs, run_id: str, state: str) -> bool:
-    return (await runs.info(run_id)).state == state
-
-
-async def until_in(servers: Fleet, run_id: str, state: str) -> None:
-    for runs in servers.runs:
-        await servers.until(lambda runs=runs: is_in(runs, run_id, state))
 
 
 @pytest.mark.rule("R33", "R10")

@@ -224,8 +224,7 @@ async def test_for_a_server_that_stops_in_order_nobody_waits(storage: Storage) -
     """Neither until the others look, nor as long as one that has just begun knows too little to judge."""
     async with fleet(storage, lease=3_600) as servers:
         first, second = servers.runs
-        for runs in servers.runs:
-            runs.function(restartable=True)(in_two_attempts)
+        servers.restartable(in_two_attempts)
         assert await servers.logs[1].about("none") is None  # it has its lease
         run = await first.start(in_two_attempts)
         items = []

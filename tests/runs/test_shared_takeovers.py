@@ -7,14 +7,23 @@ import pytest
 
 from hubline import HubError
 from hubline.runs import Caller, Run, StopAfter
-from tests.runs import test_shared_crossings as crossings
-from tests.runs.fleet import Fleet, fleet, text, to_the_end, until_holds
+from tests.runs import fleet as fleets
+from tests.runs.fleet import (
+    Fleet,
+    asks,
+    fleet,
+    open_question,
+    restarted,
+    take_over,
+    text,
+    to_the_end,
+    until_holds,
+)
 from tests.runs.storages import Storage
-from tests.runs.test_shared_crossings import asks, open_question, restarted, take_over
 from tests.valkey import LIMIT
 
 
-class Gate(crossings.Gate):
+class Gate(fleets.Gate):
     """Lets everybody do everything, late."""
 
     async def allows(self, action: str, run: Any, caller: Any) -> bool:
@@ -39,8 +48,7 @@ async def test_a_viewer_whose_rights_are_asked_for_while_another_server_takes_th
     gate = Gate()
     async with fleet(storage, allow=gate.allows) as servers, asyncio.timeout(LIMIT):
         first, second = servers.runs
-        for runs in servers.runs:
-            runs.function(restartable=True)(restarted)
+        servers.restartable(restarted)
         run = await first.start(restarted)
         viewer = first.attach(run.id, caller=Caller("ada"))
         attaching = asyncio.ensure_future(anext(viewer))
@@ -59,8 +67,7 @@ async def test_a_response_that_begins_when_another_server_has_taken_the_run_over
 ) -> None:
     async with fleet(storage) as servers, asyncio.timeout(LIMIT):
         first, second = servers.runs
-        for runs in servers.runs:
-            runs.function(restartable=True)(restarted)
+        servers.restartable(restarted)
         run = await first.start(restarted)
         response = await first.respond(run.id)
         await lost_to_the_second(servers, run.id)
@@ -86,8 +93,7 @@ async def test_a_message_whose_rights_are_asked_for_while_another_server_takes_t
     gate = Gate()
     async with fleet(storage, allow=gate.allows) as servers, asyncio.timeout(LIMIT):
         first, second = servers.runs
-        for runs in servers.runs:
-            runs.function(restartable=True)(listening)
+        servers.restartable(listening)
         run = await first.start(listening, inbox=True)
         steering = asyncio.create_task(first.steer(run.id, "hello", caller=Caller("ada")))
         await gate.reached.wait()
@@ -105,8 +111,7 @@ async def test_an_answer_whose_rights_are_asked_for_while_another_server_takes_t
     gate = Gate()
     async with fleet(storage, allow=gate.allows) as servers, asyncio.timeout(LIMIT):
         first, second = servers.runs
-        for runs in servers.runs:
-            runs.function(restartable=True)(asks)
+        servers.restartable(asks)
         run = await first.start(asks)
         ask_id = await open_question(first, run.id)
         answering = asyncio.create_task(first.answer(run.id, ask_id, True, caller=Caller("ada")))
@@ -148,8 +153,7 @@ async def test_viewers_are_reported_to_a_new_owner_that_was_seen_before_its_news
 ) -> None:
     async with fleet(storage, 3) as servers, asyncio.timeout(LIMIT):
         first, second, third = servers.runs
-        for runs in servers.runs:
-            runs.function(restartable=True)(restarted)
+        servers.restartable(restarted)
         run = await first.start(restarted, on_last_viewer=StopAfter(LIMIT))
         viewer = third.attach(run.id)
         await anext(viewer)

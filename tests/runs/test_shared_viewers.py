@@ -8,9 +8,8 @@ import pytest
 from hubline import HubError
 from hubline.errors import BackplaneError
 from hubline.runs import StopAfter
-from tests.runs.fleet import fleet, say, until_holds
+from tests.runs.fleet import Gate, Words, fleet, restarted, say, take_over, until_holds
 from tests.runs.storages import Storage
-from tests.runs.test_shared_crossings import Gate, Words, restarted, take_over
 from tests.valkey import LIMIT
 
 
@@ -18,8 +17,7 @@ from tests.valkey import LIMIT
 async def test_viewers_count_at_the_server_that_has_taken_the_run_over_wherever_they_are(storage: Storage) -> None:
     async with fleet(storage) as servers, asyncio.timeout(LIMIT):
         first, second = servers.runs
-        for runs in servers.runs:
-            runs.function(restartable=True)(restarted)
+        servers.restartable(restarted)
         run = await first.start(restarted, on_last_viewer=StopAfter(LIMIT))
         viewers = [runs.attach(run.id) for runs in servers.runs]
         for viewer in viewers:
